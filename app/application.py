@@ -1,0 +1,144 @@
+"""The application, and the factory that puts it together from settings and modules."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from app.guard import WebSocketGuard
+from app.loader import run_modules
+from config import ConfigurationError, Settings, find, load
+
+T = TypeVar("T")
+Resource = AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
+
+log = logging.getLogger("Application")
+
+
+class Application(Starlette):
+    """A Starlette application that knows its settings.
+
+    A module function gets it and registers with it: HTTP routes (`add_route`), WebSocket routes
+    (`add_websocket_route`), middleware (`add_middleware`) and resources (`during`).
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(lifespan=_lifespan)
+        self.settings = settings
+        self.draining = False
+        """Whether the server is going away: no new WebSocket is let in, and `/readyz` says so."""
+        self._resources: list[Resource] = []
+        self._groups: set[str] = set()
+
+    def add_websocket_route(self, path: str, endpoint: Callable[[WebSocket], Any], name: str | None = None) -> None:
+        """Serve WebSockets at `path` with `await endpoint(websocket)`. A plain GET there is told what to do (426)."""
+        self.router.add_websocket_route(path, endpoint, name=name)
+        self.add_route(path, _explain_websocket, methods=["GET"], include_in_schema=False)
+
+    def during(self, resource: Resource) -> None:
+        """Keep `resource`, a context manager (plain or async), open for as long as the application runs.
+
+        Resources open in the order they were given, before the first request, and close in the opposite order.
+        """
+        self._resources.append(resource)
+
+    def group(self, name: str, type_: type[T]) -> T:
+        """This module's own group of settings, which stands beside `app`, as a frozen dataclass: `Settings.group`."""
+        self._groups.add(name.partition(".")[0])
+        return self.settings.group(name, type_)
+
+    def property(self, path: str) -> Any:
+        """The setting at `path`, such as `bot.greeting`; ConfigurationError where there is none."""
+        self._groups.add(path.partition(".")[0])
+        return self.settings.property(path)
+
+    def property_or_none(self, path: str) -> Any:
+        """The setting at `path`, or None."""
+        self._groups.add(path.partition(".")[0])
+        return self.settings.property_or_none(path)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        stack = super().build_middleware_stack()
+        return WebSocketGuard(stack, self.settings.app.websockets, lambda: self.draining)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        prefix = self.settings.app.deployment.root_path
+        if prefix and scope["type"] in ("http", "websocket"):
+            root = scope.get("root_path", "") + prefix
+            if not (scope["path"] + "/").startswith(root + "/"):
+                await self.router.not_found(scope, receive, send)
+                return
+            scope = {**scope, "root_path": root}
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings | None = None, *, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Application:
+    """An application put together from `settings`, by running each of its modules in order.
+
+    Without settings they are read from `$APP_CONFIG`, `application.conf` in the working directory, or the shipped
+    file, with `overrides` on top: `key=value` texts or a mapping of paths to plain values. ConfigurationError, in one
+    line, for anything wrong in the configuration or in a module.
+    """
+    try:
+        if settings is None:
+            settings = load([find(os.environ, Path.cwd())], overrides)
+        return _assembled(settings)
+    except ConfigurationError as error:
+        _exit_under_command(error)
+        raise
+
+
+def refuse_workers(environment: Mapping[str, str]) -> None:
+    """ConfigurationError if `$WEB_CONCURRENCY` asks for several processes: they would not see each other's messages."""
+    workers = environment.get("WEB_CONCURRENCY", "")
+    if workers not in ("", "1"):
+        problem = "expected 1 or nothing: the chat lives in one process, and several would each be a chat of their own"
+        raise ConfigurationError(problem, key="WEB_CONCURRENCY", value=workers)
+
+
+def _assembled(settings: Settings) -> Application:
+    refuse_workers(os.environ)
+    app = Application(settings)
+    run_modules(app, settings)
+    for warning in settings.tree.warnings:
+        log.warning("%s", warning)
+    for group in settings.refuse_unread(app._groups):
+        log.warning("%s: the group %s is read by no module", settings.tree.origin((group,)), group)
+    return app
+
+
+def _exit_under_command(error: ConfigurationError) -> None:
+    """End in one line where the `uvicorn` command runs the factory: click prints such an exception without a trace."""
+    click = sys.modules.get("click")
+    if click and click.get_current_context(silent=True):
+        failure = click.ClickException(str(error))
+        failure.exit_code = 2
+        raise failure from None
+
+
+@asynccontextmanager
+async def _lifespan(app: Application) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for resource in app._resources:
+            if isinstance(resource, AbstractAsyncContextManager):
+                await stack.enter_async_context(resource)
+            else:
+                stack.enter_context(resource)
+        yield
+
+
+async def _explain_websocket(request: Request) -> PlainTextResponse:
+    url = request.url.replace(scheme="wss" if request.url.scheme == "https" else "ws", query="")
+    text = f"This is a WebSocket. Connect to it with a WebSocket client, for example: websocat {url}\n"
+    return PlainTextResponse(text, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})

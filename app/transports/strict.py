@@ -1,0 +1,150 @@
+"""uvicorn's protocol classes without the faults that a stranger can use (measured on uvicorn 0.54).
+
+- `transport.close()` waits for a peer that never reads. Here every close has a deadline, then the connection is cut.
+- A request that never ends is kept open for ever. Here it has a deadline and a size.
+- Text that is not UTF-8, and other junk, leaves a traceback in the log. Here it is an answer or a close code.
+- Another WebSocket version is answered with 400. Here with 426 and the version that is spoken, as RFC 6455 wants it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio.transports import BaseTransport, Transport
+from typing import Any, cast
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from app.chat.closing import CloseCode
+
+log = logging.getLogger("Application")
+
+REQUEST_DEADLINE = 5.0
+"""Seconds in which a new connection must have sent a whole request head."""
+MAX_HEAD = 16 * 1024
+"""Bytes that a request head may have."""
+LINGER = 3.0
+"""Seconds that a closed connection is kept for what it still has to send, where uvicorn has no graceful timeout."""
+
+
+class ClosingTransport:
+    """A transport whose `close` can't be held up: `linger` seconds later it aborts. All else is the transport's own."""
+
+    __slots__ = ("_linger", "_loop", "_transport", "is_closing", "timer", "write")
+
+    def __init__(self, transport: Transport, loop: asyncio.AbstractEventLoop, linger: float) -> None:
+        self._transport, self._loop, self._linger = transport, loop, linger
+        self.write, self.is_closing = transport.write, transport.is_closing
+        self.timer: asyncio.TimerHandle | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        self._transport.close()
+        if self.timer is None:
+            self.timer = self._loop.call_later(self._linger, self._transport.abort)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """The HTTP side: one request head has REQUEST_DEADLINE seconds and MAX_HEAD bytes."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head = 0
+        self._deadline: asyncio.TimerHandle | None = self.loop.call_later(REQUEST_DEADLINE, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._met()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deadline is not None:
+            self._head += len(data)
+        try:
+            super().data_received(data)
+        except Exception as error:  # noqa: BLE001
+            # What a stranger sends is no fault of the server's. httptools and uvicorn let out UnicodeDecodeError and
+            # others for bytes that are no request.
+            log.debug("a request that can't be read: %r", error)
+            self.transport.abort()
+            return
+        if self._deadline is not None and self._head > MAX_HEAD:
+            self.send_400_response("The request's head is too long.")
+
+    def on_headers_complete(self) -> None:
+        self._met()
+        super().on_headers_complete()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._deadline is None:
+            self._head = 0
+            self._deadline = self.loop.call_later(REQUEST_DEADLINE, self.transport.abort)
+
+    def _met(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """The WebSocket side, for uvicorn's `ws=`."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        linger = self.config.timeout_graceful_shutdown or LINGER
+        self._closing = ClosingTransport(cast(Transport, transport), self.loop, linger)
+        self._gone: asyncio.Future[None] | None = None
+        super().connection_made(cast(Transport, self._closing))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._closing.timer is not None:
+            self._closing.timer.cancel()
+        if self._gone is not None:
+            self._gone.set_result(None)
+
+    def gone(self) -> asyncio.Future[None]:
+        """A future that is done once the connection is lost; to be asked for while it is not."""
+        if self._gone is None:
+            self._gone = self.loop.create_future()
+        return self._gone
+
+    def handle_connect(self, event: Request) -> None:
+        versions = event.headers.get_all("Sec-WebSocket-Version")
+        if versions and versions != ["13"]:
+            self.handshake_complete = self.close_sent = True
+            response = self.conn.reject(426, "This server speaks version 13 of the WebSocket protocol.\n")
+            response.headers["Sec-WebSocket-Version"] = "13"
+            response.headers["Upgrade"] = "websocket"
+            self.conn.send_response(response)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            return
+        super().handle_connect(event)
+
+    def send_receive_event_to_app(self) -> None:
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type == "bytes":
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        else:
+            try:
+                self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+            except UnicodeDecodeError:
+                self.conn.fail(CloseCode.NOT_UTF8, "the text is not UTF-8")
+                self.handle_parser_exception()
+                return
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "websocket.close":
+            self.writable.set()  # a close does not wait for a client that does not read
+        await super().send(message)

@@ -1,0 +1,55 @@
+"""The one error of the configuration.
+
+ConfigurationError
+    A file, a key or a value that a person wrote and that can't be used. Its text is one line:
+    `<file>:<line>: <key> = <value> (from <VARIABLE>): <what is wrong or expected>`, each part only where it is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was written: `place` is a file's name or a flag, `line` counts from 1 (0: unknown)."""
+
+    place: str
+    line: int = 0
+    variable: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}:{self.line}" if self.line else self.place
+
+
+class ConfigurationError(Exception):
+    """What is wrong with the configuration, in one line (see the module's docstring)."""
+
+    def __init__(self, problem: str, *, origin: Origin | None = None, key: str = "", value: Any = ...) -> None:
+        self.problem, self.origin, self.key, self.value = problem, origin, key, value
+        super().__init__(self._line())
+
+    def _line(self) -> str:
+        subject = self.key
+        if self.value is not ...:
+            subject = f"{subject} = {shown(self.value)}".removeprefix(" = ")
+        if self.origin and self.origin.variable:
+            subject = f"{subject} (from the environment variable {self.origin.variable})"
+        parts = (str(self.origin) if self.origin else "", subject, self.problem)
+        return ": ".join(" ".join(part.split()) for part in parts if part)
+
+
+def shown(value: Any) -> str:
+    """`value` as it would be written in HOCON, cut to a length that fits on a line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` with the known name nearest to `name`, or nothing where none is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""

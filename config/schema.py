@@ -1,0 +1,110 @@
+"""A tree of plain values to typed settings: frozen dataclasses, the same for `app` and for a module's own group.
+
+A field `ping_period` is the key `ping-period`; a null counts as not set. A field's type is one of `config.values`,
+bool, int, float or str, a `tuple[X, ...]` of those, `X | None`, `dict[str, X]`, a `Literal` of texts, or another such
+dataclass. `metadata={"check": f}` adds a rule: `f(value)` returns what was expected instead, or None.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import Any, TypeVar
+
+from config.errors import ConfigurationError, suggestion
+from config.tree import Tree
+from config.values import PLAIN
+
+T = TypeVar("T")
+
+
+def build(type_: type[T], tree: Tree, path: tuple[str, ...]) -> T:
+    """The settings at `path` as a `type_`. ConfigurationError for an unknown key or a value of another kind."""
+    node: Any = tree.values
+    for key in path:
+        node = node.get(key, {}) if isinstance(node, dict) else node
+    return typing.cast(T, _Builder(tree).build(type_, node, path))
+
+
+def keys(type_: type[Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Every key of a settings dataclass as a full path, with its default (a documentation and a test helper)."""
+    found: dict[str, Any] = {}
+    hints = typing.get_type_hints(type_)
+    for field in dataclasses.fields(type_):
+        path = (*prefix, _key(field.name))
+        if dataclasses.is_dataclass(hints[field.name]):
+            found |= keys(typing.cast(type[Any], hints[field.name]), path)
+        else:
+            found[".".join(path)] = field.default
+    return found
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Builder:
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    def build(self, type_: Any, node: Any, path: tuple[str, ...]) -> Any:
+        origin = typing.get_origin(type_)
+        arguments = typing.get_args(type_)
+        if dataclasses.is_dataclass(type_):
+            return self._dataclass(typing.cast(type[Any], type_), node, path)
+        if origin in (typing.Union, types.UnionType):
+            (inner,) = [argument for argument in arguments if argument is not types.NoneType]
+            return None if node is None else self.build(inner, node, path)
+        if origin is tuple:
+            return tuple(self.build(arguments[0], item, path) for item in self._list(node, path))
+        if origin is dict:
+            if not isinstance(node, dict):
+                raise self._wrong(node, path, "an object, in braces")
+            return {key: self.build(arguments[1], child, (*path, key)) for key, child in node.items()}
+        if origin is typing.Literal:
+            if node not in arguments:
+                raise self._wrong(node, path, " or ".join(str(argument) for argument in arguments))
+            return node
+        parse, expected = PLAIN.get(type_) or (type_.parse, type_.expected)
+        try:
+            return parse(node)
+        except (ValueError, TypeError):
+            raise self._wrong(node, path, expected) from None
+
+    def _dataclass(self, type_: type[Any], node: Any, path: tuple[str, ...]) -> Any:
+        if not isinstance(node, dict):
+            raise self._wrong(node, path, "a group of keys, in braces")
+        fields = {_key(field.name): field for field in dataclasses.fields(type_)}
+        hints = typing.get_type_hints(type_)
+        for key in node:
+            if key not in fields:
+                full = (*path, key)
+                raise ConfigurationError(
+                    f"unknown key{suggestion(key, fields) or '; expected one of ' + ', '.join(fields)}",
+                    origin=self.tree.origin(full),
+                    key=".".join(full),
+                )
+        values = {}
+        for key, field in fields.items():
+            if node.get(key) is not None:
+                values[field.name] = self.build(hints[field.name], node[key], (*path, key))
+                expected = field.metadata["check"](values[field.name]) if "check" in field.metadata else None
+                if expected:
+                    raise self._wrong(node[key], (*path, key), expected)
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                where = self.tree.origin(path)
+                raise ConfigurationError("missing, and it has no default", origin=where, key=".".join((*path, key)))
+        return type_(**values)
+
+    def _list(self, node: Any, path: tuple[str, ...]) -> list[Any]:
+        if isinstance(node, list):
+            return node
+        origin = self.tree.origin(path)
+        if isinstance(node, str) and origin and origin.variable:
+            return [item.strip() for item in node.split(",") if item.strip()]
+        raise self._wrong(node, path, "a list, in brackets")
+
+    def _wrong(self, node: Any, path: tuple[str, ...], expected: str) -> ConfigurationError:
+        key = ".".join(path)
+        return ConfigurationError(f"expected {expected}", origin=self.tree.origin(path), key=key, value=node)

@@ -1,0 +1,202 @@
+"""The settings of the application, typed and frozen. `application.conf` is their manual.
+
+`load` reads files, overrides and the environment into Settings; a module reads its own group with `Settings.group`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from config.errors import ConfigurationError, Origin, suggestion
+from config.hocon import split
+from config.ktor import hint
+from config.schema import build, keys
+from config.tree import Evaluation, Tree
+from config.values import Duration, Port, RootPath, Size, Unmasked
+from config.values import Origin as WebOrigin
+
+T = TypeVar("T")
+
+DEFAULT_MODULES = (
+    "app.modules.chat.module",
+    "app.modules.echo.module",
+    "app.modules.health.module",
+    "app.modules.web.module",
+)
+
+
+def _at_least_100ms(value: Duration) -> str | None:
+    return (
+        None if not value or value >= 0.1 else "0 for never, or at least 100ms (15 alone is 15 milliseconds: write 15s)"
+    )
+
+
+def _not_empty(value: tuple[str, ...]) -> str | None:
+    return None if value else "at least one module, such as app.modules.chat.module"
+
+
+def _positive(value: Size) -> str | None:
+    return None if value >= 125 else "at least 125 bytes, such as 64KiB"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM format; both or none."""
+
+    certificate: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where and how the server listens, and how it stops."""
+
+    host: str = "0.0.0.0"  # noqa: S104  (a server in a container must be reached from outside)
+    port: Port = Port(8080)
+    root_path: RootPath = RootPath("")
+    shutdown_grace: Duration = Duration(3)
+    reload: bool = False
+    tls: Tls = Tls()
+
+
+@dataclass(frozen=True, slots=True)
+class WebSockets:
+    """What holds for every WebSocket route."""
+
+    ping_period: Duration = field(default=Duration(15), metadata={"check": _at_least_100ms})
+    timeout: Duration = field(default=Duration(15), metadata={"check": _at_least_100ms})
+    max_frame_size: Size = field(default=Size(64 * 1024), metadata={"check": _positive})
+    masking: Unmasked = Unmasked(0)
+    origins: tuple[WebOrigin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The group `app`."""
+
+    deployment: Deployment = Deployment()
+    modules: tuple[str, ...] = field(default=DEFAULT_MODULES, metadata={"check": _not_empty})
+    websockets: WebSockets = WebSockets()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that was configured: `app` typed, every other group as its module wants it, and the files it came from."""
+
+    app: App
+    tree: Tree
+    files: tuple[Path, ...] = ()
+
+    def group(self, name: str, type_: type[T]) -> T:
+        """The group `name`, which stands beside `app`, as a frozen dataclass `type_` (see `config.schema`).
+
+        A group that is not configured has the dataclass's defaults. ConfigurationError for an unknown key, a value of
+        another kind, or a missing key without a default.
+        """
+        return build(type_, self.tree, split(name))
+
+    def property(self, path: str) -> Any:
+        """The value at `path`, such as `chat.room`: text, number, bool, list or dict, as written. ConfigurationError
+        where there is none."""
+        found = self.property_or_none(path)
+        if found is None:
+            place = ", ".join(file.name for file in self.files)
+            raise ConfigurationError("missing", origin=Origin(place) if place else None, key=path)
+        return found
+
+    def property_or_none(self, path: str) -> Any:
+        """The value at `path`, or None."""
+        node: Any = self.tree.values
+        for key in split(path):
+            node = node.get(key) if isinstance(node, dict) else None
+        return node
+
+    def refuse_unread(self, read: Iterable[str]) -> tuple[str, ...]:
+        """Hold the top level against `read`, the groups that modules have asked for.
+
+        ConfigurationError for a name that looks like a slip of a known one; the other groups that nobody read are
+        the answer.
+        """
+        known = {"app", *read}
+        leaves = {path.rpartition(".")[2]: path for path in (*keys(App, ("app",)), "app.deployment", "app.websockets")}
+        unread = []
+        for name, value in self.tree.values.items():
+            near = suggestion(name, known)
+            if name in known:
+                continue
+            if not near and name in leaves:
+                near = f"; did you mean {leaves[name]}?"
+            if near:
+                raise ConfigurationError(f"unknown key{near}", origin=self.tree.origin((name,)), key=name)
+            if isinstance(value, dict):
+                unread.append(name)
+        return tuple(unread)
+
+
+def load(
+    files: Sequence[Path] = (),
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read `files` (the right one wins), then `overrides`: `key=value` texts, or a mapping of paths to plain values.
+
+    `environment` (that of the process, when None) serves `${NAME}`. ConfigurationError in one line for anything wrong.
+    """
+    evaluation = Evaluation(os.environ if environment is None else environment)
+    for file in files:
+        evaluation.file(file, _name(file))
+    if isinstance(overrides, Mapping):
+        for path, value in overrides.items():
+            evaluation.value(split(path), value, "overrides")
+    else:
+        for override in overrides:
+            _override(evaluation, override)
+    tree = evaluation.finish()
+    if "ktor" in tree.values:
+        raise ConfigurationError(hint(tree.values["ktor"]), origin=tree.origin(("ktor",)), key="ktor")
+    app = build(App, tree, ("app",))
+    if bool(app.deployment.tls.certificate) != bool(app.deployment.tls.key):
+        missing = "key" if app.deployment.tls.certificate else "certificate"
+        problem = "missing: a certificate and its key go together"
+        raise ConfigurationError(
+            problem, origin=tree.origin(("app", "deployment", "tls")), key=f"app.deployment.tls.{missing}"
+        )
+    return Settings(app, tree, tuple(files))
+
+
+def find(environment: Mapping[str, str], directory: Path) -> Path:
+    """The file to use when none is named: `$APP_CONFIG`, `application.conf` in `directory`, the shipped one."""
+    if environment.get("APP_CONFIG"):
+        return Path(environment["APP_CONFIG"])
+    local = directory / "application.conf"
+    return local if local.is_file() else shipped("application.conf")
+
+
+def shipped(name: str) -> Path:
+    """A file that the distribution brings: inside the package where installed, at the top level in a checkout."""
+    package = Path(__file__).parent
+    installed = package / name
+    return installed if installed.is_file() else package.parent / name
+
+
+def _name(file: Path) -> str:
+    try:
+        return str(file.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)
+
+
+def _override(evaluation: Evaluation, override: str) -> None:
+    key, separator, value = override.partition("=")
+    key, value = key.strip(), value.strip()
+    if not separator or not split(key):
+        raise ConfigurationError("expected key=value", origin=Origin(f"-P:{override}"))
+    if value[:1] in ("[", "{", '"'):
+        evaluation.text(f"{key} = {value}", f"-P:{key}")
+    else:
+        evaluation.value(split(key), value, f"-P:{key}")

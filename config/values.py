@@ -1,0 +1,162 @@
+"""What a single value may be. Each type parses what HOCON or the environment gives, and says what it expected.
+
+A value type has a class attribute `expected`, words for the error line, and a class method `parse` that raises
+ValueError for anything else. Text is accepted for every one of them, since the environment knows nothing but text.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+_DURATIONS = {
+    "ns": Decimal("1e-9"),
+    "us": Decimal("1e-6"),
+    "ms": Decimal("1e-3"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+    "w": Decimal(604800),
+}
+_DURATION_NAMES = {
+    "": "ms",
+    "nano": "ns",
+    "nanosecond": "ns",
+    "micro": "us",
+    "microsecond": "us",
+    "milli": "ms",
+    "milliS": "ms",
+    "millisecond": "ms",
+    "second": "s",
+    "minute": "m",
+    "hour": "h",
+    "day": "d",
+    "week": "w",
+}
+_DECIMAL_SIZES = {"kB": 1, "MB": 2, "GB": 3, "TB": 4}
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+
+
+class Duration(float):
+    """A length of time in seconds, 0 and up. As in HOCON, a number without a unit is in milliseconds."""
+
+    expected: ClassVar[str] = "a duration such as 15s, 500ms or 2m (a number without a unit is milliseconds)"
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        amount, unit = _quantity(value)
+        name = unit if unit in _DURATIONS else _DURATION_NAMES.get(unit.removesuffix("s"), "")
+        return cls(amount * _DURATIONS[name]) if name else _refuse()
+
+
+class Size(int):
+    """A number of bytes, 0 and up: `64KiB`, `64K` and `65536` are the same; `64kB` is 64000."""
+
+    expected: ClassVar[str] = "a size such as 64KiB or 1MiB (a number without a unit is bytes)"
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        amount, unit = _quantity(value)
+        if unit in ("", "b", "B", "byte", "bytes"):
+            size = amount
+        elif unit in _DECIMAL_SIZES:
+            size = amount * 1000 ** _DECIMAL_SIZES[unit]
+        elif re.fullmatch("[KMGTkmgt]|[KMGT]i(B)?", unit):
+            size = amount * 1024 ** ("KMGT".index(unit[0].upper()) + 1)
+        else:
+            _refuse()
+        return cls(size) if size == int(size) else _refuse()
+
+
+class Port(int):
+    """A TCP port; 0 lets the system choose a free one."""
+
+    expected: ClassVar[str] = "a port number from 0 to 65535"
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        number = integer(value)
+        return cls(number) if 0 <= number <= 65535 else _refuse()
+
+
+class Unmasked(int):
+    """`masking`, which Ktor offers and the protocol forbids a server: only `false` is possible."""
+
+    expected: ClassVar[str] = "false: RFC 6455, section 5.1, forbids a server to mask its frames, and browsers hang up"
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        return _refuse() if boolean(value) else cls(0)
+
+
+class RootPath(str):
+    """A prefix of every route: empty, or `/` and segments without a slash at the end."""
+
+    expected: ClassVar[str] = 'a path such as "/team", or ""'
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        path = text(value).rstrip("/")
+        return cls(path) if re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII) else _refuse()
+
+
+class Origin(str):
+    """A web origin: scheme, host and, where it is not the scheme's own, port; or `*` for any."""
+
+    expected: ClassVar[str] = 'an origin such as "https://chat.example.com", or "*"'
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        origin = text(value).lower().rstrip("/")
+        return cls(origin) if origin == "*" or re.fullmatch(r"https?://[^/\s@?#*]+", origin) else _refuse()
+
+
+def boolean(value: Any) -> bool:
+    """`true`, `false`, and HOCON's `yes`, `no`, `on`, `off`."""
+    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    return words[value] if isinstance(value, str) and value in words else _refuse()
+
+
+def integer(value: Any) -> int:
+    """A whole number; `0123` is refused, since half of its readers take it for octal."""
+    if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else _refuse()
+
+
+def number(value: Any) -> float:
+    """A number, as an int or with a fraction."""
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", value, re.ASCII):
+        return float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else _refuse()
+
+
+def text(value: Any) -> str:
+    """Text; a whole number counts as its digits. A fraction is refused: it may have been written in another way."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else _refuse()
+
+
+PLAIN = {
+    bool: (boolean, "true or false"),
+    int: (integer, "a whole number"),
+    float: (number, "a number"),
+    str: (text, "text, in quotes"),
+}
+"""How Python's own types are parsed, and what they expect."""
+
+
+def _quantity(value: Any) -> tuple[Decimal, str]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
+    return (Decimal(match[1]), match[2]) if match else _refuse()
+
+
+def _refuse() -> Any:
+    raise ValueError
