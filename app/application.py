@@ -11,19 +11,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from app.guard import WebSocketGuard
-from app.loader import run_modules
+from app.loader import run_modules, told
 from config import ConfigurationError, Settings, find, load
 
 T = TypeVar("T")
 Resource = AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
 
 log = logging.getLogger("Application")
+
+
+class StartupError(Exception):
+    """The application is configured well but can't start. Its text is one line."""
 
 
 class Application(Starlette):
@@ -35,6 +40,7 @@ class Application(Starlette):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(lifespan=_lifespan)
+        self.router.default = _not_found
         self.settings = settings
         self.draining = False
         """Whether the server is going away: no new WebSocket is let in, and `/readyz` says so."""
@@ -77,7 +83,7 @@ class Application(Starlette):
         if prefix and scope["type"] in ("http", "websocket"):
             root = scope.get("root_path", "") + prefix
             if not (scope["path"] + "/").startswith(root + "/"):
-                await self.router.not_found(scope, receive, send)
+                await _not_found(scope, receive, send)
                 return
             scope = {**scope, "root_path": root}
         await super().__call__(scope, receive, send)
@@ -131,11 +137,22 @@ def _exit_under_command(error: ConfigurationError) -> None:
 async def _lifespan(app: Application) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         for resource in app._resources:
-            if isinstance(resource, AbstractAsyncContextManager):
-                await stack.enter_async_context(resource)
-            else:
-                stack.enter_context(resource)
+            try:
+                if isinstance(resource, AbstractAsyncContextManager):
+                    await stack.enter_async_context(resource)
+                else:
+                    stack.enter_context(resource)
+            except (ConfigurationError, StartupError):
+                raise
+            except Exception as error:
+                raise StartupError(f"a resource could not be opened: {told(error)}") from error
         yield
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http" and "app" in scope:
+        raise HTTPException(404)
+    await PlainTextResponse("Not Found\n", 404)(scope, receive, send)
 
 
 async def _explain_websocket(request: Request) -> PlainTextResponse:

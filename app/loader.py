@@ -41,7 +41,7 @@ def run_modules(app: Application, settings: Settings) -> None:
         except ConfigurationError:
             raise
         except Exception as error:
-            raise _wrong(settings, name, f"raised {_told(error)}") from error
+            raise _wrong(settings, name, f"raised {told(error)}") from error
 
 
 def _imported(name: str, settings: Settings) -> Module:
@@ -56,9 +56,9 @@ def _imported(name: str, settings: Settings) -> Module:
             beside = f" nor beside the configuration file, in {where}" if where else ""
             problem = f"there is no Python module {error.name} in the project{beside}"
             raise _wrong(settings, name, problem) from None
-        raise _wrong(settings, name, f"importing {path} raised {_told(error)}") from error
+        raise _wrong(settings, name, f"importing {path} raised {told(error)}") from error
     except Exception as error:
-        raise _wrong(settings, name, f"importing {path} raised {_told(error)}") from error
+        raise _wrong(settings, name, f"importing {path} raised {told(error)}") from error
     module = getattr(imported, function, None)
     if module is None:
         functions = [key for key, value in vars(imported).items() if inspect.isfunction(value)]
@@ -70,7 +70,7 @@ def _imported(name: str, settings: Settings) -> Module:
     return module  # type: ignore[no-any-return]
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """An exception in one line, with the file and line that it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     file, line = (

@@ -12,17 +12,13 @@ from pathlib import Path
 import uvicorn
 from uvicorn.supervisors.statreload import StatReload
 
-from app.application import Application
+from app.application import Application, StartupError
 from app.transports.strict import HttpProtocol, WebSocketProtocol
 from config import ConfigurationError, Deployment, Settings
 
 log = logging.getLogger("Application")
 
 BACKLOG = 2048
-
-
-class ListenError(Exception):
-    """The address can't be listened on. Its text is one line."""
 
 
 class Server(uvicorn.Server):
@@ -32,6 +28,11 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.application = application
         self.url = url
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve for as long as the application's resources are open; what opening them raises comes out."""
+        async with self.application.router.lifespan_context(self.application):
+            await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -61,7 +62,7 @@ class Server(uvicorn.Server):
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Sockets bound to every address of the configured host, on one port. ListenError where that is not possible."""
+    """Sockets bound to every address of the configured host, on one port. StartupError where that is not possible."""
     deployment = settings.app.deployment
     try:
         found = socket.getaddrinfo(
@@ -101,7 +102,7 @@ def url(deployment: Deployment, sockets: list[socket.socket]) -> str:
 
 
 def run(application: Application, sockets: list[socket.socket]) -> None:
-    """Serve until SIGTERM or SIGINT. SystemExit where the application's resources can't be opened."""
+    """Serve until SIGTERM or SIGINT. StartupError where the application's resources can't be opened."""
     deployment, websockets = application.settings.app.deployment, application.settings.app.websockets
     config = uvicorn.Config(
         application,
@@ -112,7 +113,7 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
         ws_ping_interval=websockets.ping_period or None,
         ws_ping_timeout=websockets.timeout or None,
         ws_per_message_deflate=False,
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=logging.getLogger("uvicorn.access").isEnabledFor(logging.INFO),
         proxy_headers=False,
@@ -139,12 +140,12 @@ class Reload(StatReload):
         yield from self.files
 
 
-def _refused(settings: Settings, port: int, error: OSError) -> ListenError:
+def _refused(settings: Settings, port: int, error: OSError) -> StartupError:
     origin = settings.tree.origin(("app", "deployment", "port"))
     where = f"{origin}: " if origin else ""
     reason = (error.strerror or str(error)).lower()
     host = settings.app.deployment.host
-    return ListenError(f"{where}app.deployment.port = {port}: can't listen on {host}:{port}: {reason}")
+    return StartupError(f"{where}app.deployment.port = {port}: can't listen on {host}:{port}: {reason}")
 
 
 def _bad_tls(settings: Settings, error: OSError) -> ConfigurationError:

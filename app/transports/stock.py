@@ -89,12 +89,12 @@ class Outbox:
         finally:
             reader.cancel()
             writer.cancel()
-            outcomes = await asyncio.gather(reader, writer, return_exceptions=True)
+            await asyncio.wait({reader, writer})
         if self._closing.done() and websocket.application_state is WebSocketState.CONNECTED:
             await _close(websocket, self._closing.result())
-        for outcome in outcomes:
-            if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect):
-                raise outcome
+        for task in (reader, writer):
+            if not task.cancelled() and (error := task.exception()) and not isinstance(error, WebSocketDisconnect):
+                raise error
 
     async def _pump(self, websocket: WebSocket) -> None:
         while True:

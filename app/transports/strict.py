@@ -63,7 +63,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is not None:
-            self._head += len(data)
+            end = data.find(b"\r\n\r\n")
+            self._head += len(data) if end < 0 else end
+            if self._head > MAX_HEAD:
+                self.send_400_response("The request's head is too long.")
+                return
         try:
             super().data_received(data)
         except Exception as error:  # noqa: BLE001
@@ -71,9 +75,6 @@ class HttpProtocol(HttpToolsProtocol):
             # others for bytes that are no request.
             log.debug("a request that can't be read: %r", error)
             self.transport.abort()
-            return
-        if self._deadline is not None and self._head > MAX_HEAD:
-            self.send_400_response("The request's head is too long.")
 
     def on_headers_complete(self) -> None:
         self._met()

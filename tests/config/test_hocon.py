@@ -1,0 +1,187 @@
+"""Golden tests: what HOCON text means here. The traps of pyhocon stand beside what pyhocon itself makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyhocon import ConfigFactory
+
+from config import ConfigurationError, load
+
+
+def values(text: str, tmp_path: Path, **environment: str) -> Any:
+    file = tmp_path / "x.conf"
+    file.write_text(text, encoding="utf-8")
+    return load([file], environment=environment).tree.values
+
+
+def pyhocon(text: str) -> Any:
+    return ConfigFactory.parse_string(text).as_plain_ordered_dict()
+
+
+@pytest.mark.parametrize(
+    ("text", "theirs", "ours"),
+    [
+        ("a = [1]\na += 3", 3, [1, 3]),
+        ("a = 0123", 123, "0123"),
+        ("a = 64KiB", "64KiB", "64KiB"),
+        ('a = "\\u00e9"', "\\u00e9", "é"),
+        ("a = 1.0.0", "1.0.0", "1.0.0"),
+        ("a = 127.0.0.1", "127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_trap(text: str, theirs: Any, ours: Any, tmp_path: Path) -> None:
+    assert pyhocon(text)["a"] == theirs
+    assert values(text, tmp_path)["a"] == ours
+
+
+@pytest.mark.parametrize("text", ["a = 15s", "a = 10m", "a = 15 seconds"])
+def test_trap_a_period_stays_text(text: str, tmp_path: Path) -> None:
+    assert type(pyhocon(text)["a"]).__name__ == "timedelta"
+    assert values(text, tmp_path)["a"] == text.partition(" = ")[2]
+
+
+def test_trap_an_unset_substitution_does_not_bring_back_what_was_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "a { p = 1\np = ${?SET} }\na { p = 2\np = ${?NOT_SET} }"
+    monkeypatch.setenv("SET", "9")
+    assert pyhocon(text)["a"]["p"] == "9"
+    assert values(text, tmp_path, SET="9") == {"a": {"p": 2}}
+
+
+def test_trap_appending_to_a_dotted_key(tmp_path: Path) -> None:
+    text = "a { m = [1] }\na { m += [2] }\na.m += [3]\na.m += four"
+    with pytest.raises(AttributeError):
+        pyhocon(text)
+    assert values(text, tmp_path) == {"a": {"m": [1, 2, 3, "four"]}}
+
+
+def test_trap_a_value_from_the_environment_is_text(tmp_path: Path) -> None:
+    assert values("a = 1\na = ${?N}", tmp_path, N="2") == {"a": "2"}
+
+
+def test_trap_an_empty_variable_is_set(tmp_path: Path) -> None:
+    assert values("a = 1\na = ${?N}", tmp_path, N="") == {"a": ""}
+
+
+def test_trap_a_missing_include_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.conf").write_text('include "none.conf"\na = 1')
+    settings = load([tmp_path / "x.conf"], environment={})
+    assert settings.tree.values == {"a": 1}
+    assert settings.tree.warnings == (f'{tmp_path}/x.conf:1: include "none.conf": no such file, left out',)
+
+
+@pytest.mark.parametrize("include", ['required("none.conf")', 'required(file("none.conf"))'])
+def test_a_required_include_must_be_there(include: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'x\.conf:1: include = "none\.conf": can\'t be read: no such file'):
+        values(f"include {include}", tmp_path)
+
+
+def test_trap_errors_name_the_file_and_the_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.conf").write_text("a = 1\n\nb = @\n")
+    with pytest.raises(ConfigurationError, match=r"bad\.conf:3: this is not HOCON near `b = @`"):
+        values('include "bad.conf"', tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("{ a = 1, b : 2 }", {"a": 1, "b": 2}),
+        ("a.b = 1\na { c = 2 }", {"a": {"b": 1, "c": 2}}),
+        ("a\n{ b = 1 }", {"a": {"b": 1}}),
+        ("a {b = 1} \n a = 5 \n a {c = 2}", {"a": {"c": 2}}),
+        ('"a.b" = 1, c."d.e" = 2', {"a.b": 1, "c": {"d.e": 2}}),
+        ("a = x y  z # c\nb = http://h:1/p // c", {"a": "x y  z", "b": "http://h:1/p"}),
+        ('a = "# no comment // here"', {"a": "# no comment // here"}),
+        ('a = """ x\n "y" """', {"a": ' x\n "y" '}),
+        (
+            "a = true, b = no, c = null, d = -5, e = 1.5, f = 1e3",
+            {"a": True, "b": "no", "c": None, "d": -5, "e": 1.5, "f": 1e3},
+        ),
+        ("a = [ m.n:f,\n g.h:i\n]", {"a": ["m.n:f", "g.h:i"]}),
+        ("a = [{ b = 1 }, { b = 5s }]", {"a": [{"b": 1}, {"b": "5s"}]}),
+        ("a = [1] [2]\na = ${a} [3]", {"a": [1, 2, 3]}),
+        ("b { x = 1 }\na = ${b} { y = 2 }\na.z = 3", {"b": {"x": 1}, "a": {"x": 1, "y": 2, "z": 3}}),
+        ("a = http://${h}:80/x\nh = b", {"a": "http://b:80/x", "h": "b"}),
+        ("a = ${b}\nb = ${c}\nc = 3", {"a": 3, "b": 3, "c": 3}),
+        ("a = ${?N} ${?M}", {}),
+        ("a = x${?N}y", {"a": "xy"}),
+        ("a = [${?N}, 1]", {"a": [1]}),
+        ("a = 1\r\nb = 2\r\n", {"a": 1, "b": 2}),
+        ("\ufeffa = 1", {"a": 1}),
+        ("a =\n 5s", {"a": "5s"}),
+        ("a = true false", {"a": "TrueFalse"}),
+    ],
+)
+def test_meaning(text: str, expected: Any, tmp_path: Path) -> None:
+    assert values(text, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a {", r"x\.conf:1: this is not HOCON"),
+        ("a = {b = 1}}", r"x\.conf:1: this is not HOCON near `a = {b = 1}}`"),
+        ("\na = 1 b = 2", r"x\.conf:2: this is not HOCON"),
+        ('a = "x', r"x\.conf:1: this is not HOCON"),
+        ("[1, 2]", r"x\.conf:1: expected keys with values, got a list"),
+        ("a = ${b}\nb = ${a}", r"x\.conf:\d: \w: substitutions that go in a circle"),
+        ("a = ${NOWHERE}", r"x\.conf:1: a: \$\{NOWHERE\} is set neither in the configuration nor in the environment"),
+        ("a = 5\na += 1", r"x\.conf:2: a = 5: \+= wants a list before it"),
+        ("a = [1] x${?N}", r"x\.conf:1: a: a list or an object next to something else"),
+        ('include "x.conf"', r'x\.conf:1: include = "x\.conf": a file can\'t include itself'),
+        ('include url("http://h/c")', r"x\.conf:1: include url\(…\): expected include"),
+    ],
+)
+def test_error(text: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        values(text, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_includes_stand_where_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/a.conf").write_text('p = 1\nq = ${p}\ninclude "b.conf"')
+    (tmp_path / "sub/b.conf").write_text("list += 2")
+    text = 'list = [1]\nx { p = 0\ninclude "sub/a.conf"\n}\ninclude file("sub/b.conf")'
+    assert values(text, tmp_path) == {"list": [1, 2], "x": {"p": 1, "q": 1, "list": [2]}}
+
+
+def test_an_include_can_be_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "conf.d").mkdir()
+    for number in (2, 1):
+        (tmp_path / f"conf.d/{number}.conf").write_text(f"last = {number}\nall += {number}")
+    assert values('include "conf.d/*.conf"', tmp_path) == {"last": 2, "all": [1, 2]}
+
+
+def test_of_several_files_the_right_one_wins(tmp_path: Path) -> None:
+    left, right = tmp_path / "left.conf", tmp_path / "right.conf"
+    left.write_text("a { x = 1, y = 1, l = [1] }\nhost = left\nurl = http://${host}/")
+    right.write_text("a { y = 2\ny = ${?NOT_SET} }\na.l += 2\nhost = right")
+    assert load([left, right], environment={}).tree.values == {
+        "a": {"x": 1, "y": 2, "l": [1, 2]},
+        "host": "right",
+        "url": "http://right/",
+    }
+
+
+def test_overrides_come_last(tmp_path: Path) -> None:
+    file = tmp_path / "x.conf"
+    file.write_text("a = 1\na = ${?N}\nb = [1]\nc { d = ${a} }")
+    overrides = ["a=2", "b=[x, y]", 'c.e="q = r"', "f.g=it's plain, text", "h="]
+    assert load([file], overrides, environment={"N": "3"}).tree.values == {
+        "a": "2",
+        "b": ["x", "y"],
+        "c": {"d": "2", "e": "q = r"},
+        "f": {"g": "it's plain, text"},
+        "h": "",
+    }
+
+
+def test_overrides_of_a_test_are_plain_values() -> None:
+    tree = load([], {"a.b": 1, "a.c": [1, {"d": 2}], "e": {"f": None}}, environment={}).tree
+    assert tree.values == {"a": {"b": 1, "c": [1, {"d": 2}]}, "e": {"f": None}}

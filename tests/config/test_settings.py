@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+import config.schema
+from config import App, ConfigurationError, Duration, Settings, Size, find, load, shipped
+from config.ktor import COUNTERPARTS
+
+
+def read(text: str, tmp_path: Path, *overrides: str, **environment: str) -> Settings:
+    file = tmp_path / "my.conf"
+    file.write_text(text, encoding="utf-8")
+    return load([file], overrides, environment=environment)
+
+
+def test_the_shipped_file_holds_every_setting_with_its_default() -> None:
+    settings = load([shipped("application.conf")], environment={})
+    assert settings.app == App()
+    written = {".".join(path) for path in settings.tree.origins if path[0] == "app"}
+    assert written == set(config.schema.keys(App, ("app",)))
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load([], environment={}).app.modules = ()  # type: ignore[misc]
+
+
+def test_port_comes_from_the_environment_only_through_a_substitution(tmp_path: Path) -> None:
+    assert load([shipped("application.conf")], environment={"PORT": "9", "HOST": "::1"}).app.deployment.port == 9
+    assert read("app.deployment.port = 7", tmp_path, PORT="9").app.deployment.port == 7
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("15s", 15),
+        ("500ms", 0.5),
+        ("2m", 120),
+        ("1 hour", 3600),
+        ("1.5 seconds", 1.5),
+        ("1500", 1.5),
+        ("0", 0),
+        ('"3s"', 3),
+    ],
+)
+def test_duration(written: str, seconds: float, tmp_path: Path) -> None:
+    settings = read(f"app.websockets.ping-period = {written}", tmp_path)
+    assert settings.app.websockets.ping_period == seconds
+    assert read(f"d = {written}", tmp_path).group("", Holder).d == seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    d: Duration
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        ("64KiB", 65536),
+        ("64K", 65536),
+        ("64k", 65536),
+        ("64 kB", 64000),
+        ("1m", 1 << 20),
+        ("2MiB", 2 << 20),
+        ("65536", 65536),
+        ("0.5 KiB", 512),
+        ("512B", 512),
+    ],
+)
+def test_size(written: str, size: int, tmp_path: Path) -> None:
+    assert read(f"app.websockets.max-frame-size = {written}", tmp_path).app.websockets.max_frame_size == size
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("true", True), ("yes", True), ("on", True), ("false", False), ("no", False), ("off", False), ('"true"', True)],
+)
+def test_boolean(written: str, value: bool, tmp_path: Path) -> None:
+    assert read(f"app.deployment.reload = {written}", tmp_path).app.deployment.reload is value
+
+
+def test_a_list_in_the_environment_has_commas(tmp_path: Path) -> None:
+    text = "app.websockets.origins = ${?ORIGINS}"
+    settings = read(text, tmp_path, ORIGINS="https://a.example, https://B.example:8443/")
+    assert settings.app.websockets.origins == ("https://a.example", "https://b.example:8443")
+
+
+BAD = [
+    ("app.deployment.port = abc", 'app.deployment.port = "abc": expected a port number from 0 to 65535'),
+    ('app.deployment.port = ""', 'app.deployment.port = "": expected a port number'),
+    ("app.deployment.port = 65536", "app.deployment.port = 65536: expected a port number"),
+    ("app.deployment.port = -1", "app.deployment.port = -1: expected a port number"),
+    ("app.deployment.port = 08080", 'app.deployment.port = "08080": expected a port number'),
+    ("app.deployment.port = 80.5", "app.deployment.port = 80.5: expected a port number"),
+    ("app.deployment.port = true", "app.deployment.port = true: expected a port number"),
+    ("app.deployment.prot = 1", "app.deployment.prot: unknown key; did you mean port?"),
+    ("app.deployment.zzz = 1", "app.deployment.zzz: unknown key; expected one of host, port, root-path"),
+    ("app.deployement { port = 1 }", "app.deployement: unknown key; did you mean deployment?"),
+    ("app.deployment.shutdown-grace = soon", 'app.deployment.shutdown-grace = "soon": expected a duration such as 15s'),
+    ("app.deployment.shutdown-grace = -1s", 'app.deployment.shutdown-grace = "-1s": expected a duration'),
+    ("app.websockets.ping-period = 15", "app.websockets.ping-period = 15: expected 0 for never, or at least 100ms"),
+    ("app.websockets.max-frame-size = 64QiB", 'max-frame-size = "64QiB": expected a size such as 64KiB'),
+    ("app.websockets.max-frame-size = 1", "max-frame-size = 1: expected at least 125 bytes"),
+    ("app.websockets.masking = true", "masking = true: expected false: RFC 6455, section 5.1"),
+    ("app.websockets.origins = [chat.example.com]", 'origins = "chat.example.com": expected an origin such as'),
+    ("app.websockets.origins = x", 'origins = "x": expected a list, in brackets'),
+    ("app.deployment.reload = maybe", 'reload = "maybe": expected true or false'),
+    ("app.deployment.root-path = team", 'root-path = "team": expected a path such as "/team"'),
+    (
+        "app.deployment.tls.certificate = a.pem",
+        "app.deployment.tls.key: missing: a certificate and its key go together",
+    ),
+    ("app.modules = []", "app.modules = []: expected at least one module"),
+    ("app.modules = [[x]]", "expected text, in quotes"),
+    ("app = 5", "app = 5: expected a group of keys, in braces"),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), BAD)
+def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(text: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read("# a comment\n" + text, tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}/my.conf:2: app")
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_value_from_the_environment_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'port = "" \(from the environment variable PORT\): expected a port'):
+        read("app.deployment.port = 1\napp.deployment.port = ${?PORT}", tmp_path, PORT="")
+
+
+def test_a_wrong_value_from_a_flag_names_the_flag(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'^-P:app\.deployment\.port: app\.deployment\.port = "x": expected'):
+        read("app.deployment.port = 1", tmp_path, "app.deployment.port=x")
+    with pytest.raises(ConfigurationError, match=r"^-P:nonsense: expected key=value"):
+        read("", tmp_path, "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("problem", "make"),
+    [
+        ("none.conf: can't be read: no such file or directory", lambda path: None),
+        ("none.conf: can't be read: is a directory", lambda path: path.mkdir()),
+        ("none.conf: expected a text in UTF-8", lambda path: path.write_bytes(b"\xff\xfe")),
+    ],
+)
+def test_a_file_that_can_not_be_read(problem: str, make: Any, tmp_path: Path) -> None:
+    make(tmp_path / "none.conf")
+    with pytest.raises(ConfigurationError) as caught:
+        load([tmp_path / "none.conf"], environment={})
+    assert problem in str(caught.value)
+
+
+def test_a_ktor_file_is_told_what_its_keys_are_called_here(tmp_path: Path) -> None:
+    text = "ktor { deployment { port = 8080\nport = ${?PORT} }\napplication { modules = [ x.ApplicationKt.module ] } }"
+    with pytest.raises(ConfigurationError) as caught:
+        read(text, tmp_path)
+    assert "ktor.deployment.port is app.deployment.port" in str(caught.value)
+    assert "ktor.application.modules is app.modules" in str(caught.value)
+
+
+def test_every_counterpart_of_a_ktor_key_is_a_setting() -> None:
+    known = {*config.schema.keys(App, ("app",)), "app.deployment.tls"}
+    for counterpart in filter(None, COUNTERPARTS.values()):
+        named = [
+            word.strip(",") for word in counterpart.split() if word.startswith("app.") and ".module" not in word[3:]
+        ]
+        assert all(name in known for name in named), counterpart
+
+
+@dataclasses.dataclass(frozen=True)
+class Nested:
+    size: Size = Size(1)
+    kind: Literal["a", "b"] = "a"
+
+
+@dataclasses.dataclass(frozen=True)
+class Bot:
+    greeting: str
+    channels: tuple[str, ...] = ()
+    every: Duration | None = None
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    nested: Nested = Nested()
+
+
+def test_a_module_reads_its_own_group_typed(tmp_path: Path) -> None:
+    text = 'bot { greeting = 007, channels = [a], every = 2s, weights { x = 1, y = "0.5" }, nested { kind = b } }'
+    expected = Bot("007", ("a",), Duration(2), {"x": 1.0, "y": 0.5}, Nested(kind="b"))
+    assert read(text, tmp_path).group("bot", Bot) == expected
+    assert read("bot { greeting = hi, every = null }", tmp_path).group("bot", Bot) == Bot("hi")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("bot { }", "bot.greeting: missing, and it has no default"),
+        ("bot { greting = x }", "my.conf:1: bot.greting: unknown key; did you mean greeting?"),
+        ("bot { greeting = 1.10 }", "bot.greeting = 1.1: expected text, in quotes"),
+        ("bot { greeting = x, nested { kind = c } }", 'bot.nested.kind = "c": expected a or b'),
+        ("bot { greeting = x, weights { x = much } }", 'bot.weights.x = "much": expected a number'),
+        ("bot { greeting = x, weights = 1 }", "bot.weights = 1: expected an object, in braces"),
+    ],
+)
+def test_a_wrong_group(text: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(text, tmp_path).group("bot", Bot)
+    assert problem in str(caught.value)
+
+
+def test_a_module_reads_a_property_by_path(tmp_path: Path) -> None:
+    settings = read("bot { a = [1], b { c = x } }", tmp_path)
+    assert settings.property("bot.a") == [1]
+    assert settings.property("bot.b") == {"c": "x"}
+    assert settings.property_or_none("bot.b.d") is None
+    assert settings.property_or_none("bot.b.c.d") is None
+    with pytest.raises(ConfigurationError, match=r"my\.conf: bot\.z: missing"):
+        settings.property("bot.z")
+
+
+def test_the_file_is_found(tmp_path: Path) -> None:
+    assert find({}, tmp_path) == shipped("application.conf")
+    (tmp_path / "application.conf").touch()
+    assert find({}, tmp_path) == tmp_path / "application.conf"
+    assert find({"APP_CONFIG": "other.conf"}, tmp_path) == Path("other.conf")
+    assert find({"APP_CONFIG": ""}, tmp_path) == tmp_path / "application.conf"

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app import Application, create_app
+from config import load
+from tests.clients import hear, receive
+
+
+def opens(base: str, origin: str | None, *allowed: str) -> int:
+    """The status of a handshake from `origin` to a server at `base`: 101, or the refusal's."""
+    app = create_app(overrides={"app.websockets.origins": list(allowed)})
+    headers = {} if origin is None else {"Origin": origin}
+    try:
+        url = base.replace("http", "ws", 1) + "/echo"
+        with TestClient(app).websocket_connect(url, headers=headers) as session:
+            hear(session)
+            return 101
+    except WebSocketDisconnect as denied:
+        status: int = denied.status_code  # type: ignore[attr-defined]
+        return status
+
+
+@pytest.mark.parametrize(
+    ("base", "origin", "status"),
+    [
+        ("http://chat.example", None, 101),
+        ("http://chat.example", "http://chat.example", 101),
+        ("http://chat.example", "http://CHAT.example:80", 101),
+        ("http://chat.example:8080", "http://chat.example:8080", 101),
+        ("https://chat.example", "https://chat.example", 101),
+        ("https://chat.example", "http://chat.example", 403),
+        ("http://chat.example", "https://chat.example", 403),
+        ("http://chat.example", "http://chat.example:8080", 403),
+        ("http://chat.example:8080", "http://chat.example", 403),
+        ("http://chat.example", "http://chat.example.evil.com", 403),
+        ("http://chat.example", "http://evilchat.example", 403),
+        ("http://chat.example", "null", 403),
+        ("http://chat.example", "", 403),
+        ("http://chat.example", "chat.example", 403),
+        ("http://chat.example", "http://chat.example@evil.com", 403),
+        ("http://chat.example", "http://evil.com@chat.example", 403),
+        ("http://chat.example", "http://chat.example/", 403),
+        ("http://chat.example", "http://chat.example:99999", 403),
+        ("http://chat.example", "http://[::1", 403),
+        ("http://chat.example", "file://", 403),
+    ],
+)
+def test_the_page_must_be_of_this_server(base: str, origin: str | None, status: int) -> None:
+    assert opens(base, origin) == status
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "status"),
+    [
+        ("https://team.example", "https://team.example", 101),
+        ("https://Team.Example:443/", "https://team.example", 101),
+        ("https://team.example", "http://team.example", 403),
+        ("https://team.example", "https://team.example.evil.com", 403),
+        ("https://team.example", "http://chat.example", 101),
+        ("*", "https://anything.example", 101),
+        ("*", "null", 101),
+    ],
+)
+def test_other_origins_by_setting(allowed: str, origin: str, status: int) -> None:
+    assert opens("http://chat.example", origin, allowed) == status
+
+
+def test_the_limit_counts_bytes_of_any_message_and_holds_for_any_module() -> None:
+    app = Application(load([], {"app.websockets.max-frame-size": 200}, environment={}))
+    seen: list[Any] = []
+
+    async def listen(websocket: WebSocket) -> None:
+        await websocket.accept()
+        while (message := await websocket.receive())["type"] == "websocket.receive":
+            seen.append(message.get("text") or message.get("bytes"))
+            await websocket.send_text("heard")
+        seen.append(message["code"])
+        await websocket.send_text("too late")
+
+    app.add_websocket_route("/listen", listen)
+    client = TestClient(app)
+    for fits, too_long in (("x" * 200, "x" * 201), ("é" * 100, "é" * 101), (b"x" * 200, b"x" * 201)):
+        with client.websocket_connect("/listen") as session:
+            for message in (fits, too_long):
+                session.send_text(message) if isinstance(message, str) else session.send_bytes(message)
+            assert hear(session) == "heard"
+            closed = receive(session)
+            assert (closed["type"], closed["code"]) == ("websocket.close", 1009)
+        assert seen[-2:] == [fits, 1009]

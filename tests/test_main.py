@@ -1,0 +1,278 @@
+"""The command line, as a process: what it serves, and one line for everything that a person can get wrong."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from app import __version__
+from tests.clients import DEADLINE, ROOT, Process, Served, serving
+
+
+def run(*flags: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m app` to its end, which must come within 2 s."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "app", *flags],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert time.monotonic() - started < 2 * slowness()
+    return done
+
+
+def slowness() -> float:
+    """How much slower than usual an interpreter starts here now (1 or more)."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import asyncio"], check=True)
+    return max(1.0, (time.monotonic() - started) / 0.1)
+
+
+def refused(code: int, line: str, *flags: str, cwd: Path = ROOT, **environment: str) -> None:
+    """The command line ends with `code` and one line on stderr that holds `line`."""
+    done = run(*flags, cwd=cwd, **environment)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("natter: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert line in done.stderr
+
+
+def test_version_and_help() -> None:
+    assert run("--version").stdout == f"natter {__version__}\n"
+    told = run("--help").stdout
+    assert all(flag in told for flag in ("-port", "-host", "-config", "-P:KEY=VALUE", "-path", "--version"))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("-port=0", "-host=127.0.0.1"),
+        ("--port=0", "--host", "127.0.0.1"),
+        ("-P:app.deployment.port=0",),
+        ("--P:app.deployment.port=0",),
+        ("-P", "app.deployment.port=0"),
+        ("-port", "0", "-P:app.deployment.port=1"),
+    ],
+)
+def test_flags_in_both_forms(flags: tuple[str, ...]) -> None:
+    with serving(*flags, environment={"PORT": "1"}) as server, server.connect() as client:
+        assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
+
+
+def test_the_last_line_at_the_start_says_where() -> None:
+    with serving("-host=127.0.0.1") as server:
+        assert server.log[-1].endswith(f"Application - Responding at http://127.0.0.1:{server.port}")
+        assert server.port > 0
+
+
+def test_it_listens_on_every_address_of_the_host() -> None:
+    if not socket.has_ipv6:
+        pytest.fail("this machine has no IPv6 at all: expected ::1 on the loopback interface")
+    process = Process("-port=0", "-host=::1", cwd=ROOT)
+    port = int(process.line(r"Responding at http://\[::1\]:(\d+)")[1])
+    socket.create_connection(("::1", port), DEADLINE).close()
+    assert process.stop() == 0
+
+
+def test_the_root_path_moves_every_route() -> None:
+    with serving("-path=/team") as server:
+        assert server.log[-1].endswith(f":{server.port}/team")
+        with server.connect("/team/chat") as client:
+            assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
+        with pytest.raises(Exception, match=r"HTTP 404"):
+            server.connect("/chat")
+
+
+def test_of_several_files_the_right_one_wins(tmp_path: Path) -> None:
+    (tmp_path / "left.conf").write_text("app.deployment { port = 1, root-path = /left }")
+    (tmp_path / "right.conf").write_text("app.deployment.port = 0")
+    flags = (f"-config={tmp_path}/left.conf", "--config", f"{tmp_path}/right.conf")
+    with serving(*flags) as server, server.connect("/left/chat"):
+        pass
+
+
+def test_app_config_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "my.conf").write_text("app.deployment { port = 0, root-path = /mine }")
+    with serving(environment={"APP_CONFIG": str(tmp_path / "my.conf")}) as server, server.connect("/mine/chat"):
+        pass
+
+
+def test_the_file_in_the_working_directory_comes_before_the_shipped_one(tmp_path: Path) -> None:
+    (tmp_path / "application.conf").write_text("app.deployment { port = 0, root-path = /here }")
+    with serving(cwd=tmp_path) as server, server.connect("/here/chat"):
+        pass
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with serving(cwd=empty) as server, server.connect("/chat"):
+        pass
+
+
+def test_a_module_beside_the_configuration_file(tmp_path: Path) -> None:
+    (tmp_path / "ping.py").write_text(
+        "from starlette.responses import PlainTextResponse\n\n"
+        "def module(app):\n"
+        '    app.add_route("/ping", lambda request: PlainTextResponse(app.property("ping.answer")))\n'
+    )
+    (tmp_path / "application.conf").write_text(
+        "app { deployment.port = 0, modules = [ping.module] }\nping.answer = pong"
+    )
+    with serving(f"-config={tmp_path}/application.conf") as server:
+        assert httpx.get(f"{server.http}/ping", timeout=DEADLINE).text == "pong"
+
+
+def test_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    tls = f'-P:app.deployment.tls={{ certificate = "{tmp_path}/certificate.pem", key = "{tmp_path}/key.pem" }}'
+    with serving(tls) as server:
+        assert server.ws.startswith("wss://")
+        with server.connect(ssl=trusting, origin=server.http) as client:
+            assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
+
+
+def test_it_reloads_when_a_file_changes(tmp_path: Path) -> None:
+    (tmp_path / "greet.py").write_text("def module(app): pass\n")
+    file = tmp_path / "application.conf"
+    file.write_text("app { deployment { port = 0, reload = on }, modules = [app.modules.chat.module, greet.module] }")
+    with serving(cwd=tmp_path) as server:
+        first = server.port
+        os.utime(tmp_path / "greet.py", (time.time() + 5, time.time() + 5))
+        server.line(f"Responding at http://127.0.0.1:{first}$")
+        with server.connect() as client:
+            assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
+        text = file.read_text()
+        file.write_text(text.replace("reload = on", "reload = on, root-path = /new"))
+        os.utime(file, (time.time() + 10, time.time() + 10))
+        server.line(f"Responding at http://127.0.0.1:{first}/new$")
+
+
+def test_a_resource_that_does_not_open_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from contextlib import contextmanager\n\n"
+        "@contextmanager\ndef resource():\n    raise OSError('no database here')\n    yield\n\n"
+        "def module(app):\n    app.during(resource())\n"
+    )
+    (tmp_path / "x.conf").write_text("app.modules = [broken.module]")
+    refused(1, "OSError: no database here", "-port=0", f"-config={tmp_path}/x.conf")
+
+
+def test_two_servers_do_not_share_a_port() -> None:
+    with serving() as server:
+        refused(
+            1,
+            f"app.deployment.port = {server.port}: can't listen on 0.0.0.0:{server.port}: address already in use",
+            f"-port={server.port}",
+        )
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (("-port=abc",), 'app.deployment.port = "abc": expected a port number from 0 to 65535'),
+        (("-port=",), 'app.deployment.port = "": expected a port number from 0 to 65535'),
+        (("-port=65536",), 'app.deployment.port = "65536": expected a port number from 0 to 65535'),
+        (
+            ("-host=no.such.host.invalid", "-port=0"),
+            'app.deployment.host = "no.such.host.invalid": expected an address',
+        ),
+        (("-config=none.conf",), "none.conf: can't be read: no such file or directory"),
+        (("-P:app.deployment.prot=1",), "app.deployment.prot: unknown key; did you mean port?"),
+        (("-P:caht.outbox.size=1",), "caht: unknown key; did you mean chat?"),
+        (("-P:port=1",), "port: unknown key; did you mean app.deployment.port?"),
+        (("-P:chat.outbox.overflow=block",), 'chat.outbox.overflow = "block": expected disconnect'),
+        (("-P:chat.outbox.sise=1",), "chat.outbox.sise: unknown key; did you mean size?"),
+        (("-P:nonsense",), "-P:nonsense: expected key=value"),
+        (("-path=team",), 'app.deployment.root-path = "team": expected a path such as "/team"'),
+        (("-prt=1",), "unrecognized arguments: -prt=1"),
+        (("--por=1",), "unrecognized arguments: --por=1"),
+        (("start",), "unrecognized arguments: start"),
+        (("--workers=2",), '--workers = "2": expected 1: the chat lives in one process'),
+        (
+            ("-P:app.deployment.tls={certificate=a,key=b}", "-port=0"),
+            'app.deployment.tls = "a, b": expected a certificate',
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(flags: tuple[str, ...], line: str) -> None:
+    refused(2, line, *flags)
+
+
+def test_a_mistake_in_the_environment_is_one_line() -> None:
+    variable = 'application.conf:17: app.deployment.port = "x" (from the environment variable PORT): expected a port'
+    refused(2, variable, PORT="x")
+    refused(2, 'app.deployment.port = "" (from the environment variable PORT)', PORT="")
+    refused(2, 'WEB_CONCURRENCY = "3": expected 1 or nothing', WEB_CONCURRENCY="3")
+    refused(2, "none.conf: can't be read", APP_CONFIG="none.conf")
+
+
+def test_a_broken_logging_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "logging.ini").write_text("[loggers]\nkeys = nobody\n")
+    refused(2, "logging.ini: expected a file for logging.config.fileConfig", "-port=0", cwd=tmp_path)
+
+
+def test_the_logging_file_beside_the_configuration_rules(tmp_path: Path) -> None:
+    ini = (ROOT / "logging.ini").read_text()
+    (tmp_path / "logging.ini").write_text(ini.replace("format = %(asctime)s", "format = mine %(asctime)s"))
+    (tmp_path / "application.conf").write_text("app.deployment.port = 0")
+    with serving(f"-config={tmp_path}/application.conf") as server:
+        assert server.log[-1].startswith("mine ")
+
+
+def test_a_missing_include_and_a_group_that_nobody_reads_are_told(tmp_path: Path) -> None:
+    (tmp_path / "x.conf").write_text('include "none.conf"\napp.deployment.port = 0\nzebra { a = 1 }')
+    with serving(f"-config={tmp_path}/x.conf") as server:
+        log = "\n".join(server.log)
+    assert 'x.conf:1: include "none.conf": no such file, left out' in log
+    assert "x.conf:3: the group zebra is read by no module" in log
+
+
+class TestUnderUvicorn:
+    """`uvicorn app:create_app --factory`, unchanged."""
+
+    command = f"{sys.executable} -m uvicorn app:create_app --factory --port 0"
+
+    def test_it_serves_the_same_application_with_the_same_frame_size(self, tmp_path: Path) -> None:
+        (tmp_path / "application.conf").write_text("app { deployment.port = 1, websockets.max-frame-size = 1KiB }")
+        process = Process(cwd=tmp_path, command=self.command)
+        port = int(process.line(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")[1])
+        server = Served.__new__(Served)
+        server.ws = f"ws://127.0.0.1:{port}"
+        with server.connect() as client, server.connect() as other:
+            assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
+            other.recv(DEADLINE)
+            client.send("Hello")
+            assert [one.recv(DEADLINE) for one in (client, other)] == ["[user0]: Hello"] * 2
+            client.send("x" * 1025)
+            with pytest.raises(Exception, match="1009"):
+                client.recv(DEADLINE)
+            assert client.protocol.close_code == 1009
+        process.stop()
+        assert "Traceback" not in "\n".join(process.log)
+
+    def test_a_mistake_is_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "application.conf").write_text("app.deployment.prot = 1")
+        process = Process(cwd=tmp_path, command=self.command)
+        assert process.wait() == 2
+        assert process.log[-1] == "Error: application.conf:1: app.deployment.prot: unknown key; did you mean port?"
+        assert "Traceback" not in "\n".join(process.log)
+
+    def test_several_workers_are_refused(self, tmp_path: Path) -> None:
+        process = Process(cwd=tmp_path, command=self.command + " --workers 1", environment={"WEB_CONCURRENCY": "2"})
+        assert process.wait() == 2
+        assert 'WEB_CONCURRENCY = "2": expected 1 or nothing' in process.log[-1]
