@@ -1,0 +1,136 @@
+"""What a plain `pip install` of the project brings, and each step of the Dockerfile that needs no engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients import DEADLINE, ROOT, Process, Served, serving
+
+INSTRUCTIONS = re.findall(r"^(?!\s*#)(\w+) (.*)$", (ROOT / "Dockerfile").read_text().replace("\\\n", ""), re.M)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The `bin` of a fresh environment with the project in it, and nothing else but what it asks for."""
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder, with_pip=True)
+    pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*map(str, pip), str(ROOT)], check=True, timeout=100)
+    yield folder / "bin"
+    shutil.rmtree(folder)
+
+
+def test_the_console_script_serves_what_was_shipped(installed: Path, tmp_path: Path) -> None:
+    process = Process("-port=0", cwd=tmp_path, command=str(installed / "natter"), environment={"PYTHONPATH": ""})
+    port = int(process.line(r"Responding at http://127\.0\.0\.1:(\d+)$")[1])
+    chats(port)
+    assert process.stop() == 0
+
+
+def test_uvicorn_serves_the_factory(installed: Path, tmp_path: Path) -> None:
+    command = f"{installed}/uvicorn app:create_app --factory --port 0"
+    process = Process(cwd=tmp_path, command=command, environment={"PYTHONPATH": ""})
+    port = int(process.line(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")[1])
+    chats(port)
+    process.stop()
+
+
+def test_every_pin_is_hashed_and_names_no_host() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        assert "--index" not in text
+        pins = re.findall(r"^([\w-]+)==\S+(?:.*)\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.M)
+        assert len(pins) == len(re.findall(r"^[\w-]+==", text, re.M)) > 5
+
+
+def test_the_pins_hold_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for name, wanted in (
+        ("requirements.txt", project["dependencies"]),
+        ("requirements-dev.txt", project["optional-dependencies"]["dev"]),
+    ):
+        pinned = set(re.findall(r"^([\w-]+)==", (ROOT / name).read_text(), re.M))
+        assert {re.split(r"[ <>=]", requirement)[0] for requirement in wanted} <= pinned
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the Dockerfile's last stage copies from the build context."""
+    folder = tmp_path_factory.mktemp("image")
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
+    for value in values("COPY"):
+        *sources, target = value.split()
+        for source in sources if not value.startswith("--from") else []:
+            assert source in allowed, f".dockerignore keeps {source} out of the build"
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / source, folder)
+    return folder
+
+
+def values(name: str) -> list[str]:
+    """The arguments of the Dockerfile's instructions called `name`."""
+    return [" ".join(value.split()) for instruction, value in INSTRUCTIONS if instruction == name]
+
+
+class TestDockerfile:
+    """There may be no engine where tests run, so each instruction is done by hand: what is copied is laid into a
+    folder, what is installed goes into an environment, and the commands run there."""
+
+    def test_the_context_is_only_what_is_copied(self) -> None:
+        lines = (ROOT / ".dockerignore").read_text().split()
+        copied = {part for value in values("COPY") if "--from" not in value for part in value.split()[:-1]}
+        assert lines[0] == "*"
+        assert {line[1:] for line in lines if line.startswith("!")} == copied
+
+    def test_the_install_step(self, image: Path, tmp_path: Path) -> None:
+        """The RUN of the first stage, with a folder for `/opt/natter`, then the command on what it made."""
+        (step,) = [value for value in values("RUN") if "pip install" in value]
+        target = tmp_path / "natter"
+        step = step.replace("/opt/natter", str(target)).replace("python -m venv", f"{sys.executable} -m venv", 1)
+        subprocess.run(["/bin/sh", "-euc", step], cwd=image, check=True, timeout=100, stdout=subprocess.DEVNULL)
+        assert not (target / "bin/pip").exists()
+        (command,) = values("CMD")
+        program = [str(target / "bin/python"), *json.loads(command)[1:]]
+        process = Process(cwd=image, command=" ".join(program), environment={"PORT": "0", "PYTHONPATH": ""})
+        chats(int(process.line(r"Responding at http://127\.0\.0\.1:(\d+)$")[1]))
+        assert process.stop() == 0
+
+    def test_the_health_check_follows_the_port(self) -> None:
+        (check,) = values("HEALTHCHECK")
+        command = json.loads(check.partition("CMD ")[2])
+        with serving() as server:
+            environment = {**os.environ, "PORT": str(server.port)}
+            subprocess.run([sys.executable, *command[1:]], env=environment, check=True, timeout=DEADLINE)
+        done = subprocess.run([sys.executable, *command[1:]], env=environment, capture_output=True, timeout=DEADLINE)
+        assert done.returncode == 1
+        assert "or '8080'" in check
+
+    def test_it_does_not_run_as_root_and_keeps_data_in_a_volume(self) -> None:
+        assert values("USER") == ["natter"]
+        assert values("VOLUME") == ["/data"]
+        (step,) = [value for value in values("RUN") if "useradd" in value]
+        assert "install -d -o natter -g natter /data" in step
+        assert [name for name, _ in INSTRUCTIONS].index("USER") < [name for name, _ in INSTRUCTIONS].index("VOLUME")
+
+
+def chats(port: int) -> None:
+    server = Served.__new__(Served)
+    server.ws = f"ws://127.0.0.1:{port}"
+    with server.connect() as client:
+        assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
+        client.send("x")
+        assert client.recv(DEADLINE) == "[user0]: x"

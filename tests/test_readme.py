@@ -1,0 +1,129 @@
+"""The README's claims, held against the project: each command in it is run, and shows what the README says it shows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.clients import DEADLINE, ROOT, Process
+from tests.conftest import need
+from tests.test_peers import WEBSOCAT, peer
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
+CONSOLE = [text for kind, text in BLOCKS if kind == "console"]
+COMMANDS = [line.removeprefix("$ ") for text in CONSOLE for line in text.splitlines() if line.startswith("$ ")]
+CI = (ROOT / ".ci/run").read_text()
+
+NATTER = f"{sys.executable} -m app"
+
+
+def shown(command: str) -> list[str]:
+    """The lines that the README shows under the first block with `command`."""
+    (block, *_) = [text for text in CONSOLE if text.startswith(f"$ {command}\n")]
+    return list(block.splitlines()[1:])
+
+
+def like(line: str) -> str:
+    """A pattern for a log line of the README: another time, another port."""
+    return re.sub(r":\d+$", r":(\\d+)$", re.escape(line.partition(" INFO ")[2]))
+
+
+@contextmanager
+def started(command: str, line: str, cwd: Path, **environment: str) -> Iterator[int]:
+    """A command that serves until it is stopped; the port that it tells in a line like `line`."""
+    process = Process(cwd=cwd, command=command, environment=environment)
+    try:
+        yield int(process.line(like(line))[1])
+    finally:
+        process.stop()
+
+
+def test_every_command_is_run_here_or_by_ci() -> None:
+    run_here = {
+        "make run",
+        "websocat ws://127.0.0.1:8080/chat",
+        "natter -config=my.conf -P:app.websockets.max-frame-size=128KiB",
+        "natter -P:app.deployment.prot=1",
+        "natter -config=my.conf",
+        "curl http://127.0.0.1:8080/ping",
+        "make bench",
+    }
+    elsewhere = {
+        "uvicorn app:create_app --factory",  # tests/test_packaging.py, from a plain installation
+        "docker build -t natter .",  # tests/test_packaging.py, instruction by instruction
+        "docker run -e PORT=9000 -p 9000:9000 natter",
+    }
+    by_ci = {command for command in COMMANDS if re.search(rf"^{re.escape(command)}$", CI, re.M)}
+    assert set(COMMANDS) == run_here | elsewhere | by_ci
+    assert by_ci == {"make test", "make lint"}
+
+
+def test_make_run_and_two_terminals() -> None:
+    need("make", "apt-get install make")
+    (line,) = shown("make run")
+    conversations = [text.splitlines()[1:] for text in CONSOLE if text.startswith("$ websocat")]
+    with started("make run", line, ROOT, PORT="0", VENV=str(Path(sys.prefix))) as port:
+        url = f"ws://127.0.0.1:{port}/chat"
+        with peer(WEBSOCAT, url) as first:
+            first.shows(conversations[0][0])
+            with peer(WEBSOCAT, url) as second:
+                greeting, typed, heard = conversations[1]
+                second.shows(greeting)
+                second.types(typed)
+                second.shows(heard)
+            first.shows(conversations[0][1])
+
+
+def test_a_file_of_your_own(tmp_path: Path) -> None:
+    command = "natter -config=my.conf -P:app.websockets.max-frame-size=128KiB"
+    (hocon, *_) = [text for kind, text in BLOCKS if kind == "hocon"]
+    (tmp_path / "my.conf").write_text(hocon)
+    with started(command.replace("natter", NATTER), shown(command)[0], tmp_path, PORT="0"):
+        pass
+
+
+def test_a_mistake() -> None:
+    command = "natter -P:app.deployment.prot=1"
+    done = subprocess.run(
+        command.replace("natter", NATTER).split(), cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert done.stderr.splitlines() == shown(command)
+
+
+def test_a_module_of_your_own(tmp_path: Path) -> None:
+    (python,) = [text for kind, text in BLOCKS if kind == "python"]
+    hocon = [text for kind, text in BLOCKS if kind == "hocon"][1]
+    (tmp_path / "ping.py").write_text(python)
+    (tmp_path / "my.conf").write_text(hocon + "app.deployment.port = 0\n")
+    assert len(python.strip().splitlines()) <= 5
+    (block,) = [text for text in CONSOLE if "curl" in text]
+    curl = need("curl", "apt-get install curl")
+    with started(
+        f"{NATTER} -config=my.conf", "x INFO Application - Responding at http://127.0.0.1:8080", tmp_path
+    ) as port:
+        url = f"http://127.0.0.1:{port}/ping"
+        answer = subprocess.run([curl, "-s", url], capture_output=True, text=True, timeout=DEADLINE, check=True).stdout
+    assert answer == block.splitlines()[-1]
+
+
+def test_make_bench_says_what_the_figures_are_of() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.startup", "--runs", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert re.search(r"s until it answers +natter \d", done.stdout)
+    assert re.search(r"MiB when idle +natter \d", done.stdout)
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
