@@ -11,7 +11,7 @@ WORKDIR /srv/natter
 COPY application.conf logging.ini ./
 COPY config config
 COPY app app
-ENV PATH=/opt/natter/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/opt/natter/bin:$PATH PYTHONUNBUFFERED=1 CHAT_STORE=/data/chat.db
 USER natter
 VOLUME /data
 EXPOSE 8080

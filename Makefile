@@ -20,8 +20,9 @@ format: $(VENV)/dev.stamp  ## Put the code into its form
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp  ## Measure start-up and memory beside a bare Starlette
+bench: $(VENV)/dev.stamp  ## Measure start-up and memory beside a bare Starlette, and the store
 	@$(BIN)/python -m benchmarks.startup
+	@$(BIN)/python -m benchmarks.store --messages 200000
 
 requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from app.guard import WebSocketGuard
@@ -45,6 +45,7 @@ class Application(Starlette):
         self.draining = False
         """Whether the server is going away: no new WebSocket is let in, and `/readyz` says so."""
         self._resources: list[Resource] = []
+        self._failure = ""
         self._groups: set[str] = set()
 
     def add_websocket_route(self, path: str, endpoint: Callable[[WebSocket], Any], name: str | None = None) -> None:
@@ -86,7 +87,19 @@ class Application(Starlette):
                 await _not_found(scope, receive, send)
                 return
             scope = {**scope, "root_path": root}
+        if scope["type"] == "lifespan":
+            send = self._telling(send)
         await super().__call__(scope, receive, send)
+
+    def _telling(self, send: Send) -> Send:
+        """`send` for the lifespan, where a start that failed is told in one line, without a trace."""
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed" and self._failure:
+                message = {**message, "message": self._failure}
+            await send(message)
+
+        return tell
 
 
 def create_app(settings: Settings | None = None, *, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Application:
@@ -142,10 +155,12 @@ async def _lifespan(app: Application) -> AsyncIterator[None]:
                     await stack.enter_async_context(resource)
                 else:
                     stack.enter_context(resource)
-            except (ConfigurationError, StartupError):
+            except StartupError as error:
+                app._failure = str(error)
                 raise
             except Exception as error:
-                raise StartupError(f"a resource could not be opened: {told(error)}") from error
+                app._failure = f"a resource could not be opened: {told(error)}"
+                raise StartupError(app._failure) from error
         yield
 
 

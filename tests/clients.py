@@ -50,7 +50,7 @@ class Process:
         self.started = subprocess.Popen(
             [*(command.split() or [sys.executable, "-m", "app"]), *flags],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "CHAT_STORE": ":memory:", **(environment or {})},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,

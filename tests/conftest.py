@@ -32,6 +32,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests mean what they say, whatever is set where they run."""
     for name in ("APP_CONFIG", "HOST", "PORT", "WEB_CONCURRENCY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CHAT_STORE", ":memory:")
 
 
 def need(program: str, install: str) -> str:

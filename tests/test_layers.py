@@ -81,7 +81,6 @@ IMPURE = {
     "os",
     "io",
     "logging",
-    "datetime",
     "pathlib",
 }
 
@@ -91,6 +90,7 @@ def test_the_chat_is_pure(name: str, path: Path) -> None:
     tree = ast.parse(path.read_text())
     assert not {imported.partition(".")[0] for imported in imports(tree)} & IMPURE
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("now", "today")]
     assert not [
         node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in ("open", "print")
     ]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import trustme
 
 from app import __version__
+from app.backends.embedded import APPLICATION_ID
 from tests.clients import DEADLINE, ROOT, Process, Served, serving
 
 
@@ -195,7 +198,7 @@ def test_two_servers_do_not_share_a_port() -> None:
         (("-P:app.deployment.prot=1",), "app.deployment.prot: unknown key; did you mean port?"),
         (("-P:caht.outbox.size=1",), "caht: unknown key; did you mean chat?"),
         (("-P:port=1",), "port: unknown key; did you mean app.deployment.port?"),
-        (("-P:chat.outbox.overflow=block",), 'chat.outbox.overflow = "block": expected disconnect'),
+        (("-P:chat.outbox.overflow=block",), 'chat.outbox.overflow = "block": expected pull or disconnect'),
         (("-P:chat.outbox.sise=1",), "chat.outbox.sise: unknown key; did you mean size?"),
         (("-P:nonsense",), "-P:nonsense: expected key=value"),
         (("-path=team",), 'app.deployment.root-path = "team": expected a path such as "/team"'),
@@ -242,6 +245,43 @@ def test_a_missing_include_and_a_group_that_nobody_reads_are_told(tmp_path: Path
     assert "x.conf:3: the group zebra is read by no module" in log
 
 
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda path: path.write_bytes(b"something else " * 1000), "the store is damaged, or not a store"),
+        (lambda path: path.mkdir(), "this can't be opened: expected a file, or a place for one"),
+        (lambda path: foreign(path, "CREATE TABLE x (y)"), "this is another program's database"),
+        (
+            lambda path: foreign(path, f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 99"),
+            "the store has version 99",
+        ),
+    ],
+)
+def test_a_store_that_can_not_be_used_is_one_line_and_left_alone(make: Any, line: str, tmp_path: Path) -> None:
+    store = tmp_path / "chat.db"
+    make(store)
+    before = store.read_bytes() if store.is_file() else b""
+    refused(1, f"{store}: {line}", "-port=0", CHAT_STORE=str(store))
+    assert (store.read_bytes() if store.is_file() else b"") == before
+
+
+def test_a_store_in_use_is_one_line(tmp_path: Path) -> None:
+    store = str(tmp_path / "chat.db")
+    with serving(environment={"CHAT_STORE": store}):
+        refused(1, f"{store}: the store is in use by another process", "-port=0", CHAT_STORE=store)
+
+
+def test_a_store_in_no_folder_is_one_line(tmp_path: Path) -> None:
+    store = f"{tmp_path}/none/chat.db"
+    refused(1, f"{store}: no such file or directory", "-port=0", CHAT_STORE=store)
+
+
+def foreign(path: Path, sql: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(sql)
+    connection.close()
+
+
 class TestUnderUvicorn:
     """`uvicorn app:create_app --factory`, unchanged."""
 
@@ -270,6 +310,12 @@ class TestUnderUvicorn:
         process = Process(cwd=tmp_path, command=self.command)
         assert process.wait() == 2
         assert process.log[-1] == "Error: application.conf:1: app.deployment.prot: unknown key; did you mean port?"
+        assert "Traceback" not in "\n".join(process.log)
+
+    def test_a_store_that_can_not_be_used_is_one_line(self, tmp_path: Path) -> None:
+        process = Process(cwd=tmp_path, command=self.command, environment={"CHAT_STORE": str(tmp_path)})
+        assert process.wait() == 3
+        assert any(f"{tmp_path}: this can't be opened" in line for line in process.log)
         assert "Traceback" not in "\n".join(process.log)
 
     def test_several_workers_are_refused(self, tmp_path: Path) -> None:

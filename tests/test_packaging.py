@@ -122,6 +122,7 @@ class TestDockerfile:
     def test_it_does_not_run_as_root_and_keeps_data_in_a_volume(self) -> None:
         assert values("USER") == ["natter"]
         assert values("VOLUME") == ["/data"]
+        assert any("CHAT_STORE=/data/chat.db" in value for value in values("ENV"))
         (step,) = [value for value in values("RUN") if "useradd" in value]
         assert "install -d -o natter -g natter /data" in step
         assert [name for name, _ in INSTRUCTIONS].index("USER") < [name for name, _ in INSTRUCTIONS].index("VOLUME")

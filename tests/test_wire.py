@@ -171,7 +171,7 @@ def test_a_request_that_never_ends_is_cut_off(server: Served) -> None:
 
 def test_a_client_that_stops_reading_is_let_go_and_nobody_else_notices() -> None:
     said = "x" * 65_000
-    with serving("-P:chat.outbox.size=1MiB") as server, ExitStack() as stack:
+    with serving("-P:chat.outbox.size=1MiB", "-P:chat.outbox.stall=1s") as server, ExitStack() as stack:
         listeners = [stack.enter_context(server.connect()) for _ in range(3)]
         sender = stack.enter_context(server.connect())
         stack.enter_context(Raw(server.port, receive_buffer=4096))
@@ -186,6 +186,23 @@ def test_a_client_that_stops_reading_is_let_go_and_nobody_else_notices() -> None
         sender.send("done")
         assert sender.recv(DEADLINE) == "[user3]: done"
         assert memory(server) - before < 16 * 1024 * 1024
+
+
+def test_a_slow_reader_is_moved_from_push_to_pull_and_loses_nothing() -> None:
+    count = 400
+    with serving("-P:chat.outbox.size=256KiB") as server, server.connect() as sender:
+        sender.recv(DEADLINE)
+        with Raw(server.port, receive_buffer=65536) as slow:
+            slow.frame()
+            before = memory(server)
+            for number in range(count):
+                sender.send(f"{number} {'x' * 30_000}")
+                assert str(sender.recv(DEADLINE)).startswith(f"[user0]: {number} ")
+            assert memory(server) - before < 8 * 1024 * 1024 + count * 2 * 30_000  # the store itself is in memory
+            heard = [slow.frame()[1].split()[1] for _ in range(count)]
+            assert heard == [str(number).encode() for number in range(count)]
+            sender.send("live again")
+            assert slow.frame() == (TEXT, b"[user0]: live again")
 
 
 def test_joins_and_leaves_harm_no_sender_and_no_listener() -> None:

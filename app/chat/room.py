@@ -1,37 +1,62 @@
-"""Who is connected, and under which name."""
+"""Who follows a room here, and up to which position each has got."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-C = TypeVar("C")
+F = TypeVar("F")
 
 
-class Room(Generic[C]):
-    """The connections of a chat by name, in the order they came.
+class Cursor(Generic[F]):
+    """One follower's place in a room.
 
-    Names count up from `user0` and none is ever given twice, whoever leaves. Joining and leaving are O(1). It is not
-    safe for threads by itself: one owner calls it at a time, and nobody joins or leaves during an iteration.
+    A `live` cursor is given each event as it is committed. One that is not is behind: it reads the log after `at`, in
+    pages, until `caught_up`.
     """
 
-    def __init__(self) -> None:
-        self._connections: dict[str, C] = {}
-        self._next = 0
+    __slots__ = ("at", "follower", "live", "room")
+
+    def __init__(self, room: Room[F], follower: F, at: int) -> None:
+        self.room, self.follower, self.at = room, follower, at
+        self.live = False
+
+    def caught_up(self) -> bool:
+        """Go live if the log holds nothing that was handed out to others and not to this follower."""
+        self.live = self.at >= self.room.delivered
+        return self.live
+
+
+class Room(Generic[F]):
+    """The followers of a room, in the order they came. Joining and leaving are O(1).
+
+    Attach first, then read: a cursor is in the room before its follower reads the log, so that `delivered` counts
+    what is committed meanwhile. There is then no event between the last page and the first live one.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.delivered = 0
+        """The position of the last event that was handed out here."""
+        self._cursors: dict[int, Cursor[F]] = {}
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return len(self._cursors)
 
-    def __iter__(self) -> Iterator[C]:
-        return iter(self._connections.values())
+    def attach(self, follower: F, at: int) -> Cursor[F]:
+        """A place in the room after position `at`, not live yet."""
+        cursor = Cursor(self, follower, at)
+        self._cursors[id(cursor)] = cursor
+        return cursor
 
-    def join(self, connection: C) -> str:
-        """Let `connection` in; the answer is its name."""
-        name = f"user{self._next}"
-        self._next += 1
-        self._connections[name] = connection
-        return name
+    def detach(self, cursor: Cursor[F]) -> None:
+        """Give the place up. Doing so twice is doing so once."""
+        cursor.live = False
+        self._cursors.pop(id(cursor), None)
 
-    def leave(self, name: str) -> None:
-        """Let the connection called `name` go. Leaving twice is leaving once."""
-        self._connections.pop(name, None)
+    def commit(self, seq: int) -> Iterator[Cursor[F]]:
+        """The event at `seq` is committed: those who get it now. Nobody may attach or detach during the iteration."""
+        self.delivered = max(self.delivered, seq)
+        for cursor in self._cursors.values():
+            if cursor.live and seq > cursor.at:
+                yield cursor

@@ -19,3 +19,8 @@ def message(name: str, text: str) -> str:
     in another's name; all else is unchanged.
     """
     return f"[{name}]: {_FORGERY.sub(' ', text)}"
+
+
+def notice(text: str) -> str:
+    """Something for the reader alone, which nobody else can have said: on one line."""
+    return f"*** {' '.join(text.split())}"

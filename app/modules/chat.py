@@ -1,50 +1,135 @@
-"""`/chat`: everybody hears what anybody says."""
+"""`/chat`: everybody in a room hears what anybody says there, in the order in which it is stored."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
-from app.application import Application
+from app.application import Application, StartupError
+from app.backends import Backend, StoreError, Unavailable
+from app.backends.embedded import Embedded
+from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT
+from app.chat.errors import Refused
+from app.chat.events import User
+from app.chat.frames import Join, Welcome, room_name
 from app.hub import Hub
+from app.session import Session
 from app.transports.stock import Outbox, Overflow
-from config import Size
+from config import Duration, Size
 
 log = logging.getLogger("chat")
+
+TOKEN_PREFIX = "token."  # noqa: S105
+TOKEN_BYTES = 24
+
+
+def _a_room(name: str) -> str | None:
+    try:
+        room_name(name)
+    except Refused:
+        return "1 to 64 of a to z, 0 to 9, and . _ - inside"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxSettings:
     """What may wait for a client that reads too slowly."""
 
-    size: Size = Size(4 * 1024 * 1024)
-    overflow: Literal["disconnect"] = "disconnect"
+    size: Size = Size(1024 * 1024)
+    overflow: Literal["pull", "disconnect"] = "pull"
+    stall: Duration = Duration(30)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
     """The group `chat`."""
 
+    store: str = "chat.db"
+    room: str = field(default="lobby", metadata={"check": _a_room})
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
 
 
 def module(app: Application) -> None:
-    """Register `/chat`."""
+    """Register `/chat`, over a store that is open as long as the application runs."""
     settings = app.group("chat", ChatSettings)
-    hub = Hub()
+    backend = Embedded(settings.store)
+    app.during(_opened(backend))
+    chat = Chat(backend, settings, app.settings.app.websockets.max_frame_size)
+    app.add_websocket_route("/chat", chat.serve)
 
-    async def chat(websocket: WebSocket) -> None:
-        await websocket.accept()
-        outbox = Outbox(settings.outbox.size, Overflow(settings.outbox.overflow))
-        log.info("Adding user!")
-        name = hub.join(outbox)
+
+@asynccontextmanager
+async def _opened(backend: Backend) -> AsyncIterator[None]:
+    try:
+        backend.open()
+    except StoreError as error:
+        raise StartupError(str(error)) from None
+    yield
+    backend.close()
+
+
+class Chat:
+    """The endpoint."""
+
+    def __init__(self, backend: Backend, settings: ChatSettings, max_message: int) -> None:
+        self.backend, self.settings, self.max_message = backend, settings, max_message
+        self.hub = Hub(backend)
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Carry one connection from its handshake to its end."""
+        offered = websocket.scope.get("subprotocols", [])
+        dialect, subprotocol = (JSON, JSON_SUBPROTOCOL) if JSON_SUBPROTOCOL in offered else (TEXT, None)
         try:
-            await outbox.carry(websocket, lambda said: hub.say(name, said))
+            join = self._first_join(websocket)
+            self.backend.open()
+            user, token = await self._identity(offered)
+        except Refused as refused:
+            await websocket.send_denial_response(PlainTextResponse(f"{refused.message}\n", 400))
+            return
+        except Unavailable as error:
+            await websocket.send_denial_response(PlainTextResponse(f"{error}\n", 503))
+            return
+        await websocket.accept(subprotocol)
+        outbox = Outbox(self.settings.outbox.size, self.settings.outbox.stall)
+        overflow = Overflow(self.settings.outbox.overflow)
+        log.info("Adding user!")
+        session = Session(self.hub, user, dialect, outbox, overflow, join.room)
+        try:
+            session.send(Welcome(user.name, token, self.backend.epoch, {"message": int(self.max_message)}))
+            if dialect is TEXT:
+                await session.join(join)
+            await outbox.carry(websocket, session.hear)
         finally:
-            hub.leave(name)
-            log.info("Removing %s!", name)
+            await session.leave()
+            log.info("Removing %s!", user.name)
 
-    app.add_websocket_route("/chat", chat)
+    def _first_join(self, websocket: WebSocket) -> Join:
+        """Where the text dialect starts: `?room=lobby&after=41`, both optional. Refused for what can't be."""
+        room = room_name(websocket.query_params.get("room", self.settings.room))
+        after = websocket.query_params.get("after", "")
+        return Join(room, after=int(after)) if re.fullmatch("[0-9]{1,15}", after) else Join(room)
+
+    async def _identity(self, offered: list[str]) -> tuple[User, str]:
+        """Who connects: the one whose token is offered, or somebody new with a token of their own."""
+        for subprotocol in offered:
+            if subprotocol.startswith(TOKEN_PREFIX):
+                token = subprotocol.removeprefix(TOKEN_PREFIX)
+                user = await self.backend.identify(_secret(token))
+                if user is not None:
+                    return user, token
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        return await self.backend.enlist(_secret(token)), token
+
+
+def _secret(token: str) -> bytes:
+    """What the store keeps of a token, from which it can't be had back."""
+    return hashlib.sha256(token.encode()).digest()

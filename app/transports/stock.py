@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -20,10 +18,12 @@ CLOSE_DEADLINE = 1.0
 
 
 class Overflow(Enum):
-    """What happens when more waits for a client than its outbox may hold."""
+    """What happens to a client when its outbox is full."""
 
+    PULL = "pull"
+    """It is pushed nothing more, and reads the log from where it is as fast as it can. It loses nothing."""
     DISCONNECT = "disconnect"
-    """The client is closed with 4000; it may come back. Nobody else notices."""
+    """It is closed with 4000, and may come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +39,57 @@ class Frame:
 
 
 class Outbox:
-    """What waits to be sent to one connection: whole frames, in order, at most `limit` bytes of them.
+    """What waits to be sent to one connection: whole frames, in the order they were put.
 
-    It belongs to the event loop that made it. `put` and `close` never wait and may be called from any thread, but by
-    one at a time (the Hub sees to that); frames leave in the order of the calls.
+    It is `full` from `high` bytes on. It takes what is put all the same, since an answer belongs where it is asked
+    for: whoever fills it looks whether it is full, and waits with `writable` for it to be half empty. It belongs to one
+    event loop.
     """
 
-    __slots__ = ("_closing", "_frames", "_loop", "_queued", "_sent", "_thread", "_wake", "limit", "overflow")
+    __slots__ = ("_closing", "_drained", "_frames", "_wake", "high", "sent", "stall", "waiting")
 
-    def __init__(self, limit: int, overflow: Overflow = Overflow.DISCONNECT) -> None:
-        self.limit, self.overflow = limit, overflow
+    def __init__(self, high: int, stall: float) -> None:
+        self.high, self.stall = high, stall
+        self.waiting = 0
+        """Bytes that wait."""
+        self.sent = 0
+        """Bytes that left."""
         self._frames: deque[Frame] = deque()
-        self._queued = 0  # written by `put` alone, as `_sent` is by `_pump` alone: no lock is needed between threads
-        self._sent = 0
         self._closing: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
         self._wake = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._drained = asyncio.Event()
 
     @property
-    def waiting(self) -> int:
-        """Bytes that wait."""
-        return self._queued - self._sent
+    def full(self) -> bool:
+        """Whether what waits has reached the bound."""
+        return self.waiting >= self.high
 
     def put(self, frame: Frame) -> None:
-        """Append `frame`; where it does not fit, apply the overflow policy. One larger than the limit fits alone."""
-        waiting = self.waiting
-        if waiting and waiting + frame.size > self.limit:
-            self.close(CloseCode.SLOW_READER)
-            return
+        """Append `frame`; never waits."""
         self._frames.append(frame)
-        self._queued += frame.size
-        self._call(self._wake.set)
+        self.waiting += frame.size
+        self._wake.set()
 
     def close(self, code: CloseCode) -> None:
         """End the connection with `code`, without sending what waits."""
-        self._call(self._settle, code)
+        if not self._closing.done():
+            self._closing.set_result(code)
 
-    async def carry(self, websocket: WebSocket, hear: Callable[[str], None]) -> None:
+    async def writable(self) -> bool:
+        """Wait until it is not full. False, and it is closed with 4000, if nothing leaves in `stall` seconds."""
+        while self.full:
+            sent = self.sent
+            self._drained.clear()
+            try:
+                async with asyncio.timeout(self.stall or None):
+                    await self._drained.wait()
+            except TimeoutError:
+                if self.sent == sent:
+                    self.close(CloseCode.SLOW_READER)
+                    return False
+        return True
+
+    async def carry(self, websocket: WebSocket, hear: Callable[[str], Awaitable[None]]) -> None:
         """Carry an accepted `websocket` until it ends: call `hear` with each text it says, in order, send what is put.
 
         Binary messages are ignored. Returns once the connection is over, whoever ended it.
@@ -101,32 +114,22 @@ class Outbox:
             while self._frames:
                 frame = self._frames.popleft()
                 await websocket.send_text(frame.text)
-                self._sent += frame.size
+                self.waiting -= frame.size
+                self.sent += frame.size
+                if 2 * self.waiting <= self.high:
+                    self._drained.set()
             self._wake.clear()
-            if not self._frames:
-                await self._wake.wait()
-
-    def _settle(self, code: CloseCode) -> None:
-        if not self._closing.done():
-            self._closing.set_result(code)
-
-    def _call(self, callback: Callable[..., None], *arguments: object) -> None:
-        """Run `callback` in the outbox's own loop: at once where that is the caller's."""
-        if threading.get_ident() == self._thread:
-            callback(*arguments)
-        else:
-            with suppress(RuntimeError):  # that loop has ended, and its connection with it
-                self._loop.call_soon_threadsafe(callback, *arguments)
+            await self._wake.wait()
 
 
-async def _read(websocket: WebSocket, hear: Callable[[str], None]) -> None:
+async def _read(websocket: WebSocket, hear: Callable[[str], Awaitable[None]]) -> None:
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
             return
         text = message.get("text")
         if text is not None:
-            hear(text)
+            await hear(text)
             # A burst arrives in one piece: give the writers a turn in between, or every outbox fills up meanwhile.
             await asyncio.sleep(0)
 

@@ -1,0 +1,504 @@
+"""What is special to SQLite; what it shares with other backends is in tests/contracts/test_backend.py."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from asyncio import gather
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Event as Flag
+from typing import TypeVar
+
+import anyio
+import pytest
+
+from app.backends import StoreError, Unavailable
+from app.backends.embedded import MIGRATIONS, Embedded
+from app.chat.events import Appended, Draft, Event, User
+
+T = TypeVar("T")
+DEADLINE = 20
+ROOT = Path(__file__).parents[2]
+AUTHOR = User(1, "user0")
+
+pytestmark = pytest.mark.anyio
+numbers = count(1)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[Embedded]:
+    backend = Embedded(str(path))
+    backend.open()
+    try:
+        yield backend
+    finally:
+        backend.close()
+
+
+async def soon(awaitable: Awaitable[T]) -> T:
+    with anyio.fail_after(DEADLINE):
+        return await awaitable
+
+
+def draft(text: str = "hi", *, cid: str = "") -> Draft:
+    number = next(numbers)
+    return Draft("room", AUTHOR, text, id=f"id{number}", at=number, cid=cid)
+
+
+async def say(backend: Embedded, *texts: str) -> list[Event]:
+    return [each.event for each in await soon(gather(*[backend.append(draft(text)) for text in texts]))]
+
+
+async def log_of(backend: Embedded) -> list[Event]:
+    return await soon(backend.read("room", after=0, limit=1_000_000))
+
+
+async def pragma(backend: Embedded, text: str) -> object:
+    return (await soon(backend._call(lambda connection: connection.execute(f"PRAGMA {text}").fetchone())))[0]
+
+
+def by_hand(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """What is in the directory, apart from locks."""
+    return {file.name: file.read_bytes() for file in directory.iterdir() if not file.name.endswith("-lock")}
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(StoreError) as caught:
+        Embedded(str(path)).open()
+    text = str(caught.value)
+    assert text.startswith(f"{path}: ")
+    assert len(text.splitlines()) == 1
+    return text
+
+
+@pytest.fixture
+def store(path: Path) -> Path:
+    """A closed store with a few pages."""
+
+    async def fill(backend: Embedded) -> None:
+        await soon(backend.enlist(b"secret"))
+        await say(backend, *["x" * 500] * 100)
+
+    with opened(path) as backend:
+        anyio.run(fill, backend)
+    return path
+
+
+async def test_what_was_stored_is_there_after_reopening(path: Path) -> None:
+    with opened(path) as backend:
+        epoch = backend.epoch
+        user = await soon(backend.enlist(b"secret"))
+        log = await say(backend, "one", "two\0", "😀")
+        stored = await soon(backend.append(draft("three", cid="c")))
+    with opened(path) as backend:
+        assert backend.epoch == epoch
+        assert await log_of(backend) == [*log, stored.event]
+        assert await soon(backend.identify(b"secret")) == user
+        assert await soon(backend.append(draft("again", cid="c"))) == Appended(stored.event, duplicate=True)
+        assert (await say(backend, "four"))[0].seq > stored.event.seq
+        assert (await soon(backend.enlist(b"other"))).name == "user1"
+
+
+@pytest.mark.parametrize("condition", ["seq = (SELECT max(seq) FROM events)", "true"])
+async def test_positions_and_names_of_deleted_rows_are_not_used_again(path: Path, condition: str) -> None:
+    with opened(path) as backend:
+        for number in range(3):
+            await soon(backend.enlist(bytes([number])))
+        last = (await say(backend, "one", "two", "three"))[-1].seq
+    by_hand(path, f"DELETE FROM events WHERE {condition}", "DELETE FROM users WHERE id > 1")
+    with opened(path) as backend:
+        assert (await say(backend, "four"))[0].seq > last
+        assert await soon(backend.enlist(b"new")) == User(4, "user3")
+
+
+async def test_stores_in_memory_share_nothing() -> None:
+    with opened(":memory:") as one, opened(":memory:") as other:
+        await say(one, "hi")
+        assert one.epoch != other.epoch
+        assert await log_of(other) == []
+
+
+def test_a_store_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with opened(":memory:"):
+        assert list(tmp_path.iterdir()) == []
+
+
+async def test_it_is_set_to_survive_a_loss_of_power(path: Path) -> None:
+    full = 2
+    for _ in range(2):
+        with opened(path) as backend:
+            assert await pragma(backend, "journal_mode") == "wal"
+            assert await pragma(backend, "synchronous") == full
+
+
+def test_an_empty_file_becomes_a_store(path: Path) -> None:
+    path.touch()
+    with opened(path) as backend:
+        assert backend.epoch
+
+
+async def test_a_store_in_use_is_refused(path: Path) -> None:
+    with opened(path) as backend:
+        assert "in use" in refusal(path)
+        await say(backend, "still works")
+    with opened(path) as backend:
+        assert [event.text for event in await log_of(backend)] == ["still works"]
+
+
+def test_a_store_in_use_by_another_process_is_refused(store: Path) -> None:
+    before = contents(store.parent)
+    script = "import sys; from app.backends.embedded import Embedded; store = Embedded(sys.argv[1]); store.open(); "
+    script += "print('open', flush=True); sys.stdin.read(); store.close()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, store], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        assert "in use" in refusal(store)
+        process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0
+    assert contents(store.parent) == before
+    with opened(store) as backend:
+        assert backend.epoch
+
+
+def test_a_store_that_another_program_writes_to_is_refused(store: Path) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("UPDATE meta SET value = value")
+        assert "in use" in refusal(store)
+    with opened(store) as backend:
+        assert backend.epoch
+
+
+async def test_a_store_in_use_is_refused_by_another_name(path: Path) -> None:
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    with opened(path):
+        assert "in use" in refusal(link)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's right to write everywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize(("file_mode", "directory_mode"), [(0o444, 0o777), (0o666, 0o555), (0o444, 0o555)])
+def test_a_store_that_cannot_be_written_is_refused(store: Path, file_mode: int, directory_mode: int) -> None:
+    # Nobody may look into pytest's own directories.
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        copy = directory / "store.db"
+        copy.write_bytes(store.read_bytes())
+        copy.chmod(file_mode)
+        directory.chmod(directory_mode)
+        before = contents(directory)
+        with as_nobody():
+            refusal(copy)
+        assert contents(directory) == before
+        directory.chmod(0o755)
+
+
+def not_a_database(path: Path) -> None:
+    path.write_bytes(b"Dear diary,\n" * 1000)
+
+
+def a_few_bytes(path: Path) -> None:
+    path.write_bytes(b"hi")
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(bytes(8192))
+
+
+def overwritten_in_the_middle(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2 // 4096 * 4096
+    data[middle : middle + 8192] = b"\xff" * 8192
+    path.write_bytes(data)
+
+
+def overwritten_at_the_start(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[100:4096] = b"\xff" * 3996
+    path.write_bytes(data)
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def without_a_table(path: Path) -> None:
+    by_hand(path, "DROP TABLE meta")
+
+
+def of_another_program(path: Path) -> None:
+    path.unlink()
+    by_hand(path, "CREATE TABLE notes (text)", "INSERT INTO notes VALUES ('mine')")
+
+
+def of_another_program_with_an_id(path: Path) -> None:
+    by_hand(path, "PRAGMA application_id = 7")
+
+
+def of_a_newer_version(path: Path) -> None:
+    by_hand(path, f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (not_a_database, "damaged, or not a store"),
+        (a_few_bytes, "damaged, or not a store"),
+        (zeros, "damaged, or not a store"),
+        (overwritten_in_the_middle, "damaged"),
+        (overwritten_at_the_start, "damaged"),
+        (cut_off, "damaged"),
+        (without_a_table, "meta"),
+        (of_another_program, "another program's"),
+        (of_another_program_with_an_id, "another program's"),
+        (of_a_newer_version, f"version {len(MIGRATIONS) + 1}"),
+    ],
+)
+def test_what_is_not_a_store_is_refused_and_left_as_it_was(
+    store: Path, spoil: Callable[[Path], None], words: str
+) -> None:
+    spoil(store)
+    before = contents(store.parent)
+    for _ in range(2):
+        assert words in refusal(store)
+    assert contents(store.parent) == before
+
+
+def test_a_newer_store_in_another_mode_is_left_as_it_was(store: Path) -> None:
+    by_hand(store, f"PRAGMA user_version = {len(MIGRATIONS) + 1}", "PRAGMA journal_mode = DELETE")
+    before = contents(store.parent)
+    assert "version" in refusal(store)
+    assert contents(store.parent) == before
+
+
+def test_a_database_that_another_program_left_in_a_hurry_is_left_as_it_was(path: Path) -> None:
+    script = "import os, sqlite3, sys; connection = sqlite3.connect(sys.argv[1], isolation_level=None); "
+    script += "connection.execute('PRAGMA journal_mode = WAL'); connection.execute('CREATE TABLE notes (text)'); "
+    script += "os._exit(0)"
+    subprocess.run([sys.executable, "-c", script, path], check=True, timeout=DEADLINE)
+    before = contents(path.parent)
+    assert f"{path.name}-wal" in before
+    assert "another program's" in refusal(path)
+    after = contents(path.parent)
+    for name in (path.name, f"{path.name}-wal"):
+        assert after[name] == before[name]
+
+
+def test_an_empty_database_of_another_program_is_refused(path: Path) -> None:
+    by_hand(path, "PRAGMA application_id = 7")
+    before = contents(path.parent)
+    assert "another program's" in refusal(path)
+    assert contents(path.parent) == before
+
+
+def test_a_missing_directory_is_refused_and_not_made(tmp_path: Path) -> None:
+    assert "no such file or directory" in refusal(tmp_path / "missing" / "store.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_is_refused(path: Path) -> None:
+    path.mkdir()
+    (path / "file").write_text("mine")
+    refusal(path)
+    assert contents(path) == {"file": b"mine"}
+
+
+def test_a_refused_store_can_be_opened_once_it_is_repaired(path: Path) -> None:
+    path.write_bytes(b"hi")
+    backend = Embedded(str(path))
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            backend.open()
+    path.unlink()
+    backend.open()
+    assert backend.epoch
+    backend.close()
+
+
+async def refuses_to_write(backend: Embedded, text: str) -> None:
+    """Appends fail, one and several at once, and nobody sees them; reads go on."""
+    log = await log_of(backend)
+    followed: list[Event] = []
+    unfollow = backend.follow(followed.extend)
+    for size in (1, 3):
+        appends = [backend.append(draft(text, cid=f"c{number}")) for number in range(size)]
+        for answer in await soon(gather(*appends, return_exceptions=True)):
+            assert isinstance(answer, Unavailable)
+            assert len(str(answer).splitlines()) == 1
+        assert await log_of(backend) == log
+        assert await soon(backend.identify(b"secret")) == AUTHOR
+    unfollow()
+    assert followed == []
+
+
+async def writes_again(backend: Embedded, text: str) -> list[Event]:
+    """What failed is stored by its retry, and then known."""
+    log = await log_of(backend)
+    followed: list[Event] = []
+    unfollow = backend.follow(followed.extend)
+    for duplicate in (False, True):
+        answers = await soon(gather(*[backend.append(draft(text, cid=f"c{number}")) for number in range(3)]))
+        assert [answer.duplicate for answer in answers] == [duplicate] * 3
+        assert [answer.event for answer in answers] == followed
+    unfollow()
+    assert await log_of(backend) == log + followed
+    assert all(one.seq < other.seq for one, other in zip(log, followed, strict=False))
+    return log + followed
+
+
+async def test_a_full_database_is_unavailable_to_writers_until_there_is_room(path: Path) -> None:
+    text = "x" * 50_000
+    with opened(path) as backend:
+        await soon(backend.enlist(b"secret"))
+        await say(backend, "one", "two")
+        await pragma(backend, "max_page_count = 1")
+        await refuses_to_write(backend, text)
+        await pragma(backend, f"max_page_count = {1 << 30}")
+        log = await writes_again(backend, text)
+    with opened(path) as backend:
+        assert await log_of(backend) == log
+
+
+async def test_a_failing_disk_is_unavailable_to_writers_until_it_works(path: Path) -> None:
+    text = "x" * 50_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with opened(path) as backend:
+        await soon(backend.enlist(b"secret"))
+        await say(backend, *[text] * 5)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name("store.db-wal").stat().st_size, hard))
+        try:
+            await refuses_to_write(backend, text)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        log = await writes_again(backend, text)
+    with opened(path) as backend:
+        assert await log_of(backend) == log
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        lambda backend: backend.append(draft("\ud800")),
+        lambda backend: backend.append(draft(cid="\ud800")),
+        lambda backend: backend.read("\ud800", after=0, limit=1),
+        lambda backend: backend.read("room", after=1 << 63, limit=1),
+        lambda backend: backend.read_back("room", before=1 << 63, limit=1),
+        lambda backend: backend.enlist(b"secret"),
+    ],
+    ids=["text", "cid", "room", "after", "before", "secret"],
+)
+async def test_what_cannot_be_done_harms_no_other_call(impossible: Callable[[Embedded], Awaitable[object]]) -> None:
+    release = Flag()
+    with opened(":memory:") as backend:
+        await soon(backend.enlist(b"secret"))
+        holding = backend._call(lambda connection: release.wait(DEADLINE))
+        calls = [backend.append(draft("before")), impossible(backend), backend.append(draft("after"))]
+        release.set()
+        with anyio.fail_after(2):
+            before, _, after = await gather(*calls, return_exceptions=True)
+            assert await holding
+        assert isinstance(before, Appended)
+        assert isinstance(after, Appended)
+        assert await log_of(backend) == [before.event, after.event]
+
+
+def test_a_store_that_is_forgotten_is_closed(path: Path) -> None:
+    backend = Embedded(str(path))
+    backend.open()
+    del backend
+    gc.collect()
+    with opened(path) as again:
+        assert again.epoch
+
+
+def test_a_store_that_is_forgotten_after_use_is_closed(path: Path) -> None:
+    backend = Embedded(str(path))
+    backend.open()
+    anyio.run(say, backend, "hi")
+    thread = backend._worker.thread
+    assert thread is not None
+    del backend
+    gc.collect()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+WRITER = """
+import asyncio, sys
+from app.backends.embedded import Embedded
+from app.chat.events import Draft, User
+
+async def speak(store, speaker):
+    number = 0
+    while True:
+        number += 1
+        text = f"{speaker} {number}"
+        appended = await store.append(Draft("room", User(1, "user0"), text, text, number, cid=text))
+        print(appended.event.seq, text, flush=True)
+
+async def main():
+    store = Embedded(sys.argv[1])
+    store.open()
+    await asyncio.gather(*[speak(store, speaker) for speaker in range(8)])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 100, 3000])
+def test_what_was_acknowledged_survives_a_kill(path: Path, lines: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, path], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(lines)]
+        process.kill()
+        said += process.stdout.read().splitlines(keepends=True)
+    acknowledged = {line for line in said if line.endswith("\n")}
+    assert len(acknowledged) >= lines
+
+    async def check(backend: Embedded) -> None:
+        log = await log_of(backend)
+        assert acknowledged <= {f"{event.seq} {event.text}\n" for event in log}
+        assert (await say(backend, "next"))[0].seq > log[-1].seq
+
+    with opened(path) as backend:
+        anyio.run(check, backend)

@@ -1,0 +1,251 @@
+"""The server is killed in the middle of the traffic, over and over: nothing is lost, doubled, reordered or leaked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.typing import Subprotocol
+
+from tests.checker import Acked, Disconnected, Heard, History, Joined, Record, Sent, check
+from tests.clients import DEADLINE, Served
+
+KILLS = 20
+MOST_ACKS = 40
+"""Between two kills there are from 1 to so many acks."""
+UNACKED = 4
+"""How many messages a client has on their way at a time."""
+WITHIN = 60
+LAST = "That was all."
+ROOMS = [*[{"lobby"}] * 4, *[{"den"}] * 4, *[{"lobby", "den"}] * 2]
+"""The rooms of each client."""
+
+
+def free_port() -> int:
+    """A free port below those that the system gives to clients: one of them could have it when the server returns."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free")
+
+
+class Town:
+    """The server, and whoever kills it and starts it again on its store and its port."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        self.port = free_port()
+        self.up = asyncio.Event()
+        self.kills = 0
+        self.acks = 0
+        self._due = 0
+        self._enough = asyncio.Event()
+        self.server = self._serve()
+
+    def _serve(self) -> Served:
+        server = Served(f"-port={self.port}", cwd=self.store.parent, environment={"CHAT_STORE": str(self.store)})
+        assert server.port == self.port
+        return server
+
+    def _restart(self) -> None:
+        self.server.wait()
+        assert "Traceback" not in "\n".join(self.server.log), self.server.log
+        self.server = self._serve()
+
+    def count_ack(self) -> None:
+        self.acks += 1
+        if self.acks >= self._due:
+            self._enough.set()
+
+    async def kill_again_and_again(self) -> None:
+        for _ in range(KILLS):
+            self._enough.clear()
+            self._due = self.acks + random.randint(1, MOST_ACKS)
+            self.up.set()
+            await asyncio.wait_for(self._enough.wait(), DEADLINE)
+            self.up.clear()
+            self.kills += 1
+            self.server.started.send_signal(signal.SIGKILL)
+            await asyncio.to_thread(self._restart)
+        self.up.set()
+
+
+class Client:
+    """Speaks in its rooms for as long as it may, and stays until all is acknowledged and the last word is said."""
+
+    def __init__(self, town: Town, rooms: set[str]) -> None:
+        self.town, self.rooms = town, sorted(rooms)
+        self.name = self.token = ""
+        self.records: list[Record] = []
+        self.speaking = True
+        self.settled = asyncio.Event()
+        self.retries = self.duplicates = 0
+        """How many messages were sent again, and how many of these had been stored the first time."""
+        self._epoch = ""
+        self._unacked: dict[str, Sent] = {}
+        self._retried: set[str] = set()
+        self._cids = 0
+        self._positions: dict[str, int] = {}
+        self._heads: dict[str, int] = {}
+        self._ended: set[str] = set()
+
+    async def run(self) -> None:
+        """Be there until the last word in every room, through as many connections as it takes."""
+        while self._ended != set(self.rooms):
+            await asyncio.wait_for(self.town.up.wait(), DEADLINE)
+            kills = self.town.kills
+            try:
+                async with await self._connect() as connection:
+                    await self._take_part(connection)
+            except TimeoutError:
+                raise
+            except (ConnectionClosed, InvalidHandshake, OSError) as error:
+                if self.town.kills == kills:
+                    raise AssertionError(f"{self.name} was cut off, and nobody killed the server") from error
+                self.records.append(Disconnected())
+
+    async def _connect(self) -> ClientConnection:
+        protocols = ["chat.v1.json", *([f"token.{self.token}"] if self.token else [])]
+        connection = await connect(
+            f"ws://127.0.0.1:{self.town.port}/chat",
+            subprotocols=[Subprotocol(protocol) for protocol in protocols],
+            open_timeout=DEADLINE,
+            compression=None,
+            proxy=None,
+        )
+        assert connection.subprotocol == "chat.v1.json"
+        return connection
+
+    async def _receive(self, connection: ClientConnection) -> dict[str, Any]:
+        frame = await asyncio.wait_for(connection.recv(decode=True), DEADLINE)
+        told: dict[str, Any] = json.loads(frame)
+        assert told["t"] != "error", f"{self.name} was told {told}"
+        return told
+
+    async def _take_part(self, connection: ClientConnection) -> None:
+        welcome = await self._receive(connection)
+        assert welcome["t"] == "welcome"
+        assert self.name in ("", welcome["name"]), f"{self.name} came back as {welcome['name']}"
+        self.name, self.token = welcome["name"], welcome["token"]
+        self._epoch = self._epoch or welcome["epoch"]
+        await self._join(connection)
+        for message in self._unacked.values():
+            self.retries += 1
+            self._retried.add(message.cid)
+            await self._send(connection, message)
+        while self._ended != set(self.rooms):
+            while self.speaking and len(self._unacked) < UNACKED:
+                await self._say(connection)
+            if not self.speaking and not self._unacked:
+                self.settled.set()
+            self._note(await self._receive(connection))
+
+    async def _join(self, connection: ClientConnection) -> None:
+        resumed = dict(self._positions)
+        for rid, room in enumerate(self.rooms):
+            position = {"epoch": self._epoch, "after": resumed[room]} if room in resumed else {}
+            await connection.send(json.dumps({"t": "join", "rid": rid, "room": room, **position}))
+        waiting = dict(enumerate(self.rooms))
+        while waiting:
+            told = await self._receive(connection)
+            if told["t"] == "joined":
+                room = waiting.pop(told["rid"])
+                assert told["room"] == room
+                self.records.append(Joined(room, told["head"], told["recovered"], resumed.get(room)))
+                self._heads[room] = told["head"]
+                self._positions.setdefault(room, told["head"])
+            else:
+                self._note(told)
+
+    async def _say(self, connection: ClientConnection, text: str = "") -> None:
+        self._cids += 1
+        cid = f"c{self._cids}"
+        room = self.rooms[self._cids % len(self.rooms)]
+        message = Sent(room, cid, text or f"{cid} of {self.name} — “tschüß” ☃ \U0001f600\t\n[user0]: {{}}")
+        self._unacked[cid] = message
+        await self._send(connection, message)
+
+    async def _send(self, connection: ClientConnection, message: Sent) -> None:
+        self.records.append(message)
+        said = {"t": "msg", "room": message.room, "cid": message.cid, "text": message.text}
+        await connection.send(json.dumps(said))
+
+    def _note(self, told: dict[str, Any]) -> None:
+        if told["t"] == "ack":
+            self.records.append(Acked(told["cid"], told["id"], told["seq"]))
+            if (message := self._unacked.pop(told["cid"], None)) and told["cid"] in self._retried:
+                self.duplicates += told["seq"] <= self._heads[message.room]
+            self.town.count_ack()
+        else:
+            assert told["t"] == "msg", told
+            event = Heard(told["room"], told["seq"], told["id"], told["from"], told["text"])
+            self.records.append(event)
+            self._positions[event.room] = event.seq
+            if event.text == LAST:
+                self._ended.add(event.room)
+
+
+class LastSpeaker(Client):
+    """Reads each room from its beginning, as the store has it, and says the last word in it."""
+
+    async def _join(self, connection: ClientConnection) -> None:
+        self._positions = dict.fromkeys(self.rooms, 0)
+        await super()._join(connection)
+        self.speaking = False
+        for _ in self.rooms:
+            await self._say(connection, LAST)
+
+
+def in_order(client: Client) -> bool:
+    """Whether what the client said is stored in the order in which it said it."""
+    seqs = {record.cid: record.seq for record in client.records if isinstance(record, Acked)}
+    sent = [record for record in client.records if isinstance(record, Sent)]
+    said = [[seqs[message.cid] for message in sent if message.room == room] for room in client.rooms]
+    # A retry is in the records a second time.
+    return all(list(dict.fromkeys(own)) == sorted(set(own)) for own in said)
+
+
+async def live(town: Town) -> tuple[list[Client], Client]:
+    clients = [Client(town, rooms) for rooms in ROOMS]
+    async with asyncio.TaskGroup() as tasks:
+        for client in clients:
+            tasks.create_task(client.run())
+        await town.kill_again_and_again()
+        for client in clients:
+            client.speaking = False
+        for client in clients:
+            await asyncio.wait_for(client.settled.wait(), DEADLINE)
+        last = LastSpeaker(town, set().union(*ROOMS))
+        await last.run()
+    return clients, last
+
+
+def test_a_server_that_is_killed_again_and_again_keeps_its_promises(tmp_path: Path) -> None:
+    town = Town(tmp_path / "chat.db")
+    try:
+        clients, last = asyncio.run(asyncio.wait_for(live(town), WITHIN))
+        assert town.server.stop() == 0
+        assert "Traceback" not in "\n".join(town.server.log)
+    finally:
+        if town.server.started.poll() is None:
+            town.server.stop(signal.SIGKILL)
+    assert len({client.name for client in (*clients, last)}) == len(clients) + 1
+    histories = {client.name: History(frozenset(client.rooms), client.records) for client in (*clients, last)}
+    violations = check(histories)
+    assert not violations, "\n".join(violations[:20])
+    assert all(in_order(client) for client in clients)
+    assert town.kills == KILLS
+    assert town.acks >= 200
+    assert sum(client.retries for client in clients) >= KILLS
+    assert any(client.duplicates for client in clients)
