@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from msgspec import UNSET, UnsetType
 
-from app.backends import Unavailable
+from app.backends import Trimmed, Unavailable
 from app.chat.closing import CloseCode
 from app.chat.dialects import Dialect
 from app.chat.errors import Code, Refused
@@ -164,7 +164,8 @@ class Session:
     async def _history(self, command: History) -> None:
         self._cursor(command.room)
         if not isinstance(command.after, UnsetType):
-            events = await self._backend.read(command.room, after=command.after, limit=command.limit + 1)
+            after = max(command.after, (await self._backend.bounds(command.room)).trimmed)
+            events = await self._backend.read(command.room, after=after, limit=command.limit + 1)
             more, events = len(events) > command.limit, events[: command.limit]
         else:
             before = 2**63 - 1 if isinstance(command.before, UnsetType) else command.before
@@ -192,6 +193,12 @@ class Session:
             self._shard.detach(before)
         return self.hub.count(room, 0 if before is not None else 1)
 
+    def _tell_hole(self, cursor: Cursor[Session], through: int) -> None:
+        """What a slow reader has not read yet is no longer kept: say so, and go on with what is."""
+        cursor.at = through
+        members = self.hub.count(cursor.room.name, 0)
+        self.send(Joined(cursor.room.name, self._backend.epoch, through, recovered=False, members=members))
+
     def _catch_up(self) -> None:
         if self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.get_running_loop().create_task(self._pull())
@@ -203,7 +210,11 @@ class Session:
                 for cursor in behind:
                     if not await self.outbox.writable():
                         return
-                    events = await self._backend.read(cursor.room.name, after=cursor.at, limit=PAGE)
+                    try:
+                        events = await self._backend.read(cursor.room.name, after=cursor.at, limit=PAGE)
+                    except Trimmed as trimmed:
+                        self._tell_hole(cursor, trimmed.through)
+                        continue
                     if self._cursors.get(cursor.room.name) is not cursor:
                         continue
                     for event in events:

@@ -171,6 +171,24 @@ def test_resume_from_nothing_from_the_future_and_of_another_epoch(server: TestCl
             ack = {"seq": ann.join()["head"]}
 
 
+def test_resume_of_a_trimmed_range_is_told_and_goes_on_from_the_head(tmp_path: Path) -> None:
+    app = create_app(overrides={"chat.store": str(tmp_path / "chat.db"), "chat.retention.count": 2})
+    with TestClient(app) as server, connected(server) as ann:
+        ann.join()
+        positions = [ann.say(str(number), str(number))[0]["seq"] for number in range(5)]
+    with TestClient(create_app(app.settings)) as server, connected(server) as bob:
+        while bob.join(after=positions[0])["recovered"]:  # trimming runs beside the first joins
+            bob.texts(4)
+        joined = bob.join(after=0)
+        assert (joined["recovered"], joined["head"]) == (False, positions[4])
+        assert bob.join(after=positions[2])["recovered"]
+        assert bob.texts(2) == ["3", "4"]
+        bob.ask("history", room="lobby", after=0)
+        assert [event["text"] for event in bob.next()["events"]] == ["3", "4"]
+        with server.websocket_connect("/chat?after=1") as cy:
+            assert hear(cy).splitlines()[1] == "*** what you missed is no longer kept"
+
+
 def test_rooms_are_apart(server: TestClient) -> None:
     with connected(server) as ann, connected(server) as bob:
         ann.join("red")

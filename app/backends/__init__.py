@@ -35,6 +35,14 @@ class Unavailable(Exception):
     """The store can't answer now. Its text is one line."""
 
 
+class Trimmed(Exception):
+    """What should be read is no longer kept: everything up to position `through` is gone."""
+
+    def __init__(self, through: int) -> None:
+        super().__init__(f"everything up to position {through} is no longer kept")
+        self.through = through
+
+
 class Backend(Protocol):
     """The interface; see the module's docstring for what it promises."""
 
@@ -52,7 +60,7 @@ class Backend(Protocol):
         """Append to the log of `draft.room`. The order of the calls is that of the log; awaiting is for the answer."""
 
     def read(self, room: str, *, after: int, limit: int) -> Awaitable[list[Event]]:
-        """At most `limit` events of `room` with a position over `after`, oldest first."""
+        """At most `limit` events of `room` with a position over `after`, oldest first. Trimmed if there were more."""
 
     def read_back(self, room: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
         """The last `limit` events of `room` with a position below `before`, oldest first."""
@@ -60,11 +68,22 @@ class Backend(Protocol):
     def bounds(self, room: str) -> Awaitable[Bounds]:
         """What the log of `room` holds."""
 
+    def trim(self, room: str, *, keep: int, since: int, limit: int) -> Awaitable[int]:
+        """Forget the oldest events of `room`: those before the last `keep` (0: all are kept) and those from before
+        `since`, in milliseconds since 1970; at most `limit` at once. The answer is how many were forgotten. Atomic:
+        an event is readable, or its position is below `Bounds.trimmed`. The texts leave the file's pages too.
+        """
+
+    def rooms(self) -> Awaitable[list[str]]:
+        """The rooms that hold an event."""
+
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Call `follower` with all that is committed from now on, until the returned function is called."""
 
     def enlist(self, secret: bytes) -> Awaitable[User]:
-        """A new user, who has `secret`; the name is `userN`, N counting up and never given twice."""
+        """A new user, who has `secret`; the name is `userN`, N counting up and never given twice. Asked again with the
+        same secret it answers with the same user.
+        """
 
     def identify(self, secret: bytes) -> Awaitable[User | None]:
         """The user who has `secret`."""

@@ -19,10 +19,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread
 from typing import Any, TypeVar
 
-from app.backends import Follower, StoreError, Unavailable
+from app.backends import Follower, StoreError, Trimmed, Unavailable
 from app.chat.events import Appended, Bounds, Draft, Event, User
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ MIGRATIONS = (
         text TEXT NOT NULL,
         cid TEXT NOT NULL
     );
+    CREATE TABLE trims (room TEXT PRIMARY KEY, through INTEGER NOT NULL) WITHOUT ROWID;
     CREATE INDEX events_by_room ON events (room, seq);
     CREATE UNIQUE INDEX events_by_cid ON events (user, cid) WHERE cid != '';
     """,
@@ -97,8 +98,7 @@ class Embedded:
         return self._call(lambda connection: worker.append(connection, draft), writes=True)
 
     def read(self, room: str, *, after: int, limit: int) -> asyncio.Future[list[Event]]:
-        sql = f"SELECT {COLUMNS} FROM events WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
-        return self._call(lambda connection: _events(connection.execute(sql, (room, after, limit))))
+        return self._call(lambda connection: _read_on(connection, room, after, limit))
 
     def read_back(self, room: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
         sql = f"SELECT {COLUMNS} FROM events WHERE room = ? AND seq < ? ORDER BY seq DESC LIMIT ?"  # noqa: S608
@@ -106,6 +106,12 @@ class Embedded:
 
     def bounds(self, room: str) -> asyncio.Future[Bounds]:
         return self._call(lambda connection: _bounds(connection, room))
+
+    def trim(self, room: str, *, keep: int, since: int, limit: int) -> asyncio.Future[int]:
+        return self._call(lambda connection: _trim(connection, room, keep, since, limit), writes=True)
+
+    def rooms(self) -> asyncio.Future[list[str]]:
+        return self._call(_rooms)
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         return self._worker.follow(follower)
@@ -119,10 +125,8 @@ class Embedded:
     def _call(self, run: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        if not self._finalizer.alive:
+        if not self._worker.ask(_Call(run, future, loop, writes)):
             future.set_exception(Unavailable("the store is closed"))
-            return future
-        self._worker.queue.put(_Call(run, future, loop, writes))
         return future
 
 
@@ -135,6 +139,8 @@ class _Worker:
         self.queue: SimpleQueue[_Call | None] = SimpleQueue()
         self.followers: dict[object, Follower] = {}
         self.committed: list[Event] = []
+        self.asking, self.closed = Lock(), False
+        self.following = Lock()
         self.thread: Thread | None = None
         self.lock: int | None = None
 
@@ -144,16 +150,27 @@ class _Worker:
         self.thread.start()
 
     def stop(self) -> None:
-        self.queue.put(None)
-        if self.thread is not None:
+        with self.asking:
+            self.closed = True
+            self.queue.put(None)
+        if self.thread is not None and self.thread is not current_thread():  # the collector may run in any thread
             self.thread.join()
+
+    def ask(self, call: _Call) -> bool:
+        """Have `call` answered; False, and it never is, once the store is closed."""
+        with self.asking:
+            if not self.closed:
+                self.queue.put(call)
+            return not self.closed
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         key = object()
-        self.followers = {**self.followers, key: follower}
+        with self.following:
+            self.followers = {**self.followers, key: follower}
 
         def unfollow() -> None:
-            self.followers = {known: other for known, other in self.followers.items() if known is not key}
+            with self.following:
+                self.followers = {known: other for known, other in self.followers.items() if known is not key}
 
         return unfollow
 
@@ -212,6 +229,7 @@ class _Worker:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute("PRAGMA secure_delete = ON").fetchone()
         for number in range(version, len(MIGRATIONS)):
             connection.executescript(
                 f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; "
@@ -229,6 +247,7 @@ class _Worker:
             self._unlock()
             raise StoreError(f"{self.path}: the store is in use by another process") from None
         except OSError as error:
+            self._unlock()
             raise StoreError(
                 f"{self.path}: {(error.strerror or str(error)).lower()}: expected a place to write to"
             ) from None
@@ -291,12 +310,12 @@ def _inspect(path: Path) -> None:
     if not os.access(path, os.W_OK):
         raise StoreError(f"{path}: the store is read-only: expected a file that can be written")
     # Without a log beside it the file can be read as if it never changed, which leaves no file of ours beside it.
-    how = "mode=ro" if path.with_name(path.name + "-wal").exists() else "immutable=1"
+    how = "mode=ro" if Path(f"{path.resolve()}-wal").exists() else "immutable=1"
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=0)) as connection:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION_ID and (tables or application):
+        if application != APPLICATION_ID and (tables or application or version):
             raise StoreError(f"{path}: this is another program's database: expected a store of Natter's or no file")
         if version > len(MIGRATIONS):
             newest = len(MIGRATIONS)
@@ -323,7 +342,14 @@ def _outcome(call: _Call, connection: sqlite3.Connection) -> Any:
     """A call's answer. What it alone got wrong is its answer too; an error of the store concerns all who wait."""
     try:
         return call.run(connection)
-    except (ValueError, OverflowError, sqlite3.IntegrityError, sqlite3.InterfaceError) as error:
+    except (
+        Trimmed,
+        ValueError,
+        OverflowError,
+        sqlite3.DataError,
+        sqlite3.IntegrityError,
+        sqlite3.InterfaceError,
+    ) as error:
         return error
 
 
@@ -343,10 +369,56 @@ def _events(rows: sqlite3.Cursor) -> list[Event]:
 
 def _bounds(connection: sqlite3.Connection, room: str) -> Bounds:
     (head,) = connection.execute("SELECT max(seq) FROM events WHERE room = ?", (room,)).fetchone()
-    return Bounds(0, head or 0)
+    trimmed = _trimmed(connection, room)
+    return Bounds(trimmed, head or trimmed)
+
+
+def _trimmed(connection: sqlite3.Connection, room: str) -> int:
+    row = connection.execute("SELECT through FROM trims WHERE room = ?", (room,)).fetchone()
+    return row[0] if row else 0
+
+
+def _read_on(connection: sqlite3.Connection, room: str, after: int, limit: int) -> list[Event]:
+    trimmed = _trimmed(connection, room)
+    if after < trimmed:
+        raise Trimmed(trimmed)
+    sql = f"SELECT {COLUMNS} FROM events WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+    return _events(connection.execute(sql, (room, after, limit)))
+
+
+def _trim(connection: sqlite3.Connection, room: str, keep: int, since: int, limit: int) -> int:
+    through = 0
+    if keep:
+        sql = "SELECT seq FROM events WHERE room = ? ORDER BY seq DESC LIMIT 1 OFFSET ?"
+        through = (connection.execute(sql, (room, keep)).fetchone() or (0,))[0]
+    # Clocks may jump, so an old event can stand behind a newer one: only a run of old ones at the start goes.
+    sql = "SELECT seq, at FROM events WHERE room = ? ORDER BY seq LIMIT ?"
+    going = []
+    for seq, at in connection.execute(sql, (room, limit)):
+        if seq > through and at >= since:
+            break
+        going.append(seq)
+    if going:
+        connection.execute("DELETE FROM events WHERE room = ? AND seq <= ?", (room, going[-1]))
+        connection.execute("INSERT OR REPLACE INTO trims VALUES (?, ?)", (room, going[-1]))
+    return len(going)
+
+
+def _rooms(connection: sqlite3.Connection) -> list[str]:
+    sql = """
+        WITH RECURSIVE named (room) AS (
+            SELECT min(room) FROM events
+            UNION ALL SELECT (SELECT min(room) FROM events WHERE room > named.room) FROM named WHERE room IS NOT NULL
+        )
+        SELECT room FROM named WHERE room IS NOT NULL
+    """  # a jump from room to room in the index, which does not touch the events
+    return [room for (room,) in connection.execute(sql)]
 
 
 def _enlist(connection: sqlite3.Connection, secret: bytes) -> User:
+    known = _identify(connection, secret)
+    if known is not None:  # asked again, since the first answer got lost
+        return known
     (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'users'").fetchone()
     name = f"user{last}"
     cursor = connection.execute("INSERT INTO users (name, secret) VALUES (?, ?)", (name, secret))

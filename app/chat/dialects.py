@@ -36,7 +36,8 @@ class TextDialect:
         if isinstance(frame, Message):
             return text.message(frame.sender, frame.text)
         if isinstance(frame, Joined):
-            return text.greeting(frame.members)
+            greeting = text.greeting(frame.members)
+            return greeting if frame.recovered else f"{greeting}\n{text.notice('what you missed is no longer kept')}"
         if isinstance(frame, Error):
             return text.notice(frame.message)
         return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,6 +32,8 @@ log = logging.getLogger("chat")
 
 TOKEN_PREFIX = "token."  # noqa: S105
 TOKEN_BYTES = 24
+TRIM_PERIOD = 60.0
+TRIM_STEP = 500
 
 
 def _a_room(name: str) -> str | None:
@@ -50,12 +54,21 @@ class OutboxSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How much is kept of each room; 0 is all."""
+
+    count: int = field(default=0, metadata={"check": lambda count: None if count >= 0 else "0 for all, or more"})
+    age: Duration = Duration(0)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatSettings:
     """The group `chat`."""
 
     store: str = "chat.db"
     room: str = field(default="lobby", metadata={"check": _a_room})
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 def module(app: Application) -> None:
@@ -63,6 +76,8 @@ def module(app: Application) -> None:
     settings = app.group("chat", ChatSettings)
     backend = Embedded(settings.store)
     app.during(_opened(backend))
+    if settings.retention.count or settings.retention.age:
+        app.during(_trimming(backend, settings.retention))
     chat = Chat(backend, settings, app.settings.app.websockets.max_frame_size)
     app.add_websocket_route("/chat", chat.serve)
 
@@ -75,6 +90,28 @@ async def _opened(backend: Backend) -> AsyncIterator[None]:
         raise StartupError(str(error)) from None
     yield
     backend.close()
+
+
+@asynccontextmanager
+async def _trimming(backend: Backend, retention: RetentionSettings) -> AsyncIterator[None]:
+    task = asyncio.create_task(trim_for_ever(backend, retention))
+    yield
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def trim_for_ever(backend: Backend, retention: RetentionSettings) -> None:
+    """Every TRIM_PERIOD seconds forget what is over the bounds, in steps that leave others their turn."""
+    while True:
+        try:
+            for room in await backend.rooms():
+                since = int(1000 * (time.time() - retention.age)) if retention.age else 0
+                trimmed = TRIM_STEP
+                while trimmed == TRIM_STEP:
+                    trimmed = await backend.trim(room, keep=retention.count, since=since, limit=TRIM_STEP)
+        except Unavailable as error:
+            log.warning("what is over chat.retention stays until the next try: %s", error)
+        await asyncio.sleep(TRIM_PERIOD)
 
 
 class Chat:

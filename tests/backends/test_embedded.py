@@ -311,17 +311,30 @@ def test_a_newer_store_in_another_mode_is_left_as_it_was(store: Path) -> None:
     assert contents(store.parent) == before
 
 
-def test_a_database_that_another_program_left_in_a_hurry_is_left_as_it_was(path: Path) -> None:
+def left_in_a_hurry(path: Path) -> None:
     script = "import os, sqlite3, sys; connection = sqlite3.connect(sys.argv[1], isolation_level=None); "
     script += "connection.execute('PRAGMA journal_mode = WAL'); connection.execute('CREATE TABLE notes (text)'); "
     script += "os._exit(0)"
     subprocess.run([sys.executable, "-c", script, path], check=True, timeout=DEADLINE)
+
+
+def test_a_database_that_another_program_left_in_a_hurry_is_left_as_it_was(path: Path) -> None:
+    left_in_a_hurry(path)
     before = contents(path.parent)
     assert f"{path.name}-wal" in before
     assert "another program's" in refusal(path)
     after = contents(path.parent)
     for name in (path.name, f"{path.name}-wal"):
         assert after[name] == before[name]
+
+
+def test_a_link_to_a_database_of_another_program_is_refused(path: Path) -> None:
+    left_in_a_hurry(path)
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    before = path.read_bytes()
+    assert "another program's" in refusal(link)
+    assert path.read_bytes() == before
 
 
 def test_an_empty_database_of_another_program_is_refused(path: Path) -> None:
@@ -397,6 +410,24 @@ async def test_a_full_database_is_unavailable_to_writers_until_there_is_room(pat
         log = await writes_again(backend, text)
     with opened(path) as backend:
         assert await log_of(backend) == log
+
+
+async def test_nothing_is_stored_of_what_failed_together(path: Path) -> None:
+    release = Flag()
+    followed: list[Event] = []
+    with opened(path) as backend:
+        backend.follow(followed.extend)
+        await pragma(backend, "max_page_count = 1")
+        # What is asked for while the thread is held becomes one commit.
+        holding = backend._call(lambda connection: release.wait(DEADLINE))
+        appends = [backend.append(draft(text)) for text in ("fits", "x" * 50_000, "fits")]
+        release.set()
+        answers = await soon(gather(*appends, return_exceptions=True))
+        assert await soon(holding)
+        assert [type(answer) for answer in answers] == [Unavailable] * 3
+        assert await log_of(backend) == followed == []
+    with opened(path) as backend:
+        assert await log_of(backend) == []
 
 
 async def test_a_failing_disk_is_unavailable_to_writers_until_it_works(path: Path) -> None:
@@ -502,3 +533,17 @@ def test_what_was_acknowledged_survives_a_kill(path: Path, lines: int) -> None:
 
     with opened(path) as backend:
         anyio.run(check, backend)
+
+
+def test_what_was_trimmed_is_gone_from_the_file(path: Path) -> None:
+    async def said_and_trimmed(backend: Embedded) -> None:
+        user = await soon(backend.enlist(b"secret"))
+        for number in range(200):
+            await soon(backend.append(Draft("room", user, f"betrayal{number} " * 20, str(number), number)))
+        assert await soon(backend.trim("room", keep=1, since=0, limit=1000)) == 199
+
+    with opened(path) as backend:
+        anyio.run(said_and_trimmed, backend)
+    kept = path.read_bytes()
+    assert b"betrayal199 " in kept
+    assert not [number for number in range(199) if f"betrayal{number} ".encode() in kept]

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.backends import Backend, Unavailable
+from app.backends import Backend, Trimmed, Unavailable
 from app.backends.embedded import Embedded
 from app.chat.events import Appended, Bounds, Draft, Event, User
 
@@ -534,3 +534,46 @@ def test_it_agrees_with_a_model(
         anyio.run(compare, backend)
     finally:
         backend.close()
+
+
+async def test_trimming_by_count_keeps_the_last_and_says_where_the_log_begins(backend: Backend) -> None:
+    user = await someone(backend)
+    events = [each.event for each in await add(backend, *[draft(user, str(number)) for number in range(10)])]
+    other = await add(backend, draft(user, room="other"))
+    assert await soon(backend.trim("room", keep=4, since=0, limit=100)) == 6
+    assert await soon(backend.bounds("room")) == Bounds(events[5].seq, events[9].seq)
+    assert await soon(backend.read("room", after=events[5].seq, limit=100)) == events[6:]
+    assert await soon(backend.read_back("room", before=FAR, limit=100)) == events[6:]
+    for after in (0, events[4].seq):
+        with pytest.raises(Trimmed) as caught:
+            await soon(backend.read("room", after=after, limit=100))
+        assert caught.value.through == events[5].seq
+    assert await soon(backend.trim("room", keep=4, since=0, limit=100)) == 0
+    assert await soon(backend.read("other", after=0, limit=100)) == [other[0].event]
+
+
+async def test_trimming_by_age_takes_only_a_run_of_old_ones_from_the_start(backend: Backend) -> None:
+    user = await someone(backend)
+    ages = [10, 20, 90, 30, 95]
+    events = [each.event for each in await add(backend, *[replace(draft(user), at=at) for at in ages])]
+    assert await soon(backend.trim("room", keep=0, since=50, limit=100)) == 2
+    assert await soon(backend.read("room", after=events[1].seq, limit=100)) == events[2:]
+
+
+async def test_trimming_goes_in_steps_and_to_nothing(backend: Backend) -> None:
+    user = await someone(backend)
+    events = [each.event for each in await add(backend, *[draft(user, cid=str(number)) for number in range(10)])]
+    assert [await soon(backend.trim("room", keep=0, since=FAR, limit=4)) for _ in range(4)] == [4, 4, 2, 0]
+    assert await soon(backend.bounds("room")) == Bounds(events[9].seq, events[9].seq)
+    assert await soon(backend.rooms()) == []
+    [again] = await add(backend, draft(user, cid="3"))
+    assert not again.duplicate
+    assert again.event.seq > events[9].seq
+    assert await soon(backend.read("room", after=events[9].seq, limit=100)) == [again.event]
+
+
+async def test_the_rooms_are_those_with_events(backend: Backend) -> None:
+    user = await someone(backend)
+    assert await soon(backend.rooms()) == []
+    await add(backend, *[draft(user, room=room) for room in ("b", "a", "c", "a", "b")])
+    assert sorted(await soon(backend.rooms())) == ["a", "b", "c"]
