@@ -77,19 +77,47 @@ class Session:
         """Carry out what the client sends. Whatever is wrong with it is answered with an error."""
         if not await self.outbox.writable():
             return
-        command: Command | None = None
         try:
             command = self.dialect.decode(said, self.room)
-            await self._carry_out(command)
         except Refused as refused:
-            rid = refused.rid if command is None else getattr(command, "rid", UNSET)
-            cid = command.cid if isinstance(command, Say) else refused.cid
+            self.send(Error(refused.code, refused.message, refused.retry, refused.rid, refused.cid))
+        else:
+            await self.carry_out(command)
+
+    async def carry_out(self, command: Command) -> None:
+        """Carry out a command, or answer why it is not."""
+        rid = UNSET if isinstance(command, Say) else command.rid
+        cid = command.cid if isinstance(command, Say) else UNSET
+        try:
+            if isinstance(command, Say):
+                await self._say(command)
+            elif isinstance(command, Join):
+                await self._join(command)
+            elif isinstance(command, History):
+                await self._history(command)
+            else:
+                self._part(command)
+        except Refused as refused:
             self.send(Error(refused.code, refused.message, refused.retry, rid, cid))
         except Unavailable as error:
-            rid = getattr(command, "rid", UNSET)
-            self.send(Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid))
+            self.send(Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid))
 
-    async def join(self, command: Join) -> None:
+    def acknowledge(self, event: Event) -> None:
+        """Tell the client that what it said is stored."""
+        self.send(Ack.of(event))
+
+    def overflows(self, cursor: Cursor[Session]) -> bool:
+        """Whether the outbox is full, so that the event must wait; the policy is then applied."""
+        if not self.outbox.full:
+            return False
+        cursor.live = False
+        if self.overflow is Overflow.DISCONNECT:
+            self.outbox.close(CloseCode.SLOW_READER)
+        else:
+            self._catch_up()
+        return True
+
+    async def _join(self, command: Join) -> None:
         """Follow a room, from where the command says. Joining again starts anew from there."""
         room = room_name(command.room)
         if room not in self._cursors and len(self._cursors) >= MAX_ROOMS:
@@ -111,31 +139,6 @@ class Session:
         self.send(Joined(room, self._backend.epoch, bounds.head, recovered, members, command.rid))
         if cursor.at < bounds.head or not cursor.caught_up():
             self._catch_up()
-
-    def acknowledge(self, event: Event) -> None:
-        """Tell the client that what it said is stored."""
-        self.send(Ack.of(event))
-
-    def overflows(self, cursor: Cursor[Session]) -> bool:
-        """Whether the outbox is full, so that the event must wait; the policy is then applied."""
-        if not self.outbox.full:
-            return False
-        cursor.live = False
-        if self.overflow is Overflow.DISCONNECT:
-            self.outbox.close(CloseCode.SLOW_READER)
-        else:
-            self._catch_up()
-        return True
-
-    async def _carry_out(self, command: Command) -> None:
-        if isinstance(command, Say):
-            await self._say(command)
-        elif isinstance(command, Join):
-            await self.join(command)
-        elif isinstance(command, History):
-            await self._history(command)
-        else:
-            self._part(command)
 
     async def _say(self, command: Say) -> None:
         self._cursor(command.room)

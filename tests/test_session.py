@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
-from app import create_app
+from app import Application, create_app
+from app.chat.events import Draft
 from tests.clients import hear
 
 
@@ -293,6 +295,37 @@ def test_a_closed_store_answers_that_it_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(WebSocketDisconnect) as denied, server.websocket_connect("/chat"):
         pass
     assert denied.value.status_code == 503  # type: ignore[attr-defined]
+
+
+def test_a_store_that_fails_is_told_in_both_dialects_and_closes_nobody(tmp_path: Path) -> None:
+    app = create_app(overrides={"chat.store": str(tmp_path / "chat.db")})
+    with TestClient(app) as server, connected(server) as ann, server.websocket_connect("/chat") as bob:
+        hear(bob)
+        ann.join()
+        with failing(app):
+            ann.ask("msg", room="lobby", cid="c1", text="hi")
+            error = ann.next()
+            assert (error["code"], error["cid"], error["retry"]) == ("unavailable", "c1", True)
+            bob.send_text("hi")
+            assert hear(bob) == "*** the store can't be written: database or disk is full"
+        assert ann.say("hi", "c1")[1]["text"] == "hi"
+        assert hear(bob) == "[user0]: hi"
+
+
+@contextmanager
+def failing(app: Application) -> Iterator[None]:
+    """The store's file may not grow, as on a full disk."""
+    endpoints: list[Any] = [getattr(route, "endpoint", None) for route in app.routes]
+    (chat,) = [endpoint.__self__ for endpoint in endpoints if hasattr(endpoint, "__self__")]
+    worker = chat.backend._worker
+    before = worker.append
+
+    def full(connection: sqlite3.Connection, draft: Draft) -> Any:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    worker.append = full
+    yield
+    worker.append = before
 
 
 def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class Chat:
         try:
             session.send(Welcome(user.name, token, self.backend.epoch, {"message": int(self.max_message)}))
             if dialect is TEXT:
-                await session.join(join)
+                await session.carry_out(join)
             await outbox.carry(websocket, session.hear)
         finally:
             await session.leave()
