@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import time
 from contextlib import suppress
@@ -49,6 +50,8 @@ class Session:
         self.room = room
         """The room of a frame that names none."""
         self._backend = hub.backend
+        self._id = secrets.token_hex(8)
+        self._messages = itertools.count()  # an id is the connection's and a number: no call into the kernel for each
         self._shard = hub.enter()
         self._cursors: dict[str, Cursor[Session]] = {}
         self._unanswered: set[asyncio.Future[Appended]] = set()
@@ -146,7 +149,7 @@ class Session:
         if cid:
             self._shard.unacknowledged[self.user.id, cid] = self
         at = time.time_ns() // 1_000_000
-        draft = Draft(command.room, self.user, command.text, secrets.token_hex(8), at, cid)
+        draft = Draft(command.room, self.user, command.text, f"{self._id}.{next(self._messages):x}", at, cid)
         future = asyncio.ensure_future(self._backend.append(draft))
         self._unanswered.add(future)
         future.add_done_callback(lambda future: self._appended(cid, future))
