@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -320,7 +320,7 @@ def failing(app: Application) -> Iterator[None]:
     worker = chat.backend._worker
     before = worker.append
 
-    def full(connection: sqlite3.Connection, draft: Draft) -> Any:
+    def full(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> Any:
         raise sqlite3.OperationalError("database or disk is full")
 
     worker.append = full

@@ -14,18 +14,19 @@ import os
 import secrets
 import sqlite3
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
-from typing import Any, TypeVar
+from typing import Any
 
 from app.backends import Follower, StoreError, Trimmed, Unavailable
 from app.chat.events import Appended, Bounds, Draft, Event, User
 
-T = TypeVar("T")
 log = logging.getLogger("store")
 
 APPLICATION_ID = 0x4E617474  # "Natt", in the header of the file
@@ -55,6 +56,18 @@ MIGRATIONS = (
 """SQL by version: `PRAGMA user_version` counts those that were applied."""
 
 COLUMNS = "room, seq, id, at, user, name, text, cid"
+ROW = "(?, ?, ?, ?, ?, ?, ?)"
+ROWS = 64
+"""Drafts that one statement stores."""
+WRONG = (
+    Trimmed,
+    ValueError,
+    OverflowError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+)
+"""What concerns the one call that raised it; any other error of SQLite's concerns the store."""
 MAX_CHECKED = 1 << 20
 """Bytes up to which the whole file is checked at the start; of a larger one damage shows when it is read."""
 BATCH = 1000
@@ -63,9 +76,10 @@ BATCH = 1000
 
 @dataclass(slots=True)
 class _Call:
-    """Something to do with the connection. A write is done inside the batch's transaction, a read after it."""
+    """Something to do with the connection, or a draft to append. A write is done inside the batch's transaction, a
+    read after it."""
 
-    run: Callable[[sqlite3.Connection], Any]
+    run: Draft | Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     writes: bool
@@ -94,8 +108,7 @@ class Embedded:
         self._finalizer()
 
     def append(self, draft: Draft) -> asyncio.Future[Appended]:
-        worker = self._worker  # the call must not keep the Embedded alive, which stops its thread when it is forgotten
-        return self._call(lambda connection: worker.append(connection, draft), writes=True)
+        return self._call(draft, writes=True)
 
     def read(self, room: str, *, after: int, limit: int) -> asyncio.Future[list[Event]]:
         return self._call(lambda connection: _read_on(connection, room, after, limit))
@@ -122,9 +135,10 @@ class Embedded:
     def identify(self, secret: bytes) -> asyncio.Future[User | None]:
         return self._call(lambda connection: _identify(connection, secret))
 
-    def _call(self, run: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> asyncio.Future[T]:
+    def _call(self, run: Draft | Callable[[sqlite3.Connection], Any], *, writes: bool = False) -> asyncio.Future[Any]:
+        """Ask for `run`, which must not refer to this object: forgetting it is what stops its thread."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         if not self._worker.ask(_Call(run, future, loop, writes)):
             future.set_exception(Unavailable("the store is closed"))
         return future
@@ -174,20 +188,34 @@ class _Worker:
 
         return unfollow
 
-    def append(self, connection: sqlite3.Connection, draft: Draft) -> Appended:
-        """Inside a transaction: store the draft, or find what its `cid` stored before."""
-        user = draft.user
-        row = connection.execute(
-            "INSERT INTO events (room, id, at, user, name, text, cid) VALUES (?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (user, cid) WHERE cid != '' DO NOTHING RETURNING seq",
-            (draft.room, draft.id, draft.at, user.id, user.name, draft.text, draft.cid),
-        ).fetchone()
-        if row is None:
-            sql = f"SELECT {COLUMNS} FROM events WHERE user = ? AND cid = ? AND cid != ''"  # noqa: S608
-            return Appended(_events(connection.execute(sql, (user.id, draft.cid)))[0], duplicate=True)
-        event = Event(draft.room, row[0], draft.id, draft.at, user.id, user.name, draft.text, draft.cid)
-        self.committed.append(event)
-        return Appended(event, duplicate=False)
+    def append(self, connection: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Appended | Exception]:
+        """Inside a transaction: store drafts in order, or find what their `cid` stored before."""
+        answers: list[Appended | Exception] = []
+        for first in range(0, len(drafts), ROWS):
+            answers += self._append(connection, drafts[first : first + ROWS])
+        return answers
+
+    def _append(self, connection: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Appended | Exception]:
+        """One statement for all: a thread that runs SQL gives up and gets back the interpreter once for each."""
+        try:
+            stored = _insert(connection, drafts)
+        except WRONG as error:
+            if len(drafts) == 1:
+                return [error]
+            return [answer for draft in drafts for answer in self._append(connection, [draft])]
+        answers: list[Appended | Exception] = []
+        for draft in drafts:
+            positions = stored.get(draft.id)
+            if positions:
+                user, seq = draft.user, positions.popleft()
+                event = Event(draft.room, seq, draft.id, draft.at, user.id, user.name, draft.text, draft.cid)
+                self.committed.append(event)
+                answers.append(Appended(event, duplicate=False))
+            else:
+                sql = f"SELECT {COLUMNS} FROM events WHERE user = ? AND cid = ? AND cid != ''"  # noqa: S608
+                (event,) = _events(connection.execute(sql, (draft.user.id, draft.cid)))
+                answers.append(Appended(event, duplicate=True))
+        return answers
 
     def _open(self) -> sqlite3.Connection:
         if self.path == ":memory:":
@@ -292,7 +320,7 @@ class _Worker:
         self.committed = []
         try:
             connection.execute("BEGIN IMMEDIATE")
-            answers = [(call, _outcome(call, connection)) for call in writes]
+            answers = self._outcomes(connection, writes)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             log.error("%s: %s", self.path, _reason(error))
@@ -303,6 +331,33 @@ class _Worker:
             for follower in self.followers.values():
                 follower(self.committed)
         return answers
+
+    def _outcomes(self, connection: sqlite3.Connection, writes: Sequence[_Call]) -> list[tuple[_Call, Any]]:
+        """Do the writes in order, drafts that follow each other together."""
+        answers: list[tuple[_Call, Any]] = []
+        for _, group in groupby(writes, key=lambda call: isinstance(call.run, Draft)):
+            calls = list(group)
+            drafts = [call.run for call in calls if isinstance(call.run, Draft)]
+            outcomes = self.append(connection, drafts) if drafts else [_outcome(call, connection) for call in calls]
+            answers += zip(calls, outcomes, strict=True)
+        return answers
+
+
+def _insert(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str, deque[int]]:
+    """Store drafts in order, but for those whose `cid` is there; the positions of the stored, in order, by id."""
+    values: list[str | int] = []
+    for draft in drafts:
+        user = draft.user
+        values += draft.room, draft.id, draft.at, user.id, user.name, draft.text, draft.cid
+    rows = connection.execute(
+        f"INSERT INTO events (room, id, at, user, name, text, cid) VALUES {', '.join([ROW] * len(drafts))} "  # noqa: S608
+        "ON CONFLICT (user, cid) WHERE cid != '' DO NOTHING RETURNING id, seq",
+        values,
+    )
+    stored: dict[str, deque[int]] = {}
+    for id_, seq in rows:
+        stored.setdefault(id_, deque()).append(seq)
+    return stored
 
 
 def _inspect(path: Path) -> None:
@@ -340,16 +395,10 @@ def _read(connection: sqlite3.Connection, calls: Sequence[_Call]) -> list[tuple[
 
 def _outcome(call: _Call, connection: sqlite3.Connection) -> Any:
     """A call's answer. What it alone got wrong is its answer too; an error of the store concerns all who wait."""
+    assert not isinstance(call.run, Draft)
     try:
         return call.run(connection)
-    except (
-        Trimmed,
-        ValueError,
-        OverflowError,
-        sqlite3.DataError,
-        sqlite3.IntegrityError,
-        sqlite3.InterfaceError,
-    ) as error:
+    except WRONG as error:
         return error
 
 
