@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from app import __version__
-from app.backends.embedded import APPLICATION_ID
+from app.backends.storefile import APPLICATION_ID
 from tests.clients import DEADLINE, ROOT, Process, Served, serving
 
 

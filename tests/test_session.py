@@ -13,7 +13,8 @@ import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
-from app import Application, create_app
+from app import create_app
+from app.backends import statements
 from app.chat.events import Draft
 from tests.clients import hear
 
@@ -302,7 +303,7 @@ def test_a_store_that_fails_is_told_in_both_dialects_and_closes_nobody(tmp_path:
     with TestClient(app) as server, connected(server) as ann, server.websocket_connect("/chat") as bob:
         hear(bob)
         ann.join()
-        with failing(app):
+        with failing():
             ann.ask("msg", room="lobby", cid="c1", text="hi")
             error = ann.next()
             assert (error["code"], error["cid"], error["retry"]) == ("unavailable", "c1", True)
@@ -313,19 +314,15 @@ def test_a_store_that_fails_is_told_in_both_dialects_and_closes_nobody(tmp_path:
 
 
 @contextmanager
-def failing(app: Application) -> Iterator[None]:
+def failing() -> Iterator[None]:
     """The store's file may not grow, as on a full disk."""
-    endpoints: list[Any] = [getattr(route, "endpoint", None) for route in app.routes]
-    (chat,) = [endpoint.__self__ for endpoint in endpoints if hasattr(endpoint, "__self__")]
-    worker = chat.backend._worker
-    before = worker.append
 
     def full(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> Any:
         raise sqlite3.OperationalError("database or disk is full")
 
-    worker.append = full
-    yield
-    worker.append = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statements, "append", full)
+        yield
 
 
 def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ import anyio
 import pytest
 
 from app.backends import StoreError, Unavailable
-from app.backends.embedded import MIGRATIONS, Embedded
+from app.backends.embedded import Embedded
+from app.backends.storefile import MIGRATIONS
 from app.chat.events import Appended, Draft, Event, User
 
 T = TypeVar("T")

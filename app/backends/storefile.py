@@ -1,0 +1,144 @@
+"""The file of the embedded backend: held by one process, known to be ours, and brought to the newest schema.
+
+Whatever can't be used is refused with a StoreError, and left as it was to the byte.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from app.backends import StoreError
+
+APPLICATION_ID = 0x4E617474  # "Natt", in the header of the file
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE users (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        secret BLOB NOT NULL UNIQUE
+    );
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        room TEXT NOT NULL,
+        id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        user INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        text TEXT NOT NULL,
+        cid TEXT NOT NULL
+    );
+    CREATE TABLE trims (room TEXT PRIMARY KEY, through INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX events_by_room ON events (room, seq);
+    CREATE UNIQUE INDEX events_by_cid ON events (user, cid) WHERE cid != '';
+    """,
+)
+"""SQL by version: `PRAGMA user_version` counts those that were applied."""
+
+MAX_CHECKED = 1 << 20
+"""Bytes up to which the whole file is checked at the start; of a larger one damage shows when it is read."""
+
+
+class StoreFile:
+    """The store at `path`, or one in memory for `:memory:`. A lock beside the file holds it while it is open."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.epoch = ""
+        self.lock: int | None = None
+
+    def open(self) -> sqlite3.Connection:
+        """A connection, to be used in one thread at a time."""
+        if self.path == ":memory:":
+            return self._connect()
+        self._lock()
+        try:
+            if Path(self.path).exists():
+                _inspect(Path(self.path))
+            return self._connect()
+        except sqlite3.DatabaseError as error:
+            self.release()
+            raise StoreError(f"{self.path}: {reason(error)}") from None
+        except StoreError:
+            self.release()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=0)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON").fetchone()
+            self._migrate(connection)
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for number in range(version, len(MIGRATIONS)):
+            connection.executescript(
+                f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; "
+                f"PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
+            )
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+        (self.epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+
+    def _lock(self) -> None:
+        """Hold a lock beside the file for as long as it is open: two servers on one store would split the chat."""
+        try:
+            self.lock = os.open(f"{os.path.realpath(self.path)}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise StoreError(f"{self.path}: the store is in use by another process") from None
+        except OSError as error:
+            self.release()
+            raise StoreError(
+                f"{self.path}: {(error.strerror or str(error)).lower()}: expected a place to write to"
+            ) from None
+
+    def release(self) -> None:
+        """Let another process have the file; the connection is closed by then."""
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
+
+
+def _inspect(path: Path) -> None:
+    """Refuse what is no store of ours, or a damaged one, without a change to it: by a connection that only reads."""
+    if not os.access(path, os.W_OK):
+        raise StoreError(f"{path}: the store is read-only: expected a file that can be written")
+    # Without a log beside it the file can be read as if it never changed, which leaves no file of ours beside it.
+    how = "mode=ro" if Path(f"{path.resolve()}-wal").exists() else "immutable=1"
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=0)) as connection:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION_ID and (tables or application or version):
+            raise StoreError(f"{path}: this is another program's database: expected a store of Natter's or no file")
+        if version > len(MIGRATIONS):
+            newest = len(MIGRATIONS)
+            raise StoreError(f"{path}: the store has version {version}, of a newer Natter: expected {newest} or less")
+        if path.stat().st_size <= MAX_CHECKED:
+            (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if check != "ok":
+                raise StoreError(f"{path}: the store is damaged: {' '.join(check.split())}")
+
+
+def reason(error: sqlite3.Error) -> str:
+    text = str(error)
+    known = {
+        "file is not a database": "the store is damaged, or not a store: expected a file of Natter's",
+        "database disk image is malformed": "the store is damaged",
+        "attempt to write a readonly database": "the store is read-only: expected a file that can be written",
+        "unable to open database file": "this can't be opened: expected a file, or a place for one",
+        "database is locked": "the store is in use by another process",
+    }
+    return known.get(text, text)
