@@ -60,10 +60,15 @@ class StoreFile:
         try:
             if Path(self.path).exists():
                 _inspect(Path(self.path))
+            else:
+                Path(self.path).touch(mode=0o600)  # what is said is not for everybody on the machine
             return self._connect()
         except sqlite3.DatabaseError as error:
             self.release()
             raise StoreError(f"{self.path}: {reason(error)}") from None
+        except OSError as error:
+            self.release()
+            raise StoreError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
         except StoreError:
             self.release()
             raise

@@ -548,3 +548,13 @@ def test_what_was_trimmed_is_gone_from_the_file(path: Path) -> None:
     kept = path.read_bytes()
     assert b"betrayal199 " in kept
     assert not [number for number in range(199) if f"betrayal{number} ".encode() in kept]
+
+
+def test_a_new_store_is_its_owner_s_alone(path: Path) -> None:
+    with opened(path):
+        assert {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {
+            path.name: 0o600,
+            f"{path.name}-lock": 0o600,
+            f"{path.name}-shm": 0o600,
+            f"{path.name}-wal": 0o600,
+        }
