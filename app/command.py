@@ -24,17 +24,20 @@ PROGRAM = "natter"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments`, without the program's name; the answer is the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    return _run(tuple(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: Sequence[str], sockets: list[socket.socket] | None = None) -> int:
+    """Serve as `arguments` say, on `sockets` where there are some already. What can't be is told in one line."""
     from app.application import StartupError
 
     try:
-        flags = _flags(arguments)
-        settings = _settings(flags)
+        settings = _settings(_flags(arguments))
         _configure_logging(settings)
-        if settings.app.deployment.reload:
+        if settings.app.deployment.reload and sockets is None:
             _reload(settings, arguments)
         else:
-            _serve(settings)
+            _serve(settings, sockets)
     except ConfigurationError as error:
         return _fail(error, 2)
     except StartupError as error:
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serve(settings: Settings, sockets: list[socket.socket] | None = None) -> None:
+def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
     from app.application import create_app
     from app.server import bind, run
 
@@ -59,19 +62,14 @@ def _reload(settings: Settings, arguments: Sequence[str]) -> None:
     config = uvicorn.Config(
         "app:create_app", factory=True, reload=True, reload_dirs=sorted(directories), log_config=None
     )
-    reloader = Reload(config, functools.partial(_serve_again, tuple(arguments)), bind(settings))
+    reloader = Reload(config, functools.partial(_run_again, arguments), bind(settings))
     reloader.files = settings.files
     reloader.run()
 
 
-def _serve_again(arguments: Sequence[str], sockets: list[socket.socket]) -> None:
+def _run_again(arguments: Sequence[str], sockets: list[socket.socket]) -> None:
     """What the reloader runs in a process of its own: the same command line, on the sockets that are there already."""
-    try:
-        settings = _settings(_flags(arguments))
-        _configure_logging(settings)
-        _serve(settings, sockets)
-    except ConfigurationError as error:
-        sys.exit(_fail(error, 2))
+    sys.exit(_run(arguments, sockets))
 
 
 def _settings(flags: argparse.Namespace) -> Settings:

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import secrets
 import time
-from contextlib import suppress
 
 from msgspec import UNSET, UnsetType
 
@@ -211,22 +210,30 @@ class Session:
 
     async def _pull(self) -> None:
         """Read the log for every room that is behind, a page at a time and as fast as the client reads."""
-        with suppress(Unavailable):
-            while behind := [cursor for cursor in self._cursors.values() if not cursor.live]:
-                for cursor in behind:
-                    if not await self.outbox.writable():
-                        return
-                    try:
-                        events = await self._backend.read(cursor.room.name, after=cursor.at, limit=PAGE)
-                    except Trimmed as trimmed:
-                        self._tell_hole(cursor, trimmed.through)
-                        continue
-                    if self._cursors.get(cursor.room.name) is not cursor:
-                        continue
-                    for event in events:
-                        self.send(Message.of(event))
-                        cursor.at = event.seq
-                    if len(events) < PAGE:
-                        cursor.caught_up()
+        while behind := [cursor for cursor in self._cursors.values() if not cursor.live]:
+            for cursor in behind:
+                if not await self.outbox.writable():
+                    return
+                try:
+                    await self._read_page(cursor)
+                except Unavailable:
+                    self.outbox.close(CloseCode.PING_TIMEOUT)
+                    return
+
+    async def _read_page(self, cursor: Cursor[Session]) -> None:
+        room, through = cursor.room.name, 0
+        events: list[Event] = []
+        try:
+            events = await self._backend.read(room, after=cursor.at, limit=PAGE)
+        except Trimmed as trimmed:
+            through = trimmed.through
+        if self._cursors.get(room) is not cursor:  # parted or joined anew meanwhile
             return
-        self.outbox.close(CloseCode.PING_TIMEOUT)
+        if through:
+            self._tell_hole(cursor, through)
+            return
+        for event in events:
+            self.send(Message.of(event))
+            cursor.at = event.seq
+        if len(events) < PAGE:
+            cursor.caught_up()

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from app.backends.embedded import Embedded
-from app.chat.events import Draft, User
+from app.chat.events import Draft
 
 ROOT = Path(__file__).parent.parent
 CLIENTS = 100
@@ -34,6 +35,7 @@ OUTSTANDING = 16
 SECONDS = 5.0
 RATE = 1000
 TEXT = "x" * 100
+JSON = Subprotocol("chat.v1.json")
 
 
 class Server:
@@ -68,7 +70,7 @@ class Server:
 
 async def joined(url: str, room: str, **fields: Any) -> tuple[ClientConnection, Any]:
     """A connection that is in `room`, and the answer to its join."""
-    client = await connect(url, subprotocols=["chat.v1.json"], compression=None, max_size=None, max_queue=None)  # type: ignore[list-item]
+    client = await connect(url, subprotocols=[JSON], compression=None, max_size=None, max_queue=None)
     await client.recv()
     await client.send(json.dumps({"t": "join", "room": room, **fields}))
     return client, json.loads(await client.recv())
@@ -145,9 +147,7 @@ async def write(store: Path, count: int) -> float:
     user = await backend.enlist(b"benchmark")
     began = time.perf_counter()
     for first in range(0, count, 1000):
-        await asyncio.gather(
-            *(backend.append(Draft("lobby", User(user.id, user.name), TEXT, f"{first + n:x}", 0)) for n in range(1000))
-        )
+        await asyncio.gather(*(backend.append(Draft("lobby", user, TEXT, f"{first + n:x}", 0)) for n in range(1000)))
     seconds = time.perf_counter() - began
     backend.close()
     return count / seconds

@@ -105,8 +105,13 @@ class Served(Process):
         self.http = f"{match[1]}://127.0.0.1:{self.port}"
 
     def connect(self, path: str = "/chat", **options: Any) -> ClientConnection:
-        client: ClientConnection = connect(self.ws + path, open_timeout=DEADLINE, compression=None, **options)
-        return client
+        return dial(self.ws + path, **options)
+
+
+def dial(url: str, **options: Any) -> ClientConnection:
+    """A client of the `websockets` library, connected to `url`."""
+    client: ClientConnection = connect(url, open_timeout=DEADLINE, compression=None, **options)
+    return client
 
 
 @contextmanager
@@ -138,21 +143,21 @@ class Raw:
         self.head = self._until(b"\r\n\r\n").decode("latin-1")
         self.status = int(self.head.split()[1])
 
+    def _receive(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            raise EOFError(self._buffer)
+        self._buffer += data
+
     def _until(self, mark: bytes) -> bytes:
         while mark not in self._buffer:
-            data = self.socket.recv(65536)
-            if not data:
-                raise EOFError(self._buffer)
-            self._buffer += data
+            self._receive()
         found, _, self._buffer = self._buffer.partition(mark)
         return found
 
     def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
-            data = self.socket.recv(65536)
-            if not data:
-                raise EOFError
-            self._buffer += data
+            self._receive()
         taken, self._buffer = self._buffer[:size], self._buffer[size:]
         return taken
 

@@ -8,8 +8,8 @@ from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocket
 
 from app import Application, create_app
 from app.application import StartupError
@@ -108,9 +108,9 @@ def test_a_plain_get_of_a_websocket_says_what_to_do() -> None:
 
 
 def test_a_websocket_that_is_not_there_is_404() -> None:
-    with pytest.raises(WebSocketDisconnect) as denied, TestClient(create_app()).websocket_connect("/chatt"):
+    with pytest.raises(WebSocketDenialResponse) as denied, TestClient(create_app()).websocket_connect("/chatt"):
         pass
-    assert denied.value.status_code == 404  # type: ignore[attr-defined]
+    assert denied.value.status_code == 404
 
 
 def test_a_root_path_moves_every_route_also_below_a_proxy_s_own() -> None:

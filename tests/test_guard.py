@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocket
 
 from app import Application, create_app
 from config import load
@@ -20,9 +20,8 @@ def opens(base: str, origin: str | None, *allowed: str) -> int:
         with TestClient(app).websocket_connect(url, headers=headers) as session:
             hear(session)
             return 101
-    except WebSocketDisconnect as denied:
-        status: int = denied.status_code  # type: ignore[attr-defined]
-        return status
+    except WebSocketDenialResponse as denied:
+        return denied.status_code
 
 
 @pytest.mark.parametrize(

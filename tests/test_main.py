@@ -18,7 +18,7 @@ import trustme
 
 from app import __version__
 from app.backends.storefile import APPLICATION_ID
-from tests.clients import DEADLINE, ROOT, Process, Served, serving
+from tests.clients import DEADLINE, ROOT, Process, dial, serving
 
 
 def run(*flags: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -291,9 +291,8 @@ class TestUnderUvicorn:
         (tmp_path / "application.conf").write_text("app { deployment.port = 1, websockets.max-frame-size = 1KiB }")
         process = Process(cwd=tmp_path, command=self.command)
         port = int(process.line(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")[1])
-        server = Served.__new__(Served)
-        server.ws = f"ws://127.0.0.1:{port}"
-        with server.connect() as client, server.connect() as other:
+        url = f"ws://127.0.0.1:{port}/chat"
+        with dial(url) as client, dial(url) as other:
             assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
             other.recv(DEADLINE)
             client.send("Hello")

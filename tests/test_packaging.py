@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import DEADLINE, ROOT, Process, Served, serving
+from tests.clients import DEADLINE, ROOT, Process, dial, serving
 
 INSTRUCTIONS = re.findall(r"^(?!\s*#)(\w+) (.*)$", (ROOT / "Dockerfile").read_text().replace("\\\n", ""), re.M)
 
@@ -129,9 +129,7 @@ class TestDockerfile:
 
 
 def chats(port: int) -> None:
-    server = Served.__new__(Served)
-    server.ws = f"ws://127.0.0.1:{port}"
-    with server.connect() as client:
+    with dial(f"ws://127.0.0.1:{port}/chat") as client:
         assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
         client.send("x")
         assert client.recv(DEADLINE) == "[user0]: x"

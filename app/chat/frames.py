@@ -21,6 +21,7 @@ RequestId = int | Annotated[str, Meta(max_length=64)] | UnsetType
 Cid = Annotated[str, Meta(min_length=1, max_length=64)]
 Position = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
+ROOM_RULE = "1 to 64 of a to z, 0 to 9, and . _ - inside"
 _ROOM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -141,7 +142,7 @@ Frame = Welcome | Joined | Parted | Message | Ack | Page | Error
 def room_name(name: str) -> str:
     """`name` as the name of a room; Refused for what can't be one."""
     if not _ROOM.fullmatch(name):
-        problem = f"{name[:80]!r} can't be a room: expected 1 to 64 of a to z, 0 to 9, and . _ - inside"
+        problem = f"{name[:80]!r} can't be a room: expected {ROOM_RULE}"
         raise Refused(Code.BAD_ROOM, problem)
     return name
 

@@ -22,7 +22,7 @@ from app.backends.embedded import Embedded
 from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT
 from app.chat.errors import Refused
 from app.chat.events import User
-from app.chat.frames import Join, Welcome, room_name
+from app.chat.frames import ROOM_RULE, Join, Welcome, room_name
 from app.hub import Hub
 from app.session import Session
 from app.transports.stock import Outbox, Overflow
@@ -40,7 +40,7 @@ def _a_room(name: str) -> str | None:
     try:
         room_name(name)
     except Refused:
-        return "1 to 64 of a to z, 0 to 9, and . _ - inside"
+        return ROOM_RULE
     return None
 
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from app import create_app
 
@@ -23,6 +22,6 @@ def test_not_ready_but_alive_while_draining() -> None:
 def test_no_websocket_is_let_in_while_draining() -> None:
     app = create_app()
     app.draining = True
-    with pytest.raises(WebSocketDisconnect) as denied, TestClient(app).websocket_connect("/chat"):
+    with pytest.raises(WebSocketDenialResponse) as denied, TestClient(app).websocket_connect("/chat"):
         pass
-    assert denied.value.status_code == 503  # type: ignore[attr-defined]
+    assert denied.value.status_code == 503
