@@ -44,6 +44,12 @@ def _a_room(name: str) -> str | None:
     return None
 
 
+def _an_age(age: Duration) -> str | None:
+    return (
+        None if not age or age >= TRIM_PERIOD else "0 for all, or at least 1m (30 alone is 30 milliseconds: write 30d)"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxSettings:
     """What may wait for a client that reads too slowly."""
@@ -58,7 +64,7 @@ class RetentionSettings:
     """How much is kept of each room; 0 is all."""
 
     count: int = field(default=0, metadata={"check": lambda count: None if count >= 0 else "0 for all, or more"})
-    age: Duration = Duration(0)
+    age: Duration = field(default=Duration(0), metadata={"check": _an_age})
 
 
 @dataclass(frozen=True, slots=True)
