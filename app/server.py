@@ -116,7 +116,8 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
         lifespan="off",
         log_config=None,
         access_log=logging.getLogger("uvicorn.access").isEnabledFor(logging.INFO),
-        proxy_headers=False,
+        proxy_headers=bool(deployment.trusted_proxies),
+        forwarded_allow_ips=list(deployment.trusted_proxies),
         server_header=False,
         workers=1,
         timeout_graceful_shutdown=deployment.shutdown_grace or None,  # type: ignore[arg-type]  # fractions work

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +44,15 @@ def _positive(value: Size) -> str | None:
     return None if value >= 125 else "at least 125 bytes, such as 64KiB"
 
 
+def _networks(values: tuple[str, ...]) -> str | None:
+    for value in values:
+        try:
+            ip_network(value)
+        except ValueError:
+            return "addresses such as 10.0.0.5 or networks such as 10.0.0.0/8"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Tls:
     """Files in PEM format; both or none."""
@@ -60,6 +70,7 @@ class Deployment:
     root_path: RootPath = RootPath("")
     shutdown_grace: Duration = Duration(3)
     reload: bool = False
+    trusted_proxies: tuple[str, ...] = field(default=(), metadata={"check": _networks})
     tls: Tls = Tls()
 
 

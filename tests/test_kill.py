@@ -54,7 +54,8 @@ class Town:
         self.server = self._serve()
 
     def _serve(self) -> Served:
-        server = Served(f"-port={self.port}", cwd=self.store.parent, environment={"CHAT_STORE": str(self.store)})
+        flags = (f"-port={self.port}", "-P:chat.limits.rate=0")
+        server = Served(*flags, cwd=self.store.parent, environment={"CHAT_STORE": str(self.store)})
         assert server.port == self.port
         return server
 

@@ -5,13 +5,35 @@ A dialect keeps nothing: an event is encoded once for all who speak it.
 
 from __future__ import annotations
 
-from typing import Protocol, get_args
+from collections.abc import Callable
+from typing import Any, Protocol, get_args
 
 import msgspec
 
-from app.chat import text
+from app.chat import commands, text
 from app.chat.errors import Code, Refused
-from app.chat.frames import Cid, Command, Error, Frame, Joined, Message, RequestId, Say
+from app.chat.frames import (
+    Changed,
+    Cid,
+    Command,
+    Commands,
+    ConversationList,
+    Error,
+    Found,
+    Frame,
+    Joined,
+    Message,
+    Named,
+    Notice,
+    Page,
+    Parted,
+    People,
+    RequestId,
+    RoomList,
+    RoomSettings,
+    Say,
+    Speech,
+)
 
 JSON_SUBPROTOCOL = "chat.v1.json"
 TYPES = {command.__struct_config__.tag for command in get_args(Command)}
@@ -29,20 +51,37 @@ class Dialect(Protocol):
 
 
 class TextDialect:
-    """The tutorial's: every frame is something said, in the one room of the connection."""
+    """The tutorial's: every frame is something said, in the one room of the connection, or a slash command."""
 
     def decode(self, said: str, room: str) -> Command:
-        return Say(room, said)
+        if not said.startswith("/"):
+            return Say(room=room, text=said)
+        if said.startswith("//"):
+            return Say(room=room, text=said[1:])
+        return commands.parse(said, room)
 
     def encode(self, frame: Frame) -> str | None:
-        if isinstance(frame, Message):
-            return text.message(frame.sender, frame.text)
-        if isinstance(frame, Joined):
-            greeting = text.greeting(frame.members)
-            return greeting if frame.recovered else f"{greeting}\n{text.notice('what you missed is no longer kept')}"
-        if isinstance(frame, Error):
-            return text.notice(frame.message)
-        return None
+        words = SAID.get(type(frame))
+        return None if words is None else words(frame)
+
+
+SAID: dict[type[Frame], Callable[[Any], str | None]] = {
+    Message: text.said,
+    Changed: text.changed,
+    Joined: text.joined,
+    Parted: text.parted,
+    Named: lambda frame: text.name(frame.name),
+    Page: text.page,
+    Found: text.found,
+    RoomList: text.rooms,
+    People: text.people,
+    RoomSettings: text.settings,
+    ConversationList: text.conversations,
+    Commands: text.usages,
+    Notice: lambda frame: text.notice(frame.text),
+    Error: lambda frame: text.notice(frame.message),
+}
+"""How the text dialect says a frame; it has no words for the others."""
 
 
 class JsonDialect:
@@ -56,10 +95,10 @@ class JsonDialect:
     def decode(self, said: str, room: str) -> Command:  # noqa: ARG002  (each frame names its room)
         try:
             command: Command = self._decoder.decode(said)
-        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise self._refused(said, str(error)) from None
-        if isinstance(command, Say) and not isinstance(command.cid, str):
-            raise Refused(Code.BAD_FRAME, "Object missing required field `cid`")
+        if isinstance(command, Speech) and isinstance(command.cid, msgspec.UnsetType):
+            raise self._refused(said, "Object missing required field `cid`")
         return command
 
     def encode(self, frame: Frame) -> str | None:
@@ -69,17 +108,32 @@ class JsonDialect:
         """What is wrong with a frame, with the `rid` and `cid` that it had if they could be read."""
         try:
             envelope = self._envelope.decode(said)
-        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
-            return Refused(Code.BAD_FRAME, problem)
-        if envelope.t not in TYPES:
-            return Refused(Code.UNKNOWN_TYPE, f"there is no command {envelope.t[:80]!r}", rid=envelope.rid)
-        return Refused(Code.BAD_FRAME, problem, rid=envelope.rid, cid=envelope.cid)
+        except _UNREADABLE:
+            envelope = _Envelope()
+        rid, cid = _read(envelope.rid, RequestId), _read(envelope.cid, Cid)
+        if isinstance(envelope.t, str) and envelope.t not in TYPES:
+            return Refused(Code.UNKNOWN_TYPE, f"there is no command {envelope.t[:80]!r}", rid=rid, cid=cid)
+        return Refused(Code.BAD_FRAME, " ".join(problem.split()), rid=rid, cid=cid)
 
 
 class _Envelope(msgspec.Struct):
-    t: str
-    rid: RequestId = msgspec.UNSET
-    cid: Cid | msgspec.UnsetType = msgspec.UNSET
+    """What a frame says of itself: of any type, so that one that is wrong does not hide the others."""
+
+    t: Any = None
+    rid: Any = msgspec.UNSET
+    cid: Any = msgspec.UNSET
+
+
+_UNREADABLE = (msgspec.ValidationError, msgspec.DecodeError, RecursionError, UnicodeEncodeError)
+"""What the decoder raises for a frame; the last for half a surrogate pair, which UTF-8 has no bytes for."""
+
+
+def _read(value: Any, type_: Any) -> Any:
+    """`value` if it is of `type_`."""
+    try:
+        return msgspec.convert(value, type_) if value is not msgspec.UNSET else value
+    except msgspec.ValidationError:
+        return msgspec.UNSET
 
 
 TEXT: Dialect = TextDialect()

@@ -1,24 +1,105 @@
-"""What happened in a room, and what is about to."""
+"""What happened in a room, and what is about to.
+
+A room's log holds messages and changes of the room: each is an Event, each has a position. A change with a `key`
+replaces the one before it under that key, and the last of each key, which is the room's state, outlives retention.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from enum import StrEnum
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """Somebody the store knows: `id` for good, `name` as others see it."""
+class Kind(StrEnum):
+    """What an event is. The first two are said; the others change what was said, or the room."""
+
+    MSG = "msg"
+    ME = "me"
+    """What somebody does, as in `/me waves`."""
+    EDIT = "edit"
+    DELETE = "delete"
+    OWNER = "owner"
+    TOPIC = "topic"
+    PRIVATE = "private"
+    PUBLIC = "public"
+    INVITE = "invite"
+    UNINVITE = "uninvite"
+    OP = "op"
+    DEOP = "deop"
+    KICK = "kick"
+    BAN = "ban"
+    UNBAN = "unban"
+    MUTE = "mute"
+    UNMUTE = "unmute"
+    SLOW = "slow"
+
+
+_KEYS: dict[str, str] = {
+    Kind.OWNER: "owner",
+    Kind.TOPIC: "topic",
+    Kind.PRIVATE: "access",
+    Kind.PUBLIC: "access",
+    Kind.SLOW: "slow",
+    Kind.INVITE: "invite:",
+    Kind.UNINVITE: "invite:",
+    Kind.OP: "op:",
+    Kind.DEOP: "op:",
+    Kind.BAN: "ban:",
+    Kind.UNBAN: "ban:",
+    Kind.MUTE: "mute:",
+    Kind.UNMUTE: "mute:",
+}
+
+
+class User(Struct, frozen=True):
+    """Somebody the store knows: `id` for good, `name` as others see it, `registered` if a password protects it."""
 
     id: int
     name: str
+    registered: bool = False
+
+    @property
+    def default_name(self) -> str:
+        """The name of who never chose one: `user0` for the first user, whose id is 1."""
+        return f"user{self.id - 1}"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A message on its way into the log.
+class Account(Struct, frozen=True):
+    """A user with what only the server needs: the hash of the password or nothing, and when the user was last seen, in
+    milliseconds since 1970."""
 
-    `id` names the message for good. `cid` is the client's own id for it, the same on every retry, or empty where the
-    client has none; a user's `cid` is stored once. `at` is in milliseconds since 1970.
+    user: User
+    password: str
+    seen: int
+
+
+class Detail(Struct, frozen=True, omit_defaults=True):
+    """What an event has beside its text: whom it concerns, until when (milliseconds since 1970, 0 for good), how many
+    seconds; whom a whisper was for, by the names of then; and what became of a message since."""
+
+    whom: User | None = None
+    until: int = 0
+    seconds: int = 0
+    to: tuple[str, ...] = ()
+    edited: bool = False
+    deleted: bool = False
+
+
+PLAIN = Detail()
+
+
+def _key(kind: str, detail: Detail) -> str:
+    key = _KEYS.get(kind, "")
+    return f"{key}{detail.whom.id}" if detail.whom and key.endswith(":") else key
+
+
+class Draft(Struct, frozen=True):
+    """An event on its way into the log.
+
+    `id` names the event for good. `cid` is the client's own id for it, the same on every retry, or empty where the
+    client has none; a user's `cid` is stored once. `at` is in milliseconds since 1970. `of` is the position of the
+    message in the same room that an edit or a deletion is about.
     """
 
     room: str
@@ -27,11 +108,18 @@ class Draft:
     id: str
     at: int
     cid: str = ""
+    kind: str = Kind.MSG
+    of: int = 0
+    detail: Detail = PLAIN
+
+    @property
+    def key(self) -> str:
+        """The key of the state that this sets, or nothing for what is no state."""
+        return _key(self.kind, self.detail)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A message in the log of `room`, at position `seq`: strictly increasing in a room, with gaps."""
+class Event(Struct, frozen=True):
+    """Something in the log of `room`, at position `seq`: strictly increasing in a room, with gaps."""
 
     room: str
     seq: int
@@ -41,19 +129,51 @@ class Event:
     name: str
     text: str
     cid: str = ""
+    kind: str = Kind.MSG
+    of: int = 0
+    detail: Detail = PLAIN
+
+    @property
+    def key(self) -> str:
+        """The key of the state that this sets, or nothing for what is no state."""
+        return _key(self.kind, self.detail)
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(Struct, frozen=True):
     """What an append came to: `event` is in the log, and `duplicate` says that it had been there before."""
 
     event: Event
     duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """What a log holds: positions after `trimmed` up to `head`; both 0 for a log that never had an event."""
 
     trimmed: int
     head: int
+
+
+class Conversation(Struct, frozen=True):
+    """People who whisper to each other: the name of their log, and the position of the last whisper in it."""
+
+    room: str
+    head: int
+
+
+CONVERSATION = "@"
+MAILBOX = "~"
+
+
+def conversation(users: set[int]) -> str:
+    """The log of what is whispered between `users`, all of them: `@3,5,9`. The set of people is the conversation."""
+    return CONVERSATION + ",".join(map(str, sorted(users)))
+
+
+def participants(room: str) -> tuple[int, ...]:
+    """The ids of the users in a conversation; none for a room."""
+    return tuple(map(int, room[1:].split(","))) if room.startswith(CONVERSATION) else ()
+
+
+def mailbox(user: int) -> str:
+    """The log in which `user` follows all conversations as one, each event at the position that it has there: `~3`."""
+    return f"{MAILBOX}{user}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from app.chat.state import RoomState
+
 F = TypeVar("F")
 
 
@@ -36,6 +38,11 @@ class Room(Generic[F]):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.state = RoomState()
+        """What is set for the room, once `loaded`."""
+        self.loaded = False
+        self.spoke: dict[int, int] = {}
+        """When each user spoke last, in milliseconds since 1970, as long as the room is slow."""
         self.delivered = 0
         """The position of the last event that was handed out here."""
         self._cursors: dict[int, Cursor[F]] = {}
@@ -53,6 +60,10 @@ class Room(Generic[F]):
         """Give the place up. Doing so twice is doing so once."""
         cursor.live = False
         self._cursors.pop(id(cursor), None)
+
+    def cursors(self) -> list[Cursor[F]]:
+        """All places in the room."""
+        return list(self._cursors.values())
 
     def commit(self, seq: int) -> Iterator[Cursor[F]]:
         """The event at `seq` is committed: those who get it now. Nobody may attach or detach during the iteration."""

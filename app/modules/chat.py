@@ -8,10 +8,11 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
@@ -22,11 +23,15 @@ from app.backends.embedded import Embedded
 from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT
 from app.chat.errors import Refused
 from app.chat.events import User
-from app.chat.frames import ROOM_RULE, Join, Welcome, room_name
+from app.chat.frames import ROOM_RULE, Join, Nick, Welcome, room_name
+from app.chat.limits import Limits
+from app.chat.names import NameRule, ascii_name
+from app.handlers.people import follow_whispers
 from app.hub import Hub
+from app.service import ChatService, Naming, Rates
 from app.session import Session
 from app.transports.stock import Outbox, Overflow
-from config import Duration, Size
+from config import ConfigurationError, Duration, Size
 
 log = logging.getLogger("chat")
 
@@ -59,6 +64,14 @@ class OutboxSettings:
     stall: Duration = Duration(30)
 
 
+def _not_negative(value: float) -> str | None:
+    return None if value >= 0 else "0 for none, or more"
+
+
+def _limit(default: Any) -> Any:
+    return field(default=default, metadata={"check": _not_negative})
+
+
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
     """How much is kept of each room; 0 is all."""
@@ -68,24 +81,101 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsSettings:
+    """How much of everything; 0 is no limit."""
+
+    rate: float = _limit(10.0)
+    burst: float = _limit(20.0)
+    strikes: int = _limit(50)
+    connections: int = _limit(10_000)
+    connections_per_address: int = _limit(100)
+    message: Size = _limit(Size(64 * 1024))
+    name: int = _limit(32)
+    topic: int = _limit(300)
+    why: int = _limit(300)
+    rooms: int = _limit(50)
+    recipients: int = _limit(20)
+    password: int = _limit(128)
+    password_least: int = _limit(8)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesSettings:
+    """What people may be called."""
+
+    unicode: bool = False
+    hold: Duration = Duration(300)
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceSettings:
+    """Who is told who is there."""
+
+    roster: int = field(default=200, metadata={"check": _not_negative})
+    period: Duration = Duration(1)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatSettings:
     """The group `chat`."""
 
     store: str = "chat.db"
     room: str = field(default="lobby", metadata={"check": _a_room})
+    operators: tuple[str, ...] = ()
+    names: NamesSettings = field(default_factory=NamesSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
+    presence: PresenceSettings = field(default_factory=PresenceSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 def module(app: Application) -> None:
-    """Register `/chat`, over a store that is open as long as the application runs."""
+    """Register `/chat`, over a store that is open as long as the application runs, and put it at `app.state.chat`."""
     settings = app.group("chat", ChatSettings)
     backend = Embedded(settings.store)
+    naming = _naming(app, settings)
     app.during(_opened(backend))
+    hub = Hub(backend, roster=settings.presence.roster, presence_period=settings.presence.period)
+    service = ChatService(backend, hub, _limits(settings), _rates(settings), naming, Overflow(settings.outbox.overflow))
+    app.state.chat = service
+    app.during(service.running())
     if settings.retention.count or settings.retention.age:
         app.during(_trimming(backend, settings.retention))
-    chat = Chat(backend, settings, app.settings.app.websockets.max_frame_size)
-    app.add_websocket_route("/chat", chat.serve)
+    app.add_websocket_route("/chat", Chat(service, settings).serve)
+
+
+def _limits(settings: ChatSettings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        message=limits.message,
+        name=limits.name,
+        topic=limits.topic,
+        why=limits.why,
+        rooms=limits.rooms,
+        recipients=limits.recipients,
+        password=limits.password,
+        password_min=limits.password_least,
+    )
+
+
+def _rates(settings: ChatSettings) -> Rates:
+    return Rates(settings.limits.rate, settings.limits.burst, settings.limits.strikes)
+
+
+def _naming(app: Application, settings: ChatSettings) -> Naming:
+    rule: NameRule = ascii_name
+    if settings.names.unicode:
+        from app.unicode import unicode_name  # its tables take as long to load as all else together
+
+        rule = unicode_name
+    operators = set()
+    for name in settings.operators:
+        try:
+            operators.add(rule(name, settings.limits.name).canonical)
+        except Refused as refused:
+            origin = app.settings.tree.origin(("chat", "operators"))
+            raise ConfigurationError(refused.message, origin=origin, key="chat.operators", value=name) from None
+    return Naming(rule, settings.names.hold, frozenset(operators))
 
 
 @asynccontextmanager
@@ -123,37 +213,78 @@ async def trim_for_ever(backend: Backend, retention: RetentionSettings) -> None:
 class Chat:
     """The endpoint."""
 
-    def __init__(self, backend: Backend, settings: ChatSettings, max_message: int) -> None:
-        self.backend, self.settings, self.max_message = backend, settings, max_message
-        self.hub = Hub(backend)
+    def __init__(self, service: ChatService, settings: ChatSettings) -> None:
+        self.service, self.settings = service, settings
+        self.doors = Doors(settings.limits.connections, settings.limits.connections_per_address)
 
     async def serve(self, websocket: WebSocket) -> None:
         """Carry one connection from its handshake to its end."""
+        address = websocket.client.host if websocket.client else ""
+        if refusal := self.doors.refusal(address):
+            await _deny(websocket, *refusal)
+            return
+        with self.doors.passed(address):
+            await self._serve(websocket, address)
+
+    async def _serve(self, websocket: WebSocket, address: str) -> None:
         offered = websocket.scope.get("subprotocols", [])
         dialect, subprotocol = (JSON, JSON_SUBPROTOCOL) if JSON_SUBPROTOCOL in offered else (TEXT, None)
         try:
             join = self._first_join(websocket)
-            self.backend.open()
-            user, token = await self._identity(offered)
+            self.service.backend.open()
+            user, token, known = await self._identity(offered)
+            ignored = await self.service.backend.ignored(user.id) if known else frozenset()
         except Refused as refused:
-            await websocket.send_denial_response(PlainTextResponse(f"{refused.message}\n", 400))
+            await _deny(websocket, 400, refused.message)
             return
         except Unavailable as error:
-            await websocket.send_denial_response(PlainTextResponse(f"{error}\n", 503))
+            await _deny(websocket, 503, str(error))
             return
         await websocket.accept(subprotocol)
         outbox = Outbox(self.settings.outbox.size, self.settings.outbox.stall)
-        overflow = Overflow(self.settings.outbox.overflow)
         log.info("Adding user!")
-        session = Session(self.hub, user, dialect, outbox, overflow, join.room)
+        session = Session(
+            self.service,
+            user,
+            dialect,
+            outbox,
+            join.room,
+            secret=_secret(token),
+            returns=known or dialect is JSON,
+            address=address,
+        )
+        session.ignored = ignored
         try:
-            session.send(Welcome(user.name, token, self.backend.epoch, {"message": int(self.max_message)}))
-            if dialect is TEXT:
-                await session.carry_out(join)
+            await self._welcome(session, token, join, websocket.query_params.get("name", ""))
             await outbox.carry(websocket, session.hear)
         finally:
             await session.leave()
-            log.info("Removing %s!", user.name)
+            log.info("Removing %s!", session.user.name)
+
+    async def _welcome(self, session: Session, token: str, join: Join, name: str) -> None:
+        """What a connection gets before it says anything. A name that can't be had is told after the greeting."""
+        user, text = session.user, session.dialect is TEXT
+        refused: Refused | None = None
+        if name and name != user.name:
+            try:
+                user = await self.service.claim(user, name)
+            except Refused as error:
+                refused = error
+            else:
+                self.service.hub.rename(user)
+                self.service.hub.each(user.id, lambda one: one.renamed(user) if one is not session else None)
+                session.user = user
+        session.send(Welcome(user.id, user.name, user.registered, token, self.service.backend.epoch, self._limits()))
+        if text:
+            await session.carry_out(join)
+            await follow_whispers(session)
+        if refused is not None:
+            session.refuse(refused, Nick(name))
+
+    def _limits(self) -> dict[str, int]:
+        limits = self.settings.limits
+        told = ("message", "name", "topic", "rooms", "recipients", "rate", "burst")
+        return {name: int(getattr(limits, name)) for name in told}
 
     def _first_join(self, websocket: WebSocket) -> Join:
         """Where the text dialect starts: `?room=lobby&after=41`, both optional. Refused for what can't be."""
@@ -161,16 +292,51 @@ class Chat:
         after = websocket.query_params.get("after", "")
         return Join(room, after=int(after)) if re.fullmatch("[0-9]{1,15}", after) else Join(room)
 
-    async def _identity(self, offered: list[str]) -> tuple[User, str]:
-        """Who connects: the one whose token is offered, or somebody new with a token of their own."""
+    async def _identity(self, offered: list[str]) -> tuple[User, str, bool]:
+        """Who connects, with what token: the one whose token is offered, or else somebody new; and which it is."""
         for subprotocol in offered:
             if subprotocol.startswith(TOKEN_PREFIX):
                 token = subprotocol.removeprefix(TOKEN_PREFIX)
-                user = await self.backend.identify(_secret(token))
+                user = await self.service.backend.identify(_secret(token))
                 if user is not None:
-                    return user, token
+                    return user, token, True
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        return await self.backend.enlist(_secret(token)), token
+        return await self.service.backend.enlist(_secret(token)), token, False
+
+
+class Doors:
+    """How many connections there are, in all and from each address; 0 is no limit. It belongs to one thread at a time:
+    TestClient's loops share it, and count one too many at worst."""
+
+    def __init__(self, most: int, most_per_address: int) -> None:
+        self.most, self.most_per_address = most, most_per_address
+        self._inside: Counter[str] = Counter()
+        self._all = 0
+
+    def refusal(self, address: str) -> tuple[int, str] | None:
+        """The HTTP status and the words with which one more from `address` is turned away, if it is."""
+        if self.most and self._all >= self.most:
+            return 503, f"the server is full: {self.most} connections are its limit"
+        if self.most_per_address and self._inside[address] >= self.most_per_address:
+            return 429, f"{address} has {self.most_per_address} connections, which is the limit for one address"
+        return None
+
+    @contextmanager
+    def passed(self, address: str) -> Iterator[None]:
+        """Count one connection from `address` for the length of a block."""
+        self._all += 1
+        self._inside[address] += 1
+        try:
+            yield
+        finally:
+            self._all -= 1
+            self._inside[address] -= 1
+            if not self._inside[address]:
+                del self._inside[address]
+
+
+async def _deny(websocket: WebSocket, status: int, problem: str) -> None:
+    await websocket.send_denial_response(PlainTextResponse(f"{problem}\n", status))
 
 
 def _secret(token: str) -> bytes:

@@ -46,7 +46,7 @@ class Outbox:
     event loop.
     """
 
-    __slots__ = ("_closing", "_drained", "_frames", "_wake", "high", "sent", "stall", "waiting")
+    __slots__ = ("_closing", "_drained", "_finish", "_frames", "_wake", "high", "sent", "stall", "waiting")
 
     def __init__(self, high: int, stall: float) -> None:
         self.high, self.stall = high, stall
@@ -55,7 +55,8 @@ class Outbox:
         self.sent = 0
         """Bytes that left."""
         self._frames: deque[Frame] = deque()
-        self._closing: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
+        self._closing: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
+        self._finish: CloseCode | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
 
@@ -70,10 +71,15 @@ class Outbox:
         self.waiting += frame.size
         self._wake.set()
 
-    def close(self, code: CloseCode) -> None:
-        """End the connection with `code`, without sending what waits."""
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """End the connection with `code`, without sending what waits. A reason has up to 123 bytes."""
         if not self._closing.done():
-            self._closing.set_result(code)
+            self._closing.set_result((code, reason))
+
+    def finish(self, code: CloseCode) -> None:
+        """End the connection with `code` once what waits is sent."""
+        self._finish = code
+        self._wake.set()
 
     async def writable(self) -> bool:
         """Wait until it is not full. False, and it is closed with 4000, if nothing leaves in `stall` seconds."""
@@ -104,7 +110,7 @@ class Outbox:
             writer.cancel()
             await asyncio.wait({reader, writer})
         if self._closing.done() and websocket.application_state is WebSocketState.CONNECTED:
-            await _close(websocket, self._closing.result())
+            await _close(websocket, *self._closing.result())
         for task in (reader, writer):
             if not task.cancelled() and (error := task.exception()) and not isinstance(error, WebSocketDisconnect):
                 raise error
@@ -118,6 +124,8 @@ class Outbox:
                 self.sent += frame.size
                 if 2 * self.waiting <= self.high:
                     self._drained.set()
+            if self._finish is not None:
+                self.close(self._finish)
             self._wake.clear()
             await self._wake.wait()
 
@@ -134,9 +142,9 @@ async def _read(websocket: WebSocket, hear: Callable[[str], Awaitable[None]]) ->
             await asyncio.sleep(0)
 
 
-async def _close(websocket: WebSocket, code: CloseCode) -> None:
+async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
     try:
         async with asyncio.timeout(CLOSE_DEADLINE):
-            await websocket.close(code)
+            await websocket.close(code, reason)
     except (TimeoutError, WebSocketDisconnect, RuntimeError):
         pass

@@ -2,35 +2,55 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
-from app.chat.dialects import JSON, TEXT
+from app.chat import frames
+from app.chat.dialects import JSON, SAID, TEXT, TYPES
 from app.chat.errors import Code, Refused
-from app.chat.events import Event
-from app.chat.frames import Ack, Error, History, Join, Message, Part, Say, Welcome, room_name, timestamp
+from app.chat.events import Detail, Event, Kind, User
+from app.chat.frames import Ack, Command, History, Join, Part, Reply, Say, Slash, Whisper, room_name, timestamp, told
 
+SILENT = {frames.Welcome, frames.Ack, frames.Done, frames.Presence, frames.TypingNow, frames.ReadUpTo}
 EVENT = Event("lobby", 58, "a1", 1_700_000_000_123, 1, "ann", "hi", "c9")
 
 
 @pytest.mark.parametrize(
     ("frame", "command"),
     [
-        ({"t": "join", "room": "lobby"}, Join("lobby")),
-        ({"t": "join", "rid": "x", "room": "lobby", "epoch": "e", "after": 5}, Join("lobby", "x", "e", 5)),
-        ({"t": "part", "rid": 1, "room": "lobby"}, Part("lobby", 1)),
-        ({"t": "msg", "room": "lobby", "cid": "c", "text": ""}, Say("lobby", "", "c")),
+        ({"t": "join", "room": "lobby"}, Join(room="lobby")),
+        (
+            {"t": "join", "rid": "x", "room": "lobby", "epoch": "e", "after": 5},
+            Join(room="lobby", rid="x", epoch="e", after=5),
+        ),
+        ({"t": "part", "rid": 1, "room": "lobby"}, Part(room="lobby", rid=1)),
+        ({"t": "msg", "room": "lobby", "cid": "c", "text": ""}, Say(room="lobby", text="", cid="c")),
+        ({"t": "msg", "room": "lobby", "cid": "c", "text": "/who"}, Say(room="lobby", text="/who", cid="c")),
+        ({"t": "whisper", "to": ["ann"], "cid": "c", "text": "hi"}, Whisper(to=["ann"], text="hi", cid="c")),
+        ({"t": "reply", "cid": "c", "text": "hi"}, Reply(text="hi", cid="c")),
+        ({"t": "command", "rid": 2, "room": "lobby", "line": "/dance"}, Slash(room="lobby", line="/dance", rid=2)),
+        (
+            {"t": "ban", "room": "lobby", "name": "bob", "seconds": 60},
+            frames.Ban(room="lobby", name="bob", seconds=60),
+        ),
         (
             {"t": "history", "room": "lobby", "before": 9, "limit": 3, "unknown": [1]},
-            History("lobby", before=9, limit=3),
+            History(room="lobby", before=9, limit=3),
         ),
     ],
 )
 def test_a_command(frame: Any, command: Any) -> None:
     assert JSON.decode(json.dumps(frame), "") == command
+
+
+def test_every_command_has_a_type_of_its_own() -> None:
+    assert len(TYPES) == len(get_args(Command))
+    assert {"msg", "whisper", "room", "command"} <= TYPES
 
 
 @pytest.mark.parametrize(
@@ -54,7 +74,24 @@ def test_a_command(frame: Any, command: Any) -> None:
         (json.dumps({"t": "msg", "room": "a", "text": "x", "cid": "c" * 65}), Code.BAD_FRAME),
         ('{"t": "history", "room": "a", "limit": 201}', Code.BAD_FRAME),
         ('{"t": "history", "room": "a", "limit": 0}', Code.BAD_FRAME),
+        ('{"t": "whisper", "to": ["ann"], "text": "x"}', Code.BAD_FRAME),
+        ('{"t": "whisper", "to": "ann", "text": "x", "cid": "c"}', Code.BAD_FRAME),
+        ('{"t": "reply", "text": "x"}', Code.BAD_FRAME),
+        ('{"t": "ban", "room": "a", "name": "b", "seconds": -1}', Code.BAD_FRAME),
+        ('{"t": "ban", "room": "a", "name": "b", "seconds": 1e400}', Code.BAD_FRAME),
+        (f'{{"t": "rooms", "rid": {"9" * 5_000}}}', Code.BAD_FRAME),
+        ('{"t": "rooms", "rid": NaN}', Code.BAD_FRAME),
+        ('{"t": "rooms", "rid": Infinity}', Code.BAD_FRAME),
+        ('{"t": "rooms", "rid": 1.5}', Code.BAD_FRAME),
+        ('{"t": "rooms", "t": "who", "room": "a"}', Code.BAD_FRAME),
+        ('{"t": "who", "room": "\\ud800"}', Code.BAD_FRAME),
+        ('{"t": "who", "room": "\\udc00x"}', Code.BAD_FRAME),
+        ('{"t": "who", "room": "\\ud800\\u0041"}', Code.BAD_FRAME),
+        ('{"t": "who", "room": "\\ud800\\ud800"}', Code.BAD_FRAME),
+        ('{"t": "who", "room": "\ud800"}', Code.BAD_FRAME),
+        ('{"t": "dan\\nce\\u2028\\u202e"}', Code.UNKNOWN_TYPE),
         ("[" * 50_000, Code.BAD_FRAME),
+        ('{"t": "rooms", "x": ' + "[" * 50_000 + "]" * 50_000 + "}", Code.BAD_FRAME),
         ('{"t":' * 10_000, Code.BAD_FRAME),
     ],
 )
@@ -62,42 +99,105 @@ def test_what_is_no_command(said: str, code: Code) -> None:
     with pytest.raises(Refused) as caught:
         JSON.decode(said, "")
     assert (caught.value.code, caught.value.retry) == (code, False)
-    assert "\n" not in caught.value.message
+    assert len(caught.value.message.splitlines()) == 1
+    caught.value.message.encode()
 
 
-def test_what_is_wrong_with_a_frame_is_told_with_its_own_ids() -> None:
+@pytest.mark.parametrize(
+    ("said", "rid", "cid"),
+    [
+        ('{"t": "join", "rid": 7}', 7, None),
+        ('{"t": "join", "rid": "x", "room": 5}', "x", None),
+        ('{"t": "msg", "cid": "c", "room": "a"}', None, "c"),
+        ('{"t": "msg", "rid": 7, "room": "a", "text": "x"}', 7, None),
+        ('{"t": "whisper", "rid": 7, "cid": [], "to": [], "text": "x"}', 7, None),
+        ('{"t": "msg", "rid": 1.5, "cid": "c", "room": "a"}', None, "c"),
+        ('{"t": "dance", "rid": 7, "cid": "c"}', 7, "c"),
+        ('{"t": 5, "rid": 7}', 7, None),
+        ('{"rid": 7}', 7, None),
+        (json.dumps({"t": "join", "rid": "x" * 65}), None, None),
+    ],
+)
+def test_what_is_wrong_with_a_frame_is_told_with_its_own_ids(said: str, rid: Any, cid: Any) -> None:
     with pytest.raises(Refused) as caught:
-        JSON.decode('{"t": "join", "rid": 7}', "")
-    assert caught.value.rid == 7
-    with pytest.raises(Refused) as caught:
-        JSON.decode('{"t": "msg", "cid": "c", "room": "a"}', "")
-    assert caught.value.cid == "c"
+        JSON.decode(said, "")
+    assert caught.value.rid == (UNSET if rid is None else rid)
+    assert caught.value.cid == (UNSET if cid is None else cid)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.sampled_from(["\ud800", "a", "lobby"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+FIELDS = sorted({field for command in get_args(Command) for field in command.__struct_encode_fields__})
+nearly = st.tuples(st.sampled_from(sorted(TYPES)), st.dictionaries(st.sampled_from(FIELDS), anything)).map(
+    lambda parts: {"t": parts[0], **parts[1]}
+)
 
 
 @given(
-    st.text()
-    | st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
-    ).map(json.dumps)
+    st.text() | (nearly | anything).map(json.dumps) | nearly.map(lambda frame: json.dumps(frame, ensure_ascii=False))
 )
-def test_whatever_is_sent_is_a_command_or_refused(said: str) -> None:
+def test_whatever_is_sent_is_a_command_that_utf_8_can_carry_or_refused(said: str) -> None:
+    try:
+        command = JSON.decode(said, "")
+    except Refused as refused:
+        answer = frames.Error(code=refused.code, message=refused.message, retry=False, rid=refused.rid, cid=refused.cid)
+        assert JSON.encode(answer)
+        assert len(refused.message.splitlines()) == 1  # noqa: PT017
+    else:
+        assert isinstance(command, Command)
+        assert msgspec.json.encode(command)
+
+
+@given(st.binary())
+def test_bytes_that_were_read_as_text_are_a_command_or_refused(said: bytes) -> None:
     with suppress(Refused):
-        assert isinstance(JSON.decode(said, ""), Join | Part | Say | History)
+        JSON.decode(said.decode(errors="surrogateescape"), "")
 
 
 def test_frames() -> None:
-    assert JSON.encode(Message.of(EVENT)) == (
+    assert JSON.encode(told(EVENT)) == (
         '{"t":"msg","room":"lobby","seq":58,"id":"a1","ts":"2023-11-14T22:13:20.123Z","from":"ann","text":"hi"}'
     )
     assert JSON.encode(Ack.of(EVENT)) == '{"t":"ack","cid":"c9","id":"a1","seq":58,"ts":"2023-11-14T22:13:20.123Z"}'
+    whom = Detail(whom=User(2, "bob"), until=1_700_000_060_000)
+    ban = Event("lobby", 59, "a2", 1_700_000_000_123, 1, "ann", "noise", kind=Kind.BAN, detail=whom)
+    assert JSON.encode(told(ban)) == (
+        '{"t":"ban","room":"lobby","seq":59,"id":"a2","ts":"2023-11-14T22:13:20.123Z","from":"ann","text":"noise",'
+        '"whom":"bob","until":"2023-11-14T22:14:20.000Z"}'
+    )
 
 
-def test_the_text_dialect_says_everything_and_hears_only_what_it_has_words_for() -> None:
-    assert TEXT.decode("{}", "lobby") == Say("lobby", "{}")
-    assert TEXT.encode(Message.of(EVENT)) == "[ann]: hi"
-    assert TEXT.encode(Error("x", "the store\ncan't answer", retry=True)) == "*** the store can't answer"
-    assert TEXT.encode(Ack.of(EVENT)) is None
-    assert TEXT.encode(Welcome("ann", "secret", "e", {})) is None
+@pytest.mark.parametrize(
+    ("said", "command"),
+    [
+        ("{}", Say(room="lobby", text="{}")),
+        ("", Say(room="lobby", text="")),
+        (" /who", Say(room="lobby", text=" /who")),
+        ("//who", Say(room="lobby", text="/who")),
+        ("///", Say(room="lobby", text="//")),
+        ("/who", frames.Who(room="lobby")),
+        ("/me waves", Say(room="lobby", text="waves", me=True)),
+        ("/dance now", Slash(room="lobby", line="/dance now")),
+    ],
+)
+def test_a_line_is_said_or_is_a_command(said: str, command: Command) -> None:
+    assert TEXT.decode(said, "lobby") == command
+
+
+@given(st.text())
+def test_only_a_line_that_starts_with_a_slash_is_a_command(said: str) -> None:
+    if not said.startswith("/"):
+        assert TEXT.decode(said, "lobby") == Say(room="lobby", text=said)
+    assert TEXT.decode(f"//{said}", "lobby") == Say(room="lobby", text=f"/{said}")
+
+
+def test_the_text_dialect_knows_every_frame_there_is() -> None:
+    """A frame that is missing in both is new: say it, or say that there is nothing to say."""
+    assert set(SAID) | SILENT == set(get_args(frames.Frame))
+    assert not set(SAID) & SILENT
 
 
 @pytest.mark.parametrize("name", ["lobby", "a", "0", "a.b-c_d", "x" * 64])

@@ -19,7 +19,7 @@ from tests.clients import hear, receive
 @pytest.fixture(params=["with lifespan", "without lifespan"])
 def client(request: pytest.FixtureRequest) -> Iterator[TestClient]:
     """Inside `with` all sessions share one event loop; outside each has its own."""
-    client = TestClient(create_app(overrides={"app.modules": ["app.modules.chat.module"]}))
+    client = TestClient(create_app(overrides={"app.modules": ["app.modules.chat.module"], "chat.limits.rate": 0}))
     if request.param == "without lifespan":
         yield client
     else:

@@ -1,0 +1,67 @@
+"""What an event does beside standing in a log: it changes a message, sets a state, lies in mailboxes."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from msgspec.structs import replace
+
+from app.backends.statements import index
+from app.backends.statements.rows import decoded, encoded, trimmed
+from app.chat.events import Event, Kind, participants
+
+
+def take_effect(connection: sqlite3.Connection, event: Event) -> Event:
+    """Do what a newly stored event does; the answer is the event as it is stored then."""
+    if event.kind == Kind.EDIT:
+        event = _edit(connection, event)
+    elif event.kind == Kind.DELETE:
+        _delete(connection, event)
+    elif event.key:
+        _set_state(connection, event)
+    people = participants(event.room)
+    if people:
+        connection.executemany("INSERT INTO mail VALUES (?, ?)", [(user, event.seq) for user in people])
+        connection.executemany("INSERT OR IGNORE INTO talks VALUES (?, ?)", [(user, event.room) for user in people])
+    return event
+
+
+def _edit(connection: sqlite3.Connection, event: Event) -> Event:
+    if _rewrite(connection, event, edited=True):
+        return event
+    # The message was deleted meanwhile: no text of it may come back.
+    connection.execute("UPDATE events SET text = '' WHERE seq = ?", (event.seq,))
+    return replace(event, text="")
+
+
+def _delete(connection: sqlite3.Connection, event: Event) -> None:
+    if _rewrite(connection, replace(event, text=""), deleted=True):
+        connection.execute(
+            "UPDATE events SET text = '' WHERE room = ? AND of = ? AND of > 0 AND kind = 'edit'",
+            (event.room, event.of),
+        )
+
+
+def _rewrite(connection: sqlite3.Connection, event: Event, **became: bool) -> bool:
+    """Put the event's text where its `of` points; False if no message is there, or one that is deleted."""
+    row = connection.execute(
+        "SELECT detail FROM events WHERE seq = ? AND seq < ? AND room = ? AND kind IN ('msg', 'me')",
+        (event.of, event.seq, event.room),
+    ).fetchone()
+    if row is None or decoded(row[0]).deleted:
+        return False
+    index.forget(connection, "seq = ?", event.of)
+    detail = encoded(replace(decoded(row[0]), **became))
+    connection.execute("UPDATE events SET text = ?, detail = ? WHERE seq = ?", (event.text, detail, event.of))
+    index.learn(connection, event.of)
+    index.want_purge(connection)
+    return True
+
+
+def _set_state(connection: sqlite3.Connection, event: Event) -> None:
+    where = (event.room, event.key)
+    row = connection.execute("SELECT seq FROM state WHERE room = ? AND key = ?", where).fetchone()
+    connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (*where, event.seq))
+    if row and row[0] <= trimmed(connection, event.room):  # it was kept for being the state alone
+        connection.execute("DELETE FROM events WHERE seq = ?", row)
+        index.want_purge(connection)

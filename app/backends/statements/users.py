@@ -1,0 +1,122 @@
+"""Users: who has a secret, a name, a password; what they have read, and whom they ignore."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+
+from msgspec import json
+
+from app.backends import NameTaken
+from app.chat.events import Account, User
+
+USER = "id, name, password != ''"
+NUMBERED = re.compile("user([0-9]{1,18})")
+
+
+def _user(row: tuple[int, str, int]) -> User:
+    id_, name, registered = row
+    return User(id_, name, bool(registered))
+
+
+def _known(connection: sqlite3.Connection, id_: int) -> User:
+    row = connection.execute(f"SELECT {USER} FROM users WHERE id = ?", (id_,)).fetchone()  # noqa: S608
+    if row is None:
+        raise ValueError(f"there is no user {id_}")
+    return _user(row)
+
+
+def enlist(connection: sqlite3.Connection, secret: bytes) -> User:
+    known = identify(connection, secret)
+    if known is not None:  # asked again, since the first answer got lost
+        return known
+    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'users'").fetchone()
+    name = _numbered(last + 1)
+    cursor = connection.execute("INSERT INTO users (name, canonical) VALUES (?, ?)", (name, name))
+    adopt(connection, secret, cursor.lastrowid or 0)
+    return User(cursor.lastrowid or 0, name)
+
+
+def _numbered(user: int) -> str:
+    return f"user{user - 1}"
+
+
+def identify(connection: sqlite3.Connection, secret: bytes) -> User | None:
+    sql = f"SELECT {USER} FROM users WHERE id = (SELECT user FROM tokens WHERE secret = ?)"  # noqa: S608
+    row = connection.execute(sql, (secret,)).fetchone()
+    return _user(row) if row else None
+
+
+def adopt(connection: sqlite3.Connection, secret: bytes, user: int) -> None:
+    _known(connection, user)
+    connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (secret, user))
+
+
+def revoke(connection: sqlite3.Connection, secret: bytes) -> None:
+    connection.execute("DELETE FROM tokens WHERE secret = ?", (secret,))
+
+
+def account(connection: sqlite3.Connection, canonical: str) -> Account | None:
+    return _account(connection, "canonical", canonical)
+
+
+def _account(connection: sqlite3.Connection, column: str, value: str | int) -> Account | None:
+    sql = f"SELECT {USER}, password, seen FROM users WHERE {column} = ?"  # noqa: S608
+    row = connection.execute(sql, (value,)).fetchone()
+    return Account(_user(row[:3]), *row[3:]) if row else None
+
+
+def users(connection: sqlite3.Connection, ids: Sequence[int]) -> list[User]:
+    sql = f"SELECT {USER} FROM users WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
+    found = {row[0]: _user(row) for row in connection.execute(sql, (json.encode(list(ids)).decode(),))}
+    return [found[id_] for id_ in ids if id_ in found]
+
+
+def claim(connection: sqlite3.Connection, user: int, name: str, canonical: str, evict: int) -> User:
+    _known(connection, user)
+    holder = _reserved_for(connection, canonical) or account(connection, canonical)
+    if holder is not None and holder.user.id != user:
+        if holder.user.id != evict or holder.password or NUMBERED.fullmatch(canonical):
+            raise NameTaken(holder)
+        back = _numbered(evict)
+        connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (back, back, evict))
+    connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (name, canonical, user))
+    return _known(connection, user)
+
+
+def _reserved_for(connection: sqlite3.Connection, canonical: str) -> Account | None:
+    """Whose numbered name this is, whatever that one is called now: it is what an evicted user gets back."""
+    if not re.fullmatch("user[0-9]+", canonical):
+        return None
+    numbered = NUMBERED.fullmatch(canonical)
+    owner = _account(connection, "id", int(numbered[1]) + 1) if numbered else None
+    if owner is None or canonical != _numbered(owner.user.id):
+        raise ValueError(f"{canonical!r} is kept for a user to come")
+    return owner
+
+
+def protect(connection: sqlite3.Connection, user: int, password: str) -> User:
+    connection.execute("UPDATE users SET password = ? WHERE id = ?", (password, user))
+    return _known(connection, user)
+
+
+def seen(connection: sqlite3.Connection, user: int, at: int) -> None:
+    connection.execute("UPDATE users SET seen = max(seen, ?) WHERE id = ?", (at, user))
+
+
+def mark(connection: sqlite3.Connection, user: int, room: str, seq: int) -> int:
+    row = connection.execute("SELECT seq FROM marks WHERE user = ? AND room = ?", (user, room)).fetchone()
+    known: int = row[0] if row else 0
+    if seq > known:
+        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", (user, room, seq))
+    return max(seq, known)
+
+
+def ignore(connection: sqlite3.Connection, user: int, whom: int, *, on: bool) -> None:
+    sql = "INSERT OR IGNORE INTO ignores VALUES (?, ?)" if on else "DELETE FROM ignores WHERE user = ? AND whom = ?"
+    connection.execute(sql, (user, whom))
+
+
+def ignored(connection: sqlite3.Connection, user: int) -> frozenset[int]:
+    return frozenset(whom for (whom,) in connection.execute("SELECT whom FROM ignores WHERE user = ?", (user,)))

@@ -1,0 +1,85 @@
+"""What the embedded backend does when nobody asks for anything: index what was said, clear away what was deleted."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from time import monotonic
+
+from app.backends.statements import index
+from app.backends.statements.rows import transaction
+
+log = logging.getLogger("store")
+
+QUIET = 0.5
+"""Seconds of quiet after which the last few messages are indexed: a commit for each would double those of the chat."""
+FEW = 250
+MANY = 5000
+"""Messages that wait for the index: from few on it is worth a commit, from many on it no longer waits for quiet, so
+that a search has never more than these to index first."""
+PAUSE = 30.0
+"""Seconds between two purges, each of which rewrites the index; and after a failure."""
+
+
+class Upkeep:
+    """Small steps of work on `connection`, and when the next is due."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.behind, self.purge = 0, False
+        self.next_step = self.next_purge = 0.0
+        self.look()
+
+    def look(self) -> None:
+        """See what there is to do."""
+        try:
+            self.behind = index.behind(self.connection)
+            self.purge = index.purge_wanted(self.connection)
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    @property
+    def late(self) -> bool:
+        """Whether a step is due although somebody waits."""
+        return self.behind > MANY and monotonic() >= self.next_step
+
+    def due(self) -> float | None:
+        """After how many seconds without a call the next step is due; None: there is nothing to do."""
+        now, waits = monotonic(), []
+        if self.behind:
+            waits.append(0 if self.behind >= FEW else QUIET)
+        if self.purge:
+            waits.append(self.next_purge - now)
+        return max(0, self.next_step - now, min(waits)) if waits else None
+
+    def step(self) -> None:
+        """Do a little. A purge that has begun goes first, since what is indexed meanwhile makes it longer."""
+        try:
+            if self.purge and not self.late and monotonic() >= self.next_purge:
+                self._purge()
+            else:
+                with transaction(self.connection):
+                    index.step(self.connection)
+        except sqlite3.Error as error:
+            self._failed(error)
+        self.look()
+
+    def finish(self) -> None:
+        """Leave nothing behind that was deleted."""
+        self.next_step = self.next_purge = 0.0
+        self.look()
+        while self.purge and not self.next_step:
+            try:
+                self._purge()
+            except sqlite3.Error as error:
+                self._failed(error)
+
+    def _purge(self) -> None:
+        index.purge(self.connection)
+        self.purge = index.purge_wanted(self.connection)
+        if not self.purge:
+            self.next_purge = monotonic() + PAUSE
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        log.error("the store's index can't be written: %s", error)
+        self.next_step = monotonic() + PAUSE

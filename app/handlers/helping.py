@@ -1,0 +1,43 @@
+"""Slash commands: what there is, and those that a module added."""
+
+from __future__ import annotations
+
+from app.chat import commands
+from app.chat.errors import Code, Refused
+from app.chat.frames import Commands, Help, Notice, Slash
+from app.session import Session
+
+
+async def explain(session: Session, command: Help) -> None:
+    """The slash commands, or one of them."""
+    usages = [*commands.USAGES, *session.service.usages()]
+    wanted = command.command.removeprefix("/").casefold()
+    if wanted:
+        name = commands.NAMES.get(wanted, wanted)
+        usages = [usage for usage in usages if usage.command == name]
+        if not usages:
+            raise _unknown(command.command)
+    session.send(Commands(usages, rid=command.rid))
+
+
+async def slash(session: Session, command: Slash) -> None:
+    """Carry out a line as it would be typed."""
+    if command.room:
+        session.log(command.room)
+    line = command.line if command.line.startswith("/") else f"/{command.line}"
+    parsed = commands.parse(line, command.room)
+    if not isinstance(parsed, Slash):
+        if hasattr(parsed, "rid"):
+            parsed.rid = command.rid
+        await session.service.handlers[type(parsed)](session, parsed)
+        return
+    name, _, arguments = line[1:].partition(" ")
+    if name.casefold() not in session.service.commands:
+        raise _unknown(name)
+    answer = await session.service.call(name.casefold(), session.user, command.room, arguments.strip())
+    if answer:
+        session.send(Notice(answer, rid=command.rid))
+
+
+def _unknown(name: str) -> Refused:
+    return Refused(Code.UNKNOWN_COMMAND, f"there is no command {name[:40]!r}: /help lists them")

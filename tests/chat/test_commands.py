@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from app.chat import frames
+from app.chat.commands import NAMES, USAGES, parse
+from app.chat.errors import Code, Refused
+from app.chat.frames import Command
+
+R = "lobby"
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("/whisper ann,bob hi", frames.Whisper(to=["ann", "bob"], text="hi")),
+        ("/w @ann,@bob hi", frames.Whisper(to=["ann", "bob"], text="hi")),
+        ("/w ann  two  spaces", frames.Whisper(to=["ann"], text=" two  spaces")),
+        ("/msg\tann\none\n\ntwo ", frames.Whisper(to=["ann"], text="one\n\ntwo ")),
+        ("/tell  ann hi", frames.Whisper(to=["ann"], text="hi")),
+        ("/reply two  words", frames.Reply(text="two  words")),
+        ("/r hi", frames.Reply(text="hi")),
+        ("/me waves  a lot", frames.Say(room=R, text="waves  a lot", me=True)),
+        ("/nick Ann", frames.Nick(name="Ann")),
+        ("/nick  @Ann ", frames.Nick(name="Ann")),
+        ("/join den", frames.Join(room="den")),
+        ("/join #den", frames.Join(room="den")),
+        ("/part", frames.Part(room=R)),
+        ("/leave ", frames.Part(room=R)),
+        ("/rooms", frames.Rooms()),
+        ("/who", frames.Who(room=R)),
+        ("/who #den", frames.Who(room="den")),
+        ("/room", frames.Look(room=R)),
+        ("/topic", frames.Topic(room=R)),
+        ("/topic  ", frames.Topic(room=R)),
+        ("/topic on  holiday ", frames.Topic(room=R, text="on  holiday")),
+        ("/topic -", frames.Topic(room=R, text="")),
+        ("/topic - and more", frames.Topic(room=R, text="- and more")),
+        ("/history", frames.History(room=R)),
+        ("/history 7", frames.History(room=R, limit=7)),
+        ("/search two words", frames.Search(room=R, words="two words")),
+        ("/edit 57 new  text", frames.Edit(room=R, seq=57, text="new  text")),
+        ("/delete 57", frames.Delete(room=R, seq=57)),
+        ("/ignore bob", frames.Ignore(name="bob")),
+        ("/unignore @bob", frames.Unignore(name="bob")),
+        ("/register correct horse ", frames.Register(password="correct horse")),
+        ("/login ann correct horse", frames.Login(name="ann", password="correct horse")),
+        ("/logout", frames.Logout()),
+        ("/away", frames.Away()),
+        ("/away at  lunch", frames.Away(why="at  lunch")),
+        ("/back", frames.Back()),
+        ("/help", frames.Help()),
+        ("/help /who", frames.Help(command="who")),
+        ("/quit", frames.Quit()),
+        ("/conversations", frames.Conversations()),
+        ("/kick bob", frames.Kick(room=R, name="bob")),
+        ("/kick @bob 10m of noise", frames.Kick(room=R, name="bob", why="10m of noise")),
+        ("/ban bob", frames.Ban(room=R, name="bob")),
+        ("/ban bob 30s", frames.Ban(room=R, name="bob", seconds=30)),
+        ("/ban bob 10m two  words", frames.Ban(room=R, name="bob", seconds=600, why="two  words")),
+        ("/ban bob noise 10m", frames.Ban(room=R, name="bob", why="noise 10m")),
+        ("/ban bob 10 times", frames.Ban(room=R, name="bob", why="10 times")),
+        ("/ban bob 3650d", frames.Ban(room=R, name="bob", seconds=frames.LONGEST)),
+        ("/unban bob", frames.Unban(room=R, name="bob")),
+        ("/mute bob 2H", frames.Mute(room=R, name="bob", seconds=7_200)),
+        ("/mute bob 7d noise", frames.Mute(room=R, name="bob", seconds=604_800, why="noise")),
+        ("/unmute bob", frames.Unmute(room=R, name="bob")),
+        ("/slow 30", frames.Slow(room=R, seconds=30)),
+        ("/slow 0", frames.Slow(room=R, seconds=0)),
+        ("/op bob", frames.Op(room=R, name="bob")),
+        ("/deop bob", frames.Deop(room=R, name="bob")),
+        ("/invite bob", frames.Invite(room=R, name="bob")),
+        ("/uninvite bob", frames.Uninvite(room=R, name="bob")),
+        ("/private", frames.Private(room=R)),
+        ("/public", frames.Public(room=R)),
+        ("/WHO", frames.Who(room=R)),
+        ("who", frames.Who(room=R)),
+    ],
+)
+def test_a_line_is_a_command(line: str, command: Command) -> None:
+    assert parse(line, R) == command
+
+
+@pytest.mark.parametrize(
+    "line", ["/", "/ who", "/whoami", "/wh", "/dance a  b\nc", "//", "/@", "/who?", "/\u0000", "/ ", "/\n"]
+)
+def test_no_command_is_found_by_a_part_of_its_name(line: str) -> None:
+    assert parse(line, R) == frames.Slash(room=R, line=line)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("/whisper", "/whisper NAME[,NAME…] TEXT: expected 2 arguments or more, got none"),
+        ("/w ann", "/whisper NAME[,NAME…] TEXT: expected 2 arguments or more, got 1"),
+        ("/w ann  \n ", "/whisper NAME[,NAME…] TEXT: expected 2 arguments or more, got 1"),
+        ("/w ann,,bob hi", "/whisper NAME[,NAME…] TEXT: expected names with a comma between two, got 'ann,,bob'"),
+        ("/w ann, bob", "/whisper NAME[,NAME…] TEXT: expected names with a comma between two, got 'ann,'"),
+        ("/w @ hi", "/whisper NAME[,NAME…] TEXT: expected names with a comma between two, got '@'"),
+        ("/reply  ", "/reply TEXT: expected one argument or more, got none"),
+        ("/nick", "/nick NAME: expected one argument, got none"),
+        ("/nick ann lee", "/nick NAME: expected one argument, got 2"),
+        ("/nick @", "/nick NAME: expected a name, got '@'"),
+        ("/join #", "/join ROOM: expected a room, got '#'"),
+        ("/part den", "/part: expected no argument, got 1"),
+        ("/who a b", "/who [ROOM]: expected one argument or less, got 2"),
+        ("/history 0", "/history [NUMBER]: expected a number from 1 to 200, got '0'"),
+        ("/history 201", "/history [NUMBER]: expected a number from 1 to 200, got '201'"),
+        ("/history ٣", "/history [NUMBER]: expected a number from 1 to 200, got '٣'"),
+        ("/history -1", "/history [NUMBER]: expected a number from 1 to 200, got '-1'"),
+        ("/search " + "x" * 501, "/search WORDS: expected at most 500 characters, got 501"),
+        ("/edit 5", "/edit ID TEXT: expected 2 arguments or more, got 1"),
+        ("/edit five x", "/edit ID TEXT: expected a number from 0 to 9007199254740991, got 'five'"),
+        (
+            "/delete 9007199254740992",
+            "/delete ID: expected a number from 0 to 9007199254740991, got '9007199254740992'",
+        ),
+        ("/delete " + "9" * 9_999, f"/delete ID: expected a number from 0 to 9007199254740991, got '{'9' * 40}…'"),
+        ("/login ann", "/login NAME PASSWORD: expected 2 arguments or more, got 1"),
+        ("/ban bob 0s", "/ban NAME [FOR] [WHY]: expected a time from 1s to 3650d, got '0s'"),
+        ("/ban bob 3651d", "/ban NAME [FOR] [WHY]: expected a time from 1s to 3650d, got '3651d'"),
+        (
+            "/mute bob " + "9" * 9_999 + "s",
+            f"/mute NAME [FOR] [WHY]: expected a time from 1s to 3650d, got '{'9' * 40}…'",
+        ),
+        ("/slow 10m", "/slow SECONDS: expected a number from 0 to 315360000, got '10m'"),
+    ],
+)
+def test_a_malformed_command_is_told_how_it_is_used(line: str, message: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse(line, R)
+    assert (caught.value.code, caught.value.message, caught.value.retry) == (Code.BAD_COMMAND, message, False)
+
+
+def test_every_command_and_alias_has_a_usage_of_its_own() -> None:
+    assert [usage.command for usage in USAGES] == list(dict.fromkeys(NAMES.values()))
+    assert {alias: name for alias, name in NAMES.items() if alias != name} == {
+        "w": "whisper", "msg": "whisper", "tell": "whisper", "r": "reply", "leave": "part",
+    }  # fmt: skip
+    for usage in USAGES:
+        assert usage.help
+        assert all(len(part.splitlines()) <= 1 for part in (usage.command, usage.usage, usage.help))
+
+
+SILENT = {frames.Read, frames.Typing, frames.Slash}
+"""What only programs say, and what stands for every other command."""
+
+
+def test_every_command_can_be_typed() -> None:
+    lines = [f"/{usage.command} {arguments}" for usage in USAGES for arguments in ("", "5", "x", "5 x")]
+    typed = set()
+    for line in lines:
+        with suppress(Refused):
+            typed.add(type(parse(line, R)))
+    assert typed == set(get_args(Command)) - SILENT
+
+
+words = st.sampled_from(["", " ", "\n", "#", "@", ",", "-", "ann", "10m", "9" * 30, "0s", "5", "x" * 600, "é", "\x00"])
+
+
+@given(st.sampled_from(sorted(NAMES)), st.lists(words | st.text(max_size=5)).map("".join))
+def test_whatever_is_typed_is_a_command_that_json_could_carry_or_refused(name: str, rest: str) -> None:
+    try:
+        command = parse(f"/{name} {rest}", R)
+    except Refused as refused:
+        assert refused.code == Code.BAD_COMMAND  # noqa: PT017
+        assert len(refused.message.splitlines()) == 1  # noqa: PT017
+        assert len(refused.message) < 600  # noqa: PT017
+        return
+    assert not isinstance(command, frames.Slash)
+    assert (getattr(command, "rid", UNSET), getattr(command, "cid", UNSET)) == (UNSET, UNSET)
+    tagged = {**msgspec.to_builtins(command), "t": type(command).__struct_config__.tag}
+    assert msgspec.convert(tagged, type(command)) == command
+
+
+@given(st.text())
+def test_any_line_is_a_command_or_refused(line: str) -> None:
+    with suppress(Refused):
+        assert isinstance(parse(f"/{line}", R), Command)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.chat.errors import Code, Refused
+from app.chat.names import Name, ascii_name, reserved
+
+
+@pytest.mark.parametrize("text", ["ann", "Ann", "0", "a.b-c_d", "9lives", "x" * 32, "a..", "user1"])
+def test_a_name_is_seen_as_it_was_typed_and_compared_in_lower_case(text: str) -> None:
+    assert ascii_name(text, 32) == Name(text, text.lower())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x" * 33, "-ann", ".ann", "_ann", "ann bob", "ann\n", "@ann", "a,b", "a]", "é", "аnn", "a\x00", "٣"]
+)
+def test_what_can_not_be_a_name(text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        ascii_name(text, 32)
+    assert caught.value.code == Code.BAD_NAME
+    assert "can't be a name: expected 1 to 32 letters" in caught.value.message
+    assert len(caught.value.message.splitlines()) == 1
+
+
+def test_a_name_may_be_of_any_length_where_there_is_no_limit() -> None:
+    assert ascii_name("x" * 1000, 0).display == "x" * 1000
+
+
+@given(st.text())
+def test_a_name_holds_nothing_that_has_a_meaning_elsewhere(text: str) -> None:
+    with suppress(Refused):
+        assert not set("[]:,@#→ \n") & set(ascii_name(text, 32).display)
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=33))
+def test_a_refusal_is_one_short_line_whatever_was_typed(text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        ascii_name(text, 32)
+    assert len(caught.value.message.splitlines()) == 1
+    assert len(caught.value.message) < 600
+
+
+@pytest.mark.parametrize(
+    ("canonical", "is_reserved"),
+    [("user0", True), ("user1234567", True), ("user", False), ("user1x", False), ("auser1", False), ("user1\n", False)],
+)
+def test_the_names_that_are_given_to_who_has_none(canonical: str, *, is_reserved: bool) -> None:
+    assert reserved(canonical) == is_reserved
