@@ -97,12 +97,11 @@ class Following:
         for room in list(self._cursors):
             self.part(room)
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Leave every room, and read no log any more."""
         self.part_all()
         if self._catching_up is not None:
             self._catching_up.cancel()
-            await asyncio.wait({self._catching_up})
 
     def catch_up(self) -> None:
         """Read on, a page at a time, wherever it is behind."""

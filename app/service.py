@@ -11,6 +11,7 @@ service::
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import secrets
@@ -19,7 +20,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from app.application import StartupError
-from app.backends import Backend, NameTaken, Unavailable
+from app.backends import Backend, NameTaken
 from app.chat import commands
 from app.chat.dialects import TEXT
 from app.chat.errors import Code, Refused
@@ -199,24 +200,31 @@ class ChatService:
             return False
         return now() - max(holder.seen, self._started) >= 1000 * self.naming.hold
 
-    async def left(self, session: Session, *, last: bool, read: int) -> None:
+    def left(self, session: Session, *, last: bool, read: int) -> None:
         """A connection ended; `last` says whether it was the user's last, `read` how far it had read its whispers.
 
         Who speaks text without a token can never come back as the same user, so its name is free at once; any other's
         is kept for a while.
         """
-        user = session.user
-        try:
-            if session.dialect is TEXT and read and user.registered:
-                await self.backend.mark(user.id, mailbox(user.id), read)
-            if not last or user.registered or user.name == user.default_name:
-                return
-            if session.dialect is TEXT and not session.returns:
-                await self.backend.claim(user.id, user.default_name, user.default_name)
-            else:
-                await self.backend.seen(user.id, now())
-        except (Unavailable, NameTaken) as error:
+        user, backend = session.user, self.backend
+        if session.dialect is TEXT and read and user.registered:
+            _written(user, backend.mark(user.id, mailbox(user.id), read))
+        if not last or user.registered or user.name == user.default_name:
+            return
+        if session.dialect is TEXT and not session.returns:
+            _written(user, backend.claim(user.id, user.default_name, user.default_name))
+        else:
+            _written(user, backend.seen(user.id, now()))
+
+
+def _written(user: User, writing: Awaitable[object]) -> None:
+    """Nobody waits for what is written about who left: if it can't be, the log says so."""
+
+    def tell(future: asyncio.Future[object]) -> None:
+        if not future.cancelled() and (error := future.exception()):
             log.warning("%s: what is kept of who left could not be written: %s", user.name, error)
+
+    asyncio.ensure_future(writing).add_done_callback(tell)
 
 
 class Speaker:

@@ -73,16 +73,17 @@ class Session:
         self._bucket = Bucket(service.rates.rate, service.rates.burst)
         self._strikes = 0
 
-    async def leave(self) -> None:
-        """Leave every room. What was said before is stored all the same."""
+    def leave(self) -> None:
+        """Leave every room. What was said before is stored all the same. It waits for nothing: whoever carries the
+        connection may be on the point of being cancelled."""
         whispers = self.following.cursor(WHISPERS)
         read = whispers.at if whispers is not None and not self.outbox.waiting else 0
-        await self.following.stop()
+        self.following.stop()
         for key in [key for key, session in self.shard.unacknowledged.items() if session is self]:
             del self.shard.unacknowledged[key]
         self._unregister()
         last = self.hub.leave(self.user)
-        await self.service.left(self, last=last, read=read)
+        self.service.left(self, last=last, read=read)
 
     async def hear(self, said: str) -> None:
         """Carry out what the client sends. Whatever is wrong with it is answered with an error."""

@@ -1,62 +1,273 @@
-"""`docs/protocol.md`, held against the server: each exchange on the page happens as it is written."""
+"""`docs/protocol.md`, held against the server: each exchange on the page happens as it is written, and nothing else
+does. The tables name every frame, field, code and command that there is."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, get_args
 
 import pytest
-from starlette.testclient import TestClient
+from argon2 import PasswordHasher
+from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
 
 from app import create_app
+from app.chat import commands, frames
 from app.chat.closing import CloseCode
+from app.chat.dialects import JSON_SUBPROTOCOL, TYPES
 from app.chat.errors import Code
-from tests.clients import ROOT, hear
+from app.chat.events import Kind
+from app.chat.presence import Person
+from tests.clients import ROOT, receive
 
 PAGE = (ROOT / "docs/protocol.md").read_text()
-EXCHANGES = re.findall(r"```(json|text)\n(.*?)```", PAGE, re.S)
-VARIES = {"token", "epoch", "id", "ts"}
+PARTS = re.findall(r"^#+ (.+)\n((?:(?!#+ ).*\n)*)", PAGE, re.M)
+BLOCK = re.compile(r"```(json|text)\n(.*?)```", re.S)
+LINE = re.compile(r"(\w*)([<>]) ?(.*)")
+SECTIONS = {heading: BLOCK.findall(part) for heading, part in PARTS if BLOCK.search(part)}
+"""The exchanges of each section, which follow each other on one server."""
+
+SHIPPED = {"chat.limits.rate": 0, "chat.presence.period": "3600s"}
+"""Nothing is refused for being fast, and nobody is told who came, but in the sections that are about that."""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "Hello": {"chat.presence.period": "3600s"},
+    "Who is there": {**SHIPPED, "chat.presence.period": 0},
+    "Limits": {**SHIPPED, "chat.limits.rate": 1, "chat.limits.burst": 2, "chat.limits.strikes": 2},
+}
+
+VARIES = {"token", "epoch", "id", "ts", "until"}
+"""What the page shows as `…`."""
+MARK = "nobody-has-this-name"
 
 
 def alike(shown: Any, got: Any) -> bool:
-    """Whether `got` is what the page shows; what varies from run to run is shown as `…`."""
+    """Whether `got` is what the page shows: `…` stands for what varies, and times to wait are examples."""
     if isinstance(shown, dict):
-        return set(shown) == set(got) and all(
-            alike(shown[key], got[key]) or (key in VARIES and shown[key] == "…" and bool(got[key])) for key in shown
-        )
+        return isinstance(got, dict) and set(shown) == set(got) and all(_same(key, shown[key], got[key]) for key in got)
     if isinstance(shown, list):
-        return len(shown) == len(got) and all(map(alike, shown, got))
-    return bool(shown == got)
+        return isinstance(got, list) and len(shown) == len(got) and all(map(alike, shown, got))
+    return bool(shown == got) and type(shown) is type(got)
 
 
-@pytest.mark.parametrize(("kind", "exchange"), EXCHANGES)
-def test_an_exchange(kind: str, exchange: str) -> None:
-    client = TestClient(create_app())
-    subprotocols = ["chat.v1.json"] if kind == "json" else None
-    with client.websocket_connect("/chat", subprotocols=subprotocols) as session:
-        lines = exchange.splitlines()
-        if kind == "json" and '"welcome"' not in exchange:
-            hear(session)
-        for line in lines:
-            direction, _, frame = line.partition(" ")
+def _same(key: str, shown: Any, got: Any) -> bool:
+    if key in VARIES and shown == "…":
+        return isinstance(got, str) and bool(got)
+    if key == "after":
+        return isinstance(shown, int) and isinstance(got, int) and got > 0
+    if key == "message" and "…" in shown:
+        return alike_text(shown, got)
+    return alike(shown, got)
+
+
+def alike_text(shown: str, got: str) -> bool:
+    """As `alike`, for what the text dialect says."""
+    return bool(re.fullmatch(".+".join(map(re.escape, shown.split("…"))), got))
+
+
+class Client:
+    """Somebody in an exchange. What is refused or closed counts as something heard."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.token, self.epoch, self.open = kind, "", "", False
+        self.session: WebSocketTestSession | None = None
+        self.heard: deque[str] = deque()
+
+    def connect(self, server: TestClient, stack: ExitStack, target: str) -> None:
+        """Connect to `target`, a path; what follows it says that the token is offered."""
+        path, _, token = target.partition(" ")
+        offered = [JSON_SUBPROTOCOL] if self.kind == "json" else []
+        offered += [f"token.{self.token}"] if token else []
+        try:
+            self.session = stack.enter_context(server.websocket_connect(path, subprotocols=offered or None))
+        except WebSocketDenialResponse as refusal:
+            self.heard.append(f"refused {refusal.status_code}: {refusal.text.strip()}")
+            return
+        self.open = True
+        if self.kind == "json":
+            self.heard.append(self.next())
+            welcome = json.loads(self.heard[0])
+            self.token, self.epoch = welcome["token"], welcome["epoch"]
+
+    def send(self, said: str) -> None:
+        assert self.session
+        if said == "close":
+            self.open = False
+            self.session.close()
+        else:
+            self.session.send_text(said.replace('"epoch":"…"', f'"epoch":"{self.epoch}"'))
+
+    def next(self) -> str:
+        """What comes next, within a deadline."""
+        if self.heard:
+            return self.heard.popleft()
+        assert self.session
+        message = receive(self.session)
+        if message["type"] == "websocket.close":
+            self.open = False
+            return f"close {message['code']}" + (f": {message['reason']}" if message.get("reason") else "")
+        return str(message["text"])
+
+    def settle(self) -> None:
+        """Wait until all is heard that others caused: the answer to a question that the store was asked comes last."""
+        if not self.open:
+            return
+        ignore = {"t": "ignore", "rid": MARK, "name": MARK}
+        self.send(json.dumps(ignore) if self.kind == "json" else f"/ignore {MARK}")
+        heard, self.heard = self.heard, deque()
+        while self.open and MARK not in (said := self.next()):
+            heard.append(said)
+        self.heard = heard
+
+
+class Stage:
+    """The server of one section, and who is connected to it."""
+
+    def __init__(self, server: TestClient, stack: ExitStack) -> None:
+        self.server, self.stack = server, stack
+        self.clients: dict[str, Client] = {}
+
+    def enter(self, kind: str, block: str) -> list[Client]:
+        """The clients of a block, in the order in which they appear; who is new connects, and is in `lobby` by name."""
+        here: dict[str, Client] = {}
+        for name, _, said in parsed(block):
+            if (not name and here and named(block)) or name in here:
+                continue
+            if name not in self.clients:
+                client = self.clients[name] = Client(kind)
+                if not said.startswith("connect "):
+                    client.connect(self.server, self.stack, f"/chat?name={name}" if name else "/chat")
+                    if name and kind == "json":
+                        client.send('{"t":"join","room":"lobby"}')
+                    client.settle()
+                    client.heard.clear()
+            here[name] = self.clients[name]
+        for client in self.clients.values():
+            client.settle()
+            client.heard.clear()
+        return list(here.values())
+
+    def say(self, name: str, said: str) -> None:
+        client = self.clients[name]
+        if said.startswith("connect "):
+            client.connect(self.server, self.stack, said.removeprefix("connect "))
+        else:
+            client.send(said)
+
+    def run(self, kind: str, block: str) -> None:
+        """Let a block happen, and nothing else but that to those who are in it."""
+        here = self.enter(kind, block)
+        for name, direction, said in parsed(block):
             if direction == ">":
-                session.send_text(frame)
-            elif kind == "text":
-                assert hear(session) == frame
-            else:
-                got = json.loads(hear(session))
-                assert alike(json.loads(frame), got), got
+                self.say(name, said)
+                continue
+            for client in here if not name and named(block) else [self.clients[name]]:
+                got = client.next()
+                if client.kind == "json" and said.startswith("{"):
+                    assert alike(json.loads(said), json.loads(got)), got
+                else:
+                    assert alike_text(said, got), got
+        for client in here:
+            client.settle()
+            assert not client.heard, client.heard
 
 
-def test_the_check_catches_a_wrong_page() -> None:
+def named(block: str) -> bool:
+    """Whether an exchange has several clients; `<` alone is then what each of them gets."""
+    return any(name for name, _, _ in parsed(block))
+
+
+def parsed(block: str) -> list[tuple[str, str, str]]:
+    """The lines of an exchange: who, `<` or `>`, what. An indented line goes on with the text of the one above."""
+    lines: list[tuple[str, str, str]] = []
+    for line in block.splitlines():
+        if found := LINE.fullmatch(line):
+            lines.append((found[1], found[2], found[3]))
+        else:
+            name, direction, said = lines[-1]
+            indent = len(name) + 2
+            assert not line[:indent].strip(), line
+            lines[-1] = (name, direction, f"{said}\n{line[indent:]}")
+    return lines
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setattr("app.passwords.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+    app = create_app(overrides=SETTINGS.get(request.param, SHIPPED))
+
+    async def dice(call: Any) -> str:
+        return f"you rolled a {call.arguments or 6}"
+
+    app.state.chat.command("dice", dice, usage="[SIDES]", help="roll a die")
+    with TestClient(app) as server, ExitStack() as stack:
+        yield Stage(server, stack)
+
+
+@pytest.mark.parametrize(("stage", "heading"), [(heading, heading) for heading in SECTIONS], indirect=["stage"])
+def test_a_section(stage: Stage, heading: str) -> None:
+    for kind, block in SECTIONS[heading]:
+        stage.run(kind, block)
+
+
+def test_settings_are_for_sections_that_there_are() -> None:
+    assert set(SETTINGS) <= set(SECTIONS)
+    assert len(PARTS) == len(dict(PARTS)), "two sections of one name"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        'ann> {"t":"typing","room":"lobby"}\nbob< {"t":"typing","room":"lobby","from":"bob"}\n',
+        'ann> {"t":"topic","rid":1,"room":"lobby","text":"tea"}\nann< {"t":"done","rid":1,"seq":1}\n',
+        'ann> {"t":"who","room":"red"}\n',
+    ],
+    ids=["another frame", "a frame left out", "an answer left out"],
+)
+@pytest.mark.parametrize("stage", [""], indirect=True)
+def test_the_check_catches_a_wrong_page(stage: Stage, block: str) -> None:
+    stage.run("json", 'ann> {"t":"typing","room":"lobby"}\nbob< {"t":"typing","room":"lobby","from":"ann"}\n')
+    with pytest.raises((AssertionError, TimeoutError)):
+        stage.run("json", block.replace('"typing"', '"away"', 1))
+
+
+def test_likeness() -> None:
     assert alike({"id": "…", "a": [1]}, {"id": "x", "a": [1]})
     assert not alike({"a": 1}, {"a": 2})
     assert not alike({"a": "…"}, {"a": "x"})
     assert not alike({"a": 1}, {"a": 1, "b": 2})
+    assert not alike({"a": 1}, {"a": True})
+    assert alike({"after": 900}, {"after": 1000})
+    assert not alike({"after": 900}, {"after": 0})
+    assert alike({"message": "in … ms"}, {"message": "in 7 ms"})
+    assert alike_text("*** 1 … [ann]: a.b", "*** 1 2030-01-01 12:00 [ann]: a.b")
+    assert not alike_text("[ann]: a.b", "[ann]: a-b")
 
 
-def test_every_code_is_on_the_page() -> None:
-    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.M) == list(Code)
-    table = re.findall(r"^\| (\d{4}) \| .* \| (yes|no) \|$", PAGE, re.M)
-    assert table == [(str(int(code)), "yes" if code.reconnect else "no") for code in CloseCode]
+def shown(direction: str) -> set[str]:
+    """The types of the frames that go in a direction somewhere on the page."""
+    lines = [line for blocks in SECTIONS.values() for kind, block in blocks if kind == "json" for line in parsed(block)]
+    return {json.loads(said)["t"] for _, way, said in lines if way == direction and said.startswith("{")}
+
+
+def test_every_frame_is_in_an_exchange() -> None:
+    untagged = {frames.Changed}
+    told = {frame.__struct_config__.tag for frame in set(get_args(frames.Frame)) - untagged}
+    assert TYPES <= shown(">")
+    assert told | set(Kind) - {Kind.ME} == shown("<")
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the table below a heading, without its head."""
+    rows = re.findall(r"^\| (.+) \|$", dict(PARTS)[heading], re.M)
+    return [re.split(r" \| ", row) for row in rows[1:]]
+
+
+def fields(struct: Any) -> list[str]:
+    """The fields of a frame as the page writes them: `rid?` may be left out."""
+    optional = struct.__struct_encode_fields__[len(struct.__struct_encode_fields__) - len(struct.__struct_defaults__) :]
+    names = list(struct.__struct_encode_fields__)
+    required = [key for key, default in zip(optional, struct.__struct_defaults__, strict=True) if str(default) == "NODEFAULT"]
+    return [f"{name}?" if name in optional and name not in required else name for name in names]

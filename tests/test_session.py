@@ -10,48 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from app import create_app
 from app.backends import statements
 from app.chat.events import Draft
 from tests.clients import hear
-
-
-class Client:
-    """A client of the JSON dialect."""
-
-    def __init__(self, session: WebSocketTestSession) -> None:
-        self.session = session
-        assert session.accepted_subprotocol == "chat.v1.json"
-        self.welcome = self.next()
-        assert self.welcome["t"] == "welcome"
-
-    def next(self) -> Any:
-        """The next frame that is no hint of who came and went."""
-        while (frame := json.loads(hear(self.session)))["t"] == "presence":
-            pass
-        return frame
-
-    def ask(self, t: str, **fields: Any) -> None:
-        self.session.send_text(json.dumps({"t": t, **fields}))
-
-    def join(self, room: str = "lobby", **fields: Any) -> Any:
-        self.ask("join", room=room, rid=1, **fields)
-        joined = self.next()
-        assert (joined["t"], joined["rid"], joined["room"]) == ("joined", 1, room)
-        return joined
-
-    def say(self, text: str, cid: str, room: str = "lobby") -> tuple[Any, Any]:
-        """Say something: the ack, and the event, which comes right after it."""
-        self.ask("msg", room=room, cid=cid, text=text)
-        ack, event = self.next(), self.next()
-        assert (ack["t"], ack["cid"]) == ("ack", cid)
-        assert (event["t"], event["seq"], event["id"]) == ("msg", ack["seq"], ack["id"])
-        return ack, event
-
-    def texts(self, count: int) -> list[str]:
-        return [self.next()["text"] for _ in range(count)]
+from tests.talking import connected
 
 
 @pytest.fixture(params=["with lifespan", "without lifespan"])
@@ -62,13 +27,6 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestClien
     else:
         with client:
             yield client
-
-
-@contextmanager
-def connected(server: TestClient, token: str = "") -> Iterator[Client]:
-    subprotocols = ["chat.v1.json"] + ([f"token.{token}"] if token else [])
-    with server.websocket_connect("/chat", subprotocols=subprotocols) as session:
-        yield Client(session)
 
 
 def test_what_is_said_is_acknowledged_and_then_seen_by_all(server: TestClient) -> None:

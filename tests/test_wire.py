@@ -19,10 +19,12 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 MORE_THAN_THE_KERNEL_HIDES = 150
 """So many messages of 60 KB are more than the 4 MB that a socket may hold for a client that does not read."""
 
+UNLIMITED = "-P:chat.limits.rate=0"
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
-    with serving() as server:
+    with serving(UNLIMITED) as server:
         yield server
 
 
@@ -171,7 +173,7 @@ def test_a_request_that_never_ends_is_cut_off(server: Served) -> None:
 
 def test_a_client_that_stops_reading_is_let_go_and_nobody_else_notices() -> None:
     said = "x" * 65_000
-    with serving("-P:chat.outbox.size=1MiB", "-P:chat.outbox.stall=1s") as server, ExitStack() as stack:
+    with serving(UNLIMITED, "-P:chat.outbox.size=1MiB", "-P:chat.outbox.stall=1s") as server, ExitStack() as stack:
         listeners = [stack.enter_context(server.connect()) for _ in range(3)]
         sender = stack.enter_context(server.connect())
         stack.enter_context(Raw(server.port, receive_buffer=4096))
@@ -190,7 +192,7 @@ def test_a_client_that_stops_reading_is_let_go_and_nobody_else_notices() -> None
 
 def test_a_slow_reader_is_moved_from_push_to_pull_and_loses_nothing() -> None:
     count = 400
-    with serving("-P:chat.outbox.size=256KiB") as server, server.connect() as sender:
+    with serving(UNLIMITED, "-P:chat.outbox.size=256KiB") as server, server.connect() as sender:
         sender.recv(DEADLINE)
         with Raw(server.port, receive_buffer=65536) as slow:
             slow.frame()
@@ -207,7 +209,7 @@ def test_a_slow_reader_is_moved_from_push_to_pull_and_loses_nothing() -> None:
 
 def test_joins_and_leaves_harm_no_sender_and_no_listener() -> None:
     listeners, seconds = 20, 10.0
-    with serving() as server, ExitStack() as stack:
+    with serving(UNLIMITED) as server, ExitStack() as stack:
         stayers = [stack.enter_context(server.connect()) for _ in range(listeners)]
         sender = stack.enter_context(server.connect())
         stop = Event()
@@ -240,7 +242,7 @@ def test_joins_and_leaves_harm_no_sender_and_no_listener() -> None:
 
 def test_a_peer_that_does_not_answer_pings_is_closed_1011_and_gone() -> None:
     flags = ("-P:app.websockets.ping-period=200ms", "-P:app.websockets.timeout=300ms")
-    with serving(*flags) as server, Raw(server.port) as client:
+    with serving(UNLIMITED, *flags) as server, Raw(server.port) as client:
         client.frame()
         assert client.frame()[0] == PING
         assert client.close_code() == 1011
@@ -249,7 +251,11 @@ def test_a_peer_that_does_not_answer_pings_is_closed_1011_and_gone() -> None:
 
 def test_a_peer_that_does_not_even_read_is_gone_too() -> None:
     flags = ("-P:app.websockets.ping-period=1s", "-P:app.websockets.timeout=1s", "-P:chat.outbox.size=64MiB")
-    with serving(*flags) as server, Raw(server.port, receive_buffer=4096) as stalled, server.connect() as sender:
+    with (
+        serving(UNLIMITED, *flags) as server,
+        Raw(server.port, receive_buffer=4096) as stalled,
+        server.connect() as sender,
+    ):
         sender.recv(DEADLINE)
         for _ in range(MORE_THAN_THE_KERNEL_HIDES):
             sender.send("x" * 60_000)
@@ -260,7 +266,7 @@ def test_a_peer_that_does_not_even_read_is_gone_too() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_tells_everybody_and_does_not_wait_for_the_stalled(number: int) -> None:
-    with serving("-P:chat.outbox.size=64MiB") as server, ExitStack() as stack:
+    with serving(UNLIMITED, "-P:chat.outbox.size=64MiB") as server, ExitStack() as stack:
         clients = [stack.enter_context(Raw(server.port)) for _ in range(5)]
         stalled = stack.enter_context(Raw(server.port, receive_buffer=4096))
         sender = stack.enter_context(server.connect())

@@ -258,7 +258,7 @@ class Chat:
             await self._welcome(session, token, join, websocket.query_params.get("name", ""))
             await outbox.carry(websocket, session.hear)
         finally:
-            await session.leave()
+            session.leave()
             log.info("Removing %s!", session.user.name)
 
     async def _welcome(self, session: Session, token: str, join: Join, name: str) -> None:

@@ -1,0 +1,85 @@
+"""Limits: each is a setting, each has a clear error, 0 is none."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient, WebSocketDenialResponse
+
+from app import create_app
+from tests.clients import hear, receive
+from tests.talking import connected
+
+
+def server(**limits: Any) -> TestClient:
+    overrides = {f"chat.limits.{name.replace('_', '-')}": value for name, value in limits.items()}
+    return TestClient(create_app(overrides=overrides))
+
+
+def test_who_is_too_fast_is_told_when_to_try_again_and_then_closed() -> None:
+    with server(rate=0.001, burst=2, strikes=2) as client, connected(client) as ann:
+        ann.join()
+        ann.ask("msg", room="lobby", cid="1", text="x")
+        assert [ann.next()["t"] for _ in range(2)] == ["ack", "msg"]
+        ann.ask("msg", room="lobby", cid="2", text="x")
+        error = ann.next()
+        assert (error["code"], error["cid"], error["retry"]) == ("rate_limited", "2", True)
+        assert error["after"] > 900_000
+        ann.ask("part", rid=3, room="lobby")
+        while (message := receive(ann.session))["type"] != "websocket.close":
+            assert "rate_limited" in message["text"] or "presence" in message["text"]
+        assert message["code"] == 1008
+
+
+def test_a_rate_of_nothing_is_no_limit() -> None:
+    with server(rate=0) as client, client.websocket_connect("/chat") as ann:
+        hear(ann)
+        for number in range(200):
+            ann.send_text(str(number))
+        assert [hear(ann) for _ in range(200)] == [f"[user0]: {number}" for number in range(200)]
+
+
+@pytest.mark.parametrize(("limits", "status"), [({"connections": 2}, 503), ({"connections_per_address": 2}, 429)])
+def test_one_connection_too_many_is_turned_away(limits: dict[str, int], status: int) -> None:
+    with server(**limits) as client, ExitStack() as stack:
+        ann = stack.enter_context(connected(client))
+        stack.enter_context(connected(client))
+        with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/chat"):
+            pass
+        assert denied.value.status_code == status
+        assert "2" in denied.value.text
+        ann.session.close()
+        while True:  # the server notices the end in its own time
+            try:
+                stack.enter_context(connected(client))
+                break
+            except WebSocketDenialResponse:
+                pass
+
+
+@pytest.mark.parametrize(
+    ("limits", "frame", "code"),
+    [
+        ({"message": 5}, {"t": "msg", "room": "lobby", "cid": "1", "text": "éééé"}, "too_long"),
+        ({"name": 3}, {"t": "nick", "name": "anna"}, "bad_name"),
+        ({"topic": 3}, {"t": "topic", "room": "lobby", "text": "four"}, "too_long"),
+        ({"why": 3}, {"t": "away", "why": "four"}, "too_long"),
+        ({"rooms": 1}, {"t": "join", "room": "den"}, "too_many_rooms"),
+        ({"recipients": 1}, {"t": "whisper", "to": ["a", "b"], "cid": "1", "text": "x"}, "too_many_recipients"),
+        ({"password": 3}, {"t": "register", "password": "12345678"}, "bad_password"),
+    ],
+)
+def test_each_limit_is_a_setting(limits: dict[str, int], frame: Any, code: str) -> None:
+    with server(**limits) as client, connected(client) as ann:
+        ann.join()
+        ann.ask(**frame)
+        assert ann.next()["code"] == code
+
+
+def test_an_operator_that_can_be_no_name_is_a_wrong_configuration() -> None:
+    from config import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match=r"chat\.operators.*a b"):
+        create_app(overrides={"chat.operators": ["a b"]})
