@@ -1,6 +1,7 @@
-"""The command `natter`: reads the settings and serves the application where they say.
+"""The command `natter`: reads the settings and serves the application where they say, or keeps what its store holds.
 
-Exit codes: 0 after SIGTERM or Ctrl-C, 2 for a wrong configuration or flag, 1 for anything else.
+Exit codes: 0 when done, and for the server after SIGTERM or Ctrl-C; 2 for a wrong configuration or flag; 1 for anything
+else.
 """
 
 from __future__ import annotations
@@ -18,13 +19,24 @@ from pathlib import Path
 from typing import NoReturn
 
 from config import ConfigurationError, Settings, find, load, shipped
+from config.errors import suggestion
+from config.schema import build
 
 PROGRAM = "natter"
+COMMANDS = {
+    "export": "Write what the store holds to standard output, as lines of JSON: all of it, secrets included, or one room.",
+    "import": "Put what `export` wrote into the store: all of it, or nothing. No server may have the store open.",
+    "backup": "Copy the store to a new file, while a server runs or not.",
+}
+"""What else can be done than to serve, by its first argument."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments`, without the program's name; the answer is the exit code."""
-    return _run(tuple(sys.argv[1:] if arguments is None else arguments))
+    given = tuple(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in COMMANDS:
+        return _keep(given[0], given[1:])
+    return _run(given)
 
 
 def _run(arguments: Sequence[str], sockets: list[socket.socket] | None = None) -> int:
@@ -43,6 +55,58 @@ def _run(arguments: Sequence[str], sockets: list[socket.socket] | None = None) -
     except StartupError as error:
         return _fail(error, 1)
     return 0
+
+
+def _keep(command: str, arguments: Sequence[str]) -> int:
+    """Do one of COMMANDS. What can't be is told in one line."""
+    from app.backends import StoreError
+    from app.backends.archive import ArchiveError
+
+    try:
+        flags = _keeping_flags(command, arguments)
+        _kept(command, _store(_load(flags.config, flags.property)), flags)
+        sys.stdout.flush()
+    except ConfigurationError as error:
+        return _fail(error, 2)
+    except (StoreError, ArchiveError) as error:
+        return _fail(error, 1)
+    except BrokenPipeError:
+        # Who read it has read enough. What is left in the buffer must not be tried again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{(error.strerror or str(error)).lower()}", 1)
+    return 0
+
+
+def _kept(command: str, store: str, flags: argparse.Namespace) -> None:
+    from app.backends import archive
+
+    if command == "export":
+        archive.export(store, sys.stdout.buffer.write, flags.room)
+    elif command == "backup":
+        archive.back_up(store, Path(flags.file))
+    elif flags.file == "-":
+        archive.take_in(store, sys.stdin.buffer, "stdin")
+    else:
+        with Path(flags.file).open("rb") as file:
+            archive.take_in(store, file, flags.file)
+
+
+def _store(settings: Settings) -> str:
+    """The path of the store, which the module of the chat reads with the rest of its group."""
+    path = ("chat", "store")
+    group = settings.tree.values.get("chat")
+    for key in group if isinstance(group, dict) else ():
+        if key not in path and (near := suggestion(key, ("store",))):
+            origin = settings.tree.origin(("chat", key))
+            raise ConfigurationError(f"unknown key{near}", origin=origin, key=f"chat.{key}")
+    store = "chat.db" if settings.property_or_none("chat.store") is None else build(str, settings.tree, path)
+    if store == ":memory:":
+        problem = "expected a file: what is in memory ends with its server"
+        raise ConfigurationError(problem, origin=settings.tree.origin(path), key="chat.store", value=store)
+    return store
 
 
 def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
@@ -83,7 +147,11 @@ def _settings(flags: argparse.Namespace) -> Settings:
     for key, value in (("host", flags.host), ("port", flags.port), ("root-path", flags.path)):
         if value is not None:
             overrides.append(f"app.deployment.{key}={value}")
-    return load([Path(file) for file in flags.config] or [find(os.environ, Path.cwd())], overrides)
+    return _load(flags.config, overrides)
+
+
+def _load(files: Sequence[str], overrides: Sequence[str]) -> Settings:
+    return load([Path(file) for file in files] or [find(os.environ, Path.cwd())], overrides)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,8 +169,41 @@ def _flags(arguments: Sequence[str]) -> argparse.Namespace:
         prog=PROGRAM,
         allow_abbrev=False,
         description="A chat over WebSockets. Reads application.conf, in the working directory or its own.",
-        epilog="Every setting is explained in application.conf.",
+        epilog="Every setting is explained in application.conf. With a command as the first argument it keeps what "
+        f"the store holds: `{PROGRAM} export [ROOM]`, `{PROGRAM} import FILE`, `{PROGRAM} backup FILE`; each has a --help.",
     )
+    _add_settings(parser)
+    parser.add_argument("-host", "--host", help="the address to listen on: app.deployment.host")
+    parser.add_argument("-port", "--port", help="the TCP port, 0 for any free one: app.deployment.port")
+    parser.add_argument("-path", "--path", help="a prefix of every route: app.deployment.root-path")
+    parser.add_argument("--workers", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    return _parsed(parser, arguments)
+
+
+def _keeping_flags(command: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(prog=f"{PROGRAM} {command}", allow_abbrev=False, description=COMMANDS[command])
+    if command == "export":
+        parser.add_argument("room", nargs="?", default="", metavar="ROOM", type=_room, help="the room; without it: all")
+    else:
+        told = "a new file for the copy" if command == "backup" else "what `export` wrote, or - for standard input"
+        parser.add_argument("file", metavar="FILE", help=told)
+    _add_settings(parser)
+    return _parsed(parser, arguments)
+
+
+def _room(name: str) -> str:
+    from app.chat.errors import Refused
+    from app.chat.frames import room_name
+
+    try:
+        return room_name(name)
+    except Refused as refused:
+        raise argparse.ArgumentTypeError(refused.message) from None
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """The flags that say what is configured."""
     parser.add_argument(
         "-config",
         "--config",
@@ -111,9 +212,6 @@ def _flags(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="FILE",
         help="a configuration file; of several, the right one wins",
     )
-    parser.add_argument("-host", "--host", help="the address to listen on: app.deployment.host")
-    parser.add_argument("-port", "--port", help="the TCP port, 0 for any free one: app.deployment.port")
-    parser.add_argument("-path", "--path", help="a prefix of every route: app.deployment.root-path")
     parser.add_argument(
         "-P",
         "--P",
@@ -123,9 +221,11 @@ def _flags(arguments: Sequence[str]) -> argparse.Namespace:
         metavar=":KEY=VALUE",
         help="any setting, as in -P:app.deployment.port=9090",
     )
-    parser.add_argument("--workers", help=argparse.SUPPRESS)
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    flags = parser.parse_args([_with_equals(argument) for argument in arguments])
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    # Intermixed, since a ROOM that may be left out is otherwise not looked for behind a flag (before Python 3.13).
+    flags = parser.parse_intermixed_args([_with_equals(argument) for argument in arguments])
     flags.property = [text.removeprefix(":") for text in flags.property]
     return flags
 
@@ -166,6 +266,7 @@ def _fail(problem: object, code: int) -> int:
 
 def entry() -> NoReturn:
     """The console script: `main`, with the signals that ask a process to stop meaning a stop in good order."""
+    stopped = int(sys.argv[1:2] != [] and sys.argv[1] in COMMANDS)  # half an export is none, an ended server is well
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: sys.exit(stopped))
     sys.exit(main())

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from app.backends import Backend, Trimmed
+from app.backends import Backend, Trimmed, Unavailable
 from app.chat.events import CONVERSATION, Event
 
 log = logging.getLogger("chat")
@@ -18,6 +18,8 @@ Listener = Callable[[Event], Awaitable[None]]
 MOST_UNHEARD = 10_000
 """Events that wait for a listener in memory; what is more it gets from the log."""
 PAGE = 100
+RETRY = 1.0
+"""Seconds until the log is asked again by who could not read it."""
 
 
 @asynccontextmanager
@@ -74,21 +76,27 @@ class _Heard:
     async def _catch_up(self, room: str, gap: _Gap) -> None:
         """Read on until the log holds nothing newer; what is committed meanwhile widens the gap, and is not put."""
         while gap.at < gap.newest:
+            newest = gap.newest
             try:
                 events = await self._backend.read(room, after=gap.at, limit=PAGE)
             except Trimmed as trimmed:
                 gap.at = trimmed.through
                 continue
+            except Unavailable as error:
+                log.warning("a listener is behind in %s, and has to wait: %s", room, error)
+                await asyncio.sleep(RETRY)
+                continue
+            events = [event for event in events if event.seq <= newest]  # what is newer is put yet, or has been
             for event in events:
                 await self._hear(event)
-            gap.at = events[-1].seq if events else gap.newest
+            gap.at = events[-1].seq if events else newest
         del self._behind[room]
 
     async def _hear(self, event: Event) -> None:
         try:
             await self._listener(event)
         except Exception:
-            log.exception("a listener failed at %s %s", event.room, event.seq)
+            log.exception("a listener failed at event %s in %s", event.seq, event.room)
 
 
 class _Gap:

@@ -1,17 +1,27 @@
-"""The chat as a whole, which sessions act through and modules extend: `app.state.chat`.
+"""The chat as a whole, which sessions act through and modules extend.
 
 A module may add a slash command, hear what happens in rooms, refuse what is about to be stored, and speak as a named
-service::
+service. It says so while the application is put together::
 
     def module(app):
-        chat = app.state.chat
-        speaker = chat.speaker("greeter")
+        chat = chat_of(app)
+        bot = chat.speaker("bot")
+
+        async def greet(event):
+            if event.text == "hello":
+                await bot.say(event.room, f"hello {event.name}")
+
+        chat.hear(greet)
         chat.refuse(lambda draft: "no shouting" if draft.text.isupper() else None)
+
+Commands, refusals and speakers work wherever the application does. Listeners hear while its lifespan runs: a TestClient
+must be used in `with` for that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import logging
 import secrets
@@ -19,12 +29,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from app.application import StartupError
-from app.backends import Backend, NameTaken
+from app.application import Application, StartupError
+from app.backends import Backend, NameTaken, Unavailable
 from app.chat import commands
 from app.chat.dialects import TEXT
 from app.chat.errors import Code, Refused
-from app.chat.events import Account, Detail, Draft, Event, Kind, User, conversation, mailbox
+from app.chat.events import PLAIN, Account, Detail, Draft, Event, Kind, User, conversation, mailbox
 from app.chat.frames import Usage, room_name
 from app.chat.limits import Limits
 from app.chat.names import Name, NameRule, reserved
@@ -38,12 +48,17 @@ from app.transports.stock import Overflow
 log = logging.getLogger("chat")
 
 Rule = Callable[[Draft], str | None]
-"""Why the draft of an event must not be stored, or None. It must not wait: it stands between others and the store."""
+"""Why the draft of an event must not be stored, or None. It must not wait: it stands between others and the store. It
+may raise Refused instead, to say more than why."""
+
+LONGEST_CID = 64
+"""Characters that a `cid` may have, as for clients."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A slash command of a module, as somebody typed it: who, where, and what stood after its name."""
+    """A slash command of a module, as somebody typed it: who, where, and what stood after its name. `room` is one that
+    the user is in, or a conversation, or nothing for who is in no room."""
 
     user: User
     room: str
@@ -55,14 +70,6 @@ NO_PASSWORD = "!"  # noqa: S105
 
 Run = Callable[[Call], Awaitable[str | None]]
 """Carries a command out; what it returns is told to the caller alone. It may raise Refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddedCommand:
-    """A slash command of a module."""
-
-    usage: Usage
-    run: Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,14 @@ class Naming:
     operators: frozenset[str]
 
 
+def chat_of(app: Application) -> ChatService:
+    """The chat that a module adds to. LookupError where there is none yet, which the loader tells with its place."""
+    chat = getattr(app.state, "chat", None)
+    if not isinstance(chat, ChatService):
+        raise LookupError("there is no chat to add to: list app.modules.chat.module before it")
+    return chat
+
+
 class ChatService:
     """The chat that runs over a backend."""
 
@@ -94,60 +109,88 @@ class ChatService:
         self.backend, self.hub, self.limits, self.rates = backend, hub, limits, rates
         self.naming, self.overflow = naming, overflow
         self.handlers = HANDLERS
-        self.commands: dict[str, AddedCommand] = {}
+        self.commands: dict[str, Run] = {}
+        self.usages: list[Usage] = []
+        """How the commands that modules added are used."""
         self.passwords = Passwords()
         self._rules: list[Rule] = []
         self._listeners: list[Listener] = []
         self._speakers: dict[str, Speaker] = {}
         self._started = now()
 
-    def command(self, name: str, run: Run, *, usage: str = "", help: str = "") -> None:  # noqa: A002
-        """Add the slash command `/name`. ValueError where there is one of that name."""
+    def command(self, name: str, run: Run, *, help: str, usage: str = "") -> None:  # noqa: A002
+        """Add the slash command `/name`; `/help` tells of it as `/name usage: help`. ValueError where there is one of
+        that name."""
+        if not name or name != name.casefold() or len(name.split()) != 1 or name.startswith("/"):
+            raise ValueError(f"/{name}: expected one word in lower case, without the slash")
         if name in self.commands or name in commands.NAMES:
             raise ValueError(f"/{name}: there is a command of that name already")
-        if not name or name != name.casefold() or len(name.split()) != 1 or name.startswith("/"):
-            raise ValueError(f"/{name}: expected one word in lower case")
-        self.commands[name] = AddedCommand(Usage(name, usage, help), run)
-
-    async def call(self, name: str, user: User, room: str, arguments: str) -> str | None:
-        """Carry out the added command `name`; the answer is what the caller is told."""
-        return await self.commands[name].run(Call(user, room, arguments))
+        self.commands[name] = run
+        self.usages.append(Usage(name, usage, help))
 
     def hear(self, listener: Listener) -> None:
         """Await `listener(event)` for each event in a room, once it is stored: in the order of its room, none twice and
-        none left out while the application runs. Whispers are not heard. What it raises is logged."""
+        none left out while the application's lifespan runs. What it raises is logged.
+
+        Whispers are not heard. What a speaker says is, by who said it too: `event.name == bot.name` tells.
+        """
         self._listeners.append(listener)
 
     def refuse(self, rule: Rule) -> None:
-        """Ask `rule(draft)` about everything that a user is about to say or change, whispers too, in the order in which
-        rules were added; the first that gives a reason wins, and the user is told."""
+        """Ask `rule(draft)` about everything that somebody is about to say or change: a message, an edit, a topic, a
+        whisper, what a speaker says. Rules are asked in the order in which they were added; the first that gives a
+        reason wins, and whoever is refused is told it. What a rule fails at is refused too.
+        """
+        if inspect.iscoroutinefunction(rule):
+            raise ValueError("a rule must not wait: expected a plain function, not an async one")
         self._rules.append(rule)
 
     def speaker(self, name: str) -> Speaker:
-        """A service that speaks as `name`, which is then nobody else's."""
-        if name not in self._speakers:
-            self._speakers[name] = Speaker(self, name)
-        return self._speakers[name]
+        """The service that speaks as `name`, which is nobody else's from the start of the lifespan on, or from the
+        first time that it speaks. ValueError for what can't be its name."""
+        try:
+            own = self.name(name)
+        except Refused as refused:
+            raise ValueError(refused.message) from None
+        if reserved(own.canonical):
+            raise ValueError(f"{name!r} can't be a speaker: names like user7 are given to people")
+        return self._speakers.setdefault(own.canonical, Speaker(self, own))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """What must happen as long as the application runs: names are kept for speakers, listeners hear."""
         async with AsyncExitStack() as stack:
-            for speaker in self._speakers.values():
-                await speaker.user()
+            try:
+                for speaker in self._speakers.values():
+                    await speaker.user()
+            except (Refused, Unavailable) as error:
+                raise StartupError(str(error)) from None
             for listener in self._listeners:
                 await stack.enter_async_context(listening(self.backend, listener))
             yield
 
-    def judge(self, draft: Draft) -> None:
-        """Refused if a rule says so."""
-        for rule in self._rules:
-            if reason := rule(draft):
-                raise Refused(Code.REFUSED, reason)
+    async def call(self, name: str, user: User, room: str, arguments: str) -> str | None:
+        """Carry out the added command `name`; the answer is what the caller is told. Refused if it fails."""
+        try:
+            return await self.commands[name](Call(user, room, arguments))
+        except (Refused, Unavailable):
+            raise
+        except Exception:
+            log.exception("/%s failed", name)
+            raise Refused(Code.REFUSED, f"/{name} failed: the server's log says why") from None
 
-    def usages(self) -> list[Usage]:
-        """The commands that modules added."""
-        return [added.usage for added in self.commands.values()]
+    def judge(self, draft: Draft) -> None:
+        """Refused if a rule says so, or fails: what it was to keep out must not pass for that."""
+        for rule in self._rules:
+            try:
+                reason = rule(draft)
+            except Refused:
+                raise
+            except Exception:
+                log.exception("a rule failed at what %s said in %s", draft.user.name, draft.room)
+                raise Refused(Code.REFUSED, "a rule failed, so nothing passes: the server's log says why") from None
+            if reason:
+                raise Refused(Code.REFUSED, reason)
 
     def operates(self, user: User) -> bool:
         """Whether the configuration makes the user an operator of the server. Only a password proves who one is."""
@@ -228,51 +271,67 @@ def _written(user: User, writing: Awaitable[object]) -> None:
 
 
 class Speaker:
-    """A named service: it speaks but has no connection. Its name is registered, with a password that nobody knows."""
+    """A named service: it speaks, in any room, but has no connection. Its name is registered, with a password that
+    nobody knows. What it does raises Refused for what can't be done, and Unavailable if the store does not answer."""
 
-    def __init__(self, chat: ChatService, name: str) -> None:
-        self._chat, self.name = chat, name
+    def __init__(self, chat: ChatService, name: Name) -> None:
+        self._chat, self._name = chat, name
+        self.name = name.display
+        """What it is called, and the `name` of its events."""
         self._user: User | None = None
         self._id = secrets.token_hex(8)
         self._messages = itertools.count()
 
     async def user(self) -> User:
-        """Who it is. StartupError if somebody else has registered its name."""
+        """Who it is, the same one after a restart. Whoever has its name unregistered loses it; Refused if somebody
+        registered it."""
         if self._user is None:
-            backend, name = self._chat.backend, self._chat.name(self.name)
-            user = await backend.enlist(f"service:{name.canonical}".encode())
-            if not user.registered:
-                holder = await backend.account(name.canonical)
-                evict = holder.user.id if holder else 0
-                try:
-                    await backend.claim(user.id, name.display, name.canonical, evict=evict)
-                except NameTaken:
-                    problem = f"{name.display}: somebody registered the name, and a module is to speak as it"
-                    raise StartupError(problem) from None
+            backend = self._chat.backend
+            user = await backend.enlist(f"service:{self._name.canonical}".encode())
+            if not user.registered:  # before it has the name, which so is at no time anybody's who comes
                 user = await backend.protect(user.id, NO_PASSWORD)
-            self._user = user
+            self._user = user if user.name == self.name else await self._named(user)
         return self._user
 
     async def say(self, room: str, text: str, *, me: bool = False, cid: str = "") -> Event:
-        """Say `text` in a room; the event, once it is stored. The same `cid` again is the same event. Refused for what
-        can't be said, Unavailable if the store does not answer."""
-        self._chat.limits.check_message(text)
-        kind = Kind.ME if me else Kind.MSG
-        return await self._post(Draft(room_name(room), await self.user(), text, self._next(), now(), cid, kind))
+        """Say `text` in a room; the event, once it is stored. The same `cid` again is the same event."""
+        return await self._post(room_name(room), text, cid, Kind.ME if me else Kind.MSG)
 
-    async def whisper(self, to: Sequence[str], text: str, *, cid: str = "") -> Event:
-        """Say `text` to some people only; the event, once it is stored. Errors as for `say`."""
-        self._chat.limits.check_message(text)
-        self._chat.limits.check_recipients(len(to))
-        people = [(await self._chat.account(name)).user for name in to]
+    async def whisper(self, to: str | Sequence[str], text: str, *, cid: str = "") -> Event:
+        """Say `text` to somebody, or to some people, and nobody else; the event, once it is stored. The same `cid`
+        again is the same event."""
+        names = [to] if isinstance(to, str) else to
+        self._chat.limits.check_recipients(len(names))
+        people = [(await self._chat.account(name)).user for name in names]
+        if not people:
+            raise Refused(Code.UNKNOWN_NAME, "a whisper is for somebody: expected a name")
         own = await self.user()
-        log = conversation({own.id, *(person.id for person in people)})
-        detail = Detail(to=tuple(person.name for person in people))
-        return await self._post(Draft(log, own, text, self._next(), now(), cid, detail=detail))
+        others = {person.id: person.name for person in people if person.id != own.id} or {own.id: own.name}
+        return await self._post(conversation({own.id, *others}), text, cid, detail=Detail(to=tuple(others.values())))
 
-    async def _post(self, draft: Draft) -> Event:
+    async def _post(self, room: str, text: str, cid: str, kind: Kind = Kind.MSG, detail: Detail = PLAIN) -> Event:
+        self._chat.limits.check_message(text)
+        if len(cid) > LONGEST_CID:
+            raise Refused(Code.BAD_FRAME, f"a cid of {len(cid)} characters is too long: expected {LONGEST_CID} at most")
+        id_ = f"{self._id}.{next(self._messages):x}"
+        draft = Draft(room, await self.user(), text, id_, now(), cid, kind, detail=detail)
         self._chat.judge(draft)
         return (await self._chat.backend.append(draft)).event
 
-    def _next(self) -> str:
-        return f"{self._id}.{next(self._messages):x}"
+    async def _named(self, user: User) -> User:
+        """Give it its name. Who had that, and did not register it, gets its default name back, and is told."""
+        backend, hub = self._chat.backend, self._chat.hub
+        evicted, named = 0, None
+        while named is None:
+            try:
+                named = await backend.claim(user.id, self.name, self._name.canonical, evict=evicted)
+            except NameTaken as taken:
+                if taken.holder.user.registered:
+                    problem = f"{self.name}: somebody else registered the name that a module is to speak as"
+                    raise Refused(Code.NAME_TAKEN, problem) from None
+                evicted = taken.holder.user.id
+        if evicted:
+            (former,) = await backend.users([evicted])
+            hub.rename(former)
+            hub.each(former.id, lambda one: one.renamed(former))
+        return named

@@ -1,6 +1,6 @@
 """Where logs and identities live.
 
-What every backend promises, and `tests/contracts/test_backend.py` holds it to:
+What every backend promises, and `tests/contracts` holds it to:
 
 - **Atomic.** An append is in the log whole or not at all. Of several appends with one user and `cid` exactly one is
   stored; the others get it as a duplicate.
@@ -10,16 +10,22 @@ What every backend promises, and `tests/contracts/test_backend.py` holds it to:
   is shown to a reader or a follower before that.
 - **Conversations.** What is appended to the log `@3,5` is a whisper between the users 3 and 5. It is one event at one
   position, which is read in the log itself and in the mailbox of each of them, `~3` and `~5`, and nowhere else. A
-  mailbox is read, bounded and followed like a room; nothing is appended to it.
-- **State.** An event with a `key` is the room's state under that key until the next one, and is kept by `trim` so long.
+  mailbox is read, bounded and followed like a room; nothing is appended to it. It begins after the last position that
+  was trimmed from any of its conversations: older whispers that are kept are read in their conversation, or found.
+- **State.** An event with a `key` is the room's state under that key until the next one, and is kept by `trim` so
+  long; once trimmed it is in `state` alone.
 - **Changed afterwards.** An edit of position `of` also puts its text there, a deletion empties the text there and in
-  all edits of it; both atomically with their append. A deleted or trimmed text leaves the store's files: at once what
-  is read, within a minute of the store being idle the last trace in an index or a journal.
-- **Names.** A canonical name has one holder at a time: a claim is compare-and-set.
+  all edits of it; both atomically with their append. Where no message is, or one that is deleted, neither has an effect,
+  and the edit is stored without its text. A deleted or trimmed text leaves the store's files: at once what is read,
+  within a minute of the store being idle, or when it is closed, the last trace in an index or a journal.
+- **Names.** A canonical name has one holder at a time: a claim is compare-and-set. `userN` is for the user who got it
+  first, whatever that one is called now.
 - **Presence and typing** are hints: not stored, lost when they get lost. A backend that other nodes share tells them,
   keeps a node's presence alive as a lease, and ends it within 15 s of the node's death.
 - **Unavailable for a while.** Any call may raise Unavailable (a full disk, a lost quorum). Then nothing is known of its
   outcome: whoever retries an append uses the same `cid`.
+- **Alone in being wrong.** What can't be (a room of no Unicode, a position of over 64 bits, an append to a mailbox, a
+  user who is not there) is a ValueError or an OverflowError to its caller, and harms nobody else.
 - **Following.** A follower gets every event that is committed after `follow`, in order per room. What came before is
   read. So whoever follows first and reads then misses nothing, and drops what is not after its position.
 
@@ -113,10 +119,10 @@ class Backend(Protocol):
         """
 
     def rooms(self) -> Awaitable[list[str]]:
-        """The rooms and conversations that hold an event."""
+        """The rooms and conversations that hold an event or a state."""
 
     def conversations(self, user: int) -> Awaitable[list[Conversation]]:
-        """The conversations of a user, that with the latest whisper first."""
+        """The conversations of a user that hold an event, that with the latest first."""
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Call `follower` with all that is committed from now on, until the returned function is called."""

@@ -75,6 +75,10 @@ MAX_CHECKED = 1 << 20
 """Bytes up to which the whole file is checked at the start; of a larger one damage shows when it is read."""
 
 
+class InUse(StoreError):
+    """Another process has the store."""
+
+
 class StoreFile:
     """The store at `path`, or one in memory for `:memory:`. A lock beside the file holds it while it is open."""
 
@@ -133,7 +137,7 @@ class StoreFile:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.release()
-            raise StoreError(f"{self.path}: the store is in use by another process") from None
+            raise InUse(f"{self.path}: the store is in use by another process") from None
         except OSError as error:
             self.release()
             raise StoreError(
@@ -154,18 +158,23 @@ def _inspect(path: Path) -> None:
     # Without a log beside it the file can be read as if it never changed, which leaves no file of ours beside it.
     how = "mode=ro" if Path(f"{path.resolve()}-wal").exists() else "immutable=1"
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=0)) as connection:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION_ID and (tables or application or version):
-            raise StoreError(f"{path}: this is another program's database: expected a store of Natter's or no file")
-        if version > len(MIGRATIONS):
-            newest = len(MIGRATIONS)
-            raise StoreError(f"{path}: the store has version {version}, of a newer Natter: expected {newest} or less")
-        if path.stat().st_size <= MAX_CHECKED:
-            (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if check != "ok":
-                raise StoreError(f"{path}: the store is damaged: {' '.join(check.split())}")
+        inspect(path, connection)
+
+
+def inspect(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse what is no store of ours, or a damaged one, as `connection` sees it."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID and (tables or application or version):
+        raise StoreError(f"{path}: this is another program's database: expected a store of Natter's or no file")
+    if version > len(MIGRATIONS):
+        newest = len(MIGRATIONS)
+        raise StoreError(f"{path}: the store has version {version}, of a newer Natter: expected {newest} or less")
+    if path.stat().st_size <= MAX_CHECKED:
+        (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if check != "ok":
+            raise StoreError(f"{path}: the store is damaged: {' '.join(check.split())}")
 
 
 def reason(error: sqlite3.Error) -> str:

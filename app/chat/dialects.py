@@ -78,6 +78,7 @@ SAID: dict[type[Frame], Callable[[Any], str | None]] = {
     RoomSettings: text.settings,
     ConversationList: text.conversations,
     Commands: text.usages,
+    Done: lambda frame: text.notice(frame.note) if frame.note else None,
     Notice: lambda frame: text.notice(frame.text),
     Error: lambda frame: text.notice(frame.message),
 }

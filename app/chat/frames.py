@@ -386,9 +386,10 @@ class Ack(Struct, tag_field="t", tag="ack"):
 
 
 class Done(Answer, tag="done"):
-    """What you asked for is done; `seq` is the event's position if it became one."""
+    """What you asked for is done; `seq` is the event's position if it became one, `note` says it to people if not."""
 
     seq: int | UnsetType = UNSET
+    note: str = ""
 
 
 class Page(Answer, tag="history"):

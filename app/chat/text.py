@@ -53,17 +53,22 @@ def message(name: str, text: str) -> str:
     A line inside it that looks like somebody's message or a notice is indented by a space, so that nobody can speak
     in another's name; all else is unchanged.
     """
-    return f"[{_word(name)}]: {_FORGERY.sub(' ', text)}"
+    return f"[{_word(name)}]: {_unforged(text)}"
 
 
 def whisper(name: str, to: Iterable[str], text: str) -> str:
     """`text` as those see it whom it is for, `to`, and who whispered it."""
-    return f"{_speaker(name, to)}: {_FORGERY.sub(' ', text)}"
+    return f"{_speaker(name, to)}: {_unforged(text)}"
 
 
 def me(name: str, text: str, to: Iterable[str] = ()) -> str:
     """What somebody does."""
-    return f"{_speaker(name, to)} {_FORGERY.sub(' ', text)}"
+    return f"{_speaker(name, to)} {_unforged(text)}"
+
+
+def _unforged(text: str) -> str:
+    """A line break is not printable, and most texts are: the search, which is slow, is for the rest."""
+    return text if text.isprintable() else _FORGERY.sub(" ", text)
 
 
 def notice(text: str) -> str:

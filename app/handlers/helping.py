@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from app.chat import commands
 from app.chat.errors import Code, Refused
 from app.chat.frames import Commands, Help, Notice, Slash
 from app.session import Session
 
+_LINE = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
+
 
 async def explain(session: Session, command: Help) -> None:
     """The slash commands, or one of them."""
-    usages = [*commands.USAGES, *session.service.usages()]
+    usages = [*commands.USAGES, *session.service.usages]
     wanted = command.command.removeprefix("/").casefold()
     if wanted:
         name = commands.NAMES.get(wanted, wanted)
@@ -31,7 +35,8 @@ async def slash(session: Session, command: Slash) -> None:
             parsed.rid = command.rid
         await session.service.handlers[type(parsed)](session, parsed)
         return
-    name, _, arguments = line[1:].partition(" ")
+    found = _LINE.fullmatch(line)
+    name, arguments = (found[1], found[2]) if found else ("", "")
     if name.casefold() not in session.service.commands:
         raise _unknown(name)
     answer = await session.service.call(name.casefold(), session.user, command.room, arguments.strip())

@@ -69,13 +69,13 @@ async def logout(session: Session, command: Logout) -> None:
     """Forget the token of the connection, and end it."""
     if session.secret:
         await session.backend.revoke(session.secret)
-    session.send(Done(rid=command.rid))
+    session.send(Done(note="good-bye", rid=command.rid))
     session.finish(CloseCode.BYE)
 
 
 async def leave(session: Session, command: Quit) -> None:
     """End the connection."""
-    session.send(Done(rid=command.rid))
+    session.send(Done(note="good-bye", rid=command.rid))
     session.finish(CloseCode.BYE)
 
 
@@ -83,13 +83,13 @@ async def away(session: Session, command: Away) -> None:
     """Tell the rooms that the user is away."""
     session.limits.check_why(command.why)
     session.hub.away(session.user, command.why)
-    session.send(Done(rid=command.rid))
+    session.send(Done(note="you are away", rid=command.rid))
 
 
 async def back(session: Session, command: Back) -> None:
     """Tell the rooms that the user is back."""
     session.hub.away(session.user, None)
-    session.send(Done(rid=command.rid))
+    session.send(Done(note="you are back", rid=command.rid))
 
 
 async def ignore(session: Session, command: Ignore) -> None:
@@ -98,13 +98,14 @@ async def ignore(session: Session, command: Ignore) -> None:
     if whom.id == session.user.id:
         raise Refused(Code.BAD_NAME, f"{whom.name} is yourself: expected somebody else")
     await _ignore(session, whom, on=True)
-    session.send(Done(rid=command.rid))
+    session.send(Done(note=f"you hear nothing of {whom.name} from now on", rid=command.rid))
 
 
 async def unignore(session: Session, command: Unignore) -> None:
     """Hear somebody again."""
-    await _ignore(session, (await session.service.account(command.name)).user, on=False)
-    session.send(Done(rid=command.rid))
+    whom = (await session.service.account(command.name)).user
+    await _ignore(session, whom, on=False)
+    session.send(Done(note=f"you hear {whom.name} again", rid=command.rid))
 
 
 async def _ignore(session: Session, whom: User, *, on: bool) -> None:

@@ -92,8 +92,8 @@ async def _message(session: Session, room: str, seq: int) -> Event:
 
 
 async def _change(session: Session, event: Event, kind: Kind, text: str, rid: int | str | UnsetType) -> None:
-    to = event.detail.to
-    detail = Detail(to=to) if to else PLAIN
+    author = User(event.user, event.name) if kind == Kind.DELETE else None
+    detail = Detail(whom=author, to=event.detail.to) if author or event.detail.to else PLAIN
     draft = session.draft(event.room, text, kind=kind, of=event.seq, detail=detail)
     appended = await session.backend.append(draft)
     session.send(Done(seq=appended.event.seq, rid=rid))

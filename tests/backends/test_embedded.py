@@ -1,4 +1,4 @@
-"""What is special to SQLite; what it shares with other backends is in tests/contracts/test_backend.py."""
+"""What is special to SQLite; what it shares with other backends is in tests/contracts."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Event, Kind, User
 from app.chat.frames import Ack, Command, History, Join, Part, Reply, Say, Slash, Whisper, room_name, timestamp, told
 
-SILENT = {frames.Welcome, frames.Ack, frames.Done, frames.Presence, frames.TypingNow, frames.ReadUpTo}
+SILENT = {frames.Welcome, frames.Ack, frames.Presence, frames.TypingNow, frames.ReadUpTo}
 EVENT = Event("lobby", 58, "a1", 1_700_000_000_123, 1, "ann", "hi", "c9")
 
 

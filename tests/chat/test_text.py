@@ -52,8 +52,9 @@ def lines(said: str) -> list[str]:
 
 
 def seen(line: str) -> str:
-    """`line` without what a reader does not see."""
-    return "".join(char for char in line if unicodedata.category(char) not in ("Cc", "Cs") and char not in UNSEEN)
+    """`line` without what a reader does not see. A tab is seen: it indents."""
+    unseen = {char for char in line if char in UNSEEN or unicodedata.category(char) in ("Cc", "Cs")} - {"\t"}
+    return "".join(char for char in line if char not in unseen)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,7 @@ def seen(line: str) -> str:
         (frames.Welcome(1, "ann", False, "secret", "e", {}), None),
         (frames.Ack("c", "a1", 5, TS), None),
         (frames.Done(), None),
+        (frames.Done(note="you are away"), "*** you are away"),
         (frames.Presence("lobby", 3), None),
         (frames.TypingNow("lobby", "ann"), None),
         (frames.ReadUpTo("lobby", 5), None),

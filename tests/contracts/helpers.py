@@ -12,9 +12,12 @@ import anyio.lowlevel
 
 from app.backends import Backend
 from app.chat.events import (
+    PLAIN,
     Appended,
+    Detail,
     Draft,
     Event,
+    Kind,
     User,
 )
 
@@ -35,14 +38,36 @@ async def someone(backend: Backend) -> User:
     return await soon(backend.enlist(f"secret {next(numbers)}".encode()))
 
 
-def draft(user: User, text: str = "hi", *, room: str = "room", cid: str = "") -> Draft:
+def draft(
+    user: User,
+    text: str = "hi",
+    *,
+    room: str = "room",
+    cid: str = "",
+    kind: str = Kind.MSG,
+    of: int = 0,
+    detail: Detail = PLAIN,
+) -> Draft:
     number = next(numbers)
-    return Draft(room, user, text, id=f"id{number}", at=1_700_000_000_000 + number, cid=cid)
+    at = 1_700_000_000_000 + number
+    return Draft(room, user, text, id=f"id{number}", at=at, cid=cid, kind=kind, of=of, detail=detail)
 
 
 async def add(backend: Backend, *drafts: Draft) -> list[Appended]:
     """Append all at once."""
     return await soon(gather(*[backend.append(each) for each in drafts]))
+
+
+async def store(backend: Backend, one: Draft) -> Event:
+    """Append one alone; the answer is the event."""
+    [appended] = await add(backend, one)
+    assert not appended.duplicate
+    return appended.event
+
+
+async def found(backend: Backend, words: str, log: str = "room", *, before: int = FAR, limit: int = 100) -> list[str]:
+    """The texts that a search finds."""
+    return [event.text for event in await soon(backend.search(log, words, before=before, limit=limit))]
 
 
 async def whole(backend: Backend, room: str = "room", page: int = 100) -> list[Event]:

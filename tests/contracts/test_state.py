@@ -1,0 +1,92 @@
+"""The state of a room: the last event of each key, which outlives retention."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.backends import Backend
+from app.chat.events import PLAIN, Bounds, Detail, Event, Kind, User
+from tests.contracts.helpers import FAR, add, draft, found, someone, soon, store, whole
+
+pytestmark = pytest.mark.anyio
+
+
+async def topic(backend: Backend, user: User, text: str, cid: str = "") -> Event:
+    return await store(backend, draft(user, text, kind=Kind.TOPIC, cid=cid))
+
+
+async def test_details_come_back_as_they_were(backend: Backend) -> None:
+    user = await someone(backend)
+    detail = Detail(whom=User(7, "ann", registered=True), until=1 << 50, seconds=3, to=("a", "ü"), edited=True)
+    event = await store(backend, draft(user, "why", kind=Kind.BAN, of=3, detail=detail))
+    assert (event.kind, event.of, event.detail, event.key) == ("ban", 3, detail, "ban:7")
+    assert await whole(backend) == await soon(backend.state("room")) == [event]
+
+
+async def test_no_details_are_always_the_same_object(backend: Backend) -> None:
+    user = await someone(backend)
+    events = [await store(backend, draft(user, detail=detail)) for detail in (PLAIN, Detail())]
+    for event in events + await whole(backend):
+        assert event.detail is PLAIN
+
+
+async def test_the_last_event_of_each_key_is_the_state(backend: Backend) -> None:
+    user, other = await someone(backend), await someone(backend)
+    await topic(backend, user, "old")
+    op = await store(backend, draft(user, kind=Kind.OP, detail=Detail(whom=other)))
+    await store(backend, draft(user, kind=Kind.PRIVATE))
+    await store(backend, draft(user, kind=Kind.TOPIC, room="other"))
+    new = await topic(backend, user, "new")
+    public = await store(backend, draft(user, kind=Kind.PUBLIC))
+    await store(backend, draft(user, "said"))
+    assert await soon(backend.state("room")) == [op, new, public]
+    assert await soon(backend.state("nowhere")) == []
+
+
+async def test_of_many_at_once_the_last_is_the_state(backend: Backend) -> None:
+    user = await someone(backend)
+    answers = await add(backend, *[draft(user, str(number), kind=Kind.TOPIC) for number in range(200)])
+    assert await soon(backend.state("room")) == [answers[-1].event]
+
+
+async def test_a_retry_does_not_set_the_state_again(backend: Backend) -> None:
+    user = await someone(backend)
+    first = await topic(backend, user, "first", cid="c")
+    second = await topic(backend, user, "second")
+    [again] = await add(backend, draft(user, "first", kind=Kind.TOPIC, cid="c"))
+    assert again.duplicate
+    assert again.event == first
+    assert await soon(backend.state("room")) == [second]
+
+
+async def test_a_state_outlives_trimming_but_is_no_longer_in_the_log(backend: Backend) -> None:
+    user = await someone(backend)
+    await topic(backend, user, "replaced")
+    kept = await topic(backend, user, "kept")
+    said = [await store(backend, draft(user, "kept")) for _ in range(3)]
+    while await soon(backend.trim("room", keep=1, since=0, limit=1)):
+        assert await soon(backend.state("room")) == [kept]
+    assert await soon(backend.bounds("room")) == Bounds(said[1].seq, said[2].seq)
+    assert await soon(backend.read_back("room", before=FAR, limit=10)) == said[2:]
+    assert await soon(backend.read("room", after=said[1].seq, limit=10)) == said[2:]
+    assert await soon(backend.get("room", kept.seq)) is None
+    assert await found(backend, "kept") == ["kept"]
+
+
+async def test_a_room_may_be_nothing_but_state(backend: Backend) -> None:
+    user = await someone(backend)
+    kept = await topic(backend, user, "kept")
+    assert await soon(backend.trim("room", keep=0, since=FAR, limit=10)) == 1
+    assert await soon(backend.trim("room", keep=0, since=FAR, limit=10)) == 0
+    assert await soon(backend.state("room")) == [kept]
+    assert await soon(backend.bounds("room")) == Bounds(kept.seq, kept.seq)
+    assert await soon(backend.rooms()) == ["room"]
+
+
+async def test_a_trimmed_state_goes_when_another_takes_its_place(backend: Backend) -> None:
+    user = await someone(backend)
+    await topic(backend, user, "old")
+    await soon(backend.trim("room", keep=0, since=FAR, limit=10))
+    new = await topic(backend, user, "new")
+    assert await soon(backend.state("room")) == [new]
+    assert await soon(backend.read("room", after=new.seq - 1, limit=10)) == [new]
