@@ -24,7 +24,7 @@ from config.schema import build
 
 PROGRAM = "natter"
 COMMANDS = {
-    "export": "Write what the store holds to standard output, as lines of JSON: all of it, secrets included, or one room.",
+    "export": "Write what the store holds to standard output, in lines of JSON: all, secrets included, or one room.",
     "import": "Put what `export` wrote into the store: all of it, or nothing. No server may have the store open.",
     "backup": "Copy the store to a new file, while a server runs or not.",
 }
@@ -84,7 +84,7 @@ def _kept(command: str, store: str, flags: argparse.Namespace) -> None:
     from app.backends import archive
 
     if command == "export":
-        archive.export(store, sys.stdout.buffer.write, flags.room)
+        archive.export(store, sys.stdout.buffer.write, flags.room or "")
     elif command == "backup":
         archive.back_up(store, Path(flags.file))
     elif flags.file == "-":
@@ -159,7 +159,7 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help().replace("-P :", "-P:")
 
     def error(self, message: str) -> NoReturn:
-        sys.exit(_fail(f"{message}; see {PROGRAM} --help", 2))
+        sys.exit(_fail(f"{message}; see {self.prog} --help", 2))
 
 
 def _flags(arguments: Sequence[str]) -> argparse.Namespace:
@@ -169,8 +169,9 @@ def _flags(arguments: Sequence[str]) -> argparse.Namespace:
         prog=PROGRAM,
         allow_abbrev=False,
         description="A chat over WebSockets. Reads application.conf, in the working directory or its own.",
-        epilog="Every setting is explained in application.conf. With a command as the first argument it keeps what "
-        f"the store holds: `{PROGRAM} export [ROOM]`, `{PROGRAM} import FILE`, `{PROGRAM} backup FILE`; each has a --help.",
+        epilog="Every setting is explained in application.conf. "
+        f"What the store holds is kept by {PROGRAM} export [ROOM], "
+        f"{PROGRAM} import FILE and {PROGRAM} backup FILE; each has a --help.",
     )
     _add_settings(parser)
     parser.add_argument("-host", "--host", help="the address to listen on: app.deployment.host")
@@ -184,7 +185,7 @@ def _flags(arguments: Sequence[str]) -> argparse.Namespace:
 def _keeping_flags(command: str, arguments: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(prog=f"{PROGRAM} {command}", allow_abbrev=False, description=COMMANDS[command])
     if command == "export":
-        parser.add_argument("room", nargs="?", default="", metavar="ROOM", type=_room, help="the room; without it: all")
+        parser.add_argument("room", nargs="?", metavar="ROOM", type=_room, help="the room; without it: all")
     else:
         told = "a new file for the copy" if command == "backup" else "what `export` wrote, or - for standard input"
         parser.add_argument("file", metavar="FILE", help=told)

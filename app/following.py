@@ -82,7 +82,7 @@ class Following:
                 rid=command.rid,
             )
         )
-        if cursor.at < bounds.head or not cursor.caught_up():
+        if cursor.at < bounds.head or not cursor.room.caught_up(cursor, session.group):
             self.catch_up()
 
     def part(self, room: str) -> None:
@@ -102,6 +102,13 @@ class Following:
         self.part_all()
         if self._catching_up is not None:
             self._catching_up.cancel()
+
+    def regroup(self) -> None:
+        """Go on with what the session wants now."""
+        for cursor in self._cursors.values():
+            if cursor.live:
+                cursor.room.fall_behind(cursor, cursor.room.handed)
+                self.catch_up()
 
     def catch_up(self) -> None:
         """Read on, a page at a time, wherever it is behind."""
@@ -131,12 +138,12 @@ class Following:
         """Read the log for every room that is behind, a page at a time and as fast as the client reads."""
         while behind := [item for item in self._cursors.items() if not item[1].live]:
             for room, cursor in behind:
-                if not await self.session.outbox.writable():
+                if not await self.session.way.writable():
                     return
                 try:
                     await self._read_page(room, cursor)
                 except Unavailable:
-                    self.session.outbox.close(CloseCode.PING_TIMEOUT)
+                    self.session.way.close(CloseCode.PING_TIMEOUT)
                     return
 
     async def _read_page(self, room: str, cursor: Cursor[Session]) -> None:
@@ -156,7 +163,7 @@ class Following:
                 session.send(told(event))
             cursor.at = event.seq
         if len(events) < PAGE:
-            cursor.caught_up()
+            cursor.room.caught_up(cursor, session.group)
 
     def _tell_hole(self, room: str, cursor: Cursor[Session], through: int) -> None:
         """What a slow reader has not read yet is no longer kept: say so, and go on with what is."""

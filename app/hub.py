@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import UNSET
 
 from app.backends import Backend
 from app.chat.dialects import Dialect
-from app.chat.events import CONVERSATION, Event, Kind, User, mailbox, participants
+from app.chat.events import CONVERSATION, MAILBOX, Event, Kind, User, mailbox, participants
 from app.chat.frames import Frame, Message, Presence, ReadUpTo, TypingNow, told
 from app.chat.presence import Here, Hint, Person, Read, Roster, Typing, difference
 from app.chat.room import Cursor, Room
-from app.transports.stock import Frame as WireFrame
+from app.transports import Batch
+from app.transports import Frame as WireFrame
 
 if TYPE_CHECKING:
     from app.session import Session
@@ -29,16 +31,25 @@ EXPELLING = (Kind.KICK, Kind.BAN)
 
 
 class Shard:
-    """The connections of one event loop, by room and by user."""
+    """The connections of one event loop, by room and by user.
+
+    Whatever is to leave in one turn of the loop leaves at its end, as one write per connection: events that were
+    committed, acks and answers, each connection's in the order in which they came about.
+    """
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.connections = 0
         self.rooms: dict[str, Room[Session]] = {}
-        self.sessions: dict[int, dict[Session, None]] = {}
+        self.sessions: dict[int, tuple[Session, ...]] = {}
         """The connections of each user, in the order in which they came."""
         self.unacknowledged: dict[str, Session] = {}
         """Who waits for the ack of a draft, by its id."""
+        self._loop = asyncio.get_running_loop()
+        self._flushing = False
+        self._mark = 0
+        self._dirty: dict[Room[Session], None] = {}
+        self._private: dict[Session, Outgoing] = {}
         self._shown: dict[str, tuple[Person, ...]] = {}
         self._stale: dict[str, asyncio.TimerHandle] = {}
 
@@ -54,48 +65,117 @@ class Shard:
         room.detach(cursor)
         if not room and self.rooms.get(room.name) is room:
             del self.rooms[room.name]
+            self._dirty.pop(room, None)
             self._shown.pop(room.name, None)
             if timer := self._stale.pop(room.name, None):
                 timer.cancel()
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Hand out committed events, in order: to its sender first the ack, then to everybody the event."""
+        """Take committed events, in order: for its sender first the ack, then for everybody the event."""
         for event in events:
             if event.cid and (sender := self.unacknowledged.pop(event.id, None)):
                 sender.acknowledge(event)
             if event.room[0] == CONVERSATION:
                 for user in participants(event.room):
-                    self._hand_out(self.rooms.get(mailbox(user)), event)
+                    self._commit(self.rooms.get(mailbox(user)), event)
             else:
-                self._hand_out(self.rooms.get(event.room), event)
+                self._commit(self.rooms.get(event.room), event)
 
-    def _hand_out(self, room: Room[Session] | None, event: Event) -> None:
+    def put(self, session: Session, frame: WireFrame) -> None:
+        """Send `frame` to one connection at the end of this turn."""
+        self._mark += 1
+        self._private.setdefault(session, Outgoing()).add([(self._mark, frame)])
+        self._schedule()
+
+    def drop(self, session: Session) -> None:
+        """Forget what was put for a connection that has ended."""
+        self._private.pop(session, None)
+
+    def flush(self) -> None:
+        """Send now what waits for the end of the turn."""
+        self._flushing = False
+        outgoing, self._private = self._private, {}
+        dirty, self._dirty = self._dirty, {}
+        for room in dirty:
+            self._hand_out(room, outgoing, alone=len(dirty) == 1)
+        for session, waiting in outgoing.items():
+            session.way.put(waiting.batch())
+
+    def _schedule(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self.flush)
+
+    def _commit(self, room: Room[Session] | None, event: Event) -> None:
         if room is None:
             return
-        frames: dict[Dialect, WireFrame | None] = {}
-        for cursor in room.commit(event.seq):
-            session = cursor.follower
-            if session.overflows(cursor):
-                continue
-            cursor.at = event.seq
-            if not session.wants(event):
-                continue
-            dialect = session.dialect
-            if dialect not in frames:
-                frames[dialect] = wire(dialect, told(event))
-            if (frame := frames[dialect]) is not None:
-                session.outbox.put(frame)
+        self._mark += 1
+        room.commit(event, self._mark)
+        self._dirty[room] = None
+        self._schedule()
         if event.kind != Kind.MSG:
             self._take_effect(room, event)
-        elif room.state.slow:
+        elif room.ruled and room.state.slow:
             room.spoke[event.user] = max(event.at, room.spoke.get(event.user, 0))
+
+    def _hand_out(self, room: Room[Session], outgoing: dict[Session, Outgoing], *, alone: bool) -> None:
+        """Give the live followers of a room what was committed. One who has something else to get, here or in another
+        room, gets all of it later, in order; so does nobody who is full, and is behind from now on."""
+        before, events = room.hand_out()
+        late: list[Cursor[Session]] = []
+        for group, cursors in room.live.items():
+            if isinstance(group, tuple):
+                self._choose(events, cursors, outgoing, late)
+                continue
+            frames = [
+                (mark, frame)
+                for mark, event in events
+                if (frame := wire(cast(Dialect, group), told(event))) is not None
+            ]
+            batch = Batch([frame for _, frame in frames])
+            for cursor in cursors.values() if frames else ():
+                session = cursor.follower
+                way = session.way
+                if way.full:
+                    late.append(cursor)
+                elif alone and (not outgoing or session not in outgoing):
+                    way.put(batch)
+                elif session in outgoing:
+                    outgoing[session].add(frames)
+                else:
+                    outgoing[session] = Outgoing(frames, batch)
+        for cursor in late:
+            room.fall_behind(cursor, before)
+            cursor.follower.fell_behind()
+        if room.name[0] == MAILBOX and events:
+            for cursor in room.cursors():
+                cursor.follower.conversation = events[-1][1].room
+
+    def _choose(
+        self,
+        events: Sequence[tuple[int, Event]],
+        cursors: dict[int, Cursor[Session]],
+        outgoing: dict[Session, Outgoing],
+        late: list[Cursor[Session]],
+    ) -> None:
+        """The same for those who ignore somebody."""
+        for cursor in cursors.values():
+            session = cursor.follower
+            if session.way.full:
+                late.append(cursor)
+                continue
+            wanted = [(mark, wire(session.dialect, told(event))) for mark, event in events if session.wants(event)]
+            frames = [(mark, frame) for mark, frame in wanted if frame is not None]
+            if frames:
+                outgoing.setdefault(session, Outgoing()).add(frames)
 
     def _take_effect(self, room: Room[Session], event: Event) -> None:
         room.state.apply(event)
         if event.kind == Kind.SLOW:
             room.spoke.clear()
         if event.kind in EXPELLING and event.detail.whom:
-            for session in list(self.sessions.get(event.detail.whom.id, ())):
+            self.flush()  # who is put out is told so first
+            for session in self.sessions.get(event.detail.whom.id, ()):
                 session.expel(event)
 
     def tell(self, log: str, frame: Frame, *, but: int = 0) -> None:
@@ -104,12 +184,12 @@ class Shard:
         frames: dict[Dialect, WireFrame | None] = {}
         for cursor in room.cursors() if room else ():
             session = cursor.follower
-            if session.user.id == but or session.outbox.full:
+            if session.user.id == but or session.way.full:
                 continue
             if session.dialect not in frames:
                 frames[session.dialect] = wire(session.dialect, frame)
             if (encoded := frames[session.dialect]) is not None:
-                session.outbox.put(encoded)
+                self.put(session, encoded)
 
     def show(self, room: str) -> None:
         """The people of `room` changed: tell so a little later, together with what changes until then."""
@@ -127,6 +207,25 @@ class Shard:
         elif change := difference(before, people):
             went = tuple(person.name for person in change.went)
             self.tell(room, Presence(room, members, change.came, went, change.renamed, change.changed))
+
+
+class Outgoing:
+    """What leaves to one connection at the end of a turn: frames with their marks, which say in which order."""
+
+    __slots__ = ("_batch", "_frames")
+
+    def __init__(self, frames: Sequence[tuple[int, WireFrame]] = (), batch: Batch | None = None) -> None:
+        self._frames, self._batch = frames, batch
+
+    def add(self, frames: Sequence[tuple[int, WireFrame]]) -> None:
+        """Add frames; a batch that others get too is this connection's alone no more."""
+        self._frames, self._batch = [*self._frames, *frames], None
+
+    def batch(self) -> Batch:
+        """All of it in order."""
+        if self._batch is None:
+            self._batch = Batch([frame for _, frame in sorted(self._frames, key=itemgetter(0))])
+        return self._batch
 
 
 class Hub:
@@ -228,7 +327,7 @@ class Hub:
         """Do something with every connection of a user, in its own loop."""
 
         def act(shard: Shard) -> None:
-            for session in list(shard.sessions.get(user, ())):
+            for session in shard.sessions.get(user, ()):
                 do(session)
 
         self._in_shards(act)
@@ -276,4 +375,4 @@ class Hub:
 def wire(dialect: Dialect, frame: Frame | Message) -> WireFrame | None:
     """`frame` as it is sent, or None where the dialect has no words for it."""
     encoded = dialect.encode(frame)
-    return None if encoded is None else WireFrame.of(encoded)
+    return None if encoded is None else WireFrame(encoded)

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.supervisors.statreload import StatReload
 
 from app.application import Application, StartupError
+from app.transports.fast import FastProtocol, Line
 from app.transports.strict import HttpProtocol, WebSocketProtocol
 from config import ConfigurationError, Deployment, Settings
 
@@ -44,7 +45,7 @@ class Server(uvicorn.Server):
         self.application.draining = True
         grace = self.application.settings.app.deployment.shutdown_grace
         deadline = asyncio.get_running_loop().time() + grace
-        leaving = [c for c in self.server_state.connections if isinstance(c, WebSocketProtocol)]
+        leaving = [c for c in self.server_state.connections if isinstance(c, (WebSocketProtocol, Line))]
         gone = [connection.gone() for connection in leaving]
         for connection in leaving:
             connection.shutdown()
@@ -108,7 +109,7 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
         application,
         loop="uvloop",
         http=HttpProtocol,
-        ws=WebSocketProtocol,
+        ws=FastProtocol,
         ws_max_size=websockets.max_frame_size,
         ws_ping_interval=websockets.ping_period or None,
         ws_ping_timeout=websockets.timeout or None,

@@ -43,7 +43,7 @@ from app.hub import Hub
 from app.listening import Listener, listening
 from app.passwords import Passwords
 from app.session import Session, now
-from app.transports.stock import Overflow
+from app.transports import Overflow
 
 log = logging.getLogger("chat")
 

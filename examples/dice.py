@@ -38,7 +38,7 @@ def module(app: Application) -> None:
 
     async def answer(event: Event) -> None:
         word, _, dice = event.text.partition(" ")
-        if event.kind == Kind.MSG and word == "!roll" and event.name != bot.name:
+        if event.kind == Kind.MSG and word == "!roll":
             await bot.say(event.room, f"{event.name}, {rolled(dice, settings.most)}", cid=f"to {event.id}")
 
     chat.command("roll", tell, usage="[DICE]", help="roll dice, such as 2d6")

@@ -5,8 +5,8 @@ Put this file beside your configuration file, and name it there:
     app.modules = [app.modules.chat.module, app.modules.web.module, webhook.module]
     webhook { secret = ${HOOK_SECRET}, name = webhook, largest = 64KiB }
 
-The secret goes into the header `Authorization: Bearer SECRET`. A message is posted once, however often it is sent, if
-it has an `Idempotency-Key`.
+The secret goes into the header `Authorization: Bearer SECRET`. What is sent again with the same `Idempotency-Key` is
+posted once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import secrets
 from dataclasses import dataclass, field
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse
 
 from app import Application
 from app.backends import Unavailable
@@ -27,7 +28,7 @@ from config import Size
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Who may post, under what name, and how long a request may be."""
+    """What lets one post, under what name one does, and how long a request may be."""
 
     secret: str = field(metadata={"check": lambda secret: None if secret else "a text that nobody guesses"})
     name: str = "webhook"
@@ -46,28 +47,28 @@ def module(app: Application) -> None:
     bot = chat_of(app).speaker(settings.name)
     expected = f"Bearer {settings.secret}".encode()
 
-    async def post(request: Request) -> Response:
-        if not secrets.compare_digest(request.headers.get("authorization", "").encode("latin-1"), expected):
-            return _problem(401, "expected the header Authorization: Bearer SECRET", {"WWW-Authenticate": "Bearer"})
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > settings.largest:
-                return _problem(413, f"expected {settings.largest} bytes at most")
-        key = request.headers.get("idempotency-key", "")
+    async def post(request: Request) -> JSONResponse:
+        if not secrets.compare_digest(request.headers.get("Authorization", "").encode("latin-1"), expected):
+            raise HTTPException(401, "expected Authorization: Bearer SECRET", {"WWW-Authenticate": "Bearer"})
+        text, cid = await _text(request, settings.largest), request.headers.get("Idempotency-Key", "")
         try:
-            text = msgspec.json.decode(body, type=Post).text
-            event = await bot.say(request.path_params["room"], text, cid=key)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _problem(400, f'expected {{"text": …}} in JSON: {error}')
+            event = await bot.say(request.path_params["room"], text, cid=cid)
         except Refused as refused:
-            return _problem(413 if refused.code == Code.TOO_LONG else 422, refused.message)
+            raise HTTPException(413 if refused.code == Code.TOO_LONG else 422, refused.message) from None
         except Unavailable as error:
-            return _problem(503, str(error), {"Retry-After": "1"})
+            raise HTTPException(503, str(error), {"Retry-After": "1"}) from None
         return JSONResponse({"room": event.room, "seq": event.seq}, 202)
 
     app.add_route("/hooks/{room}", post, methods=["POST"])
 
 
-def _problem(status: int, problem: str, headers: dict[str, str] | None = None) -> Response:
-    return PlainTextResponse(f"{problem}\n", status, headers)
+async def _text(request: Request, largest: int) -> str:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            raise HTTPException(413, f"expected {largest} bytes at most")
+    try:
+        return msgspec.json.decode(body, type=Post).text
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f'expected {{"text": "…"}} in JSON: {error}') from None

@@ -6,6 +6,8 @@ It is pure: clients record, `check` judges. What it judges by:
 - An id names one message for good, and that is at one position of one room, in one wording, for everybody.
 - A client hears a room only after it joined in the connection at hand, and positions only grow from where it joined.
 - A message that was sent under one cid, however often, is one message.
+- A whisper is in the room of its conversation, `@3,5` for the users 3 and 5. Each of them hears it who follows `@`, in
+  which all conversations of a user are one room, and nobody else does.
 """
 
 from __future__ import annotations
@@ -62,13 +64,33 @@ class Disconnected:
 
 Record = Joined | Sent | Acked | Heard | Disconnected
 
+WHISPERS = "@"
+"""The room that a client joins to hear what is whispered to it."""
+
+
+def conversation(*users: int) -> str:
+    """The room of what is whispered between these users."""
+    return WHISPERS + ",".join(map(str, sorted(set(users))))
+
+
+def followed(room: str) -> str:
+    """The room that a client joins to hear `room`."""
+    return WHISPERS if room.startswith(WHISPERS) else room
+
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one client recorded, in order, and the rooms that it may hear of."""
+    """What one client recorded, in order, and the rooms that it may join; `user` is who it is in conversations."""
 
     rooms: frozenset[str]
     records: Sequence[Record]
+    user: int = 0
+
+    def may_hear(self, room: str) -> bool:
+        """Whether what is said in a room or a conversation is for this client."""
+        if followed(room) not in self.rooms:
+            return False
+        return followed(room) != WHISPERS or str(self.user) in room.removeprefix(WHISPERS).split(",")
 
 
 @dataclass(slots=True)
@@ -120,9 +142,10 @@ def _stays(name: str, history: History, violations: list[str]) -> Iterator[_Stay
                 for stay in here.values():
                     stay.ended = True
                 here = {}
-            case Heard(room, seq, identity):
-                if room not in history.rooms or room not in here:
-                    violations.append(f"leaked: {name} heard {_place(record)}, and was not in {room}")
+            case Heard(log, seq, identity):
+                room = followed(log)
+                if not history.may_hear(log) or room not in here:
+                    violations.append(f"leaked: {name} heard {_place(record)}, and was not in {log}")
                 elif seq > here[room].last:
                     here[room].last = positions[room] = seq
                 elif identity in known:
@@ -246,11 +269,12 @@ def _lost(histories: Mapping[str, History], stays: Mapping[str, Sequence[_Stay]]
             log[sent[name, ack.cid].room].setdefault(ack.id, (ack.seq, f"{name} has an ack of"))
     for name, event in _heard(histories):
         log[event.room].setdefault(event.id, (event.seq, f"{name} heard"))
-    for name, stay in ((name, stay) for name, own in stays.items() for stay in own):
-        for identity, (seq, known) in log[stay.room].items():
-            due = stay.after < seq and (not stay.ended or seq <= stay.last)
-            if due and identity not in stay.heard:
-                yield f"lost: {name} never heard {identity} at {stay.room}/{seq}, which {known}"
+    for name, room in ((name, room) for name in stays for room in log if histories[name].may_hear(room)):
+        for stay in (stay for stay in stays[name] if stay.room == followed(room)):
+            for identity, (seq, known) in log[room].items():
+                due = stay.after < seq and (not stay.ended or seq <= stay.last)
+                if due and identity not in stay.heard:
+                    yield f"lost: {name} never heard {identity} at {room}/{seq}, which {known}"
 
 
 def _place(event: Heard) -> str:

@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.checker import Acked, Disconnected, Heard, History, Joined, Record, Sent, check
+from tests.checker import (
+    WHISPERS,
+    Acked,
+    Disconnected,
+    Heard,
+    History,
+    Joined,
+    Record,
+    Sent,
+    check,
+    conversation,
+    followed,
+)
 
 LOBBY = frozenset({"lobby"})
 
@@ -190,12 +202,112 @@ def test_a_resumption_that_fails_is_caught() -> None:
     ]
 
 
+PSST = Heard("@1,2", 62, "w1", "ann", "psst")
+TO_ALL = Heard("@1,2,3", 64, "w2", "bob", "all of you")
+SHH = Heard("@1,2", 65, "w3", "ann", "shh")
+
+WHISPERING_ANN: Sequence[Record] = (
+    Joined("@", head=0),
+    Sent("@1,2", "c3", "psst"),
+    Acked("c3", "w1", 62),
+    PSST,
+    TO_ALL,
+    Sent("@1,2", "c4", "shh"),
+    Acked("c4", "w3", 65),
+    SHH,
+)
+WHISPERING_BOB: Sequence[Record] = (
+    Joined("@", head=0),
+    PSST,
+    Sent("@1,2,3", "c2", "all of you"),
+    Disconnected(),
+    Joined("@", head=64, after=62),
+    Sent("@1,2,3", "c2", "all of you"),
+    TO_ALL,
+    Acked("c2", "w2", 64),
+    SHH,
+)
+WHISPERING_EVE: Sequence[Record] = (Joined("@", head=0), TO_ALL)
+
+
+def overhear(
+    ann: Sequence[Record] = WHISPERING_ANN,
+    bob: Sequence[Record] = WHISPERING_BOB,
+    eve: Sequence[Record] = WHISPERING_EVE,
+) -> list[str]:
+    people = {"ann": ann, "bob": bob, "eve": eve}
+    return check({name: History(frozenset({"@"}), own, user) for user, (name, own) in enumerate(people.items(), 1)})
+
+
+def test_correct_whispers_are_accepted() -> None:
+    assert overhear() == []
+
+
+def test_a_dropped_whisper_is_lost_to_those_it_was_for() -> None:
+    assert overhear(bob=put(WHISPERING_BOB, PSST)) == ["lost: bob never heard w1 at @1,2/62, which ann has an ack of"]
+    assert overhear(eve=put(WHISPERING_EVE, TO_ALL)) == [
+        "lost: eve never heard w2 at @1,2,3/64, which bob has an ack of"
+    ]
+
+
+def test_a_whisper_acked_before_its_commit_and_then_gone_is_lost() -> None:
+    """Nobody heard it, and the position went to another after the crash."""
+    gone = "lost: ann never heard w3 at @1,2/65, which ann has an ack of"
+    assert gone in overhear(ann=put(WHISPERING_ANN, SHH), bob=put(WHISPERING_BOB, SHH))
+    other = Heard("@1,2", 65, "w4", "bob", "me")
+    said = (Sent("@1,2", "c9", "me"), other, Acked("c9", "w4", 65))
+    violations = overhear(ann=put(WHISPERING_ANN, SHH, other), bob=put(WHISPERING_BOB, SHH, *said))
+    assert "mismatched: ann's c4 was acked as w3 at @1,2/65, where w4 was heard" in violations
+
+
+def test_a_doubled_whisper_is_caught() -> None:
+    assert overhear(bob=put(WHISPERING_BOB, TO_ALL, TO_ALL, TO_ALL)) == [
+        "doubled: bob heard w2 at @1,2,3/64 again, after 64"
+    ]
+    again = replace(SHH, seq=66, id="w4")
+    assert overhear(ann=[*WHISPERING_ANN, again], bob=[*WHISPERING_BOB, again]) == [
+        "doubled: @1,2 has 'shh' of ann 2 times, sent 1 times"
+    ]
+
+
+def test_swapped_whispers_are_reordered_within_a_conversation_and_across() -> None:
+    assert overhear(ann=swapped(WHISPERING_ANN, PSST, SHH))[-1] == (
+        "reordered: ann heard w3 at @1,2/65 where bob heard w1 at @1,2/62"
+    )
+    assert overhear(ann=swapped(WHISPERING_ANN, PSST, TO_ALL)) == ["reordered: ann heard w1 at @1,2/62 after 64"]
+
+
+def test_a_whisper_in_the_ear_of_a_third_is_leaked() -> None:
+    leaked = "leaked: eve heard w1 at @1,2/62, and was not in @1,2"
+    assert overhear(eve=[*WHISPERING_EVE, PSST]) == [leaked]
+    assert overhear(eve=put(WHISPERING_EVE, TO_ALL, PSST, TO_ALL)) == [leaked]
+    assert judge(eve=[*EVE, PSST])[0] == leaked
+
+
+def test_a_whisper_in_another_conversation_than_it_was_sent_to_is_caught() -> None:
+    wider = replace(PSST, room="@1,2,3")
+    violations = overhear(put(WHISPERING_ANN, PSST, wider), put(WHISPERING_BOB, PSST, wider), [*WHISPERING_EVE, wider])
+    assert "mismatched: ann's c3 was acked as w1 at @1,2/62, and heard at w1 at @1,2,3/62" in violations
+
+
+def test_a_conversation_is_of_a_set_of_people() -> None:
+    assert conversation(12, 3, 12) == "@3,12"
+    assert overhear(eve=[*WHISPERING_EVE, Heard("@13,30", 70, "w9", "ann", "")])[0].startswith("leaked")
+
+
+USERS = {"ann": 1, "bob": 2, "carol": 3, "dan": 4}
 MEMBERS: Mapping[str, frozenset[str]] = {
-    "ann": LOBBY,
-    "bob": frozenset({"lobby", "den"}),
-    "carol": frozenset({"lobby", "den"}),
-    "dan": frozenset({"den"}),
+    "ann": frozenset({"lobby", WHISPERS}),
+    "bob": frozenset({"lobby", "den", WHISPERS}),
+    "carol": frozenset({"lobby", "den", WHISPERS}),
+    "dan": frozenset({"den", WHISPERS}),
 }
+CONVERSATIONS = ("@1,2", "@2,3,4", "@1,4", "@3")
+
+
+def hears(name: str, room: str) -> bool:
+    """Whether what is said in a room or a conversation is for `name`."""
+    return room in MEMBERS[name] if followed(room) == room else str(USERS[name]) in room[1:].split(",")
 
 
 @dataclass
@@ -209,7 +321,8 @@ class Chat:
     unacked: dict[str, dict[str, Heard]] = field(default_factory=lambda: {name: {} for name in MEMBERS})
 
     def head(self, room: str) -> int:
-        return max((event.seq for event in self.log if event.room == room), default=0)
+        """Conversations that share somebody share their positions, and so do all here."""
+        return max((event.seq for event in self.log if followed(event.room) == followed(room)), default=0)
 
     def come(self, name: str) -> None:
         if name in self.online:
@@ -217,10 +330,12 @@ class Chat:
         self.online.add(name)
         for room in sorted(MEMBERS[name]):
             after = self.positions.get((name, room))
-            self.records[name].append(Joined(room, self.head(room), after=after))
-            self.positions[name, room] = self.head(room)
+            events = [event for event in self.log if followed(event.room) == room and hears(name, event.room)]
+            head = max((event.seq for event in events), default=0)
+            self.records[name].append(Joined(room, head, after=after))
+            self.positions[name, room] = head
             if after is not None:
-                self.records[name] += [event for event in self.log if event.room == room and event.seq > after]
+                self.records[name] += [event for event in events if event.seq > after]
         for cid, event in self.unacked[name].items():
             self.records[name] += [Sent(event.room, cid, event.text), Acked(cid, event.id, event.seq)]
         self.unacked[name] = {}
@@ -244,9 +359,9 @@ class Chat:
         elif fate == "acked first":
             self.records[name].append(ack)
         for other in self.online:
-            if room in MEMBERS[other]:
+            if hears(other, room):
                 self.records[other].append(event)
-                self.positions[other, room] = event.seq
+                self.positions[other, followed(room)] = event.seq
         if fate == "heard first":
             self.records[name].append(ack)
 
@@ -258,7 +373,9 @@ steps: st.SearchStrategy[Callable[[Chat], None]] = st.one_of(
     st.builds(lambda name: lambda chat: chat.go(name), names),
     st.builds(
         lambda place, text, gap, fate: lambda chat: chat.say(*place, text, gap, fate),
-        st.sampled_from([(name, room) for name in MEMBERS for room in sorted(MEMBERS[name])]),
+        st.sampled_from(
+            [(name, room) for name in MEMBERS for room in ("lobby", "den", *CONVERSATIONS) if hears(name, room)]
+        ),
         st.sampled_from(["hi", "yo", ""]),
         st.integers(0, 3),
         fates,
@@ -277,7 +394,7 @@ def played(script: Sequence[Callable[[Chat], None]]) -> dict[str, list[Record]]:
 
 
 def verdict(records: Mapping[str, Sequence[Record]]) -> list[str]:
-    return check({name: History(MEMBERS[name], own) for name, own in records.items()})
+    return check({name: History(MEMBERS[name], own, USERS[name]) for name, own in records.items()})
 
 
 @given(st.lists(steps, max_size=40), st.data())
@@ -301,7 +418,10 @@ def test_any_single_fault_in_a_correct_history_is_caught(
     doubled = [*own[:later], event, *own[later:]]
     assert {"doubled", "leaked"} & kinds(verdict({**records, name: doubled}))
 
-    others = [record for record in own if isinstance(record, Heard) and record.room == event.room and record != event]
+    heard_there = [
+        record for record in own if isinstance(record, Heard) and followed(record.room) == followed(event.room)
+    ]
+    others = [record for record in heard_there if record != event]
     if others:
         other = data.draw(st.sampled_from(others))
         assert "reordered" in kinds(verdict({**records, name: swapped(own, event, other)}))
@@ -309,6 +429,6 @@ def test_any_single_fault_in_a_correct_history_is_caught(
     altered = [*own[:at], replace(event, text=event.text + "."), *own[at + 1 :]]
     assert kinds(verdict({**records, name: altered})) == {"altered"}
 
-    stranger = next(other for other in MEMBERS if event.room not in MEMBERS[other])
+    stranger = next(other for other in MEMBERS if not hears(other, event.room))
     leaked = [*records[stranger], event]
     assert kinds(verdict({**records, stranger: leaked})) == {"leaked"}

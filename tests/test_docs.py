@@ -36,7 +36,7 @@ CALM = {"chat.presence.period": "3600s"}
 """Nobody is told who came and went, but in the section that is about that."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "Who is there": {"chat.presence.period": 0},
-    "Limits": {**CALM, "chat.limits.rate": 1, "chat.limits.burst": 2, "chat.limits.strikes": 2},
+    "Limits": {**CALM, "chat.limits.rate": 0.1, "chat.limits.burst": 2, "chat.limits.strikes": 2},
 }
 
 VARIES = {"token", "epoch", "id", "ts", "until"}
@@ -235,7 +235,7 @@ bob< {"t":"parted","rid":2,"room":"lobby"}
 """
 
 
-@pytest.mark.parametrize("line", range(1, 5))
+@pytest.mark.parametrize("line", [1, 2, 4])
 @pytest.mark.parametrize("change", ["without", "another"])
 @pytest.mark.parametrize("stage", [""], indirect=True)
 def test_the_check_catches_a_wrong_page(stage: Stage, line: int, change: str) -> None:

@@ -1,4 +1,7 @@
-"""The server is killed in the middle of the traffic, over and over: nothing is lost, doubled, reordered or leaked."""
+"""The server is killed in the middle of the traffic, over and over: nothing is lost, doubled, reordered or leaked.
+
+Clients speak in their rooms and whisper to each other, and some of them are away for a while now and then.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,19 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from tests.checker import Acked, Disconnected, Heard, History, Joined, Record, Sent, check
+from tests.checker import (
+    WHISPERS,
+    Acked,
+    Disconnected,
+    Heard,
+    History,
+    Joined,
+    Record,
+    Sent,
+    check,
+    conversation,
+    followed,
+)
 from tests.clients import DEADLINE, Served
 
 KILLS = 20
@@ -26,6 +41,12 @@ WITHIN = 60
 LAST = "That was all."
 ROOMS = [*[{"lobby"}] * 4, *[{"den"}] * 4, *[{"lobby", "den"}] * 2]
 """The rooms of each client."""
+AWAY = 3
+"""How many of the clients are away now and then."""
+STAY = 8
+"""How many messages such a client sends before it goes."""
+ABSENCE = 10
+"""How many acks others get before it is back."""
 
 
 def free_port() -> int:
@@ -49,6 +70,9 @@ class Town:
         self.up = asyncio.Event()
         self.kills = 0
         self.acks = 0
+        self.people: dict[int, str] = {}
+        """Those who may be whispered to: their names, by their ids."""
+        self._counted = asyncio.Event()
         self._due = 0
         self._enough = asyncio.Event()
         self.server = self._serve()
@@ -66,8 +90,16 @@ class Town:
 
     def count_ack(self) -> None:
         self.acks += 1
+        self._counted.set()
         if self.acks >= self._due:
             self._enough.set()
+
+    async def pass_by(self, acks: int) -> None:
+        """Wait until so many more acks have come."""
+        until = self.acks + acks
+        while self.acks < until:
+            self._counted.clear()
+            await self._counted.wait()
 
     async def kill_again_and_again(self) -> None:
         for _ in range(KILLS):
@@ -83,16 +115,21 @@ class Town:
 
 
 class Client:
-    """Speaks in its rooms for as long as it may, and stays until all is acknowledged and the last word is said."""
+    """Speaks in its rooms and whispers for as long as it may, and is there until all is acknowledged and the last word
+    is said. If it `wanders` it is away now and then."""
 
-    def __init__(self, town: Town, rooms: set[str]) -> None:
-        self.town, self.rooms = town, sorted(rooms)
+    def __init__(self, town: Town, rooms: set[str], *, wanders: bool = False) -> None:
+        self.town, self.rooms = town, [*sorted(rooms), WHISPERS]
+        self.wanders, self.absences = wanders, 0
+        self.id = 0
         self.name = self.token = ""
         self.records: list[Record] = []
         self.speaking = True
         self.settled = asyncio.Event()
         self.retries = self.duplicates = 0
         """How many messages were sent again, and how many of these had been stored the first time."""
+        self.whispers = self.mail = 0
+        """How many whispers it heard, and how many of these were stored while it was not there."""
         self._epoch = ""
         self._unacked: dict[str, Sent] = {}
         self._retried: set[str] = set()
@@ -109,12 +146,20 @@ class Client:
             try:
                 async with await self._connect() as connection:
                     await self._take_part(connection)
+                if self._ended != set(self.rooms):
+                    await self._stay_away()
             except TimeoutError:
                 raise
             except (ConnectionClosed, InvalidHandshake, OSError) as error:
                 if self.town.kills == kills:
                     raise AssertionError(f"{self.name} was cut off, and nobody killed the server") from error
                 self.records.append(Disconnected())
+
+    async def _stay_away(self) -> None:
+        self.records.append(Disconnected())
+        self.absences += 1
+        if self.speaking:
+            await self.town.pass_by(ABSENCE)
 
     async def _connect(self) -> ClientConnection:
         protocols = ["chat.v1.json", *([f"token.{self.token}"] if self.token else [])]
@@ -138,7 +183,8 @@ class Client:
         welcome = await self._receive(connection)
         assert welcome["t"] == "welcome"
         assert self.name in ("", welcome["name"]), f"{self.name} came back as {welcome['name']}"
-        self.name, self.token = welcome["name"], welcome["token"]
+        self.id, self.name, self.token = welcome["id"], welcome["name"], welcome["token"]
+        self._introduce()
         self._epoch = self._epoch or welcome["epoch"]
         await self._join(connection)
         for message in self._unacked.values():
@@ -147,10 +193,15 @@ class Client:
             await self._send(connection, message)
         while self._ended != set(self.rooms):
             while self.speaking and len(self._unacked) < UNACKED:
+                if self.wanders and self._cids >= STAY * (self.absences + 1):
+                    return
                 await self._say(connection)
             if not self.speaking and not self._unacked:
                 self.settled.set()
             self._note(await self._receive(connection))
+
+    def _introduce(self) -> None:
+        self.town.people[self.id] = self.name
 
     async def _join(self, connection: ClientConnection) -> None:
         resumed = dict(self._positions)
@@ -173,32 +224,58 @@ class Client:
         self._cids += 1
         cid = f"c{self._cids}"
         room = self.rooms[self._cids % len(self.rooms)]
+        if room == WHISPERS:
+            room = conversation(self.id, *self._recipients())
         message = Sent(room, cid, text or f"{cid} of {self.name} — “tschüß” ☃ \U0001f600\t\n[user0]: {{}}")
         self._unacked[cid] = message
         await self._send(connection, message)
 
     async def _send(self, connection: ClientConnection, message: Sent) -> None:
         self.records.append(message)
-        said = {"t": "msg", "room": message.room, "cid": message.cid, "text": message.text}
+        said: dict[str, Any] = {"t": "msg", "room": message.room, "cid": message.cid, "text": message.text}
+        if followed(message.room) == WHISPERS and self._cids % 4:  # the others answer in the conversation
+            said |= {"t": "whisper", "to": [self.town.people[id_] for id_ in self._others(message.room)]}
         await connection.send(json.dumps(said))
+
+    def _recipients(self) -> list[int]:
+        """One other or several; oneself as long as nobody else has come."""
+        others = [id_ for id_ in self.town.people if id_ != self.id]
+        return random.sample(others, min(len(others), random.choice([1, 1, 2, 4])))
+
+    def _others(self, room: str) -> list[int]:
+        ids = [int(id_) for id_ in room.removeprefix(WHISPERS).split(",")]
+        return [id_ for id_ in ids if id_ != self.id] or ids
 
     def _note(self, told: dict[str, Any]) -> None:
         if told["t"] == "ack":
             self.records.append(Acked(told["cid"], told["id"], told["seq"]))
             if (message := self._unacked.pop(told["cid"], None)) and told["cid"] in self._retried:
-                self.duplicates += told["seq"] <= self._heads[message.room]
+                self.duplicates += told["seq"] <= self._heads[followed(message.room)]
             self.town.count_ack()
         else:
             assert told["t"] == "msg", told
             event = Heard(told["room"], told["seq"], told["id"], told["from"], told["text"])
             self.records.append(event)
-            self._positions[event.room] = event.seq
+            place = followed(event.room)
+            self._positions[place] = event.seq
+            if place == WHISPERS:
+                self.whispers += 1
+                self.mail += event.seq <= self._heads.get(WHISPERS, 0)
             if event.text == LAST:
-                self._ended.add(event.room)
+                self._ended.add(place)
 
 
 class LastSpeaker(Client):
-    """Reads each room from its beginning, as the store has it, and says the last word in it."""
+    """Reads each room from its beginning, as the store has it, and says the last word in it, and to everybody.
+
+    Nobody whispers to it: whatever it hears before that, it overhears.
+    """
+
+    def _introduce(self) -> None:
+        pass
+
+    def _recipients(self) -> list[int]:
+        return list(self.town.people)
 
     async def _join(self, connection: ClientConnection) -> None:
         self._positions = dict.fromkeys(self.rooms, 0)
@@ -212,13 +289,14 @@ def in_order(client: Client) -> bool:
     """Whether what the client said is stored in the order in which it said it."""
     seqs = {record.cid: record.seq for record in client.records if isinstance(record, Acked)}
     sent = [record for record in client.records if isinstance(record, Sent)]
-    said = [[seqs[message.cid] for message in sent if message.room == room] for room in client.rooms]
+    rooms = {message.room for message in sent}
+    said = [[seqs[message.cid] for message in sent if message.room == room] for room in rooms]
     # A retry is in the records a second time.
     return all(list(dict.fromkeys(own)) == sorted(set(own)) for own in said)
 
 
 async def live(town: Town) -> tuple[list[Client], Client]:
-    clients = [Client(town, rooms) for rooms in ROOMS]
+    clients = [Client(town, rooms, wanders=number % 3 == 0 and number < 3 * AWAY) for number, rooms in enumerate(ROOMS)]
     async with asyncio.TaskGroup() as tasks:
         for client in clients:
             tasks.create_task(client.run())
@@ -242,7 +320,8 @@ def test_a_server_that_is_killed_again_and_again_keeps_its_promises(tmp_path: Pa
         if town.server.started.poll() is None:
             town.server.stop(signal.SIGKILL)
     assert len({client.name for client in (*clients, last)}) == len(clients) + 1
-    histories = {client.name: History(frozenset(client.rooms), client.records) for client in (*clients, last)}
+    everybody = (*clients, last)
+    histories = {client.name: History(frozenset(client.rooms), client.records, client.id) for client in everybody}
     violations = check(histories)
     assert not violations, "\n".join(violations[:20])
     assert all(in_order(client) for client in clients)
@@ -250,3 +329,7 @@ def test_a_server_that_is_killed_again_and_again_keeps_its_promises(tmp_path: Pa
     assert town.acks >= 200
     assert sum(client.retries for client in clients) >= KILLS
     assert any(client.duplicates for client in clients)
+    assert sum(client.absences for client in clients) >= AWAY
+    assert all(client.whispers for client in clients)
+    assert sum(client.mail for client in clients) >= KILLS
+    assert last.whispers == 1

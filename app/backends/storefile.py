@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from app.backends import StoreError
+from app.backends.pages import clear_gaps
 
 APPLICATION_ID = 0x4E617474  # "Natt", in the header of the file
 MIGRATIONS = (
@@ -86,6 +87,7 @@ class StoreFile:
         self.path = path
         self.epoch = ""
         self.lock: int | None = None
+        self.file: int | None = None
 
     def open(self) -> sqlite3.Connection:
         """A connection, to be used in one thread at a time."""
@@ -97,6 +99,8 @@ class StoreFile:
                 _inspect(Path(self.path))
             else:
                 Path(self.path).touch(mode=0o600)  # what is said is not for everybody on the machine
+            # Closed after the connection: closing any descriptor of a file gives up all of the process's locks on it.
+            self.file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             return self._connect()
         except sqlite3.DatabaseError as error:
             self.release()
@@ -144,8 +148,20 @@ class StoreFile:
                 f"{self.path}: {(error.strerror or str(error)).lower()}: expected a place to write to"
             ) from None
 
+    def clear(self, connection: sqlite3.Connection) -> bool:
+        """Clear away what deleted rows have left in the journal and in unused parts of pages; False if another program
+        is reading the file, so that it can't be done now."""
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy and self.file is not None:
+            clear_gaps(self.file)
+            connection.execute("PRAGMA shrink_memory").fetchone()  # pages that were read before
+        return not busy
+
     def release(self) -> None:
         """Let another process have the file; the connection is closed by then."""
+        if self.file is not None:
+            os.close(self.file)
+            self.file = None
         if self.lock is not None:
             os.close(self.lock)
             self.lock = None

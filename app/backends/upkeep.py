@@ -8,6 +8,7 @@ from time import monotonic
 
 from app.backends.statements import index
 from app.backends.statements.rows import transaction
+from app.backends.storefile import StoreFile
 
 log = logging.getLogger("store")
 
@@ -18,14 +19,15 @@ MANY = 5000
 """Messages that wait for the index: from few on it is worth a commit, from many on it no longer waits for quiet, so
 that a search has never more than these to index first."""
 PAUSE = 30.0
-"""Seconds between two purges, each of which rewrites the index; and after a failure."""
+"""Seconds between two purges, each of which rewrites the index; and after a failure. It grows with the store, since the
+last step of a purge goes through the whole file."""
 
 
 class Upkeep:
     """Small steps of work on `connection`, and when the next is due."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, file: StoreFile, connection: sqlite3.Connection) -> None:
+        self.file, self.connection = file, connection
         self.behind, self.purge = 0, False
         self.next_step = self.next_purge = 0.0
         self.look()
@@ -60,7 +62,7 @@ class Upkeep:
             else:
                 with transaction(self.connection):
                     index.step(self.connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._failed(error)
         self.look()
 
@@ -68,18 +70,20 @@ class Upkeep:
         """Leave nothing behind that was deleted."""
         self.next_step = self.next_purge = 0.0
         self.look()
-        while self.purge and not self.next_step:
+        while self.purge and not self.next_purge and not self.next_step:
             try:
                 self._purge()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 self._failed(error)
 
     def _purge(self) -> None:
-        index.purge(self.connection)
-        self.purge = index.purge_wanted(self.connection)
-        if not self.purge:
-            self.next_purge = monotonic() + PAUSE
+        if index.merge(self.connection):
+            return
+        began = monotonic()
+        if self.file.clear(self.connection):
+            index.purged(self.connection)
+        self.next_purge = monotonic() + PAUSE + 20 * (monotonic() - began)
 
-    def _failed(self, error: sqlite3.Error) -> None:
-        log.error("the store's index can't be written: %s", error)
+    def _failed(self, error: Exception) -> None:
+        log.error("%s: what was deleted can't be cleared away, or what was said not indexed: %s", self.file.path, error)
         self.next_step = monotonic() + PAUSE

@@ -78,7 +78,7 @@ class Worker:
         return unfollow
 
     def _serve(self, connection: sqlite3.Connection) -> None:
-        upkeep = Upkeep(connection)
+        upkeep = Upkeep(self.file, connection)
         while self._serve_batch(connection, upkeep):
             pass
         upkeep.finish()

@@ -18,6 +18,7 @@ from app.chat.frames import (
     Command,
     Commands,
     ConversationList,
+    Done,
     Error,
     Found,
     Frame,

@@ -306,7 +306,7 @@ class Welcome(Struct, tag_field="t", tag="welcome"):
     registered: bool
     token: str
     epoch: str
-    limits: dict[str, int]
+    limits: dict[str, float]
 
 
 class Named(Answer, tag="named"):

@@ -1,10 +1,11 @@
-"""Who follows a room here, and up to which position each has got."""
+"""Who follows a room here, up to which position each has got, and what is about to be handed out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from app.chat.events import Event
 from app.chat.state import RoomState
 
 F = TypeVar("F")
@@ -13,42 +14,77 @@ F = TypeVar("F")
 class Cursor(Generic[F]):
     """One follower's place in a room.
 
-    A `live` cursor is given each event as it is committed. One that is not is behind: it reads the log after `at`, in
-    pages, until `caught_up`.
+    One with a `group` is live: it is given each event as it is handed out, and has got as far as the room. One without
+    is behind: it reads the log after `at`, in pages, until it is caught up.
     """
 
-    __slots__ = ("at", "follower", "live", "room")
+    __slots__ = ("at", "follower", "group", "room")
 
     def __init__(self, room: Room[F], follower: F, at: int) -> None:
         self.room, self.follower, self.at = room, follower, at
-        self.live = False
+        self.group: Hashable | None = None
 
-    def caught_up(self) -> bool:
-        """Go live if the log holds nothing that was handed out to others and not to this follower."""
-        self.live = self.at >= self.room.delivered
-        return self.live
+    @property
+    def live(self) -> bool:
+        """Whether it is given events as they are handed out."""
+        return self.group is not None
+
+    @property
+    def position(self) -> int:
+        """Up to where it has got."""
+        return max(self.at, self.room.handed) if self.live else self.at
 
 
 class Room(Generic[F]):
-    """The followers of a room, in the order they came. Joining and leaving are O(1).
+    """The followers of a room. Joining, leaving, falling behind and catching up are O(1).
 
     Attach first, then read: a cursor is in the room before its follower reads the log, so that `delivered` counts
     what is committed meanwhile. There is then no event between the last page and the first live one.
+
+    What is committed is handed out a little later, all of it at once, to the live followers, who are grouped by what
+    they are given: a batch is made once for each group.
     """
+
+    __slots__ = ("_batch", "_cursors", "_spoke", "_state", "delivered", "handed", "live", "loaded", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.state = RoomState()
-        """What is set for the room, once `loaded`."""
         self.loaded = False
-        self.spoke: dict[int, int] = {}
-        """When each user spoke last, in milliseconds since 1970, as long as the room is slow."""
-        self.delivered = 0
-        """The position of the last event that was handed out here."""
+        """Whether `state` is known."""
+        self.delivered = self.handed = 0
+        """The positions of the last event that was committed, and of the last that was handed out, since it is here."""
+        self.live: dict[Hashable, dict[int, Cursor[F]]] = {}
+        """The live cursors by group."""
         self._cursors: dict[int, Cursor[F]] = {}
+        self._batch: list[tuple[int, Event]] = []
+        self._state: RoomState | None = None
+        self._spoke: dict[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self._cursors)
+
+    @property
+    def state(self) -> RoomState:
+        """What is set for the room."""
+        if self._state is None:
+            self._state = RoomState()
+        return self._state
+
+    @property
+    def ruled(self) -> bool:
+        """Whether anything is set for the room."""
+        return bool(self._state)
+
+    @property
+    def spoke(self) -> dict[int, int]:
+        """When each user spoke last, in milliseconds since 1970, as long as the room is slow."""
+        if self._spoke is None:
+            self._spoke = {}
+        return self._spoke
+
+    def cursors(self) -> list[Cursor[F]]:
+        """All places in the room."""
+        return list(self._cursors.values())
 
     def attach(self, follower: F, at: int) -> Cursor[F]:
         """A place in the room after position `at`, not live yet."""
@@ -57,17 +93,40 @@ class Room(Generic[F]):
         return cursor
 
     def detach(self, cursor: Cursor[F]) -> None:
-        """Give the place up. Doing so twice is doing so once."""
-        cursor.live = False
+        """Give the place up, and what was not handed out to it yet. Doing so twice is doing so once."""
+        self._leave_group(cursor)
         self._cursors.pop(id(cursor), None)
 
-    def cursors(self) -> list[Cursor[F]]:
-        """All places in the room."""
-        return list(self._cursors.values())
+    def caught_up(self, cursor: Cursor[F], group: Hashable) -> bool:
+        """Go live in `group`, if there is nothing that was committed and that the cursor has not got. What is about to
+        be handed out would be handed to it as well: it has to wait for that."""
+        if cursor.at < self.delivered or self._batch:
+            return False
+        cursor.group = group
+        self.live.setdefault(group, {})[id(cursor)] = cursor
+        return True
 
-    def commit(self, seq: int) -> Iterator[Cursor[F]]:
-        """The event at `seq` is committed: those who get it now. Nobody may attach or detach during the iteration."""
-        self.delivered = max(self.delivered, seq)
-        for cursor in self._cursors.values():
-            if cursor.live and seq > cursor.at:
-                yield cursor
+    def fall_behind(self, cursor: Cursor[F], at: int) -> None:
+        """Be live no longer: read the log after `at`."""
+        cursor.at = max(cursor.at, at)
+        self._leave_group(cursor)
+
+    def commit(self, event: Event, mark: int = 0) -> None:
+        """`event` is committed; `mark` is kept with it until it is handed out. Events come in order, and once."""
+        if event.seq > self.delivered:
+            self.delivered = event.seq
+            self._batch.append((mark, event))
+
+    def hand_out(self) -> tuple[int, list[tuple[int, Event]]]:
+        """What the live followers get now, with its marks, and the position before it."""
+        batch, before = self._batch, self.handed
+        self._batch, self.handed = [], self.delivered
+        return before, batch
+
+    def _leave_group(self, cursor: Cursor[F]) -> None:
+        if cursor.group is not None:
+            group = self.live[cursor.group]
+            del group[id(cursor)]
+            if not group:
+                del self.live[cursor.group]
+            cursor.group = None

@@ -51,7 +51,7 @@ async def login(session: Session, command: Login) -> None:
     if session.secret:
         await session.backend.adopt(session.secret, account.user.id)
     session.become(account.user)
-    session.ignored = await session.backend.ignored(account.user.id)
+    session.ignore(await session.backend.ignored(account.user.id))
     session.renamed(account.user, rid=command.rid)
     if session.dialect is TEXT:
         await follow_whispers(session)
@@ -112,10 +112,7 @@ async def _ignore(session: Session, whom: User, *, on: bool) -> None:
     await session.backend.ignore(session.user.id, whom.id, on=on)
     ignored = await session.backend.ignored(session.user.id)
 
-    def hear(one: Session) -> None:
-        one.ignored = ignored
-
-    session.hub.each(session.user.id, hear)
+    session.hub.each(session.user.id, lambda one: one.ignore(ignored))
 
 
 def _told(session: Session, user: User, command: Nick | Register) -> None:

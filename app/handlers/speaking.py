@@ -7,29 +7,15 @@ from msgspec import UnsetType
 from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import PLAIN, Detail, Event, Kind, User, conversation, participants
-from app.chat.frames import WHISPERS, Delete, Done, Edit, Reply, Say, Whisper, is_conversation
+from app.chat.frames import WHISPERS, Delete, Done, Edit, Reply, Say, Whisper
 from app.chat.rules import Rank
-from app.session import Session, now
+from app.session import Session, now, say_at_once
 
 
 async def say(session: Session, command: Say) -> None:
     """Append what is said to the log of its room, or of its conversation."""
-    kind = Kind.ME if command.me else Kind.MSG
-    if is_conversation(command.room):
-        await _answer(session, command, kind)
-        return
-    cursor = session.following.cursor(command.room)
-    if cursor is None or command.room == WHISPERS:
-        raise Refused(Code.NOT_JOINED, f"you are not in {command.room[:80]!r}: join it first")
-    session.limits.check_message(command.text)
-    room = cursor.room
-    draft = session.draft(command.room, command.text, cid=_cid(command.cid), kind=kind)
-    state = room.state
-    if state:
-        rules.speak(room.name, state, session.user, session.rank(room), draft.at, room.spoke.get(session.user.id, 0))
-        if state.slow:
-            room.spoke[session.user.id] = draft.at
-    await session.post(draft)
+    if not say_at_once(session, command):
+        await _answer(session, command, Kind.ME if command.me else Kind.MSG)
 
 
 async def _answer(session: Session, command: Say, kind: Kind) -> None:
@@ -62,7 +48,7 @@ async def _whisper(session: Session, users: list[User], text: str, cid: str | Un
     names = {user.id: user.name for user in users}
     others = tuple(name for id_, name in names.items() if id_ != session.user.id) or (session.user.name,)
     log = session.conversation = conversation(set(names))
-    await session.post(session.draft(log, text, cid=_cid(cid), kind=kind, detail=Detail(to=others)))
+    session.post(session.draft(log, text, cid=_cid(cid), kind=kind, detail=Detail(to=others)))
 
 
 async def edit(session: Session, command: Edit) -> None:

@@ -9,8 +9,8 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 from app.application import Application, StartupError
 from app.backends import Backend, StoreError, Unavailable
 from app.backends.embedded import Embedded
+from app.chat.closing import CloseCode
 from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT
 from app.chat.errors import Refused
 from app.chat.events import User
@@ -30,7 +31,9 @@ from app.handlers.people import follow_whispers
 from app.hub import Hub
 from app.service import ChatService, Naming, Rates
 from app.session import Session
-from app.transports.stock import Outbox, Overflow
+from app.transports import Overflow
+from app.transports.fast import HANDOVER, Line
+from app.transports.stock import Outbox
 from config import ConfigurationError, Duration, Size
 
 log = logging.getLogger("chat")
@@ -223,43 +226,57 @@ class Chat:
         if refusal := self.doors.refusal(address):
             await _deny(websocket, *refusal)
             return
-        with self.doors.passed(address):
-            await self._serve(websocket, address)
+        leave = self.doors.enter(address)
+        carried = False
+        try:
+            carried = await self._serve(websocket, address, leave)
+        finally:
+            if not carried:
+                leave()
 
-    async def _serve(self, websocket: WebSocket, address: str) -> None:
+    async def _serve(self, websocket: WebSocket, address: str, leave: Callable[[], None]) -> bool:
+        """Serve a connection; whether its session sees to its end, which may come long after this returns."""
         offered = websocket.scope.get("subprotocols", [])
         dialect, subprotocol = (JSON, JSON_SUBPROTOCOL) if JSON_SUBPROTOCOL in offered else (TEXT, None)
         try:
             join = self._first_join(websocket)
             self.service.backend.open()
             user, token, known = await self._identity(offered)
-            ignored = await self.service.backend.ignored(user.id) if known else frozenset()
+            ignored = await self.service.backend.ignored(user.id) if known else frozenset[int]()
         except Refused as refused:
             await _deny(websocket, 400, refused.message)
-            return
+            return False
         except Unavailable as error:
             await _deny(websocket, 503, str(error))
-            return
+            return False
+        name = websocket.query_params.get("name", "")
         await websocket.accept(subprotocol)
-        outbox = Outbox(self.settings.outbox.size, self.settings.outbox.stall)
         log.info("Adding user!")
-        session = Session(
-            self.service,
-            user,
-            dialect,
-            outbox,
-            join.room,
-            secret=_secret(token),
-            returns=known or dialect is JSON,
-            address=address,
-        )
-        session.ignored = ignored
-        try:
-            await self._welcome(session, token, join, websocket.query_params.get("name", ""))
-            await outbox.carry(websocket, session.hear)
-        finally:
-            session.leave()
+        high, stall = self.settings.outbox.size, self.settings.outbox.stall
+        hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
+        line: Line | None = hand_over(high, stall) if hand_over else None
+        way = line or Outbox(high, stall)
+        returns = known or dialect is JSON
+        secret = _secret(token)
+        session = Session(self.service, user, dialect, way, join.room, secret=secret, returns=returns, address=address)
+
+        def ended() -> None:
+            leave()
             log.info("Removing %s!", session.user.name)
+
+        session.on_end, session.ignored = ended, ignored
+        try:
+            await self._welcome(session, token, join, name)
+            if line is not None:
+                line.begin(session)
+            elif isinstance(way, Outbox):
+                await way.carry(websocket, session)
+        except BaseException:
+            session.ended()
+            if line is not None:
+                line.close(CloseCode.PING_TIMEOUT)
+            raise
+        return True
 
     async def _welcome(self, session: Session, token: str, join: Join, name: str) -> None:
         """What a connection gets before it says anything. A name that can't be had is told after the greeting."""
@@ -281,10 +298,11 @@ class Chat:
         if refused is not None:
             session.refuse(refused, Nick(name))
 
-    def _limits(self) -> dict[str, int]:
+    def _limits(self) -> dict[str, float]:
         limits = self.settings.limits
         told = ("message", "name", "topic", "rooms", "recipients", "rate", "burst")
-        return {name: int(getattr(limits, name)) for name in told}
+        values = {name: getattr(limits, name) for name in told}
+        return {name: int(value) if value == int(value) else value for name, value in values.items()}
 
     def _first_join(self, websocket: WebSocket) -> Join:
         """Where the text dialect starts: `?room=lobby&after=41`, both optional. Refused for what can't be."""
@@ -321,18 +339,18 @@ class Doors:
             return 429, f"{address} has {self.most_per_address} connections, which is the limit for one address"
         return None
 
-    @contextmanager
-    def passed(self, address: str) -> Iterator[None]:
-        """Count one connection from `address` for the length of a block."""
+    def enter(self, address: str) -> Callable[[], None]:
+        """Count one connection from `address`, until what is returned is called."""
         self._all += 1
         self._inside[address] += 1
-        try:
-            yield
-        finally:
+
+        def leave() -> None:
             self._all -= 1
             self._inside[address] -= 1
             if not self._inside[address]:
                 del self._inside[address]
+
+        return leave
 
 
 async def _deny(websocket: WebSocket, status: int, problem: str) -> None:

@@ -1,1 +1,83 @@
-"""How bytes leave. `stock` works over any ASGI server; `strict` is uvicorn's WebSocket protocol without its faults."""
+"""How bytes leave: one interface, Way, and two that offer it.
+
+`stock` works over any ASGI server, TestClient included; `fast` takes a connection over from uvicorn and writes to its
+socket. `strict` is uvicorn's protocol without its faults, which `fast` builds on; `framing` is RFC 6455 without I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from functools import cached_property
+from typing import Protocol
+
+from app.chat.closing import CloseCode
+from app.transports.framing import Opcode, encoded
+
+
+class Overflow(Enum):
+    """What happens to a client that is full."""
+
+    PULL = "pull"
+    """It is pushed nothing more, and reads the log from where it is as fast as it can. It loses nothing."""
+    DISCONNECT = "disconnect"
+    """It is closed with 4000, and may come back."""
+
+
+class Frame:
+    """A text to send, made once for all who get it; `wire` is the frame as it goes over the wire."""
+
+    __slots__ = ("text", "wire")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.wire = encoded(Opcode.TEXT, text.encode("utf-8", "surrogatepass"))
+
+
+class Batch:
+    """Frames that leave together, for one client or for many."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self.frames = frames
+
+    @cached_property
+    def data(self) -> bytes:
+        """All of them, as they go over the wire."""
+        frames = self.frames
+        return frames[0].wire if len(frames) == 1 else b"".join([frame.wire for frame in frames])
+
+
+class Listener(Protocol):
+    """Who is told what happens on a connection. All in the connection's event loop."""
+
+    def heard(self, text: str) -> None:
+        """The client said something. Messages come in order; it must not wait."""
+
+    def ended(self) -> None:
+        """The connection is over; it is told once, whoever ended it."""
+
+
+class Way(Protocol):
+    """The way out to one client. It belongs to one event loop."""
+
+    @property
+    def full(self) -> bool:
+        """Whether more should wait. What is put all the same is kept and sent."""
+
+    def put(self, batch: Batch) -> None:
+        """Send frames, in the order of the calls; never waits."""
+
+    async def writable(self) -> bool:
+        """Wait until it is not full. False if the connection ended instead: one that takes nothing for long is."""
+
+    def pause(self) -> None:
+        """Read no more for now. What was read already is still told."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """End the connection with `code`, without sending what waits. A reason has up to 123 bytes."""
+
+    def finish(self, code: CloseCode, reason: str = "") -> None:
+        """End the connection with `code` once what waits is sent."""

@@ -1,106 +1,92 @@
-"""A connection over plain ASGI: an outbox that whoever speaks fills without waiting, and one task that empties it."""
+"""A connection over plain ASGI: a queue that whoever speaks fills without waiting, and one task that empties it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.chat.closing import CloseCode
+from app.transports import Batch, Frame, Listener
 
 CLOSE_DEADLINE = 1.0
 """Seconds that a close frame may take to be accepted for a client that does not read."""
 
 
-class Overflow(Enum):
-    """What happens to a client when its outbox is full."""
-
-    PULL = "pull"
-    """It is pushed nothing more, and reads the log from where it is as fast as it can. It loses nothing."""
-    DISCONNECT = "disconnect"
-    """It is closed with 4000, and may come back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A text to send, made once for all who get it; `size` is in bytes of UTF-8."""
-
-    text: str
-    size: int
-
-    @classmethod
-    def of(cls, text: str) -> Frame:
-        return cls(text, len(text.encode("utf-8", "surrogatepass")))
-
-
 class Outbox:
     """What waits to be sent to one connection: whole frames, in the order they were put.
 
-    It is `full` from `high` bytes on. It takes what is put all the same, since an answer belongs where it is asked
-    for: whoever fills it looks whether it is full, and waits with `writable` for it to be half empty. It belongs to one
-    event loop.
+    It is `full` from `high` bytes on, until it is half empty. It takes what is put all the same, since an answer
+    belongs where it is asked for. It belongs to one event loop.
     """
 
-    __slots__ = ("_closing", "_drained", "_finish", "_frames", "_wake", "high", "sent", "stall", "waiting")
+    __slots__ = (
+        "_closing",
+        "_drained",
+        "_finish",
+        "_frames",
+        "_reading",
+        "_wake",
+        "full",
+        "high",
+        "sent",
+        "stall",
+        "waiting",
+    )
 
     def __init__(self, high: int, stall: float) -> None:
         self.high, self.stall = high, stall
+        self.full = False
         self.waiting = 0
         """Bytes that wait."""
-        self.sent = 0
-        """Bytes that left."""
         self._frames: deque[Frame] = deque()
         self._closing: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
-        self._finish: CloseCode | None = None
-        self._wake = asyncio.Event()
-        self._drained = asyncio.Event()
+        self._finish: tuple[CloseCode, str] | None = None
+        self.sent = 0
+        """Bytes that left."""
+        self._drained: asyncio.Future[None] | None = None
+        self._wake, self._reading = asyncio.Event(), asyncio.Event()
+        self._reading.set()
 
-    @property
-    def full(self) -> bool:
-        """Whether what waits has reached the bound."""
-        return self.waiting >= self.high
-
-    def put(self, frame: Frame) -> None:
-        """Append `frame`; never waits."""
-        self._frames.append(frame)
-        self.waiting += frame.size
-        self._wake.set()
-
-    def close(self, code: CloseCode, reason: str = "") -> None:
-        """End the connection with `code`, without sending what waits. A reason has up to 123 bytes."""
-        if not self._closing.done():
-            self._closing.set_result((code, reason))
-
-    def finish(self, code: CloseCode) -> None:
-        """End the connection with `code` once what waits is sent."""
-        self._finish = code
+    def put(self, batch: Batch) -> None:
+        for frame in batch.frames:
+            self._frames.append(frame)
+            self.waiting += len(frame.wire)
+        if self.waiting >= self.high and not self.full:
+            self.full = True
+            self._watch()
         self._wake.set()
 
     async def writable(self) -> bool:
-        """Wait until it is not full. False, and it is closed with 4000, if nothing leaves in `stall` seconds."""
-        while self.full:
-            sent = self.sent
-            self._drained.clear()
-            try:
-                async with asyncio.timeout(self.stall or None):
-                    await self._drained.wait()
-            except TimeoutError:
-                if self.sent == sent:
-                    self.close(CloseCode.SLOW_READER)
-                    return False
-        return True
+        while self.full and not self._closing.done():
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+        return not self._closing.done()
 
-    async def carry(self, websocket: WebSocket, hear: Callable[[str], Awaitable[None]]) -> None:
-        """Carry an accepted `websocket` until it ends: call `hear` with each text it says, in order, send what is put.
+    def pause(self) -> None:
+        self._reading.clear()
+
+    def resume(self) -> None:
+        self._reading.set()
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        if not self._closing.done():
+            self._closing.set_result((code, reason))
+            self._let_writers_go()
+
+    def finish(self, code: CloseCode, reason: str = "") -> None:
+        self._finish = code, reason
+        self._wake.set()
+
+    async def carry(self, websocket: WebSocket, listener: Listener) -> None:
+        """Carry an accepted `websocket` until it ends: tell `listener` what it says, in order, and send what is put.
 
         Binary messages are ignored. Returns once the connection is over, whoever ended it.
         """
-        reader = asyncio.create_task(_read(websocket, hear))
+        reader = asyncio.create_task(self._read(websocket, listener))
         writer = asyncio.create_task(self._pump(websocket))
         try:
             ends: set[asyncio.Future[Any]] = {reader, writer, self._closing}
@@ -108,38 +94,54 @@ class Outbox:
         finally:
             reader.cancel()
             writer.cancel()
+            self._closing.cancel()
+            self._let_writers_go()
+            listener.ended()
             await asyncio.wait({reader, writer})
-        if self._closing.done() and websocket.application_state is WebSocketState.CONNECTED:
+        if not self._closing.cancelled() and websocket.application_state is WebSocketState.CONNECTED:
             await _close(websocket, *self._closing.result())
         for task in (reader, writer):
             if not task.cancelled() and (error := task.exception()) and not isinstance(error, WebSocketDisconnect):
                 raise error
+
+    async def _read(self, websocket: WebSocket, listener: Listener) -> None:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is not None:
+                listener.heard(text)
+                await self._reading.wait()
+                # A burst arrives in one piece: give the writers a turn in between, or every outbox fills up meanwhile.
+                await asyncio.sleep(0)
 
     async def _pump(self, websocket: WebSocket) -> None:
         while True:
             while self._frames:
                 frame = self._frames.popleft()
                 await websocket.send_text(frame.text)
-                self.waiting -= frame.size
-                self.sent += frame.size
-                if 2 * self.waiting <= self.high:
-                    self._drained.set()
+                self.waiting -= len(frame.wire)
+                self.sent += len(frame.wire)
+                if self.full and 2 * self.waiting <= self.high:
+                    self.full = False
+                    self._let_writers_go()
             if self._finish is not None:
-                self.close(self._finish)
+                self.close(*self._finish)
             self._wake.clear()
             await self._wake.wait()
 
+    def _watch(self, sent: int = -1) -> None:
+        """Close a client for which nothing leaves for `stall` seconds while it is full."""
+        if self.full and self.sent == sent:
+            self.close(CloseCode.SLOW_READER)
+        elif self.full and self.stall:
+            asyncio.get_running_loop().call_later(self.stall, self._watch, self.sent)
 
-async def _read(websocket: WebSocket, hear: Callable[[str], Awaitable[None]]) -> None:
-    while True:
-        message = await websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            return
-        text = message.get("text")
-        if text is not None:
-            await hear(text)
-            # A burst arrives in one piece: give the writers a turn in between, or every outbox fills up meanwhile.
-            await asyncio.sleep(0)
+    def _let_writers_go(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
 
 
 async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:

@@ -33,20 +33,20 @@ LINGER = 3.0
 class ClosingTransport:
     """A transport whose `close` can't be held up: `linger` seconds later it aborts. All else is the transport's own."""
 
-    __slots__ = ("_linger", "_loop", "_transport", "is_closing", "timer", "write")
+    __slots__ = ("_linger", "_loop", "is_closing", "plain", "timer", "write")
 
     def __init__(self, transport: Transport, loop: asyncio.AbstractEventLoop, linger: float) -> None:
-        self._transport, self._loop, self._linger = transport, loop, linger
+        self.plain, self._loop, self._linger = transport, loop, linger
         self.write, self.is_closing = transport.write, transport.is_closing
         self.timer: asyncio.TimerHandle | None = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+        return getattr(self.plain, name)
 
     def close(self) -> None:
-        self._transport.close()
+        self.plain.close()
         if self.timer is None:
-            self.timer = self._loop.call_later(self._linger, self._transport.abort)
+            self.timer = self._loop.call_later(self._linger, self.plain.abort)
 
 
 class HttpProtocol(HttpToolsProtocol):

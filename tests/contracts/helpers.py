@@ -8,7 +8,6 @@ from itertools import count, pairwise
 from typing import TypeVar
 
 import anyio
-import anyio.lowlevel
 
 from app.backends import Backend
 from app.chat.events import (

@@ -17,6 +17,7 @@ from app.chat.events import (
     Event,
     User,
 )
+from app.chat.presence import Hint, Person, Typing
 from tests.contracts.helpers import DEADLINE, FAR, add, draft, someone, soon, whole
 
 pytestmark = pytest.mark.anyio
@@ -111,21 +112,47 @@ async def test_closing_finishes_what_was_asked_for(backend: Backend) -> None:
     await soon(reading)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda backend: backend.append(draft(User(1, "user0"))),
-        lambda backend: backend.read("room", after=0, limit=1),
-        lambda backend: backend.read_back("room", before=FAR, limit=1),
-        lambda backend: backend.bounds("room"),
-        lambda backend: backend.enlist(b"secret"),
-        lambda backend: backend.identify(b"secret"),
-    ],
-    ids=["append", "read", "read_back", "bounds", "enlist", "identify"],
-)
+CALLS: dict[str, Callable[[Backend], Awaitable[object]]] = {
+    "append": lambda backend: backend.append(draft(User(1, "user0"))),
+    "read": lambda backend: backend.read("room", after=0, limit=1),
+    "read_back": lambda backend: backend.read_back("room", before=FAR, limit=1),
+    "get": lambda backend: backend.get("room", 1),
+    "search": lambda backend: backend.search("room", "word", before=FAR, limit=1),
+    "state": lambda backend: backend.state("room"),
+    "bounds": lambda backend: backend.bounds("room"),
+    "trim": lambda backend: backend.trim("room", keep=1, since=0, limit=1),
+    "rooms": lambda backend: backend.rooms(),
+    "conversations": lambda backend: backend.conversations(1),
+    "enlist": lambda backend: backend.enlist(b"secret"),
+    "identify": lambda backend: backend.identify(b"secret"),
+    "adopt": lambda backend: backend.adopt(b"secret", 1),
+    "revoke": lambda backend: backend.revoke(b"secret"),
+    "account": lambda backend: backend.account("user0"),
+    "users": lambda backend: backend.users([1]),
+    "claim": lambda backend: backend.claim(1, "Ann", "ann"),
+    "protect": lambda backend: backend.protect(1, "hash"),
+    "seen": lambda backend: backend.seen(1, 1),
+    "mark": lambda backend: backend.mark(1, "room", 1),
+    "ignore": lambda backend: backend.ignore(1, 2, on=True),
+    "ignored": lambda backend: backend.ignored(1),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 async def test_calls_after_closing(backend: Backend, call: Callable[[Backend], Awaitable[object]]) -> None:
     backend.close()
     backend.close()
     with pytest.raises(Unavailable) as caught:
         await soon(call(backend))
     assert len(str(caught.value).splitlines()) == 1
+
+
+async def test_a_node_alone_may_tell_of_presence_and_hints(backend: Backend) -> None:
+    hints: list[Hint] = []
+    unwatch = backend.watch(hints.append)
+    backend.announce("room", [Person(1, "ann"), Person(2, "bob", away="lunch")])
+    backend.hint(Typing("room", 1, "ann"))
+    await add(backend, draft(await someone(backend)))
+    unwatch()
+    unwatch()
+    assert hints == []  # no other node has said anything

@@ -13,11 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from app.backends import Backend
-from app.chat.events import (
-    Appended,
-    Event,
-)
-from tests.contracts.helpers import FAR, add, draft, increases, someone, soon, whole
+from app.chat.events import Appended, Bounds, Event, mailbox, participants
+from tests.contracts.helpers import FAR, add, draft, increases, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +67,118 @@ def test_it_agrees_with_a_model(
         for room in ("a", "b", "c"):
             assert await whole(backend, room, page=3) == logs[room] == followed[room]
             assert increases(logs[room])
+
+    backend = fresh()
+    backend.open()
+    try:
+        anyio.run(compare, backend)
+    finally:
+        backend.close()
+
+
+WORDS = ("red", "green", "blue", "greener")
+texts = st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join)
+places = st.integers(0, 11)
+changing = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), places, texts),
+        st.tuples(st.just("edit"), places, texts),
+        st.tuples(st.just("delete"), places, st.just("")),
+        st.tuples(st.just("trim"), places, st.just("")),
+        st.tuples(st.just("search"), places, st.sampled_from([*WORDS, "green*", "red blue", "red gr*"])),
+    ),
+    max_size=25,
+)
+LOGS = ("a", "b", "@1,2", "@2,3")
+MAILBOXES = ("~1", "~2", "~3")
+
+
+class Model:
+    """Logs in plain lists."""
+
+    def __init__(self) -> None:
+        self.events: dict[int, Event] = {}
+        self.trimmed: defaultdict[str, int] = defaultdict(int)
+
+    def log(self, log: str) -> list[Event]:
+        """What is in a room, a conversation or a mailbox, oldest first."""
+        return [event for event in self.held(log) if event.seq > self.trimmed[log]]
+
+    def held(self, log: str) -> list[Event]:
+        events = [self.events[seq] for seq in sorted(self.events)]
+        if log.startswith("~"):
+            return [event for event in events if int(log[1:]) in participants(event.room)]
+        return [event for event in events if event.room == log]
+
+    def stored(self, event: Event) -> Event:
+        """The event as it is stored, with what it does done."""
+        of = self.events.get(event.of)
+        if event.kind == "msg":
+            self.events[event.seq] = event
+            return event
+        if of is None or of.kind != "msg" or of.room != event.room or of.detail.deleted:
+            event = replace(event, text="")
+        elif event.kind == "edit":
+            self.events[of.seq] = replace(of, text=event.text, detail=replace(of.detail, edited=True))
+        else:
+            self.events[of.seq] = replace(of, text="", detail=replace(of.detail, deleted=True))
+            for each in self.held(event.room):
+                if each.kind == "edit" and each.of == of.seq:
+                    self.events[each.seq] = replace(each, text="")
+        self.events[event.seq] = event
+        return event
+
+    def trim(self, log: str, keep: int) -> int:
+        going = self.log(log)[:-keep]
+        for event in going:
+            del self.events[event.seq]
+            for each in (log, *map(mailbox, participants(log))):
+                self.trimmed[each] = max(self.trimmed[each], event.seq)
+        return len(going)
+
+    def search(self, log: str, words: str) -> list[Event]:
+        def holds(event: Event, word: str) -> bool:
+            if word.endswith("*"):
+                return any(each.startswith(word[:-1]) for each in event.text.split())
+            return word in event.text.split()
+
+        said = [event for event in self.held(log) if event.kind == "msg"]
+        return [event for event in said if all(holds(event, word) for word in words.split())]
+
+
+@settings(max_examples=60, deadline=None)
+@given(changing)
+def test_changes_agree_with_a_model(fresh: Callable[[], Backend], steps: list[tuple[str, int, str]]) -> None:
+    async def compare(backend: Backend) -> None:
+        model = Model()
+        users = [await someone(backend) for _ in range(3)]
+        seqs: list[int] = [0]
+        for what, place, text in steps:
+            log = LOGS[place % len(LOGS)]
+            if what == "trim":
+                keep = 1 + place // len(LOGS)
+                assert await soon(backend.trim(log, keep=keep, since=0, limit=1000)) == model.trim(log, keep)
+            elif what == "search":
+                log = (LOGS + MAILBOXES)[place % len(LOGS + MAILBOXES)]
+                assert await soon(backend.search(log, text, before=FAR, limit=3)) == model.search(log, text)[-3:]
+            else:
+                kind, of = ("msg", 0) if what == "say" else (what, seqs[place % len(seqs)])
+                room = (
+                    LOGS[place % len(LOGS)] if what == "say" else model.events[of].room if of in model.events else "a"
+                )
+                event = await store(backend, draft(users[0], text, room=room, kind=kind, of=of))
+                assert event == model.stored(event)
+                seqs.append(event.seq)
+        for log in LOGS + MAILBOXES:
+            expected, trimmed = model.log(log), model.trimmed[log]
+            assert await soon(backend.read(log, after=trimmed, limit=1000)) == expected
+            assert await soon(backend.read_back(log, before=FAR, limit=1000)) == expected
+            assert await soon(backend.bounds(log)) == Bounds(trimmed, expected[-1].seq if expected else trimmed)
+            for word in WORDS:
+                assert await soon(backend.search(log, word, before=FAR, limit=1000)) == model.search(log, word)
+            for seq in seqs:
+                at_that = [event for event in expected if event.seq == seq]
+                assert await soon(backend.get(log, seq)) == (at_that[0] if at_that else None)
 
     backend = fresh()
     backend.open()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from asyncio import gather
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.backends import Backend
-from tests.contracts.helpers import soon
+from app.backends import Backend, NameTaken
+from app.chat.events import Account, Appended, User, mailbox
+from tests.contracts.helpers import draft, someone, soon
 
 pytestmark = pytest.mark.anyio
 
@@ -25,3 +27,168 @@ async def test_an_unknown_secret_identifies_nobody(backend: Backend) -> None:
     await soon(backend.enlist(b"secret\0a"))
     for secret in (b"", b"secret", b"secret\0", b"secret\0A", b"secret\0a\0"):
         assert await soon(backend.identify(secret)) is None
+
+
+async def test_asked_again_with_a_secret_it_is_the_same_user(backend: Backend) -> None:
+    users = await soon(gather(*[backend.enlist(b"secret") for _ in range(10)]))
+    assert [*users, await soon(backend.enlist(b"secret"))] == [users[0]] * 11
+
+
+async def test_a_user_has_any_number_of_secrets(backend: Backend) -> None:
+    ann, bob = await soon(backend.enlist(b"a")), await soon(backend.enlist(b"b"))
+    await soon(backend.adopt(b"c", ann.id))
+    for secret in (b"a", b"c"):
+        assert await soon(backend.identify(secret)) == await soon(backend.enlist(secret)) == ann
+    await soon(backend.adopt(b"b", ann.id))
+    assert await soon(backend.identify(b"b")) == ann
+    await soon(backend.revoke(b"a"))
+    await soon(backend.revoke(b"a"))
+    await soon(backend.revoke(b"unknown"))
+    assert [await soon(backend.identify(secret)) for secret in (b"a", b"b", b"c")] == [None, ann, ann]
+    assert await soon(backend.account(bob.name)) == Account(bob, "", 0)
+    new = await soon(backend.enlist(b"a"))
+    assert new.id not in (ann.id, bob.id)
+
+
+async def test_a_name_is_claimed_and_the_former_one_is_free(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    assert await soon(backend.account(ann.name)) == Account(ann, "", 0)
+    named = await soon(backend.claim(ann.id, "Ann", "ann"))
+    assert named == User(ann.id, "Ann")
+    assert await soon(backend.account("ann")) == Account(named, "", 0)
+    assert await soon(backend.account("Ann")) is None
+    assert await soon(backend.account(ann.name)) is None
+    assert await soon(backend.users([ann.id])) == [named]
+    with pytest.raises(NameTaken) as caught:
+        await soon(backend.claim(bob.id, "ANN", "ann"))
+    assert caught.value.holder == Account(named, "", 0)
+    assert await soon(backend.claim(ann.id, "ANN", "ann")) == User(ann.id, "ANN")
+    assert await soon(backend.claim(ann.id, "Anna", "anna")) == User(ann.id, "Anna")
+    assert await soon(backend.claim(bob.id, "Ann", "ann")) == User(bob.id, "Ann")
+
+
+async def test_of_a_hundred_claims_at_once_one_wins(backend: Backend) -> None:
+    users = [await someone(backend) for _ in range(100)]
+    claims = [backend.claim(user.id, f"Ann{user.id}", "ann") for user in users]
+    answers = await soon(gather(*claims, return_exceptions=True))
+    [winner] = [answer for answer in answers if isinstance(answer, User)]
+    for user, answer in zip(users, answers, strict=True):
+        if user.id == winner.id:
+            assert winner == User(user.id, f"Ann{user.id}")
+        else:
+            assert isinstance(answer, NameTaken)
+            assert answer.holder.user == winner
+    assert await soon(backend.account("ann")) == Account(winner, "", 0)
+    assert [user.name for user in await soon(backend.users([user.id for user in users]))] == [
+        winner.name if user.id == winner.id else user.name for user in users
+    ]
+
+
+async def test_a_refused_claim_harms_no_other_call(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    await soon(backend.claim(ann.id, "Ann", "ann"))
+    calls = backend.append(draft(bob, "one")), backend.claim(bob.id, "ann", "ann"), backend.append(draft(bob, "two"))
+    one, refused, two = await soon(gather(*calls, return_exceptions=True))
+    assert isinstance(refused, NameTaken)
+    assert [answer.event.text for answer in (one, two) if isinstance(answer, Appended)] == ["one", "two"]
+
+
+async def test_one_who_has_no_password_can_be_evicted(backend: Backend) -> None:
+    ann, bob, cem = [await someone(backend) for _ in range(3)]
+    await soon(backend.claim(ann.id, "Ann", "ann"))
+    for evict in (0, bob.id, cem.id, 10_000):
+        with pytest.raises(NameTaken):
+            await soon(backend.claim(bob.id, "Ann", "ann", evict=evict))
+    assert await soon(backend.claim(bob.id, "Ann", "ann", evict=ann.id)) == User(bob.id, "Ann")
+    assert await soon(backend.users([ann.id])) == [ann]
+    assert await soon(backend.account(ann.name)) == Account(ann, "", 0)
+    await soon(backend.protect(bob.id, "hash"))
+    with pytest.raises(NameTaken) as caught:
+        await soon(backend.claim(cem.id, "Ann", "ann", evict=bob.id))
+    assert caught.value.holder == Account(User(bob.id, "Ann", registered=True), "hash", 0)
+    assert await soon(backend.users([bob.id, cem.id])) == [User(bob.id, "Ann", registered=True), cem]
+
+
+async def test_a_numbered_name_is_its_first_owner_s(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    await soon(backend.claim(ann.id, "Ann", "ann"))
+    for evict in (0, ann.id):
+        with pytest.raises(NameTaken) as caught:
+            await soon(backend.claim(bob.id, ann.name, ann.name, evict=evict))
+        assert caught.value.holder.user == User(ann.id, "Ann")
+    for name in ("user10000", "user007", "user" + "9" * 5000):
+        with pytest.raises(ValueError, match="user"):
+            await soon(backend.claim(bob.id, name, name))
+    assert await soon(backend.claim(ann.id, ann.name.upper(), ann.name)) == User(ann.id, ann.name.upper())
+    with pytest.raises(NameTaken):
+        await soon(backend.claim(bob.id, ann.name, ann.name, evict=ann.id))
+    assert (await someone(backend)).name == "user2"
+
+
+async def test_a_failed_claim_evicts_nobody(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    await soon(backend.claim(ann.id, "Ann", "ann"))
+    with pytest.raises(ValueError, match="surrogates"):
+        await soon(backend.claim(bob.id, "\ud800", "ann", evict=ann.id))
+    assert await soon(backend.users([ann.id, bob.id])) == [User(ann.id, "Ann"), bob]
+
+
+async def test_a_password_makes_a_user_registered(backend: Backend) -> None:
+    ann, bob = await soon(backend.enlist(b"a")), await someone(backend)
+    registered = User(ann.id, ann.name, registered=True)
+    assert await soon(backend.protect(ann.id, "hash")) == registered
+    assert await soon(backend.identify(b"a")) == registered
+    assert await soon(backend.protect(ann.id, "other")) == registered
+    assert await soon(backend.account(ann.name)) == Account(registered, "other", 0)
+    assert await soon(backend.claim(ann.id, "Ann", "ann")) == User(ann.id, "Ann", registered=True)
+    assert await soon(backend.users([bob.id, ann.id])) == [bob, User(ann.id, "Ann", registered=True)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda backend: backend.claim(99, "Ann", "ann"),
+        lambda backend: backend.protect(99, "hash"),
+        lambda backend: backend.adopt(b"secret", 99),
+    ],
+    ids=["claim", "protect", "adopt"],
+)
+async def test_a_user_who_is_not_there(backend: Backend, call: Callable[[Backend], Awaitable[object]]) -> None:
+    with pytest.raises(ValueError, match="99"):
+        await soon(call(backend))
+    assert await soon(backend.account("ann")) is None
+    assert await soon(backend.identify(b"secret")) is None
+
+
+async def test_users_come_in_the_order_asked_for(backend: Backend) -> None:
+    ann, bob, cem = [await someone(backend) for _ in range(3)]
+    assert await soon(backend.users([cem.id, 99, ann.id, -1, 2**70])) == [cem, ann]
+    assert await soon(backend.users([])) == []
+    assert await soon(backend.users([bob.id])) == [bob]
+
+
+async def test_when_a_user_was_seen_only_moves_on(backend: Backend) -> None:
+    ann = await someone(backend)
+    for at, known in ((5, 5), (3, 5), (1_700_000_000_000, 1_700_000_000_000), (0, 1_700_000_000_000)):
+        await soon(backend.seen(ann.id, at))
+        assert await soon(backend.account(ann.name)) == Account(ann, "", known)
+
+
+async def test_marks_only_move_on(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    for seq, known in ((0, 0), (5, 5), (3, 5), (0, 5), (9, 9)):
+        assert await soon(backend.mark(ann.id, "room", seq)) == known
+    assert await soon(backend.mark(ann.id, mailbox(ann.id), 7)) == 7
+    assert [await soon(backend.mark(user.id, room, 0)) for user, room in ((bob, "room"), (ann, "other"))] == [0, 0]
+    assert await soon(backend.mark(ann.id, "room", 0)) == 9
+
+
+async def test_ignoring(backend: Backend) -> None:
+    ann, bob, cem = [await someone(backend) for _ in range(3)]
+    for whom in (bob, cem, bob):
+        await soon(backend.ignore(ann.id, whom.id, on=True))
+    assert await soon(backend.ignored(ann.id)) == {bob.id, cem.id}
+    assert await soon(backend.ignored(bob.id)) == frozenset()
+    for _ in range(2):
+        await soon(backend.ignore(ann.id, bob.id, on=False))
+    assert await soon(backend.ignored(ann.id)) == {cem.id}

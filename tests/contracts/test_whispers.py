@@ -148,5 +148,5 @@ async def test_a_retried_whisper_arrives_once(backend: Backend) -> None:
 
 @pytest.mark.parametrize("log", ["~", "~x", "~01", "~-"])
 async def test_what_is_no_mailbox_cannot_be_read(backend: Backend, log: str) -> None:
-    with pytest.raises(ValueError, match="~|int"):
+    with pytest.raises(ValueError, match=r"~|int"):
         await soon(backend.read(log, after=0, limit=1))

@@ -103,10 +103,13 @@ def purge_wanted(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM meta WHERE key = 'purge'").fetchone() is not None
 
 
-def purge(connection: sqlite3.Connection) -> None:
-    """Clear away some deleted text, outside of a transaction; when it was the last the purge is wanted no longer."""
+def purged(connection: sqlite3.Connection) -> None:
+    """Remember that nothing is left to be cleared away."""
+    connection.execute("DELETE FROM meta WHERE key = 'purge'")
+
+
+def merge(connection: sqlite3.Connection) -> bool:
+    """Rewrite a part of the index without the words that were taken out of it; False once nothing is left to do."""
     before = connection.total_changes
     connection.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (-PAGES,))
-    if connection.total_changes - before < 2:  # how FTS5 says that nothing is left to merge
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        connection.execute("DELETE FROM meta WHERE key = 'purge'")
+    return connection.total_changes - before >= 2  # the statement itself counts as one

@@ -1,0 +1,167 @@
+"""The frames of RFC 6455, as a server reads and writes them: bytes in, messages out. No I/O.
+
+A message is a `Message`; what ends the connection is a `Breach`, and nothing is read after it. Text is checked to be
+UTF-8 when its message is whole, the size of a message as soon as a header exceeds it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from websockets.speedups import apply_mask
+
+from app.chat.closing import CloseCode
+
+
+class Opcode(IntEnum):
+    """What a frame is."""
+
+    CONTINUATION = 0
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
+
+
+class Message(NamedTuple):
+    """A whole message, or a control frame: TEXT carries text, CLOSE a close frame's payload, the others bytes."""
+
+    opcode: int
+    data: str | bytes
+
+
+class Breach(NamedTuple):
+    """What a client must not do: the code and the reason to close with."""
+
+    code: CloseCode
+    reason: str
+
+
+FIN, RESERVED, MASKED = 0x80, 0x70, 0x80
+_SENDABLE = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
+
+
+class Reader:
+    """Reads what one client sends. `limit` is the most bytes that a message may have."""
+
+    __slots__ = ("_ahead", "_fragments", "_opcode", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._ahead = b""
+        self._fragments: list[bytes] | None = None
+        self._opcode = 0
+
+    def read(self, data: bytes) -> list[Message | Breach]:
+        """What `data` completes. After a Breach no more is to be read."""
+        if self._ahead:
+            data = self._ahead + data
+        found: list[Message | Breach] = []
+        position, end = 0, len(data)
+        while end - position >= 2:
+            first, second = data[position], data[position + 1]
+            size, start = second & 0x7F, position + 6
+            if size > 125 or first & RESERVED or second < MASKED or first & 0x08:
+                breach = _header(first, second)
+                if breach is not None:
+                    found.append(breach)
+                    break
+                if size > 125:
+                    width = 2 if size == 126 else 8
+                    if end - position < 6 + width:
+                        break
+                    size = int.from_bytes(data[position + 2 : position + 2 + width], "big")
+                    start += width
+            if size > self.limit and not first & 0x08:
+                found.append(Breach(CloseCode.TOO_BIG, f"a message may have {self.limit} bytes"))
+                break
+            stop = start + size
+            if stop > end:
+                break
+            mask = data[start - 4 : start]
+            payload = data[start:stop] if mask == b"\0\0\0\0" else apply_mask(data[start:stop], mask)
+            position = stop
+            message = self._message(first, payload)
+            if message is not None:
+                found.append(message)
+                if type(message) is Breach:
+                    break
+        self._ahead = data[position:] if position < end else b""
+        return found
+
+    def _message(self, first: int, payload: bytes) -> Message | Breach | None:
+        """What a frame with this first byte completes, if anything."""
+        opcode = first & 0x0F
+        if opcode >= Opcode.CLOSE:
+            return _closing(payload) if opcode == Opcode.CLOSE else Message(opcode, payload)
+        if opcode == Opcode.CONTINUATION:
+            if self._fragments is None:
+                return Breach(CloseCode.PROTOCOL_ERROR, "a continuation of nothing")
+        elif self._fragments is not None:
+            return Breach(CloseCode.PROTOCOL_ERROR, "a new message inside another")
+        elif first & FIN:
+            return _whole(opcode, payload)
+        else:
+            self._fragments, self._opcode = [], opcode
+        self._fragments.append(payload)
+        if sum(map(len, self._fragments)) > self.limit or len(self._fragments) > self.limit:
+            return Breach(CloseCode.TOO_BIG, f"a message may have {self.limit} bytes")
+        if not first & FIN:
+            return None
+        payload, self._fragments = b"".join(self._fragments), None
+        return _whole(self._opcode, payload)
+
+
+def _header(first: int, second: int) -> Breach | None:
+    """What is wrong with the first two bytes of a frame."""
+    opcode, size = first & 0x0F, second & 0x7F
+    problem = ""
+    if not second & MASKED:
+        problem = "a frame without a mask"
+    elif first & RESERVED:
+        problem = "a reserved bit is set"
+    elif opcode not in (0, 1, 2, 8, 9, 10):
+        problem = f"opcode {opcode} is reserved"
+    elif opcode >= Opcode.CLOSE and (size > 125 or not first & FIN):
+        problem = "a control frame that is long or in fragments"
+    return Breach(CloseCode.PROTOCOL_ERROR, problem) if problem else None
+
+
+def _whole(opcode: int, payload: bytes) -> Message | Breach:
+    if opcode != Opcode.TEXT:
+        return Message(opcode, payload)
+    try:
+        return Message(opcode, payload.decode())
+    except UnicodeDecodeError:
+        return Breach(CloseCode.NOT_UTF8, "the text is not UTF-8")
+
+
+def _closing(payload: bytes) -> Message | Breach:
+    if len(payload) == 1:
+        return Breach(CloseCode.PROTOCOL_ERROR, "a close frame with half a code")
+    if payload:
+        code = int.from_bytes(payload[:2], "big")
+        if code not in _SENDABLE and not 3000 <= code < 5000:
+            return Breach(CloseCode.PROTOCOL_ERROR, f"close code {code} is reserved")
+        try:
+            payload[2:].decode()
+        except UnicodeDecodeError:
+            return Breach(CloseCode.NOT_UTF8, "the reason is not UTF-8")
+    return Message(Opcode.CLOSE, payload)
+
+
+def encoded(opcode: int, payload: bytes) -> bytes:
+    """A whole frame as a server sends it."""
+    size = len(payload)
+    if size < 126:
+        return bytes((FIN | opcode, size)) + payload
+    if size < 1 << 16:
+        return bytes((FIN | opcode, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((FIN | opcode, 127)) + size.to_bytes(8, "big") + payload
+
+
+def closing(code: int, reason: str = "") -> bytes:
+    """A close frame; a reason that is too long for one is cut."""
+    return encoded(Opcode.CLOSE, code.to_bytes(2, "big") + reason.encode()[:123].decode(errors="ignore").encode())

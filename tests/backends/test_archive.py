@@ -1,0 +1,529 @@
+"""Exports, imports and copies of the embedded store."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from app.backends import StoreError
+from app.backends.archive import ArchiveError, back_up, export, reading, take_in
+from app.backends.embedded import Embedded
+from app.backends.storefile import MIGRATIONS
+from app.chat.events import Appended, Detail, Draft, Event, Kind, User, mailbox
+from tests.backends.test_embedded import by_hand, contents, opened, soon
+
+FAR = 2**62
+ANN, BOB = User(1, "Ann"), User(2, "bob")
+SECRETS = (b"first of ann's", b"second of ann's", b"of bob")
+HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+async def say(backend: Embedded, text: str, room: str = "red", user: User = ANN, **fields: Any) -> Event:
+    draft = Draft(room, user, text, id=f"{room}-{text}", at=1_700_000_000_000, **fields)
+    return (await soon(backend.append(draft))).event
+
+
+async def fill(backend: Embedded) -> None:
+    """Something of everything that a store holds, with positions and a user that are forgotten already."""
+    for secret in (SECRETS[0], SECRETS[2], b"of nobody"):
+        await soon(backend.enlist(secret))
+    await soon(backend.adopt(SECRETS[1], ANN.id))
+    await soon(backend.claim(ANN.id, "Ann", "ann"))
+    await soon(backend.claim(BOB.id, "bob", "bob"))
+    await soon(backend.protect(ANN.id, HASH))
+    await soon(backend.seen(ANN.id, 1_700_000_000_123))
+    await say(backend, "owned", kind=Kind.OWNER, detail=Detail(whom=ANN))
+    await say(backend, "old news")
+    await say(backend, "about paint", kind=Kind.TOPIC)
+    await say(backend, "a bad one", kind=Kind.BAN, detail=Detail(whom=BOB, until=1_900_000_000_000))
+    await soon(backend.trim("red", keep=1, since=0, limit=100))
+    first = await say(backend, "vermilion", cid="c1")
+    await say(backend, "crimson", kind=Kind.EDIT, of=first.seq)
+    gone = await say(backend, "mistake", user=BOB, cid="c1")
+    await say(backend, "", kind=Kind.DELETE, of=gone.seq)
+    await say(backend, "forgotten whisper", room="@1,2")
+    await soon(backend.trim("@1,2", keep=0, since=FAR, limit=100))
+    whisper = await say(backend, "psst scarlet ☃", room="@1,2", user=BOB, cid="c2", detail=Detail(to=("Ann",)))
+    await say(backend, "azure", room="blue", cid="c3")
+    await soon(backend.mark(ANN.id, mailbox(ANN.id), whisper.seq))
+    await soon(backend.ignore(BOB.id, 3, on=True))
+    await say(backend, "the last", room="green")
+    await soon(backend.trim("green", keep=0, since=FAR, limit=100))
+    assert await soon(backend.search("red", "crimson", before=FAR, limit=9))
+
+
+async def everything(backend: Embedded) -> list[Any]:
+    """What can be asked for."""
+    logs = ["red", "blue", "green", "@1,2", "~1", "~2", "~3"]
+    told: list[Any] = [await soon(backend.rooms())]
+    for log in logs:
+        bounds = await soon(backend.bounds(log))
+        told += [bounds, await soon(backend.read(log, after=bounds.trimmed, limit=1000))]
+        told += [await soon(backend.read_back(log, before=FAR, limit=1000)), await soon(backend.state(log))]
+        for words in ("crimson", "vermilion", "scarlet", "azure", "news", "mistake", "forgotten"):
+            told.append(await soon(backend.search(log, words, before=FAR, limit=1000)))
+    told += [await soon(backend.identify(secret)) for secret in SECRETS]
+    told += [await soon(backend.account(name)) for name in ("ann", "bob", "user0", "user2")]
+    for user in (1, 2, 3):
+        told += [await soon(backend.conversations(user)), await soon(backend.ignored(user))]
+        told += [await soon(backend.mark(user, log, 0)) for log in logs]
+    return told
+
+
+@pytest.fixture
+def store(path: Path) -> Path:
+    with opened(path) as backend:
+        anyio.run(fill, backend)
+    return path
+
+
+def exported(path: Path, room: str = "") -> bytes:
+    made: list[bytes] = []
+    export(str(path), made.append, room)
+    return b"".join(made)
+
+
+def imported(path: Path, text: bytes) -> None:
+    take_in(str(path), BytesIO(text), "it.jsonl")
+
+
+def lines_of(text: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def text_of(lines: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def but_for_epoch(text: bytes) -> list[dict[str, Any]]:
+    header, *rest = lines_of(text)
+    return [{**header, "epoch": ""}, *rest]
+
+
+async def test_what_is_imported_is_all_that_was_there(store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    imported(other, exported(store))
+    assert other.stat().st_mode & 0o777 == 0o600
+    with opened(store) as old, opened(other) as new:
+        assert await everything(new) == await everything(old)
+        assert new.epoch != old.epoch
+        (first,) = await soon(old.search("red", "crimson", before=FAR, limit=9))
+        for backend in (old, new):
+            retried = await soon(backend.append(Draft("red", ANN, "vermilion", id="another", at=1, cid="c1")))
+            assert retried == Appended(first, duplicate=True)
+        last = (await say(old, "next")).seq
+        assert (await say(new, "next")).seq == last
+        assert await soon(new.enlist(b"another")) == await soon(old.enlist(b"another")) == User(4, "user3")
+    assert but_for_epoch(exported(other)) == but_for_epoch(exported(store))
+
+
+def test_an_empty_store_comes_back_empty(path: Path, tmp_path: Path) -> None:
+    with opened(path):
+        pass
+    imported(tmp_path / "other.db", exported(path))
+    assert but_for_epoch(exported(tmp_path / "other.db")) == but_for_epoch(exported(path))
+
+
+def test_each_import_is_a_history_of_its_own(store: Path, tmp_path: Path) -> None:
+    epochs = {str(lines_of(exported(store))[0]["epoch"])}
+    for name in ("one.db", "two.db"):
+        imported(tmp_path / name, exported(store))
+        epochs.add(str(lines_of(exported(tmp_path / name))[0]["epoch"]))
+    assert len(epochs) == 3
+
+
+def test_a_room_goes_out_without_secrets_and_whispers(store: Path) -> None:
+    text = exported(store, "red")
+    header, *lines, end = lines_of(text)
+    assert header == {"t": "natter", "version": 1, "epoch": header["epoch"], "room": "red"}
+    people = [line for line in lines if line["t"] == "user"]
+    assert people == [{"t": "user", "id": 1, "name": "Ann"}, {"t": "user", "id": 2, "name": "bob"}]
+    assert all(line["room"] == "red" for line in lines if line["t"] != "user")
+    assert {line["t"] for line in lines} == {"user", "event", "state", "trim"}
+    assert end == {"t": "end", "lines": len(lines) + 1}
+    for secret in (*SECRETS, b"of nobody"):
+        assert secret.hex().encode() not in text
+    assert not any(word in text for word in (b"argon2", b"psst", b"scarlet", b"forgotten", b"@1", b"azure"))
+
+
+async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    with opened(other) as backend:
+        await soon(backend.enlist(b"the same ann"))
+        await soon(backend.claim(ANN.id, "ann", "ann"))
+        epoch = backend.epoch
+    by_hand(
+        other,
+        "UPDATE meta SET value = '500' WHERE key = 'indexed'",
+        "INSERT INTO sqlite_sequence VALUES ('events', 500)",
+    )
+    with opened(other) as backend:
+        await say(backend, "here before", room="white")
+        assert await soon(backend.search("white", "before", before=FAR, limit=9))
+    imported(other, exported(store, "red"))
+    with opened(store) as old, opened(other) as new:
+        for log in ("red", "white"):
+            assert await soon(new.bounds(log)) == await soon(old.bounds("red")) or log == "white"
+        after = (await soon(new.bounds("red"))).trimmed
+        assert await soon(new.read("red", after=after, limit=99)) == await soon(old.read("red", after=after, limit=99))
+        assert await soon(new.state("red")) == await soon(old.state("red"))
+        for words in ("crimson", "vermilion", "news"):
+            found = await soon(old.search("red", words, before=FAR, limit=9))
+            assert await soon(new.search("red", words, before=FAR, limit=9)) == found
+        assert await soon(new.search("white", "before", before=FAR, limit=9))
+        assert new.epoch not in (epoch, old.epoch)
+        assert await soon(new.identify(b"the same ann")) == User(1, "ann")
+        assert await soon(new.account("bob"))
+        assert (await say(new, "next")).seq == 502
+    before = but_for_epoch(exported(other))
+    imported(other, exported(store, "red"))  # all of it is there with the same content
+    assert but_for_epoch(exported(other)) == before
+
+
+async def test_a_room_of_which_all_is_forgotten_keeps_its_positions(store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    imported(other, exported(store, "green"))
+    with opened(store) as old, opened(other) as new:
+        bounds = await soon(old.bounds("green"))
+        assert await soon(new.bounds("green")) == bounds
+        assert (await say(new, "next", room="green")).seq == bounds.head + 1
+
+
+async def test_a_room_goes_back_where_people_have_new_names(store: Path) -> None:
+    text = exported(store, "blue")
+    with opened(store) as backend:
+        await soon(backend.claim(ANN.id, "Anna", "anna"))
+    imported(store, text)
+    with opened(store) as backend:
+        assert await soon(backend.identify(SECRETS[0])) == User(1, "Anna", registered=True)
+
+
+Change = Callable[[list[dict[str, Any]]], object]
+
+
+def at(kind: str, number: int = 0, **fields: Any) -> Change:
+    """Change fields of the line `number` among those of one kind."""
+    return lambda lines: [line for line in lines if line["t"] == kind][number].update(fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda lines: lines.pop(), "it.jsonl:{last}: the file ends here: expected its last line"),
+        (lambda lines: lines.pop(3), "it.jsonl:{before}: lines are missing or too many: expected"),
+        (lambda lines: lines.append({"t": "end", "lines": 0}), "it.jsonl:{after}: something comes after the end"),
+        (lambda lines: lines.insert(1, lines.pop(4)), "it.jsonl:3: the lines are out of order: expected users, events"),
+        (lambda lines: lines[1].update(t="ghost"), "it.jsonl:2: expected a line of an export: Invalid"),
+        (lambda lines: lines[1].update(colour="red"), "it.jsonl:2: expected a line of an export: Object contains"),
+        (lambda lines: lines[1].pop("name"), "it.jsonl:2: expected a line of an export: Object missing"),
+        (lambda lines: lines[0].update(version=2), "it.jsonl:1: the export has version 2, of a newer Natter"),
+        (lambda lines: lines[0].update(t="other"), "it.jsonl:1: this is no export: expected a first line"),
+        (at("user", 1, id=1), "it.jsonl:3: user 1 is out of order: expected each once"),
+        (at("user", 1, name="ANN", canonical="ann"), "it.jsonl:3: the name 'ANN' is that of user 1 in"),
+        (at("user", 1, name="user7", canonical="user7"), "it.jsonl:3: 'user7' is kept for another user: expected user1"),
+        (at("user", 1, tokens=["no"]), "it.jsonl:3: expected the digests of tokens in hexadecimal"),
+        (at("user", 1, tokens=[SECRETS[0].hex()]), "it.jsonl:3: a token is here twice"),
+        (at("event", 1, seq=1), "it.jsonl:6: position 1 is out of order"),
+        (at("event", 1, seq=2**60), "it.jsonl:6: expected a line of an export: Expected `int` <= "),
+        (at("event", 1, room="~1"), "it.jsonl:6: '~1' is no room and no conversation"),
+        (at("event", 1, room="@2,1"), "it.jsonl:6: '@2,1' is no room and no conversation"),
+        (at("event", 1, room="@x"), "it.jsonl:6: '@x' is no room and no conversation"),
+        (at("event", 6, user=1, cid="c1"), "the cid 'c1' of user 1 is there already: expected it once"),
+        (at("state", 0, seq=5), "position 5 does not set 'ban:2' of 'red'"),
+        (at("trim", 0, room="blue", through=2**40), "of 'blue' is kept: expected nothing up to"),
+        (at("mark", 0, user=9), "expected a user who is in this export"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_file_is_told_and_nothing_is_taken_in(
+    change: Change, problem: str, store: Path, tmp_path: Path
+) -> None:
+    lines = lines_of(exported(store))
+    assert [line["t"] for line in lines[:5]] == ["natter", *["user"] * 3, "event"]
+    problem = problem.format(last=len(lines), before=len(lines) - 1, after=len(lines) + 1)
+    change(lines)
+    folder = tmp_path / "new"
+    folder.mkdir()
+    with pytest.raises(ArchiveError) as caught:
+        imported(folder / "other.db", text_of(lines))
+    assert str(caught.value).startswith("it.jsonl:")
+    assert problem in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert contents(folder) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (at("user", 0, password=HASH), "it.jsonl:2: expected no secret of a user in the export of a room"),
+        (at("user", 0, tokens=["00"]), "it.jsonl:2: expected no secret of a user in the export of a room"),
+        (at("event", 1, room="blue"), "expected nothing but 'red', which is the room of this export"),
+        (at("event", 1, user=3), "expected who is in this event among the users before it"),
+        (at("trim", 0, room="~1"), "expected nothing but 'red'"),
+        (lambda lines: lines[0].update(room="@1,2"), "it.jsonl:1: '@1,2' is not the name of a room"),
+        (lambda lines: lines.insert(-1, {"t": "ignore", "user": 1, "whom": 2}), "expected no such line"),
+        (at("user", 0, name="Eve"), "it.jsonl:2: user 1 is 'Ann' in {store}: expected nobody there, or 'Eve'"),
+        (at("user", 1, id=9), "it.jsonl:3: the name 'bob' is that of user 2 in {store}: expected nobody's, or that of"),
+        (at("event", 1, text="other"), "is held by another event in {store}: expected it free"),
+        (at("event", 0, seq=2), "position 2 is no longer kept in {store}: expected it free"),
+        (at("trim", 0, through=10**6), "of 'red' is kept: expected nothing up to 1000000"),
+    ],
+)  # fmt: skip
+def test_a_room_that_does_not_fit_into_the_store_leaves_it_as_it_was(change: Change, problem: str, store: Path) -> None:
+    before, lines = exported(store), lines_of(exported(store, "red"))
+    lines[0]["epoch"] = "another"
+    change(lines)
+    with pytest.raises(ArchiveError) as caught:
+        imported(store, text_of(lines))
+    assert problem.format(store=store) in str(caught.value)
+    assert exported(store) == before
+
+
+def test_everything_goes_into_a_new_store_only(store: Path) -> None:
+    before = exported(store)
+    with pytest.raises(ArchiveError, match=r"it\.jsonl:1: this is everything of a store: expected .* to be new"):
+        imported(store, before)
+    assert exported(store) == before
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, 100, 1000, -1, -3])
+def test_a_file_that_was_cut_off_is_refused(cut: int, store: Path, tmp_path: Path) -> None:
+    text = exported(store)[:cut]
+    if cut == -1:  # only the last line break
+        imported(tmp_path / "other.db", text)
+        return
+    with pytest.raises(ArchiveError, match=r"^it\.jsonl:\d+: .*expected"):
+        imported(tmp_path / "other.db", text)
+    assert not (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize("noise", [b"\n", b"\0" * 100, b"\xff\xfe\n", b'{"t":"natter"}\n', b"[]\n", b'"\\ud800"\n'])
+def test_what_is_no_export_is_refused(noise: bytes, path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"^it\.jsonl:1: this is no export"):
+        imported(path, noise)
+    assert not path.exists()
+
+
+def test_an_import_needs_the_store_for_itself(store: Path) -> None:
+    with opened(store), pytest.raises(StoreError, match="in use by another process"):
+        imported(store, exported(store, "red"))
+
+
+def test_a_store_that_is_not_there_is_not_made(path: Path) -> None:
+    for refused in (lambda: exported(path), lambda: back_up(str(path), path.with_name("copy.db"))):
+        with pytest.raises(StoreError, match=r"store\.db: there is no store: expected the file of a chat"):
+            refused()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_room_that_is_not_there_is_told(store: Path) -> None:
+    with pytest.raises(StoreError, match="there is no room 'pink'"):
+        exported(store, "pink")
+
+
+async def test_an_export_is_of_one_moment_though_the_server_goes_on(path: Path) -> None:
+    with opened(path) as backend:
+        await soon(backend.enlist(b"secret"))
+        for number in range(300):
+            await say(backend, f"{number} {'x' * 1000}")
+        made: list[bytes] = []
+        went_on = threading.Event()
+
+        def write(chunk: bytes) -> None:
+            made.append(chunk)
+            if not went_on.is_set():  # the first of several chunks
+                with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                    connection.execute("DELETE FROM events WHERE seq > 200")
+                    connection.execute("INSERT INTO marks VALUES (1, 'red', 1)")
+                went_on.set()
+
+        export(str(path), write)
+    lines = lines_of(b"".join(made))
+    assert len(made) > 2
+    assert [line["seq"] for line in lines if line["t"] == "event"] == list(range(1, 301))
+    assert not any(line["t"] == "mark" for line in lines)
+
+
+def test_neither_way_holds_more_than_a_few_lines(path: Path, tmp_path: Path) -> None:
+    with opened(path):
+        pass
+    many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) "
+    by_hand(
+        path,
+        f"INSERT INTO events (room, id, at, user, name, text, cid) {many}"
+        "SELECT 'red', i, 1, 1, 'ann', printf('%.5000c', 'x'), 'c' || i FROM n",
+        f"INSERT INTO users (name, canonical) {many} SELECT 'n' || i, 'n' || i FROM n",
+        f"INSERT INTO tokens {many} SELECT CAST('secret' || i AS BLOB), i FROM n",
+    )
+    file = tmp_path / "it.jsonl"
+    with file.open("wb") as out, measured() as size:
+        export(str(path), out.write)
+    assert file.stat().st_size > 20_000_000
+    assert size() < 2_000_000
+    with file.open("rb") as source, measured() as size:
+        take_in(str(tmp_path / "other.db"), source, "it.jsonl")
+    assert size() < 5_000_000
+
+
+class measured:  # noqa: N801  (it is used like a function)
+    """The most memory that Python's objects had at once, in bytes."""
+
+    def __enter__(self) -> Callable[[], int]:
+        tracemalloc.start()
+        return lambda: self.most
+
+    def __exit__(self, *error: object) -> None:
+        self.most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def held(store: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the store open, with a message in the log that is not in the file yet."""
+    script = (
+        "import asyncio, sys\n"
+        "from app.backends.embedded import Embedded\n"
+        "from app.chat.events import Draft, User\n"
+        "store = Embedded(sys.argv[1])\n"
+        "store.open()\n"
+        "async def say(): await store.append(Draft('red', User(1, 'Ann'), 'from the log', id='id', at=1))\n"
+        "asyncio.run(say())\n"
+        "print('open', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, store],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "open\n"
+        yield process
+        process.kill()
+
+
+def on_disk(store: Path) -> list[bytes]:
+    return [Path(f"{store}{ending}").read_bytes() for ending in ("", "-wal")]
+
+
+def test_reading_beside_a_server_never_checkpoints(held: subprocess.Popen[str], store: Path, tmp_path: Path) -> None:
+    held.send_signal(signal.SIGSTOP)  # so that all that changes is changed here
+    before = on_disk(store)
+    assert b"from the log" not in before[0]
+    assert b"from the log" in exported(store)
+    back_up(str(store), tmp_path / "copy.db")
+    assert on_disk(store) == before
+    with reading(str(store)) as connection:
+        for forbidden in ("PRAGMA wal_checkpoint(TRUNCATE)", "DELETE FROM events"):
+            with pytest.raises(sqlite3.OperationalError):
+                connection.execute(forbidden).fetchone()
+        # Were it the only one by the time it closes, it would still not write the log into the file.
+        held.kill()
+        held.wait()
+        assert on_disk(store) == before
+    assert on_disk(store) == before
+    assert b"from the log" in exported(tmp_path / "copy.db")
+
+
+def test_a_log_that_a_crash_left_is_in_the_copy(held: subprocess.Popen[str], store: Path, tmp_path: Path) -> None:
+    held.kill()
+    held.wait()
+    back_up(str(store), tmp_path / "copy.db")
+    assert b"from the log" in exported(tmp_path / "copy.db")
+    assert not Path(f"{store}-wal").exists()
+    with opened(store):
+        pass
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+async def test_a_copy_is_a_store_with_the_same_content(in_use: bool, store: Path, tmp_path: Path) -> None:
+    copy, again = tmp_path / "copy.db", tmp_path / "again.db"
+    with opened(store) as old:
+        if in_use:
+            back_up(str(store), copy)
+        expected, epoch = await everything(old), old.epoch
+    if not in_use:
+        back_up(str(store), copy)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert sorted(name for name in contents(tmp_path)) == ["copy.db", "store.db"]
+    again.write_bytes(copy.read_bytes())
+    with opened(copy) as one, opened(again) as other:
+        assert await everything(one) == await everything(other) == expected
+        assert len({one.epoch, other.epoch, epoch}) == 3
+        assert await soon(one.enlist(b"another")) == User(4, "user3")
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", "-journal"])
+def test_a_copy_replaces_nothing(ending: str, store: Path, tmp_path: Path) -> None:
+    there = tmp_path / f"copy.db{ending}"
+    there.symlink_to("nowhere")
+    with pytest.raises(ArchiveError, match=r": this is there already: expected the name of a new file"):
+        back_up(str(store), tmp_path / "copy.db")
+    assert there.is_symlink()
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    with pytest.raises(ArchiveError, match=r"copy\.db: no such file or directory: expected the name of a new file in"):
+        back_up(str(store), tmp_path / "none" / "copy.db")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            back_up(str(store), folder / "copy.db")
+    assert list(folder.iterdir()) == []
+    with store.open("r+b") as file:
+        file.seek(5 * 4096)
+        file.write(b"\xff" * 4096)
+    with pytest.raises((StoreError, ArchiveError), match="damaged"):
+        back_up(str(store), folder / "copy.db")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_store_of_an_older_version_is_brought_up_to_date_or_refused(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.executescript(MIGRATIONS[0] + f"PRAGMA user_version = 1; PRAGMA application_id = {0x4E617474};")
+        connection.execute("INSERT INTO meta VALUES ('epoch', 'old')")
+        held = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(StoreError, match="an older Natter has the store open: expected version"):
+                exported(path)
+            back_up(str(path), tmp_path / "copy.db")
+        finally:
+            os.close(held)
+    assert lines_of(exported(path))[0]["epoch"] == "old"
+    assert lines_of(exported(tmp_path / "copy.db"))[0]["epoch"] != "old"
