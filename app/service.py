@@ -302,10 +302,10 @@ class Speaker:
         again is the same event."""
         names = [to] if isinstance(to, str) else to
         self._chat.limits.check_recipients(len(names))
+        own = await self.user()
         people = [(await self._chat.account(name)).user for name in names]
         if not people:
             raise Refused(Code.UNKNOWN_NAME, "a whisper is for somebody: expected a name")
-        own = await self.user()
         others = {person.id: person.name for person in people if person.id != own.id} or {own.id: own.name}
         return await self._post(conversation({own.id, *others}), text, cid, detail=Detail(to=tuple(others.values())))
 

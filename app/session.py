@@ -159,34 +159,35 @@ class Session:
             self._pause_or_resume()
             return
         try:
-            if self.way.full or not self._done_at_once(text):
-                self._work = asyncio.get_running_loop().create_task(self._work_off(text))
+            command: Command | None = None
+            if not self.way.full:
+                command = self._command(text)
+                if command is None or self._done_at_once(command):
+                    return
+            self._work = asyncio.get_running_loop().create_task(self._work_off(text, command))
         except Exception:  # noqa: BLE001  (here a bug meets the edge: the log has its trace)
             self._fail()
 
-    def _done_at_once(self, text: str) -> bool:
+    def _done_at_once(self, command: Command) -> bool:
         """Carry out what needs no waiting: nearly all that is said."""
-        command = self._command(text)
-        if command is None:
-            return True
         try:
             return isinstance(command, Say) and say_at_once(self, command)
         except Refused as refused:
             self.refuse(refused, command)
             return True
 
-    async def _work_off(self, text: str) -> None:
-        """Carry out what came, and what comes meanwhile, in order."""
+    async def _work_off(self, text: str, command: Command | None) -> None:
+        """Carry out what came, which is `command` where it was read already, and what comes meanwhile, in order."""
         try:
             while await self.way.writable():
-                command = self._command(text)
+                command = command or self._command(text)
                 if command is not None:
                     await self.carry_out(command)
                 if self.over or not self._inbox:
                     return
-                text = self._inbox.popleft()
+                text, command = self._inbox.popleft(), None
                 self._pause_or_resume()
-        except Exception:  # noqa: BLE001  (here a bug meets the edge: the log has its trace)
+        except Exception:  # noqa: BLE001
             self._fail()
         finally:
             self._work = None

@@ -63,7 +63,7 @@ class Reader:
         while end - position >= 2:
             first, second = data[position], data[position + 1]
             size, start = second & 0x7F, position + 6
-            if size > 125 or first & RESERVED or second < MASKED or first & 0x08:
+            if size > 125 or second < MASKED or (first & 0x7F) > Opcode.BINARY:
                 breach = _header(first, second)
                 if breach is not None:
                     found.append(breach)

@@ -1,0 +1,212 @@
+"""What is deleted, edited away or trimmed leaves the files to the last byte; and the index keeps up by itself."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from asyncio import gather
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from threading import Event as Flag
+
+import anyio
+import pytest
+
+from app.backends import upkeep
+from app.backends.embedded import Embedded
+from app.backends.statements import index
+from app.chat.events import Draft, Event, Kind
+from tests.backends.test_embedded import AUTHOR, DEADLINE, by_hand, draft, opened, soon
+
+FAR = 2**62
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+def word(number: int) -> str:
+    return sha256(str(number).encode()).hexdigest()[:14]
+
+
+def remain(directory: Path, *words: str) -> list[str]:
+    """Those of `words` of which bytes are in a file. Not the first few, which the index leaves out of like words."""
+    files = [file.read_bytes() for file in directory.iterdir()]
+    return [word for word in words if any(word[4:].encode() in data for data in files)]
+
+
+async def say(backend: Embedded, text: str) -> Event:
+    return (await soon(backend.append(draft(text)))).event
+
+
+async def change(backend: Embedded, kind: str, of: int, text: str = "") -> Event:
+    drafted = Draft("room", AUTHOR, text, id=f"{kind} {of}", at=0, kind=kind, of=of)
+    return (await soon(backend.append(drafted))).event
+
+
+async def indexed(backend: Embedded, text: str) -> bool:
+    return bool(await soon(backend.search("room", text, before=FAR, limit=1)))
+
+
+async def cleared(backend: Embedded) -> None:
+    """Until the store has done what it does when it is idle."""
+    with anyio.fail_after(DEADLINE):
+        while await backend._call(index.purge_wanted):
+            await anyio.lowlevel.checkpoint()
+
+
+async def said_and_changed(backend: Embedded) -> None:
+    """Indexed and not: a message that is edited, one that is deleted, one that is trimmed."""
+    first = await say(backend, word(1))
+    said = [await say(backend, word(number)) for number in (2, 3)]
+    assert await indexed(backend, word(1))
+    said += [await say(backend, word(number)) for number in (4, 5)]
+    for event in said[::2]:
+        await change(backend, Kind.EDIT, event.seq, "kept")
+    for event in said[1::2]:
+        await change(backend, Kind.DELETE, event.seq)
+    assert await soon(backend.trim("room", keep=8, since=0, limit=10)) == 1
+    assert (await soon(backend.bounds("room"))).trimmed == first.seq
+
+
+WORDS = [word(number) for number in range(1, 6)]
+
+
+async def test_an_idle_store_clears_its_files(path: Path) -> None:
+    with opened(path) as backend:
+        await said_and_changed(backend)
+        await cleared(backend)
+        assert remain(path.parent, *WORDS, "----kept") == ["----kept"]
+
+
+async def test_a_store_that_is_closed_has_cleared_its_files(path: Path) -> None:
+    with opened(path) as backend:
+        await said_and_changed(backend)
+    assert remain(path.parent, *WORDS, "----kept") == ["----kept"]
+
+
+async def test_a_crash_does_not_forget_what_is_to_be_cleared(
+    path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    crashed = tmp_path_factory.mktemp("crashed")
+    release = Flag()
+    with opened(path) as backend:
+        said = await say(backend, word(1))
+        assert await indexed(backend, word(1))
+        # The thread is held before it is idle for the first time.
+        deleting = backend.append(Draft("room", AUTHOR, "", id="id", at=0, kind=Kind.DELETE, of=said.seq))
+        holding = backend._call(lambda connection: release.wait(DEADLINE))
+        with anyio.fail_after(DEADLINE):
+            while b"delete" not in path.with_name("store.db-wal").read_bytes():
+                await anyio.lowlevel.checkpoint()
+        for file in path.parent.iterdir():
+            shutil.copy(file, crashed)
+        release.set()
+        await soon(gather(deleting, holding))
+    assert remain(crashed, word(1)) == [word(1)]
+    with opened(crashed / path.name) as backend:
+        await cleared(backend)
+        assert remain(crashed, word(1)) == []
+
+
+async def test_purges_are_rare_in_a_busy_store(path: Path) -> None:
+    with opened(path) as backend:
+        for number in range(2):
+            said = await say(backend, word(number))
+            await change(backend, Kind.DELETE, said.seq)
+            if number == 0:
+                await cleared(backend)
+        assert remain(path.parent, word(0), word(1)) == [word(1)]
+        assert await soon(backend._call(index.purge_wanted))
+    assert remain(path.parent, word(0), word(1)) == []
+
+
+async def test_while_another_program_reads_the_clearing_is_put_off(path: Path) -> None:
+    with opened(path) as backend:
+        said = await say(backend, word(1))
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM events").fetchall()
+            await change(backend, Kind.DELETE, said.seq)
+            assert reader.execute("SELECT text FROM events").fetchall() == [(word(1),)]
+            assert await say(backend, "on it goes")
+        assert await soon(backend._call(index.purge_wanted))
+    assert remain(path.parent, word(1)) == []
+    with opened(path) as backend:
+        assert not await soon(backend._call(index.purge_wanted))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_nothing_remains_of_many_that_come_and_go(path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "PAUSE", 0.0)
+    chance = random.Random(seed)
+    numbers = iter(range(100_000))
+    used: list[str] = []
+
+    def text() -> str:
+        used.append(word(next(numbers)))
+        return " ".join([used[-1]] * chance.choice([1, 5, 60]))
+
+    with opened(path) as backend:
+        log = [await say(backend, text())]
+        for step in range(600):
+            of = chance.choice(log).seq
+            match chance.choice(["say", "say", "say", "edit", "delete", "search", "trim" if step % 5 == 0 else "say"]):
+                case "say":
+                    log.append(await say(backend, text()))
+                case "edit":
+                    await change(backend, Kind.EDIT, of, text())
+                case "delete":
+                    await change(backend, Kind.DELETE, of)
+                case "search":
+                    await indexed(backend, used[-1])
+                case "trim":
+                    await soon(backend.trim("room", keep=200, since=0, limit=1000))
+            log = log[-150:]
+            if step % 200 == 199:
+                await cleared(backend)
+        kept = await soon(backend.read_back("room", before=FAR, limit=1000))
+        alive = {word for event in kept for word in event.text.split()}
+        await cleared(backend)
+        assert remain(path.parent, *(word for word in used if word not in alive)) == []
+        said = [event for event in kept if event.kind == "msg" and event.text]
+        for event in said:
+            assert event in await soon(backend.search("room", event.text.split()[0], before=FAR, limit=10))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    by_hand(path, "INSERT INTO words (words) VALUES ('integrity-check')")
+
+
+async def test_an_idle_store_indexes_what_was_said(path: Path) -> None:
+    with opened(path) as backend:
+        await soon(gather(*[backend.append(draft(f"word {number}")) for number in range(3000)]))
+        with anyio.fail_after(DEADLINE):
+            while await backend._call(index.behind):
+                await anyio.lowlevel.checkpoint()
+        [found] = await soon(backend._call(lambda connection: connection.execute(COUNT).fetchone()))
+        assert found == 3000
+
+
+COUNT = "SELECT count(*) FROM words WHERE words MATCH 'word'"
+
+
+async def test_an_index_that_fails_harms_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with opened(path) as backend:
+        with monkeypatch.context() as patch:
+            patch.setattr(index, "step", full)
+            said = await soon(gather(*[backend.append(draft(f"word {number}")) for number in range(6000)]))
+            log = await soon(backend.read("room", after=0, limit=10_000))
+        assert log == [answer.event for answer in said]
+        assert len(await soon(backend.search("room", "word", before=FAR, limit=10_000))) == 6000

@@ -1,0 +1,72 @@
+"""Stores of former versions are brought up whole."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.backends.storefile import APPLICATION_ID, MIGRATIONS
+from app.chat.events import PLAIN, Account, Appended, Bounds, Event, User
+from tests.backends.test_embedded import draft, log_of, opened, soon
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def first_version(tmp_path: Path) -> Path:
+    """A store of version 1: two users and a third who is gone, three messages and a fourth that is gone, a trim."""
+    path = tmp_path / "store.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};")
+        connection.execute("INSERT INTO meta VALUES ('epoch', 'abcd')")
+        for number in range(3):
+            connection.execute("INSERT INTO users (name, secret) VALUES (?, ?)", (f"user{number}", b"s%d" % number))
+        for number in range(4):
+            connection.execute(
+                "INSERT INTO events (room, id, at, user, name, text, cid) VALUES ('room', ?, ?, 1, 'user0', ?, ?)",
+                (f"id{number}", number, f"word {number}", f"c{number}"),
+            )
+        connection.execute("DELETE FROM users WHERE id = 3")
+        connection.execute("DELETE FROM events WHERE seq = 4")
+        connection.execute("INSERT INTO trims VALUES ('other', 77)")
+    return path
+
+
+async def test_a_store_of_version_1_is_brought_up_whole(first_version: Path) -> None:
+    users = [User(1, "user0"), User(2, "user1")]
+    events = [
+        Event("room", seq, f"id{seq - 1}", seq - 1, 1, "user0", f"word {seq - 1}", f"c{seq - 1}") for seq in (1, 2, 3)
+    ]
+    for _ in range(2):
+        with opened(first_version) as backend:
+            assert backend.epoch == "abcd"
+            log = await log_of(backend)
+            assert log == events
+            assert all(event.detail is PLAIN and event.kind == "msg" for event in log)
+            assert await soon(backend.search("room", "word", before=100, limit=10)) == events
+            assert await soon(backend.bounds("other")) == Bounds(77, 77)
+            assert [await soon(backend.identify(b"s%d" % number)) for number in range(3)] == [*users, None]
+            assert [await soon(backend.enlist(b"s%d" % number)) for number in range(2)] == users
+            assert await soon(backend.account("user1")) == Account(users[1], "", 0)
+            assert await soon(backend.append(draft("again", cid="c1"))) == Appended(events[1], duplicate=True)
+    with opened(first_version) as backend:
+        assert await soon(backend.enlist(b"new")) == User(4, "user3")
+        assert (await soon(backend.append(draft("new")))).event.seq > 4
+
+
+async def test_a_store_of_version_1_without_users(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};")
+    with opened(path) as backend:
+        assert await soon(backend.enlist(b"new")) == User(1, "user0")
+        assert await log_of(backend) == []
