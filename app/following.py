@@ -12,10 +12,13 @@ from app.chat.closing import CloseCode
 from app.chat.events import Bounds, Event, mailbox
 from app.chat.frames import WHISPERS, Join, Joined, told
 from app.chat.room import Cursor
+from app.chat.state import RoomState
 
 if TYPE_CHECKING:
     from app.session import Session
 
+NONE = -1
+NOTHING_SET = RoomState()
 PAGE = 100
 """Events that are read from the log at once by a connection that is behind."""
 
@@ -23,26 +26,34 @@ PAGE = 100
 class Following:
     """The rooms of a connection, and how far it has got in each. It belongs to the connection's event loop."""
 
-    __slots__ = ("_catching_up", "_cursors", "session")
+    __slots__ = ("_catching_up", "_cursors", "mail", "session")
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._cursors: dict[str, Cursor[Session]] = {}
+        self.mail = NONE
+        """Up to which position it has got its whispers, as long as it is given each as it is committed; else NONE. That
+        nearly always is so, for nearly every connection, and a place in a room would cost more."""
         self._catching_up: asyncio.Task[None] | None = None
 
     def __contains__(self, room: str) -> bool:
-        return room in self._cursors
+        return room in self._cursors or (room == WHISPERS and self.mail != NONE)
 
     def __len__(self) -> int:
-        return sum(room != WHISPERS for room in self._cursors)
+        return len(self._cursors) - (WHISPERS in self._cursors)
 
     def rooms(self) -> list[str]:
-        """The rooms that are followed, by the names that the client has for them."""
-        return list(self._cursors)
+        """The rooms that are followed."""
+        return [room for room in self._cursors if room != WHISPERS]
 
     def cursor(self, room: str) -> Cursor[Session] | None:
         """The place in a room, if it has one there."""
-        return self._cursors.get(room)
+        return self._cursors.get(room) if room != WHISPERS else None
+
+    def read(self) -> int:
+        """Up to where it has got its whispers; 0 if it does not follow them."""
+        behind = self._cursors.get(WHISPERS)
+        return behind.at if behind is not None else max(self.mail, 0)
 
     async def join(self, command: Join, log: str) -> None:
         """Follow `log` from where the command says, and answer. Joining again starts anew from there.
@@ -66,7 +77,7 @@ class Following:
             raise
         recovered = self._start(cursor, command, bounds)
         self._replace(room, cursor)
-        state = cursor.room.state
+        state = NOTHING_SET if whispers else cursor.room.state
         members, people = (1, ()) if whispers else session.hub.people(log)
         session.send(
             Joined(
@@ -82,19 +93,21 @@ class Following:
                 rid=command.rid,
             )
         )
-        if cursor.at < bounds.head or not cursor.room.caught_up(cursor, session.group):
+        if cursor.at < bounds.head or not self._caught_up(room, cursor):
             self.catch_up()
 
     def part(self, room: str) -> None:
         """Leave a room that it is in."""
-        cursor = self._cursors.pop(room)
-        self.session.shard.detach(cursor)
+        if room == WHISPERS:
+            self.mail = NONE
+        if cursor := self._cursors.pop(room, None):
+            self.session.shard.detach(cursor)
         if room != WHISPERS:
             self.session.hub.part(self.session.user, room)
 
     def part_all(self) -> None:
         """Leave every room."""
-        for room in list(self._cursors):
+        for room in [*self._cursors, WHISPERS]:
             self.part(room)
 
     def stop(self) -> None:
@@ -109,6 +122,12 @@ class Following:
             if cursor.live:
                 cursor.room.fall_behind(cursor, cursor.room.handed)
                 self.catch_up()
+
+    def miss_whispers(self, after: int) -> None:
+        """Read the whispers after a position from the log: more waits for the client than should."""
+        self.mail = NONE
+        log = mailbox(self.session.user.id)
+        self._cursors[WHISPERS] = self.session.shard.attach(self.session, log, after)
 
     def catch_up(self) -> None:
         """Read on, a page at a time, wherever it is behind."""
@@ -129,6 +148,8 @@ class Following:
     def _replace(self, room: str, cursor: Cursor[Session]) -> None:
         before = self._cursors.get(room)
         self._cursors[room] = cursor
+        if room == WHISPERS:
+            self.mail = NONE
         if before is not None:
             self.session.shard.detach(before)
         elif room != WHISPERS:
@@ -163,7 +184,17 @@ class Following:
                 session.send(told(event))
             cursor.at = event.seq
         if len(events) < PAGE:
-            cursor.room.caught_up(cursor, session.group)
+            self._caught_up(room, cursor)
+
+    def _caught_up(self, room: str, cursor: Cursor[Session]) -> bool:
+        """Be given what is committed from now on, if nothing is missing before it."""
+        if not cursor.room.caught_up(cursor, self.session.group):
+            return False
+        if room == WHISPERS:
+            self.mail = cursor.at
+            del self._cursors[room]
+            self.session.shard.detach(cursor)
+        return True
 
     def _tell_hole(self, room: str, cursor: Cursor[Session], through: int) -> None:
         """What a slow reader has not read yet is no longer kept: say so, and go on with what is."""

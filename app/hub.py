@@ -17,8 +17,8 @@ from msgspec import UNSET
 
 from app.backends import Backend
 from app.chat.dialects import Dialect
-from app.chat.events import CONVERSATION, MAILBOX, Event, Kind, User, mailbox, participants
-from app.chat.frames import Frame, Message, Presence, ReadUpTo, TypingNow, told
+from app.chat.events import CONVERSATION, Event, Kind, User, mailbox, participants
+from app.chat.frames import WHISPERS, Frame, Message, Presence, ReadUpTo, TypingNow, told
 from app.chat.presence import Here, Hint, Person, Read, Roster, Typing, difference
 from app.chat.room import Cursor, Room
 from app.transports import Batch
@@ -78,6 +78,8 @@ class Shard:
             if event.room[0] == CONVERSATION:
                 for user in participants(event.room):
                     self._commit(self.rooms.get(mailbox(user)), event)
+                    for session in self.sessions.get(user, ()):
+                        self._whisper(session, event)
             else:
                 self._commit(self.rooms.get(event.room), event)
 
@@ -133,7 +135,7 @@ class Shard:
                 if (frame := wire(cast(Dialect, group), told(event))) is not None
             ]
             batch = Batch([frame for _, frame in frames])
-            for cursor in cursors.values() if frames else ():
+            for cursor in cursors if frames else ():
                 session = cursor.follower
                 way = session.way
                 if way.full:
@@ -147,19 +149,29 @@ class Shard:
         for cursor in late:
             room.fall_behind(cursor, before)
             cursor.follower.fell_behind()
-        if room.name[0] == MAILBOX and events:
-            for cursor in room.cursors():
-                cursor.follower.conversation = events[-1][1].room
+
+    def _whisper(self, session: Session, event: Event) -> None:
+        """Give a whisper to a connection that follows its user's, unless it reads them from the log."""
+        following = session.following
+        if not 0 <= following.mail < event.seq:
+            return
+        if session.way.full:
+            following.miss_whispers(event.seq - 1)
+            session.fell_behind()
+            return
+        following.mail = event.seq
+        if session.wants(event) and (frame := wire(session.dialect, told(event))) is not None:
+            self.put(session, frame)
 
     def _choose(
         self,
         events: Sequence[tuple[int, Event]],
-        cursors: dict[int, Cursor[Session]],
+        cursors: Iterable[Cursor[Session]],
         outgoing: dict[Session, Outgoing],
         late: list[Cursor[Session]],
     ) -> None:
         """The same for those who ignore somebody."""
-        for cursor in cursors.values():
+        for cursor in cursors:
             session = cursor.follower
             if session.way.full:
                 late.append(cursor)
@@ -178,12 +190,19 @@ class Shard:
             for session in self.sessions.get(event.detail.whom.id, ()):
                 session.expel(event)
 
-    def tell(self, log: str, frame: Frame, *, but: int = 0) -> None:
-        """Give all who follow `log` a hint, but for the user `but`. Who reads slowly goes without."""
-        room = self.rooms.get(log)
+    def tell(self, room: str, frame: Frame, *, but: int = 0) -> None:
+        """Give all in `room` a hint, but for the user `but`."""
+        here = self.rooms.get(room)
+        self._hint([cursor.follower for cursor in here.cursors()] if here else [], frame, but)
+
+    def tell_user(self, user: int, frame: Frame) -> None:
+        """Give all connections of `user` that follow its whispers a hint."""
+        self._hint([one for one in self.sessions.get(user, ()) if WHISPERS in one.following], frame)
+
+    def _hint(self, sessions: Iterable[Session], frame: Frame, but: int = 0) -> None:
+        """Who reads slowly goes without."""
         frames: dict[Dialect, WireFrame | None] = {}
-        for cursor in room.cursors() if room else ():
-            session = cursor.follower
+        for session in sessions:
             if session.user.id == but or session.way.full:
                 continue
             if session.dialect not in frames:
@@ -347,12 +366,13 @@ class Hub:
             self._in_shards(lambda shard: shard.show(hint.room))
         elif isinstance(hint, Read):
             frame = ReadUpTo(hint.room, hint.seq)
-            self._in_shards(lambda shard: shard.tell(mailbox(hint.user), frame))
+            self._in_shards(lambda shard: shard.tell_user(hint.user, frame))
         else:
             typing = TypingNow(hint.room, hint.name)
-            logs = [mailbox(user) for user in participants(hint.room)] or [hint.room]
-            for log in logs:
-                self._in_shards(lambda shard, log=log: shard.tell(log, typing, but=hint.user))  # type: ignore[misc]
+            for user in participants(hint.room):
+                if user != hint.user:
+                    self._in_shards(lambda shard, user=user: shard.tell_user(user, typing))  # type: ignore[misc]
+            self._in_shards(lambda shard: shard.tell(hint.room, typing, but=hint.user))
 
     def _committed(self, events: Sequence[Event]) -> None:
         self._in_shards(lambda shard: shard.deliver(events))

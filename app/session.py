@@ -17,7 +17,7 @@ from app.chat import rules
 from app.chat.closing import CloseCode
 from app.chat.dialects import Dialect
 from app.chat.errors import Code, Refused
-from app.chat.events import CONVERSATION, PLAIN, Appended, Detail, Draft, Event, Kind, User, participants
+from app.chat.events import CONVERSATION, PLAIN, Appended, Detail, Draft, Event, Kind, User, mailbox, participants
 from app.chat.frames import WHISPERS, Ack, Command, Error, Frame, Named, Parted, Request, Say, is_conversation
 from app.chat.limits import Bucket, Limits
 from app.chat.room import Room
@@ -34,7 +34,6 @@ MOST_UNANSWERED = 256
 """Messages of one connection that may be on their way into the store; then it is not read until one is stored."""
 MOST_UNREAD = 64
 """Commands that wait for one that takes its time; then no more are read."""
-NOWHERE = "you are in no room: /join one"
 NOBODY: frozenset[int] = frozenset()
 SERVER = User(0, "*", registered=True)
 """The author of what the server itself records. No user is called so, nor has that id."""
@@ -96,7 +95,7 @@ class Session:
         self.conversation = ""
         """Where the last whisper was that it sent or got."""
         self.over = False
-        self.on_end: Callable[[], None] | None = None
+        self.on_end: Callable[[Session], None] | None = None
         self.shard = service.hub.enter(user)
         self._register()
         self.following = Following(self)
@@ -135,8 +134,7 @@ class Session:
         if self.over:
             return
         self.over = True
-        whispers = self.following.cursor(WHISPERS)
-        read = whispers.position if whispers is not None and not self.way.full else 0
+        read = 0 if self.way.full else self.following.read()
         self.following.stop()
         self.shard.drop(self)
         if self._unanswered:
@@ -148,7 +146,7 @@ class Session:
         if self._work is not None and self._work is not asyncio.current_task():
             self._work.cancel()
         if self.on_end is not None:
-            self.on_end()
+            self.on_end(self)
 
     def heard(self, text: str) -> None:
         """Carry out what the client sends. Whatever is wrong with it is answered with an error."""
@@ -271,12 +269,9 @@ class Session:
         """The log behind what the client calls `room`. Refused for one that it may not read."""
         if is_conversation(room) and self.user.id in participants(room):
             return room
-        cursor = self.following.cursor(room)
-        if cursor is None:
-            raise Refused(
-                Code.NOT_JOINED, f"you are not in {room[:80]!r}: join it first" if room else "you are in no room"
-            )
-        return cursor.room.name
+        if room not in self.following:
+            raise _not_joined(room)
+        return mailbox(self.user.id) if room == WHISPERS else room
 
     def rank(self, room: Room[Session]) -> rules.Rank:
         """What the user may do in a room."""
@@ -382,10 +377,8 @@ def say_at_once(session: Session, command: Say) -> bool:
     if is_conversation(command.room):
         return False
     cursor = session.following.cursor(command.room)
-    if cursor is None or command.room == WHISPERS:
-        raise Refused(
-            Code.NOT_JOINED, f"you are not in {command.room[:80]!r}: join it first" if command.room else NOWHERE
-        )
+    if cursor is None:
+        raise _not_joined(command.room)
     session.limits.check_message(command.text)
     room = cursor.room
     cid = "" if isinstance(command.cid, UnsetType) else command.cid
@@ -397,6 +390,11 @@ def say_at_once(session: Session, command: Say) -> bool:
             room.spoke[user.id] = draft.at
     session.post(draft)
     return True
+
+
+def _not_joined(room: str) -> Refused:
+    problem = f"you are not in {room[:80]!r}: join it first" if room else "you are in no room: /join one"
+    return Refused(Code.NOT_JOINED, problem)
 
 
 def now() -> int:

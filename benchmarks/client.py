@@ -60,6 +60,8 @@ def frame(text: bytes) -> bytes:
 async def connect(url: str, heard: Callable[[bytes], None], subprotocol: str = "") -> Client:
     """Connect to `url`, such as ws://127.0.0.1:8080/chat."""
     parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
     client = Client(heard)
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(lambda: client, parts.hostname, parts.port)

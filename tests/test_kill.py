@@ -141,8 +141,8 @@ class Client:
     async def run(self) -> None:
         """Be there until the last word in every room, through as many connections as it takes."""
         while self._ended != set(self.rooms):
+            kills = self.town.kills  # the server may be killed again before this client has its turn
             await asyncio.wait_for(self.town.up.wait(), DEADLINE)
-            kills = self.town.kills
             try:
                 async with await self._connect() as connection:
                     await self._take_part(connection)
@@ -252,7 +252,7 @@ class Client:
             if (message := self._unacked.pop(told["cid"], None)) and told["cid"] in self._retried:
                 self.duplicates += told["seq"] <= self._heads[followed(message.room)]
             self.town.count_ack()
-        else:
+        elif told["t"] != "presence":  # who is there is told, and tells nothing of what is kept
             assert told["t"] == "msg", told
             event = Heard(told["room"], told["seq"], told["id"], told["from"], told["text"])
             self.records.append(event)

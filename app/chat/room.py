@@ -53,9 +53,9 @@ class Room(Generic[F]):
         """Whether `state` is known."""
         self.delivered = self.handed = 0
         """The positions of the last event that was committed, and of the last that was handed out, since it is here."""
-        self.live: dict[Hashable, dict[int, Cursor[F]]] = {}
+        self.live: dict[Hashable, dict[Cursor[F], None]] = {}
         """The live cursors by group."""
-        self._cursors: dict[int, Cursor[F]] = {}
+        self._cursors: dict[Cursor[F], None] = {}
         self._batch: list[tuple[int, Event]] = []
         self._state: RoomState | None = None
         self._spoke: dict[int, int] | None = None
@@ -84,18 +84,18 @@ class Room(Generic[F]):
 
     def cursors(self) -> list[Cursor[F]]:
         """All places in the room."""
-        return list(self._cursors.values())
+        return list(self._cursors)
 
     def attach(self, follower: F, at: int) -> Cursor[F]:
         """A place in the room after position `at`, not live yet."""
         cursor = Cursor(self, follower, at)
-        self._cursors[id(cursor)] = cursor
+        self._cursors[cursor] = None
         return cursor
 
     def detach(self, cursor: Cursor[F]) -> None:
         """Give the place up, and what was not handed out to it yet. Doing so twice is doing so once."""
         self._leave_group(cursor)
-        self._cursors.pop(id(cursor), None)
+        self._cursors.pop(cursor, None)
 
     def caught_up(self, cursor: Cursor[F], group: Hashable) -> bool:
         """Go live in `group`, if there is nothing that was committed and that the cursor has not got. What is about to
@@ -103,7 +103,7 @@ class Room(Generic[F]):
         if cursor.at < self.delivered or self._batch:
             return False
         cursor.group = group
-        self.live.setdefault(group, {})[id(cursor)] = cursor
+        self.live.setdefault(group, {})[cursor] = None
         return True
 
     def fall_behind(self, cursor: Cursor[F], at: int) -> None:
@@ -126,7 +126,7 @@ class Room(Generic[F]):
     def _leave_group(self, cursor: Cursor[F]) -> None:
         if cursor.group is not None:
             group = self.live[cursor.group]
-            del group[id(cursor)]
+            del group[cursor]
             if not group:
                 del self.live[cursor.group]
             cursor.group = None

@@ -7,7 +7,7 @@ from msgspec import UnsetType
 from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Kind
-from app.chat.frames import WHISPERS, Done, Moderation, Private, Public, Slow, Topic
+from app.chat.frames import Done, Moderation, Private, Public, Slow, Topic
 from app.chat.room import Room
 from app.handlers.rooms import show
 from app.session import Session, now
@@ -65,6 +65,6 @@ async def _record(
 def _room(session: Session, name: str) -> Room[Session]:
     session.log(name)
     cursor = session.following.cursor(name)
-    if cursor is None or name == WHISPERS:
+    if cursor is None:
         raise Refused(Code.BAD_ROOM, f"{name[:80]!r} is a conversation: expected a room")
     return cursor.room

@@ -37,8 +37,7 @@ async def register(session: Session, command: Register) -> None:
     user = await session.backend.protect(session.user.id, hashed)
     _told(session, user, command)
     for room in session.following.rooms():
-        if room != WHISPERS:
-            await own(session, room)
+        await own(session, room)
 
 
 async def login(session: Session, command: Login) -> None:

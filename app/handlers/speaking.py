@@ -7,7 +7,7 @@ from msgspec import UnsetType
 from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import PLAIN, Detail, Event, Kind, User, conversation, participants
-from app.chat.frames import WHISPERS, Delete, Done, Edit, Reply, Say, Whisper
+from app.chat.frames import Delete, Done, Edit, Reply, Say, Whisper
 from app.chat.rules import Rank
 from app.session import Session, now, say_at_once
 
@@ -57,7 +57,7 @@ async def edit(session: Session, command: Edit) -> None:
     rules.amend(event, session.user)
     session.limits.check_message(command.text)
     cursor = session.following.cursor(command.room)
-    if cursor is not None and command.room != WHISPERS:
+    if cursor is not None:
         rules.speak(command.room, cursor.room.state, session.user, session.rank(cursor.room), now(), 0)
     await _change(session, event, Kind.EDIT, command.text, command.rid)
 

@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -30,7 +30,7 @@ from app.chat.names import NameRule, ascii_name
 from app.handlers.people import follow_whispers
 from app.hub import Hub
 from app.service import ChatService, Naming, Rates
-from app.session import Session
+from app.session import NOBODY, Session
 from app.transports import Overflow
 from app.transports.fast import HANDOVER, Line
 from app.transports.stock import Outbox
@@ -219,6 +219,7 @@ class Chat:
     def __init__(self, service: ChatService, settings: ChatSettings) -> None:
         self.service, self.settings = service, settings
         self.doors = Doors(settings.limits.connections, settings.limits.connections_per_address)
+        self._on_end = self._ended  # one for all connections
 
     async def serve(self, websocket: WebSocket) -> None:
         """Carry one connection from its handshake to its end."""
@@ -226,15 +227,19 @@ class Chat:
         if refusal := self.doors.refusal(address):
             await _deny(websocket, *refusal)
             return
-        leave = self.doors.enter(address)
+        self.doors.enter(address)
         carried = False
         try:
-            carried = await self._serve(websocket, address, leave)
+            carried = await self._serve(websocket, address)
         finally:
             if not carried:
-                leave()
+                self.doors.leave(address)
 
-    async def _serve(self, websocket: WebSocket, address: str, leave: Callable[[], None]) -> bool:
+    def _ended(self, session: Session) -> None:
+        self.doors.leave(session.address)
+        log.info("Removing %s!", session.user.name)
+
+    async def _serve(self, websocket: WebSocket, address: str) -> bool:
         """Serve a connection; whether its session sees to its end, which may come long after this returns."""
         offered = websocket.scope.get("subprotocols", [])
         dialect, subprotocol = (JSON, JSON_SUBPROTOCOL) if JSON_SUBPROTOCOL in offered else (TEXT, None)
@@ -242,7 +247,7 @@ class Chat:
             join = self._first_join(websocket)
             self.service.backend.open()
             user, token, known = await self._identity(offered)
-            ignored = await self.service.backend.ignored(user.id) if known else frozenset[int]()
+            ignored = await self.service.backend.ignored(user.id) if known else NOBODY
         except Refused as refused:
             await _deny(websocket, 400, refused.message)
             return False
@@ -260,11 +265,7 @@ class Chat:
         secret = _secret(token)
         session = Session(self.service, user, dialect, way, join.room, secret=secret, returns=returns, address=address)
 
-        def ended() -> None:
-            leave()
-            log.info("Removing %s!", session.user.name)
-
-        session.on_end, session.ignored = ended, ignored
+        session.on_end, session.ignored = self._on_end, ignored
         try:
             await self._welcome(session, token, join, name)
             if line is not None:
@@ -339,18 +340,17 @@ class Doors:
             return 429, f"{address} has {self.most_per_address} connections, which is the limit for one address"
         return None
 
-    def enter(self, address: str) -> Callable[[], None]:
-        """Count one connection from `address`, until what is returned is called."""
+    def enter(self, address: str) -> None:
+        """Count one connection from `address`."""
         self._all += 1
         self._inside[address] += 1
 
-        def leave() -> None:
-            self._all -= 1
-            self._inside[address] -= 1
-            if not self._inside[address]:
-                del self._inside[address]
-
-        return leave
+    def leave(self, address: str) -> None:
+        """Count one less."""
+        self._all -= 1
+        self._inside[address] -= 1
+        if not self._inside[address]:
+            del self._inside[address]
 
 
 async def _deny(websocket: WebSocket, status: int, problem: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 from app.backends import upkeep
 from app.backends.embedded import Embedded
 from app.backends.statements import index
+from app.backends.storefile import StoreFile
 from app.chat.events import Draft, Event, Kind
 from tests.backends.test_embedded import AUTHOR, DEADLINE, by_hand, draft, opened, soon
 
@@ -81,7 +82,8 @@ async def said_and_changed(backend: Embedded) -> None:
 WORDS = [word(number) for number in range(1, 6)]
 
 
-async def test_an_idle_store_clears_its_files(path: Path) -> None:
+async def test_an_idle_store_clears_its_files(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "PAUSE", 0.0)  # it may be idle for a moment in between
     with opened(path) as backend:
         await said_and_changed(backend)
         await cleared(backend)
@@ -92,6 +94,16 @@ async def test_a_store_that_is_closed_has_cleared_its_files(path: Path) -> None:
     with opened(path) as backend:
         await said_and_changed(backend)
     assert remain(path.parent, *WORDS, "----kept") == ["----kept"]
+
+
+async def test_a_state_that_was_kept_alone_is_cleared_when_it_is_replaced(path: Path) -> None:
+    with opened(path) as backend:
+        for text in (word(1), "----kept"):
+            await soon(backend.append(Draft("room", AUTHOR, text, id=text, at=0, kind=Kind.TOPIC)))
+            await soon(backend.trim("room", keep=0, since=FAR, limit=10))
+            assert remain(path.parent, text) == [text]
+        assert [event.text for event in await soon(backend.state("room"))] == ["----kept"]
+    assert remain(path.parent, word(1), "----kept") == ["----kept"]
 
 
 async def test_a_crash_does_not_forget_what_is_to_be_cleared(
@@ -130,19 +142,28 @@ async def test_purges_are_rare_in_a_busy_store(path: Path) -> None:
     assert remain(path.parent, word(0), word(1)) == []
 
 
-async def test_while_another_program_reads_the_clearing_is_put_off(path: Path) -> None:
+async def test_while_another_program_reads_the_clearing_is_put_off(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried, outcomes, clear = Flag(), [], StoreFile.clear
+
+    def watched(file: StoreFile, connection: sqlite3.Connection) -> bool:
+        outcomes.append(clear(file, connection))
+        tried.set()
+        return outcomes[-1]
+
+    monkeypatch.setattr(StoreFile, "clear", watched)
     with opened(path) as backend:
         said = await say(backend, word(1))
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM events").fetchall()
             await change(backend, Kind.DELETE, said.seq)
+            assert await soon(anyio.to_thread.run_sync(tried.wait, DEADLINE))
             assert reader.execute("SELECT text FROM events").fetchall() == [(word(1),)]
             assert await say(backend, "on it goes")
+        assert outcomes == [False]
         assert await soon(backend._call(index.purge_wanted))
+    assert outcomes == [False, True]
     assert remain(path.parent, word(1)) == []
-    with opened(path) as backend:
-        assert not await soon(backend._call(index.purge_wanted))
 
 
 @pytest.mark.parametrize("seed", range(4))
