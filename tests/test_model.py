@@ -643,6 +643,7 @@ whom = st.integers(0, 6)
 words = st.sampled_from(["red", "blue", "green"])
 places_to_start = st.sampled_from(["now", "last", "last", "beginning", "somewhere", "future", "epoch"])
 NAMES = ("ann", "Ann", "bob", "cy", "user0", "USER1", "user7", "", "no name")
+CHANGES = ("private", "public", "slow", "slow")
 MODERATIONS = (
     "kick",
     "kick",
@@ -963,8 +964,10 @@ class Chat(RuleBasedStateMachine):
     def amend(self, who: int, t: str, pick: int, there: bool, room: str) -> None:
         """A message of one's own if there is one, or anybody's; where it is, or elsewhere."""
         seat = self.seat(who)
-        own = [event for event in self.model.log if event.user == seat.user.id and event.kind in SAID]
-        event = own[pick % len(own)] if own and pick % 2 else self.model.log[pick % len(self.model.log)]
+        said = [event for event in self.model.log if event.kind in SAID]
+        own = [event for event in said if event.user == seat.user.id]
+        choice = (own if pick % 2 else said) or self.model.log
+        event = choice[pick // 2 % len(choice)]
         text = self.text("amended", whisper=bool(participants(event.log)))
         frame = {"t": t, "room": event.log if there else room, "seq": event.seq}
         self.perform(seat, frame | ({"text": text} if t == "edit" else {}))
@@ -988,7 +991,10 @@ class Chat(RuleBasedStateMachine):
     @precondition(lambda self: self.seats)
     @rule(who=index, t=st.sampled_from(["ignore", "ignore", "unignore"]), to=st.one_of(st.integers(0, 2), whom))
     def ignore(self, who: int, t: str, to: int) -> None:
-        self.perform(self.seat(who), {"t": t, "name": self.name(to)})
+        seat = self.seat(who)
+        self.perform(seat, {"t": t, "name": self.name(to)})
+        for room in sorted(seat.rooms):
+            self.perform(seat, {"t": "history", "room": room, "limit": 200})
 
     @precondition(lambda self: self.seats)
     @rule(who=index, room=logs, text=st.sampled_from(["", "of all"]))
@@ -996,27 +1002,50 @@ class Chat(RuleBasedStateMachine):
         self.perform(self.seat(who), {"t": "topic", "room": room, "text": text})
 
     @precondition(lambda self: self.seats)
-    @rule(who=index, room=rooms, t=st.sampled_from(["private", "public", "slow"]), seconds=st.sampled_from([0, 3600]))
-    def change(self, who: int, room: str, t: str, seconds: int) -> None:
-        self.perform(self.seat(who), {"t": t, "room": room} | ({"seconds": seconds} if t == "slow" else {}))
+    @rule(who=index, room=rooms, t=st.sampled_from(CHANGES), seconds=st.sampled_from([0, 3600]), then=index)
+    def change(self, who: int, room: str, t: str, seconds: int, then: int) -> None:
+        """By an operator, if there is one; then somebody speaks, twice."""
+        able = self.operators()
+        seat, room = able[who % len(able)] if able and who else (self.seat(who), room)
+        self.perform(seat, {"t": t, "room": room} | ({"seconds": seconds} if t == "slow" else {}))
+        for _ in range(2 * bool(then)):
+            self.say(then, room, "red", me=False)
 
     @precondition(lambda self: self.seats)
+    @rule(who=index, room=logs, t=st.sampled_from(MODERATIONS), to=whom)
+    def moderate(self, who: int, room: str, t: str, to: int) -> None:
+        frame = {"t": t, "room": room, "name": self.name(to), "why": "", "seconds": 0}
+        self.perform(self.seat(who), frame)
+
+    @precondition(lambda self: self.operators())
     @rule(
-        who=index,
-        room=st.one_of(rooms, logs),
+        who=st.integers(0, 9),
         t=st.sampled_from(MODERATIONS),
-        to=st.one_of(st.integers(0, 2), whom),
+        to=st.integers(0, 2),
         why=st.sampled_from(["", "so"]),
         seconds=st.sampled_from([0, 3600]),
-        by_operator=st.booleans(),
+        then=st.sampled_from(["", "msg", "join", "edit"]),
     )
-    def moderate(self, who: int, room: str, t: str, to: int, why: str, seconds: int, by_operator: bool) -> None:
-        seat = self.seat(who)
-        if by_operator:
-            able = [one for one in self.seats if room in self.model.places and self.model.rank(room, one.user)]
-            seat = able[who % len(able)] if able else seat
-        frame = {"t": t, "room": room, "name": self.name(to), "why": why, "seconds": seconds}
-        self.perform(seat, frame)
+    def operate(self, who: int, t: str, to: int, why: str, seconds: int, then: str) -> None:
+        """Somebody who may does it, and whom it is done to tries something."""
+        able = self.operators()
+        seat, room = able[who % len(able)]
+        whom = self.model.users[to]
+        self.perform(seat, {"t": t, "room": room, "name": whom.name, "why": why, "seconds": seconds})
+        concerned = [one for one in self.seats if one.user is whom]
+        own = [event for event in self.model.readable(room) if event.user == whom.id and event.kind in SAID]
+        tried: dict[str, Frame] = {
+            "msg": {"room": room, "text": self.text("red"), "cid": self.cid()},
+            "join": {"room": room},
+            "edit": {"room": room, "seq": own[-1].seq if own else 0, "text": self.text("amended")},
+        }
+        if then and concerned:
+            self.perform(concerned[0], {"t": then, **tried[then]})
+
+    def operators(self) -> list[tuple[Seat, str]]:
+        """Those who operate a room that they are in, and the room."""
+        inside = [(seat, room) for seat in self.seats for room in ROOMS if room in seat.rooms]
+        return [(seat, room) for seat, room in inside if self.model.rank(room, seat.user)]
 
     @precondition(lambda self: self.seats)
     @rule(

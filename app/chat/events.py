@@ -2,6 +2,8 @@
 
 A room's log holds messages and changes of the room: each is an Event, each has a position. A change with a `key`
 replaces the one before it under that key, and the last of each key, which is the room's state, outlives retention.
+
+None of these is tracked by the garbage collector: they hold texts, numbers and each other, and never a cycle.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ _KEYS: dict[str, str] = {
 }
 
 
-class User(Struct, frozen=True):
+class User(Struct, frozen=True, gc=False):
     """Somebody the store knows: `id` for good, `name` as others see it, `registered` if a password protects it."""
 
     id: int
@@ -74,7 +76,7 @@ class Account(Struct, frozen=True):
     seen: int
 
 
-class Detail(Struct, frozen=True, omit_defaults=True):
+class Detail(Struct, frozen=True, omit_defaults=True, gc=False):
     """What an event has beside its text: whom it concerns, until when (milliseconds since 1970, 0 for good), how many
     seconds; whom a whisper was for, by the names of then; and what became of a message since."""
 
@@ -94,7 +96,7 @@ def _key(kind: str, detail: Detail) -> str:
     return f"{key}{detail.whom.id}" if detail.whom and key.endswith(":") else key
 
 
-class Draft(Struct, frozen=True):
+class Draft(Struct, frozen=True, gc=False):
     """An event on its way into the log.
 
     `id` names the event for good. `cid` is the client's own id for it, the same on every retry, or empty where the
@@ -118,7 +120,7 @@ class Draft(Struct, frozen=True):
         return _key(self.kind, self.detail)
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """Something in the log of `room`, at position `seq`: strictly increasing in a room, with gaps."""
 
     room: str
@@ -139,14 +141,14 @@ class Event(Struct, frozen=True):
         return _key(self.kind, self.detail)
 
 
-class Appended(Struct, frozen=True):
+class Appended(Struct, frozen=True, gc=False):
     """What an append came to: `event` is in the log, and `duplicate` says that it had been there before."""
 
     event: Event
     duplicate: bool
 
 
-class Bounds(Struct, frozen=True):
+class Bounds(Struct, frozen=True, gc=False):
     """What a log holds: positions after `trimmed` up to `head`; both 0 for a log that never had an event."""
 
     trimmed: int

@@ -341,7 +341,7 @@ class Parted(Answer, tag="parted"):
     why: str = ""
 
 
-class Message(Struct, tag_field="t", tag="msg", rename={"sender": "from"}, omit_defaults=True):
+class Message(Struct, tag_field="t", tag="msg", rename={"sender": "from"}, omit_defaults=True, gc=False):
     """Somebody said something. A whisper's room is its conversation, and `to` says who else is in it."""
 
     room: str
@@ -372,7 +372,7 @@ class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
     seconds: int | UnsetType = UNSET
 
 
-class Ack(Struct, tag_field="t", tag="ack"):
+class Ack(Struct, tag_field="t", tag="ack", gc=False):
     """What you said under `cid` is stored, at `seq`, for good."""
 
     cid: str

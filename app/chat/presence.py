@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from msgspec import UNSET, Struct, UnsetType
 
 
-class Person(Struct, frozen=True, omit_defaults=True):
+class Person(Struct, frozen=True, omit_defaults=True, gc=False):
     """Somebody in a room; `away` says why not at the keyboard, and may be empty."""
 
     id: int
