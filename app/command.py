@@ -1,4 +1,5 @@
-"""The command `natter`: reads the settings and serves the application where they say, or keeps what its store holds.
+"""The command `natter`: reads the settings and serves the application where they say, keeps what its store holds, or
+puts load on a server.
 
 Exit codes: 0 when done, and for the server after SIGTERM or Ctrl-C; 2 for a wrong configuration or flag; 1 for anything
 else.
@@ -8,25 +9,33 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import dataclasses
 import functools
+import json
 import logging.config
 import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from config import ConfigurationError, Settings, find, load, shipped
 from config.errors import suggestion
 from config.schema import build
+
+if TYPE_CHECKING:
+    from app.load import Plan
 
 PROGRAM = "natter"
 COMMANDS = {
     "export": "Write what the store holds to standard output, in lines of JSON: all, secrets included, or one room.",
     "import": "Put what `export` wrote into the store: all of it, or nothing. No server may have the store open.",
     "backup": "Copy the store to a new file, while a server runs or not.",
+    "load": "Let many clients join a server's chat and talk, and tell what it does. They are in a room of their own, "
+    "`load`, and what they say is stored like anything else. A server lets few in from one address, and nobody talk "
+    "fast: start it with -P:chat.limits.rate=0 -P:chat.limits.connections=0 -P:chat.limits.connections-per-address=0.",
 }
 """What else can be done than to serve, by its first argument."""
 
@@ -34,6 +43,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments`, without the program's name; the answer is the exit code."""
     given = tuple(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] == "load":
+        return _put_load(given[1:])
     if given and given[0] in COMMANDS:
         return _keep(given[0], given[1:])
     return _run(given)
@@ -171,7 +182,7 @@ def _flags(arguments: Sequence[str]) -> argparse.Namespace:
         description="A chat over WebSockets. Reads application.conf, in the working directory or its own.",
         epilog="Every setting is explained in application.conf. "
         f"What the store holds is kept by {PROGRAM} export [ROOM], "
-        f"{PROGRAM} import FILE and {PROGRAM} backup FILE; each has a --help.",
+        f"{PROGRAM} import FILE and {PROGRAM} backup FILE; {PROGRAM} load puts load on it; each has a --help.",
     )
     _add_settings(parser)
     parser.add_argument("-host", "--host", help="the address to listen on: app.deployment.host")
@@ -191,6 +202,80 @@ def _keeping_flags(command: str, arguments: Sequence[str]) -> argparse.Namespace
         parser.add_argument("file", metavar="FILE", help=told)
     _add_settings(parser)
     return _parsed(parser, arguments)
+
+
+def _put_load(arguments: Sequence[str]) -> int:
+    """Put load on a server, and tell what it did. 1 where a copy of a message is missing."""
+    from app.load import Bar, LoadError, run
+
+    try:
+        flags = _load_flags(arguments)
+        with Bar(sys.stderr) as bar:
+            report = run(_plan(flags), bar)
+    except LoadError as error:
+        return _fail(error, 1)
+    print(json.dumps(report.figures()) if flags.json else "\n".join(report.lines()))
+    for problem, count in report.problems.items():
+        _fail(f"{count:,} times: {problem}", 1)
+    missing = report.talk.expected - report.talk.received if report.talk else 0
+    return _fail(f"{missing:,} copies did not arrive", 1) if missing else 0
+
+
+def _load_flags(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(prog=f"{PROGRAM} load", allow_abbrev=False, description=COMMANDS["load"])
+    told = "where the chat is (ws://localhost:8080/chat)"
+    parser.add_argument("url", nargs="?", metavar="URL", default="ws://localhost:8080/chat", help=told)
+    whole, some = _number(int, 0), _number(int, 1)
+    parser.add_argument("--clients", type=some, default=1000, help="how many join (%(default)s)")
+    parser.add_argument("--publishers", type=some, default=1, help="how many of them speak, in turn (%(default)s)")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--outstanding",
+        type=some,
+        default=1,
+        metavar="MESSAGES",
+        help="as fast as can be: the next message is sent when of so many one has reached all (%(default)s)",
+    )
+    pace.add_argument(
+        "--rate", type=_number(float, 0.001), default=0.0, metavar="MESSAGES", help="on time: so many a second"
+    )
+    parser.add_argument("--size", type=_number(int, 17), default=100, metavar="BYTES", help="of a text (%(default)s)")
+    parser.add_argument("--seconds", type=_number(float, 0.1), default=5.0, help="how long (%(default)g)")
+    parser.add_argument("--rooms", type=some, default=1, help="how many rooms they are spread over (%(default)s)")
+    parser.add_argument("--idle", action="store_true", help="say nothing, only stay")
+    parser.add_argument(
+        "--stopped", type=whole, default=0, metavar="CLIENTS", help="how many read nothing (%(default)s)"
+    )
+    parser.add_argument(
+        "--cpu-of", type=some, metavar="PID", help="the server's process, to tell its processor time and memory (Linux)"
+    )
+    parser.add_argument("--json", action="store_true", help="tell it in JSON")
+    flags = parser.parse_intermixed_args(list(arguments))
+    if flags.rooms > flags.clients or max(flags.publishers, flags.rooms) + flags.stopped > flags.clients:
+        parser.error("--clients: expected at least as many as --rooms, and as --publishers and --stopped together")
+    return flags
+
+
+def _plan(flags: argparse.Namespace) -> Plan:
+    from app.load import Plan
+
+    names = [field.name for field in dataclasses.fields(Plan)]
+    return Plan(**{name: getattr(flags, name) for name in names if name != "process"}, process=flags.cpu_of)
+
+
+def _number(kind: type[int | float], least: float) -> Callable[[str], float]:
+    """A type of argument: a number from `least` on."""
+
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(-1)
+        if not least <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"expected a number from {least:g}, got {text!r}")
+        return value
+
+    return number
 
 
 def _room(name: str) -> str:

@@ -11,7 +11,7 @@ from app.backends import Trimmed, Unavailable
 from app.chat.closing import CloseCode
 from app.chat.events import Bounds, Event, mailbox
 from app.chat.frames import WHISPERS, Join, Joined, told
-from app.chat.room import Cursor
+from app.chat.room import UNKNOWN, Cursor, Room
 from app.chat.state import RoomState
 
 if TYPE_CHECKING:
@@ -64,12 +64,15 @@ class Following:
         cursor = session.shard.attach(session, log, 0)
         whispers = room == WHISPERS
         try:
-            bounding, reading = backend.bounds(log), backend.mark(session.user.id, log, 0)
+            bounding = None if self._starts_at_a_known_head(command, cursor.room) else backend.bounds(log)
+            reading = backend.mark(session.user.id, log, 0) if session.known else None
             if not whispers and not cursor.room.loaded:
                 for event in await backend.state(log):
                     cursor.room.state.apply(event)
                 cursor.room.loaded = True
-            bounds, read = await bounding, await reading
+            bounds = await bounding if bounding else Bounds(0, cursor.room.head)
+            read = await reading if reading else 0
+            cursor.room.head = max(bounds.head, cursor.room.delivered)
             if not whispers:
                 session.enter(cursor.room)
         except BaseException:
@@ -133,6 +136,10 @@ class Following:
         """Read on, a page at a time, wherever it is behind."""
         if self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.get_running_loop().create_task(self._pull())
+
+    def _starts_at_a_known_head(self, command: Join, room: Room[Session]) -> bool:
+        """Whether nothing need be read: who wants what is said from now on gets all that comes after the head."""
+        return isinstance(command.after, UnsetType) and room.head != UNKNOWN
 
     def _start(self, cursor: Cursor[Session], command: Join, bounds: Bounds) -> bool:
         """Put the cursor where the client wants it, or at the head where that can't be; whether it could."""

@@ -27,6 +27,8 @@ from app.transports import Frame as WireFrame
 if TYPE_CHECKING:
     from app.session import Session
 
+COSTLY = 0.002
+"""Seconds that sending may take without being worth waiting for."""
 EXPELLING = (Kind.KICK, Kind.BAN)
 
 
@@ -46,7 +48,9 @@ class Shard:
         self.unacknowledged: dict[str, Session] = {}
         """Who waits for the ack of a draft, by its id."""
         self._loop = asyncio.get_running_loop()
-        self._flushing = False
+        self.appending = 0
+        """Drafts of its connections that are on their way into the log."""
+        self._flushing = self._waited = self._costly = False
         self._mark = 0
         self._dirty: dict[Room[Session], None] = {}
         self._private: dict[Session, Outgoing] = {}
@@ -93,15 +97,31 @@ class Shard:
         """Forget what was put for a connection that has ended."""
         self._private.pop(session, None)
 
-    def flush(self) -> None:
-        """Send now what waits for the end of the turn."""
+    def flush(self, *, now: bool = False) -> None:
+        """Send now what waits for the end of the turn.
+
+        Where sending takes long, what is on its way into the log now is better sent together with this than after it:
+        it is waited for, once. So batches grow under load, and the time until a message arrives does not.
+        """
         self._flushing = False
+        if self._costly and self.appending and not self._waited and not now:
+            self._waited = True
+            return
+        self._waited = False
+        began = self._loop.time()
         outgoing, self._private = self._private, {}
         dirty, self._dirty = self._dirty, {}
         for room in dirty:
             self._hand_out(room, outgoing, alone=len(dirty) == 1)
         for session, waiting in outgoing.items():
             session.way.put(waiting.batch())
+        self._costly = self._loop.time() - began > COSTLY
+
+    def appended(self) -> None:
+        """One draft less is on its way."""
+        self.appending -= 1
+        if self._waited and not self.appending:
+            self._schedule()
 
     def _schedule(self) -> None:
         if not self._flushing:
@@ -186,7 +206,7 @@ class Shard:
         if event.kind == Kind.SLOW:
             room.spoke.clear()
         if event.kind in EXPELLING and event.detail.whom:
-            self.flush()  # who is put out is told so first
+            self.flush(now=True)  # who is put out is told so first
             for session in self.sessions.get(event.detail.whom.id, ()):
                 session.expel(event)
 

@@ -60,6 +60,7 @@ class Session:
         "dialect",
         "following",
         "ignored",
+        "known",
         "on_end",
         "over",
         "returns",
@@ -90,6 +91,8 @@ class Session:
         self.secret, self.address = secret, address
         self.returns = returns
         """Whether whoever connects holds the token, so that it can come back as the same user."""
+        self.known = True
+        """Whether the user was here before, so that the store may hold something of it."""
         self.ignored: frozenset[int] = NOBODY
         """Of whom the user wants to hear nothing."""
         self.conversation = ""
@@ -299,6 +302,7 @@ class Session:
         if draft.cid:
             self.shard.unacknowledged[draft.id] = self
         self._unanswered += 1
+        self.shard.appending += 1
         if self._unanswered == MOST_UNANSWERED:
             self._pause_or_resume()
         future = asyncio.ensure_future(self.backend.append(draft))
@@ -307,6 +311,7 @@ class Session:
     def _appended(self, draft: Draft, future: asyncio.Future[Appended]) -> None:
         """A fresh message is acknowledged by the shard, before it is seen; here is what became of any other."""
         self._unanswered -= 1
+        self.shard.appended()
         if self._paused:
             self._pause_or_resume()
         if future.cancelled() or self.over:
@@ -333,7 +338,7 @@ class Session:
         self._unregister()
         self.hub.enter(user)
         self.hub.leave(self.user)
-        self.user, self.conversation = user, ""
+        self.user, self.conversation, self.known = user, "", True
         self._register()
 
     def renamed(self, user: User, *, rid: int | str | UnsetType = UNSET) -> None:
@@ -343,7 +348,7 @@ class Session:
 
     def finish(self, code: CloseCode, reason: str = "") -> None:
         """End the connection once all that waits is sent."""
-        self.shard.flush()
+        self.shard.flush(now=True)
         self.way.finish(code, reason)
 
     def _register(self) -> None:

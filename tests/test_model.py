@@ -48,6 +48,8 @@ SECRET = "secret"
 HINTS = ("presence", "typing", "read")
 
 Frame = dict[str, Any]
+Said = tuple[int, str | set[int], str]
+"""By whom, in which room or to whom, with which word."""
 
 
 class No(Exception):
@@ -842,10 +844,11 @@ class Chat(RuleBasedStateMachine):
     def connect(self, which: int) -> None:
         """As somebody new, or with one of the tokens that were ever given."""
         new = (which == 0 and len(self.model.users) < MOST_USERS) or not self.tokens
-        token = "" if new else self.tokens[which % len(self.tokens)]
+        self.enter("" if new else self.tokens[which % len(self.tokens)])
+
+    def enter(self, token: str) -> None:
         protocols = ["chat.v1.json", *([f"token.{token}"] if token else [])]
-        session = self.client.websocket_connect("/chat", subprotocols=protocols)
-        session.__enter__()
+        session = self.stack.enter_context(self.client.websocket_connect("/chat", subprotocols=protocols))
         welcome = json.loads(session.receive_text())
         user = self.model.tokens.get(token)
         if user is None:
@@ -863,9 +866,11 @@ class Chat(RuleBasedStateMachine):
         self.settle()
 
     @precondition(lambda self: self.seats)
-    @rule(who=index, how=st.sampled_from(["", "", "", "quit", "logout"]))
-    def drop(self, who: int, how: str) -> None:
+    @rule(who=index, how=st.sampled_from(["", "", "quit", "logout"]), word=words, again=st.booleans())
+    def drop(self, who: int, how: str, word: str, again: bool) -> None:
+        """The connection ends, something is said, and it is there again, from where it was."""
         seat = self.seat(who)
+        rooms = sorted(seat.rooms)
         if how:
             self.bid_farewell(seat, {"t": how, "rid": "bye"})
             if how == "logout":
@@ -873,6 +878,13 @@ class Chat(RuleBasedStateMachine):
         self.close(seat)
         self.ask()
         self.settle()
+        if not again:
+            return
+        if self.seats:
+            self.all_at_once([*((who, room, word) for room in ROOMS), (who, {0, 1, 2}, word)], [])
+        self.enter(seat.token)
+        for room in rooms:
+            self.join(len(self.seats) - 1, room, "last", 0)
 
     @precondition(lambda self: self.seats)
     @rule(who=index, room=rooms, word=words)
@@ -978,7 +990,7 @@ class Chat(RuleBasedStateMachine):
         self.perform(self.seat(who), {"t": "nick", "name": self.name(name) if isinstance(name, int) else name})
 
     @precondition(lambda self: self.seats)
-    @rule(who=index, well=st.booleans())
+    @rule(who=index, well=st.sampled_from([True, True, False]))
     def register(self, who: int, well: bool) -> None:
         self.perform(self.seat(who), {"t": "register", "password": PASSWORD if well else "short"})
 
@@ -1002,14 +1014,9 @@ class Chat(RuleBasedStateMachine):
         self.perform(self.seat(who), {"t": "topic", "room": room, "text": text})
 
     @precondition(lambda self: self.seats)
-    @rule(who=index, room=rooms, t=st.sampled_from(CHANGES), seconds=st.sampled_from([0, 3600]), then=index)
-    def change(self, who: int, room: str, t: str, seconds: int, then: int) -> None:
-        """By an operator, if there is one; then somebody speaks, twice."""
-        able = self.operators()
-        seat, room = able[who % len(able)] if able and who else (self.seat(who), room)
-        self.perform(seat, {"t": t, "room": room} | ({"seconds": seconds} if t == "slow" else {}))
-        for _ in range(2 * bool(then)):
-            self.say(then, room, "red", me=False)
+    @rule(who=index, room=rooms, t=st.sampled_from(CHANGES), seconds=st.sampled_from([0, 3600]))
+    def change(self, who: int, room: str, t: str, seconds: int) -> None:
+        self.perform(self.seat(who), {"t": t, "room": room} | ({"seconds": seconds} if t == "slow" else {}))
 
     @precondition(lambda self: self.seats)
     @rule(who=index, room=logs, t=st.sampled_from(MODERATIONS), to=whom)
@@ -1020,27 +1027,26 @@ class Chat(RuleBasedStateMachine):
     @precondition(lambda self: self.operators())
     @rule(
         who=st.integers(0, 9),
-        t=st.sampled_from(MODERATIONS),
+        t=st.sampled_from(MODERATIONS + CHANGES),
         to=st.integers(0, 2),
         why=st.sampled_from(["", "so"]),
-        seconds=st.sampled_from([0, 3600]),
-        then=st.sampled_from(["", "msg", "join", "edit"]),
+        seconds=st.sampled_from([0, 3600, 3600]),
+        tries=st.sampled_from([True, True, False]),
     )
-    def operate(self, who: int, t: str, to: int, why: str, seconds: int, then: str) -> None:
-        """Somebody who may does it, and whom it is done to tries something."""
+    def operate(self, who: int, t: str, to: int, why: str, seconds: int, tries: bool) -> None:
+        """Somebody who may does it, and whom it is done to, or anybody, tries what may be forbidden now."""
         able = self.operators()
         seat, room = able[who % len(able)]
         whom = self.model.users[to]
-        self.perform(seat, {"t": t, "room": room, "name": whom.name, "why": why, "seconds": seconds})
-        concerned = [one for one in self.seats if one.user is whom]
+        changed = {"t": t, "room": room, "seconds": seconds}
+        self.perform(seat, changed if t in CHANGES else {**changed, "name": whom.name, "why": why})
         own = [event for event in self.model.readable(room) if event.user == whom.id and event.kind in SAID]
-        tried: dict[str, Frame] = {
-            "msg": {"room": room, "text": self.text("red"), "cid": self.cid()},
-            "join": {"room": room},
-            "edit": {"room": room, "seq": own[-1].seq if own else 0, "text": self.text("amended")},
-        }
-        if then and concerned:
-            self.perform(concerned[0], {"t": then, **tried[then]})
+        edit = {"t": "edit", "room": room, "seq": own[-1].seq if own else 0, "text": self.text("amended")}
+        for one in [one for one in self.seats if one.user is whom and tries][:1]:
+            for _ in range(2):
+                self.perform(one, {"t": "msg", "room": room, "text": self.text("red"), "cid": self.cid()})
+            self.perform(one, edit)
+            self.perform(one, {"t": "join", "room": room})
 
     def operators(self) -> list[tuple[Seat, str]]:
         """Those who operate a room that they are in, and the room."""
@@ -1109,7 +1115,7 @@ class Chat(RuleBasedStateMachine):
         said=st.lists(st.tuples(index, st.one_of(rooms, st.sets(st.integers(0, 2), min_size=1)), words), max_size=8),
         joins=st.lists(st.tuples(index, st.sampled_from(["lobby", "den", "@"]), places_to_start), max_size=3),
     )
-    def all_at_once(self, said: list[tuple[int, str | set[int], str]], joins: list[tuple[int, str, str]]) -> None:
+    def all_at_once(self, said: Sequence[Said], joins: Sequence[tuple[int, str, str]]) -> None:
         """Several speak while others join: what is stored says in which order, and all must agree with that."""
         Rush(self, said, joins).run()
 
@@ -1120,8 +1126,6 @@ class Chat(RuleBasedStateMachine):
                     self.perform(seat, {"t": "conversations"})
                 self.check_store()
         finally:
-            while self.seats:
-                self.close(self.seats[0])
             self.stack.close()
 
     def check_store(self) -> None:
@@ -1134,9 +1138,7 @@ class Chat(RuleBasedStateMachine):
 class Rush:
     """Many commands at once: messages and whispers of those who may speak, joins of those who are not in the room."""
 
-    def __init__(
-        self, chat: Chat, said: list[tuple[int, str | set[int], str]], joins: list[tuple[int, str, str]]
-    ) -> None:
+    def __init__(self, chat: Chat, said: Sequence[Said], joins: Sequence[tuple[int, str, str]]) -> None:
         self.chat, self.model = chat, chat.model
         self.joins: dict[tuple[int, str], tuple[Seat, Frame]] = {}
         self.said: list[tuple[Seat, Frame, Happening]] = []

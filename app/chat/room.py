@@ -10,6 +10,8 @@ from app.chat.state import RoomState
 
 F = TypeVar("F")
 
+UNKNOWN = -1
+
 
 class Cursor(Generic[F]):
     """One follower's place in a room.
@@ -45,7 +47,7 @@ class Room(Generic[F]):
     they are given: a batch is made once for each group.
     """
 
-    __slots__ = ("_batch", "_cursors", "_spoke", "_state", "delivered", "handed", "live", "loaded", "name")
+    __slots__ = ("_batch", "_cursors", "_spoke", "_state", "delivered", "handed", "head", "live", "loaded", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,6 +55,8 @@ class Room(Generic[F]):
         """Whether `state` is known."""
         self.delivered = self.handed = 0
         """The positions of the last event that was committed, and of the last that was handed out, since it is here."""
+        self.head = UNKNOWN
+        """The position of the last event in the log, once it was read."""
         self.live: dict[Hashable, dict[Cursor[F], None]] = {}
         """The live cursors by group."""
         self._cursors: dict[Cursor[F], None] = {}
@@ -99,22 +103,35 @@ class Room(Generic[F]):
 
     def caught_up(self, cursor: Cursor[F], group: Hashable) -> bool:
         """Go live in `group`, if there is nothing that was committed and that the cursor has not got. What is about to
-        be handed out would be handed to it as well: it has to wait for that."""
-        if cursor.at < self.delivered or self._batch:
+        be handed out would be handed to it as well: it has to wait for that. One that is live changes its group.
+
+        A cursor that has read what is still on its way here waits too, where others need that. Where nobody does, what
+        it has read counts as handed out, and is not taken when it comes.
+        """
+        if cursor not in self._cursors:
             return False
+        if cursor.live:
+            self._leave_group(cursor)
+        elif cursor.at < self.delivered or self._batch or (cursor.at > self.delivered and self.live):
+            return False
+        else:
+            self.delivered = self.handed = cursor.at
         cursor.group = group
         self.live.setdefault(group, {})[cursor] = None
         return True
 
     def fall_behind(self, cursor: Cursor[F], at: int) -> None:
-        """Be live no longer: read the log after `at`."""
-        cursor.at = max(cursor.at, at)
-        self._leave_group(cursor)
+        """Be live no longer: read the log after `at`. One that is behind already stays where it is."""
+        if cursor.live:
+            cursor.at = max(cursor.at, at)
+            self._leave_group(cursor)
 
     def commit(self, event: Event, mark: int = 0) -> None:
         """`event` is committed; `mark` is kept with it until it is handed out. Events come in order, and once."""
         if event.seq > self.delivered:
             self.delivered = event.seq
+            if self.head != UNKNOWN:
+                self.head = event.seq
             self._batch.append((mark, event))
 
     def hand_out(self) -> tuple[int, list[tuple[int, Event]]]:

@@ -60,6 +60,9 @@ async def login(session: Session, command: Login) -> None:
 
 async def follow_whispers(session: Session) -> None:
     """Follow what is whispered to the user, from where the user has read it."""
+    if not session.known:
+        session.following.mail = 0
+        return
     read = await session.backend.mark(session.user.id, mailbox(session.user.id), 0)
     await session.carry_out(Join(WHISPERS, after=read))
 

@@ -265,7 +265,7 @@ class Chat:
         secret = _secret(token)
         session = Session(self.service, user, dialect, way, join.room, secret=secret, returns=returns, address=address)
 
-        session.on_end, session.ignored = self._on_end, ignored
+        session.on_end, session.known, session.ignored = self._on_end, known, ignored
         try:
             await self._welcome(session, token, join, name)
             if line is not None:

@@ -77,7 +77,10 @@ class Way(Protocol):
         """Read on."""
 
     def close(self, code: CloseCode, reason: str = "") -> None:
-        """End the connection with `code`, without sending what waits. A reason has up to 123 bytes."""
+        """End the connection with `code` now: what waits may be lost. A reason has up to 123 bytes."""
 
     def finish(self, code: CloseCode, reason: str = "") -> None:
-        """End the connection with `code` once what waits is sent."""
+        """End the connection with `code` once what waits is sent, or when that takes too long.
+
+        From `close` or `finish` on nothing is heard any more, and nothing that is put is sent.
+        """

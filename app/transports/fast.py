@@ -54,7 +54,6 @@ class FastProtocol(WebSocketProtocol):
             return None
         transport, self.transport = self._closing.plain, cast(Transport, _Gone())
         self.stop_keepalive()
-        transport.set_write_buffer_limits(high=0)
         raw = transport.get_extra_info("socket")
         if raw is not None and high:  # the kernel doubles it; left alone it would keep megabytes for who reads nothing
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)
@@ -62,6 +61,7 @@ class FastProtocol(WebSocketProtocol):
         self.connections.discard(self)
         self.connections.add(cast(Any, line))
         transport.set_protocol(line)
+        transport.set_write_buffer_limits(high=0)  # uvloop may hold the handshake's answer yet: the line is told so
         transport.pause_reading()
         return line
 
@@ -140,7 +140,8 @@ class Line(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Write whole frames: to the socket where nothing waits before them, which is what makes `full` exact."""
         if self.full or self._descriptor < 0:
-            self._transport.write(data)
+            if not self._over and not self._transport.is_closing():
+                self._transport.write(data)
             return
         try:
             written = os.write(self._descriptor, data)
@@ -192,6 +193,8 @@ class Line(asyncio.Protocol):
         for message in self._reader.read(data):
             if type(message) is Breach:
                 self.close(message.code, message.reason)
+                if self._transport.can_write_eof():  # what it answers is not read: it need not wait for more
+                    self._transport.write_eof()
                 return
             opcode, payload = message
             if opcode == Opcode.TEXT:
@@ -240,10 +243,11 @@ class Line(asyncio.Protocol):
         return self._transport.get_write_buffer_size()
 
     def give_up(self, code: CloseCode, reason: str) -> None:
-        """Tell why, if the client can be told, and cut the connection."""
-        if not self.full:
-            self.write(closing(code, reason))
-        self._abort()
+        """Tell why, if the client can be told, or else cut the connection."""
+        if self.full:
+            self._abort()
+        else:
+            self.finish(code, reason)
 
     def _pong(self, payload: bytes) -> None:
         if self.full and self.waiting() > MOST_PONGS:
@@ -254,6 +258,7 @@ class Line(asyncio.Protocol):
     def _linger(self) -> None:
         """Wait a little for the client to end the connection, and end it then, whatever still waits for it."""
         self._closing = asyncio.get_running_loop().call_later(LINGER, self._abort)
+        self._transport.resume_reading()
         self._end()
 
     def _abort(self) -> None:
@@ -265,6 +270,7 @@ class Line(asyncio.Protocol):
         if self._over:
             return
         self._over = True
+        self._descriptor = -1
         self._wake()
         if self._listener is not None:
             self._listener.ended()
@@ -286,7 +292,8 @@ class Wheel:
         self._loop, self._period, self._timeout, self._stall = loop, period, timeout, stall
         self._groups: list[dict[Line, None]] = [{} for _ in range(TICKS)]
         self._group_of: dict[Line, int] = {}
-        self._asked: dict[Line, float] = {}
+        self._asked: dict[Line, tuple[float, int]] = {}
+        """Whose answer is awaited: since when, and how much waited to be written then."""
         self._stalled: dict[Line, tuple[float, int]] = {}
         self._next = self._turn = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -314,8 +321,9 @@ class Wheel:
         self._stalled[line] = self._loop.time(), line.waiting()
 
     def moved(self, line: Line) -> None:
-        """Nothing waits for it any more."""
+        """Nothing waits for it any more: it is there, whether or not there was room to ask."""
         self._stalled.pop(line, None)
+        self._asked.pop(line, None)
 
     def _tick_length(self) -> float:
         """An answer that is late is noticed within a tick."""
@@ -325,8 +333,8 @@ class Wheel:
     def _tick(self) -> None:
         self._timer = self._loop.call_later(self._tick_length(), self._tick) if self._group_of else None
         now = self._loop.time()
-        for line in _overdue(self._asked, now - self._timeout) if self._timeout else ():
-            line.give_up(CloseCode.PING_TIMEOUT, "no answer to a ping")
+        if self._timeout:
+            self._cut_silent(now)
         if self._stall:
             self._cut_stalled(now)
         if self._period:
@@ -340,8 +348,17 @@ class Wheel:
             for line in self._groups[group % TICKS]:
                 if line not in self._asked:
                     line.ping()
-                    self._asked[line] = now
+                    self._asked[line] = now, line.waiting()
         self._turn = turn
+
+    def _cut_silent(self, now: float) -> None:
+        """One that is full was not asked, or the question waits: it is there as long as it reads."""
+        for line in _overdue(self._asked, now - self._timeout):
+            before = self._asked.pop(line)[1]
+            if line.full and line.waiting() < before:
+                self._asked[line] = now, line.waiting()
+            else:
+                line.give_up(CloseCode.PING_TIMEOUT, "no answer to a ping")
 
     def _cut_stalled(self, now: float) -> None:
         stalled = [line for line, (since, _) in self._stalled.items() if now - since >= self._stall]
@@ -353,10 +370,10 @@ class Wheel:
                 line.give_up(CloseCode.SLOW_READER, "nothing was read for too long")
 
 
-def _overdue(asked: dict[Line, float], before: float) -> list[Line]:
+def _overdue(asked: dict[Line, tuple[float, int]], before: float) -> list[Line]:
     """Those asked before a time. They are in the order in which they were asked."""
     found = []
-    for line, at in asked.items():
+    for line, (at, _) in asked.items():
         if at > before:
             break
         found.append(line)

@@ -1,7 +1,7 @@
 """The frames of RFC 6455, as a server reads and writes them: bytes in, messages out. No I/O.
 
-A message is a `Message`; what ends the connection is a `Breach`, and nothing is read after it. Text is checked to be
-UTF-8 when its message is whole, the size of a message as soon as a header exceeds it.
+A message is a `Message`; what ends the connection is a `Breach` or a close frame, and nothing is read after that. Text
+is checked to be UTF-8 when its message is whole, the size of a message as soon as a header exceeds it.
 """
 
 from __future__ import annotations
@@ -39,56 +39,95 @@ class Breach(NamedTuple):
     reason: str
 
 
-FIN, RESERVED, MASKED = 0x80, 0x70, 0x80
+FIN, RESERVED, MASKED, CONTROL = 0x80, 0x70, 0x80, 0x08
+WHOLE_TEXT = FIN | Opcode.TEXT
+_TEXT, _BINARY = int(Opcode.TEXT), int(Opcode.BINARY)  # plain numbers: they are compared for each frame
 _SENDABLE = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
+_OVER = -1
 
 
 class Reader:
-    """Reads what one client sends. `limit` is the most bytes that a message may have."""
+    """Reads what one client sends. `limit` is the most bytes that a message may have.
 
-    __slots__ = ("_ahead", "_fragments", "_opcode", "limit")
+    It keeps at most one message and one frame of it, and does work in proportion to what it reads, however small the
+    pieces are in which that comes.
+    """
+
+    __slots__ = ("_ahead", "_fragments", "_left", "_opcode", "_wanted", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._ahead = b""
-        self._fragments: list[bytes] | None = None
+        self._ahead: bytearray | None = None
+        """What has come of a frame that is not whole yet."""
+        self._wanted = 0
+        """How much of it must have come before it is worth another look; 0 where nothing waits, _OVER at the end."""
+        self._fragments: bytearray | None = None
+        """What has come of a message that is not whole yet."""
         self._opcode = 0
+        self._left = limit
+        """How many bytes the next frame of data may have."""
+
+    @property
+    def kept(self) -> int:
+        """Bytes that wait for more."""
+        return len(self._ahead or b"") + len(self._fragments or b"")
 
     def read(self, data: bytes) -> list[Message | Breach]:
-        """What `data` completes. After a Breach no more is to be read."""
-        if self._ahead:
-            data = self._ahead + data
+        """What `data` completes. After a Breach or a CLOSE nothing is read any more."""
+        if self._wanted:
+            whole = self._join(data)
+            if whole is None:
+                return []
+            data = whole
         found: list[Message | Breach] = []
-        position, end = 0, len(data)
+        position, end, wanted = 0, len(data), 2
         while end - position >= 2:
             first, second = data[position], data[position + 1]
             size, start = second & 0x7F, position + 6
-            if size > 125 or second < MASKED or (first & 0x7F) > Opcode.BINARY:
+            if size > 125 or second < MASKED or (first & 0x7F) > _BINARY:
                 breach = _header(first, second)
                 if breach is not None:
-                    found.append(breach)
-                    break
+                    return self._end(found, breach)
                 if size > 125:
                     width = 2 if size == 126 else 8
-                    if end - position < 6 + width:
+                    if end - position < 2 + width:
+                        wanted = 2 + width
                         break
                     size = int.from_bytes(data[position + 2 : position + 2 + width], "big")
                     start += width
-            if size > self.limit and not first & 0x08:
-                found.append(Breach(CloseCode.TOO_BIG, f"a message may have {self.limit} bytes"))
-                break
+            if size > self._left and not first & CONTROL:
+                return self._end(found, Breach(CloseCode.TOO_BIG, f"a message may have {self.limit} bytes"))
             stop = start + size
             if stop > end:
+                wanted = stop - position
                 break
             mask = data[start - 4 : start]
             payload = data[start:stop] if mask == b"\0\0\0\0" else apply_mask(data[start:stop], mask)
-            position = stop
-            message = self._message(first, payload)
+            position, wanted = stop, 2
+            if first == WHOLE_TEXT and self._fragments is None:
+                message: Message | Breach | None = _whole(_TEXT, payload)
+            else:
+                message = self._message(first, payload)
             if message is not None:
+                if type(message) is Breach or message[0] == Opcode.CLOSE:
+                    return self._end(found, message)
                 found.append(message)
-                if type(message) is Breach:
-                    break
-        self._ahead = data[position:] if position < end else b""
+        if position < end:
+            self._ahead, self._wanted = bytearray(data[position:]), wanted
+        else:
+            self._ahead, self._wanted = None, 0
+        return found
+
+    def _join(self, data: bytes) -> bytes | None:
+        """What waited and `data`, once that is worth a look: a large frame in small pieces is looked at once."""
+        if self._ahead is None:
+            return None
+        self._ahead += data
+        return bytes(self._ahead) if len(self._ahead) >= self._wanted else None
+
+    def _end(self, found: list[Message | Breach], last: Message | Breach) -> list[Message | Breach]:
+        self._ahead, self._fragments, self._wanted = None, None, _OVER
+        found.append(last)
         return found
 
     def _message(self, first: int, payload: bytes) -> Message | Breach | None:
@@ -104,14 +143,13 @@ class Reader:
         elif first & FIN:
             return _whole(opcode, payload)
         else:
-            self._fragments, self._opcode = [], opcode
-        self._fragments.append(payload)
-        if sum(map(len, self._fragments)) > self.limit or len(self._fragments) > self.limit:
-            return Breach(CloseCode.TOO_BIG, f"a message may have {self.limit} bytes")
+            self._fragments, self._opcode = bytearray(), opcode
+        self._fragments += payload  # empty ones cost nothing, however many come
         if not first & FIN:
+            self._left -= len(payload)
             return None
-        payload, self._fragments = b"".join(self._fragments), None
-        return _whole(self._opcode, payload)
+        message, self._fragments, self._left = bytes(self._fragments), None, self.limit
+        return _whole(self._opcode, message)
 
 
 def _header(first: int, second: int) -> Breach | None:
@@ -130,7 +168,7 @@ def _header(first: int, second: int) -> Breach | None:
 
 
 def _whole(opcode: int, payload: bytes) -> Message | Breach:
-    if opcode != Opcode.TEXT:
+    if opcode != _TEXT:
         return Message(opcode, payload)
     try:
         return Message(opcode, payload.decode())

@@ -13,6 +13,8 @@ from app.transports import Batch, Frame, Listener
 
 CLOSE_DEADLINE = 1.0
 """Seconds that a close frame may take to be accepted for a client that does not read."""
+LINGER = 3.0
+"""Seconds that what waits may take to leave once the connection is to end after it."""
 
 
 class Outbox:
@@ -29,6 +31,7 @@ class Outbox:
         "_frames",
         "_reading",
         "_wake",
+        "_watching",
         "full",
         "high",
         "sent",
@@ -47,16 +50,20 @@ class Outbox:
         self.sent = 0
         """Bytes that left."""
         self._drained: asyncio.Future[None] | None = None
+        self._watching = False
         self._wake, self._reading = asyncio.Event(), asyncio.Event()
         self._reading.set()
 
     def put(self, batch: Batch) -> None:
+        if self._over:
+            return
         for frame in batch.frames:
             self._frames.append(frame)
             self.waiting += len(frame.wire)
         if self.waiting >= self.high and not self.full:
             self.full = True
-            self._watch()
+            if self.stall and not self._watching:
+                self._watch_from(self.sent)
         self._wake.set()
 
     async def writable(self) -> bool:
@@ -64,7 +71,7 @@ class Outbox:
             if self._drained is None:
                 self._drained = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._drained)
-        return not self._closing.done()
+        return not self._over
 
     def pause(self) -> None:
         self._reading.clear()
@@ -78,8 +85,15 @@ class Outbox:
             self._let_writers_go()
 
     def finish(self, code: CloseCode, reason: str = "") -> None:
-        self._finish = code, reason
-        self._wake.set()
+        if not self._over:
+            self._finish = code, reason
+            self._wake.set()
+            asyncio.get_running_loop().call_later(LINGER, self.close, code, reason)
+
+    @property
+    def _over(self) -> bool:
+        """Whether it has ended or is to end: what comes now is too late."""
+        return self._finish is not None or self._closing.done()
 
     async def carry(self, websocket: WebSocket, listener: Listener) -> None:
         """Carry an accepted `websocket` until it ends: tell `listener` what it says, in order, and send what is put.
@@ -110,7 +124,7 @@ class Outbox:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
-            if text is not None:
+            if text is not None and not self._over:
                 listener.heard(text)
                 await self._reading.wait()
                 # A burst arrives in one piece: give the writers a turn in between, or every outbox fills up meanwhile.
@@ -131,12 +145,17 @@ class Outbox:
             self._wake.clear()
             await self._wake.wait()
 
-    def _watch(self, sent: int = -1) -> None:
-        """Close a client for which nothing leaves for `stall` seconds while it is full."""
+    def _watch_from(self, sent: int) -> None:
+        self._watching = True
+        asyncio.get_running_loop().call_later(self.stall, self._watch, sent)
+
+    def _watch(self, sent: int) -> None:
+        """Close a client for which nothing left for `stall` seconds while it is full."""
+        self._watching = False
         if self.full and self.sent == sent:
             self.close(CloseCode.SLOW_READER)
-        elif self.full and self.stall:
-            asyncio.get_running_loop().call_later(self.stall, self._watch, self.sent)
+        elif self.full and not self._closing.done():
+            self._watch_from(self.sent)
 
     def _let_writers_go(self) -> None:
         if self._drained is not None:

@@ -1,6 +1,7 @@
 """uvicorn's protocol classes without the faults that a stranger can use (measured on uvicorn 0.54).
 
 - `transport.close()` waits for a peer that never reads. Here every close has a deadline, then the connection is cut.
+- What comes together with the handshake is lost, or takes the connection for open. Here it waits until that is so.
 - A request that never ends is kept open for ever. Here it has a deadline and a size.
 - Text that is not UTF-8, and other junk, leaves a traceback in the log. Here it is an answer or a close code.
 - Another WebSocket version is answered with 400. Here with 426 and the version that is spoken, as RFC 6455 wants it.
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from asyncio.transports import BaseTransport, Transport
 from typing import Any, cast
 
+from httptools import HttpParserUpgrade
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -68,6 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self._head > MAX_HEAD:
                 self.send_400_response("The request's head is too long.")
                 return
+        self._data = data
         try:
             super().data_received(data)
         except Exception as error:  # noqa: BLE001
@@ -75,6 +79,16 @@ class HttpProtocol(HttpToolsProtocol):
             # others for bytes that are no request.
             log.debug("a request that can't be read: %r", error)
             self.transport.abort()
+        finally:
+            self._data = b""
+
+    def handle_websocket_upgrade(self) -> None:
+        """uvicorn calls this while it handles the exception that says where in the data the request ended."""
+        upgrade = sys.exc_info()[1]
+        super().handle_websocket_upgrade()
+        rest = self._data[upgrade.args[0] :] if isinstance(upgrade, HttpParserUpgrade) else b""
+        if rest:
+            cast(WebSocketProtocol, self.transport.get_protocol()).data_received(rest)
 
     def on_headers_complete(self) -> None:
         self._met()
@@ -99,6 +113,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         linger = self.config.timeout_graceful_shutdown or LINGER
         self._closing = ClosingTransport(cast(Transport, transport), self.loop, linger)
         self._gone: asyncio.Future[None] | None = None
+        self._early = b""
         super().connection_made(cast(Transport, self._closing))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -107,6 +122,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._closing.timer.cancel()
         if self._gone is not None:
             self._gone.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        if self.handshake_initiated and not self.handshake_complete:
+            self._early += data
+            self.transport.pause_reading()
+        else:
+            super().data_received(data)
 
     def gone(self) -> asyncio.Future[None]:
         """A future that is done once the connection is lost; to be asked for while it is not."""
@@ -149,3 +171,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close":
             self.writable.set()  # a close does not wait for a client that does not read
         await super().send(message)
+        if self._early and self.handshake_complete:
+            early, self._early = self._early, b""
+            super().data_received(early)
+            if not self.read_paused:
+                self.transport.resume_reading()

@@ -139,7 +139,7 @@ def test_the_text_dialect_gets_what_waited_on_login_and_once(server: TestClient)
         with server.websocket_connect("/chat") as text:
             hear(text)
             text.send_text(f"/login bob {PASSWORD}")
-            told = [hear(text) for _ in range(3)]
+            told = [hear(text) for _ in range(4)]  # with the greeting, and that bob owns the lobby
             assert "[ann → bob]: later" in told
         whisper(ann, ["bob"], "again", "2")
         with server.websocket_connect("/chat") as text:
