@@ -5,8 +5,8 @@
 Acks: 100 clients of `chat.v1.json`, each in a room of its own, over a file with an fsync at every commit; the server on
 one core, the clients on another where there are two. First at a fixed rate: 1,000 messages a second over all, an ack's
 delay counted from when its message was due. Then in a closed loop: each client has 16 messages outstanding. The room:
-that many messages are written into a new store; then the start of the server on it, a join with the last 50, and a
-resume of 10,000.
+that many messages are written into a new store; then the start of the server on it, a join with the last 50, searches
+for a word that most messages have, one that few have and one that none has, and a resume of 10,000.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class Speaker:
         self.keeps = 0
         """Messages to keep outstanding; 0 for none."""
         self.due: deque[float] = deque()
+        self.answered = asyncio.Event()
         self.delays: list[float] = []
 
     async def connect(self, url: str) -> None:
@@ -116,6 +117,7 @@ class Speaker:
         if self.due:
             now = time.perf_counter()
             self.delays += [now - self.due.popleft() for _ in range(min(acks, len(self.due)))]
+            self.answered.set()
         elif self.keeps and acks:
             self.say(acks)
 
@@ -136,8 +138,10 @@ async def acks(folder: Path) -> dict[str, float]:
     start = time.perf_counter() + 0.5
     count = int(SECONDS * RATE / CLIENTS)
     await asyncio.gather(*(one.at_a_rate(start + number / RATE, count) for number, one in enumerate(speakers)))
-    while any(speaker.due for speaker in speakers):
-        await asyncio.sleep(0.01)
+    for speaker in speakers:
+        while speaker.due:
+            speaker.answered.clear()
+            await speaker.answered.wait()
     delays = sorted(delay for speaker in speakers for delay in speaker.delays)
     before = sum(speaker.acked for speaker in speakers)
     cpu, began = server.cpu_seconds(), time.perf_counter()
@@ -165,10 +169,24 @@ async def write(store: Path, count: int) -> float:
     user = await backend.enlist(b"benchmark")
     began = time.perf_counter()
     for first in range(0, count, 1000):
-        await asyncio.gather(*(backend.append(Draft("lobby", user, TEXT, f"{first + n:x}", 0)) for n in range(1000)))
+        texts = [f"{'seldom' if first % 100_000 == n else 'often'} {TEXT[8:]}" for n in range(1000)]
+        await asyncio.gather(
+            *(backend.append(Draft("lobby", user, text, f"{first + n:x}", 0)) for n, text in enumerate(texts))
+        )
     seconds = time.perf_counter() - began
     backend.close()
     return count / seconds
+
+
+async def search(client: ClientConnection, words: str) -> float:
+    """Milliseconds until the first page of a search, the median of some."""
+    times = []
+    for _ in range(11):
+        began = time.perf_counter()
+        await client.send(json.dumps({"t": "search", "room": "lobby", "words": words}))
+        await client.recv()
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
 
 
 async def past(folder: Path, count: int) -> dict[str, float]:
@@ -186,6 +204,8 @@ async def past(folder: Path, count: int) -> dict[str, float]:
         assert len(json.loads(await client.recv())["events"]) == 50
         joins.append(1000 * (time.perf_counter() - began))
     result["join_with_50_ms"] = statistics.median(joins)
+    for figure, words in (("search_common_ms", "often"), ("search_rare_ms", "seldom"), ("search_none_ms", "never")):
+        result[figure] = await search(client, words)
     began = time.perf_counter()
     await client.send(json.dumps({"t": "join", "room": "lobby", "after": answer["head"] - 10_000}))
     await client.recv()

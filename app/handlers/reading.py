@@ -61,6 +61,7 @@ async def read(session: Session, command: Read) -> None:
     if command.seq > (await session.backend.bounds(log)).head:
         raise Refused(Code.NOT_FOUND, f"there is nothing at {command.seq} in {command.room} yet")
     after = await session.backend.mark(session.user.id, log, command.seq)
+    session.known = True
     if after > before:
         session.hub.has_read(command.room, session.user, after)
     session.send(Done(rid=command.rid))
