@@ -244,8 +244,7 @@ class Shard:
         if members > len(people):
             self.tell(room, Presence(room, members))
         elif change := difference(before, people):
-            went = tuple(person.name for person in change.went)
-            self.tell(room, Presence(room, members, change.came, went, change.renamed, change.changed))
+            self.tell(room, Presence(room, members, change.came, change.went, change.changed))
 
 
 class Outgoing:

@@ -32,7 +32,7 @@ AT_ONCE = 64
 """Handshakes under way: within every server's backlog."""
 PER_ADDRESS = 20_000
 """Connections from one address of the loopback: there are 28,000 ports to each."""
-HANDSHAKE = 20.0
+HANDSHAKE = 10.0
 """Seconds that a server has for a handshake and its greeting, and for the first message."""
 WARM = 0.5
 SETTLE = 1.0
@@ -292,6 +292,8 @@ class _Listener(asyncio.BufferedProtocol):
                 self.transport.write(frame(data[start:at], PONG))
             elif opcode == CLOSE:
                 crowd.partings[_closing(data[start:at])] += 1
+                self.transport.write(frame(data[start : start + 2], CLOSE))
+                self.transport.close()
         self.ahead = data[at:]
         return copies
 
@@ -408,9 +410,11 @@ class Crowd:
         rate: float = 0,
         size: int = 100,
         seconds: float = 5,
+        warm: float = WARM,
         most: int = 0,
     ) -> Talk:
-        """Talk for so long, or, with `most`, until so many messages were sent; then wait for the copies under way."""
+        """Talk for `warm` seconds and then `seconds` that count, or, with `most`, until so many messages were sent; then
+        wait for the copies under way."""
         await self._learn(publishers, size)
         self.received = self._sent = self._expected = 0
         self._outstanding = 0 if rate else outstanding
@@ -421,7 +425,7 @@ class Crowd:
             self.more()
             if rate:
                 self._on_time(perf_counter_ns(), int(1e9 / rate))
-            await self._wait(WARM, "warming up")
+            await self._wait(warm, "warming up")
             self.timing = True
             received, began = self.received, perf_counter()
             cpu, own = self.server.cpu_seconds() if self.server else 0, process_time()
@@ -449,6 +453,7 @@ class Crowd:
 
     async def leave(self) -> None:
         """Say goodbye, and wait until the server has let everybody go, but not for long."""
+        gc.unfreeze()
         self._leaving = True
         for listener in self.listeners:
             if listener.stopped:

@@ -463,8 +463,7 @@ class Presence(Struct, tag_field="t", tag="presence", omit_defaults=True):
     room: str
     members: int
     came: tuple[Person, ...] = ()
-    went: tuple[str, ...] = ()
-    renamed: tuple[tuple[str, str], ...] = ()
+    went: tuple[Person, ...] = ()
     changed: tuple[Person, ...] = ()
 
 

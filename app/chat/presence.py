@@ -43,15 +43,14 @@ Hint = Here | Typing | Read
 
 
 class Change(Struct, frozen=True):
-    """What differs between two looks at a room: who came, who went, who has another name, who is away or back."""
+    """What differs between two looks at a room: who came, who went, who has another name or is away or back."""
 
     came: tuple[Person, ...]
     went: tuple[Person, ...]
-    renamed: tuple[tuple[str, str], ...]
     changed: tuple[Person, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.came or self.went or self.renamed or self.changed)
+        return bool(self.came or self.went or self.changed)
 
 
 def difference(before: Iterable[Person], after: Iterable[Person]) -> Change:
@@ -61,8 +60,7 @@ def difference(before: Iterable[Person], after: Iterable[Person]) -> Change:
     return Change(
         came=tuple(person for id_, person in new.items() if id_ not in old),
         went=tuple(person for id_, person in old.items() if id_ not in new),
-        renamed=tuple((one.name, other.name) for one, other in both if one.name != other.name),
-        changed=tuple(other for one, other in both if one.away != other.away),
+        changed=tuple(other for one, other in both if one != other),
     )
 
 

@@ -116,6 +116,8 @@ class Room(Generic[F]):
             return False
         else:
             self.delivered = self.handed = cursor.at
+            if self.head != UNKNOWN:
+                self.head = max(self.head, cursor.at)
         cursor.group = group
         self.live.setdefault(group, {})[cursor] = None
         return True

@@ -32,7 +32,7 @@ def heard(websocket: Any, message: Any, opcode: Any) -> None:
     app.publish("chat", f"[{websocket.get_user_data()}]: {message}", opcode, False)  # noqa: FBT003
 
 
-def closed(websocket: Any, code: Any, message: Any) -> None:
+def closed(_: Any, __: Any, ___: Any) -> None:
     global people
     people -= 1
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio.transports import Transport
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -213,12 +212,12 @@ async def stock(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def fast(stall: float = LONG, period: float = 0, timeout: float = 0) -> AsyncIterator[Connection]:
+async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> AsyncIterator[Connection]:
     loop = asyncio.get_running_loop()
-    wheel, connections, ear = Wheel(loop, period, timeout, stall), set[Any](), Ear()
+    wheel, connections, ear = Wheel(loop, period, patience, stall), set[Any](), Ear()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    line = Line(cast(Transport, transport), connections, LIMIT, wheel)
+    line = Line(transport, connections, LIMIT, wheel)
     connections.add(line)
     transport.set_protocol(line)
     transport.set_write_buffer_limits(high=0)
@@ -465,7 +464,7 @@ async def test_a_line_never_writes_to_a_descriptor_that_is_anothers_by_now(opene
         await one.over()
         await until(one.way._gone.done)
         assert one.way._descriptor == -1
-        pairs = []
+        pairs: list[tuple[socket.socket, socket.socket]] = []
         while descriptor not in [end.fileno() for pair in pairs for end in pair]:
             pairs.append(socket.socketpair())
             assert len(pairs) < 1000
@@ -532,7 +531,7 @@ async def test_a_wrong_frame_is_closed_with_its_code_and_nothing_is_read_after_i
 
 @on_every_line
 async def test_a_peer_that_answers_pings_stays(opened: Open) -> None:
-    async with opened(period=0.05, timeout=0.2) as one:
+    async with opened(period=0.05, patience=0.2) as one:
         for _ in range(10):
             assert await one.peer.frame() == (Opcode.PING, b"")
             await one.peer.send(frame(Opcode.PONG))
@@ -541,7 +540,7 @@ async def test_a_peer_that_answers_pings_stays(opened: Open) -> None:
 
 @on_every_line
 async def test_a_peer_that_does_not_answer_a_ping_is_ended_with_1011(opened: Open) -> None:
-    async with opened(period=0.05, timeout=0.1) as one:
+    async with opened(period=0.05, patience=0.1) as one:
         assert await one.peer.frame() == (Opcode.PING, b"")
         assert await one.peer.close_code() == (1011, "no answer to a ping")
         await one.over()
@@ -549,7 +548,7 @@ async def test_a_peer_that_does_not_answer_a_ping_is_ended_with_1011(opened: Ope
 
 @on_every_line
 async def test_a_peer_that_is_full_and_reads_nothing_is_ended_for_want_of_an_answer(opened: Open) -> None:
-    async with opened(period=0.05, timeout=0.1) as one:
+    async with opened(period=0.05, patience=0.1) as one:
         one.way.put(batch(*MORE_THAN_THE_KERNEL_HIDES))
         assert one.way.full
         await one.over()
@@ -558,7 +557,7 @@ async def test_a_peer_that_is_full_and_reads_nothing_is_ended_for_want_of_an_ans
 @on_every_line
 async def test_a_peer_that_reads_is_there_even_if_there_is_no_room_to_ask(opened: Open) -> None:
     """It has a lot to read, more than it can in the time that an answer may take."""
-    async with opened(period=0.1, timeout=0.4) as one:
+    async with opened(period=0.1, patience=0.4) as one:
         one.way.put(batch(*MORE_THAN_THE_KERNEL_HIDES))
         loop = asyncio.get_running_loop()
         end = loop.time() + 1.5
@@ -588,15 +587,15 @@ async def test_who_begins_after_the_end_is_told_it_at_once(anyio_backend: Any, o
     loop = asyncio.get_running_loop()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    line, ear = Line(cast(Transport, transport), set(), LIMIT, Wheel(loop, 0, 0, 0)), Ear()
+    line, ear = Line(transport, set(), LIMIT, Wheel(loop, 0, 0, 0)), Ear()
     transport.set_protocol(line)
     gone = line.gone()
     theirs.close()
     with anyio.fail_after(DEADLINE):
         await gone
-    assert not ear.ends
+    assert not ear.ended_.is_set()
     line.begin(ear)
-    assert ear.ends == 1
+    assert ear.ended_.is_set()
 
 
 @on_every_way

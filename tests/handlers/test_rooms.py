@@ -38,9 +38,9 @@ def test_the_joiner_is_told_who_is_there_and_the_others_who_came_and_went(server
             bob.answer("back")
             assert ann.hint("presence")["changed"] == [{"id": 2, "name": "bob"}]
             bob.answer("nick", name="bert")
-            assert ann.hint("presence")["renamed"] == [["bob", "bert"]]
+            assert ann.hint("presence")["changed"] == [{"id": 2, "name": "bert"}]
         told = ann.hint("presence")
-        assert (told["went"], told["members"]) == (["bert"], 1)
+        assert (told["went"], told["members"]) == ([{"id": 2, "name": "bert"}], 1)
 
 
 def test_two_connections_of_one_user_are_one_person(server: TestClient) -> None:

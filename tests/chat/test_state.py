@@ -1,0 +1,129 @@
+"""The state of a room, and what it lets people do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.chat import rules
+from app.chat.errors import Code, Refused
+from app.chat.events import Detail, Event, Kind, User
+from app.chat.frames import Ban, Kick, Op, Private, Slow, Topic
+from app.chat.rules import Rank
+from app.chat.state import RoomState
+
+ANN, BOB, CY = User(1, "ann", registered=True), User(2, "bob", registered=True), User(3, "cy")
+SERVER = User(0, "*", registered=True)
+
+
+def event(seq: int, kind: Kind, text: str = "", whom: User | None = None, *, until: int = 0, seconds: int = 0) -> Event:
+    return Event(
+        "den", seq, f"e{seq}", seq, 1, "ann", text, kind=kind, detail=Detail(whom=whom, until=until, seconds=seconds)
+    )
+
+
+events = st.builds(
+    lambda kind, whom, text: (kind, whom, text),
+    st.sampled_from([kind for kind in Kind if kind not in (Kind.OWNER,)]),
+    st.sampled_from([ANN, BOB, CY]),
+    st.text(max_size=3),
+)
+
+
+@given(st.lists(events, max_size=30), st.randoms(use_true_random=False))
+def test_events_come_to_the_same_in_any_order_and_twice(drawn: list[tuple[Kind, User, str]], random: object) -> None:
+    log = [event(seq, kind, text, whom, seconds=seq) for seq, (kind, whom, text) in enumerate(drawn, 1)]
+    shuffled = [*log, *log]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    one, other = RoomState(log), RoomState(shuffled)
+    assert view(one) == view(other)
+    latest = {each.key: each for each in log if each.key}
+    assert view(RoomState(latest.values())) == view(one)
+
+
+def view(state: RoomState) -> object:
+    people = [(state.operates(id_), state.invited(id_), state.ban(id_, 0), state.mute(id_, 0)) for id_ in (1, 2, 3)]
+    return state.topic, state.private, state.slow, sorted(state.operators), people
+
+
+def test_a_ban_ends_when_it_said() -> None:
+    state = RoomState([event(1, Kind.BAN, "why", BOB, until=100)])
+    assert state.ban(2, 99) is not None
+    assert state.ban(2, 100) is None
+    assert RoomState([event(1, Kind.BAN, "", BOB)]).ban(2, 2**50) is not None
+    assert RoomState([event(1, Kind.BAN, "", BOB), event(2, Kind.UNBAN, "", BOB)]).ban(2, 0) is None
+
+
+def test_ranks_go_to_registered_people_only() -> None:
+    state = RoomState([event(1, Kind.OWNER, "", ANN), event(2, Kind.OP, "", BOB), event(3, Kind.OP, "", CY)])
+    assert [rules.rank(state, user, server_operator=False) for user in (ANN, BOB, CY)] == [
+        Rank.OWNER,
+        Rank.OPERATOR,
+        Rank.MEMBER,
+    ]
+    assert rules.rank(state, BOB, server_operator=True) == Rank.SERVER_OPERATOR
+    assert rules.rank(state, CY, server_operator=True) == Rank.MEMBER
+
+
+@pytest.mark.parametrize("own", Rank)
+@pytest.mark.parametrize("other", Rank)
+def test_nobody_is_put_out_by_who_ranks_no_higher(own: Rank, other: Rank) -> None:
+    allowed = own >= Rank.OPERATOR and own > other
+    for command in (Kick("den", "bob"), Ban("den", "bob", seconds=60)):
+        if allowed:
+            kind, _, detail = rules.moderate(command, own, BOB, other, now=1000)
+            assert (kind, detail.whom) == (Kind(str(command.__struct_config__.tag)), BOB)
+            assert detail.until == (61_000 if kind == Kind.BAN else 0)
+        else:
+            with pytest.raises(Refused) as refused:
+                rules.moderate(command, own, BOB, other, now=1000)
+            assert refused.value.code == Code.NOT_OPERATOR
+
+
+@pytest.mark.parametrize("own", Rank)
+def test_who_appoints_and_who_changes_a_room(own: Rank) -> None:
+    owned = RoomState([event(1, Kind.OWNER, "", ANN)])
+    for command, state, allowed in (
+        (Topic("den", "tea"), RoomState(), True),
+        (Topic("den", "tea"), owned, own >= Rank.OPERATOR),
+        (Private("den"), RoomState(), own >= Rank.OPERATOR),
+        (Slow("den", 5), owned, own >= Rank.OPERATOR),
+    ):
+        if allowed:
+            rules.change(command, state, own)
+        else:
+            with pytest.raises(Refused):
+                rules.change(command, state, own)
+    if own >= Rank.OWNER:
+        assert rules.moderate(Op("den", "bob"), own, BOB, Rank.MEMBER, 0)[0] == Kind.OP
+        with pytest.raises(Refused) as refused:
+            rules.moderate(Op("den", "cy"), own, CY, Rank.MEMBER, 0)
+        assert refused.value.code == Code.NOT_REGISTERED
+    else:
+        with pytest.raises(Refused):
+            rules.moderate(Op("den", "bob"), own, BOB, Rank.MEMBER, 0)
+
+
+def test_who_is_banned_muted_or_not_invited() -> None:
+    state = RoomState([event(1, Kind.PRIVATE), event(2, Kind.INVITE, "", BOB), event(3, Kind.MUTE, "noise", BOB)])
+    rules.enter(state, BOB, Rank.MEMBER, 0)
+    with pytest.raises(Refused, match="private"):
+        rules.enter(state, CY, Rank.MEMBER, 0)
+    rules.enter(state, CY, Rank.OPERATOR, 0)
+    with pytest.raises(Refused, match="noise"):
+        rules.speak("den", state, BOB, Rank.MEMBER, 0, 0)
+    banned = RoomState([event(1, Kind.BAN, "", BOB)])
+    for rank in (Rank.MEMBER, Rank.OPERATOR):
+        with pytest.raises(Refused, match="banned"):
+            rules.enter(banned, BOB, rank, 0)
+    rules.enter(banned, BOB, Rank.OWNER, 0)
+
+
+def test_a_slow_room_tells_how_long_to_wait() -> None:
+    state = RoomState([event(1, Kind.SLOW, seconds=10)])
+    with pytest.raises(Refused) as refused:
+        rules.speak("den", state, CY, Rank.MEMBER, now=14_000, last=5_000)
+    assert (refused.value.code, refused.value.after, refused.value.retry) == (Code.SLOW_MODE, 1000, True)
+    rules.speak("den", state, CY, Rank.MEMBER, now=15_000, last=5_000)
+    rules.speak("den", state, CY, Rank.OPERATOR, now=14_000, last=5_000)
