@@ -20,9 +20,10 @@ format: $(VENV)/dev.stamp  ## Put the code into its form
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp  ## Measure start-up and memory beside a bare Starlette, and the store
+bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store, and fan-out beside other chats
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.store --messages 200000
+	@$(BIN)/python -m benchmarks.fanout $(ARGS)
 
 requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

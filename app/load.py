@@ -33,7 +33,10 @@ AT_ONCE = 64
 PER_ADDRESS = 20_000
 """Connections from one address of the loopback: there are 28,000 ports to each."""
 HANDSHAKE = 10.0
-"""Seconds that a server has for a handshake and its greeting, and for the first message."""
+"""Seconds that a server has for a handshake and its greeting."""
+ANSWER = 5.0
+"""Seconds without a copy of the first message after which none is expected any more."""
+FOREVER = 300.0
 WARM = 0.5
 SETTLE = 1.0
 QUIET = 2.0
@@ -249,10 +252,11 @@ class _Arrival(asyncio.BufferedProtocol):
 class _Listener(asyncio.BufferedProtocol):
     """A client that is in. The hot path is `buffer_updated`: what it costs bounds what can be measured."""
 
-    __slots__ = ("ahead", "crowd", "room", "stopped", "transport")
+    __slots__ = ("ahead", "crowd", "place", "room", "stopped", "transport")
 
-    def __init__(self, crowd: Crowd, transport: asyncio.Transport, room: int, ahead: bytes) -> None:
-        self.crowd, self.transport, self.room = crowd, transport, room
+    def __init__(self, crowd: Crowd, transport: asyncio.Transport, place: int, ahead: bytes) -> None:
+        self.crowd, self.transport, self.place = crowd, transport, place
+        self.room = place % crowd.rooms
         self.ahead = ahead
         """The start of a frame that is not whole yet."""
         self.stopped = False
@@ -381,6 +385,7 @@ class Crowd:
         if self._trouble:
             raise LoadError(self._trouble)
         elapsed, connected = perf_counter() - began, len(self.listeners) - first
+        self.listeners.sort(key=lambda listener: listener.place)  # the first ones speak, and are one in each room
         entry = Entry(connected, (self.problems - failed).total(), connected / elapsed)
         if server:
             entry.handshakes_per_cpu_second = connected / max(server.cpu_seconds() - cpu, 0.01)
@@ -413,8 +418,8 @@ class Crowd:
         warm: float = WARM,
         most: int = 0,
     ) -> Talk:
-        """Talk for `warm` seconds and then `seconds` that count, or, with `most`, until so many messages were sent; then
-        wait for the copies under way."""
+        """Talk for `warm` seconds, then for `seconds` that count, with `most` until so many messages were sent at most;
+        then wait for the copies under way."""
         await self._learn(publishers, size)
         self.received = self._sent = self._expected = 0
         self._outstanding = 0 if rate else outstanding
@@ -433,7 +438,7 @@ class Crowd:
             received, elapsed = self.received - received, perf_counter() - began
             used, own = self.server.cpu_seconds() - cpu if self.server else 0, process_time() - own
             self._speakers = []
-            await self._drain()
+            await self._arrived(self._expected, QUIET, "waiting for the rest")
         finally:
             self._speakers, self.timing = [], False
             self._owed.clear()
@@ -463,6 +468,7 @@ class Crowd:
         await self._wait(QUIET, "leaving", until=lambda: all(one.transport.is_closing() for one in self.listeners))
         for listener in self.listeners:
             listener.transport.abort()
+        await asyncio.sleep(0)
 
     # What protocols call.
 
@@ -483,7 +489,7 @@ class Crowd:
 
     def admit(self, transport: asyncio.Transport, place: int, ahead: bytes) -> None:
         """A client is in, and was sent `ahead` already."""
-        listener = _Listener(self, transport, place % self.rooms, ahead)
+        listener = _Listener(self, transport, place, ahead)
         transport.set_protocol(listener)
         self.listeners.append(listener)
         self.members[listener.room] += 1
@@ -569,10 +575,10 @@ class Crowd:
         for number, listener in enumerate(chosen):
             listener.transport.write(frame(b"%b~%016x%b" % (wire.before, number, wire.after)))
         expected = sum(self.members[listener.room] for listener in chosen)
-        await self._wait(HANDSHAKE, "listening", until=lambda: self.received >= expected)
+        await self._arrived(expected, ANSWER, "listening")
         if len(self._prefixes) < count:
             said = f"; the server says: {self._notice}" if self._notice else ""
-            raise LoadError(f"what was said did not come back in {HANDSHAKE:.0f} s{said}")
+            raise LoadError(f"what was said did not come back in {ANSWER:.0f} s{said}")
         payload = max(self._prefixes.values()) + max(size, STAMP) + len(wire.after)
         self.size = payload + (2 if payload < 126 else 4 if payload < 65536 else 10)
         self.mark = self.size - STAMP - len(wire.after)
@@ -591,16 +597,17 @@ class Crowd:
                 listener.__class__ = kind
                 listener.transport.set_protocol(listener)  # it has bound the methods of the other class
 
-    async def _drain(self) -> None:
+    async def _arrived(self, expected: int, quiet: float, what: str) -> None:
+        """Wait for so many copies, or until none has come for `quiet` seconds."""
         last, since = self.received, perf_counter()
 
         def done() -> bool:
             nonlocal last, since
             if self.received != last:
                 last, since = self.received, perf_counter()
-            return self.received >= self._expected or perf_counter() - since > QUIET
+            return self.received >= expected or perf_counter() - since > quiet
 
-        await self._wait(10 * QUIET, "waiting for the rest", until=done)
+        await self._wait(FOREVER, what, until=done)
 
     async def _wait(self, seconds: float, what: str, until: Callable[[], bool] = lambda: False) -> None:
         """Wait so long, or until it is so. LoadError as soon as there is trouble."""

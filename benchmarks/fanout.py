@@ -53,11 +53,12 @@ class Scale:
     outstanding: tuple[int, ...] = (1, 8, 64)
     rate: float = 30
     rooms: int = 1000
+    stopped: bool = True
     seconds: float = 1.2
     warm: float = 0.3
 
 
-QUICK = Scale(few=(5,), many=40, idle=50, most=60, outstanding=(1, 8), rooms=5, seconds=0.3, warm=0.1)
+QUICK = Scale(few=(5,), many=40, idle=50, most=60, outstanding=(1, 8), rooms=5, stopped=False, seconds=0.3, warm=0.1)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Contender:
     stopped: bool = False
     """It is measured what one client that reads nothing does to the others: not for all, since it takes long."""
     environment: dict[str, str] = field(default_factory=dict)
+    practice: float = 0
+    """Seconds of talk before it is measured, for a machine that compiles what it does often."""
 
 
 class Absent(Exception):
@@ -95,6 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         temporary = Path(name)
         only = flags.only or (["ours", "naive"] if flags.quick else None)
+        scale = QUICK if flags.quick else Scale()
         contenders, absent = found(flags.folder or temporary, temporary, only)
         results: dict[str, Any] = {}
         for contender in contenders:
@@ -102,7 +106,7 @@ def main() -> None:
             try:
                 results[contender.key] = {
                     "name": contender.name,
-                    **measure(contender, QUICK if flags.quick else Scale()),
+                    **measure(contender, scale),
                 }
             except (LoadError, Absent) as error:
                 absent[contender.name] = str(error)
@@ -112,9 +116,9 @@ def main() -> None:
     if flags.json:
         print(json.dumps({"servers": results, "left_out": absent}))
     else:
-        print(tables(results, absent))
+        print(tables(results, absent, scale))
     if flags.write:
-        write(tables(results, absent))
+        write(tables(results, absent, scale))
 
 
 def say(line: str) -> None:
@@ -295,7 +299,7 @@ def ktor(folder: Path) -> Contender:
     version = re.search(r"<ktor.version>(.+)</ktor", (PEERS / "ktor/pom.xml").read_text())
     assert version
     command = ["java", "-Xmx2g", "-cp", f"{target / 'classes'}:{target / 'dependency'}/*", "ChatKt"]
-    return Contender("ktor", f"the original, Ktor {version[1]}", command)
+    return Contender("ktor", f"the original, Ktor {version[1]}", command, practice=5)
 
 
 # The measurements.
@@ -322,6 +326,7 @@ async def large(contender: Contender, scale: Scale, url: str, process: int, resu
     entry = await crowd.grow(scale.idle)
     result["kib_per_connection"] = entry.kib_per_connection
     result["handshakes_per_cpu_second"] = entry.handshakes_per_cpu_second
+    await practise(crowd, contender)
     for clients in (scale.idle, scale.most):
         await crowd.grow(clients, measure=False)
         talk = await crowd.talk(seconds=scale.seconds, warm=scale.warm)
@@ -332,6 +337,8 @@ async def large(contender: Contender, scale: Scale, url: str, process: int, resu
 async def usual(contender: Contender, scale: Scale, url: str, process: int, result: dict[str, Any]) -> None:
     """From few to many; with many under way; on time; and, for some, with one who reads nothing."""
     crowd = Crowd(url, wire=contender.wire, process=process)
+    await crowd.grow(scale.few[0], measure=False)
+    await practise(crowd, contender)
     for clients in (*scale.few, scale.many):
         await crowd.grow(clients, measure=False)
         talk = await crowd.talk(seconds=scale.seconds, warm=scale.warm)
@@ -340,9 +347,14 @@ async def usual(contender: Contender, scale: Scale, url: str, process: int, resu
         talk = await crowd.talk(outstanding=outstanding, seconds=scale.seconds, warm=scale.warm)
         result["outstanding"][str(outstanding)] = figures(talk)
     result["fixed"] = figures(await crowd.talk(rate=scale.rate, seconds=2 * scale.seconds, warm=scale.warm))
-    if contender.stopped:
+    if contender.stopped and scale.stopped:
         result["stopped"] = await with_one_stopped(crowd, scale)
     await crowd.leave()
+
+
+async def practise(crowd: Crowd, contender: Contender) -> None:
+    if contender.practice:
+        await crowd.talk(outstanding=8, seconds=contender.practice, warm=0)
 
 
 async def with_one_stopped(crowd: Crowd, scale: Scale) -> dict[str, Any]:
@@ -408,57 +420,46 @@ def listening(process: subprocess.Popen[bytes], port: int, log: str) -> None:
 # The tables.
 
 
-def tables(results: dict[str, Any], absent: dict[str, str]) -> str:
+USUAL = """\
+Thousands of deliveries per processor second of the server and, behind the stroke, per second, to {many:,} clients with \
+so many messages under way; milliseconds until a copy is there, at {rate:.0f} messages a second; KiB of memory that an \
+idle connection takes; handshakes per processor second:"""
+GROWTH = "The same deliveries, one message under way, to so many clients:"
+ROOMS = """\
+{rooms:,} rooms of ten, one message under way, each room in turn; and the 99th percentile when all {many:,} read, \
+and when one of them reads nothing, after what is on the way to it has filled every buffer:"""
+
+
+def tables(results: dict[str, Any], absent: dict[str, str], scale: Scale) -> str:
     """What was measured, in Markdown."""
-    if not results:
-        return "Nothing was measured."
-    first = next(iter(results.values()))
-    many = f"{int(list(first['clients'])[-1]):,}"
-    clients = sorted(map(int, first["clients"]))
-    outstanding = list(first["outstanding"])
-    parts = [
-        f"Thousands of deliveries per processor second of the server and, behind the stroke, per second, to {many} "
-        f"clients with so many messages under way; milliseconds until a copy is there at a fixed rate; KiB of memory an "
-        "idle connection takes, and handshakes per processor second:",
-        table(
-            ["", *(f"{number} under way" for number in outstanding), "ms: p50, p99, max", "KiB", "handshakes"],
-            [
-                [
-                    result["name"],
-                    *(fast(result["outstanding"].get(number)) for number in outstanding),
-                    slow(result["fixed"]),
-                    f"{result['kib_per_connection']:.1f}",
-                    f"{result['handshakes_per_cpu_second']:,.0f}",
-                ]
-                for result in results.values()
-            ],
-        ),
-        "The same deliveries, one message under way, to so many clients:",
-        table(
-            ["", *(f"{number:,}" for number in clients)],
-            [
-                [result["name"], *(fast(result["clients"].get(str(number))) for number in clients)]
-                for result in results.values()
-            ],
-        ),
-        "Many rooms of ten, one message under way, each room in turn; and p99 when all read, and when one of them reads "
-        "nothing and what is on the way to it fills every buffer:",
-        table(
-            ["", "deliveries, in rooms", "p99 ms, all read", "p99 ms, one does not"],
-            [
-                [
-                    result["name"],
-                    fast(result.get("rooms")),
-                    f"{result['fixed']['p99_ms']:.0f}" if "stopped" in result and result["fixed"]["p99_ms"] else "",
-                    standing(result.get("stopped")),
-                ]
-                for result in results.values()
-                if "rooms" in result or "stopped" in result
-            ],
-        ),
+    servers = list(results.values())
+    counts = sorted({*scale.few, scale.many, scale.idle, scale.most})
+    parts = [USUAL.format(many=scale.many, rate=scale.rate)]
+    head = [
+        "",
+        *(f"{number} under way" for number in scale.outstanding),
+        "ms: median, p99, longest",
+        "KiB",
+        "handshakes",
     ]
+    rows = []
+    for server in servers:
+        idle = [f"{server['kib_per_connection']:.1f}", f"{server['handshakes_per_cpu_second']:,.0f}"]
+        cells = [fast(server["outstanding"][str(number)]) for number in scale.outstanding]
+        rows.append([server["name"], *cells, slow(server["fixed"]), *idle])
+    parts += [table(head, rows), GROWTH]
+    rows = [[server["name"], *(fast(server["clients"][str(count)]) for count in counts)] for server in servers]
+    parts += [table(["", *(f"{count:,}" for count in counts)], rows)]
+    rows = [
+        [server["name"], fast(server.get("rooms")), *stopping(server)]
+        for server in servers
+        if "rooms" in server or "stopped" in server
+    ]
+    if rows:
+        head = ["", "deliveries, in rooms", "p99 ms, all read", "p99 ms, one does not"]
+        parts += [ROOMS.format(rooms=scale.rooms, many=scale.many), table(head, rows)]
     if "floor" in results:
-        sends = results["floor"]["outstanding"][outstanding[0]]["deliveries_per_cpu_second"]
+        sends = results["floor"]["outstanding"][str(scale.outstanding[0])]["deliveries_per_cpu_second"]
         parts.append(f"On the floor one `send()` took {1e6 / sends:.1f} µs of the processor.")
     if absent:
         parts.append("Left out: " + "; ".join(f"{name} ({why})" for name, why in absent.items()) + ".")
@@ -485,10 +486,14 @@ def slow(talk: dict[str, Any]) -> str:
 TIMES = ("p50_ms", "p99_ms", "max_ms")
 
 
-def standing(talk: dict[str, Any] | None) -> str:
-    if talk is None:
-        return ""
-    return f"{talk['p99_ms']:.0f}" if talk.get("p99_ms") and talk["received"] == talk["expected"] else "stands still"
+def stopping(server: dict[str, Any]) -> list[str]:
+    """The two cells about one who reads nothing."""
+    if "stopped" not in server:
+        return ["", ""]
+    return [
+        f"{talk['p99_ms']:.0f}" if talk.get("p99_ms") and talk["received"] == talk["expected"] else "stands still"
+        for talk in (server["fixed"], server["stopped"])
+    ]
 
 
 def write(text: str) -> None:

@@ -117,6 +117,8 @@ async def show(session: Session, name: str, rid: int | str | UnsetType = UNSET) 
 async def typing(session: Session, command: Typing) -> None:
     """Tell the others, but not too often, and not in a large room."""
     log = session.log(command.room)
+    if command.room == WHISPERS:
+        raise Refused(Code.BAD_ROOM, f"{WHISPERS} is all conversations: expected one of them, or a room")
     at = time.monotonic()
     if at - session.typed >= TYPING_PERIOD and session.hub.members(log) <= session.hub.largest_roster:
         session.typed = at

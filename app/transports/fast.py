@@ -104,6 +104,7 @@ class Line(asyncio.Protocol):
         "_descriptor",
         "_drained",
         "_gone",
+        "_left_over",
         "_listener",
         "_over",
         "_reader",
@@ -117,6 +118,8 @@ class Line(asyncio.Protocol):
         self._listener: Listener | None = None
         self._over = False
         self.full = False
+        self._left_over = 0
+        """Bytes that the transport was given, ever."""
         self._reader = Reader(limit)
         self._closing: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[bool] | None = None
@@ -140,8 +143,7 @@ class Line(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Write whole frames: to the socket where nothing waits before them, which is what makes `full` exact."""
         if self.full or self._descriptor < 0:
-            if not self._over and not self._transport.is_closing():
-                self._transport.write(data)
+            self._leave(data)
             return
         try:
             written = os.write(self._descriptor, data)
@@ -151,7 +153,7 @@ class Line(asyncio.Protocol):
             self._abort()
             return
         if written < len(data):
-            self._transport.write(data[written:])
+            self._leave(data[written:])
 
     async def writable(self) -> bool:
         while self.full and not self._over:
@@ -242,12 +244,22 @@ class Line(asyncio.Protocol):
         """Bytes that wait to be written."""
         return self._transport.get_write_buffer_size()
 
+    def taken(self) -> int:
+        """Bytes that waited once and were written: it grows as long as the client reads, whatever is put meanwhile."""
+        return self._left_over - self.waiting()
+
     def give_up(self, code: CloseCode, reason: str) -> None:
         """Tell why, if the client can be told, or else cut the connection."""
         if self.full:
             self._abort()
         else:
             self.finish(code, reason)
+
+    def _leave(self, data: bytes) -> None:
+        """Leave the rest to the transport. After the end there is nothing to do, and uvloop's would raise an error."""
+        if not self._over and not self._transport.is_closing():
+            self._left_over += len(data)
+            self._transport.write(data)
 
     def _pong(self, payload: bytes) -> None:
         if self.full and self.waiting() > MOST_PONGS:
@@ -293,7 +305,7 @@ class Wheel:
         self._groups: list[dict[Line, None]] = [{} for _ in range(TICKS)]
         self._group_of: dict[Line, int] = {}
         self._asked: dict[Line, tuple[float, int]] = {}
-        """Whose answer is awaited: since when, and how much waited to be written then."""
+        """Whose answer is awaited: since when, and what it had taken by then."""
         self._stalled: dict[Line, tuple[float, int]] = {}
         self._next = self._turn = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -318,7 +330,7 @@ class Wheel:
 
     def stalled(self, line: Line) -> None:
         """Something waits for the client from now on."""
-        self._stalled[line] = self._loop.time(), line.waiting()
+        self._stalled[line] = self._loop.time(), line.taken()
 
     def moved(self, line: Line) -> None:
         """Nothing waits for it any more: it is there, whether or not there was room to ask."""
@@ -348,15 +360,15 @@ class Wheel:
             for line in self._groups[group % TICKS]:
                 if line not in self._asked:
                     line.ping()
-                    self._asked[line] = now, line.waiting()
+                    self._asked[line] = now, line.taken()
         self._turn = turn
 
     def _cut_silent(self, now: float) -> None:
         """One that is full was not asked, or the question waits: it is there as long as it reads."""
         for line in _overdue(self._asked, now - self._timeout):
             before = self._asked.pop(line)[1]
-            if line.full and line.waiting() < before:
-                self._asked[line] = now, line.waiting()
+            if line.full and line.taken() > before:
+                self._asked[line] = now, line.taken()
             else:
                 line.give_up(CloseCode.PING_TIMEOUT, "no answer to a ping")
 
@@ -364,8 +376,8 @@ class Wheel:
         stalled = [line for line, (since, _) in self._stalled.items() if now - since >= self._stall]
         for line in stalled:
             before = self._stalled[line][1]
-            if 0 < line.waiting() < before:
-                self._stalled[line] = now, line.waiting()
+            if line.taken() > before:
+                self._stalled[line] = now, line.taken()
             else:
                 line.give_up(CloseCode.SLOW_READER, "nothing was read for too long")
 

@@ -113,7 +113,7 @@ class AsgiPeer:
             self.speaks.put_nowait({"type": "websocket.receive", kind: text})
 
     async def texts(self, count: int) -> list[str]:
-        found = []
+        found: list[str] = []
         with anyio.fail_after(DEADLINE):
             for _ in range(count):
                 self.room.release()
@@ -165,7 +165,7 @@ class SocketPeer:
         await self.send(b"".join(frame(opcode, payload) for opcode, payload in said))
 
     async def texts(self, count: int) -> list[str]:
-        found = []
+        found: list[str] = []
         while len(found) < count:
             opcode, payload = await self.frame()
             assert opcode == Opcode.TEXT
@@ -472,10 +472,12 @@ async def test_a_line_never_writes_to_a_descriptor_that_is_anothers_by_now(opene
             one.way.put(batch("a secret"))
             one.way.write(b"a secret")
             one.way.ping()
-        for end in [end for pair in pairs for end in pair]:
+        ends = [end for pair in pairs for end in pair]
+        for end in ends:
             end.setblocking(False)
             with pytest.raises(BlockingIOError):
                 end.recv(1)
+        for end in ends:
             end.close()
 
 

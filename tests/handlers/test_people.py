@@ -43,16 +43,15 @@ def test_a_name_that_can_not_be_had_is_told_after_the_welcome(server: TestClient
 
 
 def test_a_name_is_changed_on_all_connections_of_its_user(server: TestClient) -> None:
-    with connected(server) as ann, connected(server) as bob:
-        with connected(server, ann.welcome["token"]) as also:
-            assert ann.answer("nick", name="Ann") == {"t": "named", "id": 1, "name": "Ann", "rid": 7}
-            assert also.next() == {"t": "named", "id": 1, "name": "Ann"}
-            assert bob.refused("nick", name="aNN") == "name_taken"
-            assert ann.answer("nick", name="ANN")["name"] == "ANN"
-            assert ann.answer("nick", name="user0")["name"] == "user0"
-            assert bob.answer("nick", name="ann")["name"] == "ann"
-            bob.join()
-            assert bob.say("hi", "1")[1]["from"] == "ann"
+    with connected(server) as ann, connected(server) as bob, connected(server, ann.welcome["token"]) as also:
+        assert ann.answer("nick", name="Ann") == {"t": "named", "id": 1, "name": "Ann", "rid": 7}
+        assert also.next() == {"t": "named", "id": 1, "name": "Ann"}
+        assert bob.refused("nick", name="aNN") == "name_taken"
+        assert ann.answer("nick", name="ANN")["name"] == "ANN"
+        assert ann.answer("nick", name="user0")["name"] == "user0"
+        assert bob.answer("nick", name="ann")["name"] == "ann"
+        bob.join()
+        assert bob.say("hi", "1")[1]["from"] == "ann"
 
 
 def test_of_a_hundred_who_want_one_name_one_gets_it(server: TestClient) -> None:
@@ -155,19 +154,35 @@ def test_who_quits_is_gone_but_may_come_back(server: TestClient) -> None:
 
 
 def test_of_who_is_ignored_nothing_is_heard_on_any_connection(server: TestClient) -> None:
-    with connected(server, query="?name=ann") as ann, connected(server, query="?name=bob") as bob:
-        with connected(server, ann.welcome["token"]) as also:
-            for client in (ann, bob, also):
-                client.join()
-            assert ann.answer("ignore", name="Bob")["t"] == "done"
-            assert ann.refused("ignore", name="ann") == "bad_name"
-            assert ann.refused("ignore", name="nobody") == "unknown_name"
-            bob.say("hidden", "1")
-            bob.ask("whisper", to=["ann"], cid="2", text="hidden")
-            assert bob.next()["t"] == "ack"
-            ann.say("seen", "1")
-            assert also.next()["text"] == "seen"
-            assert [event["text"] for event in ann.answer("history", room="lobby")["events"]] == ["seen"]
-            assert ann.answer("search", room="lobby", words="hidden")["events"] == []
-            ann.answer("unignore", name="bob")
-            assert [event["text"] for event in ann.answer("history", room="lobby")["events"]] == ["hidden", "seen"]
+    with (
+        connected(server, query="?name=ann") as ann,
+        connected(server, query="?name=bob") as bob,
+        connected(server, ann.welcome["token"]) as also,
+    ):
+        for client in (ann, bob, also):
+            client.join()
+        assert ann.answer("ignore", name="Bob")["t"] == "done"
+        assert ann.refused("ignore", name="ann") == "bad_name"
+        assert ann.refused("ignore", name="nobody") == "unknown_name"
+        bob.say("hidden", "1")
+        bob.ask("whisper", to=["ann"], cid="2", text="hidden")
+        assert bob.next()["t"] == "ack"
+        ann.say("seen", "1")
+        assert also.next()["text"] == "seen"
+        assert [event["text"] for event in ann.answer("history", room="lobby")["events"]] == ["seen"]
+        assert ann.answer("search", room="lobby", words="hidden")["events"] == []
+        ann.answer("unignore", name="bob")
+        assert [event["text"] for event in ann.answer("history", room="lobby")["events"]] == ["hidden", "seen"]
+
+
+def test_names_of_other_scripts_are_for_who_wants_them(tmp_path: Path) -> None:
+    overrides = {"chat.store": str(tmp_path / "chat.db"), "chat.names.unicode": True, "chat.limits.rate": 0}
+    with TestClient(create_app(overrides=overrides)) as server, connected(server) as ann, connected(server) as bob:
+        assert ann.answer("nick", name="Ännchen")["name"] == "Ännchen"
+        assert bob.refused("nick", name="ännchen") == "name_taken"
+        assert ann.answer("nick", name="ape")["name"] == "ape"
+        assert bob.refused("nick", name="\u0430\u0440\u0435") == "name_taken"  # the same to the eye, in Cyrillic
+        assert bob.refused("nick", name="\u0430nn") == "bad_name"
+        ann.join("@")
+        bob.ask("whisper", to=["APE"], text="psst", cid="1")
+        assert ann.next()["text"] == "psst"

@@ -50,20 +50,23 @@ def test_two_connections_of_one_user_are_one_person(server: TestClient) -> None:
 
 
 def test_typing_is_told_to_others_and_a_read_position_to_the_users_own_connections(server: TestClient) -> None:
-    with connected(server, query="?name=ann") as ann, connected(server, query="?name=bob") as bob:
-        with connected(server, ann.welcome["token"]) as also:
-            for client in (ann, bob, also):
-                client.join("@")
-                client.join()
-            ann.ask("typing", room="lobby")
-            assert bob.hint("typing") == {"t": "typing", "room": "lobby", "from": "ann"}
-            ack, _ = bob.say("hi", "1")
-            assert ann.answer("read", room="lobby", seq=ack["seq"])["t"] == "done"
-            assert also.next()["text"] == "hi"
-            assert also.hint("read") == {"t": "read", "room": "lobby", "seq": ack["seq"]}
-            assert also.join()["read"] == ack["seq"]
-            assert ann.refused("read", room="lobby", seq=ack["seq"] + 1) == "not_found"
-            assert "read" not in bob.join()
+    with (
+        connected(server, query="?name=ann") as ann,
+        connected(server, query="?name=bob") as bob,
+        connected(server, ann.welcome["token"]) as also,
+    ):
+        for client in (ann, bob, also):
+            client.join("@")
+            client.join()
+        ann.ask("typing", room="lobby")
+        assert bob.hint("typing") == {"t": "typing", "room": "lobby", "from": "ann"}
+        ack, _ = bob.say("hi", "1")
+        assert ann.answer("read", room="lobby", seq=ack["seq"])["t"] == "done"
+        assert also.next()["text"] == "hi"
+        assert also.hint("read") == {"t": "read", "room": "lobby", "seq": ack["seq"]}
+        assert also.join()["read"] == ack["seq"]
+        assert ann.refused("read", room="lobby", seq=ack["seq"] + 1) == "not_found"
+        assert "read" not in bob.join()
 
 
 def test_a_large_room_tells_only_how_many(tmp_path_factory: pytest.TempPathFactory) -> None:
