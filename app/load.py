@@ -296,7 +296,7 @@ class _Listener(asyncio.BufferedProtocol):
                 self.transport.write(frame(data[start:at], PONG))
             elif opcode == CLOSE:
                 crowd.partings[_closing(data[start:at])] += 1
-                self.transport.write(frame(data[start : start + 2], CLOSE))
+                _say_goodbye(self.transport, data[start : start + 2])
                 self.transport.close()
         self.ahead = data[at:]
         return copies
@@ -464,7 +464,7 @@ class Crowd:
             if listener.stopped:
                 listener.transport.abort()
             elif not listener.transport.is_closing():
-                listener.transport.write(frame(b"\x03\xe8", CLOSE))
+                _say_goodbye(listener.transport, b"\x03\xe8")
         await self._wait(QUIET, "leaving", until=lambda: all(one.transport.is_closing() for one in self.listeners))
         for listener in self.listeners:
             listener.transport.abort()
@@ -505,6 +505,7 @@ class Crowd:
         if any(listener is speaker for speaker, _ in self._speakers):
             self._trouble = f"the server closed the connection of who speaks: {self._why_closed()}"
             self._awake.set()
+            self._speakers = []
         elif self._owed:
             self._owed.clear()
             self.due = 0
@@ -697,6 +698,12 @@ def _frame_at(data: bytes, at: int) -> tuple[int, int, int] | None:
             return None
         size = int.from_bytes(data[at + 2 : start], "big")
     return (data[at] & 15, start, start + size) if start + size <= len(data) else None
+
+
+def _say_goodbye(transport: asyncio.Transport, code: bytes) -> None:
+    """Send a close frame, if there is still somebody to send it to: uvloop raises at once where there is not."""
+    with contextlib.suppress(OSError, RuntimeError):
+        transport.write(frame(code, CLOSE))
 
 
 def _closing(payload: bytes) -> str:

@@ -18,7 +18,7 @@ from app.chat.closing import CloseCode
 from app.chat.dialects import Dialect
 from app.chat.errors import Code, Refused
 from app.chat.events import CONVERSATION, PLAIN, Appended, Detail, Draft, Event, Kind, User, mailbox, participants
-from app.chat.frames import WHISPERS, Ack, Command, Error, Frame, Named, Parted, Request, Say, is_conversation
+from app.chat.frames import WHISPERS, Ack, Command, Error, Frame, Named, Parted, Request, Say, Speech, is_conversation
 from app.chat.limits import Bucket, Limits
 from app.chat.room import Room
 from app.following import Following
@@ -174,6 +174,8 @@ class Session:
         try:
             return isinstance(command, Say) and say_at_once(self, command)
         except Refused as refused:
+            if isinstance(command, Say) and command.cid is not UNSET:
+                return False  # a retry of what was stored before is acknowledged all the same
             self.refuse(refused, command)
             return True
 
@@ -229,10 +231,23 @@ class Session:
         try:
             await self.service.handlers[type(command)](self, command)
         except Refused as refused:
-            self.refuse(refused, command)
+            if not await self._acknowledged(command):
+                self.refuse(refused, command)
         except Unavailable as error:
             rid, cid = _ids(command)
             self.send(Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid))
+
+    async def _acknowledged(self, command: Command) -> bool:
+        """Acknowledge what is refused now but was stored when it was sent before: only its ack was lost."""
+        if not isinstance(command, Speech) or isinstance(command.cid, UnsetType):
+            return False
+        try:
+            event = await self.backend.said(self.user.id, command.cid)
+        except Unavailable:
+            return False
+        if event is not None:
+            self.acknowledge(event)
+        return event is not None
 
     def refuse(self, refused: Refused, command: Command) -> None:
         """Answer why a command is not carried out."""

@@ -421,9 +421,9 @@ def listening(process: subprocess.Popen[bytes], port: int, log: str) -> None:
 
 
 USUAL = """\
-Thousands of deliveries per processor second of the server and, behind the stroke, per second, to {many:,} clients with \
-so many messages under way; milliseconds until a copy is there, at {rate:.0f} messages a second; KiB of memory that an \
-idle connection takes; handshakes per processor second:"""
+Thousands of deliveries per processor second of the server and, behind the stroke, per second, to {many:,} clients, \
+with so many messages under way; milliseconds until a copy is there, at {rate:.0f} messages a second; KiB of memory \
+that an idle connection takes; handshakes per processor second:"""
 GROWTH = "The same deliveries, one message under way, to so many clients:"
 ROOMS = """\
 {rooms:,} rooms of ten, one message under way, each room in turn; and the 99th percentile when all {many:,} read, \

@@ -782,6 +782,10 @@ class Chat(RuleBasedStateMachine):
         try:
             getattr(self.model, frame["t"])(seat, frame)
         except No as no:
+            known = self.model.cids.get((seat.user.id, frame.get("cid", "")))
+            if known is not None and known.kept:
+                seat.due.append(known.ack)
+                return
             asked: Frame = {name: frame[name] for name in ("rid", "cid") if name in frame}
             seat.due.append({"t": "error", "code": str(no), **asked})
 

@@ -100,6 +100,9 @@ class Backend(Protocol):
     def get(self, room: str, seq: int) -> Awaitable[Event | None]:
         """The event of `room` at position `seq`, if it is there and not trimmed."""
 
+    def said(self, user: int, cid: str) -> Awaitable[Event | None]:
+        """What the user's `cid` stored, as long as it is kept."""
+
     def search(self, log: str, words: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
         """The last `limit` messages below `before` in a room, a conversation or a mailbox that hold all of `words`,
         oldest first. A word that ends with `*` stands for all that start so. Case and accents make no difference. What

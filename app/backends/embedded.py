@@ -60,6 +60,9 @@ class Embedded:
     def get(self, room: str, seq: int) -> asyncio.Future[Event | None]:
         return self._call(lambda connection: logs.get(connection, room, seq))
 
+    def said(self, user: int, cid: str) -> asyncio.Future[Event | None]:
+        return self._call(lambda connection: logs.said(connection, user, cid))
+
     def search(self, log: str, words: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
         return self._call(lambda connection: index.search(connection, log, words, before, limit))
 

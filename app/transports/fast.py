@@ -195,7 +195,8 @@ class Line(asyncio.Protocol):
         for message in self._reader.read(data):
             if type(message) is Breach:
                 self.close(message.code, message.reason)
-                if self._transport.can_write_eof():  # what it answers is not read: it need not wait for more
+                # What it answers is not read: it need not wait for more.
+                if self._transport.can_write_eof() and not self._transport.is_closing():
                     self._transport.write_eof()
                 return
             opcode, payload = message

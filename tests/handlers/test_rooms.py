@@ -128,10 +128,13 @@ def test_a_mute_silences_and_a_slow_room_makes_wait(server: TestClient) -> None:
     with connected(server, token) as ann, connected(server, query="?name=bob") as bob:
         ann.join("den")
         bob.join("den")
+        said, _ = bob.say("said before", "0", "den")
         ann.answer("mute", room="den", name="bob")
         settled(bob, "mute")
         bob.ask("msg", room="den", cid="1", text="x")
         assert bob.next()["code"] == "muted"
+        bob.ask("msg", room="den", cid="0", text="said before")
+        assert bob.next() == said
         ann.answer("unmute", room="den", name="bob")
         settled(bob, "unmute")
         ann.answer("slow", room="den", seconds=60)

@@ -49,6 +49,12 @@ def get(connection: sqlite3.Connection, log: str, seq: int) -> Event | None:
     return found[0] if found and found[0].seq == seq else None
 
 
+def said(connection: sqlite3.Connection, user: int, cid: str) -> Event | None:
+    sql = f"SELECT {COLUMNS} FROM events WHERE user = ? AND cid = ? AND cid != ''"  # noqa: S608
+    found = events(connection.execute(sql, (user, cid)))
+    return found[0] if found else None
+
+
 def state(connection: sqlite3.Connection, room: str) -> list[Event]:
     sql = f"SELECT {COLUMNS} FROM events WHERE seq IN (SELECT seq FROM state WHERE room = ?) ORDER BY seq"  # noqa: S608
     return events(connection.execute(sql, (room,)))
