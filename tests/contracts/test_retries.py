@@ -8,7 +8,7 @@ from app.backends import Backend
 from app.chat.events import (
     Appended,
 )
-from tests.contracts.helpers import add, draft, someone, whole
+from tests.contracts.helpers import add, draft, someone, soon, whole
 
 pytestmark = pytest.mark.anyio
 

@@ -127,6 +127,7 @@ def test_a_mute_silences_and_a_slow_room_makes_wait(server: TestClient) -> None:
     _, token = registered(server, "ann")
     with connected(server, token) as ann, connected(server, query="?name=bob") as bob:
         ann.join("den")
+        settled(ann, "owner")
         bob.join("den")
         said, _ = bob.say("said before", "0", "den")
         ann.answer("mute", room="den", name="bob")
