@@ -22,7 +22,8 @@ from app.chat.frames import WHISPERS, Ack, Command, Error, Frame, Named, Parted,
 from app.chat.limits import Bucket, Limits
 from app.chat.room import Room
 from app.following import Following
-from app.hub import Hub, wire
+from app.hub import Hub
+from app.transports import Frame as WireFrame
 from app.transports import Overflow, Way
 
 if TYPE_CHECKING:
@@ -255,9 +256,9 @@ class Session:
 
     def send(self, frame: Frame) -> None:
         """Send `frame`, in the connection's dialect, where that has words for it."""
-        encoded = wire(self.dialect, frame)
-        if encoded is not None and not self.over:
-            self.shard.put(self, encoded)
+        if not self.over:
+            for text in self.dialect.answer(frame):
+                self.shard.put(self, WireFrame(text))
 
     def acknowledge(self, event: Event) -> None:
         """Tell the client that what it said is stored."""

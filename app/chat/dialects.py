@@ -50,6 +50,9 @@ class Dialect(Protocol):
     def encode(self, frame: Frame) -> str | None:
         """What the client gets, or None where this dialect has no words for it."""
 
+    def answer(self, frame: Frame) -> list[str]:
+        """The same in as many texts as there should be, for what one client alone gets."""
+
 
 class TextDialect:
     """The tutorial's: every frame is something said, in the one room of the connection, or a slash command."""
@@ -64,6 +67,13 @@ class TextDialect:
     def encode(self, frame: Frame) -> str | None:
         words = SAID.get(type(frame))
         return None if words is None else words(frame)
+
+    def answer(self, frame: Frame) -> list[str]:
+        """A list is a text for each line: programs such as websocat show a text on one line."""
+        encoded = self.encode(frame)
+        if encoded is None:
+            return []
+        return [encoded] if isinstance(frame, Message) else encoded.split("\n")
 
 
 SAID: dict[type[Frame], Callable[[Any], str | None]] = {
@@ -105,6 +115,9 @@ class JsonDialect:
 
     def encode(self, frame: Frame) -> str | None:
         return self._encoder.encode(frame).decode()
+
+    def answer(self, frame: Frame) -> list[str]:
+        return [self._encoder.encode(frame).decode()]
 
     def _refused(self, said: str, problem: str) -> Refused:
         """What is wrong with a frame, with the `rid` and `cid` that it had if they could be read."""
