@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from msgspec import UNSET, UnsetType
@@ -161,35 +162,33 @@ class Session:
             self._pause_or_resume()
             return
         try:
-            command: Command | None = None
+            command = refused = None
             if not self.way.full:
                 command = self._command(text)
-                if command is None or self._done_at_once(command):
+                if command is None:
                     return
-            self._work = asyncio.get_running_loop().create_task(self._work_off(text, command))
+                try:
+                    if isinstance(command, Say) and say_at_once(self, command):
+                        return
+                except Refused as error:
+                    refused = error
+            self._work = asyncio.get_running_loop().create_task(self._work_off(text, command, refused))
         except Exception:  # noqa: BLE001  (here a bug meets the edge: the log has its trace)
             self._fail()
 
-    def _done_at_once(self, command: Command) -> bool:
-        """Carry out what needs no waiting: nearly all that is said."""
-        try:
-            return isinstance(command, Say) and say_at_once(self, command)
-        except Refused as refused:
-            if isinstance(command, Say) and command.cid is not UNSET:
-                return False  # a retry of what was stored before is acknowledged all the same
-            self.refuse(refused, command)
-            return True
-
-    async def _work_off(self, text: str, command: Command | None) -> None:
-        """Carry out what came, which is `command` where it was read already, and what comes meanwhile, in order."""
+    async def _work_off(self, text: str, command: Command | None, refused: Refused | None) -> None:
+        """Carry out what came, and what comes meanwhile, in order. What came first may have been read already, as
+        `command`, and been refused."""
         try:
             while await self.way.writable():
                 command = command or self._command(text)
-                if command is not None:
+                if command is not None and refused is not None:
+                    await self._refuse(refused, command)
+                elif command is not None:
                     await self.carry_out(command)
                 if self.over or not self._inbox:
                     return
-                text, command = self._inbox.popleft(), None
+                text, command, refused = self._inbox.popleft(), None, None
                 self._pause_or_resume()
         except Exception:  # noqa: BLE001
             self._fail()
@@ -232,23 +231,22 @@ class Session:
         try:
             await self.service.handlers[type(command)](self, command)
         except Refused as refused:
-            if not await self._acknowledged(command):
-                self.refuse(refused, command)
+            await self._refuse(refused, command)
         except Unavailable as error:
             rid, cid = _ids(command)
             self.send(Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid))
 
-    async def _acknowledged(self, command: Command) -> bool:
-        """Acknowledge what is refused now but was stored when it was sent before: only its ack was lost."""
-        if not isinstance(command, Speech) or isinstance(command.cid, UnsetType):
-            return False
-        try:
-            event = await self.backend.said(self.user.id, command.cid)
-        except Unavailable:
-            return False
+    async def _refuse(self, refused: Refused, command: Command) -> None:
+        """Answer why a command is not carried out; but acknowledge what was stored when it was sent before: only its ack
+        was lost."""
+        event: Event | None = None
+        if isinstance(command, Speech) and not isinstance(command.cid, UnsetType):
+            with suppress(Unavailable):
+                event = await self.backend.said(self.user.id, command.cid)
         if event is not None:
             self.acknowledge(event)
-        return event is not None
+        else:
+            self.refuse(refused, command)
 
     def refuse(self, refused: Refused, command: Command) -> None:
         """Answer why a command is not carried out."""

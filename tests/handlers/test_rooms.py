@@ -181,7 +181,7 @@ def test_a_topic_is_told_and_kept(server: TestClient) -> None:
         assert ann.answer("rooms")["rooms"] == [{"room": "den", "members": 2, "topic": "tea"}]
         assert ann.refused("topic", room="den", text="x" * 301) == "too_long"
         bob.send_text("/topic")
-        assert "tea" in hear(bob)
+        assert [hear(bob), hear(bob)] == ["*** den: 2 users, public", "*** topic: tea"]
 
 
 def test_a_server_operator_is_named_in_the_configuration(server: TestClient) -> None:
