@@ -22,7 +22,7 @@ format: $(VENV)/dev.stamp  ## Put the code into its form
 
 bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store, and fan-out beside other chats
 	@$(BIN)/python -m benchmarks.startup
-	@$(BIN)/python -m benchmarks.store --messages 200000
+	@$(BIN)/python -m benchmarks.store
 	@$(BIN)/python -m benchmarks.fanout $(ARGS)
 
 requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew

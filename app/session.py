@@ -237,8 +237,8 @@ class Session:
             self.send(Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid))
 
     async def _refuse(self, refused: Refused, command: Command) -> None:
-        """Answer why a command is not carried out; but acknowledge what was stored when it was sent before: only its ack
-        was lost."""
+        """Answer why a command is not carried out; but acknowledge what was stored when it was sent before, of which
+        only the ack was lost."""
         event: Event | None = None
         if isinstance(command, Speech) and not isinstance(command.cid, UnsetType):
             with suppress(Unavailable):
