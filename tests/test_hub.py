@@ -43,7 +43,7 @@ class Listening:
         self.shard, self.user, self.dialect = shard, User(user, f"user{user - 1}"), JSON
         self.ignored = ignored
         self.way = Way()
-        self.following = SimpleNamespace(mail=0, miss_whispers=lambda after: setattr(self.following, "mail", -1))
+        self.following: Any = SimpleNamespace(mail=0, miss_whispers=lambda after: setattr(self.following, "mail", -1))
         self.behind = 0
         self.expelled: list[Event] = []
         self.cursors = {}

@@ -360,8 +360,8 @@ class Wheel:
         for group in range(first, turn + 1):
             for line in self._groups[group % TICKS]:
                 if line not in self._asked:
-                    line.ping()
                     self._asked[line] = now, line.taken()
+                    line.ping()
         self._turn = turn
 
     def _cut_silent(self, now: float) -> None:

@@ -10,7 +10,7 @@ from socketify import App, CompressOptions, OpCode  # type: ignore[import-not-fo
 
 numbers = itertools.count()
 people = 0
-app = App()
+app = App(lifespan=False)
 
 
 def upgrade(response: Any, request: Any, context: Any) -> None:
@@ -50,4 +50,5 @@ options = {
 if __name__ == "__main__":
     app.ws("/chat", options)
     app.listen(int(os.environ["PORT"]))
-    app.run()
+    # Not app.run(): that polls libuv from asyncio, and what it costs would be taken for uWebSockets' own.
+    app.loop.uv_loop.run()

@@ -315,7 +315,7 @@ class Clock:
         while self.timers and min(at for at, _ in self.timers) <= end:
             timer = min(self.timers, key=lambda timer: timer[0])
             self.timers.remove(timer)
-            self.now = timer[0]
+            self.now = max(self.now, timer[0])
             timer[1]()
         self.now = end
 

@@ -100,8 +100,8 @@ async def test_it_counts_the_bytes_that_wait_and_those_that_left() -> None:
 
 async def test_it_is_full_at_its_bound_in_bytes_and_writable_when_half_empty() -> None:
     outbox, peer = Outbox(104, LONG), Peer()
-    peer.reading.clear()
     carrying = await carried(outbox, peer, Ear())
+    peer.reading.clear()
     outbox.put(batch("é" * 49))
     assert not outbox.full
     outbox.put(batch("xx"))
@@ -119,10 +119,15 @@ async def test_it_is_full_at_its_bound_in_bytes_and_writable_when_half_empty() -
 
 async def test_it_is_watched_once_however_often_it_fills_up(monkeypatch: pytest.MonkeyPatch) -> None:
     outbox, peer = Outbox(10, LONG), Peer()
-    timers = []
+    timers: list[float] = []
     loop = asyncio.get_running_loop()
     call_later = loop.call_later
-    monkeypatch.setattr(loop, "call_later", lambda after, *rest: timers.append(after) or call_later(after, *rest))
+
+    def noted(after: float, *rest: Any) -> asyncio.TimerHandle:
+        timers.append(after)
+        return call_later(after, *rest)
+
+    monkeypatch.setattr(loop, "call_later", noted)
     carrying = await carried(outbox, peer, Ear())
     for number in range(1, 20):
         outbox.put(batch("x" * 20))
@@ -185,11 +190,14 @@ async def test_a_cancelled_carry_leaves_no_task_behind() -> None:
 
 async def test_writers_get_a_turn_while_much_is_heard() -> None:
     outbox, peer, ear = Outbox(1000, LONG), Peer(), Ear()
-    ear.do = lambda text: outbox.put(batch(text * 40))
     carrying = await carried(outbox, peer, ear)
     fullest: list[int] = []
-    ear_do = ear.do
-    ear.do = lambda text: (ear_do(text), fullest.append(outbox.waiting))[0]
+
+    def answer(text: str) -> None:
+        outbox.put(batch(text * 40))
+        fullest.append(outbox.waiting)
+
+    ear.do = answer
     for _ in range(200):
         peer.says("x")
     await until(lambda: len(peer.got) == 200)
