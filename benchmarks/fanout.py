@@ -54,7 +54,7 @@ class Scale:
     rate: float = 30
     rooms: int = 1000
     stopped: bool = True
-    seconds: float = 1.2
+    seconds: float = 1.0
     warm: float = 0.3
 
 
@@ -299,7 +299,7 @@ def ktor(folder: Path) -> Contender:
     version = re.search(r"<ktor.version>(.+)</ktor", (PEERS / "ktor/pom.xml").read_text())
     assert version
     command = ["java", "-Xmx2g", "-cp", f"{target / 'classes'}:{target / 'dependency'}/*", "ChatKt"]
-    return Contender("ktor", f"the original, Ktor {version[1]}", command, practice=5)
+    return Contender("ktor", f"the original, Ktor {version[1]}", command, practice=3)
 
 
 # The measurements.

@@ -1,4 +1,4 @@
-"""In which order things leave: a Shard of app.hub with sessions that keep what they are given, and the whole server."""
+"""In which order things leave: a Shard with sessions that keep what they are given, and the whole server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from app.chat.dialects import JSON
 from app.chat.events import Detail, Event, Kind, User, conversation
 from app.chat.frames import Ack
-from app.hub import Hub, Shard, wire
+from app.hub import Hub
 from app.session import Session
+from app.shard import Shard, wire
 from app.transports import Batch
 from tests.clients import DEADLINE, serving
 
