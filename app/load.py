@@ -368,7 +368,7 @@ class Crowd:
         self._trouble = ""
         self._notice = ""
         self._awake = asyncio.Event()
-        self._wanted = 0
+        self._wanted = self._here = 0
         self._leaving = False
 
     async def grow(self, count: int, *, measure: bool = True) -> Entry:
@@ -465,10 +465,12 @@ class Crowd:
                 listener.transport.abort()
             elif not listener.transport.is_closing():
                 _say_goodbye(listener.transport, b"\x03\xe8")
-        await self._wait(QUIET, "leaving", until=lambda: all(one.transport.is_closing() for one in self.listeners))
+        self._trouble = ""
+        self._awake.clear()
+        await self._wait(QUIET, "leaving", until=lambda: not self._here)
         for listener in self.listeners:
             listener.transport.abort()
-        await asyncio.sleep(0)
+        await self._wait(QUIET, "leaving", until=lambda: not self._here)
 
     # What protocols call.
 
@@ -493,10 +495,12 @@ class Crowd:
         transport.set_protocol(listener)
         self.listeners.append(listener)
         self.members[listener.room] += 1
+        self._here += 1
         self.progress("connecting", len(self.listeners) / max(1, self._wanted))
 
     def left(self, listener: _Listener) -> None:
         """A client is gone. What was under way may never reach all now, so the next may go."""
+        self._here -= 1
         if self._leaving:
             return
         self.closed += 1

@@ -94,7 +94,7 @@ def test_it_talks_in_a_room_of_its_own(server: Served) -> None:
         for one in (client, red):
             one.recv(DEADLINE)
         run(plan(server))
-        report = run(plan(server, url=f"{server.ws}/chat?room=red"))
+        report = run(plan(server, url=f"{server.ws}/chat?room=red", rate=10.0))
         assert report.talk is not None
         client.send("only I")
         assert re.fullmatch(r"\[user\d+\]: only I", str(client.recv(DEADLINE)))

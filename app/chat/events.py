@@ -173,7 +173,7 @@ def conversation(users: set[int]) -> str:
 
 def participants(room: str) -> tuple[int, ...]:
     """The ids of the users in a conversation; none for a room."""
-    return tuple(map(int, room[1:].split(","))) if room.startswith(CONVERSATION) and room != CONVERSATION else ()
+    return tuple(map(int, room[1:].split(","))) if room.startswith(CONVERSATION) else ()
 
 
 def mailbox(user: int) -> str:

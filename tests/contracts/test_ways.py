@@ -533,7 +533,7 @@ async def test_a_wrong_frame_is_closed_with_its_code_and_nothing_is_read_after_i
 
 @on_every_line
 async def test_a_peer_that_answers_pings_stays(opened: Open) -> None:
-    async with opened(period=0.05, patience=0.2) as one:
+    async with opened(period=0.05, patience=2) as one:
         for _ in range(10):
             assert await one.peer.frame() == (Opcode.PING, b"")
             await one.peer.send(frame(Opcode.PONG))
@@ -559,12 +559,12 @@ async def test_a_peer_that_is_full_and_reads_nothing_is_ended_for_want_of_an_ans
 @on_every_line
 async def test_a_peer_that_reads_is_there_even_if_there_is_no_room_to_ask(opened: Open) -> None:
     """It has a lot to read, more than it can in the time that an answer may take."""
-    async with opened(period=0.1, patience=0.4) as one:
+    async with opened(period=0.1, patience=1) as one:
         one.way.put(batch(*MORE_THAN_THE_KERNEL_HIDES))
         loop = asyncio.get_running_loop()
-        end = loop.time() + 1.5
+        end = loop.time() + 2.5
         while loop.time() < end:
-            await loop.sock_recv(one.peer.end, 32_768)
+            await loop.sock_recv(one.peer.end, 8192)
             tick = asyncio.Event()
             loop.call_later(0.03, tick.set)
             await tick.wait()
