@@ -208,8 +208,3 @@ class Following:
         cursor.at = through
         members = self.session.hub.members(cursor.room.name)
         self.session.send(Joined(room, self.session.backend.epoch, through, recovered=False, members=members))
-
-
-def log_of(room: str, user: int) -> str:
-    """The log that a client follows as `room`."""
-    return mailbox(user) if room == WHISPERS else room

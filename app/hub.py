@@ -130,32 +130,31 @@ class Hub:
 
     def _announce(self, rooms: Iterable[str]) -> None:
         for room in rooms:
-            with self._lock:
-                here = self._roster.here(room) if self.backend.shared else ()
             if self.backend.shared:
+                with self._lock:
+                    here = self._roster.here(room)
                 self.backend.announce(room, here)
-            self._in_shards(lambda shard, room=room: shard.show(room))  # type: ignore[misc]
+            self._in_shards(Shard.show, room)
 
     def _hinted(self, hint: Hint) -> None:
         if isinstance(hint, Here):
             with self._lock:
                 self._roster.elsewhere(hint.room, hint.people)
-            self._in_shards(lambda shard: shard.show(hint.room))
+            self._in_shards(Shard.show, hint.room)
         elif isinstance(hint, Read):
-            frame = ReadUpTo(hint.room, hint.seq)
-            self._in_shards(lambda shard: shard.tell_user(hint.user, frame))
+            self._in_shards(Shard.tell_user, hint.user, ReadUpTo(hint.room, hint.seq))
         else:
             typing = TypingNow(hint.room, hint.name)
             for user in participants(hint.room):
                 if user != hint.user:
-                    self._in_shards(lambda shard, user=user: shard.tell_user(user, typing))  # type: ignore[misc]
-            self._in_shards(lambda shard: shard.tell(hint.room, typing, but=hint.user))
+                    self._in_shards(Shard.tell_user, user, typing)
+            self._in_shards(Shard.tell, hint.room, typing, hint.user)
 
     def _committed(self, events: Sequence[Event]) -> None:
-        self._in_shards(lambda shard: shard.deliver(events))
+        self._in_shards(Shard.deliver, events)
 
-    def _in_shards(self, act: Callable[[Shard], object]) -> None:
-        """Do something in the loop of each shard: at once in the running one."""
+    def _in_shards(self, act: Callable[..., object], *arguments: object) -> None:
+        """Do `act(shard, *arguments)` in the loop of each shard: at once in the running one."""
         with self._lock:
             shards = list(self._shards.items())
         running: asyncio.AbstractEventLoop | None = None
@@ -163,7 +162,7 @@ class Hub:
             running = asyncio.get_running_loop()
         for loop, shard in shards:
             if loop is running:
-                act(shard)
+                act(shard, *arguments)
             else:
                 with suppress(RuntimeError):  # that loop ended with its connections still in it
-                    loop.call_soon_threadsafe(act, shard)
+                    loop.call_soon_threadsafe(act, shard, *arguments)

@@ -240,9 +240,9 @@ class Session:
         """Answer why a command is not carried out; but acknowledge what was stored when it was sent before, of which
         only the ack was lost."""
         event: Event | None = None
-        if isinstance(command, Speech) and not isinstance(command.cid, UnsetType):
+        if isinstance(command, Speech) and (cid := cid_of(command)):
             with suppress(Unavailable):
-                event = await self.backend.said(self.user.id, command.cid)
+                event = await self.backend.said(self.user.id, cid)
         if event is not None:
             self.acknowledge(event)
         else:
@@ -400,8 +400,7 @@ def say_at_once(session: Session, command: Say) -> bool:
         raise _not_joined(command.room)
     session.limits.check_message(command.text)
     room = cursor.room
-    cid = "" if isinstance(command.cid, UnsetType) else command.cid
-    draft = session.draft(command.room, command.text, cid=cid, kind=Kind.ME if command.me else Kind.MSG)
+    draft = session.draft(command.room, command.text, cid=cid_of(command), kind=Kind.ME if command.me else Kind.MSG)
     if room.ruled:
         state, user = room.state, session.user
         rules.speak(room.name, state, user, session.rank(room), draft.at, room.spoke.get(user.id, 0))
@@ -409,6 +408,11 @@ def say_at_once(session: Session, command: Say) -> bool:
             room.spoke[user.id] = draft.at
     session.post(draft)
     return True
+
+
+def cid_of(speech: Speech) -> str:
+    """The client's own id for what it says, or nothing."""
+    return "" if isinstance(speech.cid, UnsetType) else speech.cid
 
 
 def _not_joined(room: str) -> Refused:

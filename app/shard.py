@@ -202,7 +202,7 @@ class Shard:
             for session in self.sessions.get(event.detail.whom.id, ()):
                 session.expel(event)
 
-    def tell(self, room: str, frame: Frame, *, but: int = 0) -> None:
+    def tell(self, room: str, frame: Frame, but: int = 0) -> None:
         """Give all in `room` a hint, but for the user `but`."""
         here = self.rooms.get(room)
         self._hint([cursor.follower for cursor in here.cursors()] if here else [], frame, but)

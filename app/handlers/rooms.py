@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from app.chat.dialects import TEXT
 from app.chat.errors import Code, Refused
-from app.chat.events import Detail, Draft, Kind
+from app.chat.events import Detail, Draft, Kind, mailbox
 from app.chat.frames import (
     WHISPERS,
     Join,
@@ -25,7 +25,6 @@ from app.chat.frames import (
     room_name,
 )
 from app.chat.state import RoomState
-from app.following import log_of
 from app.session import SERVER, Session, now
 
 MOST_ROOMS = 200
@@ -38,7 +37,7 @@ async def join(session: Session, command: Join) -> None:
     """Follow a room. The first registered user in a room owns it. In the text dialect one is in one room at a time."""
     following = session.following
     if command.room == WHISPERS:
-        await following.join(command, log_of(WHISPERS, session.user.id))
+        await following.join(command, mailbox(session.user.id))
         return
     room = room_name(command.room)
     before = session.room

@@ -9,7 +9,7 @@ from app.chat.errors import Code, Refused
 from app.chat.events import PLAIN, Detail, Event, Kind, User, conversation, participants
 from app.chat.frames import Delete, Done, Edit, Reply, Say, Whisper
 from app.chat.rules import Rank
-from app.session import Session, now, say_at_once
+from app.session import Session, cid_of, now, say_at_once
 
 
 async def say(session: Session, command: Say) -> None:
@@ -23,7 +23,7 @@ async def _answer(session: Session, command: Say, kind: Kind) -> None:
     users = await session.backend.users(participants(log))
     if len(users) < len(participants(log)):
         raise Refused(Code.UNKNOWN_NAME, f"one of the conversation {log[:80]} is nobody")
-    await _whisper(session, users, command.text, command.cid, kind)
+    await _whisper(session, users, command.text, cid_of(command), kind)
 
 
 async def whisper(session: Session, command: Whisper) -> None:
@@ -32,7 +32,7 @@ async def whisper(session: Session, command: Whisper) -> None:
     found = [(await session.service.account(name)).user for name in command.to]
     if not found:
         raise Refused(Code.UNKNOWN_NAME, "a whisper is for somebody: expected a name")
-    await _whisper(session, [session.user, *found], command.text, command.cid)
+    await _whisper(session, [session.user, *found], command.text, cid_of(command))
 
 
 async def reply(session: Session, command: Reply) -> None:
@@ -40,15 +40,15 @@ async def reply(session: Session, command: Reply) -> None:
     if not session.conversation:
         raise Refused(Code.NOT_FOUND, "there is no whisper to reply to")
     users = await session.backend.users(participants(session.conversation))
-    await _whisper(session, users, command.text, command.cid)
+    await _whisper(session, users, command.text, cid_of(command))
 
 
-async def _whisper(session: Session, users: list[User], text: str, cid: str | UnsetType, kind: Kind = Kind.MSG) -> None:
+async def _whisper(session: Session, users: list[User], text: str, cid: str, kind: Kind = Kind.MSG) -> None:
     session.limits.check_message(text)
     names = {user.id: user.name for user in users}
     others = tuple(name for id_, name in names.items() if id_ != session.user.id) or (session.user.name,)
     log = session.conversation = conversation(set(names))
-    session.post(session.draft(log, text, cid=_cid(cid), kind=kind, detail=Detail(to=others)))
+    session.post(session.draft(log, text, cid=cid, kind=kind, detail=Detail(to=others)))
 
 
 async def edit(session: Session, command: Edit) -> None:
@@ -83,7 +83,3 @@ async def _change(session: Session, event: Event, kind: Kind, text: str, rid: in
     draft = session.draft(event.room, text, kind=kind, of=event.seq, detail=detail)
     appended = await session.backend.append(draft)
     session.send(Done(seq=appended.event.seq, rid=rid))
-
-
-def _cid(cid: str | UnsetType) -> str:
-    return "" if isinstance(cid, UnsetType) else cid
