@@ -1,7 +1,8 @@
-"""`/`: a plain page with which two tabs can chat."""
+"""`/`: the page, made of the files of `app/web`."""
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,15 +12,11 @@ from starlette.responses import Response
 from app.application import Application
 
 PAGE = Path(__file__).parent.parent / "web"
-FILES = {
-    "/": ("index.html", "text/html"),
-    "/chat.js": ("chat.js", "text/javascript"),
-    "/chat.css": ("chat.css", "text/css"),
-}
 HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src 'self' data:; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -27,8 +24,11 @@ HEADERS = {
 
 def module(app: Application) -> None:
     """Register the page and what it is made of."""
-    for path, (name, media_type) in FILES.items():
-        app.add_route(path, _serving((PAGE / name).read_bytes(), media_type))
+    for path in sorted(PAGE.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(PAGE).as_posix()
+            media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+            app.add_route("/" if name == "index.html" else f"/{name}", _serving(path.read_bytes(), media_type))
 
 
 def _serving(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
