@@ -99,8 +99,7 @@ class Worker:
                 self._answer(connection, calls)
                 return False
         self._answer(connection, calls)
-        if any(call.writes for call in calls):
-            upkeep.look()
+        upkeep.wrote(sum(call.writes for call in calls))
         if not calls or upkeep.late:
             upkeep.step()
         return True

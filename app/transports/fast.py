@@ -9,8 +9,8 @@ carries the connection itself, with `stock`.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
+from _socket import socket as RawSocket  # noqa: N812  (a tenth of what the class of the socket module takes)
 from asyncio.transports import Transport
 from collections.abc import MutableSet
 from typing import Any, cast
@@ -101,13 +101,13 @@ class Line(asyncio.Protocol):
     __slots__ = (
         "_closing",
         "_connections",
-        "_descriptor",
         "_drained",
         "_gone",
         "_left_over",
         "_listener",
         "_over",
         "_reader",
+        "_socket",
         "_transport",
         "_wheel",
         "full",
@@ -126,7 +126,8 @@ class Line(asyncio.Protocol):
         self._gone: asyncio.Future[None] | None = None
         raw = transport.get_extra_info("socket")
         plain = raw is not None and transport.get_extra_info("sslcontext") is None
-        self._descriptor = raw.fileno() if plain else -1
+        self._socket = RawSocket(raw.family, raw.type, raw.proto, raw.fileno()) if plain else None
+        """To send with as long as the transport keeps nothing. The descriptor is the transport's, which closes it."""
         wheel.add(self)
 
     def begin(self, listener: Listener) -> None:
@@ -142,11 +143,11 @@ class Line(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Write whole frames: to the socket where nothing waits before them, which is what makes `full` exact."""
-        if self.full or self._descriptor < 0:
+        if self.full or self._socket is None:
             self._leave(data)
             return
         try:
-            written = os.write(self._descriptor, data)
+            written = self._socket.send(data)
         except BlockingIOError:
             written = 0
         except OSError:
@@ -227,7 +228,7 @@ class Line(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._descriptor = -1
+        self._let_go()
         self._connections.discard(self)
         self._wheel.remove(self)
         self._end()
@@ -275,15 +276,21 @@ class Line(asyncio.Protocol):
         self._end()
 
     def _abort(self) -> None:
-        self._descriptor = -1
+        self._let_go()
         self._transport.abort()
+
+    def _let_go(self) -> None:
+        """The descriptor is the transport's alone, which closes it: another connection may get it."""
+        if self._socket is not None:
+            self._socket.detach()
+            self._socket = None
 
     def _end(self) -> None:
         """Tell the listener that it is over, once."""
         if self._over:
             return
         self._over = True
-        self._descriptor = -1
+        self._let_go()
         self._wake()
         if self._listener is not None:
             self._listener.ended()
