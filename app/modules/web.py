@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-import mimetypes
-from collections.abc import Awaitable, Callable
+import gzip
+import hashlib
+import json
+import posixpath
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.application import Application
+from app.assets import FOLDER, HASH_LENGTH, Asset, build, reached
 
 PAGE = Path(__file__).parent.parent / "web"
+INDEX, OFFLINE, MANIFEST, WORKER = "index.html", "offline.html", "manifest.webmanifest", "worker.js"
+PLAIN = (INDEX, OFFLINE, MANIFEST, WORKER)
+SHELL = 'const SHELL = { version: "", files: ["./"] };'
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+    "": "text/plain; charset=utf-8",
+}
+COMPRESSED = (".png",)
+CHECKED = "no-cache"
+KEPT = "public, max-age=31536000, immutable"
 HEADERS = {
-    "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
@@ -24,15 +45,92 @@ HEADERS = {
 
 def module(app: Application) -> None:
     """Register the page and what it is made of."""
-    for path in sorted(PAGE.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(PAGE).as_posix()
-            media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            app.add_route("/" if name == "index.html" else f"/{name}", _serving(path.read_bytes(), media_type))
+    assets = build(PAGE, PLAIN)
+    index = _with_preloads(assets)
+    contents = {
+        INDEX: index,
+        OFFLINE: assets[OFFLINE].content,
+        MANIFEST: assets[MANIFEST].content,
+        WORKER: _with_shell(assets, index),
+    }
+    for name, content in contents.items():
+        app.add_route("/" if name == INDEX else f"/{name}", _serving(_file(name, content, CHECKED)))
+    kept = {asset.url: _file(asset.name, asset.content, KEPT) for asset in assets.values() if asset.name not in PLAIN}
+    app.add_route(f"/{FOLDER}/{{path:path}}", _serving_from(kept))
 
 
-def _serving(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What is served at one address, plain and, where that is shorter, compressed."""
+
+    content: bytes
+    compressed: bytes
+    tag: str
+    headers: Mapping[str, str]
+
+    def answer(self, request: Request) -> Response:
+        """What `request` gets: the compressed content if it takes that, and nothing if it has it already."""
+        compressed = bool(self.compressed) and _takes_gzip(request.headers.get("accept-encoding", ""))
+        tag = f'"{self.tag}-gzip"' if compressed else f'"{self.tag}"'
+        headers = {**self.headers, "ETag": tag}
+        if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
+            return Response(status_code=304, headers=headers)
+        if compressed:
+            headers["Content-Encoding"] = "gzip"
+        return Response(self.compressed if compressed else self.content, headers=headers)
+
+
+def _file(name: str, content: bytes, caching: str) -> _File:
+    suffix = posixpath.splitext(name)[1]
+    compressed = b"" if suffix in COMPRESSED else gzip.compress(content, mtime=0)
+    headers = {**HEADERS, "Content-Type": TYPES[suffix], "Cache-Control": caching, "Vary": "Accept-Encoding"}
+    return _File(content, compressed, hashlib.sha256(content).hexdigest()[:HASH_LENGTH], headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for coding in accepted.split(","):
+        name, _, quality = coding.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return not re.fullmatch(r"\s*q=0(\.0*)?\s*", quality)
+    return False
+
+
+def _serving(file: _File) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        return Response(content, media_type=media_type, headers=HEADERS)
+        return file.answer(request)
 
     return serve
+
+
+def _serving_from(files: Mapping[str, _File]) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        file = files.get(f"{FOLDER}/{request.path_params['path']}")
+        if file is None:
+            raise HTTPException(404)
+        return file.answer(request)
+
+    return serve
+
+
+def _with_preloads(assets: Mapping[str, Asset]) -> bytes:
+    """The first page, with a hint for each module that it can't start without: they come in one go."""
+    index = assets[INDEX]
+    scripts = [name for name in index.refers if name.endswith(".js")]
+    links = [
+        f'<link rel="modulepreload" href="{assets[name].url}">'
+        for name in reached(assets, scripts, static=True)
+        if name not in scripts
+    ]
+    return index.content.replace(b"</head>", "".join(f"  {link}\n" for link in links).encode() + b"</head>", 1)
+
+
+def _with_shell(assets: Mapping[str, Asset], index: bytes) -> bytes:
+    """The service worker, with what it is to keep: all that the page is made of."""
+    names = reached(assets, [OFFLINE, *(name for name in assets[INDEX].refers if name != MANIFEST)])
+    shell = {"files": ["./", *(assets[name].url for name in names)]}
+    hashes = [assets[name].hash for name in names]
+    version = hashlib.sha256(index + json.dumps(hashes).encode()).hexdigest()[:HASH_LENGTH]
+    source = assets[WORKER].content.decode()
+    if SHELL not in source:
+        raise ValueError(f"{WORKER}: expected the line {SHELL}")
+    return source.replace(SHELL, f"const SHELL = {json.dumps({'version': version, **shell})};", 1).encode()

@@ -1,124 +1,202 @@
-"""The page at `/`, in a real browser."""
+"""How the page is served; what it does is tested in tests/web."""
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
 from app import create_app
-from tests.clients import DEADLINE, Served, serving
-from tests.conftest import need
+from app.modules import web
 
-NASTY = [
-    "<img src=x onerror=alert(1)>",
-    "<script>alert(1)</script>",
-    "[user0]: <b>x</b>",
-    "javascript:alert(1)",
-    "\u202eright to left",
-    "a\nb",
-]
+PLAIN = {"Accept-Encoding": "identity"}
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = need("chromium", "apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
-        yield browser
-        browser.close()
+def client() -> TestClient:
+    return TestClient(create_app())
 
 
-@pytest.fixture
-def server() -> Iterator[Served]:
-    with serving() as server:
-        yield server
+class Tags(HTMLParser):
+    """Every tag of a page, with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def links(self, **wanted: str) -> list[str]:
+        """The addresses in all tags with these attributes."""
+        found = [attrs for _, attrs in self.tags if all(attrs.get(key) == value for key, value in wanted.items())]
+        return [address for attrs in found if (address := attrs.get("href") or attrs.get("src"))]
 
 
-@contextmanager
-def tab(browser: Browser, server: Served, path: str = "/", width: int = 1280) -> Iterator[Page]:
-    """A browser of its own on the page. Whatever its console says by the end of the block is an error."""
-    complaints: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": 720})
-    page = context.new_page()
-    page.set_default_timeout(DEADLINE * 1000)
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(server.http + path)
-    expect(page.get_by_role("status")).to_have_text("Connected")
-    yield page
-    context.close()
-    assert complaints == []
+def parts(client: TestClient) -> Iterator[str]:
+    """The address of every file that the page is made of."""
+    seen, queue = set(), ["/", "/offline.html", "/manifest.webmanifest"]
+    while queue:
+        path = queue.pop()
+        if path not in seen:
+            seen.add(path)
+            yield path
+            text = client.get(path).content.decode(errors="replace")
+            found = re.findall(r'[("\']((?:\.\.?/)*[\w./-]+\.[0-9a-f]{12}\.\w+)[)"\']', text)
+            queue += [urljoin(path, address) for address in found]
 
 
-def say(page: Page, text: str) -> None:
-    page.get_by_label("Message", exact=True).fill(text)
-    page.get_by_role("button", name="Send").click()
+def test_the_page_and_all_its_parts_are_there(client: TestClient) -> None:
+    found = list(parts(client))
+    names = {re.sub(r"^/assets/(.*)\.[0-9a-f]{12}(\.\w+)$", r"\1\2", path) for path in found if path != "/"}
+    files = {path.relative_to(web.PAGE).as_posix() for path in web.PAGE.rglob("*") if path.is_file()}
+    unused = files - {name.removeprefix("/") for name in names} - {"index.html", "worker.js", "vendor/LICENSE"}
+    assert {name for name in unused if not name.endswith(".d.ts")} == set()
 
 
-def test_two_tabs_chat_with_each_other(browser: Browser, server: Served) -> None:
-    with tab(browser, server) as first, tab(browser, server) as second:
-        expect(first.get_by_role("log")).to_contain_text("You are connected! There are 1 users here.")
-        expect(second.get_by_role("log")).to_contain_text("You are connected! There are 2 users here.")
-        say(first, "Hello")
-        expect(second.get_by_role("log")).to_contain_text("Hello")
-        say(second, "Hi there")
-        for page in (first, second):
-            lines = page.get_by_role("log").locator("p:not(.notice)")
-            expect(lines).to_have_text(["user0 Hello", "user1 Hi there"])
-        expect(first.get_by_label("Message", exact=True)).to_have_value("")
-
-
-def test_what_is_said_is_text_and_never_markup(browser: Browser, server: Served) -> None:
-    with tab(browser, server) as page, server.connect() as other:
-        for text in NASTY:
-            other.send(text)
-        lines = page.get_by_role("log").locator("p:not(.notice)")
-        expect(lines).to_have_count(len(NASTY))
-        assert [line.removeprefix("user1 ") for line in lines.all_text_contents()] == NASTY
-        assert page.locator("main p :not(b)").count() == 0
-
-
-def test_it_comes_back_after_the_server_restarts(browser: Browser) -> None:
-    with serving() as server:
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(server.http)
-        expect(page.get_by_role("status")).to_have_text("Connected")
-        server.stop()
-        expect(page.get_by_role("status")).to_have_text("The server is restarting. Trying again …")
-        expect(page.get_by_role("button", name="Send")).to_be_disabled()
-        with serving(f"-port={server.port}"):
-            expect(page.get_by_role("status")).to_have_text("Connected", timeout=DEADLINE * 1000)
-            say(page, "back again")
-            expect(page.get_by_role("log")).to_contain_text("back again")
-            context.close()
-
-
-def test_it_works_below_a_root_path(browser: Browser) -> None:
-    with serving("-path=/team") as server, tab(browser, server, "/team/"):
-        pass
-
-
-def test_it_fits_a_phone(browser: Browser, server: Served) -> None:
-    with tab(browser, server, width=375) as page, server.connect() as other:
-        other.send("x" * 2000)
-        expect(page.get_by_role("log")).to_contain_text("xxx")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 375
-
-
-def test_nothing_is_inline_and_nothing_foreign() -> None:
-    client = TestClient(create_app())
-    for path, kind in (("/", "text/html"), ("/chat.js", "text/javascript"), ("/chat.css", "text/css")):
+def test_everything_has_its_type_and_may_be_kept_as_long_as_it_holds(client: TestClient) -> None:
+    for path in [*parts(client), "/worker.js"]:
         answer = client.get(path)
-        assert answer.headers["content-type"].startswith(kind)
+        assert answer.status_code == 200, path
+        kept = path.startswith("/assets/")
+        expected = "public, max-age=31536000, immutable" if kept else "no-cache"
+        assert answer.headers["cache-control"] == expected, path
+        suffix = "" if path == "/" else Path(path).suffix
+        assert answer.headers["content-type"] == web.TYPES[suffix or ".html"], path
+
+
+def test_nothing_is_inline_and_nothing_foreign(client: TestClient) -> None:
+    for path in [*parts(client), "/worker.js"]:
+        answer = client.get(path)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
-        assert "http" not in policy
+        assert not re.search(r"unsafe|http|\*", policy)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        if answer.headers["content-type"].startswith("text/html"):
+            for tag, attributes in Tags(answer.text).tags:
+                assert tag != "style"
+                assert tag != "script" or "src" in attributes
+                assert not [name for name in attributes if name == "style" or name.startswith("on")]
+
+
+def test_every_module_that_the_page_starts_with_is_asked_for_at_once(client: TestClient) -> None:
+    page = Tags(client.get("/").text)
+    scripts = page.links(type="module")
+    assert scripts
+    hinted, queue, needed = set(page.links(rel="modulepreload")), list(scripts), set()
+    while queue:
+        path = queue.pop()
+        text = re.sub(r"/\*\*.*?\*/|^ *//[^\n]*", "", client.get(path).text, flags=re.DOTALL | re.MULTILINE)
+        for address in re.findall(r"""\b(?:from|import)\s*["']([^"']+)["']""", text):
+            url = urljoin(path, address)
+            if url not in needed:
+                needed.add(url)
+                queue.append(url)
+    assert hinted == needed
+
+
+def test_what_is_kept_is_not_sent_again(client: TestClient) -> None:
+    for encoding in ("identity", "gzip"):
+        first = client.get("/", headers={"Accept-Encoding": encoding})
+        again = client.get(
+            "/", headers={"Accept-Encoding": encoding, "If-None-Match": f'"x", W/{first.headers["etag"]}'}
+        )
+        assert again.status_code == 304
+        assert again.content == b""
+        assert again.headers["etag"] == first.headers["etag"]
+        assert client.get("/", headers={"If-None-Match": '"x"'}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("br, gzip;q=0.5", "gzip"),
+        ("*", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip; q=0.000", None),
+        ("br", None),
+        ("", None),
+    ],
+)
+def test_it_is_compressed_for_who_takes_that(client: TestClient, accepted: str, encoding: str | None) -> None:
+    plain = client.get("/", headers=PLAIN)
+    answer = client.get("/", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == encoding
+    assert answer.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert answer.text == plain.text
+    assert (answer.headers["etag"] == plain.headers["etag"]) == (encoding is None)
+    assert int(answer.headers["content-length"]) == (
+        len(plain.content) if encoding is None else len(gzip.compress(plain.content, mtime=0))
+    )
+
+
+def test_head_is_answered(client: TestClient) -> None:
+    for path in parts(client):
+        assert client.head(path).headers["content-length"] == client.get(path).headers["content-length"]
+
+
+def test_there_is_nothing_else(client: TestClient) -> None:
+    paths = ("/assets/", "/assets/main.js", "/assets/../web.py", "/index.html", "/vendor/lit-html.js", "/assets/x.0.js")
+    for path in paths:
+        assert client.get(path).status_code == 404, path
+
+
+def test_the_worker_keeps_all_that_the_page_is_made_of(client: TestClient) -> None:
+    shell = re.search(r'"files": \[(.*?)\]', client.get("/worker.js").text)
+    assert shell
+    kept = {urljoin("/", address) for address in re.findall(r'"([^"]+)"', shell[1])}
+    images = {path for path in parts(client) if path.endswith(".png")}
+    assert kept == set(parts(client)) - images - {"/manifest.webmanifest"}
+
+
+def test_the_worker_is_another_one_when_anything_of_the_page_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for path in web.PAGE.rglob("*"):
+        target = tmp_path / path.relative_to(web.PAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            target.write_bytes(path.read_bytes())
+    monkeypatch.setattr(web, "PAGE", tmp_path)
+    workers = {TestClient(create_app()).get("/worker.js").text}
+    for name in ("index.html", "offline.html", "icon.svg"):
+        with (tmp_path / name).open("a") as file:
+            file.write("\n")
+        workers.add(TestClient(create_app()).get("/worker.js").text)
+    assert len(workers) == 4
+
+
+def test_it_can_be_installed(client: TestClient) -> None:
+    (address,) = Tags(client.get("/").text).links(rel="manifest")
+    manifest = client.get(address).json()
+    assert manifest["start_url"] == manifest["scope"] == "./"
+    assert {"192x192", "512x512"} <= {icon["sizes"] for icon in manifest["icons"]}
+    for icon in manifest["icons"]:
+        answer = client.get(f"/{icon['src']}")
+        assert answer.headers["content-type"] == icon["type"]
+        if icon["type"] == "image/png":
+            width, height = (int.from_bytes(answer.content[at : at + 4], "big") for at in (16, 20))
+            assert f"{width}x{height}" == icon["sizes"]
+
+
+def test_the_page_of_a_root_path_is_relative_to_it() -> None:
+    client = TestClient(create_app(overrides={"app.deployment.root-path": "/team"}), follow_redirects=False)
+    (script,) = Tags(client.get("/team/").text).links(type="module")
+    assert client.get(urljoin("/team/", script)).status_code == 200
+    assert client.get("/team").status_code == 307
+
+
+def test_the_first_load_is_small(client: TestClient) -> None:
+    page = Tags(client.get("/").text)
+    wanted = [*page.links(rel="stylesheet"), *page.links(type="module"), *page.links(rel="modulepreload")]
+    sizes = {path: int(client.get(path).headers["content-length"]) for path in ["/", *wanted, *page.links(rel="icon")]}
+    assert sum(sizes.values()) <= 60 * 1024, sizes
