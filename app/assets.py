@@ -16,7 +16,7 @@ from pathlib import Path
 
 FOLDER = "assets"
 HASH_LENGTH = 12
-UNSERVED = (".d.ts", ".py", ".pyc")
+UNSERVED = (".d.ts", "package.json")
 
 # Each finds references as `path`. Comments come first in JavaScript: what types name in them is loaded by nobody.
 JAVASCRIPT = re.compile(

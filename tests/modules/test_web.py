@@ -58,7 +58,7 @@ def test_the_page_and_all_its_parts_are_there(client: TestClient) -> None:
     names = {re.sub(r"^/assets/(.*)\.[0-9a-f]{12}(\.\w+)$", r"\1\2", path) for path in found if path != "/"}
     files = {path.relative_to(web.PAGE).as_posix() for path in web.PAGE.rglob("*") if path.is_file()}
     unused = files - {name.removeprefix("/") for name in names} - {"index.html", "worker.js", "vendor/LICENSE"}
-    assert {name for name in unused if not name.endswith(".d.ts")} == set()
+    assert {name for name in unused if not name.endswith((".d.ts", "package.json"))} == set()
 
 
 def test_everything_has_its_type_and_may_be_kept_as_long_as_it_holds(client: TestClient) -> None:
