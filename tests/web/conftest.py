@@ -2,28 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.clients import Served, serving
+from tests.clients import DEADLINE, Served, serving
 from tests.conftest import need
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+UNLIMITED = "-P:chat.limits.rate=0"
+Tab = Callable[..., AbstractContextManager[Page]]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     chromium = need("chromium", "apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def server() -> Iterator[Served]:
-    with serving() as server:
+    with serving(UNLIMITED) as server:
         yield server
+
+
+@pytest.fixture
+def tab(browser: Browser, server: Served) -> Tab:
+    """Open a browser of its own on the page for the length of a block: `with tab("ann") as page`. Without a name it is
+    at the first screen. What its console has said by the end of the block is an error; lost connections may be told."""
+
+    @contextmanager
+    def tab(
+        name: str = "", path: str = "/", *, at: str = server.http, lost: bool = False, **options: Any
+    ) -> Iterator[Page]:
+        complaints: list[str] = []
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}, **options})
+        page = context.new_page()
+        page.set_default_timeout(DEADLINE * 1000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(at + path)
+        if name:
+            enter(page, name)
+        yield page
+        context.close()
+        assert [text for text in complaints if not (lost and "ERR_" in text)] == []
+
+    return tab
+
+
+def enter(page: Page, name: str) -> None:
+    """Go in under a name."""
+    page.get_by_label("name").fill(name)
+    page.keyboard.press("Enter")
+    expect(composer(page)).to_be_enabled()
+
+
+def composer(page: Page) -> Any:
+    return page.get_by_role("textbox", name="Message", exact=True)

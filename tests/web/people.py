@@ -1,0 +1,88 @@
+"""Those who are in the chat without a browser, and what there is to see of them in one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+from tests.clients import DEADLINE, Served
+
+HINTS = ("presence", "typing", "read")
+
+
+class Peer:
+    """A client of `chat.v1.json`. It answers nothing by itself: each method waits for what it asked for."""
+
+    def __init__(self, server: Served, name: str, token: str = "") -> None:
+        self.name = name
+        subprotocols = ["chat.v1.json", *([f"token.{token}"] if token else [])]
+        self.connection = server.connect(f"/chat?name={name}", subprotocols=subprotocols)
+        self.welcome = self.next()
+        self.id = int(self.welcome["id"])
+        self.token = str(self.welcome["token"])
+        self._numbers = count(1)
+
+    def next(self) -> Any:
+        return json.loads(self.connection.recv(DEADLINE))
+
+    def until(self, t: str, **fields: Any) -> Any:
+        """The next frame of type `t` that has these fields."""
+        while True:
+            frame = self.next()
+            if frame["t"] == t and all(frame.get(key) == value for key, value in fields.items()):
+                return frame
+
+    def tell(self, t: str, **fields: Any) -> None:
+        """Ask for something without waiting."""
+        self.connection.send(json.dumps({"t": t, **fields}))
+
+    def ask(self, t: str, **fields: Any) -> Any:
+        """The answer to a request, which must not be refused."""
+        rid = next(self._numbers)
+        self.tell(t, rid=rid, **fields)
+        while (frame := self.next()).get("rid") != rid:
+            pass
+        assert frame["t"] != "error", frame
+        return frame
+
+    def join(self, room: str = "lobby") -> Any:
+        return self.ask("join", room=room)
+
+    def say(self, *texts: str, room: str = "lobby", **fields: Any) -> list[int]:
+        """Say texts one after another without waiting between them; their positions, once all are stored."""
+        cids = [f"{self.name}-{next(self._numbers)}" for _ in texts]
+        for cid, text in zip(cids, texts, strict=True):
+            self.tell("msg", room=room, cid=cid, text=text, **fields)
+        return [self._stored(cid) for cid in cids]
+
+    def whisper(self, text: str, *names: str) -> int:
+        cid = f"{self.name}-{next(self._numbers)}"
+        self.tell("whisper", to=list(names), cid=cid, text=text)
+        return self._stored(cid)
+
+    def history(self, room: str = "lobby", limit: int = 200) -> list[str]:
+        """The last texts in a room."""
+        events = self.ask("history", room=room, limit=limit)["events"]
+        return [event["text"] for event in events if event["t"] == "msg"]
+
+    def _stored(self, cid: str) -> int:
+        while (frame := self.next()).get("cid") != cid:
+            pass
+        assert frame["t"] == "ack", frame
+        return int(frame["seq"])
+
+
+@contextmanager
+def peer(server: Served, name: str, *, room: str = "lobby", password: str = "") -> Iterator[Peer]:
+    """Somebody in `room`; with a password somebody registered, who owns it if nobody does."""
+    one = Peer(server, name)
+    with one.connection:
+        assert one.welcome["name"] == name or one.until("named")
+        if room:
+            one.join(room)
+        if password:
+            one.ask("register", password=password)
+        yield one
