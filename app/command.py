@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "Write what the store holds to standard output, in lines of JSON: all, secrets included, or one room.",
     "import": "Put what `export` wrote into the store: all of it, or nothing. No server may have the store open.",
     "backup": "Copy the store to a new file, while a server runs or not.",
+    "chat": "Chat in the terminal, or in a pipe.",
     "load": "Let many clients join a server's chat and talk, and tell what it does. They are in a room of their own, "
     "`load`, and what they say is stored like anything else. A server lets few in from one address, and nobody talk "
     "fast: start it with -P:chat.limits.rate=0 -P:chat.limits.connections=0 -P:chat.limits.connections-per-address=0.",
@@ -43,6 +44,10 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments`, without the program's name; the answer is the exit code."""
     given = tuple(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] == "chat":
+        from app.client.main import main as chat
+
+        return chat(given[1:])
     if given and given[0] == "load":
         return _put_load(given[1:])
     if given and given[0] in COMMANDS:
@@ -182,7 +187,8 @@ def _flags(arguments: Sequence[str]) -> argparse.Namespace:
         description="A chat over WebSockets. Reads application.conf, in the working directory or its own.",
         epilog="Every setting is explained in application.conf. "
         f"What the store holds is kept by {PROGRAM} export [ROOM], "
-        f"{PROGRAM} import FILE and {PROGRAM} backup FILE; {PROGRAM} load puts load on it; each has a --help.",
+        f"{PROGRAM} import FILE and {PROGRAM} backup FILE; {PROGRAM} load puts load on it, "
+        f"{PROGRAM} chat is a client in the terminal; each has a --help.",
     )
     _add_settings(parser)
     parser.add_argument("-host", "--host", help="the address to listen on: app.deployment.host")

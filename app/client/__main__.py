@@ -1,0 +1,8 @@
+"""`python -m app.client [URL]`: the chat in the terminal."""
+
+import sys
+
+from app.client.main import entry
+
+if __name__ == "__main__":
+    entry(sys.argv[1:], program="python -m app.client")

@@ -1,0 +1,25 @@
+"""A home and a server for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.client.towns import NO_LIMITS, Town
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where clients keep their names and tokens: a place of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state/natter"
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """A server that may be killed, without limits."""
+    town = Town(tmp_path, *NO_LIMITS)
+    yield town
+    town.close()

@@ -1,0 +1,83 @@
+"""Servers for clients to talk to: one that is killed and comes back, and one that speaks only text."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from tests.clients import Served
+from tests.test_kill import free_port
+
+NO_LIMITS = ("-P:chat.limits.rate=0",)
+
+
+class Town:
+    """A server with a store of its own, on one port through all of its lives."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self.folder, self.flags = folder, flags
+        self.port = free_port()
+        self.url = f"ws://127.0.0.1:{self.port}/chat"
+        self.store = str(folder / "chat.db")
+        self.server = self._serve()
+
+    def _serve(self) -> Served:
+        return Served(f"-port={self.port}", *self.flags, cwd=self.folder, environment={"CHAT_STORE": self.store})
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self.server.stop(signal.SIGKILL)
+
+    def begin_again(self) -> None:
+        self.server = self._serve()
+
+    def close(self) -> None:
+        if self.server.started.poll() is None:
+            self.server.stop()
+        assert "Traceback" not in "\n".join(self.server.log)
+
+
+class Tutorial:
+    """A server that behaves as that of Ktor's tutorial: it knows no subprotocol, and says everything to everybody."""
+
+    def __init__(self) -> None:
+        self.connections: list[ServerConnection] = []
+        self.heard: list[str] = []
+        self.url = ""
+        self._users = 0
+
+    async def carry(self, connection: ServerConnection) -> None:
+        name, self._users = f"user{self._users}", self._users + 1
+        self.connections.append(connection)
+        await connection.send(f"You are connected! There are {len(self.connections)} users here.")
+        try:
+            async for text in connection:
+                if isinstance(text, str):
+                    self.heard.append(text)
+                    for one in list(self.connections):
+                        await one.send(f"[{name}]: {text}")
+        except ConnectionClosed:
+            pass
+        finally:
+            self.connections.remove(connection)
+
+
+@asynccontextmanager
+async def tutorial() -> AsyncIterator[Tutorial]:
+    """A Tutorial, at its `url`."""
+    town = Tutorial()
+    async with serve(town.carry, "127.0.0.1", 0, compression=None) as server:
+        (socket,) = server.sockets
+        town.url = f"ws://127.0.0.1:{socket.getsockname()[1]}/chat"
+        yield town
+
+
+async def within(seconds: float, event: asyncio.Event) -> None:
+    async with asyncio.timeout(seconds):
+        await event.wait()
