@@ -34,13 +34,13 @@ TYPES = {
 COMPRESSED = (".png",)
 CHECKED = "no-cache"
 KEPT = "public, max-age=31536000, immutable"
-HEADERS = {
+POLICY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
+"""What holds for documents and workers. It says nothing to what they load, of which there are dozens of files."""
 
 
 def module(app: Application) -> None:
@@ -83,7 +83,13 @@ class _File:
 def _file(name: str, content: bytes, caching: str) -> _File:
     suffix = posixpath.splitext(name)[1]
     compressed = b"" if suffix in COMPRESSED else gzip.compress(content, mtime=0)
-    headers = {**HEADERS, "Content-Type": TYPES[suffix], "Cache-Control": caching, "Vary": "Accept-Encoding"}
+    headers = {
+        "Content-Type": TYPES[suffix],
+        "Cache-Control": caching,
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+        **(POLICY if name in PLAIN else {}),
+    }
     return _File(content, compressed, hashlib.sha256(content).hexdigest()[:HASH_LENGTH], headers)
 
 

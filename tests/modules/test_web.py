@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
+from httpx2 import Response
 from starlette.testclient import TestClient
 
 from app import create_app
@@ -75,11 +76,12 @@ def test_everything_has_its_type_and_may_be_kept_as_long_as_it_holds(client: Tes
 def test_nothing_is_inline_and_nothing_foreign(client: TestClient) -> None:
     for path in [*parts(client), "/worker.js"]:
         answer = client.get(path)
-        policy = answer.headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert not re.search(r"unsafe|http|\*", policy)
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        if not path.startswith("/assets/"):
+            policy = answer.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert not re.search(r"unsafe|http|\*", policy)
+            assert answer.headers["referrer-policy"] == "no-referrer"
         if answer.headers["content-type"].startswith("text/html"):
             for tag, attributes in Tags(answer.text).tags:
                 assert tag != "style"
@@ -198,5 +200,11 @@ def test_the_page_of_a_root_path_is_relative_to_it() -> None:
 def test_the_first_load_is_small(client: TestClient) -> None:
     page = Tags(client.get("/").text)
     wanted = [*page.links(rel="stylesheet"), *page.links(type="module"), *page.links(rel="modulepreload")]
-    sizes = {path: int(client.get(path).headers["content-length"]) for path in ["/", *wanted, *page.links(rel="icon")]}
+    sizes = {path: size(client.get(path)) for path in ["/", *wanted, *page.links(rel="icon")]}
     assert sum(sizes.values()) <= 60 * 1024, sizes
+
+
+def size(answer: Response) -> int:
+    """Its bytes on the way, with the head; a server adds some for Date and Server."""
+    head = sum(len(name) + len(value) + len(": \r\n") for name, value in answer.headers.multi_items())
+    return int(answer.headers["content-length"]) + head + 100
