@@ -95,9 +95,9 @@ class Chat:
         return self._protocol.connected
 
     @property
-    def unsettled(self) -> int:
-        """How many messages and requests have not come to their end."""
-        return self._protocol.unsettled
+    def unsaid(self) -> int:
+        """How many messages have not come to their end."""
+        return sum(isinstance(key, str) for key in self._futures)
 
     # What one does.
 

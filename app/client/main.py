@@ -55,7 +55,27 @@ def entry(arguments: Sequence[str], program: str = "natter chat") -> NoReturn:
 
 def _run(flags: argparse.Namespace, program: str) -> int:
     identities = Identities(directory(os.environ))
-    return asyncio.run(_pipe(flags, identities, program))
+    if _piped(flags):
+        return asyncio.run(_pipe(flags, identities, program))
+    return asyncio.run(_talk(flags, identities))
+
+
+def _piped(flags: argparse.Namespace) -> bool:
+    """Whether there is no conversation: no terminal, or something is asked for that is for scripts."""
+    wanted = flags.json or flags.follow or flags.once or flags.to or flags.since is not None
+    return bool(wanted) or not (sys.stdin.isatty() and sys.stdout.isatty())
+
+
+async def _talk(flags: argparse.Namespace, identities: Identities) -> int:
+    from app.client.terminal.start import talk
+    from app.client.terminal.talk import Place
+
+    try:
+        name, token = identities.find(flags.url, flags.name)
+    except OSError as error:
+        raise ChatError(str(error)) from None
+    place = Place(flags.url, name, token, _rooms(flags), bell=flags.bell)
+    return await talk(place, identities, directory(os.environ), colour=not flags.no_color)
 
 
 async def _pipe(flags: argparse.Namespace, identities: Identities, program: str) -> int:

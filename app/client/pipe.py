@@ -71,8 +71,8 @@ class Pipe:
                 for task in (listening, talking):
                     task.cancel()
                 await asyncio.wait({listening, talking})
-                if self._error(talking) is not None and chat.unsettled:
-                    self._warn(f"{chat.unsettled} lines are not acknowledged")
+                if self._error(talking) is not None and chat.unsaid:
+                    self._warn(f"{chat.unsaid} lines are not acknowledged")
         if self._useless is not None:
             raise self._useless
         return 1 if self._failed else 0

@@ -53,11 +53,6 @@ class PlainProtocol:
     def fall_behind(self, event: frames.Message | frames.Changed) -> None:
         """Nothing can be asked for again."""
 
-    @property
-    def unsettled(self) -> int:
-        """How many texts have not come back."""
-        return len(self._queue) + len(self._flying)
-
     def opened(self) -> None:
         """There is a connection: that is all that there is to being in the chat."""
         again, self._before = self._before, True

@@ -138,11 +138,6 @@ class Protocol:
         if place is not None and not place.behind:
             place.behind, place.position = True, event.seq - 1
 
-    @property
-    def unsettled(self) -> int:
-        """How many requests and messages have not come to their end."""
-        return len(self._queue) + len(self._flying)
-
     # What happens.
 
     def opened(self) -> None:
@@ -397,8 +392,8 @@ class Protocol:
         return item.speech and self._spoken >= (1 if self._careful else self._window)
 
     def _unanswered(self, item: Item) -> None:
-        """Some requests have no answer but an error."""
-        if isinstance(item.command, frames.Typing):
+        """Some requests have no answer but an error, or may have none: what comes is told like all else."""
+        if isinstance(item.command, frames.Typing | frames.Slash):
             self._land(item.key)
             self._settle(item, frames.Done())
 

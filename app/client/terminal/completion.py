@@ -1,0 +1,91 @@
+"""What Tab completes: names, rooms, commands, and what they take, by the server's own table of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+
+from app.chat.commands import NAMES
+from app.client.safe import line
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is to choose from."""
+
+    names: Callable[[], Iterable[str]]
+    """Of people, those who spoke last first."""
+    rooms: Callable[[], Iterable[str]]
+    commands: Callable[[], Iterable[tuple[str, str]]]
+    """Each with its usage."""
+    own: Callable[[], Iterable[tuple[int, str]]]
+    """One's own last messages: position and text, the last first."""
+
+
+class Words(Completer):
+    """Completes the word before the cursor."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
+        """What the word may become."""
+        before = document.text_before_cursor
+        word = before.rsplit(None, 1)[-1] if before and not before[-1].isspace() else ""
+        for text, shown in self._candidates(before, word):
+            yield Completion(text, start_position=-len(word), display=line(shown))
+
+    def _candidates(self, before: str, word: str) -> Iterator[tuple[str, str]]:
+        if before.startswith("/") and not before.startswith("//"):
+            if " " not in before:
+                yield from self._commands(word)
+                return
+            command, _, rest = before[1:].partition(" ")
+            yield from self._arguments(command.casefold(), rest, word)
+            return
+        end = ": " if word == before else " "
+        yield from self._names(word.removeprefix("@"), end, "@" if word.startswith("@") else "")
+
+    def _commands(self, word: str) -> Iterator[tuple[str, str]]:
+        start = word[1:].casefold()
+        names = [name for name, _ in self._known.commands()]
+        for name in sorted({*names, *(alias for alias, of in NAMES.items() if start and of in names)}):
+            if name.startswith(start):
+                yield f"/{name} ", f"/{name}"
+
+    def _arguments(self, command: str, rest: str, word: str) -> Iterator[tuple[str, str]]:
+        command = NAMES.get(command, command)
+        usage = dict(self._known.commands()).get(command, "").split()
+        index = len(rest.split(" ")) - 1
+        wanted = usage[index] if index < len(usage) else usage[-1] if usage else ""
+        wanted = wanted.strip("[]")
+        if wanted.startswith("NAME["):
+            done, comma, last = word.rpartition(",")
+            yield from self._names(last, " ", done + comma)
+        elif wanted == "NAME":
+            yield from self._names(word, " ", "")
+        elif wanted == "ROOM":
+            yield from self._rooms(word)
+        elif wanted == "COMMAND":
+            for name, _ in self._known.commands():
+                if name.startswith(word.removeprefix("/").casefold()):
+                    yield name, name
+        elif wanted == "ID":
+            for seq, text in self._known.own():
+                if str(seq).startswith(word):
+                    yield (f"{seq} {text}" if command == "edit" else str(seq)), f"{seq} {text[:30]}"
+        elif wanted in ("TEXT", "[TEXT]", "WHY", "[WHY]"):
+            yield from self._names(word, " ", "") if word else ()
+
+    def _names(self, start: str, end: str, before: str) -> Iterator[tuple[str, str]]:
+        for name in self._known.names():
+            if name.casefold().startswith(start.casefold()):
+                yield f"{before}{name}{end}", name
+
+    def _rooms(self, start: str) -> Iterator[tuple[str, str]]:
+        for room in self._known.rooms():
+            if room.startswith(start.removeprefix("#")):
+                yield room, room

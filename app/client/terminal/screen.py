@@ -1,0 +1,333 @@
+"""The screen of a conversation: a prompt and a line below it, and above them the terminal's own scrollback, into which
+what happens is written without disturbing what is being typed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import Completer, ConditionalCompleter
+from prompt_toolkit.data_structures import Point, Size
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import History
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import AnyContainer, BufferControl, Dimension, FormattedTextControl, HSplit, Layout, Window
+from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.utils import get_cwidth
+from prompt_toolkit.widgets import SearchToolbar
+
+from app.client.safe import line
+
+BATCH = 0.05
+"""Seconds in which what is to be shown is put together: the prompt is drawn anew once for all of it."""
+TALLEST = 8
+"""Lines of the prompt at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyboard:
+    """Who is told what is typed."""
+
+    said: Callable[[str], None]
+    """A line was typed."""
+    typing: Callable[[str], None]
+    """A line is being typed."""
+    room: Callable[[int], None]
+    """The room with this number is to be shown."""
+    leave: Callable[[int], None]
+    """The program is to end, with this exit code."""
+    talks: Callable[[], bool]
+    """Whether what is typed belongs to the conversation: it is completed, and remembered."""
+
+
+class View(Protocol):
+    """What shows a conversation and hears what is typed."""
+
+    def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
+        """Write lines, above the prompt. They are safe already."""
+
+    def changed(self) -> None:
+        """What the prompt or the toolbar says is another now."""
+
+    def end(self, code: int) -> None:
+        """End `run`."""
+
+    async def run(self) -> int:
+        """Be there until `end`; the answer is its exit code."""
+
+
+class _Output(Vt100_Output):
+    """Writes nothing while it is held, so that what belongs together goes out as one."""
+
+    held = False
+
+    def flush(self) -> None:
+        if not self.held:
+            super().flush()
+
+
+class _Application(Application[int]):
+    """Terminals put the text of a narrower screen on more rows: the prompt is then further down than it was drawn."""
+
+    columns = 0
+
+    def _on_resize(self) -> None:
+        columns, at = self.output.get_size().columns, self.renderer._cursor_pos
+        if self.columns and columns < self.columns:
+            rows = -(-self.columns // columns)
+            self.renderer._cursor_pos = Point(at.x % columns, at.y * rows + at.x // columns)
+        self.columns = columns
+        super()._on_resize()
+
+
+class Screen:
+    """A View of a terminal that has a cursor to move."""
+
+    def __init__(
+        self,
+        keyboard: Keyboard,
+        *,
+        prompt: Callable[[], str],
+        toolbar: Callable[[], str],
+        completer: Completer,
+        history: History,
+        colour: bool,
+    ) -> None:
+        self._keyboard, self._prompt, self._toolbar = keyboard, prompt, toolbar
+        self._lines: list[str] = []
+        self._bell = False
+        self._flushing: asyncio.Handle | None = None
+        self._pasted: str | None = None
+        """What was pasted, until it is said what is to become of it."""
+        self._output = _Output(sys.stdout, _size, term=os.environ.get("TERM"), enable_cpr=False)
+        self.buffer = Buffer(
+            completer=ConditionalCompleter(completer, Condition(keyboard.talks)),
+            history=history,
+            multiline=True,
+            on_text_changed=self._typed,
+            complete_while_typing=False,
+        )
+        search = SearchToolbar()
+        input_ = BufferControl(
+            self.buffer,
+            input_processors=[BeforeInput(lambda: [("", self._question())])],
+            search_buffer_control=search.control,
+        )
+        rows: list[AnyContainer] = [
+            Window(input_, wrap_lines=True, dont_extend_height=True, height=Dimension(min=1, max=TALLEST)),
+            search,
+            Window(FormattedTextControl(self._bar), height=1, dont_extend_height=True),
+        ]
+        self._application: _Application = _Application(
+            Layout(HSplit(rows)),
+            key_bindings=self._keys(),
+            output=self._output,
+            color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
+            erase_when_done=True,
+        )
+
+    def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
+        """Write lines above the prompt, with what else comes soon."""
+        self._lines.extend(lines)
+        self._bell |= bell
+        if self._flushing is None and self._application.is_running:
+            self._flushing = asyncio.get_running_loop().call_later(BATCH, self._flush)
+
+    def changed(self) -> None:
+        """Draw the prompt and the toolbar anew, soon."""
+        self._application.invalidate()
+
+    def end(self, code: int) -> None:
+        """End `run`."""
+        if self._application.is_running and not self._application.is_done:
+            self._flush()
+            self._application.exit(result=code)
+
+    async def run(self) -> int:
+        """Be there until `end`."""
+        self._application.columns = self._output.get_size().columns
+        code = await self._application.run_async(pre_run=self._begin, set_exception_handler=False)
+        self._flush()
+        return code
+
+    def _begin(self) -> None:
+        if self._lines:
+            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Write what waits: take the prompt away, write, and draw it again, all at once."""
+        self._flushing = None
+        if not self._lines:
+            return
+        text, self._lines = "".join(f"{one}\r\n" for one in self._lines), []
+        drawn = self._application.is_running and not self._application.is_done
+        self._output.held = True
+        if drawn:
+            self._application.renderer.erase(leave_alternate_screen=False)
+        self._output.write_raw(text)
+        if self._bell:
+            self._output.bell()
+            self._bell = False
+        if drawn:
+            self._application.renderer.render(self._application, self._application.layout)
+        self._output.held = False
+        self._output.flush()
+
+    def _bar(self) -> StyleAndTextTuples:
+        """The toolbar; while something is completed, what it may become. It ends before the last column, and has no
+        colour behind it: a line that fills the screen would be two on a narrower one."""
+        width = max(1, self._output.get_size().columns - 1)
+        state = self.buffer.complete_state
+        if state is None:
+            return [("bold", _cut(self._toolbar(), width))]
+        shown = [(index, one.display_text) for index, one in enumerate(state.completions)]
+        first = max(0, (state.complete_index or 0) - 3)
+        text = "  ".join(f"[{name}]" if index == state.complete_index else name for index, name in shown[first:])
+        return [("", _cut(text, width))]
+
+    def _question(self) -> str:
+        if self._pasted is None:
+            return self._prompt()
+        count = self._pasted.count("\n") + 1
+        return f"{count} lines were pasted: send them as one message (y), line by line (l), edit (e), or not (n)? "
+
+    def _typed(self, buffer: Buffer) -> None:
+        if buffer.text:
+            self._keyboard.typing(buffer.text)
+
+    # Keys.
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        asked = Condition(lambda: self._pasted is not None)
+        searching = Condition(lambda: self._application.layout.is_searching)
+        for key in ("enter", "c-j"):
+            keys.add(key, filter=~asked & ~searching)(self._enter)
+        keys.add("escape", "enter", filter=~asked)(lambda event: event.current_buffer.insert_text("\n"))
+        keys.add("c-c", filter=~searching)(self._interrupt)
+        keys.add(Keys.SIGINT)(self._interrupt)
+        keys.add("c-d", filter=~asked & ~searching)(self._end_of_input)
+        keys.add(Keys.BracketedPaste, filter=~asked)(self._paste)
+        keys.add("c-l")(self._clear)
+        for digit in "1234567890":
+            keys.add("escape", digit, filter=~asked)(self._go)
+        keys.add(Keys.Any, filter=asked, eager=True)(self._decide)
+        keys.add("enter", filter=asked, eager=True)(self._decide)
+        return keys
+
+    def _enter(self, event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        text = buffer.text
+        buffer.reset(append_to_history=self._keyboard.talks())
+        self._keyboard.said(text)
+
+    def _interrupt(self, _: KeyPressEvent) -> None:
+        """What is typed is dropped; where there is nothing, the program ends."""
+        if self._pasted is not None:
+            self._pasted = None
+        elif self.buffer.text:
+            self.buffer.reset()
+        else:
+            self._keyboard.leave(130)
+
+    def _end_of_input(self, _: KeyPressEvent) -> None:
+        if self.buffer.text:
+            self.buffer.delete()
+        else:
+            self._keyboard.leave(0)
+
+    def _clear(self, event: KeyPressEvent) -> None:
+        event.app.renderer.clear()
+
+    def _go(self, event: KeyPressEvent) -> None:
+        self._keyboard.room(int(event.key_sequence[-1].key) or 10)
+
+    def _paste(self, event: KeyPressEvent) -> None:
+        text = event.data.replace("\r\n", "\n").replace("\r", "\n")
+        if "\n" not in text.rstrip("\n"):
+            event.current_buffer.insert_text(text.rstrip("\n"))
+            return
+        self._pasted = text.rstrip("\n")
+
+    def _decide(self, event: KeyPressEvent) -> None:
+        """What becomes of what was pasted: it stands where the cursor is, in what was typed."""
+        assert self._pasted is not None
+        answer, pasted = event.data.lower(), self._pasted
+        before, after = self.buffer.document.text_before_cursor, self.buffer.document.text_after_cursor
+        if answer not in ("y", "l", "e", "n"):
+            return
+        self._pasted = None
+        if answer == "n":
+            return
+        self.buffer.document = Document(before + pasted + after, len(before + pasted))
+        if answer == "e":
+            return
+        text = self.buffer.text
+        self.buffer.reset(append_to_history=True)
+        for said in [text] if answer == "y" else text.split("\n"):
+            self._keyboard.said(said)
+
+
+class DumbView:
+    """A View of a terminal that only writes lines: what is typed is a line when it is complete."""
+
+    def __init__(self, keyboard: Keyboard) -> None:
+        self._keyboard = keyboard
+        self._ended: asyncio.Future[int] | None = None
+
+    def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
+        """Write lines."""
+        sys.stdout.write("".join(f"{one}\n" for one in lines) + ("\a" if bell else ""))
+        sys.stdout.flush()
+
+    def changed(self) -> None:
+        """There is nothing that could be drawn anew."""
+
+    def end(self, code: int) -> None:
+        """End `run`."""
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(code)
+
+    async def run(self) -> int:
+        """Be there until `end`."""
+        self._ended = asyncio.get_running_loop().create_future()
+        reading = asyncio.create_task(self._read())
+        try:
+            return await self._ended
+        finally:
+            reading.cancel()
+
+    async def _read(self) -> None:
+        from app.client.lines import lines
+
+        async for said in lines(sys.stdin.fileno()):
+            self._keyboard.said(said.decode(errors="replace"))
+        self._keyboard.leave(0)
+
+
+def _size() -> Size:
+    columns, rows = os.get_terminal_size(sys.stdout.fileno())
+    return Size(rows or 24, columns or 80)
+
+
+def _cut(text: str, width: int) -> str:
+    """`text`, safe, on at most so many columns."""
+    shown = ""
+    left = width
+    for character in line(text):
+        left -= get_cwidth(character)
+        if left < 0:
+            return shown
+        shown += character
+    return shown
