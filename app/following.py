@@ -195,7 +195,7 @@ class Following:
 
     def _caught_up(self, room: str, cursor: Cursor[Session]) -> bool:
         """Be given what is committed from now on, if nothing is missing before it."""
-        if not cursor.room.caught_up(cursor, self.session.group):
+        if not cursor.room.caught_up(cursor, self.session.group, self.session.way.sender):
             return False
         if room == WHISPERS:
             self.mail = cursor.at

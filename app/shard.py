@@ -12,7 +12,7 @@ from app.chat.events import CONVERSATION, Event, Kind, mailbox, participants
 from app.chat.frames import WHISPERS, Frame, Message, Presence, told
 from app.chat.presence import Person, difference
 from app.chat.room import Cursor, Room
-from app.transports import Batch
+from app.transports import Batch, Sender
 from app.transports import Frame as WireFrame
 
 if TYPE_CHECKING:
@@ -146,18 +146,10 @@ class Shard:
                 for mark, event in events
                 if (frame := wire(cast(Dialect, group), told(event))) is not None
             ]
-            batch = Batch([frame for _, frame in frames])
-            for cursor in cursors if frames else ():
-                session = cursor.follower
-                way = session.way
-                if way.full:
-                    late.append(cursor)
-                elif alone and (not outgoing or session not in outgoing):
-                    way.put(batch)
-                elif session in outgoing:
-                    outgoing[session].add(frames)
-                else:
-                    outgoing[session] = Outgoing(frames, batch)
+            if frames and alone:
+                _send_to_all(frames, cursors, outgoing, late)
+            elif frames:
+                _collect(frames, cursors, outgoing, late)
         for cursor in late:
             room.fall_behind(cursor, before)
             cursor.follower.fell_behind()
@@ -256,6 +248,53 @@ class Outgoing:
         if self._batch is None:
             self._batch = Batch([frame for _, frame in sorted(self._frames, key=itemgetter(0))])
         return self._batch
+
+
+def _send_to_all(
+    frames: Sequence[tuple[int, WireFrame]],
+    cursors: dict[Cursor[Session], Sender],
+    outgoing: dict[Session, Outgoing],
+    late: list[Cursor[Session]],
+) -> None:
+    """Send to all now, but for those to whom something else is going out. The loops touch nothing of a client but its
+    sender: what they would wait for is the memory, as it is many times what the processor keeps at hand."""
+    batch = Batch([frame for _, frame in frames])
+    size, short = len(batch), {}
+    others = {session.way.sender for session in outgoing}
+    for sender in cursors.values():
+        if others and sender in others:
+            continue
+        try:
+            taken = sender.send(batch)
+        except OSError:
+            taken = 0
+        if taken != size:
+            short[sender] = taken
+    for cursor, sender in cursors.items() if short or others else ():
+        way = cursor.follower.way
+        if sender in others or (sender in short and way.full):
+            _collect(frames, {cursor: sender}, outgoing, late)
+        elif sender in short:
+            way.keep(batch, short[sender])
+
+
+def _collect(
+    frames: Sequence[tuple[int, WireFrame]],
+    cursors: Iterable[Cursor[Session]],
+    outgoing: dict[Session, Outgoing],
+    late: list[Cursor[Session]],
+) -> None:
+    """Add to what goes out to each at the end of the turn. One that is full gets it later, from the log."""
+    batch = None
+    for cursor in cursors:
+        session = cursor.follower
+        if session.way.full:
+            late.append(cursor)
+        elif session in outgoing:
+            outgoing[session].add(frames)
+        else:
+            batch = batch or Batch([frame for _, frame in frames])
+            outgoing[session] = Outgoing(frames, batch)
 
 
 def wire(dialect: Dialect, frame: Frame | Message) -> WireFrame | None:

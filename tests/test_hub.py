@@ -29,8 +29,25 @@ class Way:
     """A way out that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.full = False
+        self.full = self.short = False
         self.batches: list[Batch] = []
+
+    @property
+    def sender(self) -> Way:
+        return self
+
+    def send(self, batch: Batch, /) -> int:
+        if self.full:
+            raise BlockingIOError
+        if self.short:
+            return len(batch) // 2
+        self.put(batch)
+        return len(batch)
+
+    def keep(self, batch: Batch, taken: int) -> None:
+        assert taken == len(batch) // 2
+        assert not self.full
+        self.put(batch)
 
     def put(self, batch: Batch) -> None:
         assert batch.frames
@@ -50,7 +67,7 @@ class Listening:
         self.cursors = {}
         for room in rooms:
             self.cursors[room] = shard.attach(self.session, room, 0)
-            assert self.cursors[room].room.caught_up(self.cursors[room], self.group)
+            assert self.cursors[room].room.caught_up(self.cursors[room], self.group, self.way.sender)
         shard.sessions[user] = (*shard.sessions.get(user, ()), self.session)
 
     @property
@@ -175,6 +192,22 @@ def test_who_is_full_falls_behind_and_is_given_nothing_but_its_acks() -> None:
         assert (slow.cursors["a"].live, slow.cursors["a"].at) == (False, 1)
         assert slow.cursors["b"].live
         assert slow.following.mail == -1
+
+    in_a_loop(run())
+
+
+def test_what_a_socket_does_not_take_is_kept_or_left_to_the_log() -> None:
+    async def run() -> None:
+        shard = new_shard()
+        quick, short, full = (Listening(shard, user, rooms=["a"]) for user in (1, 2, 3))
+        short.way.short = full.way.full = True
+        shard.deliver([event(1, "a", 1), event(2, "a", 1)])
+        shard.flush()
+        assert quick.got() == short.got() == [("msg", 1), ("msg", 2)]
+        assert full.got() == []
+        assert (full.behind, full.cursors["a"].live, full.cursors["a"].at) == (1, False, 0)
+        assert quick.cursors["a"].live
+        assert short.cursors["a"].live
 
     in_a_loop(run())
 

@@ -13,8 +13,8 @@ from app.backends.storefile import StoreFile
 log = logging.getLogger("store")
 
 QUIET = 0.5
-"""Seconds between having nothing to do and the next look for something. A look after each commit would take a fifth of what the
-commit takes, and a commit for the index after each message would double it."""
+"""Seconds between having nothing to do and the next look for something. A look after each commit would take a fifth of
+what the commit takes, and a commit for the index after each message would double it."""
 MANY = 5000
 """Messages that may wait for the index: more do not wait for quiet, so that a search has never many to index first."""
 PAUSE = 30.0

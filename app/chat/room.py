@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from app.chat.events import Event
 from app.chat.state import RoomState
@@ -57,8 +57,8 @@ class Room(Generic[F]):
         """The positions of the last event that was committed, and of the last that was handed out, since it is here."""
         self.head = UNKNOWN
         """The position of the last event in the log, once it was read."""
-        self.live: dict[Hashable, dict[Cursor[F], None]] = {}
-        """The live cursors by group."""
+        self.live: dict[Hashable, dict[Cursor[F], Any]] = {}
+        """The live cursors by group, and what each is given events through."""
         self._cursors: dict[Cursor[F], None] = {}
         self._batch: list[tuple[int, Event]] = []
         self._state: RoomState | None = None
@@ -101,9 +101,10 @@ class Room(Generic[F]):
         self._leave_group(cursor)
         self._cursors.pop(cursor, None)
 
-    def caught_up(self, cursor: Cursor[F], group: Hashable) -> bool:
-        """Go live in `group`, if there is nothing that was committed and that the cursor has not got. What is about to
-        be handed out would be handed to it as well: it has to wait for that. One that is live changes its group.
+    def caught_up(self, cursor: Cursor[F], group: Hashable, outlet: object = None) -> bool:
+        """Go live in `group`, and be given events through `outlet`, if there is nothing that was committed and that the
+        cursor has not got. What is about to be handed out would be handed to it as well: it has to wait for that. One
+        that is live changes its group.
 
         A cursor that has read what is still on its way here waits too, where others need that. Where nobody does, what
         it has read counts as handed out, and is not taken when it comes.
@@ -119,7 +120,7 @@ class Room(Generic[F]):
             if self.head != UNKNOWN:
                 self.head = max(self.head, cursor.at)
         cursor.group = group
-        self.live.setdefault(group, {})[cursor] = None
+        self.live.setdefault(group, {})[cursor] = outlet
         return True
 
     def fall_behind(self, cursor: Cursor[F], at: int) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 from app.chat.closing import CloseCode
 from app.transports.framing import Opcode, encoded
@@ -34,17 +33,15 @@ class Frame:
         self.wire = encoded(Opcode.TEXT, text.encode("utf-8", "surrogatepass"))
 
 
-class Batch:
-    """Frames that leave together, for one client or for many."""
+class Batch(bytes):
+    """Frames that leave together, for one client or for many: as they go over the wire."""
 
-    def __init__(self, frames: Sequence[Frame]) -> None:
-        self.frames = frames
+    frames: Sequence[Frame]
 
-    @cached_property
-    def data(self) -> bytes:
-        """All of them, as they go over the wire."""
-        frames = self.frames
-        return frames[0].wire if len(frames) == 1 else b"".join([frame.wire for frame in frames])
+    def __new__(cls, frames: Sequence[Frame]) -> Self:
+        batch = super().__new__(cls, b"".join([frame.wire for frame in frames]))
+        batch.frames = frames
+        return batch
 
 
 class Listener(Protocol):
@@ -57,8 +54,20 @@ class Listener(Protocol):
         """The connection is over; it is told once, whoever ended it."""
 
 
+class Sender(Protocol):
+    """What takes bytes at once or not at all: a socket, for one."""
+
+    def send(self, batch: Batch, /) -> int:
+        """How many bytes of `batch` it took. OSError for none, for whatever reason."""
+
+
 class Way(Protocol):
     """The way out to one client. It belongs to one event loop."""
+
+    @property
+    def sender(self) -> Sender:
+        """Always the same, and this way's alone: who sends to many does so without asking each for more. It takes
+        nothing while the way is full. What it does not take has to be kept: see `keep`."""
 
     @property
     def full(self) -> bool:
@@ -66,6 +75,10 @@ class Way(Protocol):
 
     def put(self, batch: Batch) -> None:
         """Send frames, in the order of the calls; never waits."""
+
+    def keep(self, batch: Batch, taken: int) -> None:
+        """See to what the sender did not take of a batch, of which it took the first bytes. Nothing may be put in
+        between, nor anything be kept by a way that is full."""
 
     async def writable(self) -> bool:
         """Wait until it is not full. False if the connection ended instead: one that takes nothing for long is."""

@@ -107,10 +107,10 @@ class Line(asyncio.Protocol):
         "_listener",
         "_over",
         "_reader",
-        "_socket",
         "_transport",
         "_wheel",
         "full",
+        "sender",
     )
 
     def __init__(self, transport: Transport, connections: MutableSet[Any], limit: int, wheel: Wheel) -> None:
@@ -124,10 +124,9 @@ class Line(asyncio.Protocol):
         self._closing: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[bool] | None = None
         self._gone: asyncio.Future[None] | None = None
-        raw = transport.get_extra_info("socket")
-        plain = raw is not None and transport.get_extra_info("sslcontext") is None
-        self._socket = RawSocket(raw.family, raw.type, raw.proto, raw.fileno()) if plain else None
-        """To send with as long as the transport keeps nothing. The descriptor is the transport's, which closes it."""
+        plain = transport.get_extra_info("socket") is not None and transport.get_extra_info("sslcontext") is None
+        self.sender = RawSocket.__new__(RawSocket) if plain else _ByTransport()
+        self._take_up()
         wheel.add(self)
 
     def begin(self, listener: Listener) -> None:
@@ -139,22 +138,19 @@ class Line(asyncio.Protocol):
             self._transport.resume_reading()
 
     def put(self, batch: Batch) -> None:
-        self.write(batch.data)
+        self.write(batch)
 
     def write(self, data: bytes) -> None:
         """Write whole frames: to the socket where nothing waits before them, which is what makes `full` exact."""
-        if self.full or self._socket is None:
-            self._leave(data)
-            return
         try:
-            written = self._socket.send(data)
-        except BlockingIOError:
-            written = 0
+            taken = self.sender.send(data)
         except OSError:
-            self._abort()
-            return
-        if written < len(data):
-            self._leave(data[written:])
+            taken = 0
+        if taken < len(data):
+            self._leave(data[taken:])
+
+    def keep(self, batch: Batch, taken: int) -> None:
+        self._leave(batch[taken:])
 
     async def writable(self) -> bool:
         while self.full and not self._over:
@@ -220,15 +216,17 @@ class Line(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.full = True
+        self.sender.detach()
         self._wheel.stalled(self)
 
     def resume_writing(self) -> None:
         self.full = False
+        self._take_up()
         self._wheel.moved(self)
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._let_go()
+        self.sender.detach()
         self._connections.discard(self)
         self._wheel.remove(self)
         self._end()
@@ -257,6 +255,13 @@ class Line(asyncio.Protocol):
         else:
             self.finish(code, reason)
 
+    def _take_up(self) -> None:
+        """Send through the transport's socket, as nothing waits before it. The descriptor stays the transport's, which
+        closes it: the sender lets go of it before that."""
+        if isinstance(self.sender, RawSocket) and not self._over and not self._transport.is_closing():
+            raw = self._transport.get_extra_info("socket")
+            RawSocket.__init__(self.sender, raw.family, raw.type, raw.proto, raw.fileno())
+
     def _leave(self, data: bytes) -> None:
         """Leave the rest to the transport. After the end there is nothing to do, and uvloop's would raise an error."""
         if not self._over and not self._transport.is_closing():
@@ -276,21 +281,15 @@ class Line(asyncio.Protocol):
         self._end()
 
     def _abort(self) -> None:
-        self._let_go()
+        self.sender.detach()
         self._transport.abort()
-
-    def _let_go(self) -> None:
-        """The descriptor is the transport's alone, which closes it: another connection may get it."""
-        if self._socket is not None:
-            self._socket.detach()
-            self._socket = None
 
     def _end(self) -> None:
         """Tell the listener that it is over, once."""
         if self._over:
             return
         self._over = True
-        self._let_go()
+        self.sender.detach()
         self._wake()
         if self._listener is not None:
             self._listener.ended()
@@ -299,6 +298,18 @@ class Line(asyncio.Protocol):
         if self._drained is not None:
             self._drained.set_result(True)
             self._drained = None
+
+
+class _ByTransport:
+    """In place of the socket where only the transport can send: over TLS."""
+
+    __slots__ = ()
+
+    def send(self, data: bytes, /) -> int:  # noqa: ARG002
+        return 0
+
+    def detach(self) -> int:
+        return -1
 
 
 class Wheel:

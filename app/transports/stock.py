@@ -54,6 +54,20 @@ class Outbox:
         self._wake, self._reading = asyncio.Event(), asyncio.Event()
         self._reading.set()
 
+    @property
+    def sender(self) -> Outbox:
+        return self
+
+    def send(self, batch: Batch, /) -> int:
+        """Put it, if there is room."""
+        if self.full:
+            return 0
+        self.put(batch)
+        return len(batch)
+
+    def keep(self, batch: Batch, taken: int) -> None:
+        """There is nothing to keep: it takes all or, being full, nothing."""
+
     def put(self, batch: Batch) -> None:
         if self._over:
             return

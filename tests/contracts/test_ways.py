@@ -229,7 +229,7 @@ async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> A
     peer.end.close()
     with anyio.fail_after(DEADLINE):
         await gone
-    assert line._socket is None
+    assert line.sender.fileno() == -1
     assert not connections
     assert ear.ends == 1
     assert not wheel._group_of
@@ -458,13 +458,13 @@ async def test_nothing_happens_after_the_end(opened: Open) -> None:
 async def test_a_line_never_writes_to_a_descriptor_that_is_anothers_by_now(opened: Open) -> None:
     """The kernel gives the lowest free number to the next who asks: a write after the end would land there."""
     async with opened() as one:
-        assert one.way._socket is not None
-        descriptor = one.way._socket.fileno()
+        assert isinstance(one.way.sender, socket.SocketType)
+        descriptor = one.way.sender.fileno()
         assert descriptor >= 0
         one.peer.end.close()
         await one.over()
         await until(one.way._gone.done)
-        assert one.way._socket is None
+        assert one.way.sender.fileno() == -1
         pairs: list[tuple[socket.socket, socket.socket]] = []
         while descriptor not in [end.fileno() for pair in pairs for end in pair]:
             pairs.append(socket.socketpair())
@@ -493,9 +493,10 @@ async def test_a_line_whose_peer_has_gone_is_written_to_without_harm(opened: Ope
         one.peer.end.close()
         for _ in range(50):
             one.way.put(batch("x"))
-        assert one.way._socket is None
         assert not one.ear.ends, "not in the middle of somebody else's work"
         await one.over()
+        await until(one.way._gone.done)
+        assert one.way.sender.fileno() == -1
 
 
 @on_every_line
