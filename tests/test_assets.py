@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,24 @@ def test_what_a_module_needs_at_once_is_told_from_what_it_may_load(folder: Path)
 def test_what_a_comment_names_is_no_reference(folder: Path, comment: str) -> None:
     (folder / "parts/c.js").write_text(f'{comment}\nimport "./d.js";\n')
     (folder / "parts/d.js").write_text("")
-    assert build(folder, ["index.html"])["parts/c.js"].refers == ("parts/d.js",)
+    asset = build(folder, ["index.html"])["parts/c.js"]
+    assert asset.refers == ("parts/d.js",)
+    lines = asset.content.decode().split("\n")
+    assert not re.search(r"/\*|\*/|//", "".join(lines))
+    imported = build(folder, [])["parts/d.js"].url.removeprefix("assets/parts/")
+    assert lines.index(f'import "./{imported}";') == comment.count("\n") + 1
+
+
+def test_what_only_looks_like_a_comment_stays(folder: Path) -> None:
+    source = "const a = 'https://example.com'; // behind code\nconst b = 2 /* in code */ + 1;\nconst c = 'image/*';\n"
+    (folder / "parts/c.js").write_text(source)
+    assert build(folder, [])["parts/c.js"].content.decode() == source
+
+
+def test_others_keep_what_they_say_about_their_files(folder: Path) -> None:
+    (folder / "vendor").mkdir()
+    (folder / "vendor/other.js").write_text("// Copyright\nexport {};\n")
+    assert build(folder, [])["vendor/other.js"].content == b"// Copyright\nexport {};\n"
 
 
 def test_a_multi_line_import_counts(folder: Path) -> None:

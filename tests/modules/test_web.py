@@ -96,8 +96,8 @@ def test_every_module_that_the_page_starts_with_is_asked_for_at_once(client: Tes
     hinted, queue, needed = set(page.links(rel="modulepreload")), list(scripts), set()
     while queue:
         path = queue.pop()
-        text = re.sub(r"/\*\*.*?\*/|^ *//[^\n]*", "", client.get(path).text, flags=re.DOTALL | re.MULTILINE)
-        for address in re.findall(r"""\b(?:from|import)\s*["']([^"']+)["']""", text):
+        text = client.get(path).text
+        for address in re.findall(r"""^[^/\n]*\b(?:from|import)\s*["']([^"']+)["']""", text, re.MULTILINE):
             url = urljoin(path, address)
             if url not in needed:
                 needed.add(url)
