@@ -6,14 +6,13 @@ Notice and Error reach the reader as they came.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from app.chat.frames import Ack, Frame
 from app.client.errors import ChatError, Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Struct, frozen=True):
     """You are in the chat, as `name`, which is nothing where the server speaks only text; `again` after a broken
     connection."""
 
@@ -21,40 +20,35 @@ class Connected:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(Struct, frozen=True):
     """The connection broke, for a reason that people understand; the next try is in `delay` seconds."""
 
     reason: str
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
-class NameRefused:
+class NameRefused(Struct, frozen=True):
     """You are not called as you asked to be, but `name`. It comes before Connected."""
 
     name: str
     error: Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(Struct, frozen=True):
     """So many messages of a room came late: they were said while the connection was broken."""
 
     room: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """You are no longer in a room, and could not get in again after the connection broke."""
 
     room: str
     error: ChatError
 
 
-@dataclass(frozen=True, slots=True)
-class Delayed:
+class Delayed(Struct, frozen=True):
     """The server does not take a message yet: it is sent again in `delay` seconds."""
 
     room: str
@@ -62,8 +56,7 @@ class Delayed:
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A text from a server that speaks text; `own`: it is what one said oneself."""
 
     text: str
@@ -73,30 +66,26 @@ class Line:
 Event = Frame | Connected | Disconnected | NameRefused | Missed | Left | Delayed | Line
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Write a text frame."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     """Tell the reader."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """A request or message has come to its end: `key` is its cid or rid."""
 
     key: str | int
     outcome: Ack | Frame | ChatError
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Struct, frozen=True):
     """End it all: coming back is of no use."""
 
     error: ChatError

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -67,9 +68,12 @@ def _piped(flags: argparse.Namespace) -> bool:
 
 
 async def _talk(flags: argparse.Namespace, identities: Identities) -> int:
+    gc.disable()  # what is loaded here stays: to look for garbage in it takes a tenth of the start
     from app.client.terminal.start import talk
     from app.client.terminal.talk import Place
 
+    gc.freeze()
+    gc.enable()
     try:
         name, token = identities.find(flags.url, flags.name)
     except OSError as error:

@@ -66,6 +66,9 @@ class View(Protocol):
     async def run(self) -> int:
         """Be there until `end`; the answer is its exit code."""
 
+    async def there(self) -> None:
+        """Wait until something can be typed."""
+
 
 class _Output(Vt100_Output):
     """Writes nothing while it is held, so that what belongs together goes out as one."""
@@ -135,7 +138,9 @@ class Screen:
             output=self._output,
             color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
             erase_when_done=True,
+            after_render=lambda _: self._drawn.set(),
         )
+        self._drawn = asyncio.Event()
 
     def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
         """Write lines above the prompt, with what else comes soon."""
@@ -153,6 +158,10 @@ class Screen:
         if self._application.is_running and not self._application.is_done:
             self._flush()
             self._application.exit(result=code)
+
+    async def there(self) -> None:
+        """Wait until the prompt is drawn."""
+        await self._drawn.wait()
 
     async def run(self) -> int:
         """Be there until `end`."""
@@ -298,6 +307,9 @@ class DumbView:
         """End `run`."""
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(code)
+
+    async def there(self) -> None:
+        """There is nothing to wait for."""
 
     async def run(self) -> int:
         """Be there until `end`."""

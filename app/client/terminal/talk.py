@@ -97,6 +97,7 @@ class Talk:
     # Coming in.
 
     async def _live(self) -> None:
+        await self.view.there()  # what a connection takes is loaded only then
         try:
             chat = self._chat = await self._connected()
             self._state = "connected"
@@ -153,13 +154,14 @@ class Talk:
         assert chat is not None
         room = self._rooms.add(name)
         room.early = []
+        self._rooms.current = self._rooms.current or name
         try:
             joined = await chat.join(name)
         except ChatError:
             self._rooms.remove(name)
             raise
         room.joined(joined)
-        if show or not self._rooms.current:
+        if show and self._rooms.current != name:
             self._show(name)
         self._note(room, f"you are in {name}: {_users(room.members)}" + (f": {room.topic}" if room.topic else ""))
         await self._past(chat, room, joined.head)
