@@ -20,7 +20,7 @@ from app.chat.frames import Ack
 from app.client.address import DEFAULT, normal
 from app.client.backoff import Backoff
 from app.client.connection import TIMEOUT, dial, ending
-from app.client.errors import ChatError, Ended, NotAChat, Refused, TlsFailure, Unreachable
+from app.client.errors import ChatError, Ended, Interrupted, NotAChat, Refused, TlsFailure, Unreachable
 from app.client.events import Connected, Disconnected, Event, Fail, NameRefused, Send, Settle, Tell
 from app.client.plain import PlainProtocol
 from app.client.protocol import Protocol
@@ -60,6 +60,7 @@ class Chat:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: ChatError | None = None
+        self._fault: BaseException | None = None
         self._prefix, self._said = secrets.token_urlsafe(12), 0
 
     # Who one is.
@@ -163,6 +164,8 @@ class Chat:
     async def __anext__(self) -> Event:
         """The next event. It ends when you leave; it raises what ended the connection for good."""
         while not self._events:
+            if self._fault is not None:
+                raise self._fault
             if self._error is not None:
                 if isinstance(self._error, Ended) and self._error.code == CloseCode.BYE:
                     raise StopAsyncIteration
@@ -186,6 +189,7 @@ class Chat:
         if connection.subprotocol != JSON_SUBPROTOCOL:
             self._protocol = PlainProtocol(name=self._protocol.name)
         self._task = asyncio.create_task(self._live(connection))
+        self._task.add_done_callback(self._stopped)
         try:
             async with asyncio.timeout(TIMEOUT):
                 await asyncio.shield(self._opening)
@@ -222,6 +226,12 @@ class Chat:
                 connection = await self._again(error)
         except ChatError as error:
             self._finish(error)
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        """A fault of ours ends the chat: who iterates gets it."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault = fault
+            self._finish(Interrupted("a fault in the client"))
 
     async def _again(self, error: ChatError) -> ClientConnection:
         """The next connection, after as many tries as it takes."""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from app.chat.events import Kind
-from app.chat.frames import Changed, Found, Frame, Message, Page
+from app.chat.frames import Changed, Found, Frame, Message, Page, RequestId
 
 CHANGES = frozenset(set(Kind) - {Kind.MSG, Kind.ME})
 
@@ -20,9 +20,13 @@ class _Envelope(msgspec.Struct):
 
 
 class _Paged(msgspec.Struct):
-    """Events of a page, each of its own type."""
+    """A page, or what was found, whose events are each of their own type."""
 
+    room: str
     events: list[Any]
+    more: bool
+    words: str = ""
+    rid: RequestId = msgspec.UNSET
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -55,12 +59,11 @@ def event(fields: Any) -> Message | Changed | None:
 
 
 def _page(t: str, text: str) -> Frame:
-    fields = json.loads(text)
-    events = [found for found in map(event, _paged.decode(text).events) if found is not None]
-    kind: type[Page | Found] = Page if t == "history" else Found
-    frame: Page | Found = msgspec.convert({**fields, "events": []}, kind)
-    frame.events = events
-    return frame
+    page = _paged.decode(text)
+    events = [found for found in map(event, page.events) if found is not None]
+    if t == "history":
+        return Page(room=page.room, events=events, more=page.more, rid=page.rid)
+    return Found(room=page.room, words=page.words, events=events, more=page.more, rid=page.rid)
 
 
 def _half(text: str, problem: msgspec.DecodeError) -> Frame | None:

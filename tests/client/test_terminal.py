@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection
 
-from tests.client.terminals import ENTER, Terminal, terminal
-from tests.client.towns import NO_LIMITS
+from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
+from tests.client.towns import NO_LIMITS, Town
 from tests.clients import DEADLINE, Served, dial, serving
 
 
@@ -25,7 +28,7 @@ def server() -> Iterator[Served]:
 
 @pytest.fixture
 def room(request: pytest.FixtureRequest) -> str:
-    return str(request.node.name).removeprefix("test_")[:60].rstrip("_")
+    return str(request.node.name).removeprefix("test_")[:20].strip("_")
 
 
 class Friend:
@@ -57,15 +60,14 @@ def befriended(url: str, name: str, room: str) -> Iterator[Friend]:
 
 @pytest.fixture
 def friend(server: Served, room: str) -> Iterator[Friend]:
-    with befriended(f"{server.ws}/chat", f"f{zlib.crc32(room.encode())}", room) as friend:
+    with befriended(f"{server.ws}/chat", name_of("f", room), room) as friend:
         yield friend
 
 
 @pytest.fixture
 def me(server: Served, room: str) -> Iterator[Terminal]:
     """Ann, who is in the room."""
-    name = f"a{zlib.crc32(room.encode())}"
-    with terminal(f"{server.ws}/chat", "--name", name, "--room", room) as me:
+    with terminal(f"{server.ws}/chat", "--name", name_of("a", room), "--room", room) as me:
         me.shows(f"you are in {room}")
         me.prompt(f"{room}>")
         yield me
@@ -84,3 +86,225 @@ def test_typing_while_messages_arrive(me: Terminal, friend: Friend, room: str) -
     said = [line for line in me.lines() if "number " in line]
     assert [line.rpartition(" ")[2] for line in said] == [str(number) for number in range(40)]
     assert friend.does("history", room=room, limit=1)["events"][0]["text"] == "half of a line"
+
+
+def test_names_commands_and_rooms_are_completed(me: Terminal, friend: Friend, room: str) -> None:
+    friend.says("here I am")
+    me.shows("here I am")
+    me.types(friend.name[:4] + TAB)
+    me.prompt(f"{room}> {friend.name}:")
+    me.types(CTRL_C)
+    me.types("/whi" + TAB)
+    me.prompt(f"{room}> /whisper")
+    me.types(friend.name[:4] + TAB)
+    me.prompt(f"{room}> /whisper {friend.name}")
+    me.types(CTRL_C + "/join " + room[:3] + TAB)
+    me.prompt(f"{room}> /join {room}")
+    me.types(CTRL_C + "/wh" + TAB)
+    me.shows("/whisper  /who")
+    me.types(TAB)
+    me.prompt(f"{room}> /whisper")
+    me.types(TAB)
+    me.prompt(f"{room}> /who")
+
+
+def test_own_messages_are_completed_to_be_changed(me: Terminal, friend: Friend, room: str) -> None:
+    me.types("helo" + ENTER)
+    me.shows("> helo")
+    me.types("/edit " + TAB)
+    me.waits(lambda: "helo" in me.screen.display[me.screen.cursor.y], "the message in the prompt")
+    me.types("\x7flo" + ENTER)
+    me.shows("now says: hello")
+    assert friend.does("history", room=room, limit=2)["events"][0]["text"] == "hello"
+
+
+def test_whispers_are_shown_as_such(me: Terminal, friend: Friend) -> None:
+    friend.does("whisper", to=[name_of("a", friend.room)], text="psst")
+    me.shows(f"<{friend.name} → you> psst")
+    me.types("/r what?" + ENTER)
+    me.shows(f"<you → {friend.name}> what?")
+    me.types(f"/w {friend.name} listen" + ENTER)
+    me.shows(f"<you → {friend.name}> listen")
+    me.types("/w nobody listen" + ENTER)
+    me.shows("*** not said: nobody is called 'nobody': listen")
+
+
+def test_rooms_and_what_happens_in_them(server: Served, me: Terminal, friend: Friend, room: str) -> None:
+    me.types("/join elsewhere" + ENTER)
+    me.prompt("elsewhere>")
+    friend.says("one")
+    friend.says(f"two, {name_of('a', room)}!")
+    me.shows(f"1:{room} (2!)")
+    assert not any("> one" in line for line in me.lines())
+    me.types("half" + ESCAPE + "1")
+    me.prompt(f"{room}> half")
+    me.shows(f"── {room} ──")
+    me.shows(f"<{friend.name}> one")
+    me.shows(f"!<{friend.name}> two")
+    me.types(CTRL_C + "/part" + ENTER)
+    me.prompt("elsewhere>")
+    me.types("/part" + ENTER)
+    me.shows("*** you left elsewhere")
+    me.types("hello" + ENTER)
+    me.shows("*** you are in no room: /join one")
+
+
+def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend) -> None:
+    me.types("/help kick" + ENTER)
+    me.shows("*** /kick NAME [WHY]: for operators: put somebody out of the room")
+    me.types("/dance" + ENTER)
+    me.shows("*** there is no command 'dance': /help lists them")
+    me.types("/kick" + ENTER)
+    me.shows("*** /kick NAME [WHY]: expected one argument or more, got none")
+    me.types("/topic all about tea" + ENTER)
+    me.shows("set the topic: all about tea")
+    me.shows(f"{friend.room}: all about tea · connected as")
+    me.types("/who" + ENTER)
+    me.shows(f"*** {friend.name}")
+    me.types("/me waves" + ENTER)
+    me.shows(f"* {name_of('a', friend.room)} waves")
+
+
+def test_what_is_pasted_is_asked_about(me: Terminal, friend: Friend, room: str) -> None:
+    me.pastes("one line only\n")
+    me.prompt(f"{room}> one line only")
+    me.types(CTRL_C + "see: ")
+    me.pastes("first\nsecond")
+    me.shows("2 lines were pasted")
+    me.types("n")
+    me.prompt(f"{room}> see:")
+    me.pastes("first\nsecond")
+    me.types("y")
+    me.shows("> see: first")
+    me.prompt(f"{room}>")
+    assert friend.does("history", room=room)["events"][0]["text"] == "see: first\nsecond"
+    me.pastes("third\nfourth")
+    me.types("l")
+    me.shows("> fourth")
+    said = [event["text"] for event in friend.does("history", room=room)["events"]]
+    assert said[1:] == ["third", "fourth"]
+
+
+def test_the_screen_gets_smaller_and_larger(me: Terminal, friend: Friend, room: str) -> None:
+    me.types("half of a line")
+    me.prompt(f"{room}> half of a line")
+    me.resize(len(room) + 30, 10)
+    friend.says("still here?")
+    me.shows("still here?")
+    me.prompt(f"{room}> half of a line")
+    me.resize(120, 30)
+    friend.says("and now?")
+    me.shows("and now?")
+    me.prompt(f"{room}> half of a line")
+    assert sum(f"{room}> " in line for line in me.lines()) == 1
+
+
+def test_ctrl_c_and_ctrl_d(me: Terminal, room: str) -> None:
+    me.types("drop this" + CTRL_C)
+    me.prompt(f"{room}>")
+    me.types("x" + CTRL_D)
+    me.prompt(f"{room}> x")
+    me.types(CTRL_C + CTRL_D)
+    assert me.ends() == 0
+
+
+def test_ctrl_c_on_an_empty_line(me: Terminal) -> None:
+    me.types(CTRL_C)
+    assert me.ends() == 130
+
+
+def test_what_was_typed_is_remembered_without_passwords(server: Served, room: str, home: Path) -> None:
+    ann = name_of("h", room)
+    arguments = (f"{server.ws}/chat", "--name", ann, "--room", room)
+    with terminal(*arguments) as me:
+        me.shows("you are in")
+        me.types("first" + ENTER + "/register correct horse" + ENTER)
+        me.shows(f"*** you are {ann} now")
+        me.types("second" + ENTER)
+        me.shows("> second")
+        me.types("/quit" + ENTER)
+        assert me.ends() == 0
+    with terminal(*arguments) as me:
+        me.shows("you are in")
+        me.types("\x1b[A\x1b[A")
+        me.prompt(f"{room}> second")
+        me.types("\x1b[A")
+        me.prompt(f"{room}> first")
+        me.types("\x1b[A")
+        me.types("!")
+        me.prompt(f"{room}> first!")
+    for file in home.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+        assert "horse" not in file.read_text()
+
+
+def test_the_name_is_asked_for_and_a_taken_one_again(server: Served, friend: Friend, room: str) -> None:
+    new = name_of("n", room)
+    with terminal(f"{server.ws}/chat", "--room", room) as me:
+        me.prompt("your name:")
+        me.types(friend.name + ENTER)
+        me.shows(f"*** {friend.name} is taken by somebody else")
+        me.prompt("your name:")
+        me.types(new + ENTER)
+        me.shows(f"connected as {new}")
+    with terminal(f"{server.ws}/chat", "--room", room) as again:
+        again.shows(f"connected as {new}")
+
+
+def test_without_colours(server: Served, friend: Friend, room: str) -> None:
+    friend.says("what was before")
+    for flags, value in ((("--no-color",), ""), ((), "1")):
+        with terminal(f"{server.ws}/chat", "--name", name_of("c", room), "--room", room, *flags, NO_COLOR=value) as me:
+            me.shows(f"<{friend.name}> what was before")
+            assert not re.search(rb"\x1b\[[0-9;]*[34][0-7]m", me.raw)
+    with terminal(f"{server.ws}/chat", "--name", name_of("c", room), "--room", room) as me:
+        me.shows(f"<{friend.name}> what was before")
+        assert re.search(rb"\x1b\[[39][1-6]m" + friend.name.encode(), me.raw)
+
+
+def test_a_dumb_terminal_gets_lines(server: Served, friend: Friend, room: str) -> None:
+    with terminal(f"{server.ws}/chat", "--name", name_of("d", room), "--room", room, TERM="dumb") as me:
+        me.shows("you are in")
+        friend.says("hello")
+        me.shows(f"<{friend.name}> hello")
+        me.types("hi\n")
+        me.shows("> hi")
+        me.types(CTRL_D)
+        assert me.ends() == 0
+        assert b"\x1b" not in me.raw
+
+
+def test_it_rings_on_a_mention_if_asked(server: Served, friend: Friend, room: str) -> None:
+    ann = name_of("b", room)
+    with terminal(f"{server.ws}/chat", "--name", ann, "--room", room, "--bell") as me:
+        me.shows("you are in")
+        friend.says(f"{ann}son is another")
+        me.shows("is another")
+        assert b"\a" not in me.raw
+        friend.says(f"hey {ann.upper()}.")
+        me.shows(f"!<{friend.name}> hey")
+        me.waits(lambda: b"\a" in me.raw, "bell")
+
+
+def test_the_server_is_killed_and_comes_back(town: Town) -> None:
+    with terminal(town.url, "--name", "ann") as me, befriended(town.url, "bob", "lobby") as bob:
+        me.shows("you are in lobby")
+        bob.says("before")
+        me.shows("<bob> before")
+        town.kill()
+        me.shows("what you say meanwhile is sent when the")
+        me.types("typed meanwhile" + ENTER)
+        me.shows("1 to be sent")
+        me.types("half")
+        town.begin_again()
+        me.shows("*** connected again")
+        me.shows("<ann> typed meanwhile")
+        me.prompt("lobby> half")
+        with befriended(town.url, "cy", "lobby") as cy:
+            said = [event["text"] for event in cy.does("history", room="lobby")["events"]]
+        assert said == ["before", "typed meanwhile"]
+
+
+def name_of(kind: str, room: str) -> str:
+    """A name of somebody's own in each test."""
+    return f"{kind}{zlib.crc32(room.encode())}"
