@@ -1,0 +1,124 @@
+// The page begins here: the parts are made, and put together.
+
+import { createActions } from "./actions.js";
+import { createConnection } from "./connection.js";
+import { keeping, restored } from "./keeping.js";
+import { listen } from "./keys.js";
+import { notifying, permission, permit } from "./notifying.js";
+import { reading } from "./reading.js";
+import { reduce } from "./reduce.js";
+import { format, parse } from "./routes.js";
+import { createScrolling } from "./scrolling.js";
+import { createSession } from "./session.js";
+import { initial } from "./state.js";
+import { createStorage } from "./storage.js";
+import { createStore } from "./store.js";
+import { render } from "./vendor/lit-html.js";
+import { pageView } from "./views/page.js";
+
+/** @typedef {import("./types.d.ts").State} State */
+
+const WIDE = 900;
+const SECOND = 1_000;
+
+const page = new URL("./", document.baseURI);
+const kept = createStorage(page.pathname, localStorage, sessionStorage);
+const start = parse(location.hash)?.room ?? parse(kept.get("current", ""))?.room ?? "lobby";
+const store = createStore(reduce, initial({
+  ...restored(kept),
+  current: start,
+  now: Date.now(),
+  permission: permission(),
+  side: innerWidth >= WIDE ? "people" : "",
+}));
+const connection = createConnection({
+  page,
+  identity: () => session.identity(),
+  onFrame: (frame) => session.received(frame),
+  onState: (state) => session.changed(state),
+});
+const session = createSession({ store, connection, keep });
+const act = createActions({ store, session, permit });
+const scrolling = createScrolling(() => act);
+
+/** @param {{ token: string, id: number, name: string } | null} account */
+function keep(account) {
+  kept.set("account", account);
+  if (account) kept.set("name", account.name);
+  else kept.set("rooms", null);
+}
+
+const root = /** @type {HTMLElement} */ (document.querySelector("#page"));
+let drawn = 0;
+let shown = initial();
+
+function draw() {
+  drawn = 0;
+  const state = store.get();
+  const before = shown;
+  shown = state;
+  if (state.current !== before.current || state.screen !== before.screen) scrolling.leave();
+  scrolling.before();
+  render(pageView(state, act, scrolling), root);
+  scrolling.after(state);
+  focus(state, before);
+}
+
+/** The focus goes to where one goes on. On a narrow page it stays: a keyboard would come up.
+ * @param {State} state
+ * @param {State} before
+ */
+function focus(state, before) {
+  const moved = state.current !== before.current || state.screen !== before.screen;
+  const edits = Boolean(state.editing) !== Boolean(before.editing);
+  const searches = state.side === "search" && state.search.words === "" && state.side !== before.side;
+  const field = state.screen === "name" ? "#name" : searches ? "#words" : "#text";
+  if (!edits && !searches && !(moved && innerWidth >= WIDE) && state.screen !== "name") return;
+  if (state.screen === "name" && !moved) return;
+  const element = root.querySelector(field);
+  if (element instanceof HTMLElement) element.focus();
+}
+
+/** @param {State["settings"]} settings */
+function dress({ theme }) {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+}
+
+const look = () => {
+  const watching = !document.hidden && document.hasFocus();
+  if (watching !== store.get().watching) act.set({ watching });
+};
+
+store.subscribe((state, _action, before) => {
+  if (state.settings !== before.settings) dress(state.settings);
+  // A hidden page draws no frames, and is drawn when it is seen again.
+  if (!drawn) drawn = requestAnimationFrame(draw);
+});
+keeping(store, kept);
+reading(store, session.read);
+notifying(store, {
+  announcer: /** @type {HTMLElement} */ (document.querySelector("#announcer")),
+  show: (room) => act.go(room),
+});
+listen(store.get, act);
+
+for (const event of ["visibilitychange", "focus", "blur"]) {
+  (event === "visibilitychange" ? document : window).addEventListener(event, look);
+}
+addEventListener("hashchange", () => act.route());
+setInterval(() => {
+  const state = store.get();
+  const counts = state.connection.phase === "waiting" || Object.keys(state.rooms[state.current]?.typing ?? {}).length > 0;
+  if (counts || Date.now() - state.now > 60 * SECOND) store.dispatch({ type: "tick" });
+}, SECOND);
+
+dress(store.get().settings);
+if (!location.hash) history.replaceState(null, "", format(start));
+act.route();
+look();
+const account = kept.get("account");
+if (account) session.resume(account.token);
+draw();
+
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("worker.js").catch(() => null);

@@ -1,0 +1,32 @@
+// What the part of an address after # means: a room, or a message in it.
+
+/** @typedef {{ room: string, seq: number }} Route */
+
+const ROOM = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const CONVERSATION = /^@[1-9][0-9]*(,[1-9][0-9]*)*$/;
+
+/** @param {string} hash @returns {Route | null} null for what is neither */
+export function parse(hash) {
+  const [name, seq = ""] = decode(hash.replace(/^#/, "")).split("/");
+  const room = isConversationName(name) ? name : name.toLowerCase();
+  if (!isRoomName(room) && !isConversationName(room)) return null;
+  return { room, seq: /^[1-9][0-9]{0,15}$/.test(seq) ? Number(seq) : 0 };
+}
+
+/** @param {string} room @param {number} [seq] */
+export const format = (room, seq = 0) => `#${room}${seq ? `/${seq}` : ""}`;
+
+/** @param {string} name */
+export const isRoomName = (name) => ROOM.test(name);
+
+/** @param {string} name */
+const isConversationName = (name) => CONVERSATION.test(name);
+
+/** @param {string} text */
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

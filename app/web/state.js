@@ -1,0 +1,112 @@
+// The state that the page begins with, and a room that it begins with.
+
+import { EMPTY } from "./log.js";
+
+/** @typedef {import("./types.d.ts").State} State */
+/** @typedef {import("./types.d.ts").Room} Room */
+
+export const SETTINGS = Object.freeze(
+  /** @type {import("./types.d.ts").Settings} */ ({
+    theme: "system",
+    density: "comfortable",
+    notifications: false,
+    sound: false,
+  }),
+);
+
+const LIMITS = { message: 65_536, name: 32, topic: 300, rooms: 50, recipients: 20, rate: 10, burst: 20 };
+
+export const NO_SEARCH = Object.freeze({
+  words: "",
+  room: "",
+  events: [],
+  more: false,
+  busy: false,
+  problem: "",
+  done: false,
+});
+
+/**
+ * @param {Partial<State>} [kept] what is known from an earlier visit
+ * @returns {State}
+ */
+export function initial(kept = {}) {
+  return {
+    screen: "name",
+    entering: { busy: false, name: "", problem: "", code: "" },
+    connection: { phase: "idle", why: "", until: 0, attempt: 0 },
+    me: null,
+    names: [],
+    epoch: "",
+    limits: LIMITS,
+    rooms: {},
+    current: "",
+    target: null,
+    whispers: { position: 0, head: 0, delivered: 0 },
+    lastWhisper: "",
+    outbox: [],
+    drafts: {},
+    editing: null,
+    active: "",
+    commands: [],
+    emoji: [],
+    completion: null,
+    directory: [],
+    settings: SETTINGS,
+    permission: "default",
+    asking: false,
+    watching: true,
+    side: "people",
+    drawer: false,
+    search: NO_SEARCH,
+    dialog: null,
+    problem: "",
+    toast: "",
+    now: 0,
+    ...kept,
+  };
+}
+
+/**
+ * @param {string} name
+ * @param {Partial<Room>} [known]
+ * @returns {Room}
+ */
+export function newRoom(name, known = {}) {
+  return {
+    name,
+    private_: isConversation(name),
+    status: "joining",
+    why: "",
+    topic: "",
+    invited: false,
+    head: 0,
+    position: 0,
+    delivered: 0,
+    read: 0,
+    marker: 0,
+    missed: null,
+    members: 0,
+    people: [],
+    others: [],
+    log: EMPTY,
+    loading: "",
+    following: true,
+    behind: 0,
+    typing: {},
+    owner: "",
+    operators: [],
+    rank: "",
+    slow: 0,
+    ...known,
+  };
+}
+
+/** @param {string} name */
+export const isConversation = (name) => name.startsWith("@");
+
+/**
+ * @param {State} state
+ * @param {string} name
+ */
+export const isMe = (state, name) => state.names.includes(name.toLowerCase());

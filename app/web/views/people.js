@@ -1,0 +1,37 @@
+// Who is in the room.
+
+import { html, repeat } from "../vendor/lit-html.js";
+import { sorted } from "../people.js";
+import { isMe } from "../state.js";
+import { icon } from "./icons.js";
+import { avatar, nameOf } from "./person.js";
+
+/** @typedef {import("../types.d.ts").State} State */
+/** @typedef {import("../types.d.ts").Room} Room */
+/** @typedef {import("../actions.js").Actions} Actions */
+
+/** @param {State} state @param {Room} room @param {Actions} act */
+export function peopleView(state, room, act) {
+  const { members, people } = room;
+  return html`<aside class="side people" aria-label="People">
+    <header>
+      <h2>${members} ${members === 1 ? "person" : "people"}</h2>
+      <button type="button" class="tool" aria-label="Close" title="Close" @click=${() => act.side("people")}>${icon("close")}</button>
+    </header>
+    ${people
+      ? html`<ul>${repeat(sorted(people), ({ id }) => id, (person) => entry(state, room, person, act))}</ul>`
+      : html`<p class="quiet">So many people are here that they are not listed.</p>`}
+  </aside>`;
+}
+
+/** @param {State} state @param {Room} room @param {import("../types.d.ts").Person} person @param {Actions} act */
+function entry(state, room, { name, away }, act) {
+  const role = room.owner === name ? "owner" : room.operators.includes(name) ? "operator" : "";
+  const words = [isMe(state, name) ? "you" : role, away === undefined ? "" : `away${away ? `: ${away}` : ""}`];
+  return html`<li>
+    <button type="button" class="entry" @click=${() => act.dialog({ kind: "person", name })}>
+      <span class=${`presence ${away === undefined ? "here" : "away"}`}>${avatar(name)}</span>
+      <span class="who">${nameOf(name)} <span class="quiet" dir="auto">${words.filter(Boolean).join(", ")}</span></span>
+    </button>
+  </li>`;
+}
