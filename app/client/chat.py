@@ -219,6 +219,8 @@ class Chat:
                     self._backoff.succeeded()
                 if isinstance(error, Ended) and error.code == CloseCode.TOO_BIG:
                     self._protocol.too_big()
+                elif isinstance(error, Ended) and self.plain:
+                    error = Unreachable("the server ended the connection")  # of text nobody says when it is for good
                 elif not isinstance(error, Unreachable):
                     raise error
                 self._protocol.lost(self._now())

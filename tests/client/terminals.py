@@ -66,10 +66,10 @@ class Terminal:
 
     def lines(self) -> list[str]:
         """All lines, those that scrolled away too, without blanks at the end."""
-        above = [
-            "".join(line[column].data for column in range(self.screen.columns)) for line in self.screen.history.top
-        ]
-        return [line.rstrip() for line in (*above, *self.screen.display)]
+        columns = range(self.screen.columns)
+        with self._changed:
+            above = ["".join(line[column].data for column in columns) for line in self.screen.history.top]
+            return [line.rstrip() for line in (*above, *self.screen.display)]
 
     def waits(self, met: Callable[[], bool], what: str) -> None:
         """Wait until something is so, within DEADLINE seconds."""

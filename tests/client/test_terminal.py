@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection
 
+from app.client.safe import lines
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
+from tests.client.test_safe import CORPUS
 from tests.client.towns import NO_LIMITS, Town
 from tests.clients import DEADLINE, Served, dial, serving
 
@@ -308,3 +310,22 @@ def test_the_server_is_killed_and_comes_back(town: Town) -> None:
 def name_of(kind: str, room: str) -> str:
     """A name of somebody's own in each test."""
     return f"{kind}{zlib.crc32(room.encode())}"
+
+
+def test_what_others_write_does_nothing_but_be_shown(me: Terminal, friend: Friend, room: str) -> None:
+    me.types("half")
+    me.prompt(f"{room}> half")
+    title, before = me.screen.title, len(me.raw)
+    evil = [text for text in CORPUS.values() if text != CORPUS["half a character"]]
+    for number, text in enumerate(evil):
+        friend.says(f"{number} {text} end{number}")
+    friend.does("topic", room=room, text="".join(evil)[:300])
+    me.shows(f"end{len(evil) - 1}")
+    for number, text in enumerate(evil):
+        shown = "".join(me.lines())
+        assert all(part.strip()[:30] in shown for part in lines(f"{number} {text}")), text
+        assert text.encode() not in me.raw[before:].replace(b"\r\n", b"\n") or "\n" in text
+    me.prompt(f"{room}> half")
+    assert me.screen.title == title
+    assert not any(code in me.raw[before:] for code in (b"\x07", b"\x1b]", b"\x1bP", b"\x1b[2J", b"\x1bc", b"\x0e"))
+    assert not any(mark.encode() in me.raw[before:] for mark in "\u202e\u2066\u200f\u2028\x9b\x9d")

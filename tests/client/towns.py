@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,6 +49,8 @@ class Tutorial:
         self.connections: list[ServerConnection] = []
         self.heard: list[str] = []
         self.url = ""
+        self.silent = False
+        """Whether it hangs up on the next text instead of saying it."""
         self._users = 0
 
     async def carry(self, connection: ServerConnection) -> None:
@@ -60,6 +61,9 @@ class Tutorial:
             async for text in connection:
                 if isinstance(text, str):
                     self.heard.append(text)
+                    if self.silent:
+                        self.silent = False
+                        break
                     for one in list(self.connections):
                         await one.send(f"[{name}]: {text}")
         except ConnectionClosed:
@@ -76,8 +80,3 @@ async def tutorial() -> AsyncIterator[Tutorial]:
         (socket,) = server.sockets
         town.url = f"ws://127.0.0.1:{socket.getsockname()[1]}/chat"
         yield town
-
-
-async def within(seconds: float, event: asyncio.Event) -> None:
-    async with asyncio.timeout(seconds):
-        await event.wait()

@@ -1,0 +1,344 @@
+"""The library against real servers: killed and restarted, of text only, of TLS, and what is no chat."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+import pytest
+import trustme
+
+from app.chat.frames import Ban, Register, Who
+from app.client import (
+    Banned,
+    Chat,
+    Connected,
+    Disconnected,
+    Line,
+    Message,
+    Missed,
+    NameTaken,
+    NotAChat,
+    Presence,
+    Refused,
+    TlsFailure,
+    TurnedAway,
+    Uncertain,
+    Unreachable,
+    Unsupported,
+    connect,
+)
+from app.client.connection import dial
+from app.client.errors import ChatError
+from tests.client.towns import Town, tutorial
+from tests.clients import DEADLINE, ROOT, serving
+from tests.test_kill import free_port
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def within() -> None:
+        async with asyncio.timeout(3 * DEADLINE):
+            await work()
+
+    asyncio.run(within())
+
+
+T = TypeVar("T")
+
+
+async def hears(chat: Chat, kind: type[T]) -> T:
+    """The next event of a kind."""
+    async for event in chat:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError("it is over")
+
+
+def test_a_message_is_acknowledged_with_its_position(town: Town) -> None:
+    async def work() -> None:
+        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
+            await bob.join("ops")
+            await ann.join("ops")
+            ack = await ann.send("hi", room="ops")
+            heard = await hears(bob, Message)
+            assert (heard.seq, heard.id, heard.sender, heard.text) == (ack.seq, ack.id, "ann", "hi")
+            await bob.join("@")
+            await ann.whisper("psst", to=["bob"])
+            heard = await hears(bob, Message)
+            assert (heard.text, heard.to) == ("psst", ("bob",))
+            await bob.send("yes?", room=heard.room)
+            await bob.part("ops")
+            with pytest.raises(Refused, match="you are not in 'ops'"):
+                await bob.send("hi", room="ops")
+            with pytest.raises(Refused, match="too long"):
+                await ann.send("x" * 70_000, room="ops")
+
+    run(work)
+
+
+def test_a_server_that_is_killed_loses_and_doubles_nothing(town: Town) -> None:
+    async def work() -> None:
+        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
+            for chat in (ann, bob):
+                await chat.join("ops")
+            acks = []
+            for life in range(3):
+                posted = [ann.post(f"{life}.{number}", room="ops") for number in range(500)]
+                await posted[10]
+                if life < 2:
+                    await asyncio.to_thread(town.kill)
+                    posted.append(ann.post(f"{life}.offline", room="ops"))
+                    await asyncio.to_thread(town.begin_again)
+                acks += [ack.seq for ack in await asyncio.gather(*posted)]
+            assert acks == sorted(set(acks))
+            texts = [(await hears(bob, Message)).text for _ in acks]
+            expected = [
+                [f"{life}.{number}" for number in range(500)] + [f"{life}.offline"] * (life < 2) for life in range(3)
+            ]
+            assert texts == [text for part in expected for text in part]
+
+    run(work)
+
+
+def test_it_tells_that_it_is_gone_back_and_what_was_missed(town: Town) -> None:
+    async def work() -> None:
+        async with connect(town.url, name="ann") as ann:
+            await ann.join("ops")
+            await ann.send("before", room="ops")
+            await hears(ann, Message)
+            await asyncio.to_thread(town.kill)
+            gone = await hears(ann, Disconnected)
+            assert gone.reason == "the connection broke"
+            assert not ann.connected
+            await asyncio.to_thread(town.begin_again)
+            async with connect(town.url, name="bob") as bob:
+                assert await hears(ann, Connected) == Connected("ann", again=True)
+                await bob.join("ops")
+                await bob.send("after", room="ops")
+            assert (await hears(ann, Message)).text == "after"
+
+    run(work)
+
+
+def test_who_was_away_hears_what_was_missed_and_how_much(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
+            for chat in (ann, bob):
+                await chat.join("ops")
+            allowed = asyncio.Event()
+
+            async def hold(*arguments: Any) -> object:
+                await allowed.wait()
+                return await dial(*arguments)
+
+            monkeypatch.setattr("app.client.chat.dial", hold)
+            assert ann._connection is not None
+            ann._connection.transport.abort()
+            await hears(ann, Disconnected)
+            for number in range(3):
+                await bob.send(str(number), room="ops")
+            allowed.set()
+            assert [(await hears(ann, Message)).text for _ in range(3)] == ["0", "1", "2"]
+            assert await hears(ann, Missed) == Missed("ops", 3)
+
+    run(work)
+
+
+def test_who_reads_slowly_hears_all_of_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.client.chat.MOST_UNREAD", 100)
+
+    async def work() -> None:
+        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
+            for chat in (ann, bob):
+                await chat.join("ops")
+            await asyncio.gather(*(ann.post(str(number), room="ops") for number in range(1000)))
+            await bob.send("reads nothing, and can speak", room="ops")
+            assert len(bob._events) <= 110
+            texts = [(await hears(bob, Message)).text for _ in range(1001)]
+            assert texts == [*map(str, range(1000)), "reads nothing, and can speak"]
+
+    run(work)
+
+
+def test_who_comes_back_with_its_token_is_the_same(town: Town) -> None:
+    async def work() -> None:
+        async with connect(town.url, name="ann") as ann:
+            token, id_ = ann.token, ann.id
+            with pytest.raises(NameTaken, match="ann is taken by somebody else"):
+                async with connect(town.url, name="ann"):
+                    pass
+        async with connect(town.url, token=token) as ann:
+            assert (ann.name, ann.id) == ("ann", id_)
+
+    run(work)
+
+
+def test_who_is_banned_is_told(town: Town) -> None:
+    async def work() -> None:
+        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
+            await ann.join("ops")
+            await ann.ask(Register(password="correct horse"))
+            await ann.ask(Ban(room="ops", name="bob", why="coffee"))
+            with pytest.raises(Banned, match="you are banned from ops: coffee"):
+                await bob.join("ops")
+
+    run(work)
+
+
+def test_text_only() -> None:
+    async def work() -> None:
+        async with tutorial() as town, connect(town.url) as chat:
+            assert chat.plain
+            assert (await hears(chat, Line)).text == "You are connected! There are 1 users here."
+            assert (await chat.send("hi", room="")).seq == 0
+            assert await hears(chat, Line) == Line("[user0]: hi", own=True)
+            with pytest.raises(Unsupported):
+                await chat.whisper("psst", to=["bob"])
+            with pytest.raises(Unsupported):
+                await chat.join("ops")
+            await town.connections[0].close()
+            await hears(chat, Disconnected)
+            posted = chat.post("typed meanwhile", room="")
+            await hears(chat, Connected)
+            await posted
+            assert town.heard == ["hi", "typed meanwhile"]
+
+    run(work)
+
+
+def test_what_text_may_have_lost_is_not_said_again() -> None:
+    async def work() -> None:
+        async with tutorial() as town, connect(town.url) as chat:
+            town.silent = True
+            lost = chat.post("lost?", room="")
+            with pytest.raises(Uncertain):
+                await lost
+            assert await chat.send("again", room="")
+            assert town.heard == ["lost?", "again"]
+
+    run(work)
+
+
+# What can be in the way of a connection.
+
+
+async def refuses(url: str, error: type[ChatError], pattern: str) -> None:
+    with pytest.raises(error, match=pattern) as caught:
+        async with connect(url):
+            pass
+    assert "\n" not in str(caught.value)
+
+
+def test_nobody_listens() -> None:
+    port = free_port()
+    run(lambda: refuses(f"ws://127.0.0.1:{port}", Unreachable, "/chat: connection refused: no server listens there"))
+
+
+def test_there_is_no_such_host() -> None:
+    run(lambda: refuses("ws://nowhere.invalid", Unreachable, "there is no such host"))
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """Something that answers every connection with the same bytes, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(DEADLINE)
+
+
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<p>hi"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "pattern"),
+    [
+        (PAGE, NotAChat, "/chat is no chat: it answers HTTP 200"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", NotAChat, "is no chat: it answers HTTP 404"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", NotAChat, "what answers does not speak WebSocket"),
+        (b"", Unreachable, "what answers there hung up"),
+        (b"HTTP/1.1 503 No\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfull", Unreachable, "/chat: full"),
+        (b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", Unreachable, "the server is busy: it answers HTTP 502"),
+    ],
+)
+def test_something_else_answers(answer: bytes, error: type[ChatError], pattern: str) -> None:
+    with answering(answer) as port:
+        run(lambda: refuses(f"ws://127.0.0.1:{port}", error, pattern))
+
+
+def test_the_chat_has_words_for_it(town: Town) -> None:
+    run(lambda: refuses(f"{town.url}?room=Red", TurnedAway, "'Red' can't be a room"))
+
+
+def test_no_tls_is_spoken(town: Town) -> None:
+    run(lambda: refuses(town.url.replace("ws:", "wss:"), TlsFailure, "no TLS is spoken there: expected wss://, maybe"))
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def test_a_certificate_that_is_not_trusted_and_one_that_is(authority: trustme.CA, tmp_path: Path) -> None:
+    certificate = authority.issue_cert("localhost")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    flags = (
+        f"-P:app.deployment.tls.certificate={tmp_path / 'cert.pem'}",
+        f"-P:app.deployment.tls.key={tmp_path / 'key.pem'}",
+    )
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with serving(*flags) as server:
+        url = f"wss://localhost:{server.port}/chat"
+        run(lambda: refuses(url, TlsFailure, "its certificate can't be trusted: .*(issuer|self.signed)"))
+
+        async def work() -> None:
+            async with connect(url, context=trusting) as chat:
+                assert chat.name == "user0"
+
+        run(work)
+
+
+def test_a_bot_in_ten_lines(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs/client.md").read_text()
+    (bot,) = [text for text in re.findall(r"```python\n(.*?)```", page, re.S) if "echo" in text]
+    assert len([line for line in bot.splitlines() if line]) <= 10
+    assert "ws://localhost:8080/chat" in bot
+
+    async def work() -> None:
+        space: dict[str, object] = {}
+        exec(bot.replace("ws://localhost:8080/chat", town.url).partition("asyncio.run")[0], space)
+        main = space["main"]
+        assert callable(main)
+        running = asyncio.create_task(main())
+        async with connect(town.url, name="ann") as ann:
+            await ann.join("ops")
+            while "echo" not in {person.name for person in (await ann.ask(Who(room="ops"))).people}:
+                await hears(ann, Presence)
+            await ann.send("!echo hello", room="ops")
+            assert [(await hears(ann, Message)).text for _ in range(2)] == ["!echo hello", "hello"]
+        running.cancel()
+        await asyncio.wait({running})
+
+    run(work)

@@ -1,0 +1,386 @@
+"""The client's side of the protocol without sockets: a server that loses connections at the worst of moments."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.chat import frames
+from app.client.errors import Banned, ChatError, Interrupted, NameTaken, NotAChat, Refused, Uncertain
+from app.client.events import Connected, Delayed, Fail, Left, Missed, NameRefused, Send, Settle, Tell
+from app.client.protocol import CATCHING_UP, Protocol
+
+TOKEN = "secret"
+
+
+class Wire:
+    """A Protocol, and what goes to and fro."""
+
+    def __init__(self, protocol: Protocol | None = None) -> None:
+        self.protocol = protocol or Protocol()
+        self.now = 0.0
+        self.sent: list[Any] = []
+        self.told: list[Any] = []
+        self.settled: dict[str | int, Any] = {}
+
+    def work(self) -> None:
+        for action in self.protocol.take():
+            match action:
+                case Send(text):
+                    self.sent.append(json.loads(text))
+                case Tell(event):
+                    self.told.append(event)
+                case Settle(key, outcome):
+                    assert key not in self.settled, "everything ends once"
+                    self.settled[key] = outcome
+                case Fail(error):
+                    raise error
+
+    def gets(self, **fields: Any) -> None:
+        self.protocol.received(json.dumps(fields), self.now)
+        self.work()
+
+    def welcomed(self, name: str = "ann", token: str = TOKEN, epoch: str = "e", **limits: float) -> None:
+        self.protocol.opened()
+        limits = {"rate": 0, "burst": 20, **limits}
+        self.gets(t="welcome", id=1, name=name, registered=False, token=token, epoch=epoch, limits=limits)
+
+    def joins(self, room: str = "ops", head: int = 0, **fields: Any) -> None:
+        self.protocol.ask(frames.Join(room=room), self.now)
+        self.work()
+        self.joined(room, head, **fields)
+
+    def joined(self, room: str = "ops", head: int = 0, **fields: Any) -> None:
+        """Answer the last join."""
+        rid = next(frame["rid"] for frame in reversed(self.sent) if frame["t"] == "join" and frame["room"] == room)
+        self.gets(
+            t="joined", room=room, head=head, rid=rid, **{"epoch": "e", "recovered": True, "members": 1, **fields}
+        )
+
+    def says(self, cid: str, room: str = "ops") -> None:
+        self.protocol.say(cid, frames.Say(room=room, text=cid), self.now)
+        self.work()
+
+    def acked(self, cid: str, seq: int = 1) -> None:
+        self.gets(t="ack", cid=cid, id=cid, seq=seq, ts="")
+
+    def happens(self, seq: int, room: str = "ops") -> None:
+        self.gets(t="msg", room=room, seq=seq, id=str(seq), ts="", **{"from": "bob", "text": str(seq)})
+
+    def fails(self, code: str, **fields: Any) -> None:
+        self.gets(t="error", code=code, message=code, **{"retry": False, **fields})
+
+    def lost(self) -> None:
+        self.protocol.lost(self.now)
+        self.work()
+        self.sent.clear()
+
+    def later(self) -> None:
+        """When the protocol wants to be called."""
+        assert self.protocol.wake is not None
+        self.now = self.protocol.wake
+        self.protocol.ticked(self.now)
+        self.work()
+
+    @property
+    def spoken(self) -> list[str]:
+        return [frame["cid"] for frame in self.sent if "cid" in frame]
+
+    @property
+    def heard(self) -> list[int]:
+        return [event.seq for event in self.told if isinstance(event, frames.Message)]
+
+
+@pytest.fixture
+def wire() -> Wire:
+    wire = Wire()
+    wire.welcomed()
+    wire.joins()
+    return wire
+
+
+def test_what_was_not_acknowledged_is_sent_again_in_order(wire: Wire) -> None:
+    for cid in "abc":
+        wire.says(cid)
+    wire.acked("a")
+    wire.lost()
+    wire.says("d")
+    assert wire.sent == []
+    wire.welcomed()
+    assert [frame["t"] for frame in wire.sent] == ["join", "msg", "msg", "msg"]
+    assert wire.spoken == ["b", "c", "d"]
+    for cid in "bcd":
+        wire.acked(cid)
+    assert set(wire.settled) >= set("abcd")
+
+
+def test_a_room_is_followed_from_where_it_was(wire: Wire) -> None:
+    wire.happens(4)
+    wire.happens(4)
+    wire.happens(3)
+    wire.lost()
+    wire.welcomed()
+    (join,) = wire.sent
+    assert (join["room"], join["after"], join["epoch"]) == ("ops", 4, "e")
+    wire.joined(head=7)
+    for seq in (5, 7, 8):
+        wire.happens(seq)
+    assert wire.heard == [4, 5, 7, 8]
+    assert [event for event in wire.told if isinstance(event, Missed)] == [Missed("ops", 2)]
+
+
+def test_what_was_missed_is_counted_though_the_last_of_it_is_kept_from_us(wire: Wire) -> None:
+    wire.happens(1)
+    wire.lost()
+    wire.welcomed()
+    wire.joined(head=5)
+    wire.happens(2)
+    wire.later()
+    assert wire.now >= CATCHING_UP
+    assert wire.told[-1] == Missed("ops", 1)
+
+
+@pytest.mark.parametrize("epoch", ["e", "another"])
+def test_a_history_that_is_another_or_trimmed_begins_at_its_head(wire: Wire, epoch: str) -> None:
+    wire.happens(9)
+    wire.lost()
+    wire.welcomed(epoch=epoch)
+    wire.joined(head=3, epoch=epoch, recovered=False)
+    wire.happens(3)
+    wire.happens(4)
+    assert wire.heard == [9, 4]
+    assert [event.recovered for event in wire.told if isinstance(event, frames.Joined)] == [True, False]
+    wire.lost()
+    wire.welcomed(epoch=epoch)
+    assert (wire.sent[0]["after"], wire.sent[0]["epoch"]) == (4, epoch)
+
+
+def test_a_slow_reader_passes_over_and_asks_again(wire: Wire) -> None:
+    wire.happens(1)
+    wire.happens(2)
+    wire.protocol.fall_behind(wire.told.pop())
+    wire.happens(3)
+    wire.sent.clear()
+    wire.protocol.read_on(wire.now)
+    wire.protocol.read_on(wire.now)
+    wire.work()
+    assert [(frame["t"], frame["after"]) for frame in wire.sent] == [("join", 1)]
+    wire.happens(4)
+    wire.joined(head=4)
+    for seq in (2, 3, 4, 5):
+        wire.happens(seq)
+    assert wire.heard == [1, 2, 3, 4, 5]
+
+
+def test_who_is_forgotten_does_not_know_whether_it_was_stored(wire: Wire) -> None:
+    wire.says("sent")
+    wire.lost()
+    wire.says("unsent")
+    wire.welcomed(token="another")
+    assert isinstance(wire.settled["sent"], Uncertain)
+    assert wire.spoken == ["unsent"]
+
+
+def test_in_another_history_nothing_is_stored(wire: Wire) -> None:
+    wire.says("sent")
+    wire.lost()
+    wire.welcomed(token="another", epoch="another")
+    assert wire.spoken == ["sent"]
+
+
+def test_no_more_is_on_its_way_than_the_window() -> None:
+    wire = Wire(Protocol(window=2))
+    wire.welcomed()
+    wire.joins()
+    for cid in "abc":
+        wire.says(cid)
+    assert wire.spoken == ["a", "b"]
+    wire.acked("b")
+    assert wire.spoken == ["a", "b", "c"]
+
+
+def test_half_of_the_burst_is_used_and_then_the_rate() -> None:
+    wire = Wire()
+    wire.welcomed(rate=10, burst=20)
+    wire.joins()
+    for number in range(30):
+        wire.says(str(number))
+    assert len(wire.sent) == 10
+    wire.later()
+    assert len(wire.sent) == 11
+    assert wire.now == pytest.approx(0.1)
+
+
+def test_what_came_too_fast_is_sent_again_first_and_then_one_by_one() -> None:
+    wire = Wire()
+    wire.welcomed(rate=10, burst=20)
+    wire.joins()
+    for cid in "abc":
+        wire.says(cid)
+    wire.fails("rate_limited", cid="a", retry=True, after=100)
+    wire.fails("rate_limited", cid="b", retry=True, after=100)
+    wire.acked("c")
+    wire.says("d")
+    assert wire.spoken == ["a", "b", "c"]
+    wire.later()
+    assert wire.spoken == ["a", "b", "c", "a"]
+    wire.acked("a")
+    assert wire.spoken[-1] == "b"
+
+
+def test_a_slow_room_holds_up_itself_only(wire: Wire) -> None:
+    wire.joins("red")
+    wire.says("a")
+    wire.fails("slow_mode", cid="a", retry=True, after=5000)
+    assert wire.told[-1] == Delayed("ops", "slow_mode", 5)
+    wire.says("b")
+    wire.says("c", room="red")
+    assert wire.spoken == ["a", "c"]
+    wire.acked("c")
+    wire.later()
+    assert (wire.now, wire.spoken[-1]) == (5, "a")
+
+
+def test_what_is_refused_is_at_its_end(wire: Wire) -> None:
+    wire.says("a")
+    wire.fails("muted", cid="a")
+    assert (type(wire.settled["a"]), wire.settled["a"].code) == (Refused, "muted")
+    wire.lost()
+    wire.welcomed()
+    assert wire.spoken == []
+
+
+def test_who_may_not_come_back_is_told(wire: Wire) -> None:
+    wire.lost()
+    wire.says("a")
+    wire.welcomed()
+    wire.fails("banned", rid=wire.sent[0]["rid"])
+    left = wire.told[-1]
+    assert (type(left), left.room, type(left.error)) == (Left, "ops", Banned)
+    wire.fails("not_joined", cid="a")
+    assert isinstance(wire.settled["a"], Refused)
+
+
+def test_requests_that_may_be_done_twice_are_repeated_and_others_not(wire: Wire) -> None:
+    who = wire.protocol.ask(frames.Who(room="ops"), wire.now)
+    nick = wire.protocol.ask(frames.Nick(name="x"), wire.now)
+    join = wire.protocol.ask(frames.Join(room="red"), wire.now)
+    wire.work()
+    wire.lost()
+    assert isinstance(wire.settled[nick], Interrupted)
+    wire.welcomed()
+    assert sorted(frame["t"] for frame in wire.sent) == ["join", "join", "who"]
+    wire.gets(t="who", room="ops", members=0, rid=who)
+    wire.joined("red")
+    assert isinstance(wire.settled[who], frames.People)
+    assert isinstance(wire.settled[join], frames.Joined)
+
+
+def test_a_login_waits_for_acks_and_what_follows_waits_for_it(wire: Wire) -> None:
+    wire.says("a")
+    login = wire.protocol.ask(frames.Login(name="bob", password="horse"), wire.now)
+    wire.says("b")
+    assert wire.sent[-1]["t"] == "msg"
+    wire.acked("a")
+    assert wire.sent[-1]["t"] == "login"
+    wire.gets(t="named", id=2, name="bob", registered=True, rid=login)
+    assert [frame["t"] for frame in wire.sent[-2:]] == ["join", "msg"]
+    assert wire.protocol.name == "bob"
+
+
+def test_a_name_that_is_taken() -> None:
+    wire = Wire(Protocol(name="ann"))
+    wire.welcomed(name="user3")
+    assert wire.told == []
+    wire.fails("name_taken")
+    refused, connected = wire.told
+    assert (type(refused), refused.name, type(refused.error)) == (NameRefused, "user3", NameTaken)
+    assert connected == Connected("user3")
+
+
+def test_a_name_in_another_form_is_ours() -> None:
+    wire = Wire(Protocol(name="ANN"))
+    wire.welcomed(name="ann")
+    wire.gets(t="help", commands=[], rid=wire.sent[0]["rid"])
+    assert wire.told == [Connected("ann")]
+
+
+def test_what_does_not_speak_it_is_no_chat() -> None:
+    wire = Wire()
+    wire.protocol.opened()
+    wire.protocol.received("You are connected!", wire.now)
+    with pytest.raises(NotAChat):
+        wire.work()
+
+
+def test_frames_of_an_unknown_type_are_ignored(wire: Wire) -> None:
+    before = len(wire.told)
+    wire.gets(t="weather", room="ops", sunny=True)
+    wire.protocol.received("no JSON", wire.now)
+    wire.protocol.received('{"t": "msg"}', wire.now)
+    wire.work()
+    assert len(wire.told) == before
+
+
+def test_at_the_end_all_that_waits_ends(wire: Wire) -> None:
+    wire.says("sent")
+    wire.lost()
+    wire.says("unsent")
+    wire.protocol.failed(ChatError("over"))
+    wire.work()
+    assert isinstance(wire.settled["sent"], Uncertain)
+    assert not isinstance(wire.settled["unsent"], Uncertain)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_whatever_is_lost_each_message_is_stored_once_in_order_and_heard_once_in_order(data: st.DataObject) -> None:
+    """Between two connections the server has read some of what was sent, and the client some of what came back."""
+    wire, log = Wire(), list[str]()
+    said = 0
+    wire.protocol.ask(frames.Join(room="ops"), wire.now)
+    for last in [False] * data.draw(st.integers(0, 6)) + [True]:
+        wire.welcomed()
+        for _ in range(data.draw(st.integers(0, 5))):
+            wire.says(f"m{said}")
+            said += 1
+        answers: list[dict[str, Any]] = []
+        read = len(wire.sent) if last else data.draw(st.integers(0, len(wire.sent)))
+        for frame in wire.sent[:read]:
+            answers += carried_out(frame, log)
+        wire.sent.clear()
+        arrived = len(answers) if last else data.draw(st.integers(0, len(answers)))
+        for answer in answers[:arrived]:
+            wire.gets(**answer)
+            if data.draw(st.booleans()) and answer["t"] == "msg":
+                wire.gets(**answer)
+        if not last:
+            wire.lost()
+    assert log == [f"m{number}" for number in range(said)]
+    assert all(isinstance(wire.settled[f"m{number}"], frames.Ack) for number in range(said))
+    heard = wire.heard
+    assert heard == sorted(set(heard))
+    assert not heard or heard == list(range(heard[0], said + 1))
+
+
+def carried_out(frame: dict[str, Any], log: list[str]) -> list[dict[str, Any]]:
+    """What the server answers, and then tells."""
+    if frame["t"] == "join":
+        after = frame.get("after", len(log))
+        joined = {"t": "joined", "room": "ops", "epoch": "e", "head": len(log), "recovered": True, "members": 1}
+        return [{**joined, "rid": frame["rid"]}, *(told(seq, log) for seq in range(after + 1, len(log) + 1))]
+    cid = frame["cid"]
+    fresh = cid not in log
+    if fresh:
+        log.append(cid)
+    seq = log.index(cid) + 1
+    ack = {"t": "ack", "cid": cid, "id": cid, "seq": seq, "ts": ""}
+    return [ack, told(seq, log)] if fresh else [ack]
+
+
+def told(seq: int, log: list[str]) -> dict[str, Any]:
+    return {"t": "msg", "room": "ops", "seq": seq, "id": log[seq - 1], "ts": "", "from": "ann", "text": log[seq - 1]}
