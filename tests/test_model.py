@@ -440,6 +440,8 @@ class Model:
             raise No("invitation_only")
         answer = {"t": "room", "rid": frame["rid"], "room": room, "topic": place.topic, "private": place.private}
         answer |= {"owner": place.owner_name, "operators": sorted(place.operators.values()), "slow": place.slow}
+        rank = ("", "operator", "owner")[self.rank(room, seat.user)]
+        answer |= {"rank": rank} if rank else {}
         seat.due.append({**answer, "members": len(self.present(room))})
 
     # Who one is

@@ -432,7 +432,7 @@ class People(Answer, tag="who"):
 
 
 class RoomSettings(Answer, tag="room"):
-    """What is set for the room; names are those of the time when it was set."""
+    """What is set for the room, and what rank you have there; names are those of the time when it was set."""
 
     room: str
     topic: str
@@ -441,14 +441,17 @@ class RoomSettings(Answer, tag="room"):
     operators: tuple[str, ...]
     slow: int
     members: int
+    rank: str = ""
 
 
-class ConversationEntry(Struct, rename={"others": "with"}):
-    """A conversation: the room to whisper in, who is in it beside you by the names of now, its last position."""
+class ConversationEntry(Struct, rename={"others": "with"}, omit_defaults=True):
+    """A conversation: the room to whisper in, who is in it beside you by the names of now, its last position, and up to
+    where you have read it."""
 
     room: str
     others: list[str]
     head: int
+    read: int = 0
 
 
 class ConversationList(Answer, tag="conversations"):

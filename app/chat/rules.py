@@ -24,6 +24,10 @@ class Rank(IntEnum):
     OWNER = 2
     SERVER_OPERATOR = 3
 
+    def __str__(self) -> str:
+        """In words; nothing for a member, who is nothing in particular."""
+        return self.name.lower().replace("_", " ") if self else ""
+
 
 APPOINTMENTS = (Kind.OP, Kind.DEOP)
 LASTING = (Kind.BAN, Kind.MUTE)

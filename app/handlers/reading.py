@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec import UnsetType
 
 from app.backends import Trimmed
@@ -72,8 +74,10 @@ async def conversations(session: Session, command: Conversations) -> None:
     found = (await session.backend.conversations(session.user.id))[:MOST_CONVERSATIONS]
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await session.backend.users(sorted(ids))}
+    reads = await asyncio.gather(*(session.backend.mark(session.user.id, one.room, 0) for one in found))
     entries = [
-        ConversationEntry(one.room, _others(session.user.id, participants(one.room), names), one.head) for one in found
+        ConversationEntry(one.room, _others(session.user.id, participants(one.room), names), one.head, read)
+        for one, read in zip(found, reads, strict=True)
     ]
     session.send(ConversationList(entries, rid=command.rid))
 

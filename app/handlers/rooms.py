@@ -24,6 +24,7 @@ from app.chat.frames import (
     Who,
     room_name,
 )
+from app.chat.rules import rank
 from app.chat.state import RoomState
 from app.session import SERVER, Session, now
 
@@ -99,6 +100,7 @@ async def show(session: Session, name: str, rid: int | str | UnsetType = UNSET) 
     """Tell what is set for a room."""
     room = await _open(session, name)
     state = await state_of(session, room)
+    own = rank(state, session.user, server_operator=session.service.operates(session.user))
     session.send(
         RoomSettings(
             room,
@@ -108,6 +110,7 @@ async def show(session: Session, name: str, rid: int | str | UnsetType = UNSET) 
             state.operators,
             state.slow,
             session.hub.members(room),
+            str(own),
             rid=rid,
         )
     )

@@ -97,9 +97,11 @@ def test_the_first_registered_user_owns_a_room_and_appoints_operators(server: Te
         assert bob.refused("kick", room="den", name="ann") == "not_operator"
         assert bob.refused("op", room="den", name="ann") == "not_operator"
         shown = ann.answer("room", room="den")
-        assert (shown["owner"], shown["operators"]) == ("ann", ["bob"])
+        assert (shown["owner"], shown["operators"], shown["rank"]) == ("ann", ["bob"], "owner")
+        assert bob.answer("room", room="den")["rank"] == "operator"
         ann.answer("deop", room="den", name="bob")
         settled(bob, "deop")
+        assert "rank" not in bob.answer("room", room="den")
         assert bob.refused("topic", room="den", text="x") == "not_operator"
 
 
