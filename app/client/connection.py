@@ -37,6 +37,7 @@ async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) 
             subprotocols=[Subprotocol(one) for one in offered],
             compression=None,
             max_size=LARGEST,
+            max_queue=None,  # a Chat reads all the time; and what nobody reads any more must not stand before the close
             open_timeout=TIMEOUT,
             close_timeout=TIMEOUT,
             **options,

@@ -56,6 +56,9 @@ class Pipe:
         """Up to where there is something of the past to print, in each room."""
         self._heard, self._past = asyncio.Event(), asyncio.Event()
         self._useless: ChatError | None = None
+        self._entering: set[str] = set()
+        self._leaving = False
+        """Whether what is not acknowledged yet is told of already."""
 
     async def run(self) -> int:
         """Do it; the answer is the exit code. ChatError where nothing can be done."""
@@ -71,15 +74,12 @@ class Pipe:
                 for task in (listening, talking):
                     task.cancel()
                 await asyncio.wait({listening, talking})
-                if self._error(talking) is not None and chat.unsaid:
+                self._leaving = True
+                if chat.unsaid:
                     self._warn(f"{chat.unsaid} lines are not acknowledged")
         if self._useless is not None:
             raise self._useless
         return 1 if self._failed else 0
-
-    @staticmethod
-    def _error(task: asyncio.Task[None]) -> BaseException | None:
-        return asyncio.CancelledError() if task.cancelled() else task.exception()
 
     async def _until_done(self, listening: asyncio.Task[None], talking: asyncio.Task[None]) -> None:
         await asyncio.wait({listening, talking}, return_when=asyncio.FIRST_COMPLETED)
@@ -109,6 +109,7 @@ class Pipe:
             return
         for room in (WHISPERS,) if self._plan.to else self._plan.rooms:
             joined = await chat.join(room, after=self._plan.since)
+            self._entering.add(room)
             if not joined.recovered:
                 self._warn(f"what came after {self._plan.since} in {room} is no longer kept")
             elif self._plan.since is not None and joined.head > self._plan.since:
@@ -153,6 +154,8 @@ class Pipe:
         def settled(future: asyncio.Future[frames.Ack]) -> None:
             free.release()
             error = None if future.cancelled() else future.exception()
+            if self._leaving:
+                return
             if isinstance(error, Refused) and error.code in _USELESS:
                 self._useless = self._useless or error
             elif isinstance(error, Refused | Uncertain):
@@ -198,6 +201,8 @@ class Pipe:
                 self._warn(f"{error}; you are {called} now")
             case Delayed(message=message):
                 self._warn(message)
+            case frames.Joined(room=room) if room in self._entering:
+                self._entering.remove(room)  # the answer said it
             case frames.Joined(recovered=False, room=room):
                 self._warn(f"what was said in {room} meanwhile is no longer kept")
             case Left(room, error):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
-from threading import Thread
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
-from tests.client.towns import Town
+import pytest
+
+from tests.client.towns import Town, befriended, tutorial
 from tests.clients import DEADLINE, ROOT
+from tests.test_kill import free_port
 
 NATTER = [sys.executable, "-m", "app", "chat"]
 LINES = 10_000
@@ -59,36 +64,213 @@ def test_ten_thousand_lines_once_each_and_in_order_while_the_server_is_killed_tw
     watcher = start(town.url, *follow, stdin=subprocess.DEVNULL)
     assert speaker.stdin
     assert watcher.stdout
-    feeder = Thread(target=feed, args=(speaker.stdin, said))
-    feeder.start()
     heard: list[Any] = []
-    for kill in (True, True, False):
-        heard += [json.loads(watcher.stdout.readline()) for _ in range(LINES // 4 if kill else LINES - len(heard))]
-        if kill:
-            assert speaker.poll() is None, "there is more to say"
+    for part in range(3):
+        speaker.stdin.write("".join(f"{line}\n" for line in said[part * LINES // 3 : (part + 1) * LINES // 3]))
+        speaker.stdin.flush()
+        if part < 2:  # it is killed while the rest of the part is on its way
+            heard += [json.loads(watcher.stdout.readline()) for _ in range(LINES // 4)]
             town.kill()
             town.begin_again()
-    feeder.join()
+    speaker.stdin.close()
+    heard += [json.loads(watcher.stdout.readline()) for _ in range(LINES - len(heard))]
     assert speaker.wait(60) == 0
     assert [event["text"] for event in heard] == said
     assert [event["text"] for event in stored(town)] == said
     assert end(speaker).count("connected again") == 2
     watcher.send_signal(signal.SIGTERM)
-    assert end(watcher).count("connected again") == 2
-
-
-def feed(stdin: IO[str], lines: list[str]) -> None:
-    stdin.write("".join(f"{line}\n" for line in lines))
-    stdin.close()
+    assert "connected again" in end(watcher)
 
 
 def end(process: subprocess.Popen[str]) -> str:
     """Wait for the end of a process; what it said on standard error."""
     process.wait(DEADLINE)
     assert process.stderr
-    assert process.stdout
     told = process.stderr.read()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream:
             stream.close()
     return told
+
+
+def test_the_rate_of_the_server_is_kept(tmp_path: Path) -> None:
+    town = Town(tmp_path, "-P:chat.limits.rate=50", "-P:chat.limits.burst=10", "-P:chat.limits.strikes=3")
+    said = [str(number) for number in range(60)]
+    done = run(town.url, said="\n".join(said))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [event["text"] for event in stored(town)] == said
+    town.close()
+
+
+def test_a_slow_room_keeps_its_order(town: Town) -> None:
+    with befriended(town.url, "ann", "lobby") as ann:
+        ann.does("register", password="correct horse")
+        ann.does("slow", room="lobby", seconds=1)
+    done = run(town.url, said="one\ntwo\nthree\n")
+    assert done.returncode == 0
+    assert "is slow" in done.stderr
+    assert [event["text"] for event in stored(town) if event["t"] == "msg"] == ["one", "two", "three"]
+
+
+def test_whispers(town: Town) -> None:
+    with befriended(town.url, "ann", "lobby") as ann:
+        ann.does("join", room="@")
+        done = run(town.url, "--to", "ann", "--name", "bob", said="psst\n")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert ann.hears()["text"] == "psst"
+    done = run(town.url, "--to", "ann,nobody", said="psst\n" * 256)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "natter chat: nobody is called 'nobody'"
+    assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_question_and_its_answer(town: Town) -> None:
+    with befriended(town.url, "ann", "lobby") as ann:
+        asking = start(town.url, "--once", "--name", "bob")
+        assert asking.stdin
+        assert asking.stdout
+        asking.stdin.write("how are you?\n")
+        asking.stdin.close()
+        assert ann.hears()["text"] == "how are you?"
+        ann.says("fine,\nthanks")
+        assert asking.stdout.read() == "[ann]: fine,\\nthanks\n"
+        assert asking.wait(DEADLINE) == 0
+        assert end(asking) == ""
+
+
+def test_what_was_said_before(town: Town) -> None:
+    run(town.url, "--name", "ann", said="one\ntwo\nthree\n")
+    assert run(town.url, "--since", "1").stdout == "[ann]: two\n[ann]: three\n"
+    assert run(town.url, "--since", "3").stdout == ""
+    done = run(town.url, "--since", "99")
+    assert (done.returncode, done.stderr) == (0, "natter chat: what came after 99 in lobby is no longer kept\n")
+
+
+def test_who_one_was_is_kept_for_nobody_else_to_read(town: Town, home: Path) -> None:
+    run(town.url, said="as user0\n")
+    run(town.url, "--name", "bob", said="as bob\n")
+    run(town.url, said="as user0 again\n")
+    assert [event["from"] for event in stored(town)] == ["user0", "bob", "user0"]
+    assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in home.iterdir()} == {
+        "servers.json": 0o600,
+        "servers.lock": 0o600,
+    }
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+def test_what_is_wrong_with_a_line_is_told_and_the_others_are_said(town: Town) -> None:
+    said = b"one\n" + b"\xff\xfe\n" + b"x" * 70_000 + b"\n" + b"y" * 2_000_000 + b"\nfour"
+    done = run(town.url, said=said)
+    problems = ("it is not UTF-8", "a message of 70000 bytes is too long: expected 65536 at most")
+    assert done.stderr.splitlines()[:2] == [f"natter chat: line {n}: {why}" for n, why in enumerate(problems, 2)]
+    assert done.stderr.splitlines()[2].startswith("natter chat: line 4: a message of 1048577 bytes is too long")
+    assert done.returncode == 1
+    assert [event["text"] for event in stored(town)] == ["one", "four"]
+
+
+def test_a_message_as_long_as_may_be_does_not_end_the_connection(town: Town) -> None:
+    """The frame around a message has a limit of its own, which the server does not tell."""
+    done = run(town.url, said="one\n" + "\x01" * 60_000 + "\nthree\n")
+    assert (done.returncode, [event["text"] for event in stored(town)]) == (1, ["one", "three"])
+    assert "line 2: the message is longer than the server reads" in done.stderr
+
+
+def test_who_is_kicked_ends(town: Town) -> None:
+    with befriended(town.url, "ann", "lobby") as ann:
+        ann.does("register", password="correct horse")
+        following = start(town.url, "--follow", "--name", "bob")
+        while "bob" not in [person["name"] for person in ann.does("who", room="lobby")["people"]]:
+            pass
+        ann.does("kick", room="lobby", name="bob", why="coffee")
+        assert following.wait(DEADLINE) == 7
+        assert end(following) == "natter chat: you are no longer in lobby: kicked by ann: coffee\n"
+        ann.does("ban", room="lobby", name="bob", why="tea")
+        done = run(town.url, "--name", "bob", said="hi")
+        assert (done.returncode, done.stderr) == (7, "natter chat: you are banned from lobby: tea\n")
+
+
+def test_the_name_is_taken(town: Town) -> None:
+    with befriended(town.url, "ann", "lobby"):
+        done = run(town.url, "--name", "Ann", said="hi")
+    assert (done.returncode, done.stderr) == (6, "natter chat: Ann is taken by somebody else\n")
+
+
+def test_nobody_is_there() -> None:
+    done = run(url := f"ws://127.0.0.1:{free_port()}/chat", said="hi")
+    assert (done.returncode, done.stderr) == (3, f"natter chat: {url}: connection refused: no server listens there\n")
+
+
+def test_what_answers_is_no_chat_and_speaks_no_tls(town: Town) -> None:
+    page = town.url.replace("ws", "http").replace("/chat", "/livez")
+    assert run(page).stderr == f"natter chat: {page.replace('http', 'ws')} is no chat: it answers HTTP 404\n"
+    assert run(page).returncode == 4
+    assert run(town.url.replace("ws", "wss")).returncode == 5
+
+
+def test_it_gives_up(town: Town) -> None:
+    done = run(town.url, "--follow", "--timeout", "0.5")
+    assert (done.returncode, done.stderr) == (3, "natter chat: not done within 0.5 s\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (
+            ["ftp://host"],
+            "argument URL: 'ftp://host' is no address of a chat: expected ws://, wss://, http:// or https://",
+        ),
+        (
+            ["ws://host:99999"],
+            "argument URL: 'ws://host:99999' is no address of a chat: expected a port from 0 to 65535",
+        ),
+        (
+            ["--room", "Red"],
+            "argument --room: 'Red' can't be a room: expected 1 to 64 of a to z, 0 to 9, and . _ - inside",
+        ),
+        (["--to", "ann,"], "argument --to: expected names with a comma between two, got 'ann,'"),
+        (["--since", "-1"], "argument --since: expected a position, 0 or more, got '-1'"),
+        (["--timeout", "soon"], "argument --timeout: expected seconds, more than 0, got 'soon'"),
+        (["--folow"], "unrecognized arguments: --folow"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], problem: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"natter chat: {problem}; see natter chat --help\n")
+
+
+def test_who_reads_it_may_have_read_enough(town: Town) -> None:
+    run(town.url, said="one\n" * 100)
+    reading = start(town.url, "--since", "0", "--follow")
+    assert reading.stdout
+    assert reading.stdout.readline() == "[user0]: one\n"
+    reading.stdout.close()
+    run(town.url, "--name", "bob", said="more\n" * 10)
+    assert reading.wait(DEADLINE) == 1
+    assert end(reading) == ""
+
+
+def test_ctrl_c_and_what_was_not_acknowledged(town: Town) -> None:
+    talking = start(town.url, "--follow")
+    assert talking.stdin
+    assert talking.stdout
+    talking.stdin.write("one\n")
+    talking.stdin.flush()
+    assert talking.stdout.readline() == "[user0]: one\n"
+    talking.send_signal(signal.SIGINT)
+    assert talking.wait(DEADLINE) == 130
+    assert end(talking) == ""
+
+
+def test_a_server_of_text(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with tutorial() as town:
+            done = await asyncio.to_thread(run, town.url, said="one\n/two\n\nfour")
+            assert (done.returncode, done.stdout, town.heard) == (0, "", ["one", "/two", "", "four"])
+            assert done.stderr == "natter chat: You are connected! There are 1 users here.\n"
+            following = await asyncio.to_thread(run, town.url, "--follow", "--timeout", "1", said="five")
+            assert following.stdout == "[user1]: five\n"
+            done = await asyncio.to_thread(run, town.url, "--to", "bob", said="psst")
+            assert done.stderr.endswith("speaks only text: it has no whispers\n")
+            assert done.returncode == 1
+
+    asyncio.run(work())

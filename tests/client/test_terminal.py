@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection
 
 from app.client.safe import lines
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
 from tests.client.test_safe import CORPUS
-from tests.client.towns import NO_LIMITS, Town
-from tests.clients import DEADLINE, Served, dial, serving
+from tests.client.towns import NO_LIMITS, Friend, Town, befriended
+from tests.clients import Served, serving
 
 
 @pytest.fixture(scope="module")
@@ -31,33 +27,6 @@ def server() -> Iterator[Served]:
 @pytest.fixture
 def room(request: pytest.FixtureRequest) -> str:
     return str(request.node.name).removeprefix("test_")[:20].strip("_")
-
-
-class Friend:
-    """Somebody else in a room."""
-
-    def __init__(self, connection: ClientConnection, room: str) -> None:
-        self._connection, self.room, self._said = connection, room, 0
-        self.name = json.loads(connection.recv(DEADLINE))["name"]
-        self.does("join", room=room)
-
-    def does(self, t: str, **fields: Any) -> Any:
-        """Ask for something, and wait for the answer."""
-        self._said += 1
-        self._connection.send(json.dumps({"t": t, "rid": self._said, "cid": f"c{self._said}", **fields}))
-        while True:
-            frame = json.loads(self._connection.recv(DEADLINE))
-            if frame.get("rid") == self._said or frame.get("cid") == f"c{self._said}":
-                return frame
-
-    def says(self, text: str, **fields: Any) -> int:
-        return int(self.does("msg", room=self.room, text=text, **fields)["seq"])
-
-
-@contextmanager
-def befriended(url: str, name: str, room: str) -> Iterator[Friend]:
-    with dial(f"{url}?name={name}", subprotocols=["chat.v1.json"]) as connection:
-        yield Friend(connection, room)
 
 
 @pytest.fixture

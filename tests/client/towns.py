@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
 
-from tests.clients import Served
+from tests.clients import DEADLINE, Served, dial
 from tests.test_kill import free_port
 
 NO_LIMITS = ("-P:chat.limits.rate=0",)
@@ -40,6 +43,39 @@ class Town:
         if self.server.started.poll() is None:
             self.server.stop()
         assert "Traceback" not in "\n".join(self.server.log)
+
+
+class Friend:
+    """Somebody else in a room."""
+
+    def __init__(self, connection: ClientConnection, room: str) -> None:
+        self._connection, self.room, self._said = connection, room, 0
+        self.name = json.loads(connection.recv(DEADLINE))["name"]
+        self.does("join", room=room)
+
+    def does(self, t: str, **fields: Any) -> Any:
+        """Ask for something, and wait for the answer."""
+        self._said += 1
+        self._connection.send(json.dumps({"t": t, "rid": self._said, "cid": f"c{self._said}", **fields}))
+        while True:
+            frame = json.loads(self._connection.recv(DEADLINE))
+            if frame.get("rid") == self._said or frame.get("cid") == f"c{self._said}":
+                return frame
+
+    def hears(self) -> Any:
+        """The next message."""
+        while (frame := json.loads(self._connection.recv(DEADLINE)))["t"] != "msg":
+            pass
+        return frame
+
+    def says(self, text: str, **fields: Any) -> int:
+        return int(self.does("msg", room=self.room, text=text, **fields)["seq"])
+
+
+@contextmanager
+def befriended(url: str, name: str, room: str) -> Iterator[Friend]:
+    with dial(f"{url}?name={name}", subprotocols=["chat.v1.json"]) as connection:
+        yield Friend(connection, room)
 
 
 class Tutorial:
