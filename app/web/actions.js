@@ -271,8 +271,7 @@ export function createActions({ store, session, permit }) {
     dialog: (dialog) => set({ dialog, problem: "", drawer: false }),
     closeDialog: () => set({ dialog: null, problem: "" }),
     drawer: (/** @type {boolean} */ drawer) => set({ drawer }),
-    /** @param {State["side"]} side */
-    side: (side) => set({ side: state().side === side ? "" : side }),
+    people: () => set({ people: !state().people || state().searching, searching: false }),
 
     rooms() {
       act.dialog({ kind: "rooms" });
@@ -308,8 +307,9 @@ export function createActions({ store, session, permit }) {
     },
 
     search() {
-      set({ side: "search", search: { ...NO_SEARCH, room: state().current } });
+      set({ searching: true, search: { ...NO_SEARCH, room: state().current } });
     },
+    stopSearching: () => set({ searching: false }),
 
     /** @param {string} words @param {number} [before] */
     async find(words, before = 0) {
@@ -328,7 +328,7 @@ export function createActions({ store, session, permit }) {
 
     /** @param {import("./types.d.ts").Frame} frame @param {State["search"]["events"]} [known] */
     found({ room, words, events, more }, known = []) {
-      set({ side: "search", search: { ...NO_SEARCH, room, words, more, done: true, events: [...events, ...known] } });
+      set({ searching: true, search: { ...NO_SEARCH, room, words, more, done: true, events: [...events, ...known] } });
     },
 
     /** @param {Partial<import("./types.d.ts").Settings>} change */

@@ -29,7 +29,7 @@ const store = createStore(reduce, initial({
   current: start,
   now: Date.now(),
   permission: permission(),
-  side: innerWidth >= WIDE ? "people" : "",
+  people: innerWidth >= WIDE,
 }));
 const connection = createConnection({
   page,
@@ -71,7 +71,7 @@ function draw() {
 function focus(state, before) {
   const moved = state.current !== before.current || state.screen !== before.screen;
   const edits = Boolean(state.editing) !== Boolean(before.editing);
-  const searches = state.side === "search" && state.search.words === "" && state.side !== before.side;
+  const searches = state.searching && !before.searching && state.search.words === "";
   const field = state.screen === "name" ? "#name" : searches ? "#words" : "#text";
   if (!edits && !searches && !(moved && innerWidth >= WIDE) && state.screen !== "name") return;
   if (state.screen === "name" && !moved) return;

@@ -210,7 +210,9 @@ export interface State {
   permission: string;
   asking: boolean;
   watching: boolean;
-  side: "" | "people" | "search";
+  /** Whether the people of the room are shown, and whether it is searched. */
+  people: boolean;
+  searching: boolean;
   drawer: boolean;
   search: Search;
   dialog: Dialog | null;

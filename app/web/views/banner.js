@@ -29,13 +29,13 @@ export function bannerView(state, act) {
   if (connection.phase === "connecting" && connection.attempt) return strip("Connecting again …", nothing);
   if (state.asking) {
     return strip("Get a notification when somebody mentions you or whispers to you?", html`
-      ${button("Yes", () => void act.notify(true))} ${button("Not now", () => void act.notify(false))}`);
+      ${button("Yes", () => void act.notify(true))} ${button("Not now", () => void act.notify(false))}`, "ask");
   }
   return nothing;
 }
 
-/** @param {string} words @param {unknown} buttons */
-const strip = (words, buttons) => html`<div class="banner"><span>${words}</span><span class="buttons">${buttons}</span></div>`;
+/** @param {string} words @param {unknown} buttons @param {string} [kind] */
+const strip = (words, buttons, kind = "") => html`<div class="banner ${kind}"><span>${words}</span><span class="buttons">${buttons}</span></div>`;
 
 /** @param {string} label @param {() => void} click */
 const button = (label, click) => html`<button type="button" class="secondary" @click=${click}>${label}</button>`;

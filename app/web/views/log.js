@@ -56,7 +56,7 @@ function beginning(state, room) {
   const quiet = !room.log.entries.length && !state.outbox.some((one) => one.room === room.name);
   return html`<div class="beginning">
     <h2 dir="auto">${room.private_ ? listed(room.others) : `#${room.name}`}</h2>
-    <p>${room.private_ ? "Only you see what is whispered here." : "This is where the room begins."}
+    <p>${room.private_ ? `Only you${room.others.length ? ` and ${listed(room.others)}` : ""} see what is said here.` : "This is where the room begins."}
     ${quiet ? html`<br>Nothing was said yet. Say hello.` : nothing}</p>
   </div>`;
 }

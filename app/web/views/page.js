@@ -34,9 +34,9 @@ export function pageView(state, act, scrolling) {
 
 /** @param {State} state @param {Room} room @param {Actions} act @param {import("../scrolling.js").Scrolling} scrolling */
 function chatView(state, room, act, scrolling) {
-  const { side, drawer, settings } = state;
-  const people = side === "people" && !room.private_;
-  return html`<div class=${classMap({ chat: true, [settings.density]: true, sided: people || side === "search" })}>
+  const { searching, drawer, settings } = state;
+  const people = state.people && !searching && !room.private_;
+  return html`<div class=${classMap({ chat: true, [settings.density]: true, sided: people || searching })}>
     ${sidebarView(state, act)}
     ${drawer ? html`<div class="scrim" @click=${() => act.drawer(false)}></div>` : nothing}
     <main class="room">
@@ -48,7 +48,7 @@ function chatView(state, room, act, scrolling) {
       ${composerView(state, room, act)}
     </main>
     ${people ? peopleView(state, room, act) : nothing}
-    ${side === "search" ? searchView(state, act) : nothing}
+    ${searching ? searchView(state, act) : nothing}
   </div>`;
 }
 
@@ -66,12 +66,12 @@ function headerView(state, room, act) {
       ${room.invited ? html`<span class="tag">${icon("lock")}private</span>` : nothing}
       ${room.slow ? html`<span class="tag">one message in ${room.slow} s</span>` : nothing}
     </div>
-    <button type="button" class="tool" aria-label="Search" title="Search (Ctrl+K)" aria-pressed=${state.side === "search" ? "true" : "false"}
-      @click=${() => (state.side === "search" ? act.side("search") : act.search())}>${icon("search")}</button>
+    <button type="button" class="tool" aria-label="Search" title="Search (Ctrl+K)" aria-pressed=${state.searching ? "true" : "false"}
+      @click=${() => (state.searching ? act.stopSearching() : act.search())}>${icon("search")}</button>
     ${private_
       ? nothing
-      : html`<button type="button" class="tool counted" aria-label="Show people" title="People" aria-pressed=${state.side === "people" ? "true" : "false"}
-          @click=${() => act.side("people")}>${icon("people")}<span aria-hidden="true">${members || ""}</span></button>`}
+      : html`<button type="button" class="tool counted" aria-label="Show people" title="People" aria-pressed=${state.people && !state.searching ? "true" : "false"}
+          @click=${() => act.people()}>${icon("people")}<span aria-hidden="true">${members || ""}</span></button>`}
   </header>`;
 }
 

@@ -12,10 +12,10 @@ import { textOf } from "./text.js";
 /** @param {State} state @param {Actions} act */
 export function searchView(state, act) {
   const { words, events, more, busy, problem, done } = state.search;
-  return html`<aside class="side search" aria-label="Search" @keydown=${(/** @type {KeyboardEvent} */ { key }) => key === "Escape" && act.side("search")}>
+  return html`<aside class="side search" aria-label="Search" @keydown=${(/** @type {KeyboardEvent} */ { key }) => key === "Escape" && act.stopSearching()}>
     <header>
       <h2>Search</h2>
-      <button type="button" class="tool" aria-label="Close search" title="Close" @click=${() => act.side("search")}>${icon("close")}</button>
+      <button type="button" class="tool" aria-label="Close search" title="Close" @click=${() => act.stopSearching()}>${icon("close")}</button>
     </header>
     <form @submit=${searched(act)}>
       <label class="hidden" for="words">Words to search for</label>

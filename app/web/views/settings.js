@@ -33,6 +33,7 @@ function account({ me, limits }, act) {
       <button class="secondary">Change</button>
     </form>
     <form class="line" @submit=${fields(({ password }, form) => void act.account({ t: "register", password }).then((done) => done && form.reset()))}>
+      <input class="hidden" name="username" autocomplete="username" tabindex="-1" aria-hidden="true" readonly .value=${me?.name ?? ""}>
       <label for="register">${registered ? "New password" : "Protect the name with a password"}</label>
       <input id="register" name="password" type="password" required minlength="8" maxlength="128" autocomplete="new-password">
       <button class="secondary">${registered ? "Change" : "Register"}</button>
@@ -60,9 +61,9 @@ function account({ me, limits }, act) {
  */
 const choice = (label, name, value, options, change) => html`<fieldset class="choice">
   <legend>${label}</legend>
-  ${Object.entries(options).map(([key, words]) => html`<label>
+  <div>${Object.entries(options).map(([key, words]) => html`<label>
     <input type="radio" name=${name} value=${key} .checked=${key === value} @change=${() => change(/** @type {T} */ (key))}>
-    <span>${words}</span></label>`)}
+    <span>${words}</span></label>`)}</div>
 </fieldset>`;
 
 /** @param {string} label @param {boolean} on @param {(on: boolean) => void} change @param {boolean} [disabled] */
