@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 FIRST = 0.5
 """The most seconds before the first retry."""
-CAP = 30.0
+CAP = 15.0
 """The most seconds before any."""
 
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 MOST_UNREAD = 10_000
 """Events that wait for the reader; what comes then is asked for again when half of them are read."""
-STEADY = 5.0
-"""Seconds after which a connection has succeeded, and the delays begin anew."""
 
 
 class Chat:
@@ -213,10 +211,7 @@ class Chat:
         """Carry one connection after another, to the end."""
         try:
             while True:
-                began = self._now()
                 error = await self._carry(connection)
-                if self._now() - began >= STEADY:
-                    self._backoff.succeeded()
                 if isinstance(error, Ended) and error.code == CloseCode.TOO_BIG:
                     self._protocol.too_big()
                 elif isinstance(error, Ended) and self.plain:
@@ -316,6 +311,8 @@ class Chat:
         self._work()
 
     def _tell(self, event: Event) -> None:
+        if isinstance(event, Connected):
+            self._backoff.succeeded()
         opening = self._opening
         if opening is not None and not opening.done():
             if isinstance(event, Connected):

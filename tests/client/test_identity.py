@@ -1,0 +1,77 @@
+"""Names and tokens, kept for each server."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app.client.identity import Identities, directory
+
+URL = "ws://localhost:8080/chat"
+
+
+@pytest.fixture
+def identities(home: Path) -> Identities:
+    return Identities(home)
+
+
+def test_who_one_was_is_found_again(identities: Identities) -> None:
+    assert identities.find(URL) == ("", "")
+    identities.keep(URL, "ann", "1", last=True)
+    identities.keep(URL, "bob", "2", last=False)
+    assert identities.find(URL) == ("ann", "1")
+    assert identities.find(URL, "BOB") == ("BOB", "2")
+    assert identities.find(URL, "cy") == ("cy", "")
+    assert identities.find(f"{URL}?room=ops") == ("ann", "1")
+    assert identities.find("ws://localhost:9090/chat") == ("", "")
+
+
+def test_another_name_of_the_same_user_takes_the_place_of_the_first(identities: Identities) -> None:
+    identities.keep(URL, "ann", "1", last=True)
+    identities.keep(URL, "anna", "1", last=False)
+    assert identities.find(URL) == ("anna", "1")
+    assert identities.find(URL, "ann") == ("ann", "")
+
+
+def test_a_token_is_forgotten(identities: Identities) -> None:
+    identities.keep(URL, "ann", "1", last=True)
+    identities.forget(URL, "1")
+    assert identities.find(URL) == ("", "")
+
+
+def test_nobody_else_may_read_it(identities: Identities, home: Path) -> None:
+    before = os.umask(0)
+    try:
+        identities.keep(URL, "ann", "1", last=True)
+    finally:
+        os.umask(before)
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in home.iterdir())
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+def test_several_programs_at_once_lose_nothing(home: Path) -> None:
+    names = [f"user{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: Identities(home).keep(URL, name, f"token of {name}", last=False), names))
+    assert all(Identities(home).find(URL, name) == (name, f"token of {name}") for name in names)
+
+
+def test_a_file_that_is_broken_is_told_and_left_alone(identities: Identities, home: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "servers.json").write_text("{")
+    with pytest.raises(OSError, match=r"servers\.json is not a file of names and tokens"):
+        identities.find(URL)
+    with pytest.raises(OSError, match="is not a file of"):
+        identities.keep(URL, "ann", "1", last=True)
+    assert (home / "servers.json").read_text() == "{"
+
+
+def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert directory({"XDG_STATE_HOME": "/state"}) == Path("/state/natter")
+    assert directory({}) == Path("/home/ann/.local/state/natter")
+    assert directory({"XDG_STATE_HOME": "relative"}) == Path("/home/ann/.local/state/natter")
