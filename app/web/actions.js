@@ -253,9 +253,9 @@ export function createActions({ store, session, permit }) {
 
     /** To the end of the room. */
     latest() {
-      const { current, rooms } = state();
-      if (rooms[current]?.log.live) store.dispatch({ type: "following", room: current, on: true });
-      else session.latest(current);
+      const { current } = state();
+      history.replaceState(null, "", format(current));
+      session.latest(current);
     },
 
     /** @param {boolean} on */

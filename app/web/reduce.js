@@ -52,7 +52,7 @@ const ACTIONS = {
   barred: (state, { room, why }) => withRoom(state, room, () => ({ status: "left", why, people: [], members: 0 })),
 
   say(state, { pending }) {
-    const next = { ...state, outbox: [...state.outbox, pending], active: "" };
+    const next = { ...state, outbox: [...state.outbox, pending], active: "", target: null };
     return withRoom(next, pending.room, () => ({ marker: 0, missed: null }));
   },
 
@@ -82,7 +82,8 @@ const ACTIONS = {
     });
   },
 
-  latest: (state, { room }) => withRoom(state, room, ({ position }) => fresh(position)),
+  latest: (state, { room }) =>
+    withRoom({ ...state, target: null }, room, ({ log, position }) => (log.live ? { following: true } : fresh(position))),
 
   following: (state, { room, on }) => withRoom(state, room, () => ({ following: on })),
 

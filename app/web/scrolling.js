@@ -73,7 +73,7 @@ export function createScrolling(actions) {
     before() {
       anchor = null;
       if (!list || following) return;
-      for (const element of list.querySelectorAll("li")) {
+      for (const element of list.querySelectorAll("li[data-seq]")) {
         const top = offset(element);
         if (top + element.clientHeight <= 0) continue;
         anchor = { element, top };

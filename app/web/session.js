@@ -161,7 +161,7 @@ export function createSession({ store, connection, keep, newId = () => crypto.ra
   /** @param {Frame} frame @param {Request | undefined} request */
   function arrivedIn({ room: name, read = 0, head }, request) {
     if (request) void ask({ t: "room", room: name });
-    if (state().current === name) seek();
+    if (state().current === name && request?.after === undefined) seek();
     if (state().current === name || (read && read < head)) fill(name);
     flush(name);
   }
