@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from starlette.testclient import TestClient
 from app import create_app
 from app.backends.storefile import StoreFile
 from config import load
-from tests.clients import DEADLINE, ROOT, Process, hear
+from tests.client.terminals import ENTER, terminal
+from tests.clients import DEADLINE, ROOT, Process, hear, serving
 from tests.conftest import need
 from tests.test_peers import WEBSOCAT, peer
 
@@ -63,6 +65,9 @@ def test_every_command_is_run_here_or_by_ci() -> None:
         "natter backup chat-2026-01-01.db",
         "natter export > chat.jsonl",
         "natter import chat.jsonl -P:chat.store=new.db",
+        "natter chat",
+        "echo hi | natter chat --room ops",
+        "natter chat --follow --json | jq -r .text",
     }
     elsewhere = {
         "uvicorn app:create_app --factory",  # tests/test_packaging.py, from a plain installation
@@ -128,6 +133,42 @@ def test_keeping_it(tmp_path: Path) -> None:
         store.open().close()
         store.release()
     assert len({store.epoch for store in stores}) == len(stores)
+
+
+def test_the_client_in_the_terminal(tmp_path: Path) -> None:
+    jq = need("jq", "apt-get install jq")
+    state = {"XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **state}
+    with serving() as server, terminal(f"{server.ws}/chat", module=("app", "chat"), **state) as me:
+        natter = f"{NATTER} chat {server.ws}/chat"
+        me.prompt("your name:")
+        me.types("ann" + ENTER)
+        me.shows("you are in lobby")
+        command = "natter chat --follow --json | jq -r .text".replace("jq", f"{jq} --unbuffered")
+        following = subprocess.Popen(
+            command.replace("natter chat", natter),
+            shell=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+            text=True,
+        )
+        assert following.stdin
+        assert following.stdout
+        following.stdin.write("from a pipe\n")
+        following.stdin.flush()
+        me.shows("<ann> from a pipe")
+        me.types("hello" + ENTER)
+        assert [following.stdout.readline() for _ in range(2)] == ["from a pipe\n", "hello\n"]
+        me.types("/join ops" + ENTER)
+        me.shows("you are in ops")
+        command = "echo hi | natter chat --room ops".replace("natter chat", natter)
+        done = subprocess.run(command, shell=True, env=environment, capture_output=True, timeout=DEADLINE)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        me.shows("<ann> hi")
+        os.killpg(following.pid, signal.SIGTERM)
+        following.communicate(timeout=DEADLINE)
 
 
 def test_a_module_of_your_own(tmp_path: Path) -> None:

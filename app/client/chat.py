@@ -185,7 +185,7 @@ class Chat:
         self._opening = asyncio.get_running_loop().create_future()
         connection = await self._dial()
         if connection.subprotocol != JSON_SUBPROTOCOL:
-            self._protocol = PlainProtocol(name=self._protocol.name)
+            self._protocol = PlainProtocol(name=self._protocol.wanted)
         self._task = asyncio.create_task(self._live(connection))
         self._task.add_done_callback(self._stopped)
         try:

@@ -19,10 +19,10 @@ WINDOW = 256
 
 
 class PlainProtocol:
-    """One line of talk with one server; the methods are those of Protocol."""
+    """One line of talk with one server; the methods are those of Protocol. What one is called nobody says."""
 
     def __init__(self, *, name: str = "") -> None:
-        self.name = self.wanted = name
+        self.name, self.wanted = "", name
         self.token = ""
         self.limits: dict[str, float] = {}
         self.connected = False
@@ -57,7 +57,7 @@ class PlainProtocol:
         """There is a connection: that is all that there is to being in the chat."""
         again, self._before = self._before, True
         self.connected = True
-        self._actions.append(Tell(Connected(self.name, again)))
+        self._actions.append(Tell(Connected("", again)))
 
     def received(self, text: str, now: float) -> None:
         """A text came: what somebody said, or it comes back."""

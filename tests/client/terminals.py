@@ -20,13 +20,20 @@ import pyte
 from tests.clients import DEADLINE, ROOT
 
 CTRL_C, CTRL_D, ENTER, TAB, ESCAPE = "\x03", "\x04", "\r", "\t", "\x1b"
+SIZE = 80, 24
 PASTE = "\x1b[200~", "\x1b[201~"
 
 
 class Terminal:
     """A client in a terminal; what is shown is read all the time."""
 
-    def __init__(self, *arguments: str, columns: int = 80, rows: int = 24, **environment: str) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        module: tuple[str, ...] = ("app.client",),
+        **environment: str,
+    ) -> None:
+        columns, rows = SIZE
         self.screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.5)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
@@ -34,7 +41,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         self._size(columns, rows)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app.client", *arguments],
+            [sys.executable, "-m", *module, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -116,8 +123,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, columns: int = 80, rows: int = 24, **environment: str) -> Iterator[Terminal]:
-    shown = Terminal(*arguments, columns=columns, rows=rows, **environment)
+def terminal(*arguments: str, module: tuple[str, ...] = ("app.client",), **environment: str) -> Iterator[Terminal]:
+    shown = Terminal(*arguments, module=module, **environment)
     try:
         yield shown
     finally:
