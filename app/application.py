@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 
 from app.guard import WebSocketGuard
 from app.loader import run_modules, told
+from app.transports.stock import SEND
 from config import ConfigurationError, Settings, find, load
 
 T = TypeVar("T")
@@ -89,6 +90,8 @@ class Application(Starlette):
             scope = {**scope, "root_path": root}
         if scope["type"] == "lifespan":
             send = self._telling(send)
+        elif scope["type"] == "websocket":
+            scope[SEND] = send
         await super().__call__(scope, receive, send)
 
     def _telling(self, send: Send) -> Send:

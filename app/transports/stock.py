@@ -1,4 +1,9 @@
-"""A connection over plain ASGI: a queue that whoever speaks fills without waiting, and one task that empties it."""
+"""A connection over plain ASGI: a queue that whoever speaks fills without waiting, and one task that empties it.
+
+Under uvicorn as it is, what finds the queue empty is written beside it: whole frames, made once for all who get them,
+to the transport of uvicorn's protocol, as long as that is writable. A task that wakes up for each client, and a frame
+that is made anew for each, take longer than the kernel does. Over any other server everything goes through the queue.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,15 @@ import asyncio
 from collections import deque
 from typing import Any
 
+from starlette.types import Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame, Listener
 
+SEND = "natter.send"
+"""The key in a WebSocket's scope of the `send` that the server gave to the application."""
 CLOSE_DEADLINE = 1.0
 """Seconds that a close frame may take to be accepted for a client that does not read."""
 LINGER = 3.0
@@ -29,7 +38,9 @@ class Outbox:
         "_drained",
         "_finish",
         "_frames",
+        "_over",
         "_reading",
+        "_uvicorn",
         "_wake",
         "_watching",
         "full",
@@ -45,8 +56,12 @@ class Outbox:
         self.waiting = 0
         """Bytes that wait."""
         self._frames: deque[Frame] = deque()
+        """What waits; the first may be on its way."""
+        self._uvicorn: WebSocketsSansIOProtocol | None = None
         self._closing: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
         self._finish: tuple[CloseCode, str] | None = None
+        self._over = False
+        """Whether it has ended or is to end: what comes now is too late."""
         self.sent = 0
         """Bytes that left."""
         self._drained: asyncio.Future[None] | None = None
@@ -70,6 +85,9 @@ class Outbox:
 
     def put(self, batch: Batch) -> None:
         if self._over:
+            return
+        if self._uvicorn is not None and not self._frames and _write(self._uvicorn, batch):
+            self.sent += len(batch)
             return
         for frame in batch.frames:
             self._frames.append(frame)
@@ -95,25 +113,23 @@ class Outbox:
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         if not self._closing.done():
+            self._over = True
             self._closing.set_result((code, reason))
             self._let_writers_go()
 
     def finish(self, code: CloseCode, reason: str = "") -> None:
         if not self._over:
+            self._over = True
             self._finish = code, reason
             self._wake.set()
             asyncio.get_running_loop().call_later(LINGER, self.close, code, reason)
-
-    @property
-    def _over(self) -> bool:
-        """Whether it has ended or is to end: what comes now is too late."""
-        return self._finish is not None or self._closing.done()
 
     async def carry(self, websocket: WebSocket, listener: Listener) -> None:
         """Carry an accepted `websocket` until it ends: tell `listener` what it says, in order, and send what is put.
 
         Binary messages are ignored. Returns once the connection is over, whoever ended it.
         """
+        self._uvicorn = _uvicorn_behind(websocket.scope.get(SEND))
         reader = asyncio.create_task(self._read(websocket, listener))
         writer = asyncio.create_task(self._pump(websocket))
         try:
@@ -122,6 +138,7 @@ class Outbox:
         finally:
             reader.cancel()
             writer.cancel()
+            self._over = True
             self._closing.cancel()
             self._let_writers_go()
             listener.ended()
@@ -147,8 +164,9 @@ class Outbox:
     async def _pump(self, websocket: WebSocket) -> None:
         while True:
             while self._frames:
-                frame = self._frames.popleft()
+                frame = self._frames[0]
                 await websocket.send_text(frame.text)
+                self._frames.popleft()
                 self.waiting -= len(frame.wire)
                 self.sent += len(frame.wire)
                 if self.full and 2 * self.waiting <= self.high:
@@ -175,6 +193,21 @@ class Outbox:
         if self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
+
+
+def _uvicorn_behind(send: Send | None) -> WebSocketsSansIOProtocol | None:
+    """uvicorn's protocol, if `send` is its own method and not that of a middleware around the application."""
+    protocol = getattr(send, "__self__", None)
+    return protocol if isinstance(protocol, WebSocketsSansIOProtocol) else None
+
+
+def _write(protocol: WebSocketsSansIOProtocol, batch: Batch) -> bool:
+    """Write whole frames as uvicorn would in this moment, if neither it would wait nor refuse. They are uncompressed,
+    which is allowed whatever was agreed on."""
+    if protocol.disconnected or protocol.close_sent or not protocol.writable.is_set():
+        return False
+    protocol.transport.write(batch)
+    return True
 
 
 async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
