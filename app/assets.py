@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from app.joining import join
+
 FOLDER = "assets"
 HASH_LENGTH = 12
 FOREIGN = "vendor/"
 UNSERVED = (".d.ts", "package.json")
 
-COMMENT = re.compile(r"/\*\*.*?\*/|^[ ]*/\*.*?\*/|^[ ]*//[^\n]*", re.DOTALL | re.MULTILINE)
+COMMENT = re.compile(r"/\*\*.*?\*/|^ *(?:/\*.*?\*/|//[^\n]*)", re.DOTALL | re.MULTILINE)
 """A comment of JavaScript that types are in, or that has its lines for itself: those that can't be part of a text."""
 
-JAVASCRIPT = re.compile(
-    r"""(?:\b(?P<static>from|import)\s*|\bimport\s*\(\s*)(?P<quote>["'])(?P<path>\.{1,2}/[^"'\n]+)(?P=quote)"""
-)
+JAVASCRIPT = re.compile(r"""(?:from|import(?P<late>\s*\()?)\s*(?P<quote>["'])(?P<path>\.{1,2}/[^"'\n]+)(?P=quote)""")
 REFERENCES = {
     ".js": JAVASCRIPT,
     ".html": re.compile(r"""\b(?:href|src)="(?P<path>[^"]+)\""""),
@@ -56,11 +56,18 @@ class _Reference:
     static: bool
 
 
-def build(folder: Path, plain: Collection[str]) -> dict[str, Asset]:
+def build(folder: Path, plain: Collection[str], entry: str = "") -> dict[str, Asset]:
     """All files below `folder` by their names in it, with content that names the addresses of others. Those in `plain`
-    keep their names as addresses. ValueError for a reference to nothing, and for files that refer to each other."""
+    keep their names as addresses; the module `entry` and all that it imports of ours are one file, called as it is.
+    ValueError for a reference to nothing, and for files that refer to each other."""
     sources = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if _served(path)}
     contents = {name: _content(name, path) for name, path in sources.items()}
+    if entry:
+        modules = {name: content.decode() for name, content in contents.items() if name.endswith(".js")}
+        joined, inside = join(entry, modules, apart=lambda name: name.startswith(FOREIGN))
+        contents = {name: content for name, content in contents.items() if name not in inside} | {
+            entry: joined.encode()
+        }
     references = {name: list(_references(name, content, contents)) for name, content in contents.items()}
     assets: dict[str, Asset] = {}
     for name in _in_order(references):
@@ -108,7 +115,7 @@ def _references(name: str, content: bytes, files: Collection[str]) -> Iterator[_
         target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
         if target not in files:
             raise ValueError(f"{name} refers to {path}: expected a file of the page, but there is no {target}")
-        static = suffix == ".js" and match["static"] is not None
+        static = suffix == ".js" and match["late"] is None
         yield _Reference(*match.span("path"), path, target, static)
 
 

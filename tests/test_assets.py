@@ -117,3 +117,18 @@ def test_files_that_lead_to_each_other_are_an_error(folder: Path) -> None:
     (folder / "parts/c.js").write_text('import "./a.js";\n')
     with pytest.raises(ValueError, match=r"^parts/(a|c)\.js ← parts/(a|c)\.js ← parts/(a|c)\.js: expected no file"):
         build(folder, ["index.html"])
+
+
+def test_the_entry_and_what_it_imports_are_one_file(folder: Path) -> None:
+    (folder / "parts/b.js").write_text("export {};\n")
+    (folder / "parts/a.js").write_text('import { c } from "./c.js";\nexport const a = c;\n')
+    assets = build(folder, ["index.html"], "main.js")
+    assert {name for name in assets if name.endswith(".js")} == {"main.js", "parts/b.js"}
+    assert assets["main.js"].refers == ("parts/b.js",)
+    assert b"const c = 1;" in assets["main.js"].content
+
+
+def test_what_is_loaded_later_may_not_need_what_is_joined(folder: Path) -> None:
+    (folder / "parts/a.js").write_text('import { c } from "./c.js";\nexport const a = c;\n')
+    with pytest.raises(ValueError, match=r"^parts/b\.js refers to \.\./parts/c\.js: "):
+        build(folder, ["index.html"], "main.js")

@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -19,6 +20,7 @@ from app.application import Application
 from app.assets import FOLDER, HASH_LENGTH, Asset, build, reached
 
 PAGE = Path(__file__).parent.parent / "web"
+ENTRY = "main.js"
 INDEX, OFFLINE, MANIFEST, WORKER = "index.html", "offline.html", "manifest.webmanifest", "worker.js"
 PLAIN = (INDEX, OFFLINE, MANIFEST, WORKER)
 SHELL = 'const SHELL = { version: "", files: ["./"] };'
@@ -31,7 +33,7 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
     "": "text/plain; charset=utf-8",
 }
-COMPRESSED = (".png",)
+UNCOMPRESSED = (".png",)
 CHECKED = "no-cache"
 KEPT = "public, max-age=31536000, immutable"
 POLICY = {
@@ -45,7 +47,7 @@ POLICY = {
 
 def module(app: Application) -> None:
     """Register the page and what it is made of."""
-    assets = build(PAGE, PLAIN)
+    assets = build(PAGE, PLAIN, ENTRY)
     index = _with_preloads(assets)
     contents = {
         INDEX: index,
@@ -61,28 +63,33 @@ def module(app: Application) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What is served at one address, plain and, where that is shorter, compressed."""
+    """What is served at one address."""
 
     content: bytes
-    compressed: bytes
     tag: str
+    compresses: bool
     headers: Mapping[str, str]
 
     def answer(self, request: Request) -> Response:
         """What `request` gets: the compressed content if it takes that, and nothing if it has it already."""
-        compressed = bool(self.compressed) and _takes_gzip(request.headers.get("accept-encoding", ""))
+        compressed = self.compresses and _takes_gzip(request.headers.get("accept-encoding", ""))
         tag = f'"{self.tag}-gzip"' if compressed else f'"{self.tag}"'
         headers = {**self.headers, "ETag": tag}
         if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
             return Response(status_code=304, headers=headers)
         if compressed:
             headers["Content-Encoding"] = "gzip"
-        return Response(self.compressed if compressed else self.content, headers=headers)
+        return Response(_compressed(self.content) if compressed else self.content, headers=headers)
+
+
+@cache
+def _compressed(content: bytes) -> bytes:
+    """Made when it is asked for first, since the server is to start fast."""
+    return gzip.compress(content, mtime=0)
 
 
 def _file(name: str, content: bytes, caching: str) -> _File:
     suffix = posixpath.splitext(name)[1]
-    compressed = b"" if suffix in COMPRESSED else gzip.compress(content, mtime=0)
     headers = {
         "Content-Type": TYPES[suffix],
         "Cache-Control": caching,
@@ -90,7 +97,8 @@ def _file(name: str, content: bytes, caching: str) -> _File:
         "X-Content-Type-Options": "nosniff",
         **(POLICY if name in PLAIN else {}),
     }
-    return _File(content, compressed, hashlib.sha256(content).hexdigest()[:HASH_LENGTH], headers)
+    tag = hashlib.sha256(content).hexdigest()[:HASH_LENGTH]
+    return _File(content, tag, suffix not in UNCOMPRESSED, headers)
 
 
 def _takes_gzip(accepted: str) -> bool:

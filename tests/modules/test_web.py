@@ -58,7 +58,9 @@ def test_the_page_and_all_its_parts_are_there(client: TestClient) -> None:
     found = list(parts(client))
     names = {re.sub(r"^/assets/(.*)\.[0-9a-f]{12}(\.\w+)$", r"\1\2", path) for path in found if path != "/"}
     files = {path.relative_to(web.PAGE).as_posix() for path in web.PAGE.rglob("*") if path.is_file()}
-    unused = files - {name.removeprefix("/") for name in names} - {"index.html", "worker.js", "vendor/LICENSE"}
+    (script,) = Tags(client.get("/").text).links(type="module")
+    joined = set(re.findall(r"^// (\S+\.js)$", client.get(script).text, re.MULTILINE))
+    unused = files - joined - {name.removeprefix("/") for name in names} - {"index.html", "worker.js", "vendor/LICENSE"}
     assert {name for name in unused if not name.endswith((".d.ts", "package.json"))} == set()
 
 
