@@ -1,4 +1,5 @@
-"""What every Way promises, see app.transports: one suite over `stock`, and over `fast` in asyncio's loop and uvloop's.
+"""What every Way promises, see app.transports: one suite over `stock`, alone and beside uvicorn's protocol, and over
+`fast`, in asyncio's loop and uvloop's.
 
 The peers speak bytes of RFC 6455 where there is a socket, and ASGI messages where there is none; a test sees neither.
 """
@@ -14,13 +15,16 @@ from typing import Any, Protocol
 import anyio
 import anyio.lowlevel
 import pytest
+import uvicorn
 from starlette.websockets import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame, Way
 from app.transports.fast import Line, Wheel
 from app.transports.framing import Opcode
-from app.transports.stock import Outbox
+from app.transports.stock import SEND, Outbox
 from tests.clients import frame
 
 pytestmark = pytest.mark.anyio
@@ -212,6 +216,42 @@ async def stock(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
+async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
+    """`stock` under uvicorn as it is."""
+    ways, ear = asyncio.Queue[Outbox](), Ear()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope[SEND] = send
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        way = Outbox(HIGH, stall)
+        ways.put_nowait(way)
+        await way.carry(websocket, ear)
+
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    ours, theirs = tcp_pair()
+    await asyncio.get_running_loop().create_connection(lambda: WebSocketsSansIOProtocol(config, state, {}), sock=ours)
+    peer = SocketPeer(theirs)
+    await peer.send(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with anyio.fail_after(DEADLINE):
+        way = await ways.get()
+        while not (await peer._take(1) == b"\n" and peer._buffer[:2] == b"\r\n"):
+            pass
+    await peer._take(2)
+    await until(lambda: way._uvicorn)
+    yield Connection(way, peer, ear)
+    await peer.leave()
+    with anyio.fail_after(DEADLINE):
+        await asyncio.wait(state.tasks or [asyncio.create_task(ear.ended_.wait())])
+    assert ear.ends == 1
+
+
+@asynccontextmanager
 async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> AsyncIterator[Connection]:
     loop = asyncio.get_running_loop()
     wheel, connections, ear = Wheel(loop, period, patience, stall), set[Any](), Ear()
@@ -229,7 +269,7 @@ async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> A
     peer.end.close()
     with anyio.fail_after(DEADLINE):
         await gone
-    assert line.sender.fileno() == -1
+    assert line.sender.detach() == -1
     assert not connections
     assert ear.ends == 1
     assert not wheel._group_of
@@ -251,7 +291,8 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 LOOPS = {"asyncio": ("asyncio", {"use_uvloop": False}), "uvloop": ("asyncio", {"use_uvloop": True})}
 LINES = [pytest.param(fast, LOOPS[loop], id=f"fast on {loop}") for loop in LOOPS]
-WAYS = [pytest.param(stock, LOOPS["asyncio"], id="stock"), *LINES]
+BESIDE = [pytest.param(beside, LOOPS[loop], id=f"stock beside uvicorn on {loop}") for loop in LOOPS]
+WAYS = [pytest.param(stock, LOOPS["asyncio"], id="stock"), *BESIDE, *LINES]
 on_every_way = pytest.mark.parametrize(("opened", "anyio_backend"), WAYS)
 on_every_line = pytest.mark.parametrize(("opened", "anyio_backend"), LINES)
 
