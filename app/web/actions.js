@@ -190,10 +190,10 @@ export function createActions({ store, session, permit }) {
       if (await ask({ t: "delete", room, seq })) act.closeDialog();
     },
 
-    /** @param {Entry} entry */
-    async copyLink({ room, seq, of, aside }) {
-      const url = new URL(format(room, aside ? of : seq), location.href);
-      await navigator.clipboard.writeText(url.href).then(() => toast("Link copied"), () => toast("The browser let nothing be copied"));
+    /** @param {string} room @param {number} [seq] */
+    async copyLink(room, seq) {
+      const { href } = new URL(format(room, seq), location.href);
+      toast((await copied(href)) ? "Link copied" : `The browser lets nothing be copied: ${href}`);
     },
 
     /** Whispers to somebody: in the conversation where it is known, or else by a command.
@@ -359,6 +359,11 @@ export function createActions({ store, session, permit }) {
 
   return act;
 }
+
+/** Whether a text could be put into the clipboard, which pages that came by plain http may not.
+ * @param {string} text
+ */
+const copied = async (text) => navigator.clipboard?.writeText(text).then(() => true, () => false) ?? false;
 
 /** @param {Entry} entry */
 const isNote = ({ aside }) => aside === "notice" || aside === "problem";

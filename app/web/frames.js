@@ -3,7 +3,7 @@
 import { amend, append, aside, opened } from "./log.js";
 import { acked, arrived, delayed, dropped, failed, inherited, interrupted } from "./outbox.js";
 import { moved } from "./people.js";
-import { isConversation, isMe, newRoom } from "./state.js";
+import { isConversation, isMe, newRoom, NO_WHISPERS, UNKNOWN } from "./state.js";
 import { unread } from "./unread.js";
 
 /** @typedef {import("./types.d.ts").State} State */
@@ -84,7 +84,7 @@ const FRAMES = {
   conversations(state, { conversations }) {
     const rooms = { ...state.rooms };
     for (const { room: name, with: others, head, read = 0 } of conversations) {
-      const known = rooms[name]?.position ? rooms[name] : begun(newRoom(name, { head }), read);
+      const known = rooms[name] && rooms[name].position !== UNKNOWN ? rooms[name] : begun(newRoom(name, { head }), read);
       rooms[name] = { ...known, others, status: "joined", read: Math.max(known.read, read) };
     }
     return { ...state, rooms };
@@ -134,7 +134,7 @@ function anew(state) {
   return {
     ...state,
     rooms: Object.fromEntries(rooms.map(({ name }) => [name, newRoom(name)])),
-    whispers: { position: 0, head: 0, delivered: 0 },
+    whispers: NO_WHISPERS,
     lastWhisper: "",
   };
 }

@@ -4,7 +4,7 @@ import { frameOf, waiting } from "./outbox.js";
 import { ALL_WHISPERS } from "./frames.js";
 import { PAGE } from "./log.js";
 import { createRequests, Gone, Refused } from "./requests.js";
-import { isConversation } from "./state.js";
+import { isConversation, UNKNOWN } from "./state.js";
 
 /** @typedef {import("./types.d.ts").Frame} Frame */
 /** @typedef {import("./types.d.ts").Request} Request */
@@ -23,8 +23,9 @@ const BEFORE = 40;
  * @param {{ send(frame: object): void, restart(): void, stop(): void, start(): void }} options.connection
  * @param {(account: { token: string, id: number, name: string } | null) => void} options.keep the account, for next time
  * @param {() => string} [options.newId]
+ * @param {(call: () => void, wait: number) => unknown} [options.later]
  */
-export function createSession({ store, connection, keep, newId = () => crypto.randomUUID() }) {
+export function createSession({ store, connection, keep, newId = randomId, later = setTimeout }) {
   const requests = createRequests((frame) => connection.send(frame));
   /** The `cid`s that were sent on this connection, or wait to be. @type {Set<string>} */
   const sending = new Set();
@@ -128,14 +129,14 @@ export function createSession({ store, connection, keep, newId = () => crypto.ra
   function hold(room, wait) {
     if (held.has(room)) return;
     held.add(room);
-    setTimeout(() => {
+    later(() => {
       if (held.delete(room)) flush(room);
     }, wait);
   }
 
   async function followWhispers() {
     const { whispers, epoch } = state();
-    const after = whispers.position ? { epoch, after: whispers.position } : {};
+    const after = whispers.position === UNKNOWN ? {} : { epoch, after: whispers.position };
     await ask({ t: "join", room: ALL_WHISPERS, ...after });
     await ask({ t: "conversations" });
     for (const { name, private_, read, position } of Object.values(state().rooms)) {
@@ -149,7 +150,7 @@ export function createSession({ store, connection, keep, newId = () => crypto.ra
   /** @param {string} name */
   async function join(name) {
     const room = state().rooms[name];
-    const after = room?.position ? { epoch: state().epoch, after: room.position } : {};
+    const after = !room || room.position === UNKNOWN ? {} : { epoch: state().epoch, after: room.position };
     store.dispatch({ type: "joining", room: name });
     try {
       await requests.ask({ t: "join", room: name, ...after });
@@ -315,6 +316,9 @@ export function createSession({ store, connection, keep, newId = () => crypto.ra
     },
   };
 }
+
+/** Works on pages that came by plain http too, which have no `crypto.randomUUID`. */
+const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** @param {string} one @param {string} other */
 const same = (one, other) => one.toLowerCase() === other.toLowerCase();

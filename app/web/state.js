@@ -16,6 +16,11 @@ export const SETTINGS = Object.freeze(
 
 const LIMITS = { message: 65_536, name: 32, topic: 300, rooms: 50, recipients: 20, rate: 10, burst: 20 };
 
+/** The position of a log that was never followed: there is nowhere to come back to. */
+export const UNKNOWN = -1;
+
+export const NO_WHISPERS = Object.freeze({ position: UNKNOWN, head: 0, delivered: 0 });
+
 export const NO_SEARCH = Object.freeze({
   words: "",
   room: "",
@@ -42,7 +47,7 @@ export function initial(kept = {}) {
     rooms: {},
     current: "",
     target: null,
-    whispers: { position: 0, head: 0, delivered: 0 },
+    whispers: NO_WHISPERS,
     lastWhisper: "",
     outbox: [],
     drafts: {},
@@ -82,7 +87,7 @@ export function newRoom(name, known = {}) {
     topic: "",
     invited: false,
     head: 0,
-    position: 0,
+    position: UNKNOWN,
     delivered: 0,
     read: 0,
     marker: 0,

@@ -96,7 +96,7 @@ function toolbar(room, entry, mine, act) {
   return html`<div class="tools" role="toolbar" aria-label="Message by ${entry.from}">
     ${mine ? nothing : tool("reply", "Reply by whisper", () => act.whisper(entry.from))}
     ${mine ? tool("edit", "Edit", () => act.edit(entry)) : nothing}
-    ${tool("link", "Copy link", () => void act.copyLink(entry))}
+    ${tool("link", "Copy link", () => void act.copyLink(entry.room, entry.aside ? entry.of : entry.seq))}
     ${mine || operates ? tool("trash", "Delete", () => act.askToDelete(entry)) : nothing}
     ${operates && !mine ? tool("more", `Moderate ${entry.from}`, () => act.dialog({ kind: "person", name: entry.from })) : nothing}
   </div>`;

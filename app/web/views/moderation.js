@@ -3,7 +3,6 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { listed } from "../names.js";
 import { isMe } from "../state.js";
-import { format } from "../routes.js";
 import { dialogView, fields } from "./dialog.js";
 import { avatar, nameOf } from "./person.js";
 
@@ -70,7 +69,7 @@ export function roomView(state, room, act) {
       ${slow ? `Slow: one message in ${slow} s.` : ""}</p>
     ${rank ? keeping(room, act) : nothing}
     <div class="buttons">
-      <button type="button" class="secondary" @click=${() => void navigator.clipboard.writeText(new URL(format(name), location.href).href)}>Copy link</button>
+      <button type="button" class="secondary" @click=${() => void act.copyLink(name)}>Copy link</button>
       <button type="button" class="secondary" @click=${() => void act.leave(name)}>Leave the room</button>
     </div>`);
 }

@@ -1,0 +1,225 @@
+// Coming back: nothing lost, nothing twice.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ack, inLobby, joined, msg, Page, welcome } from "./frames.js";
+
+const mine = (seq, text, more = {}) => msg(seq, text, { from: "ann", ...more });
+
+test("what is said is pending, is stored by the ack, and is an event once it comes", () => {
+  const page = inLobby();
+  page.session.say("lobby", "hi");
+  assert.deepEqual(page.pending, [["hi", "sent"]]);
+  assert.deepEqual(page.requests("msg"), [{ t: "msg", room: "lobby", cid: "c1", text: "hi" }]);
+  page.hears(ack("c1", 1));
+  assert.deepEqual(page.pending, [["hi", "stored"]]);
+  page.hears(mine(1, "hi"));
+  assert.deepEqual([page.pending, page.texts], [[], ["hi"]]);
+});
+
+test("an event before its ack is shown once", () => {
+  const page = inLobby();
+  page.session.say("lobby", "hi");
+  page.hears(mine(1, "hi"));
+  assert.deepEqual([page.pending, page.texts], [[], ["hi"]]);
+  page.hears(ack("c1", 1));
+  assert.deepEqual([page.state.outbox, page.texts], [[], ["hi"]]);
+});
+
+test("what was not acked is said again with the same cid after the room was joined again", () => {
+  const page = inLobby();
+  page.session.say("lobby", "one");
+  page.session.say("lobby", "two");
+  page.breaks();
+  assert.deepEqual(page.pending, [["one", "queued"], ["two", "queued"]]);
+  page.opens();
+  assert.deepEqual(page.said(), []);
+  page.answers("join", joined(0), "lobby");
+  assert.deepEqual(page.said(), ["c1", "c2"]);
+});
+
+test("the ack got lost: the event comes with what was missed, and the retry's ack ends it", () => {
+  const page = inLobby(4);
+  page.hears(msg(5, "before"));
+  page.session.say("lobby", "hi");
+  page.breaks();
+  page.opens();
+  assert.deepEqual(page.requests("join", "lobby").map(({ epoch, after }) => [epoch, after]), [["e1", 5]]);
+  page.answers("join", joined(6), "lobby");
+  assert.deepEqual(page.said(), ["c1"]);
+  page.hears(mine(6, "hi"));
+  assert.deepEqual([page.pending, page.texts], [[], ["before", "hi"]]);
+  page.hears(ack("c1", 6));
+  assert.deepEqual([page.state.outbox, page.texts], [[], ["before", "hi"]]);
+});
+
+test("the ack came, its event did not: it is not said again", () => {
+  const page = inLobby();
+  page.session.say("lobby", "hi");
+  page.hears(ack("c1", 1));
+  page.breaks();
+  page.opens();
+  page.answers("join", joined(1), "lobby");
+  page.hears(mine(1, "hi"));
+  assert.deepEqual([page.said(), page.pending, page.texts], [[], [], ["hi"]]);
+});
+
+test("the same text said twice is two messages", () => {
+  const page = inLobby();
+  page.session.say("lobby", "hi");
+  page.session.say("lobby", "hi");
+  page.hears(mine(1, "hi"));
+  assert.deepEqual(page.pending, [["hi", "sent"]]);
+  page.hears(ack("c1", 1), ack("c2", 2), mine(2, "hi"));
+  assert.deepEqual([page.state.outbox, page.texts], [[], ["hi", "hi"]]);
+});
+
+test("events that are known already change nothing", () => {
+  const page = inLobby();
+  page.hears(msg(1, "one"), msg(2, "two"), msg(1, "one"), msg(2, "two"));
+  assert.deepEqual(page.texts, ["one", "two"]);
+});
+
+test("a break in what was missed goes on where it stopped", () => {
+  const page = inLobby(0);
+  page.hears(msg(1, "one"));
+  page.breaks();
+  page.opens();
+  page.answers("join", joined(9), "lobby");
+  page.hears(msg(2, "two"));
+  page.breaks();
+  page.opens();
+  assert.equal(page.requests("join", "lobby")[0].after, 2);
+});
+
+test("what was missed is counted from the first break", () => {
+  const page = inLobby(0);
+  page.hears(msg(1, "one"));
+  page.breaks();
+  page.opens();
+  page.answers("join", joined(3), "lobby");
+  assert.deepEqual(page.state.rooms.lobby.missed, { after: 1, upto: 3 });
+  page.hears(msg(2, "two"), msg(3, "three"));
+  assert.deepEqual(page.texts, ["one", "two", "three"]);
+});
+
+test("another epoch: what is there is forgotten, and the history is read anew", () => {
+  const page = inLobby(0);
+  page.hears(msg(1, "one"));
+  page.session.say("lobby", "mine");
+  page.breaks();
+  page.opens(welcome({ epoch: "e2" }));
+  assert.deepEqual(page.requests("join", "lobby").map(({ after }) => after), [undefined]);
+  page.answers("join", joined(7, { epoch: "e2" }), "lobby");
+  assert.deepEqual(page.texts, []);
+  assert.equal(page.requests("history", "lobby")[0].before, 8);
+  assert.deepEqual(page.said(), ["c1"]);
+});
+
+test("what was missed is no longer kept: the page says so and goes on from the head", () => {
+  const page = inLobby(0);
+  page.hears(msg(1, "one"));
+  page.breaks();
+  page.opens();
+  page.answers("join", joined(500, { recovered: false }), "lobby");
+  assert.match(page.texts.join(), /no longer kept/);
+  page.hears(msg(501, "next"));
+  assert.equal(page.texts.at(-1), "next");
+  assert.equal(page.state.rooms.lobby.position, 501);
+});
+
+test("a slow reader is put to the head by a frame that it did not ask for", () => {
+  const page = inLobby(0);
+  page.hears(msg(1, "one"), joined(90, { recovered: false }), msg(91, "next"));
+  assert.deepEqual(page.texts.at(-1), "next");
+  assert.ok(!page.texts.includes("one"));
+});
+
+test("the token is no longer known: another id, and the name is asked for", () => {
+  const page = inLobby(0);
+  page.session.say("lobby", "seen already");
+  page.hears(mine(1, "seen already"));
+  page.session.say("lobby", "not seen");
+  page.breaks();
+  page.opens(welcome({ id: 9, name: "user8" }));
+  assert.deepEqual(page.requests("nick").map(({ name }) => name), ["ann"]);
+  assert.deepEqual(page.requests("join"), []);
+  page.answers("nick", { t: "named", id: 9, name: "ann" });
+  page.answers("join", joined(1), "lobby");
+  assert.deepEqual(page.requests("msg").map(({ text }) => text), ["not seen"]);
+});
+
+test("the token is no longer known and the name is taken: the first screen says so", () => {
+  const page = inLobby(0);
+  page.breaks();
+  page.opens(welcome({ id: 9, name: "user8" }));
+  page.answers("nick", { t: "error", code: "name_taken", message: "ann is taken", retry: false });
+  return Promise.resolve().then(() => Promise.resolve()).then(() => {
+    assert.deepEqual([page.state.screen, page.state.entering.problem], ["name", "ann is taken"]);
+  });
+});
+
+test("a refusal for good fails the message, and it may be said again", () => {
+  const page = inLobby();
+  page.session.say("lobby", "hi");
+  page.hears({ t: "error", code: "muted", message: "you may not speak", retry: false, cid: "c1" });
+  assert.deepEqual(page.pending, [["hi", "failed"]]);
+  assert.equal(page.state.outbox[0].why, "you may not speak");
+  page.session.sayAgain("c1");
+  assert.deepEqual(page.said(), ["c1", "c1"]);
+});
+
+test("a refusal for now says it again in time, and in order", () => {
+  const page = inLobby();
+  page.session.say("lobby", "one");
+  page.hears({ t: "error", code: "slow_mode", message: "wait", retry: true, after: 5_000, cid: "c1" });
+  page.session.say("lobby", "two");
+  assert.deepEqual(page.said(), ["c1"]);
+  const [[call, wait]] = page.due;
+  assert.equal(wait, 5_000);
+  call();
+  assert.deepEqual(page.said(), ["c1", "c1", "c2"]);
+});
+
+test("what waited when the page was closed is said on the next visit", () => {
+  const outbox = [{ cid: "old", room: "lobby", text: "hi", at: 0, state: "queued" }];
+  const me = { id: 1, name: "ann", registered: false };
+  const page = inLobby(0, { outbox, me, names: ["ann"] });
+  assert.deepEqual(page.said(), ["old"]);
+});
+
+test("the first screen: a name that is taken is told, another is tried on the same connection", async () => {
+  const page = new Page();
+  page.session.open("lobby");
+  void page.session.enter("bob");
+  assert.deepEqual(page.session.identity(), { name: "bob", token: "" });
+  page.opens(welcome({ name: "user0" }));
+  page.hears({ t: "error", code: "name_taken", message: "bob is taken by somebody else", retry: false });
+  assert.equal(page.state.entering.problem, "bob is taken by somebody else");
+  assert.equal(page.kept, null);
+  void page.session.enter("rob");
+  page.answers("nick", { t: "named", id: 1, name: "rob" });
+  assert.deepEqual([page.state.screen, page.kept], ["chat", { token: "secret", id: 1, name: "rob" }]);
+  assert.equal(page.requests("join", "lobby").length, 1);
+});
+
+test("whispers are followed from where they were, over all conversations", () => {
+  const page = inLobby();
+  page.answers("join", { t: "joined", room: "@", epoch: "e1", head: 3, recovered: true, members: 1 }, "@");
+  page.hears(msg(4, "psst", { room: "@1,2", to: ["ann"] }), msg(6, "hey", { room: "@1,3", from: "cy", to: ["ann"] }));
+  assert.deepEqual(Object.keys(page.state.rooms).sort(), ["@1,2", "@1,3", "lobby"]);
+  page.breaks();
+  page.opens();
+  assert.equal(page.requests("join", "@")[0].after, 6);
+  page.answers("join", { t: "joined", room: "@", epoch: "e1", head: 7, recovered: true, members: 1 }, "@");
+  page.hears(msg(6, "hey", { room: "@1,3", from: "cy", to: ["ann"] }), msg(7, "again", { room: "@1,2", to: ["ann"] }));
+  assert.deepEqual(page.state.rooms["@1,2"].log.entries.map(({ text }) => text), ["psst", "again"]);
+  assert.deepEqual(page.state.rooms["@1,3"].log.entries.map(({ text }) => text), ["hey"]);
+});
+
+test("a login makes one somebody else: the page connects anew", () => {
+  const page = inLobby();
+  void page.session.ask({ t: "login", name: "bob", password: "correct horse" });
+  page.answers("login", { t: "named", id: 2, name: "bob", registered: true });
+  assert.equal(page.restarts, 1);
+});
