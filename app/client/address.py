@@ -26,6 +26,12 @@ def normal(url: str) -> str:
     return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
 
 
+def shown(url: str) -> str:
+    """`url` as people and files may see it: without a password."""
+    parts = urlsplit(url)
+    return urlunsplit((*parts[:1], parts.netloc.rpartition("@")[2], *parts[2:]))
+
+
 def named(url: str, name: str) -> str:
     """`url` with the name that one would like to have there."""
     parts = urlsplit(url)

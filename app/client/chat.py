@@ -17,7 +17,7 @@ from app.chat.closing import CloseCode
 from app.chat.dialects import JSON_SUBPROTOCOL
 from app.chat.errors import Code
 from app.chat.frames import Ack
-from app.client.address import DEFAULT, normal
+from app.client.address import DEFAULT, normal, shown
 from app.client.backoff import Backoff
 from app.client.connection import TIMEOUT, dial, ending
 from app.client.errors import ChatError, Ended, Interrupted, NotAChat, Refused, TlsFailure, Unreachable
@@ -193,7 +193,7 @@ class Chat:
                 await asyncio.shield(self._opening)
         except TimeoutError:
             await self.close()
-            raise NotAChat(f"{self.url} is no chat: it says nothing") from None
+            raise NotAChat(f"{shown(self.url)} is no chat: it says nothing") from None
         except BaseException:
             await self.close()
             raise
@@ -243,7 +243,7 @@ class Chat:
                 continue
             if (connection.subprotocol != JSON_SUBPROTOCOL) is not self.plain:
                 await connection.close()
-                raise NotAChat(f"{self.url} speaks another dialect than before")
+                raise NotAChat(f"{shown(self.url)} speaks another dialect than before")
             return connection
 
     async def _carry(self, connection: ClientConnection) -> ChatError:
@@ -295,7 +295,7 @@ class Chat:
                 case Settle(key, outcome):
                     self._settle(key, outcome)
                 case Fail(error):
-                    self._finish(NotAChat(f"{self.url}: {error}"))
+                    self._finish(NotAChat(f"{shown(self.url)}: {error}"))
         self._set_timer()
 
     def _set_timer(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.chat.closing import CloseCode
 from app.chat.dialects import JSON_SUBPROTOCOL
-from app.client.address import named
+from app.client.address import named, shown
 from app.client.errors import ChatError, Ended, NotAChat, TlsFailure, TurnedAway, Unreachable
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) 
     from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
     from websockets.typing import Subprotocol
 
+    where = shown(url)
     offered = [JSON_SUBPROTOCOL, *([f"token.{token}"] if token else [])]
     options: dict[str, Any] = {} if context is None else {"ssl": context}
     try:
@@ -43,17 +44,17 @@ async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) 
             **options,
         )
     except InvalidStatus as error:
-        raise _turned_away(url, error) from None
+        raise _turned_away(where, error) from None
     except ssl.SSLError as error:
-        raise TlsFailure(f"{url}: {_tls(error)}") from None
+        raise TlsFailure(f"{where}: {_tls(error)}") from None
     except (InvalidHandshake, EOFError) as error:
         if isinstance(error, EOFError) or isinstance(error.__cause__, EOFError):
-            raise Unreachable(f"{url}: what answers there hung up") from None
-        raise NotAChat(f"{url} is no chat: what answers does not speak WebSocket") from None
+            raise Unreachable(f"{where}: what answers there hung up") from None
+        raise NotAChat(f"{where} is no chat: what answers does not speak WebSocket") from None
     except InvalidURI as error:
         raise NotAChat(str(error)) from None
     except (OSError, TimeoutError) as error:
-        raise Unreachable(f"{url}: {_network(error)}") from None
+        raise Unreachable(f"{where}: {_network(error)}") from None
 
 
 def ending(connection: ClientConnection) -> ChatError:

@@ -16,6 +16,7 @@ from app.chat import frames, text
 from app.chat.errors import Code
 from app.chat.frames import WHISPERS
 from app.chat.names import reserved
+from app.client.address import shown
 from app.client.chat import Chat, connect
 from app.client.errors import Banned, ChatError, Refused, Uncertain
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, NameRefused
@@ -105,7 +106,7 @@ class Pipe:
         if chat.plain:
             self._past.set()
             if self._plan.to:
-                raise Refused(Code.UNKNOWN_TYPE, f"{self._plan.url} speaks only text: it has no whispers")
+                raise Refused(Code.UNKNOWN_TYPE, f"{shown(self._plan.url)} speaks only text: it has no whispers")
             return
         for room in (WHISPERS,) if self._plan.to else self._plan.rooms:
             joined = await chat.join(room, after=self._plan.since)
@@ -278,5 +279,5 @@ def _may_read(descriptor: int) -> bool:
 
 
 def _out(said: str) -> None:
-    sys.stdout.write(said + "\n")
-    sys.stdout.flush()
+    sys.stdout.buffer.write(said.encode() + b"\n")
+    sys.stdout.buffer.flush()

@@ -35,11 +35,12 @@ PATIENCE = 1.0
 CATCHING_UP = 2.0
 """Seconds after which what was missed is counted, if the last of it is kept from us."""
 
-_HARMLESS = (
-    frames.History | frames.Search | frames.Read | frames.Typing | frames.Rooms | frames.Who | frames.Look
-    | frames.Conversations | frames.Help | frames.Away | frames.Back | frames.Ignore | frames.Unignore
+_AGAIN = (
+    frames.Speech | frames.Join | frames.History | frames.Search | frames.Read | frames.Typing | frames.Rooms
+    | frames.Who | frames.Look | frames.Conversations | frames.Help | frames.Away | frames.Back | frames.Ignore
+    | frames.Unignore
 )  # fmt: skip
-"""Requests that can be carried out twice."""
+"""What is sent again on the next connection: it is done once, or does no harm when it is done twice."""
 
 
 @dataclass(slots=True)
@@ -162,12 +163,12 @@ class Protocol:
         """The connection is over. What was not answered is sent again on the next one, if that can do no harm."""
         self.connected = False
         flying, self._flying, self._spoken = sorted(self._flying.values(), key=lambda item: item.number), {}, 0
-        again = [item for item in flying if item.speech or isinstance(item.command, _HARMLESS)]
+        again = [item for item in flying if isinstance(item.command, _AGAIN) and not item.own]
         for item in flying:
-            if item not in again and not isinstance(item.command, frames.Join):
+            if not isinstance(item.command, _AGAIN):
                 self._settle(item, Interrupted("the connection broke before the answer came"))
-        joins = [item for item in flying if isinstance(item.command, frames.Join) and not item.own]
-        self._queue = deque(sorted([*again, *joins, *self._queue], key=lambda item: item.number))
+        waiting = [item for item in self._queue if not item.own]
+        self._queue = deque(sorted([*again, *waiting], key=lambda item: item.number))
         for place in self.places.values():
             place.until = 0
         self._held.clear()

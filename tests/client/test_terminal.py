@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import signal
 import stat
 import zlib
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from app.chat.frames import Message
 from app.client.safe import lines
+from app.client.terminal.paint import Paint
+from app.client.terminal.words import Words, mentions
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
 from tests.client.test_safe import CORPUS
-from tests.client.towns import NO_LIMITS, Friend, Town, befriended
+from tests.client.towns import NO_LIMITS, Friend, Town, befriended, tutorial
 from tests.clients import Served, serving
+from tests.test_kill import free_port
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +136,7 @@ def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend) -> N
     me.shows("*** /kick NAME [WHY]: expected one argument or more, got none")
     me.types("/topic all about tea" + ENTER)
     me.shows("set the topic: all about tea")
-    me.shows(f"{friend.room}: all about tea · connected as")
+    me.shows(f"{friend.room} · connected as {name_of('a', friend.room)} · all about tea")
     me.types("/who" + ENTER)
     me.shows(f"*** {friend.name}")
     me.types("/me waves" + ENTER)
@@ -298,3 +305,100 @@ def test_what_others_write_does_nothing_but_be_shown(me: Terminal, friend: Frien
     assert me.screen.title == title
     assert not any(code in me.raw[before:] for code in (b"\x07", b"\x1b]", b"\x1bP", b"\x1b[2J", b"\x1bc", b"\x0e"))
     assert not any(mark.encode() in me.raw[before:] for mark in "\u202e\u2066\u200f\u2028\x9b\x9d")
+
+
+def test_what_was_missed_is_told(town: Town) -> None:
+    with terminal(town.url, "--name", "ann") as me:
+        me.shows("you are in lobby")
+        me.process.send_signal(signal.SIGSTOP)
+        town.kill()
+        town.begin_again()
+        with befriended(town.url, "bob", "lobby") as bob:
+            for number in range(3):
+                bob.says(f"while you were away {number}")
+            me.process.send_signal(signal.SIGCONT)
+            me.shows("<bob> while you were away 2")
+            me.shows("*** missed 3 messages in lobby")
+            bob.does("register", password="correct horse")
+            bob.does("ban", room="lobby", name="ann", why="coffee")
+            me.shows("*** you left lobby: banned by bob: coffee")
+    with terminal(town.url, "--name", "ann") as me:
+        me.shows("*** you are banned from lobby: coffee")
+
+
+def test_a_server_that_restarts_says_so(town: Town) -> None:
+    with terminal(town.url, "--name", "ann") as me:
+        me.shows("you are in lobby")
+        town.server.stop()
+        me.shows("*** the server restarts; what you say meanwhile")
+        me.types(CTRL_D)
+        assert me.ends() == 0
+
+
+def test_at_the_start_somebody_has_to_be_there(town: Town) -> None:
+    url = f"ws://127.0.0.1:{free_port()}/chat"
+    with terminal(url, "--name", "ann") as me:
+        assert me.ends() == 3
+        me.shows("connection refused: no server")
+        assert not any(">" in line for line in me.lines()), "the prompt is taken away"
+    with terminal(town.url.replace("/chat", "/livez"), "--name", "ann") as me:
+        assert me.ends() == 4
+        me.shows("is no chat: it answers HTTP 404")
+
+
+def test_sigterm_ends_it_and_leaves_the_terminal_as_it_was(me: Terminal) -> None:
+    me.types("half")
+    me.process.terminate()
+    assert me.ends() == 143
+    assert me.raw.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?2004l" in me.raw[-200:]
+
+
+def test_a_login_makes_one_somebody_else_in_the_same_rooms(me: Terminal, friend: Friend, room: str) -> None:
+    friend.does("register", password="correct horse")
+    me.types("/join elsewhere" + ENTER)
+    me.prompt("elsewhere>")
+    me.types(f"/login {friend.name} correct horse" + ENTER)
+    me.shows(f"*** you are {friend.name} now")
+    assert not any("horse" in line for line in me.lines())
+    me.types("/join " + room + ENTER + "as my friend" + ENTER)
+    me.shows(f"<{friend.name}> as my friend")
+
+
+def test_a_server_of_text() -> None:
+    async def work() -> None:
+        async with tutorial() as town:
+
+            def chat() -> None:
+                with terminal(town.url, "--name", "ann") as me:
+                    me.shows("You are connected! There are 1 users here.")
+                    me.types("hello" + ENTER + "/help" + ENTER)
+                    me.shows("<user0> hello")
+                    me.shows("<user0> /help")
+                    me.types("/quit" + ENTER)
+                    assert me.ends() == 0
+
+            await asyncio.to_thread(chat)
+
+    asyncio.run(work())
+
+
+def test_a_day_begins_with_its_date() -> None:
+    words = Words(Paint(on=False), UTC)
+    at = [f"2026-01-{day}T23:59:00Z" for day in (30, 30, 31)]
+    lines = [line for ts in at for line in words.message(Message("ops", 1, "a", ts, "ann", "hi"), "me")]
+    assert lines == [
+        "── Friday 2026-01-30 ──",
+        "23:59 <ann> hi",
+        "23:59 <ann> hi",
+        "── Saturday 2026-01-31 ──",
+        "23:59 <ann> hi",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "mentioned"),
+    [("ann: hi", True), ("hi Ann.", True), ("@ann!", True), ("annie", False), ("ann-marie", False), ("joann", False)],
+)
+def test_who_is_mentioned(text: str, mentioned: bool) -> None:
+    assert mentions(Message("ops", 1, "a", "", "bob", text), "ann") is mentioned
+    assert not mentions(Message("ops", 1, "a", "", "ann", text), "ann")

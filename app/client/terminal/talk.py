@@ -19,6 +19,7 @@ from app.chat.errors import Refused as BadCommand
 from app.chat.frames import WHISPERS
 from app.chat.names import reserved
 from app.client import safe
+from app.client.address import shown
 from app.client.chat import Chat, connect
 from app.client.errors import ChatError, Ended, NameTaken, Refused
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, Missed, NameRefused
@@ -67,6 +68,9 @@ class Talk:
         self._asking = False
         """Whether the line that is typed is a name."""
         self._name: asyncio.Future[str] | None = None
+        self._early: list[str] = []
+        """What was typed before there was a connection."""
+        self._known_rooms: list[str] = []
         self._reply = ""
         """The conversation of the last whisper."""
         self._speakers: deque[str] = deque(maxlen=50)
@@ -111,6 +115,10 @@ class Talk:
                 await chat.join(WHISPERS)
                 for room in self._place.rooms:
                     self._spawn(self._enter(room, show=room == self._place.rooms[0]))
+                await asyncio.sleep(0)  # these are on their way before what was typed
+            early, self._early = self._early, []
+            for text in early:
+                self.said(text)
             async for event in chat:
                 self._hear(event)
         except ChatError as error:
@@ -147,6 +155,7 @@ class Talk:
         """Which commands the server has."""
         answer = await chat.ask(frames.Help())
         self._usages = [(usage.command, usage.usage) for usage in answer.commands]
+        self._known_rooms = [entry.room for entry in (await chat.ask(frames.Rooms())).rooms]
 
     async def _enter(self, name: str, *, show: bool) -> None:
         """Be in a room: what was said there before comes first, then what happens."""
@@ -191,7 +200,7 @@ class Talk:
             if text.strip():
                 self.leave(0)
         elif self._chat is None:
-            self._notice("you are not connected yet")
+            self._early.append(text)
         elif self._chat.plain:
             self._post(self._chat.post(text, room=""), text)
         elif text.startswith("/") and not text.startswith("//"):
@@ -266,6 +275,8 @@ class Talk:
             self._forget(chat)
         if isinstance(command, frames.Look | frames.Topic) and isinstance(answer, frames.RoomSettings):
             self._topic(answer.room, answer.topic)
+        if isinstance(answer, frames.RoomList):
+            self._known_rooms = [entry.room for entry in answer.rooms]
         if not isinstance(answer, frames.Joined | frames.Parted | frames.Named):  # these come as events too
             self.view.show(self._words.answer(answer, self._clock()))
         if isinstance(command, frames.Help) and not command.command:
@@ -485,15 +496,11 @@ class Talk:
     def toolbar(self) -> str:
         """Where one is, how the connection is, what else happens."""
         if self._asking:
-            return f"{self._place.url} · Enter alone for a name that the server gives"
-        parts = [self._here(), self._connected_words(), *self._elsewhere(), self._typists()]
-        return " · ".join(part for part in parts if part)
-
-    def _here(self) -> str:
+            return f"{shown(self._place.url)} · Enter alone for a name that the server gives"
         room = self._rooms.get(self._rooms.current)
-        if room is None:
-            return self._place.url
-        return f"{room.name}: {room.topic}" if room.topic else room.name
+        where, topic = (room.name, room.topic) if room else (shown(self._place.url), "")
+        parts = [where, self._connected_words(), *self._elsewhere(), self._typists(), topic]
+        return " · ".join(part for part in parts if part)
 
     def _connected_words(self) -> str:
         waiting = self._chat.unsaid if self._chat is not None else 0
@@ -521,8 +528,9 @@ class Talk:
         ]
 
     def rooms(self) -> list[str]:
-        """The rooms that one is in."""
-        return [room.name for room in self._rooms]
+        """The rooms that one is in, then those that are known of."""
+        here = [room.name for room in self._rooms]
+        return [*here, *(room for room in self._known_rooms if room not in here)]
 
     def usages(self) -> list[tuple[str, str]]:
         """The commands of the server, with what they take."""
