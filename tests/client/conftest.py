@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.towns import NO_LIMITS, Town
+from tests.client.towns import NO_LIMITS, Quarter, Town
+from tests.clients import Served, serving
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +16,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where clients keep their names and tokens: a place of the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state/natter"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    """A server for all tests of a file, without limits."""
+    with serving(*NO_LIMITS) as server:
+        yield server
+
+
+@pytest.fixture
+def quarter(server: Served, request: pytest.FixtureRequest) -> Quarter:
+    """A part of that server that is a test's own."""
+    return Quarter(server, str(request.node.name).partition("[")[0].removeprefix("test_"))
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from app.client import (
 )
 from app.client.connection import dial
 from app.client.errors import ChatError
-from tests.client.towns import Town, tutorial
+from tests.client.towns import Quarter, Town, tutorial
 from tests.clients import DEADLINE, ROOT, serving
 from tests.test_kill import free_port
 
@@ -61,24 +61,24 @@ async def hears(chat: Chat, kind: type[T]) -> T:
     raise AssertionError("it is over")
 
 
-def test_a_message_is_acknowledged_with_its_position(town: Town) -> None:
+def test_a_message_is_acknowledged_with_its_position(quarter: Quarter) -> None:
     async def work() -> None:
-        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
-            await bob.join("ops")
-            await ann.join("ops")
-            ack = await ann.send("hi", room="ops")
+        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
+            await bob.join(quarter.room)
+            await ann.join(quarter.room)
+            ack = await ann.send("hi", room=quarter.room)
             heard = await hears(bob, Message)
-            assert (heard.seq, heard.id, heard.sender, heard.text) == (ack.seq, ack.id, "ann", "hi")
+            assert (heard.seq, heard.id, heard.sender, heard.text) == (ack.seq, ack.id, quarter.ann, "hi")
             await bob.join("@")
-            await ann.whisper("psst", to=["bob"])
+            await ann.whisper("psst", to=[quarter.bob])
             heard = await hears(bob, Message)
-            assert (heard.text, heard.to) == ("psst", ("bob",))
+            assert (heard.text, heard.to) == ("psst", (quarter.bob,))
             await bob.send("yes?", room=heard.room)
-            await bob.part("ops")
-            with pytest.raises(Refused, match="you are not in 'ops'"):
-                await bob.send("hi", room="ops")
+            await bob.part(quarter.room)
+            with pytest.raises(Refused, match="you are not in"):
+                await bob.send("hi", room=quarter.room)
             with pytest.raises(Refused, match="too long"):
-                await ann.send("x" * 70_000, room="ops")
+                await ann.send("x" * 70_000, room=quarter.room)
 
     run(work)
 
@@ -127,11 +127,11 @@ def test_it_tells_that_it_is_gone_back_and_what_was_missed(town: Town) -> None:
     run(work)
 
 
-def test_who_was_away_hears_what_was_missed_and_how_much(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_away_hears_what_was_missed_and_how_much(quarter: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
-        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
+        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
             for chat in (ann, bob):
-                await chat.join("ops")
+                await chat.join(quarter.room)
             allowed = asyncio.Event()
 
             async def hold(*arguments: Any) -> object:
@@ -143,23 +143,23 @@ def test_who_was_away_hears_what_was_missed_and_how_much(town: Town, monkeypatch
             ann._connection.transport.abort()
             await hears(ann, Disconnected)
             for number in range(3):
-                await bob.send(str(number), room="ops")
+                await bob.send(str(number), room=quarter.room)
             allowed.set()
             assert [(await hears(ann, Message)).text for _ in range(3)] == ["0", "1", "2"]
-            assert await hears(ann, Missed) == Missed("ops", 3)
+            assert await hears(ann, Missed) == Missed(quarter.room, 3)
 
     run(work)
 
 
-def test_who_reads_slowly_hears_all_of_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_reads_slowly_hears_all_of_it(quarter: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.client.chat.MOST_UNREAD", 100)
 
     async def work() -> None:
-        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
+        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
             for chat in (ann, bob):
-                await chat.join("ops")
-            await asyncio.gather(*(ann.post(str(number), room="ops") for number in range(1000)))
-            await bob.send("reads nothing, and can speak", room="ops")
+                await chat.join(quarter.room)
+            await asyncio.gather(*(ann.post(str(number), room=quarter.room) for number in range(1000)))
+            await bob.send("reads nothing, and can speak", room=quarter.room)
             assert len(bob._events) <= 110
             texts = [(await hears(bob, Message)).text for _ in range(1001)]
             assert texts == [*map(str, range(1000)), "reads nothing, and can speak"]
@@ -167,27 +167,27 @@ def test_who_reads_slowly_hears_all_of_it(town: Town, monkeypatch: pytest.Monkey
     run(work)
 
 
-def test_who_comes_back_with_its_token_is_the_same(town: Town) -> None:
+def test_who_comes_back_with_its_token_is_the_same(quarter: Quarter) -> None:
     async def work() -> None:
-        async with connect(town.url, name="ann") as ann:
+        async with connect(quarter.url, name=quarter.ann) as ann:
             token, id_ = ann.token, ann.id
-            with pytest.raises(NameTaken, match="ann is taken by somebody else"):
-                async with connect(town.url, name="ann"):
+            with pytest.raises(NameTaken, match=f"{quarter.ann} is taken by somebody else"):
+                async with connect(quarter.url, name=quarter.ann):
                     pass
-        async with connect(town.url, token=token) as ann:
-            assert (ann.name, ann.id) == ("ann", id_)
+        async with connect(quarter.url, token=token) as ann:
+            assert (ann.name, ann.id) == (quarter.ann, id_)
 
     run(work)
 
 
-def test_who_is_banned_is_told(town: Town) -> None:
+def test_who_is_banned_is_told(quarter: Quarter) -> None:
     async def work() -> None:
-        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
-            await ann.join("ops")
+        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
+            await ann.join(quarter.room)
             await ann.ask(Register(password="correct horse"))
-            await ann.ask(Ban(room="ops", name="bob", why="coffee"))
-            with pytest.raises(Banned, match="you are banned from ops: coffee"):
-                await bob.join("ops")
+            await ann.ask(Ban(room=quarter.room, name=quarter.bob, why="coffee"))
+            with pytest.raises(Banned, match=r"you are banned from .*: coffee"):
+                await bob.join(quarter.room)
 
     run(work)
 
@@ -286,12 +286,16 @@ def test_something_else_answers(answer: bytes, error: type[ChatError], pattern: 
         run(lambda: refuses(f"ws://127.0.0.1:{port}", error, pattern))
 
 
-def test_the_chat_has_words_for_it(town: Town) -> None:
-    run(lambda: refuses(f"{town.url}?room=Red", TurnedAway, "'Red' can't be a room"))
+def test_the_chat_has_words_for_it(quarter: Quarter) -> None:
+    run(lambda: refuses(f"{quarter.chat}?room=Red", TurnedAway, "'Red' can't be a room"))
 
 
-def test_no_tls_is_spoken(town: Town) -> None:
-    run(lambda: refuses(town.url.replace("ws:", "wss:"), TlsFailure, "no TLS is spoken there: expected wss://, maybe"))
+def test_no_tls_is_spoken(quarter: Quarter) -> None:
+    run(
+        lambda: refuses(
+            quarter.url.replace("ws:", "wss:"), TlsFailure, "no TLS is spoken there: expected wss://, maybe"
+        )
+    )
 
 
 @pytest.fixture

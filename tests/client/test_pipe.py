@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.client.towns import Town, befriended, tutorial
+from app.client.main import main
+from tests.client.towns import Quarter, Town, befriended, tutorial
 from tests.clients import DEADLINE, ROOT
 from tests.test_kill import free_port
 
@@ -44,17 +45,18 @@ def start(*arguments: str, stdin: int = subprocess.PIPE) -> subprocess.Popen[str
     )
 
 
-def stored(town: Town, room: str = "lobby") -> list[Any]:
+def stored(town: Town | Quarter, room: str = "") -> list[Any]:
     """All that was said in a room, as a client is told it."""
-    done = run(town.url, "--room", room, "--since", "0", "--json", "--name", "reader", timeout=60)
+    rooms = ("--room", room) if room else ()
+    done = run(town.url, *rooms, "--since", "0", "--json", timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_each_line_is_a_message(town: Town) -> None:
-    done = run(town.url, "--room", "ops", said="hi\n/etc/passwd\n\nlast, without an end")
+def test_each_line_is_a_message(quarter: Quarter) -> None:
+    done = run(quarter.chat, "--room", quarter.room, said="hi\n/etc/passwd\n\nlast, without an end")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert [event["text"] for event in stored(town, "ops")] == ["hi", "/etc/passwd", "", "last, without an end"]
+    assert [event["text"] for event in stored(quarter)] == ["hi", "/etc/passwd", "", "last, without an end"]
 
 
 def test_ten_thousand_lines_once_each_and_in_order_while_the_server_is_killed_twice(town: Town) -> None:
@@ -95,55 +97,59 @@ def end(process: subprocess.Popen[str]) -> str:
 
 def test_the_rate_of_the_server_is_kept(tmp_path: Path) -> None:
     town = Town(tmp_path, "-P:chat.limits.rate=50", "-P:chat.limits.burst=10", "-P:chat.limits.strikes=3")
-    said = [str(number) for number in range(60)]
+    said = [str(number) for number in range(30)]
     done = run(town.url, said="\n".join(said))
     assert (done.returncode, done.stderr) == (0, "")
     assert [event["text"] for event in stored(town)] == said
     town.close()
 
 
-def test_a_slow_room_keeps_its_order(town: Town) -> None:
-    with befriended(town.url, "ann", "lobby") as ann:
+def test_a_slow_room_keeps_its_order(quarter: Quarter) -> None:
+    with befriended(quarter.chat, quarter.ann, quarter.room) as ann:
         ann.does("register", password="correct horse")
-        ann.does("slow", room="lobby", seconds=1)
-    done = run(town.url, said="one\ntwo\nthree\n")
+        ann.does("slow", room=quarter.room, seconds=1)
+    done = run(quarter.url, said="one\ntwo\nthree\n")
     assert done.returncode == 0
     assert "is slow" in done.stderr
-    assert [event["text"] for event in stored(town) if event["t"] == "msg"] == ["one", "two", "three"]
+    assert [event["text"] for event in stored(quarter) if event["t"] == "msg"] == ["one", "two", "three"]
 
 
-def test_whispers(town: Town) -> None:
-    with befriended(town.url, "ann", "lobby") as ann:
+def test_whispers(quarter: Quarter) -> None:
+    with befriended(quarter.chat, quarter.ann, quarter.room) as ann:
         ann.does("join", room="@")
-        done = run(town.url, "--to", "ann", "--name", "bob", said="psst\n")
+        done = run(quarter.url, "--to", quarter.ann, "--name", quarter.bob, said="psst\n")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert ann.hears()["text"] == "psst"
-    done = run(town.url, "--to", "ann,nobody", said="psst\n" * 256)
+    done = run(quarter.url, "--to", f"{quarter.ann},nobody", said="psst\n" * 256)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "natter chat: nobody is called 'nobody'"
     assert len(done.stderr.splitlines()) <= 2
 
 
-def test_a_question_and_its_answer(town: Town) -> None:
-    with befriended(town.url, "ann", "lobby") as ann:
-        asking = start(town.url, "--once", "--name", "bob")
+def test_a_question_and_its_answer(quarter: Quarter) -> None:
+    with befriended(quarter.chat, quarter.ann, quarter.room) as ann:
+        asking = start(quarter.url, "--once", "--name", quarter.bob)
         assert asking.stdin
         assert asking.stdout
         asking.stdin.write("how are you?\n")
         asking.stdin.close()
         assert ann.hears()["text"] == "how are you?"
         ann.says("fine,\nthanks")
-        assert asking.stdout.read() == "[ann]: fine,\\nthanks\n"
+        assert asking.stdout.read() == f"[{quarter.ann}]: fine,\\nthanks\n"
         assert asking.wait(DEADLINE) == 0
         assert end(asking) == ""
 
 
-def test_what_was_said_before(town: Town) -> None:
-    run(town.url, "--name", "ann", said="one\ntwo\nthree\n")
-    assert run(town.url, "--since", "1").stdout == "[ann]: two\n[ann]: three\n"
-    assert run(town.url, "--since", "3").stdout == ""
-    done = run(town.url, "--since", "99")
-    assert (done.returncode, done.stderr) == (0, "natter chat: what came after 99 in lobby is no longer kept\n")
+def test_what_was_said_before(quarter: Quarter) -> None:
+    run(quarter.url, "--name", quarter.ann, said="one\ntwo\nthree\n")
+    first, _, last = [event["seq"] for event in stored(quarter)]
+    assert run(quarter.url, "--since", str(first)).stdout == f"[{quarter.ann}]: two\n[{quarter.ann}]: three\n"
+    assert run(quarter.url, "--since", str(last)).stdout == ""
+    done = run(quarter.url, "--since", "99")
+    assert (done.returncode, done.stderr) == (
+        0,
+        f"natter chat: what came after 99 in {quarter.room} is no longer kept\n",
+    )
 
 
 def test_who_one_was_is_kept_for_nobody_else_to_read(town: Town, home: Path) -> None:
@@ -158,41 +164,41 @@ def test_who_one_was_is_kept_for_nobody_else_to_read(town: Town, home: Path) -> 
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
-def test_what_is_wrong_with_a_line_is_told_and_the_others_are_said(town: Town) -> None:
+def test_what_is_wrong_with_a_line_is_told_and_the_others_are_said(quarter: Quarter) -> None:
     said = b"one\n" + b"\xff\xfe\n" + b"x" * 70_000 + b"\n" + b"y" * 2_000_000 + b"\nfour"
-    done = run(town.url, said=said)
+    done = run(quarter.url, said=said)
     problems = ("it is not UTF-8", "a message of 70000 bytes is too long: expected 65536 at most")
     assert done.stderr.splitlines()[:2] == [f"natter chat: line {n}: {why}" for n, why in enumerate(problems, 2)]
     assert done.stderr.splitlines()[2].startswith("natter chat: line 4: a message of 1048577 bytes is too long")
     assert done.returncode == 1
-    assert [event["text"] for event in stored(town)] == ["one", "four"]
+    assert [event["text"] for event in stored(quarter)] == ["one", "four"]
 
 
-def test_a_message_as_long_as_may_be_does_not_end_the_connection(town: Town) -> None:
+def test_a_message_as_long_as_may_be_does_not_end_the_connection(quarter: Quarter) -> None:
     """The frame around a message has a limit of its own, which the server does not tell."""
-    done = run(town.url, said="one\n" + "\x01" * 60_000 + "\nthree\n")
-    assert (done.returncode, [event["text"] for event in stored(town)]) == (1, ["one", "three"])
+    done = run(quarter.url, said="one\n" + "\x01" * 60_000 + "\nthree\n")
+    assert (done.returncode, [event["text"] for event in stored(quarter)]) == (1, ["one", "three"])
     assert "line 2: the message is longer than the server reads" in done.stderr
 
 
-def test_who_is_kicked_ends(town: Town) -> None:
-    with befriended(town.url, "ann", "lobby") as ann:
+def test_who_is_kicked_ends(quarter: Quarter) -> None:
+    with befriended(quarter.chat, quarter.ann, quarter.room) as ann:
         ann.does("register", password="correct horse")
-        following = start(town.url, "--follow", "--name", "bob")
-        while "bob" not in [person["name"] for person in ann.does("who", room="lobby")["people"]]:
+        following = start(quarter.url, "--follow", "--name", quarter.bob)
+        while quarter.bob not in [person["name"] for person in ann.does("who", room=quarter.room)["people"]]:
             pass
-        ann.does("kick", room="lobby", name="bob", why="coffee")
+        ann.does("kick", room=quarter.room, name=quarter.bob, why="coffee")
         assert following.wait(DEADLINE) == 7
-        assert end(following) == "natter chat: you are no longer in lobby: kicked by ann: coffee\n"
-        ann.does("ban", room="lobby", name="bob", why="tea")
-        done = run(town.url, "--name", "bob", said="hi")
-        assert (done.returncode, done.stderr) == (7, "natter chat: you are banned from lobby: tea\n")
+        assert end(following) == f"natter chat: you are no longer in {quarter.room}: kicked by {quarter.ann}: coffee\n"
+        ann.does("ban", room=quarter.room, name=quarter.bob, why="tea")
+        done = run(quarter.url, "--name", quarter.bob, said="hi")
+        assert (done.returncode, done.stderr) == (7, f"natter chat: you are banned from {quarter.room}: tea\n")
 
 
-def test_the_name_is_taken(town: Town) -> None:
-    with befriended(town.url, "ann", "lobby"):
-        done = run(town.url, "--name", "Ann", said="hi")
-    assert (done.returncode, done.stderr) == (6, "natter chat: Ann is taken by somebody else\n")
+def test_the_name_is_taken(quarter: Quarter) -> None:
+    with befriended(quarter.chat, quarter.ann, quarter.room):
+        done = run(quarter.url, "--name", quarter.ann, said="hi")
+    assert (done.returncode, done.stderr) == (6, f"natter chat: {quarter.ann} is taken by somebody else\n")
 
 
 def test_nobody_is_there() -> None:
@@ -200,15 +206,15 @@ def test_nobody_is_there() -> None:
     assert (done.returncode, done.stderr) == (3, f"natter chat: {url}: connection refused: no server listens there\n")
 
 
-def test_what_answers_is_no_chat_and_speaks_no_tls(town: Town) -> None:
-    page = town.url.replace("ws", "http").replace("/chat", "/livez")
+def test_what_answers_is_no_chat_and_speaks_no_tls(quarter: Quarter) -> None:
+    page = quarter.chat.replace("ws", "http").replace("/chat", "/livez")
     assert run(page).stderr == f"natter chat: {page.replace('http', 'ws')} is no chat: it answers HTTP 404\n"
     assert run(page).returncode == 4
-    assert run(town.url.replace("ws", "wss")).returncode == 5
+    assert run(quarter.url.replace("ws", "wss")).returncode == 5
 
 
-def test_it_gives_up(town: Town) -> None:
-    done = run(town.url, "--follow", "--timeout", "0.5")
+def test_it_gives_up(quarter: Quarter) -> None:
+    done = run(quarter.url, "--follow", "--timeout", "0.5")
     assert (done.returncode, done.stderr) == (3, "natter chat: not done within 0.5 s\n")
 
 
@@ -233,29 +239,31 @@ def test_it_gives_up(town: Town) -> None:
         (["--folow"], "unrecognized arguments: --folow"),
     ],
 )
-def test_wrong_arguments(arguments: list[str], problem: str) -> None:
-    done = run(*arguments)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"natter chat: {problem}; see natter chat --help\n")
+def test_wrong_arguments(arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", f"natter chat: {problem}; see natter chat --help\n")
 
 
-def test_who_reads_it_may_have_read_enough(town: Town) -> None:
-    run(town.url, said="one\n" * 100)
-    reading = start(town.url, "--since", "0", "--follow")
+def test_who_reads_it_may_have_read_enough(quarter: Quarter) -> None:
+    run(quarter.url, "--name", quarter.ann, said="one\n" * 100)
+    reading = start(quarter.url, "--since", "0", "--follow")
     assert reading.stdout
-    assert reading.stdout.readline() == "[user0]: one\n"
+    assert reading.stdout.readline() == f"[{quarter.ann}]: one\n"
     reading.stdout.close()
-    run(town.url, "--name", "bob", said="more\n" * 10)
+    run(quarter.url, "--name", quarter.bob, said="more\n" * 10)
     assert reading.wait(DEADLINE) == 1
     assert end(reading) == ""
 
 
-def test_ctrl_c_and_what_was_not_acknowledged(town: Town) -> None:
-    talking = start(town.url, "--follow")
+def test_ctrl_c_and_what_was_not_acknowledged(quarter: Quarter) -> None:
+    talking = start(quarter.url, "--follow", "--name", quarter.ann)
     assert talking.stdin
     assert talking.stdout
     talking.stdin.write("one\n")
     talking.stdin.flush()
-    assert talking.stdout.readline() == "[user0]: one\n"
+    assert talking.stdout.readline() == f"[{quarter.ann}]: one\n"
     talking.send_signal(signal.SIGINT)
     assert talking.wait(DEADLINE) == 130
     assert end(talking) == ""

@@ -6,7 +6,6 @@ import asyncio
 import re
 import signal
 import stat
-import zlib
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
@@ -19,35 +18,28 @@ from app.client.terminal.paint import Paint
 from app.client.terminal.words import Words, mentions
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
 from tests.client.test_safe import CORPUS
-from tests.client.towns import NO_LIMITS, Friend, Town, befriended, tutorial
-from tests.clients import Served, serving
+from tests.client.towns import Friend, Quarter, Town, befriended, tutorial
 from tests.test_kill import free_port
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Served]:
-    """A server for all tests of this file, each in a room of its own."""
-    with serving(*NO_LIMITS) as server:
-        yield server
+@pytest.fixture
+def room(quarter: Quarter) -> str:
+    return quarter.room
 
 
 @pytest.fixture
-def room(request: pytest.FixtureRequest) -> str:
-    return str(request.node.name).removeprefix("test_")[:20].strip("_")
-
-
-@pytest.fixture
-def friend(server: Served, room: str) -> Iterator[Friend]:
-    with befriended(f"{server.ws}/chat", name_of("f", room), room) as friend:
+def friend(quarter: Quarter) -> Iterator[Friend]:
+    """Bob, who is in the room."""
+    with befriended(quarter.chat, quarter.bob, quarter.room) as friend:
         yield friend
 
 
 @pytest.fixture
-def me(server: Served, room: str) -> Iterator[Terminal]:
+def me(quarter: Quarter) -> Iterator[Terminal]:
     """Ann, who is in the room."""
-    with terminal(f"{server.ws}/chat", "--name", name_of("a", room), "--room", room) as me:
-        me.shows(f"you are in {room}")
-        me.prompt(f"{room}>")
+    with terminal(quarter.url, "--name", quarter.ann) as me:
+        me.shows(f"you are in {quarter.room}")
+        me.prompt(f"{quarter.room}>")
         yield me
 
 
@@ -96,8 +88,8 @@ def test_own_messages_are_completed_to_be_changed(me: Terminal, friend: Friend, 
     assert friend.does("history", room=room, limit=2)["events"][0]["text"] == "hello"
 
 
-def test_whispers_are_shown_as_such(me: Terminal, friend: Friend) -> None:
-    friend.does("whisper", to=[name_of("a", friend.room)], text="psst")
+def test_whispers_are_shown_as_such(me: Terminal, friend: Friend, quarter: Quarter) -> None:
+    friend.does("whisper", to=[quarter.ann], text="psst")
     me.shows(f"<{friend.name} → you> psst")
     me.types("/r what?" + ENTER)
     me.shows(f"<you → {friend.name}> what?")
@@ -107,11 +99,11 @@ def test_whispers_are_shown_as_such(me: Terminal, friend: Friend) -> None:
     me.shows("*** not said: nobody is called 'nobody': listen")
 
 
-def test_rooms_and_what_happens_in_them(server: Served, me: Terminal, friend: Friend, room: str) -> None:
+def test_rooms_and_what_happens_in_them(me: Terminal, friend: Friend, quarter: Quarter, room: str) -> None:
     me.types("/join elsewhere" + ENTER)
     me.prompt("elsewhere>")
     friend.says("one")
-    friend.says(f"two, {name_of('a', room)}!")
+    friend.says(f"two, {quarter.ann}!")
     me.shows(f"1:{room} (2!)")
     assert not any("> one" in line for line in me.lines())
     me.types("half" + ESCAPE + "1")
@@ -127,7 +119,7 @@ def test_rooms_and_what_happens_in_them(server: Served, me: Terminal, friend: Fr
     me.shows("*** you are in no room: /join one")
 
 
-def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend) -> None:
+def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend, quarter: Quarter) -> None:
     me.types("/help kick" + ENTER)
     me.shows("*** /kick NAME [WHY]: for operators: put somebody out of the room")
     me.types("/dance" + ENTER)
@@ -136,11 +128,11 @@ def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend) -> N
     me.shows("*** /kick NAME [WHY]: expected one argument or more, got none")
     me.types("/topic all about tea" + ENTER)
     me.shows("set the topic: all about tea")
-    me.shows(f"{friend.room} · connected as {name_of('a', friend.room)} · all about tea")
+    me.shows(f"{friend.room} · connected as {quarter.ann} · all about tea")
     me.types("/who" + ENTER)
     me.shows(f"*** {friend.name}")
     me.types("/me waves" + ENTER)
-    me.shows(f"* {name_of('a', friend.room)} waves")
+    me.shows(f"* {quarter.ann} waves")
 
 
 def test_what_is_pasted_is_asked_about(me: Terminal, friend: Friend, room: str) -> None:
@@ -191,13 +183,12 @@ def test_ctrl_c_on_an_empty_line(me: Terminal) -> None:
     assert me.ends() == 130
 
 
-def test_what_was_typed_is_remembered_without_passwords(server: Served, room: str, home: Path) -> None:
-    ann = name_of("h", room)
-    arguments = (f"{server.ws}/chat", "--name", ann, "--room", room)
+def test_what_was_typed_is_remembered_without_passwords(quarter: Quarter, room: str, home: Path) -> None:
+    arguments = (quarter.url, "--name", quarter.ann)
     with terminal(*arguments) as me:
         me.shows("you are in")
         me.types("first" + ENTER + "/register correct horse" + ENTER)
-        me.shows(f"*** you are {ann} now")
+        me.shows(f"*** you are {quarter.ann} now")
         me.types("second" + ENTER)
         me.shows("> second")
         me.types("/quit" + ENTER)
@@ -216,32 +207,32 @@ def test_what_was_typed_is_remembered_without_passwords(server: Served, room: st
         assert "horse" not in file.read_text()
 
 
-def test_the_name_is_asked_for_and_a_taken_one_again(server: Served, friend: Friend, room: str) -> None:
-    new = name_of("n", room)
-    with terminal(f"{server.ws}/chat", "--room", room) as me:
+def test_the_name_is_asked_for_and_a_taken_one_again(quarter: Quarter, friend: Friend) -> None:
+    new = quarter.cy
+    with terminal(quarter.url) as me:
         me.prompt("your name:")
         me.types(friend.name + ENTER)
         me.shows(f"*** {friend.name} is taken by somebody else")
         me.prompt("your name:")
         me.types(new + ENTER)
         me.shows(f"connected as {new}")
-    with terminal(f"{server.ws}/chat", "--room", room) as again:
+    with terminal(quarter.url) as again:
         again.shows(f"connected as {new}")
 
 
-def test_without_colours(server: Served, friend: Friend, room: str) -> None:
+def test_without_colours(quarter: Quarter, friend: Friend) -> None:
     friend.says("what was before")
     for flags, value in ((("--no-color",), ""), ((), "1")):
-        with terminal(f"{server.ws}/chat", "--name", name_of("c", room), "--room", room, *flags, NO_COLOR=value) as me:
+        with terminal(quarter.url, "--name", quarter.cy, *flags, NO_COLOR=value) as me:
             me.shows(f"<{friend.name}> what was before")
             assert not re.search(rb"\x1b\[[0-9;]*[34][0-7]m", me.raw)
-    with terminal(f"{server.ws}/chat", "--name", name_of("c", room), "--room", room) as me:
+    with terminal(quarter.url, "--name", quarter.cy) as me:
         me.shows(f"<{friend.name}> what was before")
         assert re.search(rb"\x1b\[[39][1-6]m" + friend.name.encode(), me.raw)
 
 
-def test_a_dumb_terminal_gets_lines(server: Served, friend: Friend, room: str) -> None:
-    with terminal(f"{server.ws}/chat", "--name", name_of("d", room), "--room", room, TERM="dumb") as me:
+def test_a_dumb_terminal_gets_lines(quarter: Quarter, friend: Friend) -> None:
+    with terminal(quarter.url, "--name", quarter.cy, TERM="dumb") as me:
         me.shows("you are in")
         friend.says("hello")
         me.shows(f"<{friend.name}> hello")
@@ -252,9 +243,9 @@ def test_a_dumb_terminal_gets_lines(server: Served, friend: Friend, room: str) -
         assert b"\x1b" not in me.raw
 
 
-def test_it_rings_on_a_mention_if_asked(server: Served, friend: Friend, room: str) -> None:
-    ann = name_of("b", room)
-    with terminal(f"{server.ws}/chat", "--name", ann, "--room", room, "--bell") as me:
+def test_it_rings_on_a_mention_if_asked(quarter: Quarter, friend: Friend) -> None:
+    ann = quarter.ann
+    with terminal(quarter.url, "--name", ann, "--bell") as me:
         me.shows("you are in")
         friend.says(f"{ann}son is another")
         me.shows("is another")
@@ -281,11 +272,6 @@ def test_the_server_is_killed_and_comes_back(town: Town) -> None:
         with befriended(town.url, "cy", "lobby") as cy:
             said = [event["text"] for event in cy.does("history", room="lobby")["events"]]
         assert said == ["before", "typed meanwhile"]
-
-
-def name_of(kind: str, room: str) -> str:
-    """A name of somebody's own in each test."""
-    return f"{kind}{zlib.crc32(room.encode())}"
 
 
 def test_what_others_write_does_nothing_but_be_shown(me: Terminal, friend: Friend, room: str) -> None:
@@ -335,13 +321,13 @@ def test_a_server_that_restarts_says_so(town: Town) -> None:
         assert me.ends() == 0
 
 
-def test_at_the_start_somebody_has_to_be_there(town: Town) -> None:
+def test_at_the_start_somebody_has_to_be_there(quarter: Quarter) -> None:
     url = f"ws://127.0.0.1:{free_port()}/chat"
     with terminal(url, "--name", "ann") as me:
         assert me.ends() == 3
         me.shows("connection refused: no server")
         assert not any(">" in line for line in me.lines()), "the prompt is taken away"
-    with terminal(town.url.replace("/chat", "/livez"), "--name", "ann") as me:
+    with terminal(quarter.chat.replace("/chat", "/livez"), "--name", "ann") as me:
         assert me.ends() == 4
         me.shows("is no chat: it answers HTTP 404")
 

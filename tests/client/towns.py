@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -45,6 +46,17 @@ class Town:
         assert "Traceback" not in "\n".join(self.server.log)
 
 
+class Quarter:
+    """A room of a server, and names for those who are there, which no other test has."""
+
+    def __init__(self, server: Served, purpose: str) -> None:
+        number = zlib.crc32(purpose.encode())
+        self.room = purpose[:20].strip("_")
+        self.chat = f"{server.ws}/chat"
+        self.url = f"{self.chat}?room={self.room}"
+        self.ann, self.bob, self.cy = f"ann{number}", f"bob{number}", f"cy{number}"
+
+
 class Friend:
     """Somebody else in a room."""
 
@@ -74,7 +86,7 @@ class Friend:
 
 @contextmanager
 def befriended(url: str, name: str, room: str) -> Iterator[Friend]:
-    with dial(f"{url}?name={name}", subprotocols=["chat.v1.json"]) as connection:
+    with dial(f"{url.partition('?')[0]}?name={name}", subprotocols=["chat.v1.json"]) as connection:
         yield Friend(connection, room)
 
 
