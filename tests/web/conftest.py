@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.clients import DEADLINE, Served, serving
 from tests.conftest import need
@@ -39,11 +40,19 @@ def tab(browser: Browser, server: Served) -> Tab:
 
     @contextmanager
     def tab(
-        name: str = "", path: str = "/", *, at: str = server.http, lost: bool = False, **options: Any
+        name: str = "",
+        path: str = "/",
+        *,
+        at: str = server.http,
+        lost: bool = False,
+        clock: bool = False,
+        **options: Any,
     ) -> Iterator[Page]:
         complaints: list[str] = []
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}, **options})
         page = context.new_page()
+        if clock:
+            page.clock.install()
         page.set_default_timeout(DEADLINE * 1000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -52,17 +61,45 @@ def tab(browser: Browser, server: Served) -> Tab:
             enter(page, name)
         yield page
         context.close()
-        assert [text for text in complaints if not (lost and "ERR_" in text)] == []
+        assert [text for text in complaints if not (lost and re.search("ERR_|^WebSocket connection to", text))] == []
 
     return tab
 
 
 def enter(page: Page, name: str) -> None:
     """Go in under a name."""
-    page.get_by_label("name").fill(name)
+    page.get_by_label("Your name").fill(name)
     page.keyboard.press("Enter")
     expect(composer(page)).to_be_enabled()
 
 
-def composer(page: Page) -> Any:
+def composer(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Message", exact=True)
+
+
+def log(page: Page) -> Locator:
+    return page.get_by_role("log", name="Messages")
+
+
+def message(page: Page, text: str) -> Locator:
+    """The messages in view that have `text` in them."""
+    return log(page).get_by_role("listitem").filter(has_text=text)
+
+
+def say(page: Page, text: str) -> None:
+    composer(page).fill(text)
+    page.keyboard.press("Enter")
+
+
+def sent(page: Page, text: str) -> None:
+    """A message of one's own is there once, and stored."""
+    expect(message(page, text)).to_have_count(1)
+    expect(message(page, text)).to_have_attribute("data-state", "sent")
+
+
+def pending(page: Page, text: str) -> None:
+    expect(message(page, text)).to_have_attribute("data-state", "pending")
+
+
+def status(page: Page) -> Locator:
+    return page.get_by_role("status", name="Connection")

@@ -8,21 +8,18 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from tests.clients import DEADLINE, Served
+from websockets.sync.client import ClientConnection
 
-HINTS = ("presence", "typing", "read")
+from tests.clients import DEADLINE, Served
 
 
 class Peer:
     """A client of `chat.v1.json`. It answers nothing by itself: each method waits for what it asked for."""
 
-    def __init__(self, server: Served, name: str, token: str = "") -> None:
-        self.name = name
-        subprotocols = ["chat.v1.json", *([f"token.{token}"] if token else [])]
-        self.connection = server.connect(f"/chat?name={name}", subprotocols=subprotocols)
+    def __init__(self, connection: ClientConnection, name: str) -> None:
+        self.connection, self.name = connection, name
         self.welcome = self.next()
-        self.id = int(self.welcome["id"])
-        self.token = str(self.welcome["token"])
+        self.id, self.token = int(self.welcome["id"]), str(self.welcome["token"])
         self._numbers = count(1)
 
     def next(self) -> Any:
@@ -78,9 +75,9 @@ class Peer:
 @contextmanager
 def peer(server: Served, name: str, *, room: str = "lobby", password: str = "") -> Iterator[Peer]:
     """Somebody in `room`; with a password somebody registered, who owns it if nobody does."""
-    one = Peer(server, name)
-    with one.connection:
-        assert one.welcome["name"] == name or one.until("named")
+    with server.connect(f"/chat?name={name}", subprotocols=["chat.v1.json"]) as connection:
+        one = Peer(connection, name)
+        assert one.welcome["name"] == name
         if room:
             one.join(room)
         if password:

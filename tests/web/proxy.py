@@ -1,0 +1,89 @@
+"""A proxy between browsers and the server, which does to connections what networks do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Self
+
+REFUSAL = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Proxy:
+    """Forwards to `target`, a port of this machine, which may change. Its own port stays."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.down = False
+        """Whether connections are cut as soon as they are there."""
+        self.plain = False
+        """Whether it refuses to upgrade to WebSocket, as some do, and passes everything else."""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.http = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._open: set[socket.socket] = set()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self) -> None:
+        """Keep back what the server says from now on. What browsers say goes through."""
+        self._flowing.clear()
+
+    def cut(self) -> None:
+        """End every connection; what was held back is lost."""
+        for one in list(self._open):
+            self._end(one)
+        self._flowing.set()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        self._open.add(client)
+        try:
+            head = b"" if self.down else client.recv(65536)
+            if not head:
+                return
+            if self.plain and b"upgrade: websocket" in head.lower():
+                client.sendall(REFUSAL)
+                return
+            with socket.create_connection(("127.0.0.1", self.target)) as server:
+                self._open.add(server)
+                server.sendall(head)
+                back = threading.Thread(target=self._pump, args=(server, client, self._flowing), daemon=True)
+                back.start()
+                self._pump(client, server)
+                back.join()
+        except OSError:
+            pass
+        finally:
+            self._end(client)
+
+    def _pump(self, source: socket.socket, target: socket.socket, flowing: threading.Event | None = None) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if flowing:
+                    flowing.wait()
+                target.sendall(data)
+        self._end(source)
+        self._end(target)
+
+    def _end(self, one: socket.socket) -> None:
+        """Close a connection; a thread that reads from it wakes up."""
+        self._open.discard(one)
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end(self._listener)
+        self.cut()
