@@ -70,7 +70,7 @@ function headerView(state, room, act) {
       @click=${() => (state.searching ? act.stopSearching() : act.search())}>${icon("search")}</button>
     ${private_
       ? nothing
-      : html`<button type="button" class="tool counted" aria-label="Show people" title="People" aria-pressed=${state.people && !state.searching ? "true" : "false"}
+      : html`<button type="button" class="tool counted" aria-label=${`Show people (${members})`} title="People" aria-pressed=${state.people && !state.searching ? "true" : "false"}
           @click=${() => act.people()}>${icon("people")}<span aria-hidden="true">${members || ""}</span></button>`}
   </header>`;
 }

@@ -16,7 +16,7 @@ export function sidebarView(state, act) {
   const rooms = Object.values(state.rooms);
   const open = rooms.filter(({ private_ }) => !private_).sort((a, b) => (a.name < b.name ? -1 : 1));
   const whispers = rooms.filter(({ private_ }) => private_).sort((a, b) => b.position - a.position);
-  return html`<div class=${classMap({ sidebar: true, open: state.drawer })} @keydown=${closing(act)}>
+  return html`<section aria-label="Natter" class=${classMap({ sidebar: true, open: state.drawer })} @keydown=${closing(act)}>
     <div class="brand"><span class="wordmark">Natter</span></div>
     <nav aria-label="Rooms">
       <div class="section">
@@ -30,7 +30,7 @@ export function sidebarView(state, act) {
         : nothing}
     </nav>
     ${oneself(state, act)}
-  </div>`;
+  </section>`;
 }
 
 /** @param {State} state @param {Room} room @param {string} label */

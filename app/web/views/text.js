@@ -17,7 +17,7 @@ function partOf(part, names) {
     case "code":
       return html`<code dir="ltr">${part.text}</code>`;
     case "block":
-      return html`<pre dir="ltr" tabindex="0" role="region" aria-label="Code"><code>${part.text}</code></pre>`;
+      return html`<pre dir="ltr" tabindex="0" role="group" aria-label="Code"><code>${part.text}</code></pre>`;
     case "mention":
       return html`<bdi class=${names.includes(part.text.slice(1).toLowerCase()) ? "mention mine" : "mention"}>${part.text}</bdi>`;
     default:
