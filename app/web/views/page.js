@@ -70,8 +70,8 @@ function headerView(state, room, act) {
       @click=${() => (state.searching ? act.stopSearching() : act.search())}>${icon("search")}</button>
     ${private_
       ? nothing
-      : html`<button type="button" class="tool counted" aria-label=${`Show people (${members})`} title="People" aria-pressed=${state.people && !state.searching ? "true" : "false"}
-          @click=${() => act.people()}>${icon("people")}<span aria-hidden="true">${members || ""}</span></button>`}
+      : html`<button type="button" class="tool counted" title="Who is here" aria-pressed=${state.people && !state.searching ? "true" : "false"}
+          @click=${() => act.people()}>${icon("people")}<span>${members || ""}<span class="hidden"> ${members === 1 ? "person" : "people"}</span></span></button>`}
   </header>`;
 }
 
