@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from app.chat import frames
 from app.client.errors import Banned, ChatError, Interrupted, NameTaken, NotAChat, Refused, Uncertain
 from app.client.events import Connected, Delayed, Fail, Left, Missed, NameRefused, Send, Settle, Tell
-from app.client.protocol import CATCHING_UP, Protocol
+from app.client.places import CATCHING_UP
+from app.client.protocol import Protocol
 
 TOKEN = "secret"
 
