@@ -135,6 +135,11 @@ class Backend(Protocol):
         same secret it answers with the same user.
         """
 
+    def admit(self) -> Awaitable[User]:
+        """A new user without a secret, who so is gone with the connection. It need not wait for the store: the user is
+        in it before anything that refers to it, and soon in any case; one that is lost by then leaves no trace.
+        """
+
     def identify(self, secret: bytes) -> Awaitable[User | None]:
         """The user who has `secret`."""
 

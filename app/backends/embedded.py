@@ -85,7 +85,17 @@ class Embedded:
         return self._worker.follow(follower)
 
     def enlist(self, secret: bytes) -> asyncio.Future[User]:
-        return self._call(lambda connection: users.enlist(connection, secret), writes=True)
+        numbers = self._worker.numbers
+        return self._call(lambda connection: users.enlist(connection, secret, numbers), writes=True)
+
+    def admit(self) -> asyncio.Future[User]:
+        future = asyncio.get_running_loop().create_future()
+        user = users.numbered(next(self._worker.numbers))
+        if self._worker.ask(Call(user, None, None, writes=True)):
+            future.set_result(user)
+        else:
+            future.set_exception(Unavailable("the store is closed"))
+        return future
 
     def identify(self, secret: bytes) -> asyncio.Future[User | None]:
         return self._call(lambda connection: users.identify(connection, secret))

@@ -21,7 +21,7 @@ from app.application import Application, StartupError
 from app.backends import Backend, StoreError, Unavailable
 from app.backends.embedded import Embedded
 from app.chat.closing import CloseCode
-from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT
+from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT, Dialect
 from app.chat.errors import Refused
 from app.chat.events import User
 from app.chat.frames import ROOM_RULE, Join, Nick, Welcome, room_name
@@ -246,7 +246,7 @@ class Chat:
         try:
             join = self._first_join(websocket)
             self.service.backend.open()
-            user, token, known = await self._identity(offered)
+            user, token, known = await self._identity(offered, dialect)
             ignored = await self.service.backend.ignored(user.id) if known else NOBODY
         except Refused as refused:
             await _deny(websocket, 400, refused.message)
@@ -262,7 +262,7 @@ class Chat:
         line: Line | None = hand_over(high, stall) if hand_over else None
         way = line or Outbox(high, stall)
         returns = known or dialect is JSON
-        secret = _secret(token)
+        secret = _secret(token) if token else b""
         session = Session(self.service, user, dialect, way, join.room, secret=secret, returns=returns, address=address)
 
         session.on_end, session.known, session.ignored = self._on_end, known, ignored
@@ -311,14 +311,17 @@ class Chat:
         after = websocket.query_params.get("after", "")
         return Join(room, after=int(after)) if re.fullmatch("[0-9]{1,15}", after) else Join(room)
 
-    async def _identity(self, offered: list[str]) -> tuple[User, str, bool]:
-        """Who connects, with what token: the one whose token is offered, or else somebody new; and which it is."""
+    async def _identity(self, offered: list[str], dialect: Dialect) -> tuple[User, str, bool]:
+        """Who connects, with what token: the one whose token is offered, or else somebody new; and which it is. Who
+        speaks text can't be told a token, so has none."""
         for subprotocol in offered:
             if subprotocol.startswith(TOKEN_PREFIX):
                 token = subprotocol.removeprefix(TOKEN_PREFIX)
                 user = await self.service.backend.identify(_secret(token))
                 if user is not None:
                     return user, token, True
+        if dialect is TEXT:
+            return await self.service.backend.admit(), "", False
         token = secrets.token_urlsafe(TOKEN_BYTES)
         return await self.service.backend.enlist(_secret(token)), token, False
 

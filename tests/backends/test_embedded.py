@@ -20,7 +20,7 @@ from typing import TypeVar
 import anyio
 import pytest
 
-from app.backends import StoreError, Unavailable
+from app.backends import StoreError, Unavailable, statements
 from app.backends.embedded import Embedded
 from app.backends.storefile import MIGRATIONS
 from app.chat.events import Appended, Draft, Event, User
@@ -558,3 +558,29 @@ def test_a_new_store_is_its_owner_s_alone(path: Path) -> None:
             f"{path.name}-shm": 0o600,
             f"{path.name}-wal": 0o600,
         }
+
+
+async def test_who_was_admitted_is_stored_soon_though_nobody_asks(path: Path) -> None:
+    with opened(path) as backend:
+        users = [await soon(backend.admit()) for _ in range(5)]
+        with anyio.fail_after(DEADLINE), closing(sqlite3.connect(path)) as reader:
+            while reader.execute("SELECT count(*) FROM users").fetchone() != (5,):
+                await anyio.lowlevel.checkpoint()
+    with opened(path) as backend:
+        assert await soon(backend.users([user.id for user in users])) == users
+        assert (await soon(backend.admit())).id == 6
+
+
+async def test_who_was_admitted_while_the_store_could_not_be_written_is_stored_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with opened(path) as backend:
+        with monkeypatch.context() as patch:
+            patch.setattr(statements.users, "admit", full)
+            user = await soon(backend.admit())
+            with pytest.raises(Unavailable, match="disk is full"):
+                await soon(backend.append(draft("x")))
+        assert await soon(backend.users([user.id])) == [user]

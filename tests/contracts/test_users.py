@@ -192,3 +192,23 @@ async def test_ignoring(backend: Backend) -> None:
     for _ in range(2):
         await soon(backend.ignore(ann.id, bob.id, on=False))
     assert await soon(backend.ignored(ann.id)) == {cem.id}
+
+
+async def test_who_is_admitted_is_a_user_like_any_other_for_what_is_asked_next(backend: Backend) -> None:
+    ann = await soon(backend.admit())
+    claiming = backend.claim(ann.id, "Ann", "ann")
+    bob, cyd = await soon(backend.admit()), await someone(backend)
+    assert await soon(claiming) == User(ann.id, "Ann")
+    assert [user.id for user in (ann, bob, cyd)] == [ann.id, ann.id + 1, ann.id + 2]
+    assert await soon(backend.users([cyd.id, bob.id, ann.id])) == [cyd, bob, User(ann.id, "Ann")]
+    assert (bob.name, bob.registered) == (bob.default_name, False)
+    assert await soon(backend.account(bob.name)) == Account(bob, "", 0)
+    assert await soon(backend.protect(bob.id, "hash")) == User(bob.id, bob.name, registered=True)
+    assert await soon(backend.identify(b"")) is None
+
+
+async def test_ids_are_given_once_however_many_come_at_once_and_by_either_door(backend: Backend) -> None:
+    coming = [backend.admit() if number % 3 else backend.enlist(b"%d" % number) for number in range(300)]
+    users = await soon(gather(*coming))
+    assert len({user.id for user in users}) == len({user.name for user in users}) == 300
+    assert await soon(backend.users([user.id for user in users])) == users

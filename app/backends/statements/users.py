@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import json
 
@@ -27,15 +27,32 @@ def _known(connection: sqlite3.Connection, id_: int) -> User:
     return _user(row)
 
 
-def enlist(connection: sqlite3.Connection, secret: bytes) -> User:
+def last(connection: sqlite3.Connection) -> int:
+    """The highest id that a user has or had; 0 if there never was one."""
+    sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'users'"
+    number: int
+    (number,) = connection.execute(sql).fetchone()
+    return number
+
+
+def numbered(id_: int) -> User:
+    """A user as it is at first."""
+    return User(id_, _numbered(id_))
+
+
+def admit(connection: sqlite3.Connection, newcomers: Sequence[User]) -> None:
+    sql = "INSERT INTO users (id, name, canonical) VALUES (?, ?, ?)"
+    connection.executemany(sql, [(user.id, user.name, user.name) for user in newcomers])
+
+
+def enlist(connection: sqlite3.Connection, secret: bytes, numbers: Iterator[int]) -> User:
     known = identify(connection, secret)
     if known is not None:  # asked again, since the first answer got lost
         return known
-    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'users'").fetchone()
-    name = _numbered(last + 1)
-    cursor = connection.execute("INSERT INTO users (name, canonical) VALUES (?, ?)", (name, name))
-    adopt(connection, secret, cursor.lastrowid or 0)
-    return User(cursor.lastrowid or 0, name)
+    user = numbered(next(numbers))
+    admit(connection, [user])
+    adopt(connection, secret, user.id)
+    return user
 
 
 def _numbered(user: int) -> str:
