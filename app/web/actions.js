@@ -339,7 +339,7 @@ export function createActions({ store, session, permit }) {
       set({ asking: false });
       const permission = on ? await permit() : state().permission;
       set({ permission });
-      act.settings({ notifications: on && permission === "granted" });
+      act.settings({ notifications: on && permission === "granted", asked: true });
     },
   };
 

@@ -10,7 +10,7 @@ import { unread } from "./unread.js";
  */
 export function listen(state, act) {
   addEventListener("keydown", (event) => {
-    if (state().screen !== "chat" || state().dialog || event.isComposing) return;
+    if (state().screen !== "chat" || state().dialog || event.isComposing || event.defaultPrevented) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
       act.search();

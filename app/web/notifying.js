@@ -32,7 +32,7 @@ export function notifying(store, { announcer, show }) {
     if (here || !(whisper || mentions(event.text ?? "", state.names))) return;
     if (state.settings.sound) sound();
     if (state.settings.notifications) notify(event, whisper, show);
-    else if (state.permission === "default" && !state.asking && !store.get().settings.notifications) ask(store);
+    else if (state.permission === "default" && !state.settings.asked) ask(store);
   });
 }
 
@@ -43,16 +43,10 @@ function isNews({ rooms, whispers }, { room, seq }, before) {
   return head !== undefined && seq > head && seq > (known ?? 0);
 }
 
-/** Whether to show notifications is asked once a visit, when there is the first to show.
+/** Whether to show notifications is asked once, when there is the first to show.
  * @param {import("./types.d.ts").Store} store
  */
-function ask(store) {
-  if (asked) return;
-  asked = true;
-  store.dispatch({ type: "set", change: { asking: true } });
-}
-
-let asked = false;
+const ask = (store) => store.dispatch({ type: "set", change: { asking: true } });
 
 /** @param {State} state */
 function titleOf(state) {

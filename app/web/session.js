@@ -42,7 +42,15 @@ export function createSession({ store, connection, keep, newId = randomId, later
   /** @param {State["connection"]} next */
   function changed(next) {
     if (next.phase !== "open" && next.phase !== "connecting") over();
+    if (next.phase === "ended") fail(next.why);
     store.dispatch({ type: "connection", connection: next });
+  }
+
+  /** What was on the way when the connection ended for good may be why: it is not sent again unasked.
+   * @param {string} why
+   */
+  function fail(why) {
+    for (const { cid, state: is } of state().outbox) if (is === "sent") store.dispatch({ type: "failed", cid, why });
   }
 
   function over() {
@@ -74,8 +82,9 @@ export function createSession({ store, connection, keep, newId = randomId, later
     const known = state().me;
     token = frame.token;
     store.dispatch({ type: "frame", frame });
+    // A token that is not known any more makes a new guest; one that is registered logged in meanwhile, elsewhere.
     const asked = wanted || (known && known.id !== frame.id ? known.name : "");
-    if (!asked || same(asked, frame.name)) enter();
+    if (!asked || same(asked, frame.name) || (frame.registered && !wanted)) enter();
     else if (!wanted) claim(asked);
     // else the error that comes next says why the name can't be had
   }

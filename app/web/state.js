@@ -11,6 +11,7 @@ export const SETTINGS = Object.freeze(
     density: "comfortable",
     notifications: false,
     sound: false,
+    asked: false,
   }),
 );
 

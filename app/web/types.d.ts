@@ -143,6 +143,8 @@ export interface Settings {
   density: "comfortable" | "compact";
   notifications: boolean;
   sound: boolean;
+  /** The person was asked whether to show notifications. */
+  asked: boolean;
 }
 
 export interface Search {

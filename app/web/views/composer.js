@@ -10,13 +10,18 @@ import { icon } from "./icons.js";
 
 /** From this part of the limit on one is told how much is left. */
 const NEAR = 0.8;
+/** The longest frame in bytes, unless messages may be longer, and what is in it beside the text at most. */
+const FRAME = 65_536;
+const AROUND = 1_024;
 const ENCODER = new TextEncoder();
 
 /** @param {State} state @param {Room} room @param {Actions} act */
 export function composerView(state, room, act) {
   const { editing, completion, limits } = state;
   const text = editing?.text ?? state.drafts[room.name] ?? "";
-  const over = limits.message > 0 && size(text) > limits.message;
+  const left = bytesLeft(text, limits.message);
+  const over = left < 0;
+  const shut = room.status === "left";
   const name = room.private_ ? listed(room.others) || "yourself" : `#${room.name}`;
   return html`<form class="composer" @submit=${submitted(act, over)}>
     ${completion ? completionView(completion, act) : nothing}
@@ -26,26 +31,33 @@ export function composerView(state, room, act) {
       : nothing}
     <div class="field">
       <label class="hidden" for="text">Message</label>
-      <textarea id="text" name="text" rows="1" dir="auto" placeholder=${room.private_ ? `Whisper to ${name}` : `Message ${name}`}
+      <textarea id="text" name="text" rows="1" dir="auto" placeholder=${shut ? `You are not in ${name}` : room.private_ ? `Whisper to ${name}` : `Message ${name}`} ?disabled=${shut}
         autocomplete="off" aria-autocomplete="list" aria-controls=${completion ? "completion" : nothing}
         aria-activedescendant=${completion ? `candidate-${completion.index}` : nothing} enterkeyhint="send"
         .value=${live(text)} ${ref(grow)} @input=${typed(act)} @keydown=${pressed(state, act)}
         @blur=${() => act.set({ completion: null })}></textarea>
-      <button type="submit" class="send" aria-label="Send" title="Send" ?disabled=${over}>${icon("send")}</button>
+      <button type="submit" class="send" aria-label="Send" title="Send" ?disabled=${over || shut}>${icon("send")}</button>
     </div>
-    <p class=${over ? "limit over" : "limit"}>${limitOf(text, limits.message)}</p>
+    <p class=${over ? "limit over" : "limit"}>${limitOf(left, limits.message)}</p>
   </form>`;
 }
 
-/** @param {string} text */
-const size = (text) => (text.length * 3 < 1000 ? text.length : ENCODER.encode(text).length);
+/** How much more may be said: the server bounds the bytes of a message, and those of the frame around it, in which
+ * quotes and line breaks take two.
+ * @param {string} text
+ * @param {number} most
+ */
+function bytesLeft(text, most) {
+  const frame = Math.max(FRAME, most) - AROUND;
+  if (text.length * 6 < Math.min(most || frame, frame)) return Infinity;
+  const bytes = most ? most - ENCODER.encode(text).length : Infinity;
+  return Math.min(bytes, frame - ENCODER.encode(JSON.stringify(text)).length);
+}
 
-/** @param {string} text @param {number} most */
-function limitOf(text, most) {
-  if (!most || text.length * 3 < most * NEAR) return nothing;
-  const left = most - size(text);
-  if (left > most * (1 - NEAR)) return nothing;
-  return left < 0 ? `${-left} bytes too long: a message has ${most} at most` : `${left} bytes left`;
+/** @param {number} left @param {number} most */
+function limitOf(left, most) {
+  if (left > (most || FRAME) * (1 - NEAR)) return nothing;
+  return left < 0 ? `${-left} bytes too long for one message` : `${left} bytes left`;
 }
 
 /** A text field is as high as what is in it, up to what the style allows.

@@ -19,7 +19,8 @@ export function settingsView(state, act) {
       ${blocked ? html`<p class="quiet">The browser was told to show none. Its own settings change that.</p>` : nothing}
       ${toggle("Sound with mentions and whispers", settings.sound, (sound) => act.settings({ sound }))}
     </section>
-    ${account(state, act)}`);
+    ${account(state, act)}
+    <p><button type="button" class="link" @click=${() => act.dialog({ kind: "help" })}>Keys and commands</button></p>`);
 }
 
 /** @param {State} state @param {Actions} act */

@@ -1,6 +1,7 @@
 // The first screen: who one is.
 
 import { html, nothing } from "../vendor/lit-html.js";
+import { isConversation } from "../state.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../actions.js").Actions} Actions */
@@ -13,7 +14,7 @@ export function welcomeView(state, act) {
     <form @submit=${submitted(state, act)}>
       <img src=${icon()} alt="" width="56" height="56">
       <h1>Natter</h1>
-      <p class="quiet">You will join <strong dir="auto">#${state.current}</strong></p>
+      ${isConversation(state.current) ? nothing : html`<p class="quiet">You will join <strong>#${state.current}</strong></p>`}
       <label for="name">Your name</label>
       <input id="name" name="name" required maxlength=${limits.name || 64} autocomplete="nickname" autocapitalize="off"
         spellcheck="false" .value=${entering.name} aria-describedby="name-problem"
