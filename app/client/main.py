@@ -78,8 +78,8 @@ async def _talk(flags: argparse.Namespace, identities: Identities) -> int:
         name, token = identities.find(flags.url, flags.name)
     except OSError as error:
         raise ChatError(str(error)) from None
-    place = Place(flags.url, name, token, _rooms(flags), bell=flags.bell)
-    return await talk(place, identities, directory(os.environ), colour=not flags.no_color)
+    place = Place(flags.url, name, token, _rooms(flags))
+    return await talk(place, identities, directory(os.environ), colour=not flags.no_color, bell=flags.bell)
 
 
 async def _pipe(flags: argparse.Namespace, identities: Identities, program: str) -> int:

@@ -317,8 +317,11 @@ def test_a_server_that_restarts_says_so(town: Town) -> None:
         me.shows("you are in lobby")
         town.server.stop()
         me.shows("*** the server restarts; what you say meanwhile")
+        me.types("too late" + ENTER)
+        me.shows("1 to be sent")
         me.types(CTRL_D)
         assert me.ends() == 0
+        me.shows("*** not said: the chat is over: good-bye: too late")
 
 
 def test_at_the_start_somebody_has_to_be_there(quarter: Quarter) -> None:

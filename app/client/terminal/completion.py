@@ -25,7 +25,7 @@ class Known:
     """One's own last messages: position and text, the last first."""
 
 
-class Words(Completer):
+class WordCompleter(Completer):
     """Completes the word before the cursor."""
 
     def __init__(self, known: Known) -> None:

@@ -7,8 +7,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
@@ -28,46 +26,12 @@ from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
 from app.client.safe import line
+from app.client.terminal.view import Keyboard
 
 BATCH = 0.05
 """Seconds in which what is to be shown is put together: the prompt is drawn anew once for all of it."""
 TALLEST = 8
 """Lines of the prompt at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keyboard:
-    """Who is told what is typed."""
-
-    said: Callable[[str], None]
-    """A line was typed."""
-    typing: Callable[[str], None]
-    """A line is being typed."""
-    room: Callable[[int], None]
-    """The room with this number is to be shown."""
-    leave: Callable[[int], None]
-    """The program is to end, with this exit code."""
-    talks: Callable[[], bool]
-    """Whether what is typed belongs to the conversation: it is completed, and remembered."""
-
-
-class View(Protocol):
-    """What shows a conversation and hears what is typed."""
-
-    def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
-        """Write lines, above the prompt. They are safe already."""
-
-    def changed(self) -> None:
-        """What the prompt or the toolbar says is another now."""
-
-    def end(self, code: int) -> None:
-        """End `run`."""
-
-    async def run(self) -> int:
-        """Be there until `end`; the answer is its exit code."""
-
-    async def there(self) -> None:
-        """Wait until something can be typed."""
 
 
 class _Output(Vt100_Output):
@@ -111,6 +75,7 @@ class Screen:
         self._lines: list[str] = []
         self._bell = False
         self._flushing: asyncio.Handle | None = None
+        self._over = False
         self._pasted: str | None = None
         """What was pasted, until it is said what is to become of it."""
         self._output = _Output(sys.stdout, _size, term=os.environ.get("TERM"), enable_cpr=False)
@@ -146,7 +111,9 @@ class Screen:
         """Write lines above the prompt, with what else comes soon."""
         self._lines.extend(lines)
         self._bell |= bell
-        if self._flushing is None and self._application.is_running:
+        if self._over:
+            self._flush()
+        elif self._flushing is None and self._application.is_running:
             self._flushing = asyncio.get_running_loop().call_later(BATCH, self._flush)
 
     def changed(self) -> None:
@@ -167,6 +134,7 @@ class Screen:
         """Be there until `end`."""
         self._application.columns = self._output.get_size().columns
         code = await self._application.run_async(pre_run=self._begin, set_exception_handler=False)
+        self._over = True
         self._flush()
         return code
 
@@ -286,46 +254,6 @@ class Screen:
         self.buffer.reset(append_to_history=True)
         for said in [text] if answer == "y" else text.split("\n"):
             self._keyboard.said(said)
-
-
-class DumbView:
-    """A View of a terminal that only writes lines: what is typed is a line when it is complete."""
-
-    def __init__(self, keyboard: Keyboard) -> None:
-        self._keyboard = keyboard
-        self._ended: asyncio.Future[int] | None = None
-
-    def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
-        """Write lines."""
-        sys.stdout.write("".join(f"{one}\n" for one in lines) + ("\a" if bell else ""))
-        sys.stdout.flush()
-
-    def changed(self) -> None:
-        """There is nothing that could be drawn anew."""
-
-    def end(self, code: int) -> None:
-        """End `run`."""
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(code)
-
-    async def there(self) -> None:
-        """There is nothing to wait for."""
-
-    async def run(self) -> int:
-        """Be there until `end`."""
-        self._ended = asyncio.get_running_loop().create_future()
-        reading = asyncio.create_task(self._read())
-        try:
-            return await self._ended
-        finally:
-            reading.cancel()
-
-    async def _read(self) -> None:
-        from app.client.lines import lines
-
-        async for said in lines(sys.stdin.fileno()):
-            self._keyboard.said(said.decode(errors="replace"))
-        self._keyboard.leave(0)
 
 
 def _size() -> Size:
