@@ -29,6 +29,7 @@ export function createActions({ store, session, permit }) {
   const set = (change) => store.dispatch({ type: "set", change });
   let typedAt = 0;
   let searches = 0;
+  let suggestions = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let toasting;
 
@@ -346,10 +347,11 @@ export function createActions({ store, session, permit }) {
   /** @param {string} text @param {number} caret */
   function suggest(text, caret) {
     const { emoji, commands } = state();
+    const mine = ++suggestions;
     if (wantsEmoji(text, caret) && !emoji.length) {
       void import("./emoji.js").then(({ EMOJI }) => {
         set({ emoji: EMOJI });
-        suggest(text, caret);
+        if (mine === suggestions) suggest(text, caret);
       });
     }
     const known = { commands, emoji, names: namesAround(state()), rooms: roomsAround(state()) };

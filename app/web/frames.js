@@ -152,7 +152,7 @@ function resumed(room, read) {
 /** @param {Room} room @param {number} read @returns {Room} */
 function begun(room, read) {
   const { head } = room;
-  const position = { position: head, delivered: 0, read: read || head, marker: read < head ? read : 0 };
+  const position = { position: head, delivered: 0, read: read || head, marker: read && read < head ? read : UNKNOWN };
   return { ...room, ...position, missed: null, behind: 0, loading: "", log: opened(head) };
 }
 

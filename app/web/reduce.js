@@ -3,7 +3,7 @@
 import { noted, receive, withRoom } from "./frames.js";
 import { around, extend, opened, prepend } from "./log.js";
 import { dropped, failed, interrupted, sent } from "./outbox.js";
-import { initial, isConversation, newRoom } from "./state.js";
+import { initial, isConversation, newRoom, UNKNOWN } from "./state.js";
 import { unread } from "./unread.js";
 
 /** @typedef {import("./types.d.ts").State} State */
@@ -42,7 +42,7 @@ const ACTIONS = {
     const next = { ...left, rooms, current: name, target: seq ? { room: name, seq } : null };
     const view = { drawer: false, active: "", completion: null, editing: null };
     return withRoom({ ...next, ...view }, name, (room) => ({
-      marker: unread(state, room).count ? room.marker : 0,
+      marker: unread(state, room).count ? room.marker : UNKNOWN,
       following: !seq,
     }));
   },
@@ -53,7 +53,7 @@ const ACTIONS = {
 
   say(state, { pending }) {
     const next = { ...state, outbox: [...state.outbox, pending], active: "", target: null };
-    return withRoom(next, pending.room, () => ({ marker: 0, missed: null }));
+    return withRoom(next, pending.room, () => ({ marker: UNKNOWN, missed: null }));
   },
 
   sent: (state, { cid }) => ({ ...state, outbox: sent(state.outbox, cid) }),
@@ -109,7 +109,7 @@ export const reduce = (state, action) => ACTIONS[action.type](state, action);
  * @returns {Partial<Room>}
  */
 function closed(room) {
-  const seen = { marker: 0, missed: null, following: true };
+  const seen = { marker: UNKNOWN, missed: null, following: true };
   return room.log.live ? seen : { ...seen, ...fresh(room.position) };
 }
 

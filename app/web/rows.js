@@ -1,6 +1,6 @@
 // What a room shows, from top to bottom: messages in groups, and what stands between them.
 
-import { isMe } from "./state.js";
+import { isMe, UNKNOWN } from "./state.js";
 import { day } from "./time.js";
 
 /** @typedef {import("./types.d.ts").State} State */
@@ -68,7 +68,7 @@ function divider(state, { log, marker, missed }) {
       const count = log.entries.filter((one) => isNews(one, missed.after) && one.seq <= missed.upto).length;
       return /** @type {Row} */ ({ kind: "missed", key: "missed", count });
     }
-    if (!missed && marker && isNews(entry, marker)) {
+    if (!missed && marker !== UNKNOWN && isNews(entry, marker)) {
       done = true;
       return /** @type {Row} */ ({ kind: "new", key: "new" });
     }

@@ -17,7 +17,7 @@ export const SETTINGS = Object.freeze(
 
 const LIMITS = { message: 65_536, name: 32, topic: 300, rooms: 50, recipients: 20, rate: 10, burst: 20 };
 
-/** The position of a log that was never followed: there is nowhere to come back to. */
+/** No position: of a log that was never followed, or of a line that stands nowhere. */
 export const UNKNOWN = -1;
 
 export const NO_WHISPERS = Object.freeze({ position: UNKNOWN, head: 0, delivered: 0 });
@@ -91,7 +91,7 @@ export function newRoom(name, known = {}) {
     position: UNKNOWN,
     delivered: 0,
     read: 0,
-    marker: 0,
+    marker: UNKNOWN,
     missed: null,
     members: 0,
     people: [],

@@ -85,7 +85,7 @@ export interface Room {
   /** The last event that came by itself. */
   delivered: number;
   read: number;
-  /** Where what is new to the person begins; 0 for nowhere. */
+  /** After which position what is new to the person begins; -1 for nowhere. */
   marker: number;
   missed: Missed | null;
   members: number;

@@ -68,7 +68,7 @@ test("the line above what is new stands where one stopped looking, and goes when
   const state = begun(msg(1, "seen"), { type: "read", room: "lobby", seq: 1 }, away, msg(2, "new"), msg(3, "newer"));
   assert.deepEqual(rowsOf(state, lobby(state)).map(({ kind }) => kind), ["day", "message", "new", "message", "message"]);
   const pending = { cid: "c", room: "lobby", text: "x", at: 0, state: "queued" };
-  assert.equal(lobby(reduce(state, { type: "say", at: 1, pending })).marker, 0);
+  assert.equal(lobby(reduce(state, { type: "say", at: 1, pending })).marker, -1);
 });
 
 test("missed messages are counted in one line, and those of oneself are not", () => {
@@ -130,4 +130,9 @@ test("names that would be fields of every object are names", () => {
   assert.equal(lobby(state).log.entries[0].from, "constructor");
   const opened = reduce(state, { type: "open", at: 1, room: "constructor", seq: 0 });
   assert.equal(opened.rooms.constructor.name, "constructor");
+});
+
+test("in a room that was empty the line stands above the first message", () => {
+  const state = begun(away, msg(1, "first"));
+  assert.deepEqual(rowsOf(state, lobby(state)).map(({ kind }) => kind), ["day", "new", "message"]);
 });
