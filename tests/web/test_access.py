@@ -30,6 +30,8 @@ def busy(server: Served, page: Page) -> None:
 
 
 def settings(page: Page) -> None:
+    if page.get_by_role("button", name="Rooms").is_visible():
+        page.get_by_role("button", name="Rooms").click()
     page.get_by_role("button", name="Settings").click()
     expect(page.get_by_role("dialog")).to_be_visible()
 
@@ -219,7 +221,7 @@ def test_a_text_from_right_to_left_leaves_the_rest_in_its_place(server: Served, 
 
 def test_the_theme_follows_the_setting(tab: Tab) -> None:
     with tab("ann", color_scheme="light") as page:
-        ground = "() => getComputedStyle(document.body).backgroundColor"
+        ground = "() => getComputedStyle(document.documentElement).backgroundColor"
         light = page.evaluate(ground)
         settings(page)
         page.get_by_label("Dark").check()

@@ -130,6 +130,8 @@ def test_a_whisper_to_several_is_one_conversation(tab: Tab) -> None:
 def test_what_is_new_elsewhere_is_counted_until_it_is_read(server: Served, tab: Tab) -> None:
     with peer(server, "bob") as bob, tab("ann", "/#red") as page:
         bob.join("red")
+        bob.say("said before", room="red")
+        expect(message(page, "said before")).to_be_visible()
         page.evaluate("location.hash = '#lobby'")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         bob.say("one", "two", "three", room="red")
