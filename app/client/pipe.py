@@ -93,13 +93,12 @@ class Pipe:
 
     async def _go_on(self, listening: asyncio.Task[None]) -> None:
         """All is said: wait for what else is wanted."""
-        if self._plan.follow:
+        if self._plan.once or (self._plan.since is not None and not self._plan.follow):
+            waiting = asyncio.create_task((self._heard if self._plan.once else self._past).wait())
+            await asyncio.wait({listening, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+        elif self._plan.follow:
             await asyncio.wait({listening})
-        for wanted, event in ((self._plan.once, self._heard), (self._plan.since is not None, self._past)):
-            if wanted:
-                waiting = asyncio.create_task(event.wait())
-                await asyncio.wait({listening, waiting}, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
 
     async def _enter(self, chat: Chat) -> None:
         """Join what is to be heard."""
@@ -221,7 +220,7 @@ class Pipe:
         own = event.sender == chat.name
         whole = self._plan.follow or self._plan.since is not None
         log = WHISPERS if event.room.startswith(WHISPERS) else event.room
-        done = self._plan.once and self._heard.is_set() and not self._plan.follow
+        done = self._plan.once and self._heard.is_set()
         if (whole or not own) and not done:
             if self._plan.json:
                 _out(json.dumps(to_builtins(event)))

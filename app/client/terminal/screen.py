@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from prompt_toolkit.application import Application
@@ -262,10 +263,13 @@ def _size() -> Size:
 
 
 def _cut(text: str, width: int) -> str:
-    """`text`, safe, on at most so many columns."""
+    """`text`, safe, on at most so many columns; without what joins characters: terminals differ in how wide these are
+    together, and then the cursor is elsewhere than the program thinks."""
     shown = ""
     left = width
     for character in line(text):
+        if unicodedata.category(character) in ("Cf", "Me", "Mn"):
+            continue
         left -= get_cwidth(character)
         if left < 0:
             return shown
