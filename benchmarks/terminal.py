@@ -1,11 +1,11 @@
 """How the client in the terminal feels: from its start to its prompt, and from a key to its echo while others talk.
 
-    python -m benchmarks.terminal [--runs 10] [--rate 200] [--seconds 30] [--json]
+    python -m benchmarks.terminal [--runs 10] [--rate 200] [--seconds 30] [--lines 10000] [--json]
 
 Start: from the start of the process to the prompt on its pty, for who has been there before: `start` until something
-can be typed, `in` until the room is there. Echo: while messages arrive at a fixed rate, letters that nobody else uses are
-typed, one after another; each is timed until it comes back. Pipe: 10,000 lines through `natter chat`, all acknowledged.
-The server, on a port of its own, and the one that talks share the machine with the client.
+can be typed, `in` until the room is there. Echo: while messages arrive at a fixed rate, letters that nobody else uses
+are typed, one after another; each is timed until it comes back. Pipe: lines through `natter chat`, all acknowledged. The
+server, on a port of its own, and the one that talks share the machine with the client.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ ROOT = Path(__file__).parent.parent
 LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"
 PAUSES = 0.05, 0.2
 """Seconds between two keys, at least and at most."""
-LINES = 10_000
 LIMIT = 10.0
 
 
@@ -154,9 +153,9 @@ def echo(url: str, home: str, rate: float, seconds: float) -> tuple[list[float],
     return times, said[-1] / took
 
 
-def pipe(url: str, home: str) -> float:
-    """Seconds for LINES lines through a pipe."""
-    lines = "".join(f"line {number}\n" for number in range(LINES)).encode()
+def pipe(url: str, home: str, count: int) -> float:
+    """Seconds for so many lines through a pipe."""
+    lines = "".join(f"line {number}\n" for number in range(count)).encode()
     command = [sys.executable, "-m", "app", "chat", url, "--room", "pipe"]
     begun = time.perf_counter()
     environment = {**os.environ, "XDG_STATE_HOME": home, "PYTHONPATH": str(ROOT)}
@@ -169,12 +168,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--lines", type=int, default=10_000)
     parser.add_argument("--json", action="store_true")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, server(folder) as url:
         starts = [start(url, folder) for _ in range(flags.runs + 1)][1:]  # the first one warms the file cache
         times, rate = echo(url, folder, flags.rate, flags.seconds)
-        seconds = pipe(url, folder)
+        seconds = pipe(url, folder, flags.lines)
     percentiles = statistics.quantiles(times, n=100)
     figures = {
         "start_seconds": round(statistics.median(prompt for prompt, _ in starts), 3),
@@ -185,7 +185,7 @@ def main() -> None:
         "echo_median_ms": round(statistics.median(times), 1),
         "echo_p99_ms": round(percentiles[98], 1),
         "echo_longest_ms": round(max(times), 1),
-        "pipe_lines_per_second": round(LINES / seconds),
+        "pipe_lines_per_second": round(flags.lines / seconds),
     }
     print(json.dumps(figures) if flags.json else "\n".join(f"{name:24} {value}" for name, value in figures.items()))
 

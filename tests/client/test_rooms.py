@@ -1,0 +1,66 @@
+"""Rooms that are shown and not shown, and what fits below the prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.chat.frames import Joined, Presence
+from app.chat.presence import Person
+from app.client.terminal.rooms import HELD, Room, Rooms
+from app.client.terminal.screen import _cut
+
+
+@pytest.fixture
+def rooms() -> Rooms:
+    rooms = Rooms()
+    for name in ("red", "green", "blue"):
+        rooms.add(name)
+    rooms.show("green")
+    return rooms
+
+
+def test_what_happens_elsewhere_is_held_until_it_is_shown(rooms: Rooms) -> None:
+    rooms.hold("red", ["one"], counts=True, mention=False)
+    rooms.hold("red", ["a notice"], counts=False, mention=False)
+    rooms.hold("red", ["two"], counts=True, mention=True)
+    assert [(number, room.name, room.unread, room.mentioned) for number, room in rooms.activity()] == [
+        (1, "red", 2, True),
+        (3, "blue", 0, False),
+    ]
+    assert rooms.show("red") == ["one", "a notice", "two"]
+    assert rooms.show("red") == []
+
+
+def test_of_too_much_the_last_is_held_and_the_rest_counted(rooms: Rooms) -> None:
+    for number in range(HELD + 30):
+        rooms.hold("red", [str(number)], counts=True, mention=False)
+    lines = rooms.show("red")
+    assert lines[0] == "(30 more: /history 200)"
+    assert lines[1:] == [str(number) for number in range(30, HELD + 30)]
+
+
+def test_the_one_before_is_shown_after_one_is_left(rooms: Rooms) -> None:
+    rooms.remove("blue")
+    assert rooms.current == "green"
+    rooms.remove("green")
+    assert rooms.current == "red"
+    rooms.remove("nowhere")
+    rooms.remove("red")
+    assert rooms.current == ""
+    assert [rooms.number(1), rooms.number(0)] == ["", ""]
+
+
+def test_people_come_go_and_are_called_otherwise() -> None:
+    room = Room("red")
+    room.joined(Joined("red", "e", 0, recovered=True, members=2, people=(Person(1, "ann"), Person(2, "bob"))))
+    room.changed(Presence("red", 2, came=(Person(3, "cy"),), went=(Person(1, "ann"),), changed=(Person(2, "rob"),)))
+    assert room.people == {2: "rob", 3: "cy"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("short", "short"), ("just ten..", "just ten.."), ("one more...", "one more.."), ("日本語日本語", "日本語日本"),
+     ("\u202e\x1b[1m", "\\u202e\\x1b"), ("👩\u200d💻!", "👩💻!"), ("e\u0301", "e")],
+)  # fmt: skip
+def test_what_is_below_the_prompt_fits(text: str, shown: str) -> None:
+    assert _cut(text, 10) == shown
