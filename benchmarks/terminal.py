@@ -4,8 +4,8 @@
 
 Start: from the start of the process to the prompt on its pty, for who has been there before: `start` until something
 can be typed, `in` until the room is there. Echo: while messages arrive at a fixed rate, letters that nobody else uses
-are typed, one after another; each is timed until it comes back. Pipe: lines through `natter chat`, all acknowledged. The
-server, on a port of its own, and the one that talks share the machine with the client.
+are typed, one after another; each is timed until it comes back. Pipe: lines through `natter chat`, all acknowledged.
+The server, on a port of its own, and the one that talks share the machine with the client.
 """
 
 from __future__ import annotations
