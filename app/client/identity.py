@@ -84,8 +84,10 @@ class Identities:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             servers = self._read()
+            before = to_builtins(servers)
             yield servers
-            self._write(to_builtins(servers))
+            if (after := to_builtins(servers)) != before:
+                self._write(after)
         finally:
             os.close(lock)
 

@@ -44,7 +44,6 @@ class Plan:
     follow: bool = False
     since: int | None = None
     once: bool = False
-    timeout: float = 0
 
 
 class Pipe:
@@ -57,6 +56,7 @@ class Pipe:
         """Up to where there is something of the past to print, in each room."""
         self._heard, self._past = asyncio.Event(), asyncio.Event()
         self._useless: ChatError | None = None
+        self._talking: asyncio.Task[None] | None = None
         self._entering: set[str] = set()
         self._leaving = False
         """Whether what is not acknowledged yet is told of already."""
@@ -68,7 +68,7 @@ class Pipe:
             self._keep(chat)
             await self._enter(chat)
             listening = asyncio.create_task(self._listen(chat))
-            talking = asyncio.create_task(self._talk(chat))
+            talking = self._talking = asyncio.create_task(self._talk(chat))
             try:
                 await self._until_done(listening, talking)
             finally:
@@ -84,7 +84,7 @@ class Pipe:
 
     async def _until_done(self, listening: asyncio.Task[None], talking: asyncio.Task[None]) -> None:
         await asyncio.wait({listening, talking}, return_when=asyncio.FIRST_COMPLETED)
-        if talking.done():
+        if talking.done() and self._useless is None:
             talking.result()
         if self._useless is None and not listening.done():
             await self._go_on(listening)
@@ -128,8 +128,6 @@ class Pipe:
         async for said in lines(sys.stdin.fileno()):
             number += 1
             await free.acquire()
-            if self._useless is not None:
-                return
             try:
                 future = self._say(chat, said.decode())
             except UnicodeDecodeError:
@@ -157,11 +155,17 @@ class Pipe:
             if self._leaving:
                 return
             if isinstance(error, Refused) and error.code in _USELESS:
-                self._useless = self._useless or error
+                self._stop(error)
             elif isinstance(error, Refused | Uncertain):
                 self._refuse(number, str(error))
 
         return settled
+
+    def _stop(self, error: ChatError) -> None:
+        """No line will be said any more."""
+        self._useless = self._useless or error
+        if self._talking is not None:
+            self._talking.cancel()
 
     def _refuse(self, number: int, problem: str) -> None:
         self._failed += 1

@@ -120,6 +120,12 @@ def test_whispers(quarter: Quarter) -> None:
         done = run(quarter.url, "--to", quarter.ann, "--name", quarter.bob, said="psst\n")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert ann.hears()["text"] == "psst"
+    talking = start(quarter.url, "--to", f"{quarter.ann},nobody")
+    assert talking.stdin
+    talking.stdin.write("psst\n")
+    talking.stdin.flush()
+    assert talking.wait(DEADLINE) == 1, "it does not wait for the next line"
+    assert end(talking) == "natter chat: nobody is called 'nobody'\n"
     done = run(quarter.url, "--to", f"{quarter.ann},nobody", said="psst\n" * 256)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "natter chat: nobody is called 'nobody'"
