@@ -21,7 +21,7 @@ from app.client.address import DEFAULT, normal, shown
 from app.client.backoff import Backoff
 from app.client.connection import TIMEOUT, dial, ending
 from app.client.errors import ChatError, Ended, Interrupted, NotAChat, Refused, TlsFailure, Unreachable
-from app.client.events import Connected, Disconnected, Event, Fail, NameRefused, Send, Settle, Tell
+from app.client.events import Connected, Disconnected, Event, Fail, Line, NameRefused, Send, Settle, Tell
 from app.client.plain import PlainProtocol
 from app.client.protocol import Protocol
 
@@ -326,6 +326,8 @@ class Chat:
                 return
             if isinstance(event, frames.Presence | frames.TypingNow | frames.ReadUpTo):
                 return
+            if isinstance(event, Line):  # it can't be asked for again: the oldest is lost
+                self._events.popleft()
         self._events.append(event)
         self._eventful.set()
 

@@ -33,7 +33,7 @@ INTERRUPTED, TERMINATED = 130, 143
 
 def main(arguments: Sequence[str] | None = None, program: str = "natter chat") -> int:
     """Run the command line `arguments`, without the program's name; the answer is the exit code."""
-    flags = _flags(sys.argv[1:] if arguments is None else arguments, program)
+    flags = parser(program).parse_intermixed_args(list(sys.argv[1:] if arguments is None else arguments))
     try:
         return _run(flags, program)
     except ChatError as error:
@@ -109,16 +109,15 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(_fail(self.prog, f"{message}; see {self.prog} --help", 2))
 
 
-def _flags(arguments: Sequence[str], program: str) -> argparse.Namespace:
-    parser = _Parser(prog=program, allow_abbrev=False, description=DESCRIPTION)
-    parser.add_argument("url", nargs="?", metavar="URL", type=_url, default=DEFAULT, help=f"the chat ({DEFAULT})")
-    parser.add_argument("--name", default="", help="what to be called; without it as the last time, or you are asked")
-    parser.add_argument(
-        "--room", action="append", type=_room, default=[], help="a room to be in, again for more (lobby)"
-    )
-    parser.add_argument("--no-color", action="store_true", help="without colours, as with NO_COLOR set")
-    parser.add_argument("--bell", action="store_true", help="ring the bell when somebody names you, or whispers")
-    pipes = parser.add_argument_group("in a pipe")
+def parser(program: str) -> argparse.ArgumentParser:
+    """What the command line may have."""
+    made = _Parser(prog=program, allow_abbrev=False, description=DESCRIPTION)
+    made.add_argument("url", nargs="?", metavar="URL", type=_url, default=DEFAULT, help=f"the chat ({DEFAULT})")
+    made.add_argument("--name", default="", help="what to be called; without it as the last time, or you are asked")
+    made.add_argument("--room", action="append", type=_room, default=[], help="a room to be in, again for more (lobby)")
+    made.add_argument("--no-color", action="store_true", help="without colours, as with NO_COLOR set")
+    made.add_argument("--bell", action="store_true", help="ring the bell when somebody names you, or whispers")
+    pipes = made.add_argument_group("in a pipe")
     pipes.add_argument(
         "--to", type=_names, default=(), metavar="NAME[,NAME…]", help="whisper each line to these people"
     )
@@ -129,8 +128,7 @@ def _flags(arguments: Sequence[str], program: str) -> argparse.Namespace:
     )
     pipes.add_argument("--once", action="store_true", help="end after the first message of somebody else")
     pipes.add_argument("--timeout", type=_seconds, default=0.0, metavar="SECONDS", help="give up after so long")
-    flags: argparse.Namespace = parser.parse_intermixed_args(list(arguments))
-    return flags
+    return made
 
 
 def _url(text: str) -> str:

@@ -346,3 +346,33 @@ def test_a_bot_in_ten_lines(town: Town, monkeypatch: pytest.MonkeyPatch) -> None
         await asyncio.wait({running})
 
     run(work)
+
+
+def test_a_fault_of_ours_reaches_who_iterates(quarter: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    async def work() -> None:
+        async with connect(quarter.url) as chat:
+            await chat.join(quarter.room)
+            monkeypatch.setattr("app.client.protocol.decode", fail)
+            with pytest.raises(Uncertain, match="a fault in the client"):
+                await chat.send("hi", room=quarter.room)
+            with pytest.raises(ZeroDivisionError, match="a fault"):
+                await hears(chat, Message)
+
+    run(work)
+
+
+def test_of_text_that_nobody_reads_the_oldest_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.client.chat.MOST_UNREAD", 10)
+
+    async def work() -> None:
+        async with tutorial() as town, connect(town.url) as chat:
+            for number in range(30):
+                await chat.send(str(number), room="")
+            assert len(chat._events) == 10
+            while (await hears(chat, Line)).text != "[user0]: 29":
+                pass
+
+    run(work)

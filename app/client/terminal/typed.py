@@ -9,7 +9,7 @@ from typing import Any
 from app.chat import commands, frames
 from app.chat.errors import Refused as BadCommand
 from app.client.chat import Chat
-from app.client.errors import ChatError, Refused
+from app.client.errors import ChatError
 from app.client.terminal.history import secret
 from app.client.terminal.scene import Scene
 
@@ -100,7 +100,7 @@ class Typed:
         """Say something, and see what becomes of it."""
         try:
             post().add_done_callback(lambda future: self._settled(text, future))
-        except Refused as error:
+        except ChatError as error:
             self._refused(text, error)
 
     def _settled(self, text: str, future: asyncio.Future[frames.Ack]) -> None:
