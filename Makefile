@@ -24,10 +24,11 @@ format: $(VENV)/dev.stamp  ## Put the code into its form
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store, and fan-out beside other chats
+bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store, fan-out beside other chats, the page
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.store
 	@$(BIN)/python -m benchmarks.fanout $(ARGS)
+	@$(BIN)/python -m benchmarks.page
 
 requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
