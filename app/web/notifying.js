@@ -23,7 +23,7 @@ export function notifying(store, { announcer, show }) {
   const announce = createAnnouncer(announcer);
   const sound = createSound();
   store.subscribe((state, action, before) => {
-    document.title = titleOf(state);
+    badge(state);
     const event = /** @type {LogEvent} */ (action.frame);
     if (action.type !== "frame" || event.t !== "msg" || isMe(state, event.from) || !isNews(state, event, before)) return;
     const whisper = isConversation(event.room);
@@ -48,9 +48,19 @@ function isNews({ rooms, whispers }, { room, seq }, before) {
  */
 const ask = (store) => store.dispatch({ type: "set", change: { asking: true } });
 
-/** @param {State} state */
-function titleOf(state) {
+/** In the title, and on the icon where the page is installed.
+ * @param {State} state
+ */
+function badge(state) {
   const { count, mentions: mine } = unreadInAll(state);
+  const title = titleOf(state, count, mine);
+  if (title === document.title) return;
+  document.title = title;
+  void navigator.setAppBadge?.(mine).catch(() => null);
+}
+
+/** @param {State} state @param {number} count @param {number} mine */
+function titleOf(state, count, mine) {
   const room = state.rooms[state.current];
   const place = !room || state.screen === "name" ? "" : room.private_ ? `${listed(room.others)} · ` : `#${room.name} · `;
   return `${mine ? `(${mine}) ` : count ? "• " : ""}${place}Natter`;

@@ -80,10 +80,12 @@ export function createSession({ store, connection, keep, newId = randomId, later
     over();
     requests.begin(frame.limits);
     const known = state().me;
+    // On a store of its own a server gives the same ids anew.
+    const another = known !== null && (known.id !== frame.id || (token !== "" && token !== frame.token));
     token = frame.token;
     store.dispatch({ type: "frame", frame });
     // A token that is not known any more makes a new guest; one that is registered logged in meanwhile, elsewhere.
-    const asked = wanted || (known && known.id !== frame.id ? known.name : "");
+    const asked = wanted || (another ? known.name : "");
     if (!asked || same(asked, frame.name) || (frame.registered && !wanted)) enter();
     else if (!wanted) claim(asked);
     // else the error that comes next says why the name can't be had

@@ -22,7 +22,7 @@ export function personView(state, room, name, act) {
   return dialogView(state, act, html`${avatar(name)} ${nameOf(name)}`, html`
     ${about.length ? html`<p class="quiet" dir="auto">${about.join(". ")}</p>` : nothing}
     ${me
-      ? html`<p class="quiet">That is you.</p>`
+      ? oneself(person, act)
       : html`<div class="buttons">
           <button type="button" class="primary" @click=${() => act.whisper(name)}>Whisper</button>
           <button type="button" class="secondary" @click=${() => act.mention(name)}>Mention</button>
@@ -30,6 +30,16 @@ export function personView(state, room, name, act) {
         </div>`}
     ${!me && room.rank && !room.private_ ? moderation(room, name, act) : nothing}`);
 }
+
+/** @param {import("../types.d.ts").Person | undefined} person @param {Actions} act */
+const oneself = (person, act) => html`<p class="quiet">That is you.</p>
+  ${person?.away === undefined
+    ? html`<form class="line" @submit=${fields(({ why }) => void act.account({ t: "away", why: why.trim() }))}>
+        <label for="away">Say that you are away</label>
+        <input id="away" name="why" maxlength="300" placeholder="Why, if you like" autocomplete="off">
+        <button class="secondary">Away</button>
+      </form>`
+    : html`<div class="buttons"><button type="button" class="primary" @click=${() => void act.account({ t: "back" })}>I am back</button></div>`}`;
 
 /** @param {Room} room @param {string} name @param {Actions} act */
 function moderation({ rank, operators }, name, act) {

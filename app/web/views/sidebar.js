@@ -58,9 +58,11 @@ function oneself(state, act) {
   const name = state.me?.name ?? "";
   const { phase } = state.connection;
   return html`<div class="oneself">
-    <span class=${`presence ${phase === "open" ? "here" : "away"}`}>${avatar(name)}</span>
-    <span class="who"><bdi class="label">${name}</bdi>
-      <span class="quiet">${state.me?.registered ? "Registered" : "Guest"}</span></span>
+    <button type="button" class="entry" title="About you" @click=${() => act.dialog({ kind: "person", name })}>
+      <span class=${`presence ${phase === "open" ? "here" : "away"}`}>${avatar(name)}</span>
+      <span class="who"><bdi class="label">${name}</bdi>
+        <span class="quiet">${state.me?.registered ? "Registered" : "Guest"}</span></span>
+    </button>
     <button type="button" class="tool" aria-label="Settings" title="Settings"
       @click=${() => act.dialog({ kind: "settings" })}>${icon("gear")}</button>
   </div>`;
