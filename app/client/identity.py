@@ -71,16 +71,21 @@ class Identities:
     def _read(self) -> dict[str, Known]:
         try:
             return convert(json.loads(self._path.read_bytes()), dict[str, Known])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (ValueError, ValidationError):
             raise OSError(f"{self._path} is not a file of names and tokens") from None
+        except OSError as error:
+            raise OSError(f"{self._path} can't be read: {(error.strerror or str(error)).lower()}") from None
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Known]]:
         """All of it, to be changed: one program at a time."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise OSError(f"{self._path} can't be written: {(error.strerror or str(error)).lower()}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             servers = self._read()

@@ -254,7 +254,7 @@ class Pipe:
             try:
                 self._identities.keep(chat.url, chat.name, chat.token, last=False)
             except OSError as error:
-                self._warn(f"your name and token can't be kept: {error}")
+                self._warn(f"your name and token are not kept: {error}")
 
     def _warn(self, problem: str) -> None:
         sys.stderr.write(f"{self._program}: {line(problem)}\n")

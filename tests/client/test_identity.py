@@ -70,6 +70,14 @@ def test_a_file_that_is_broken_is_told_and_left_alone(identities: Identities, ho
     assert (home / "servers.json").read_text() == "{"
 
 
+def test_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    identities = Identities(tmp_path / "file/natter")
+    assert identities.find(URL) == ("", "")
+    with pytest.raises(OSError, match=r"file/natter/servers\.json can't be written: not a directory$"):
+        identities.keep(URL, "ann", "1", last=True)
+
+
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     assert directory({"XDG_STATE_HOME": "/state"}) == Path("/state/natter")

@@ -9,12 +9,14 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.client.main import main
+from app.command import main as natter
 from tests.client.towns import Quarter, Town, befriended, tutorial
 from tests.clients import DEADLINE, ROOT
 from tests.test_kill import free_port
@@ -245,9 +247,12 @@ def test_it_gives_up(quarter: Quarter) -> None:
         (["--folow"], "unrecognized arguments: --folow"),
     ],
 )
-def test_wrong_arguments(arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [main, lambda arguments: natter(["chat", *arguments])])
+def test_wrong_arguments(
+    command: Callable[[list[str]], int], arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        command(arguments)
     assert ended.value.code == 2
     assert capsys.readouterr() == ("", f"natter chat: {problem}; see natter chat --help\n")
 

@@ -207,7 +207,7 @@ def test_what_was_typed_is_remembered_without_passwords(quarter: Quarter, room: 
         assert "horse" not in file.read_text()
 
 
-def test_the_name_is_asked_for_and_a_taken_one_again(quarter: Quarter, friend: Friend) -> None:
+def test_the_name_is_asked_for_and_a_taken_one_again(quarter: Quarter, friend: Friend, tmp_path: Path) -> None:
     new = quarter.cy
     with terminal(quarter.url) as me:
         me.prompt("your name:")
@@ -218,6 +218,12 @@ def test_the_name_is_asked_for_and_a_taken_one_again(quarter: Quarter, friend: F
         me.shows(f"connected as {new}")
     with terminal(quarter.url) as again:
         again.shows(f"connected as {new}")
+    (tmp_path / "file").touch()
+    with terminal(quarter.url, XDG_STATE_HOME=str(tmp_path / "file")) as unnamed:
+        unnamed.prompt("your name:")
+        unnamed.types(ENTER)
+        unnamed.shows("*** your name and token are not kept: ")
+        unnamed.shows("connected as user")
 
 
 def test_without_colours(quarter: Quarter, friend: Friend) -> None:

@@ -32,11 +32,12 @@ class WordCompleter(Completer):
         self._known = known
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
-        """What the word may become."""
+        """What the word may become. What is not safe to show is not completed: it would stand in the prompt."""
         before = document.text_before_cursor
         word = before.rsplit(None, 1)[-1] if before and not before[-1].isspace() else ""
         for text, shown in self._candidates(before, word):
-            yield Completion(text, start_position=-len(word), display=line(shown))
+            if line(shown) == shown:
+                yield Completion(text, start_position=-len(word), display=shown)
 
     def _candidates(self, before: str, word: str) -> Iterator[tuple[str, str]]:
         if before.startswith("/") and not before.startswith("//"):
@@ -57,28 +58,23 @@ class WordCompleter(Completer):
                 yield f"/{name} ", f"/{name}"
 
     def _arguments(self, command: str, rest: str, word: str) -> Iterator[tuple[str, str]]:
+        """What the usage of a command has in the place of the word: `/kick NAME [WHY]`."""
         command = NAMES.get(command, command)
         usage = dict(self._known.commands()).get(command, "").split()
-        index = len(rest.split(" ")) - 1
-        wanted = usage[index] if index < len(usage) else usage[-1] if usage else ""
-        wanted = wanted.strip("[]")
+        place = min(len(rest.split(" ")), len(usage)) - 1
+        wanted = usage[place].strip("[]") if usage else ""
         if wanted.startswith("NAME["):
             done, comma, last = word.rpartition(",")
             yield from self._names(last, " ", done + comma)
-        elif wanted == "NAME":
+        elif wanted == "NAME" or (wanted in ("TEXT", "WHY") and word):
             yield from self._names(word, " ", "")
         elif wanted == "ROOM":
             yield from self._rooms(word)
         elif wanted == "COMMAND":
-            for name, _ in self._known.commands():
-                if name.startswith(word.removeprefix("/").casefold()):
-                    yield name, name
+            start = word.removeprefix("/").casefold()
+            yield from ((name, name) for name, _ in self._known.commands() if name.startswith(start))
         elif wanted == "ID":
-            for seq, text in self._known.own():
-                if str(seq).startswith(word):
-                    yield (f"{seq} {text}" if command == "edit" else str(seq)), f"{seq} {text[:30]}"
-        elif wanted in ("TEXT", "[TEXT]", "WHY", "[WHY]"):
-            yield from self._names(word, " ", "") if word else ()
+            yield from self._own(word, whole=command == "edit")
 
     def _names(self, start: str, end: str, before: str) -> Iterator[tuple[str, str]]:
         for name in self._known.names():
@@ -89,3 +85,9 @@ class WordCompleter(Completer):
         for room in self._known.rooms():
             if room.startswith(start.removeprefix("#")):
                 yield room, room
+
+    def _own(self, start: str, *, whole: bool) -> Iterator[tuple[str, str]]:
+        """The positions of one's own messages, with the text if that is to be changed."""
+        for seq, text in self._known.own():
+            if str(seq).startswith(start):
+                yield (f"{seq} {text}" if whole else str(seq)), f"{seq} {line(text[:30])}"

@@ -298,13 +298,13 @@ class Talk:
             try:
                 self._identities.keep(chat.url, chat.name, chat.token, last=last)
             except OSError as error:
-                self._scene.notice(f"your name and token can't be kept: {error}")
+                self._scene.notice(f"your name and token are not kept: {error}")
 
     def _forget(self, chat: Chat) -> None:
         try:
             self._identities.forget(chat.url, chat.token)
         except OSError as error:
-            self._scene.notice(f"your token can't be forgotten: {error}")
+            self._scene.notice(f"your token is not forgotten: {error}")
 
     # Work beside all else.
 
