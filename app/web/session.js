@@ -150,8 +150,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
     const after = whispers.position === UNKNOWN ? {} : { epoch, after: whispers.position };
     await ask({ t: "join", room: ALL_WHISPERS, ...after });
     await ask({ t: "conversations" });
-    for (const { name, private_, read, position } of Object.values(state().rooms)) {
-      if (!private_) continue;
+    for (const { name, conversation, read, position } of Object.values(state().rooms)) {
+      if (!conversation) continue;
       if (read < position) fill(name);
       flush(name);
     }
@@ -183,7 +183,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
    */
   function fill(name) {
     const room = state().rooms[name];
-    if (room && !room.log.entries.length && !room.log.oldest && state().target?.room !== name) void load(name, "before");
+    if (room && !room.log.entries.length && !room.log.oldest && state().target?.room !== name)
+      void load(name, "before");
   }
 
   /** Loads the surroundings of a message that is to be shown and is not there. */
@@ -329,7 +330,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
 }
 
 /** Works on pages that came by plain http too, which have no `crypto.randomUUID`. */
-const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const randomId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** @param {string} one @param {string} other */
 const same = (one, other) => one.toLowerCase() === other.toLowerCase();
