@@ -22,19 +22,22 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.http = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: set[socket.socket] = set()
-        self._flowing = threading.Event()
+        self._flowing = self._held = threading.Event()
         self._flowing.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self) -> None:
-        """Keep back what the server says from now on. What browsers say goes through."""
-        self._flowing.clear()
+        """Keep back what the server says on the connections that there are. What browsers say goes through, and new
+        connections work."""
+        self._held, self._flowing = self._flowing, threading.Event()
+        self._held.clear()
+        self._flowing.set()
 
     def cut(self) -> None:
         """End every connection; what was held back is lost."""
         for one in list(self._open):
             self._end(one)
-        self._flowing.set()
+        self._held.set()
 
     def _accept(self) -> None:
         while True:

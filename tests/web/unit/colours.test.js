@@ -42,12 +42,14 @@ function contrast(one, other) {
 
 function named(selector, property) {
   const rule = CSS.slice(CSS.indexOf(`${selector} {`));
-  const found = new RegExp(`[;{\\s]${property}: light-dark\\(oklch\\((\\d+)% ([\\d.]+) var\\(--h\\)\\), oklch\\((\\d+)% ([\\d.]+) var\\(--h\\)\\)\\)`).exec(rule);
+  const found = new RegExp(
+    `[;{\\s]${property}: light-dark\\(oklch\\((\\d+)% ([\\d.]+) var\\(--h\\)\\), oklch\\((\\d+)% ([\\d.]+) var\\(--h\\)\\)\\)`,
+  ).exec(rule);
   const [light, lightChroma, dark, darkChroma] = found.slice(1).map(Number);
   return { light: [light / 100, lightChroma], dark: [dark / 100, darkChroma] };
 }
 
-const hues = [...CSS.matchAll(/\.hue-\d+ \{ --h: (\d+); \}/g)].map(([, hue]) => Number(hue));
+const hues = [...CSS.matchAll(/\.hue-\d+ \{\s+--h: (\d+);/g)].map(([, hue]) => Number(hue));
 
 test("names can be read in every colour", () => {
   assert.equal(hues.length, 20);
@@ -57,7 +59,10 @@ test("names can be read in every colour", () => {
         const ratio = contrast(oklch(...named(".name", "color")[theme], hue), hex(pair(ground)[theme]));
         assert.ok(ratio >= 4.5, `${theme}, hue ${hue} on ${ground}: ${ratio.toFixed(2)}`);
       }
-      const letter = contrast(oklch(...named(".avatar", "color")[theme], hue), oklch(...named(".avatar", "background")[theme], hue));
+      const letter = contrast(
+        oklch(...named(".avatar", "color")[theme], hue),
+        oklch(...named(".avatar", "background")[theme], hue),
+      );
       assert.ok(letter >= 4.5, `${theme}, letter of hue ${hue}: ${letter.toFixed(2)}`);
     }
   }

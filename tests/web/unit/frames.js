@@ -8,15 +8,36 @@ import { createStore } from "../../../app/web/store.js";
 export const LIMITS = { message: 65_536, name: 32, topic: 300, rooms: 50, recipients: 20, rate: 0, burst: 20 };
 
 export const welcome = (more = {}) => ({
-  t: "welcome", id: 1, name: "ann", registered: false, token: "secret", epoch: "e1", limits: LIMITS, ...more,
+  t: "welcome",
+  id: 1,
+  name: "ann",
+  registered: false,
+  token: "secret",
+  epoch: "e1",
+  limits: LIMITS,
+  ...more,
 });
 
 export const joined = (head, more = {}) => ({
-  t: "joined", room: "lobby", epoch: "e1", head, recovered: true, members: 1, people: [{ id: 1, name: "ann" }], ...more,
+  t: "joined",
+  room: "lobby",
+  epoch: "e1",
+  head,
+  recovered: true,
+  members: 1,
+  people: [{ id: 1, name: "ann" }],
+  ...more,
 });
 
 export const msg = (seq, text, more = {}) => ({
-  t: "msg", room: "lobby", seq, id: `id${seq}`, ts: "2026-01-01T12:00:00.000Z", from: "bob", text, ...more,
+  t: "msg",
+  room: "lobby",
+  seq,
+  id: `id${seq}`,
+  ts: "2026-01-01T12:00:00.000Z",
+  from: "bob",
+  text,
+  ...more,
 });
 
 export const ack = (cid, seq) => ({ t: "ack", cid, id: `id${seq}`, seq, ts: "2026-01-01T12:00:00.000Z" });
@@ -38,8 +59,15 @@ export class Page {
     this.store = createStore(reduce, initial({ current: "lobby", ...kept }));
     this.session = createSession({
       store: this.store,
-      connection: { send: (frame) => this.sent.push(frame), start: () => {}, stop: () => {}, restart: () => this.restarts++ },
-      keep: (account) => { this.kept = account; },
+      connection: {
+        send: (frame) => this.sent.push(frame),
+        start: () => {},
+        stop: () => {},
+        restart: () => this.restarts++,
+      },
+      keep: (account) => {
+        this.kept = account;
+      },
       later: (call, wait) => this.due.push([call, wait]),
       newId: () => `c${++this.cids}`,
     });

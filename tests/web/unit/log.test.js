@@ -4,7 +4,8 @@ import { append, around, aside, EMPTY, extend, MOST, opened, PAGE, prepend } fro
 import { msg } from "./frames.js";
 
 const events = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => msg(from + index, `m${from + index}`));
-const said = (log, from, to, following = true) => events(from, to).reduce((next, one) => append(next, one, following), log);
+const said = (log, from, to, following = true) =>
+  events(from, to).reduce((next, one) => append(next, one, following), log);
 const span = ({ entries }) => [entries[0].seq, entries.at(-1).seq, entries.length];
 
 test("a full window lets the oldest go while its end is followed", () => {
@@ -29,7 +30,8 @@ test("history is put before it, and the end goes where that is too much", () => 
 
 test("history after it leads back to the end", () => {
   let log = { ...opened(0), live: false };
-  for (let after = 0; after < 500; after += PAGE) log = extend(log, events(after + 1, after + PAGE), after + PAGE < 500, 500);
+  for (let after = 0; after < 500; after += PAGE)
+    log = extend(log, events(after + 1, after + PAGE), after + PAGE < 500, 500);
   assert.deepEqual([span(log), log.live, log.oldest], [[201, 500, MOST], true, false]);
   assert.deepEqual(span(append(log, msg(501, "x"), true)), [202, 501, MOST]);
 });
@@ -65,7 +67,15 @@ test("a window on a message far back", () => {
 test("what has no position stands where it came, once", () => {
   const note = msg(0, "note", { id: "note 1", aside: "notice" });
   const log = aside(aside(said(opened(0), 1, 2), note), note);
-  assert.deepEqual(log.entries.map(({ seq, aside: kind }) => [seq, kind]), [[1, undefined], [2, undefined], [2, "notice"]]);
+  assert.deepEqual(
+    log.entries.map(({ seq, aside: kind }) => [seq, kind]),
+    [
+      [1, undefined],
+      [2, undefined],
+      [2, "notice"],
+    ],
+  );
 });
 
-test("an empty log is at its end", () => assert.deepEqual([EMPTY.live, opened(0).oldest, opened(3).oldest], [true, true, false]));
+test("an empty log is at its end", () =>
+  assert.deepEqual([EMPTY.live, opened(0).oldest, opened(3).oldest], [true, true, false]));

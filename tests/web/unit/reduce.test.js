@@ -11,7 +11,10 @@ const lobby = (state) => state.rooms.lobby;
 const begun = (...steps) => after(welcome(), open, joined(0), ...steps);
 
 test("what was said is in the log, in order", () => {
-  assert.deepEqual(lobby(begun(msg(1, "one"), msg(2, "two"))).log.entries.map(({ text }) => text), ["one", "two"]);
+  assert.deepEqual(
+    lobby(begun(msg(1, "one"), msg(2, "two"))).log.entries.map(({ text }) => text),
+    ["one", "two"],
+  );
 });
 
 test("the state before is left as it was", () => {
@@ -23,7 +26,11 @@ test("the state before is left as it was", () => {
 
 test("a frame of an unknown type, and one of a room that one is not in, change nothing", () => {
   const state = begun();
-  for (const frame of [{ t: "news", room: "lobby", seq: 1, id: "x" }, msg(1, "one", { room: "den" }), { t: "toString" }]) {
+  for (const frame of [
+    { t: "news", room: "lobby", seq: 1, id: "x" },
+    msg(1, "one", { room: "den" }),
+    { t: "toString" },
+  ]) {
     assert.equal(reduce(state, { type: "frame", at: 1, frame }), state);
   }
 });
@@ -48,7 +55,10 @@ test("whispers are inline where they came, but for those that were missed", () =
   const whisper = (seq) => msg(seq, `w${seq}`, { room: "@1,2", to: ["ann"] });
   const resumed = { type: "frame", frame: { ...followed, head: 4 }, request: { t: "join", after: 2 } };
   const state = begun(followed, resumed, whisper(3), whisper(4), whisper(5));
-  assert.deepEqual(lobby(state).log.entries.map(({ text, aside }) => [text, aside]), [["w5", "whisper"]]);
+  assert.deepEqual(
+    lobby(state).log.entries.map(({ text, aside }) => [text, aside]),
+    [["w5", "whisper"]],
+  );
   assert.equal(state.rooms["@1,2"].log.entries.length, 3);
   assert.equal(state.lastWhisper, "@1,2");
 });
@@ -66,7 +76,10 @@ const pick = ({ count, mentions }) => [count, mentions];
 
 test("the line above what is new stands where one stopped looking, and goes when one speaks", () => {
   const state = begun(msg(1, "seen"), { type: "read", room: "lobby", seq: 1 }, away, msg(2, "new"), msg(3, "newer"));
-  assert.deepEqual(rowsOf(state, lobby(state)).map(({ kind }) => kind), ["day", "message", "new", "message", "message"]);
+  assert.deepEqual(
+    rowsOf(state, lobby(state)).map(({ kind }) => kind),
+    ["day", "message", "new", "message", "message"],
+  );
   const pending = { cid: "c", room: "lobby", text: "x", at: 0, state: "queued" };
   assert.equal(lobby(reduce(state, { type: "say", at: 1, pending })).marker, -1);
 });
@@ -75,15 +88,21 @@ test("missed messages are counted in one line, and those of oneself are not", ()
   const resumed = { type: "frame", frame: joined(4), request: { t: "join", after: 1 } };
   const state = begun(msg(1, "seen"), resumed, msg(2, "a"), msg(3, "b", { from: "ann" }), msg(4, "c"), msg(5, "d"));
   const rows = rowsOf(state, lobby(state));
-  assert.deepEqual(rows.map(({ kind }) => kind), ["day", "message", "missed", "message", "message", "message", "message"]);
+  assert.deepEqual(
+    rows.map(({ kind }) => kind),
+    ["day", "message", "missed", "message", "message", "message", "message"],
+  );
   assert.equal(rows[2].count, 2);
 });
 
 test("messages of one author within minutes are a group, of two days are not", () => {
   const at = (seq, ts, from = "bob") => msg(seq, "x", { ts, from });
   const state = begun(
-    at(1, "2026-01-01T12:00:00Z"), at(2, "2026-01-01T12:04:00Z"), at(3, "2026-01-01T12:10:00Z"),
-    at(4, "2026-01-01T12:11:00Z", "cy"), at(5, "2026-01-03T12:11:00Z", "cy"),
+    at(1, "2026-01-01T12:00:00Z"),
+    at(2, "2026-01-01T12:04:00Z"),
+    at(3, "2026-01-01T12:10:00Z"),
+    at(4, "2026-01-01T12:11:00Z", "cy"),
+    at(5, "2026-01-03T12:11:00Z", "cy"),
   );
   const rows = rowsOf(state, lobby(state)).map((row) => (row.kind === "message" ? row.first : row.kind));
   assert.deepEqual(rows, ["day", true, false, true, true, "day", true]);
@@ -134,5 +153,8 @@ test("names that would be fields of every object are names", () => {
 
 test("in a room that was empty the line stands above the first message", () => {
   const state = begun(away, msg(1, "first"));
-  assert.deepEqual(rowsOf(state, lobby(state)).map(({ kind }) => kind), ["day", "new", "message"]);
+  assert.deepEqual(
+    rowsOf(state, lobby(state)).map(({ kind }) => kind),
+    ["day", "new", "message"],
+  );
 });

@@ -31,7 +31,10 @@ test("what was not acked is said again with the same cid after the room was join
   page.session.say("lobby", "one");
   page.session.say("lobby", "two");
   page.breaks();
-  assert.deepEqual(page.pending, [["one", "queued"], ["two", "queued"]]);
+  assert.deepEqual(page.pending, [
+    ["one", "queued"],
+    ["two", "queued"],
+  ]);
   page.opens();
   assert.deepEqual(page.said(), []);
   page.answers("join", joined(0), "lobby");
@@ -44,7 +47,10 @@ test("the ack got lost: the event comes with what was missed, and the retry's ac
   page.session.say("lobby", "hi");
   page.breaks();
   page.opens();
-  assert.deepEqual(page.requests("join", "lobby").map(({ epoch, after }) => [epoch, after]), [["e1", 5]]);
+  assert.deepEqual(
+    page.requests("join", "lobby").map(({ epoch, after }) => [epoch, after]),
+    [["e1", 5]],
+  );
   page.answers("join", joined(6), "lobby");
   assert.deepEqual(page.said(), ["c1"]);
   page.hears(mine(6, "hi"));
@@ -109,7 +115,10 @@ test("another epoch: what is there is forgotten, and the history is read anew", 
   page.session.say("lobby", "mine");
   page.breaks();
   page.opens(welcome({ epoch: "e2" }));
-  assert.deepEqual(page.requests("join", "lobby").map(({ after }) => after), [undefined]);
+  assert.deepEqual(
+    page.requests("join", "lobby").map(({ after }) => after),
+    [undefined],
+  );
   page.answers("join", joined(7, { epoch: "e2" }), "lobby");
   assert.deepEqual(page.texts, []);
   assert.equal(page.requests("history", "lobby")[0].before, 8);
@@ -142,11 +151,17 @@ test("the token is no longer known: another id, and the name is asked for", () =
   page.session.say("lobby", "not seen");
   page.breaks();
   page.opens(welcome({ id: 9, name: "user8" }));
-  assert.deepEqual(page.requests("nick").map(({ name }) => name), ["ann"]);
+  assert.deepEqual(
+    page.requests("nick").map(({ name }) => name),
+    ["ann"],
+  );
   assert.deepEqual(page.requests("join"), []);
   page.answers("nick", { t: "named", id: 9, name: "ann" });
   page.answers("join", joined(1), "lobby");
-  assert.deepEqual(page.requests("msg").map(({ text }) => text), ["not seen"]);
+  assert.deepEqual(
+    page.requests("msg").map(({ text }) => text),
+    ["not seen"],
+  );
 });
 
 test("the token is no longer known and the name is taken: the first screen says so", () => {
@@ -154,9 +169,11 @@ test("the token is no longer known and the name is taken: the first screen says 
   page.breaks();
   page.opens(welcome({ id: 9, name: "user8" }));
   page.answers("nick", { t: "error", code: "name_taken", message: "ann is taken", retry: false });
-  return Promise.resolve().then(() => Promise.resolve()).then(() => {
-    assert.deepEqual([page.state.screen, page.state.entering.problem], ["name", "ann is taken"]);
-  });
+  return Promise.resolve()
+    .then(() => Promise.resolve())
+    .then(() => {
+      assert.deepEqual([page.state.screen, page.state.entering.problem], ["name", "ann is taken"]);
+    });
 });
 
 test("a refusal for good fails the message, and it may be said again", () => {
@@ -213,8 +230,14 @@ test("whispers are followed from where they were, over all conversations", () =>
   assert.equal(page.requests("join", "@")[0].after, 6);
   page.answers("join", { t: "joined", room: "@", epoch: "e1", head: 7, recovered: true, members: 1 }, "@");
   page.hears(msg(6, "hey", { room: "@1,3", from: "cy", to: ["ann"] }), msg(7, "again", { room: "@1,2", to: ["ann"] }));
-  assert.deepEqual(page.state.rooms["@1,2"].log.entries.map(({ text }) => text), ["psst", "again"]);
-  assert.deepEqual(page.state.rooms["@1,3"].log.entries.map(({ text }) => text), ["hey"]);
+  assert.deepEqual(
+    page.state.rooms["@1,2"].log.entries.map(({ text }) => text),
+    ["psst", "again"],
+  );
+  assert.deepEqual(
+    page.state.rooms["@1,3"].log.entries.map(({ text }) => text),
+    ["hey"],
+  );
 });
 
 test("a login makes one somebody else: the page connects anew", () => {

@@ -12,15 +12,40 @@ const parts = (text) => parse(text).map(({ kind, text: part }) => `${kind}:${par
 const links = (text) => parse(text).flatMap((part) => (part.kind === "link" ? [part.href] : []));
 
 test("no text is lost or made up", () => {
-  for (const text of ["", "a `b` c", "https://a.b/c).", "@ann, @bob.", "``` x ```", "`", "``", "```", "a\nb", "@", "@@a", "http://"]) {
-    const whole = parse(text).map(({ kind, text: part }) => (kind === "code" ? `\`${part}\`` : kind === "block" ? `\`\`\`${part}\`\`\`` : part));
+  for (const text of [
+    "",
+    "a `b` c",
+    "https://a.b/c).",
+    "@ann, @bob.",
+    "``` x ```",
+    "`",
+    "``",
+    "```",
+    "a\nb",
+    "@",
+    "@@a",
+    "http://",
+  ]) {
+    const whole = parse(text).map(({ kind, text: part }) =>
+      kind === "code" ? `\`${part}\`` : kind === "block" ? `\`\`\`${part}\`\`\`` : part,
+    );
     assert.equal(whole.join("").replaceAll("\n", ""), text.replaceAll("\n", ""));
   }
 });
 
 test("links are http and https, and nothing else", () => {
-  assert.deepEqual(links("see http://a.example and https://b.example/x?y=1#z"), ["http://a.example", "https://b.example/x?y=1#z"]);
-  for (const text of ["javascript:alert(1)", "data:text/html,x", "ftp://a.example", "//a.example", "http://", "https://["]) {
+  assert.deepEqual(links("see http://a.example and https://b.example/x?y=1#z"), [
+    "http://a.example",
+    "https://b.example/x?y=1#z",
+  ]);
+  for (const text of [
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "ftp://a.example",
+    "//a.example",
+    "http://",
+    "https://[",
+  ]) {
     assert.deepEqual(links(text), [], text);
   }
 });
@@ -28,7 +53,7 @@ test("links are http and https, and nothing else", () => {
 test("a link ends before the punctuation around it", () => {
   assert.deepEqual(links("(https://a.example/b)"), ["https://a.example/b"]);
   assert.deepEqual(links("https://a.example/b_(c)."), ["https://a.example/b_(c)"]);
-  assert.deepEqual(links("<https://a.example/>, \"https://b.example\"!"), ["https://a.example/", "https://b.example"]);
+  assert.deepEqual(links('<https://a.example/>, "https://b.example"!'), ["https://a.example/", "https://b.example"]);
 });
 
 test("code is code, and nothing in it is anything else", () => {
@@ -38,7 +63,13 @@ test("code is code, and nothing in it is anything else", () => {
 });
 
 test("mentions are whole names", () => {
-  assert.deepEqual(parts("@ann, ask @b-ob. a@b.example"), ["mention:@ann", "text:, ask ", "mention:@b-ob", "text:.", "text: a@b.example"]);
+  assert.deepEqual(parts("@ann, ask @b-ob. a@b.example"), [
+    "mention:@ann",
+    "text:, ask ",
+    "mention:@b-ob",
+    "text:.",
+    "text: a@b.example",
+  ]);
   assert.ok(mentions("hi Ann!", ["ann"]));
   assert.ok(mentions("@ANN", ["ann"]));
   assert.ok(!mentions("anna and joann", ["ann"]));
@@ -97,7 +128,8 @@ test("commands, names, rooms and emoji are completed", () => {
 });
 
 test("nothing is completed where nothing is begun", () => {
-  for (const text of ["hi", "a /w", "//w", "mail@bo", ":", "10:30", "a:smile"]) assert.deepEqual(labels(text), [], text);
+  for (const text of ["hi", "a /w", "//w", "mail@bo", ":", "10:30", "a:smile"])
+    assert.deepEqual(labels(text), [], text);
 });
 
 test("a completion takes the place of the word before the caret", () => {
@@ -118,13 +150,17 @@ test("names of emoji are names, and no name is there twice", () => {
   const names = EMOJI.map(([name]) => name);
   assert.ok(names.every((name) => /^[a-z0-9_+-]+$/.test(name)));
   assert.equal(new Set(names).size, names.length);
-  assert.ok(EMOJI.every(([, character]) => /\p{Extended_Pictographic}/u.test(character)), String(EMOJI.filter(([, c]) => !/\p{Extended_Pictographic}/u.test(c))));
+  assert.ok(
+    EMOJI.every(([, character]) => /\p{Extended_Pictographic}/u.test(character)),
+    String(EMOJI.filter(([, c]) => !/\p{Extended_Pictographic}/u.test(c))),
+  );
 });
 
 test("an address leads to a room, a conversation, or a message", () => {
   assert.deepEqual(route("#lobby"), { room: "lobby", seq: 0 });
   assert.deepEqual(route("#Den/123"), { room: "den", seq: 123 });
   assert.deepEqual(route("#@1,2/7"), { room: "@1,2", seq: 7 });
-  for (const hash of ["", "#", "#a b", "#<x>", "#@", "#@0", "#%", `#${"a".repeat(65)}`]) assert.equal(route(hash), null, hash);
+  for (const hash of ["", "#", "#a b", "#<x>", "#@", "#@0", "#%", `#${"a".repeat(65)}`])
+    assert.equal(route(hash), null, hash);
   assert.deepEqual(route(format("den", 5)), { room: "den", seq: 5 });
 });

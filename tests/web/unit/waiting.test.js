@@ -8,10 +8,22 @@ import { hueOf, HUES, letterOf, listed } from "../../../app/web/names.js";
 import { full, take } from "../../../app/web/pacing.js";
 
 test("the delay grows up to a bound, and is anything below it", () => {
-  assert.equal(delay(0, () => 1), BASE);
-  assert.equal(delay(3, () => 1), 8 * BASE);
-  assert.equal(delay(50, () => 1), CAP);
-  assert.equal(delay(50, () => 0), 0);
+  assert.equal(
+    delay(0, () => 1),
+    BASE,
+  );
+  assert.equal(
+    delay(3, () => 1),
+    8 * BASE,
+  );
+  assert.equal(
+    delay(50, () => 1),
+    CAP,
+  );
+  assert.equal(
+    delay(50, () => 0),
+    0,
+  );
 });
 
 test("close codes tell whether to come back, as the protocol has it", () => {
