@@ -64,7 +64,7 @@ def _run(flags: argparse.Namespace, program: str) -> int:
 def _piped(flags: argparse.Namespace) -> bool:
     """Whether there is no conversation: no terminal, or something is asked for that is for scripts."""
     wanted = flags.json or flags.follow or flags.once or flags.to or flags.since is not None
-    return bool(wanted) or not (sys.stdin.isatty() and sys.stdout.isatty())
+    return bool(wanted) or sys.stdin is None or not (sys.stdin.isatty() and sys.stdout.isatty())
 
 
 async def _talk(flags: argparse.Namespace, identities: Identities) -> int:

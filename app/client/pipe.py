@@ -121,7 +121,7 @@ class Pipe:
 
     async def _talk(self, chat: Chat) -> None:
         """Say each line, and see that each is acknowledged."""
-        if not _may_read(sys.stdin.fileno()):
+        if sys.stdin is None or not _may_read(sys.stdin.fileno()):
             return
         free = asyncio.Semaphore(AHEAD)
         number = 0
@@ -185,7 +185,7 @@ class Pipe:
             if event is None:
                 return
             self._hear(chat, event)
-            if self._plan.once and self._heard.is_set() and os.isatty(sys.stdin.fileno()):
+            if self._plan.once and self._heard.is_set() and sys.stdin is not None and sys.stdin.isatty():
                 return
 
     def _hear(self, chat: Chat, event: Event) -> None:

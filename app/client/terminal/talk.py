@@ -26,6 +26,8 @@ TYPING_PERIOD = 3.0
 """Seconds between two words to the server that one is typing."""
 READ_PERIOD = 2.0
 """Seconds between two words to the server on up to where one has read."""
+TURN = 50
+"""Events that are shown in one turn of the loop."""
 PLAIN_ROOM = "chat"
 """What the one room of a server is called that has no rooms."""
 
@@ -122,9 +124,13 @@ class Talk:
             self._scene.waiting = lambda: chat.unsaid
             self._connected(chat)
             await self._begin(chat)
+            heard = 0
             async for event in chat:
                 self._hear(chat, event)
                 self._scene.view.changed()
+                heard += 1
+                if heard % TURN == 0:  # of much that comes at once, so that the keyboard has its turn
+                    await asyncio.sleep(0)
         except ChatError as error:
             if not (isinstance(error, Ended) and error.code == CloseCode.BYE):
                 self._error = error
