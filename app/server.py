@@ -126,7 +126,7 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
         ws_max_size=websockets.max_frame_size,
         ws_ping_interval=websockets.ping_period or None,
         ws_ping_timeout=websockets.timeout or None,
-        ws_per_message_deflate=False,
+        ws_per_message_deflate=websockets.deflate,
         lifespan="off",
         log_config=None,
         access_log=logging.getLogger("uvicorn.access").isEnabledFor(logging.INFO),

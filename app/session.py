@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
@@ -24,6 +24,7 @@ from app.chat.limits import Bucket, Limits
 from app.chat.room import Room
 from app.following import Following
 from app.hub import Hub
+from app.shard import Alike
 from app.transports import Frame as WireFrame
 from app.transports import Overflow, Way
 
@@ -131,8 +132,8 @@ class Session:
 
     @property
     def group(self) -> Hashable:
-        """With whom it gets the same: those of its dialect, or, as it ignores somebody, only itself."""
-        return ("choosy", id(self)) if self.ignored else cast(Hashable, self.dialect)
+        """With whom it gets the same: those alike, or, as it ignores somebody, only itself."""
+        return id(self) if self.ignored else Alike(self.dialect, self.way.deflated)
 
     def ended(self) -> None:
         """Leave every room. What was said before is stored all the same. It waits for nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.chat.dialects import Dialect
 from app.chat.events import CONVERSATION, Event, Kind, mailbox, participants
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 COSTLY = 0.002
 """Seconds that sending may take without being worth waiting for."""
 EXPELLING = (Kind.KICK, Kind.BAN)
+
+
+class Alike(NamedTuple):
+    """Those who are given the same bytes, as a group in a room. Who ignores somebody is in a group of its own."""
+
+    dialect: Dialect
+    deflated: bool
 
 
 class Shard:
@@ -106,7 +113,7 @@ class Shard:
         for room in dirty:
             self._hand_out(room, outgoing, alone=len(dirty) == 1)
         for session, waiting in outgoing.items():
-            session.way.put(waiting.batch())
+            session.way.put(waiting.batch(deflated=session.way.deflated))
         self._costly = self._loop.time() - began > COSTLY
 
     def appended(self) -> None:
@@ -137,19 +144,16 @@ class Shard:
         room, gets all of it later, in order; so does nobody who is full, and is behind from now on."""
         before, events = room.hand_out()
         late: list[Cursor[Session]] = []
+        encoded: dict[Dialect, list[tuple[int, WireFrame]]] = {}
         for group, cursors in room.live.items():
-            if isinstance(group, tuple):
+            if not isinstance(group, Alike):
                 self._choose(events, cursors, outgoing, late)
                 continue
-            frames = [
-                (mark, frame)
-                for mark, event in events
-                if (frame := wire(cast(Dialect, group), told(event))) is not None
-            ]
-            if frames and alone:
-                _send_to_all(frames, cursors, outgoing, late)
-            elif frames:
-                _collect(frames, cursors, outgoing, late)
+            if group.dialect not in encoded:
+                encoded[group.dialect] = _encoded(group.dialect, events)
+            if frames := encoded[group.dialect]:
+                deliver = _send_to_all if alone else _collect
+                deliver(frames, Batch([frame for _, frame in frames], deflated=group.deflated), cursors, outgoing, late)
         for cursor in late:
             room.fall_behind(cursor, before)
             cursor.follower.fell_behind()
@@ -243,22 +247,27 @@ class Outgoing:
         """Add frames; a batch that others get too is this connection's alone no more."""
         self._frames, self._batch = [*self._frames, *frames], None
 
-    def batch(self) -> Batch:
+    def batch(self, *, deflated: bool) -> Batch:
         """All of it in order."""
         if self._batch is None:
-            self._batch = Batch([frame for _, frame in sorted(self._frames, key=itemgetter(0))])
+            self._batch = Batch([frame for _, frame in sorted(self._frames, key=itemgetter(0))], deflated=deflated)
         return self._batch
+
+
+def _encoded(dialect: Dialect, events: Sequence[tuple[int, Event]]) -> list[tuple[int, WireFrame]]:
+    """What those who speak a dialect are told of events, once for all of them."""
+    return [(mark, frame) for mark, event in events if (frame := wire(dialect, told(event))) is not None]
 
 
 def _send_to_all(
     frames: Sequence[tuple[int, WireFrame]],
+    batch: Batch,
     cursors: dict[Cursor[Session], Sender],
     outgoing: dict[Session, Outgoing],
     late: list[Cursor[Session]],
 ) -> None:
     """Send to all now, but for those to whom something else is going out. The loops touch nothing of a client but its
     sender: what they would wait for is the memory, as it is many times what the processor keeps at hand."""
-    batch = Batch([frame for _, frame in frames])
     size, short = len(batch), {}
     others = {session.way.sender for session in outgoing}
     for sender in cursors.values():
@@ -273,19 +282,19 @@ def _send_to_all(
     for cursor, sender in cursors.items() if short or others else ():
         way = cursor.follower.way
         if sender in others or (sender in short and way.full):
-            _collect(frames, {cursor: sender}, outgoing, late)
+            _collect(frames, batch, [cursor], outgoing, late)
         elif sender in short:
             way.keep(batch, short[sender])
 
 
 def _collect(
     frames: Sequence[tuple[int, WireFrame]],
+    batch: Batch,
     cursors: Iterable[Cursor[Session]],
     outgoing: dict[Session, Outgoing],
     late: list[Cursor[Session]],
 ) -> None:
     """Add to what goes out to each at the end of the turn. One that is full gets it later, from the log."""
-    batch = None
     for cursor in cursors:
         session = cursor.follower
         if session.way.full:
@@ -293,7 +302,6 @@ def _collect(
         elif session in outgoing:
             outgoing[session].add(frames)
         else:
-            batch = batch or Batch([frame for _, frame in frames])
             outgoing[session] = Outgoing(frames, batch)
 
 

@@ -80,6 +80,7 @@ class WebSockets:
 
     ping_period: Duration = field(default=Duration(15), metadata={"check": _at_least_100ms})
     timeout: Duration = field(default=Duration(15), metadata={"check": _at_least_100ms})
+    deflate: bool = False
     max_frame_size: Size = field(default=Size(64 * 1024), metadata={"check": _positive})
     masking: Unmasked = Unmasked(0)
     origins: tuple[WebOrigin, ...] = ()

@@ -17,7 +17,7 @@ from app.chat.events import Detail, Event, Kind, User, conversation
 from app.chat.frames import Ack
 from app.hub import Hub
 from app.session import Session
-from app.shard import Shard, wire
+from app.shard import Alike, Shard, wire
 from app.transports import Batch
 from tests.clients import DEADLINE, serving
 
@@ -29,7 +29,7 @@ class Way:
     """A way out that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.full = self.short = False
+        self.full = self.short = self.deflated = False
         self.batches: list[Batch] = []
 
     @property
@@ -76,7 +76,7 @@ class Listening:
 
     @property
     def group(self) -> Any:
-        return ("choosy", id(self)) if self.ignored else JSON
+        return id(self) if self.ignored else Alike(JSON, self.way.deflated)
 
     def wants(self, event: Event) -> bool:
         return event.user not in self.ignored

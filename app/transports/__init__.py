@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Protocol, Self
 
 from app.chat.closing import CloseCode
-from app.transports.framing import Opcode, encoded
+from app.transports.framing import DEFLATED, WORTH_IT, Opcode, deflate, encoded
 
 
 class Overflow(Enum):
@@ -26,11 +26,22 @@ class Overflow(Enum):
 class Frame:
     """A text to send, made once for all who get it; `wire` is the frame as it goes over the wire."""
 
-    __slots__ = ("text", "wire")
+    __slots__ = ("_deflated", "text", "wire")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.wire = encoded(Opcode.TEXT, text.encode("utf-8", "surrogatepass"))
+        self._deflated: bytes | None = None
+
+    @property
+    def deflated(self) -> bytes:
+        """The frame as it goes to who takes compressed ones, compressed if that makes it shorter."""
+        if self._deflated is None:
+            self._deflated = self.wire
+            if len(self.wire) >= WORTH_IT:
+                small = encoded(Opcode.TEXT | DEFLATED, deflate(self.text.encode("utf-8", "surrogatepass")))
+                self._deflated = min(small, self.wire, key=len)
+        return self._deflated
 
 
 class Batch(bytes):
@@ -38,8 +49,9 @@ class Batch(bytes):
 
     frames: Sequence[Frame]
 
-    def __new__(cls, frames: Sequence[Frame]) -> Self:
-        batch = super().__new__(cls, b"".join([frame.wire for frame in frames]))
+    def __new__(cls, frames: Sequence[Frame], *, deflated: bool = False) -> Self:
+        parts = [frame.deflated for frame in frames] if deflated else [frame.wire for frame in frames]
+        batch = super().__new__(cls, b"".join(parts))
         batch.frames = frames
         return batch
 
@@ -68,6 +80,10 @@ class Way(Protocol):
     def sender(self) -> Sender:
         """Always the same, and this way's alone: who sends to many does so without asking each for more. It takes
         nothing while the way is full. What it does not take has to be kept: see `keep`."""
+
+    @property
+    def deflated(self) -> bool:
+        """Whether its batches should be compressed."""
 
     @property
     def full(self) -> bool:

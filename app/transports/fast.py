@@ -16,11 +16,12 @@ from collections.abc import MutableSet
 from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.http11 import Request
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Listener
-from app.transports.framing import Breach, Opcode, Reader, closing, encoded
+from app.transports.framing import WINDOW, Breach, Opcode, Reader, closing, encoded
 from app.transports.strict import LINGER, WebSocketProtocol
 
 HANDOVER = "natter.handover"
@@ -36,6 +37,13 @@ class FastProtocol(WebSocketProtocol):
 
     early = False
     """Whether the client sent something before it was let in: such a connection is not handed over."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        if self.config.ws_per_message_deflate:
+            self.conn.available_extensions = [
+                ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+            ]
 
     def data_received(self, data: bytes) -> None:
         self.early = self.early or self.handshake_initiated
@@ -57,7 +65,10 @@ class FastProtocol(WebSocketProtocol):
         raw = transport.get_extra_info("socket")
         if raw is not None and high:  # the kernel doubles it; left alone it would keep megabytes for who reads nothing
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)
-        line = Line(transport, cast(Any, self.connections), self.config.ws_max_size, self._wheel(stall))
+        deflate = next((one for one in self.conn.extensions if isinstance(one, PerMessageDeflate)), None)
+        reader = Reader(self.config.ws_max_size, inflates=deflate is not None)
+        line = Line(transport, cast(Any, self.connections), reader, self._wheel(stall))
+        line.deflated = deflate is not None and deflate.local_max_window_bits >= WINDOW
         self.connections.discard(self)
         self.connections.add(cast(Any, line))
         transport.set_protocol(line)
@@ -109,18 +120,19 @@ class Line(asyncio.Protocol):
         "_reader",
         "_transport",
         "_wheel",
+        "deflated",
         "full",
         "sender",
     )
 
-    def __init__(self, transport: Transport, connections: MutableSet[Any], limit: int, wheel: Wheel) -> None:
+    def __init__(self, transport: Transport, connections: MutableSet[Any], reader: Reader, wheel: Wheel) -> None:
         self._transport, self._connections, self._wheel = transport, connections, wheel
         self._listener: Listener | None = None
         self._over = False
-        self.full = False
+        self.full = self.deflated = False
         self._left_over = 0
         """Bytes that the transport was given, ever."""
-        self._reader = Reader(limit)
+        self._reader = reader
         self._closing: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[bool] | None = None
         self._gone: asyncio.Future[None] | None = None

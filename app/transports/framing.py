@@ -1,11 +1,15 @@
 """The frames of RFC 6455, as a server reads and writes them: bytes in, messages out. No I/O.
 
+Those of RFC 7692, permessage-deflate, are among them, always without context takeover: a message that is compressed by
+itself can be sent to many, and nothing need be kept for each connection.
+
 A message is a `Message`; what ends the connection is a `Breach` or a close frame, and nothing is read after that. Text
 is checked to be UTF-8 when its message is whole, the size of a message as soon as a header exceeds it.
 """
 
 from __future__ import annotations
 
+import zlib
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -39,31 +43,39 @@ class Breach(NamedTuple):
     reason: str
 
 
-FIN, RESERVED, MASKED, CONTROL = 0x80, 0x70, 0x80, 0x08
+FIN, DEFLATED, RESERVED, MASKED, CONTROL = 0x80, 0x40, 0x70, 0x80, 0x08
 WHOLE_TEXT = FIN | Opcode.TEXT
 _TEXT, _BINARY = int(Opcode.TEXT), int(Opcode.BINARY)  # plain numbers: they are compared for each frame
 _SENDABLE = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 _OVER = -1
+WINDOW = 12
+"""The window that is compressed with, as a power of two: what is said to many is short."""
+WORTH_IT = 64
+"""Bytes from which on compressing gains anything."""
+TAIL = b"\0\0\xff\xff"
+"""What ends each compressed message, and is not sent."""
 
 
 class Reader:
-    """Reads what one client sends. `limit` is the most bytes that a message may have.
+    """Reads what one client sends. `limit` is the most bytes that a message may have, also once it is inflated;
+    `inflates` says whether a message may be compressed.
 
     It keeps at most one message and one frame of it, and does work in proportion to what it reads, however small the
     pieces are in which that comes.
     """
 
-    __slots__ = ("_ahead", "_fragments", "_left", "_opcode", "_wanted", "limit")
+    __slots__ = ("_ahead", "_first", "_fragments", "_left", "_wanted", "inflates", "limit")
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, *, inflates: bool = False) -> None:
+        self.limit, self.inflates = limit, inflates
         self._ahead: bytearray | None = None
         """What has come of a frame that is not whole yet."""
         self._wanted = 0
         """How much of it must have come before it is worth another look; 0 where nothing waits, _OVER at the end."""
         self._fragments: bytearray | None = None
         """What has come of a message that is not whole yet."""
-        self._opcode = 0
+        self._first = 0
+        """The first byte of that message."""
         self._left = limit
         """How many bytes the next frame of data may have."""
 
@@ -85,7 +97,7 @@ class Reader:
             first, second = data[position], data[position + 1]
             size, start = second & 0x7F, position + 6
             if size > 125 or second < MASKED or (first & 0x7F) > _BINARY:
-                breach = _header(first, second)
+                breach = self._header(first, second)
                 if breach is not None:
                     return self._end(found, breach)
                 if size > 125:
@@ -141,30 +153,39 @@ class Reader:
         elif self._fragments is not None:
             return Breach(CloseCode.PROTOCOL_ERROR, "a new message inside another")
         elif first & FIN:
-            return _whole(opcode, payload)
+            return self._whole(first, payload)
         else:
-            self._fragments, self._opcode = bytearray(), opcode
+            self._fragments, self._first = bytearray(), first
         self._fragments += payload  # empty ones cost nothing, however many come
         if not first & FIN:
             self._left -= len(payload)
             return None
         message, self._fragments, self._left = bytes(self._fragments), None, self.limit
-        return _whole(self._opcode, message)
+        return self._whole(self._first, message)
 
+    def _header(self, first: int, second: int) -> Breach | None:
+        """What is wrong with the first two bytes of a frame."""
+        opcode, size = first & 0x0F, second & 0x7F
+        allowed = DEFLATED if self.inflates and opcode in (_TEXT, _BINARY) else 0
+        problem = ""
+        if not second & MASKED:
+            problem = "a frame without a mask"
+        elif first & RESERVED & ~allowed:
+            problem = "a reserved bit is set"
+        elif opcode not in (0, 1, 2, 8, 9, 10):
+            problem = f"opcode {opcode} is reserved"
+        elif opcode >= Opcode.CLOSE and (size > 125 or not first & FIN):
+            problem = "a control frame that is long or in fragments"
+        return Breach(CloseCode.PROTOCOL_ERROR, problem) if problem else None
 
-def _header(first: int, second: int) -> Breach | None:
-    """What is wrong with the first two bytes of a frame."""
-    opcode, size = first & 0x0F, second & 0x7F
-    problem = ""
-    if not second & MASKED:
-        problem = "a frame without a mask"
-    elif first & RESERVED:
-        problem = "a reserved bit is set"
-    elif opcode not in (0, 1, 2, 8, 9, 10):
-        problem = f"opcode {opcode} is reserved"
-    elif opcode >= Opcode.CLOSE and (size > 125 or not first & FIN):
-        problem = "a control frame that is long or in fragments"
-    return Breach(CloseCode.PROTOCOL_ERROR, problem) if problem else None
+    def _whole(self, first: int, payload: bytes) -> Message | Breach:
+        """The message that began with this first byte."""
+        if first & DEFLATED:
+            inflated = inflate(payload, self.limit)
+            if isinstance(inflated, Breach):
+                return inflated
+            payload = inflated
+        return _whole(first & 0x0F, payload)
 
 
 def _whole(opcode: int, payload: bytes) -> Message | Breach:
@@ -190,8 +211,23 @@ def _closing(payload: bytes) -> Message | Breach:
     return Message(Opcode.CLOSE, payload)
 
 
+def inflate(payload: bytes, limit: int) -> bytes | Breach:
+    """A message that was compressed. It is never made longer than `limit`, however much the payload would become."""
+    try:
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + TAIL, limit + 1)
+    except zlib.error:
+        return Breach(CloseCode.PROTOCOL_ERROR, "what is compressed can't be inflated")
+    return data if len(data) <= limit else Breach(CloseCode.TOO_BIG, f"a message may have {limit} bytes")
+
+
+def deflate(payload: bytes) -> bytes:
+    """The same compressed, by itself."""
+    compressing = zlib.compressobj(wbits=-WINDOW, memLevel=5)
+    return (compressing.compress(payload) + compressing.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
+
+
 def encoded(opcode: int, payload: bytes) -> bytes:
-    """A whole frame as a server sends it."""
+    """A whole frame as a server sends it. `opcode` may have DEFLATED set."""
     size = len(payload)
     if size < 126:
         return bytes((FIN | opcode, size)) + payload

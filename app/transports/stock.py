@@ -69,6 +69,9 @@ class Outbox:
         self._wake, self._reading = asyncio.Event(), asyncio.Event()
         self._reading.set()
 
+    deflated = False
+    """The server compresses, or does not."""
+
     @property
     def sender(self) -> Outbox:
         return self

@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame, Way
 from app.transports.fast import Line, Wheel
-from app.transports.framing import Opcode
+from app.transports.framing import Opcode, Reader
 from app.transports.stock import SEND, Outbox
 from tests.clients import frame
 
@@ -257,7 +257,7 @@ async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> A
     wheel, connections, ear = Wheel(loop, period, patience, stall), set[Any](), Ear()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    line = Line(transport, connections, LIMIT, wheel)
+    line = Line(transport, connections, Reader(LIMIT), wheel)
     connections.add(line)
     transport.set_protocol(line)
     transport.set_write_buffer_limits(high=0)
@@ -632,7 +632,7 @@ async def test_who_begins_after_the_end_is_told_it_at_once(anyio_backend: Any, o
     loop = asyncio.get_running_loop()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    line, ear = Line(transport, set(), LIMIT, Wheel(loop, 0, 0, 0)), Ear()
+    line, ear = Line(transport, set(), Reader(LIMIT), Wheel(loop, 0, 0, 0)), Ear()
     transport.set_protocol(line)
     gone = line.gone()
     theirs.close()
