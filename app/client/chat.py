@@ -212,6 +212,8 @@ class Chat:
         try:
             while True:
                 error = await self._carry(connection)
+                if self._opening is not None and not self._opening.done():
+                    raise Unreachable(f"{shown(self.url)} does not let you in: {error}")
                 if isinstance(error, Ended) and error.code == CloseCode.TOO_BIG:
                     self._protocol.too_big()
                 elif isinstance(error, Ended) and self.plain:
@@ -319,6 +321,8 @@ class Chat:
                 opening.set_result(None)
             elif isinstance(event, NameRefused):
                 opening.set_exception(event.error)
+        if isinstance(event, Disconnected) and self._events and isinstance(self._events[-1], Disconnected):
+            self._events.pop()  # one try after another, and nobody reads
         if len(self._events) >= MOST_UNREAD:
             if isinstance(event, frames.Message | frames.Changed):
                 self._protocol.fall_behind(event)

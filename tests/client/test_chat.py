@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import pytest
 import trustme
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from app.chat.frames import Ban, Register, Who
 from app.client import (
@@ -284,6 +286,23 @@ PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n
 def test_something_else_answers(answer: bytes, error: type[ChatError], pattern: str) -> None:
     with answering(answer) as port:
         run(lambda: refuses(f"ws://127.0.0.1:{port}", error, pattern))
+
+
+def test_it_lets_one_in_and_hangs_up() -> None:
+    async def work() -> None:
+        async def hang_up(connection: ServerConnection) -> None:
+            await connection.close(1013, "come back tomorrow")
+
+        subprotocols = [Subprotocol("chat.v1.json")]
+        async with serve(hang_up, "127.0.0.1", 0, subprotocols=subprotocols) as server:
+            (listener,) = server.sockets
+            await refuses(
+                f"ws://127.0.0.1:{listener.getsockname()[1]}",
+                Unreachable,
+                "/chat does not let you in: come back tomorrow",
+            )
+
+    run(work)
 
 
 def test_the_chat_has_words_for_it(quarter: Quarter) -> None:
