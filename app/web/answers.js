@@ -9,8 +9,10 @@ const WORDS = {
   done: ({ note = "" }) => (note ? `${note[0].toUpperCase()}${note.slice(1)}.` : ""),
   notice: ({ text }) => text,
   named: ({ name, registered }) => `You are ${name} now${registered ? ", and a password protects the name" : ""}.`,
-  who: ({ room, members, people = [] }) =>
-    `${room}: ${members} ${members === 1 ? "person" : "people"}${people.length ? `: ${listed(people.map(named))}` : ""}`,
+  who({ room, members, people = [] }) {
+    const names = people.length ? `: ${listed(people.map(named))}` : "";
+    return `${room}: ${members} ${members === 1 ? "person" : "people"}${names}`;
+  },
   room: ({ room, topic, owner, operators, slow, private: closed }) =>
     [
       `${room}: ${closed ? "private" : "public"}`,
@@ -18,9 +20,12 @@ const WORDS = {
       `owner: ${owner || "nobody"}`,
       operators.length ? `operators: ${listed(operators)}` : "",
       slow ? `slow: a message every ${slow} s` : "",
-    ].filter(Boolean).join("\n"),
+    ]
+      .filter(Boolean)
+      .join("\n"),
   conversations: ({ conversations }) =>
-    conversations.map((/** @type {{ with: string[] }} */ one) => `with ${listed(one.with)}`).join("\n") || "No whispers yet.",
+    conversations.map((/** @type {{ with: string[] }} */ one) => `with ${listed(one.with)}`).join("\n") ||
+    "No whispers yet.",
   help: ({ commands }) =>
     commands.map((/** @type {Record<string, string>} */ one) => `/${one.command} ${one.usage}: ${one.help}`).join("\n"),
 };

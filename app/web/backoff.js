@@ -5,8 +5,8 @@ export const CAP = 30_000;
 /** A connection that held so long was a good one: the next break begins anew. */
 export const STABLE = 10_000;
 
-/** Milliseconds until attempt number `attempt`, from 0 on. The bound doubles, and the wait is anything below it, so that
- * a restart is not met by everybody at once.
+/** Milliseconds until attempt number `attempt`, from 0 on. The bound doubles, and the wait is anything below it, so
+ * that a restart is not met by everybody at once.
  * @param {number} attempt
  * @param {() => number} [random]
  */

@@ -25,7 +25,10 @@ const OWN = {
   reply: (text, usage) => (text.trim() ? { kind: "reply", text } : problem("reply", usage)),
   whisper(rest, usage) {
     const [, names = "", text = ""] = /^(\S+)\s([\s\S]+)$/.exec(rest) ?? [];
-    const to = names.split(",").map((name) => name.replace(/^@/, "")).filter(Boolean);
+    const to = names
+      .split(",")
+      .map((name) => name.replace(/^@/, ""))
+      .filter(Boolean);
     return to.length && text.trim() ? { kind: "whisper", to, text } : problem("whisper", usage);
   },
   join(rest, usage) {

@@ -47,7 +47,9 @@ export function insert(text, { from, to, items }, index) {
 /** @param {string} before @param {string} word @param {Known} known @returns {Candidate[]} */
 function candidates(before, word, { commands, names, rooms, emoji }) {
   if (before === word && word.startsWith("/") && !word.startsWith("//")) return ofCommands(commands, word.slice(1));
-  if (/^\/(?:w|whisper|msg|tell|kick|ban|unban|mute|unmute|op|deop|invite|uninvite|ignore|unignore)\s\S*$/i.test(before)) {
+  if (
+    /^\/(?:w|whisper|msg|tell|kick|ban|unban|mute|unmute|op|deop|invite|uninvite|ignore|unignore)\s\S*$/i.test(before)
+  ) {
     return ofRecipients(names, word);
   }
   if (/^\/join\s\S*$/i.test(before)) return beginning(rooms, word.replace("#", "")).map((room) => plain(room, "room"));
@@ -73,7 +75,11 @@ function ofCommands(commands, start) {
 /** @param {readonly string[]} names @param {string} word @returns {Candidate[]} */
 function ofRecipients(names, word) {
   const [, given, start] = /^(.*,)?(.*)$/.exec(word) ?? ["", "", word];
-  return beginning(names, start.replace("@", "")).map((name) => ({ insert: `${given ?? ""}${name} `, label: name, hint: "" }));
+  return beginning(names, start.replace("@", "")).map((name) => ({
+    insert: `${given ?? ""}${name} `,
+    label: name,
+    hint: "",
+  }));
 }
 
 /** @param {Known["emoji"]} emoji @param {string} word @returns {Candidate[]} */

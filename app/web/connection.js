@@ -93,7 +93,8 @@ export function createConnection({ page, identity, onFrame, onState }) {
     if (!navigator.onLine) return;
     const until = waitingUntil;
     const response = await fetch(new URL("healthz", page), { cache: "no-store" }).catch(() => null);
-    if (response && !socket && wanted && until === waitingUntil) tell("waiting", response.ok ? DROPPED : LEAVING, until);
+    if (response && !socket && wanted && until === waitingUntil)
+      tell("waiting", response.ok ? DROPPED : LEAVING, until);
   }
 
   let waitingUntil = 0;

@@ -28,4 +28,6 @@ ok 🆗 soon 🔜 flag 🏁 construction 🚧 white_flag 🏳️
 const words = TABLE.trim().split(/\s+/);
 
 /** @type {readonly (readonly [string, string])[]} */
-export const EMOJI = words.flatMap((word, index) => (index % 2 ? [] : [/** @type {const} */ ([word, words[index + 1]])]));
+export const EMOJI = words.flatMap((word, index) =>
+  index % 2 ? [] : [/** @type {const} */ ([word, words[index + 1]])],
+);

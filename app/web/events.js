@@ -19,7 +19,8 @@ const WORDS = {
   unban: ({ whom }) => `lets ${whom} in again`,
   mute: ({ whom }) => `muted ${whom}`,
   unmute: ({ whom }) => `lets ${whom} speak again`,
-  slow: ({ seconds = 0 }) => (seconds ? `slowed the room down: a message every ${duration(seconds)}` : "ended slow mode"),
+  slow: ({ seconds = 0 }) =>
+    seconds ? `slowed the room down: a message every ${duration(seconds)}` : "ended slow mode",
 };
 
 /** Who did it, and what. @param {LogEvent} event */

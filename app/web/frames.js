@@ -43,7 +43,7 @@ const FRAMES = {
     if (frame.room === ALL_WHISPERS) return followed(state, frame, asked);
     const { room: name, topic = "", members, people, read = 0, head } = frame;
     const known = state.rooms[name] ?? newRoom(name);
-    const told = { status: /** @type {const} */ ("joined"), why: "", topic, invited: Boolean(frame.private), members };
+    const told = { status: /** @type {const} */ ("joined"), why: "", topic, closed: Boolean(frame.private), members };
     const room = { ...known, ...told, head, people: people ?? (members ? null : []) };
     const next = asked && frame.recovered ? resumed(room, read) : begun(room, read);
     const joined = { ...state, rooms: { ...state.rooms, [name]: next } };
@@ -62,7 +62,7 @@ const FRAMES = {
   who: (state, { room, members, people }) => withRoom(state, room, () => ({ members, people: people ?? null })),
 
   room: (state, { room, topic, owner, operators, slow, members, rank = "", ...frame }) =>
-    withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, invited: frame.private })),
+    withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, closed: frame.private })),
 
   typing: (state, { room, from }, { at }) =>
     withRoom(state, room, ({ typing }) => ({ typing: { ...typing, [from]: at + TYPING } })),
@@ -84,7 +84,8 @@ const FRAMES = {
   conversations(state, { conversations }) {
     const rooms = { ...state.rooms };
     for (const { room: name, with: others, head, read = 0 } of conversations) {
-      const known = rooms[name] && rooms[name].position !== UNKNOWN ? rooms[name] : begun(newRoom(name, { head }), read);
+      const known =
+        rooms[name] && rooms[name].position !== UNKNOWN ? rooms[name] : begun(newRoom(name, { head }), read);
       rooms[name] = { ...known, others, status: "joined", read: Math.max(known.read, read) };
     }
     return { ...state, rooms };
@@ -96,8 +97,23 @@ const FRAMES = {
 };
 
 const KINDS = new Set([
-  "msg", "edit", "delete", "owner", "topic", "private", "public", "invite", "uninvite", "op", "deop", "kick", "ban",
-  "unban", "mute", "unmute", "slow",
+  "msg",
+  "edit",
+  "delete",
+  "owner",
+  "topic",
+  "private",
+  "public",
+  "invite",
+  "uninvite",
+  "op",
+  "deop",
+  "kick",
+  "ban",
+  "unban",
+  "mute",
+  "unmute",
+  "slow",
 ]);
 
 const LOST = "What was said in between is no longer kept, or the history is another one now.";
@@ -130,7 +146,7 @@ let notes = 0;
  * @returns {State}
  */
 function anew(state) {
-  const rooms = Object.values(state.rooms).filter(({ private_ }) => !private_);
+  const rooms = Object.values(state.rooms).filter(({ conversation }) => !conversation);
   return {
     ...state,
     rooms: Object.fromEntries(rooms.map(({ name }) => [name, newRoom(name)])),
@@ -159,7 +175,7 @@ function begun(room, read) {
 /** @param {State} state @param {Frame} joined @param {boolean} asked @returns {State} */
 function followed(state, { head, recovered }, asked) {
   if (asked && recovered) return { ...state, whispers: { ...state.whispers, head } };
-  const rooms = Object.entries(state.rooms).filter(([, { private_ }]) => !private_);
+  const rooms = Object.entries(state.rooms).filter(([, { conversation }]) => !conversation);
   return { ...state, rooms: Object.fromEntries(rooms), whispers: { position: head, head, delivered: 0 } };
 }
 
@@ -213,7 +229,7 @@ function logged(state, room, event) {
 function settled(room, { t, text = "", whom = "", seconds = 0 }) {
   if (t === "topic") return { topic: text };
   if (t === "slow") return { slow: seconds };
-  if (t === "private" || t === "public") return { invited: t === "private" };
+  if (t === "private" || t === "public") return { closed: t === "private" };
   if (t === "owner") return { owner: whom };
   if (t === "op") return { operators: [...room.operators, whom] };
   if (t === "deop") return { operators: room.operators.filter((name) => name !== whom) };
@@ -231,9 +247,11 @@ function whispered(state, event) {
   const next = { ...state, whispers };
   if (t !== "msg") return { ...next, rooms: amendedAsides(next.rooms, event) };
   const here = next.rooms[next.current];
-  const inline = here && !here.private_ && seq > whispers.head;
+  const inline = here && !here.conversation && seq > whispers.head;
   const shown = inline
-    ? withRoom(next, here.name, ({ log }) => ({ log: aside(log, { ...event, id: `${id} here`, of: seq, aside: "whisper" }) }))
+    ? withRoom(next, here.name, ({ log }) => ({
+        log: aside(log, { ...event, id: `${id} here`, of: seq, aside: "whisper" }),
+      }))
     : next;
   return { ...shown, lastWhisper: name };
 }

@@ -7,7 +7,7 @@ import { newRoom, SETTINGS } from "./state.js";
 /** @typedef {ReturnType<typeof import("./storage.js").createStorage>} Kept */
 
 /** Whether to be in the room again on the next visit. @param {import("./types.d.ts").Room} room */
-const joins = ({ private_, status }) => !private_ && status !== "left";
+const joins = ({ conversation, status }) => !conversation && status !== "left";
 
 /** How long after a change drafts are written, in milliseconds. */
 const SOON = 300;
@@ -48,7 +48,11 @@ export function keeping(store, kept) {
 
   /** @param {State} state @param {State} before */
   function keepRooms(state, before) {
-    const [now, then] = [state, before].map(({ rooms }) => Object.values(rooms).filter(joins).map(({ name }) => name));
+    const [now, then] = [state, before].map(({ rooms }) =>
+      Object.values(rooms)
+        .filter(joins)
+        .map(({ name }) => name),
+    );
     if (String(now) !== String(then)) kept.set("rooms", now);
   }
 }

@@ -42,7 +42,9 @@ export function focusComposer() {
  * @param {boolean} unreadOnly
  */
 function step(state, act, by, unreadOnly) {
-  const links = [...document.querySelectorAll('nav a[href^="#"]')].map((link) => link.getAttribute("href")?.slice(1) ?? "");
+  const links = [...document.querySelectorAll('nav a[href^="#"]')].map(
+    (link) => link.getAttribute("href")?.slice(1) ?? "",
+  );
   const at = links.indexOf(state.current);
   for (let offset = 1; offset <= links.length; offset++) {
     const name = links[(at + by * offset + links.length * offset) % links.length];

@@ -90,6 +90,11 @@ export function around(events, more, after, delivered) {
  */
 export const shows = ({ t }) => t !== "edit" && t !== "delete";
 
+/** Where a message is in its own log, which for a whisper is not the one that it is shown in.
+ * @param {Entry} entry
+ */
+export const positionOf = ({ seq, of, aside }) => (aside ? (of ?? 0) : seq);
+
 /** With what the event changes in a message.
  * @param {Log} log
  * @param {LogEvent} event

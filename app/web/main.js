@@ -24,13 +24,16 @@ const SECOND = 1_000;
 const page = new URL("./", document.baseURI);
 const kept = createStorage(page.pathname, localStorage, sessionStorage);
 const start = parse(location.hash)?.room ?? parse(kept.get("current", ""))?.room ?? "lobby";
-const store = createStore(reduce, initial({
-  ...restored(kept),
-  current: start,
-  now: Date.now(),
-  permission: permission(),
-  people: innerWidth >= WIDE,
-}));
+const store = createStore(
+  reduce,
+  initial({
+    ...restored(kept),
+    current: start,
+    now: Date.now(),
+    permission: permission(),
+    people: innerWidth >= WIDE,
+  }),
+);
 const connection = createConnection({
   page,
   identity: () => session.identity(),
@@ -38,7 +41,7 @@ const connection = createConnection({
   onState: (state) => session.changed(state),
 });
 const session = createSession({ store, connection, keep });
-const act = createActions({ store, session, permit });
+const act = createActions(store, session, permit);
 const scrolling = createScrolling(() => act);
 
 /** @param {{ token: string, id: number, name: string } | null} account */
@@ -109,7 +112,8 @@ for (const event of ["visibilitychange", "focus", "blur"]) {
 addEventListener("hashchange", () => act.route());
 setInterval(() => {
   const state = store.get();
-  const counts = state.connection.phase === "waiting" || Object.keys(state.rooms[state.current]?.typing ?? {}).length > 0;
+  const counts =
+    state.connection.phase === "waiting" || Object.keys(state.rooms[state.current]?.typing ?? {}).length > 0;
   if (counts || Date.now() - state.now > 60 * SECOND) store.dispatch({ type: "tick" });
 }, SECOND);
 

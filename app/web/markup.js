@@ -1,8 +1,8 @@
 // What a text means, as a list of parts that a view shows: links, code and mentions. Nothing in it is ever HTML.
 
 /**
- * @typedef {{ kind: "text" | "code" | "block" | "mention", text: string } | { kind: "link", text: string, href: string }}
- * Part
+ * @typedef {{ kind: "text" | "code" | "block" | "mention", text: string }
+ * | { kind: "link", text: string, href: string }} Part
  */
 
 const BLOCK = /```(?:[a-z0-9+-]*\n)?([\s\S]+?)\n?```/gi;
@@ -95,4 +95,5 @@ export function mentions(text, names) {
  * @param {string} text
  */
 export const isEmoji = (text) =>
-  text.length <= 24 && /^(?:(?:\p{Extended_Pictographic}|\p{Regional_Indicator})[\p{Emoji_Modifier}\u200d\ufe0f]*\s*){1,6}$/u.test(text);
+  text.length <= 24 &&
+  /^(?:(?:\p{Extended_Pictographic}|\p{Regional_Indicator})[\p{Emoji_Modifier}\u200d\ufe0f]*\s*){1,6}$/u.test(text);

@@ -25,7 +25,8 @@ export function notifying(store, { announcer, show }) {
   store.subscribe((state, action, before) => {
     badge(state);
     const event = /** @type {LogEvent} */ (action.frame);
-    if (action.type !== "frame" || event.t !== "msg" || isMe(state, event.from) || !isNews(state, event, before)) return;
+    if (action.type !== "frame" || event.t !== "msg" || isMe(state, event.from) || !isNews(state, event, before))
+      return;
     const whisper = isConversation(event.room);
     const here = state.current === event.room && state.watching;
     if (state.current === event.room || whisper) announce(`${event.from}${whisper ? " whispers" : ""}: ${event.text}`);
@@ -62,7 +63,8 @@ function badge(state) {
 /** @param {State} state @param {number} count @param {number} mine */
 function titleOf(state, count, mine) {
   const room = state.rooms[state.current];
-  const place = !room || state.screen === "name" ? "" : room.private_ ? `${listed(room.others)} · ` : `#${room.name} · `;
+  const place =
+    !room || state.screen === "name" ? "" : room.conversation ? `${listed(room.others)} · ` : `#${room.name} · `;
   return `${mine ? `(${mine}) ` : count ? "• " : ""}${place}Natter`;
 }
 

@@ -51,7 +51,9 @@ export function arrived(outbox, event) {
  * @returns {Outbox}
  */
 export const interrupted = (outbox) =>
-  outbox.filter((one) => one.state !== "stored").map((one) => (one.state === "sent" ? { ...one, state: "queued" } : one));
+  outbox
+    .filter((one) => one.state !== "stored")
+    .map((one) => (one.state === "sent" ? { ...one, state: "queued" } : one));
 
 /** For somebody else: the server knows nothing of a `cid` of the user before, so what it has seen is not said again.
  * @param {Outbox} outbox

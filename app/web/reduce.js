@@ -75,15 +75,19 @@ const ACTIONS = {
     return withRoom(state, name, (room) => {
       const delivered = room.delivered;
       const log =
-        direction === "before" ? prepend(room.log, events, more)
-        : direction === "after" ? extend(room.log, events, more, delivered)
-        : around(events, more, after, delivered);
+        direction === "before"
+          ? prepend(room.log, events, more)
+          : direction === "after"
+            ? extend(room.log, events, more, delivered)
+            : around(events, more, after, delivered);
       return { log, loading: "", behind: log.live ? 0 : room.behind };
     });
   },
 
   latest: (state, { room }) =>
-    withRoom({ ...state, target: null }, room, ({ log, position }) => (log.live ? { following: true } : fresh(position))),
+    withRoom({ ...state, target: null }, room, ({ log, position }) =>
+      log.live ? { following: true } : fresh(position),
+    ),
 
   following: (state, { room, on }) => withRoom(state, room, () => ({ following: on })),
 
@@ -117,6 +121,8 @@ function closed(room) {
 const fresh = (position) => ({ log: opened(position), behind: 0, loading: "", following: true });
 
 /** @param {number} at */
-const stillTyping = (at) => (/** @type {Room} */ { typing }) => ({
-  typing: Object.fromEntries(Object.entries(typing).filter(([, until]) => until > at)),
-});
+const stillTyping =
+  (at) =>
+  (/** @type {Room} */ { typing }) => ({
+    typing: Object.fromEntries(Object.entries(typing).filter(([, until]) => until > at)),
+  });

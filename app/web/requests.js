@@ -78,7 +78,8 @@ export function createRequests(transmit) {
       if (!found) return;
       asked.delete(frame.rid);
       if (frame.t !== "error") found.resolve(frame);
-      else if (frame.code === "rate_limited") setTimeout(() => ask(found.request).then(found.resolve, found.reject), frame.after);
+      else if (frame.code === "rate_limited")
+        setTimeout(() => ask(found.request).then(found.resolve, found.reject), frame.after);
       else found.reject(new Refused(frame));
     },
     /** @param {{ rate: number, burst: number }} told by the server of this connection */

@@ -83,6 +83,9 @@ function pendingRows({ outbox, me }, room, before) {
     kind: "pending",
     key: pending.cid,
     pending,
-    first: index === 0 ? before?.from !== me?.name || before?.t !== "msg" || Boolean(before?.to) !== Boolean(pending.to) : false,
+    first:
+      index === 0
+        ? before?.from !== me?.name || before?.t !== "msg" || Boolean(before?.to) !== Boolean(pending.to)
+        : false,
   }));
 }

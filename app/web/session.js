@@ -21,7 +21,7 @@ const BEFORE = 40;
  * @param {object} options
  * @param {import("./types.d.ts").Store} options.store
  * @param {{ send(frame: object): void, restart(): void, stop(): void, start(): void }} options.connection
- * @param {(account: { token: string, id: number, name: string } | null) => void} options.keep the account, for next time
+ * @param {(account: { token: string, id: number, name: string } | null) => void} options.keep for next time
  * @param {() => string} [options.newId]
  * @param {(call: () => void, wait: number) => unknown} [options.later]
  */
@@ -116,7 +116,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
 
   /** @param {Frame} frame @param {number | undefined} before */
   function named(frame, before) {
-    if (inside && before !== frame.id) return connection.restart(); // after a login: whose rooms and whispers are others
+    // After a login one is somebody else, with other rooms and whispers.
+    if (inside && before !== frame.id) return connection.restart();
     if (!inside) return enter();
     return keep({ token, id: frame.id, name: frame.name });
   }

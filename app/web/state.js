@@ -82,11 +82,11 @@ export function initial(kept = {}) {
 export function newRoom(name, known = {}) {
   return {
     name,
-    private_: isConversation(name),
+    conversation: isConversation(name),
     status: "joining",
     why: "",
     topic: "",
-    invited: false,
+    closed: false,
     head: 0,
     position: UNKNOWN,
     delivered: 0,

@@ -31,7 +31,12 @@ export function dayName(ts, now) {
 
 /** @param {number} seconds */
 export function duration(seconds) {
-  const units = /** @type {const} */ ([[86_400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]);
+  const units = /** @type {const} */ ([
+    [86_400, "day"],
+    [3600, "hour"],
+    [60, "minute"],
+    [1, "second"],
+  ]);
   for (const [size, unit] of units) {
     if (seconds >= size && seconds % size === 0) return `${seconds / size} ${unit}${seconds === size ? "" : "s"}`;
   }

@@ -43,9 +43,9 @@ function count(state, room) {
     const entry = entries[index];
     if (entry.t !== "msg" || entry.aside || entry.deleted || isMe(state, entry.from)) continue;
     result.count += 1;
-    if (room.private_ || mentions(entry.text ?? "", state.names)) result.mentions += 1;
+    if (room.conversation || mentions(entry.text ?? "", state.names)) result.mentions += 1;
   }
   if (!room.log.live) result.count += room.behind;
-  if (room.private_) result.mentions = result.count;
+  if (room.conversation) result.mentions = result.count;
   return result;
 }

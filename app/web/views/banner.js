@@ -19,23 +19,33 @@ export function wordsOf({ phase, why, attempt }) {
 export function bannerView(state, act) {
   const { connection, now } = state;
   if (connection.phase === "ended") {
-    return strip(connection.why, button("Connect", () => act.reconnect()));
+    return strip(
+      connection.why,
+      button("Connect", () => act.reconnect()),
+    );
   }
   if (connection.phase === "waiting") {
     const seconds = Math.max(0, Math.ceil((connection.until - now) / 1000));
     const when = seconds ? `Trying again in ${seconds} s.` : "Trying again.";
-    return strip(`${connection.why} ${when} What you write is kept and sent then.`, button("Try now", () => act.reconnect()));
+    return strip(
+      `${connection.why} ${when} What you write is kept and sent then.`,
+      button("Try now", () => act.reconnect()),
+    );
   }
   if (connection.phase === "connecting" && connection.attempt) return strip("Connecting again …", nothing);
   if (state.asking) {
-    return strip("Get a notification when somebody mentions you or whispers to you?", html`
-      ${button("Yes", () => void act.notify(true))} ${button("Not now", () => void act.notify(false))}`, "ask");
+    return strip(
+      "Get a notification when somebody mentions you or whispers to you?",
+      html` ${button("Yes", () => void act.notify(true))} ${button("Not now", () => void act.notify(false))}`,
+      "ask",
+    );
   }
   return nothing;
 }
 
 /** @param {string} words @param {unknown} buttons @param {string} [kind] */
-const strip = (words, buttons, kind = "") => html`<div class="banner ${kind}"><span>${words}</span><span class="buttons">${buttons}</span></div>`;
+const strip = (words, buttons, kind = "") =>
+  html`<div class="banner ${kind}"><span>${words}</span><span class="buttons">${buttons}</span></div>`;
 
 /** @param {string} label @param {() => void} click */
 const button = (label, click) => html`<button type="button" class="secondary" @click=${click}>${label}</button>`;

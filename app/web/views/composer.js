@@ -22,21 +22,40 @@ export function composerView(state, room, act) {
   const left = bytesLeft(text, limits.message);
   const over = left < 0;
   const shut = room.status === "left";
-  const name = room.private_ ? listed(room.others) || "yourself" : `#${room.name}`;
+  const name = room.conversation ? listed(room.others) || "yourself" : `#${room.name}`;
   return html`<form class="composer" @submit=${submitted(act, over)}>
     ${completion ? completionView(completion, act) : nothing}
-    ${editing
-      ? html`<div class="mode">${icon("edit")}<span>Editing a message</span>
-          <button type="button" class="link" @click=${() => act.stopEditing()}>Cancel</button></div>`
-      : nothing}
+    ${
+      editing
+        ? html`<div class="mode">
+            ${icon("edit")}<span>Editing a message</span>
+            <button type="button" class="link" @click=${() => act.stopEditing()}>Cancel</button>
+          </div>`
+        : nothing
+    }
     <div class="field">
       <label class="hidden" for="text">Message</label>
-      <textarea id="text" name="text" rows="1" dir="auto" placeholder=${shut ? `You are not in ${name}` : room.private_ ? `Whisper to ${name}` : `Message ${name}`} ?disabled=${shut}
-        autocomplete="off" aria-autocomplete="list" aria-controls=${completion ? "completion" : nothing}
-        aria-activedescendant=${completion ? `candidate-${completion.index}` : nothing} enterkeyhint="send"
-        .value=${live(text)} ${ref(grow)} @input=${typed(act)} @keydown=${pressed(state, act)}
-        @blur=${() => act.set({ completion: null })}></textarea>
-      <button type="submit" class="send" aria-label="Send" title="Send" ?disabled=${over || shut}>${icon("send")}</button>
+      <textarea
+        id="text"
+        name="text"
+        rows="1"
+        dir="auto"
+        placeholder=${shut ? `You are not in ${name}` : room.conversation ? `Whisper to ${name}` : `Message ${name}`}
+        ?disabled=${shut}
+        autocomplete="off"
+        aria-autocomplete="list"
+        aria-controls=${completion ? "completion" : nothing}
+        aria-activedescendant=${completion ? `candidate-${completion.index}` : nothing}
+        enterkeyhint="send"
+        .value=${live(text)}
+        ${ref(grow)}
+        @input=${typed(act)}
+        @keydown=${pressed(state, act)}
+        @blur=${() => act.set({ completion: null })}
+      ></textarea>
+      <button type="submit" class="send" aria-label="Send" title="Send" ?disabled=${over || shut}>
+        ${icon("send")}
+      </button>
     </div>
     <p class=${over ? "limit over" : "limit"}>${limitOf(left, limits.message)}</p>
   </form>`;
@@ -70,11 +89,22 @@ function grow(element) {
 }
 
 /** @param {NonNullable<State["completion"]>} completion @param {Actions} act */
-const completionView = ({ items, index }, act) => html`<ul id="completion" class="completion" role="listbox" aria-label="Suggestions">
-  ${repeat(items, ({ label }) => label, ({ label, hint }, at) => html`<li role="option" id="candidate-${at}"
-    aria-selected=${at === index ? "true" : "false"} @mousedown=${picked(act, at)}>
-    <bdi>${label}</bdi>${hint ? html`<span class="quiet">${hint}</span>` : nothing}</li>`)}
-</ul>`;
+const completionView = ({ items, index }, act) =>
+  html`<ul id="completion" class="completion" role="listbox" aria-label="Suggestions">
+    ${repeat(
+      items,
+      ({ label }) => label,
+      ({ label, hint }, at) =>
+        html`<li
+          role="option"
+          id="candidate-${at}"
+          aria-selected=${at === index ? "true" : "false"}
+          @mousedown=${picked(act, at)}
+        >
+          <bdi>${label}</bdi>${hint ? html`<span class="quiet">${hint}</span>` : nothing}
+        </li>`,
+    )}
+  </ul>`;
 
 /** @param {Actions} act @param {number} index */
 const picked = (act, index) => (/** @type {MouseEvent} */ event) => {
@@ -91,11 +121,13 @@ function put(field, { text, caret }) {
 }
 
 /** @param {Actions} act */
-const typed = (act) => (/** @type {Event} */ { target }) => {
-  const field = /** @type {HTMLTextAreaElement} */ (target);
-  grow(field);
-  act.input(field.value, field.selectionStart);
-};
+const typed =
+  (act) =>
+  (/** @type {Event} */ { target }) => {
+    const field = /** @type {HTMLTextAreaElement} */ (target);
+    grow(field);
+    act.input(field.value, field.selectionStart);
+  };
 
 /** @param {Actions} act @param {boolean} over */
 const submitted = (act, over) => (/** @type {SubmitEvent} */ event) => {

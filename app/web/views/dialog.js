@@ -12,17 +12,19 @@ import { icon } from "./icons.js";
  * @param {unknown} title
  * @param {unknown} content
  */
-export const dialogView = (state, act, title, content) => html`<dialog aria-labelledby="dialog-title" ${ref(show)}
-  @close=${() => act.closeDialog()} @click=${outside}>
-  <div class="sheet">
-    <header>
-      <h2 id="dialog-title">${title}</h2>
-      <button type="button" class="tool" aria-label="Close" title="Close" @click=${() => act.closeDialog()}>${icon("close")}</button>
-    </header>
-    <p class="problem" role="alert">${state.problem || nothing}</p>
-    ${content}
-  </div>
-</dialog>`;
+export const dialogView = (state, act, title, content) =>
+  html`<dialog aria-labelledby="dialog-title" ${ref(show)} @close=${() => act.closeDialog()} @click=${outside}>
+    <div class="sheet">
+      <header>
+        <h2 id="dialog-title">${title}</h2>
+        <button type="button" class="tool" aria-label="Close" title="Close" @click=${() => act.closeDialog()}>
+          ${icon("close")}
+        </button>
+      </header>
+      <p class="problem" role="alert">${state.problem || nothing}</p>
+      ${content}
+    </div>
+  </dialog>`;
 
 /** What had the focus before, and gets it back. @type {Element | null} */
 let opener = null;

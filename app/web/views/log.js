@@ -2,6 +2,7 @@
 // above it.
 
 import { guard, html, nothing, ref, repeat } from "../vendor/lit-html.js";
+import { positionOf } from "../log.js";
 import { rowsOf } from "../rows.js";
 import { isMe } from "../state.js";
 import { unread } from "../unread.js";
@@ -23,12 +24,31 @@ export function logView(state, room, act, scrolling) {
   const { log } = room;
   const rows = rowsOf(state, room);
   return html`<div class="log-frame">
-    <div class="log" role="log" aria-label="Messages" aria-live="off" tabindex="0" ${ref(scrolling.attach)}
-      @scroll=${scrolling.scrolled} @keydown=${scrolling.moved} @focusin=${activate(act)} @mouseover=${activate(act)}
-      @mouseleave=${() => act.activate("")} @click=${activate(act)}>
-      ${log.oldest ? beginning(state, room) : html`<p class="more" aria-hidden="true">${room.loading ? "Loading …" : ""}</p>`}
+    <div
+      class="log"
+      role="log"
+      aria-label="Messages"
+      aria-live="off"
+      tabindex="0"
+      ${ref(scrolling.attach)}
+      @scroll=${scrolling.scrolled}
+      @keydown=${scrolling.moved}
+      @focusin=${activate(act)}
+      @mouseover=${activate(act)}
+      @mouseleave=${() => act.activate("")}
+      @click=${activate(act)}
+    >
+      ${
+        log.oldest
+          ? beginning(state, room)
+          : html`<p class="more" aria-hidden="true">${room.loading ? "Loading …" : ""}</p>`
+      }
       <ol>
-        ${repeat(rows, ({ key }) => key, (row) => guard(dependencies(state, row), () => rowView(state, room, row, act)))}
+        ${repeat(
+          rows,
+          ({ key }) => key,
+          (row) => guard(dependencies(state, row), () => rowView(state, room, row, act)),
+        )}
       </ol>
     </div>
     ${pill(state, room, act)}
@@ -46,18 +66,21 @@ function dependencies(state, row) {
   if (row.kind === "pending") return [row.pending, row.first, state.me];
   const { entry } = row;
   const target = state.target?.seq === entry.seq && state.target;
-  const editing = state.editing?.seq === (entry.aside ? entry.of : entry.seq);
+  const editing = state.editing?.seq === positionOf(entry);
   const active = state.active === entry.id && [state.rooms[state.current]?.rank];
   return [entry, row.first, String(active), target, editing, state.names];
 }
 
 /** @param {State} state @param {Room} room */
 function beginning(state, room) {
+  const among = room.others.length ? ` and ${listed(room.others)}` : "";
   const quiet = !room.log.entries.length && !state.outbox.some((one) => one.room === room.name);
   return html`<div class="beginning">
-    <h2 dir="auto">${room.private_ ? listed(room.others) : `#${room.name}`}</h2>
-    <p>${room.private_ ? `Only you${room.others.length ? ` and ${listed(room.others)}` : ""} see what is said here.` : "This is where the room begins."}
-    ${quiet ? html`<br>Nothing was said yet. Say hello.` : nothing}</p>
+    <h2 dir="auto">${room.conversation ? listed(room.others) : `#${room.name}`}</h2>
+    <p>
+      ${room.conversation ? `Only you${among} see what is said here.` : "This is where the room begins."}
+      ${quiet ? html`<br />Nothing was said yet. Say hello.` : nothing}
+    </p>
   </div>`;
 }
 
@@ -66,21 +89,28 @@ function pill(state, room, act) {
   if (room.following && room.log.live) return nothing;
   const { count } = unread(state, room);
   const label = count ? `${count} new ${count === 1 ? "message" : "messages"}` : "To the end";
-  return html`<button type="button" class=${count ? "pill news" : "pill"} @click=${() => act.latest()}>${icon("down")}${label}</button>`;
+  return html`<button type="button" class=${count ? "pill news" : "pill"} @click=${() => act.latest()}>
+    ${icon("down")}${label}
+  </button>`;
 }
 
 /** The row that has the pointer or the focus shows what can be done with it.
  * @param {Actions} act
  */
-const activate = (act) => (/** @type {Event} */ { target }) => {
-  const row = target instanceof Element ? target.closest("[data-id]") : null;
-  act.activate(row?.getAttribute("data-id") ?? "");
-};
+const activate =
+  (act) =>
+  (/** @type {Event} */ { target }) => {
+    const row = target instanceof Element ? target.closest("[data-id]") : null;
+    act.activate(row?.getAttribute("data-id") ?? "");
+  };
 
 /** @param {State} state @param {Room} room */
 export function typingView(state, room) {
   const names = Object.keys(room.typing).filter((name) => !isMe(state, name));
   if (!names.length) return html`<p class="typing"></p>`;
-  const words = names.length > 3 ? "Several people are typing" : `${listed(names)} ${names.length === 1 ? "is" : "are"} typing`;
-  return html`<p class="typing"><bdi>${words}</bdi><span class="dots" aria-hidden="true"><i></i><i></i><i></i></span></p>`;
+  const words =
+    names.length > 3 ? "Several people are typing" : `${listed(names)} ${names.length === 1 ? "is" : "are"} typing`;
+  return html`<p class="typing">
+    <bdi>${words}</bdi><span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>
+  </p>`;
 }

@@ -2,6 +2,7 @@
 
 import { classMap, html, nothing } from "../vendor/lit-html.js";
 import { wordsOf } from "../events.js";
+import { positionOf } from "../log.js";
 import { mentions } from "../markup.js";
 import { listed } from "../names.js";
 import { isMe } from "../state.js";
@@ -29,7 +30,9 @@ export function rowView(state, room, row, act) {
     case "new":
       return html`<li class="divider"><span>New</span></li>`;
     case "missed":
-      return html`<li class="divider"><span>Missed ${row.count} ${row.count === 1 ? "message" : "messages"}</span></li>`;
+      return html`<li class="divider">
+        <span>Missed ${row.count} ${row.count === 1 ? "message" : "messages"}</span>
+      </li>`;
     case "event":
       return eventView(row.entry);
     case "note":
@@ -54,7 +57,7 @@ const timeView = (ts) => html`<time datetime=${ts} title=${full(ts)}>${time(ts)}
 
 /** @param {State} state @param {Room} room @param {Entry} entry @param {boolean} first @param {Actions} act */
 function messageView(state, room, entry, first, act) {
-  const { id, from, ts, aside } = entry;
+  const { id, from, ts, aside, to } = entry;
   const mine = isMe(state, from);
   const active = state.active === id;
   const classes = {
@@ -64,41 +67,56 @@ function messageView(state, room, entry, first, act) {
     whisper: aside === "whisper",
     forme: !mine && !entry.deleted && mentions(entry.text ?? "", state.names),
     target: state.target?.room === room.name && state.target.seq === entry.seq && !aside,
-    editing: state.editing?.room === entry.room && state.editing.seq === (aside ? entry.of : entry.seq),
+    editing: state.editing?.room === entry.room && state.editing.seq === positionOf(entry),
   };
-  return html`<li class=${classMap(classes)} id="m-${id}" data-seq=${aside ? (entry.of ?? 0) : entry.seq}
-    data-state=${mine ? "sent" : nothing} tabindex="-1" data-id=${id}>
+  return html`<li
+    class=${classMap(classes)}
+    id="m-${id}"
+    data-seq=${positionOf(entry)}
+    data-state=${mine ? "sent" : nothing}
+    tabindex="-1"
+    data-id=${id}
+  >
     ${first && !entry.me ? avatar(from) : html`<span class="gutter">${timeView(ts)}</span>`}
     <div class="body">
-      ${first && !entry.me ? html`<div class="head">${nameButton(from, act)}${whisperOf(entry)}${timeView(ts)}</div>` : nothing}
+      ${first && !entry.me ? headView(nameButton(from, act), aside === "whisper" ? to : undefined, ts) : nothing}
       <div class="said">${contentOf(state, entry, act)}</div>
     </div>
     ${active && !entry.deleted ? toolbar(room, entry, mine, act) : nothing}
   </li>`;
 }
 
-/** @param {Entry} entry */
-function whisperOf({ aside, to }) {
-  return aside === "whisper" ? html`<span class="tag">${icon("lock")}whispered to ${listed(to ?? [])}</span>` : nothing;
-}
+/**
+ * @param {unknown} name
+ * @param {string[] | undefined} to for whom it is, where not all can read it
+ * @param {string} ts
+ */
+const headView = (name, to, ts) =>
+  html`<div class="head">
+    ${name}${to ? html`<span class="tag">${icon("lock")}whispered to ${listed(to)}</span>` : nothing}${timeView(ts)}
+  </div>`;
+
+/** @param {unknown} name @param {string} text @param {readonly string[]} names */
+const doing = (name, text, names) => html`<span class="does">${name} ${textOf(text, names)}</span>`;
 
 /** @param {State} state @param {Entry} entry @param {Actions} act */
 function contentOf(state, { deleted, me, from, text = "", edited }, act) {
   if (deleted) return html`<em class="gone">This message was deleted.</em>`;
-  const said = textOf(text, state.names);
+  const said = me ? doing(nameButton(from, act), text, state.names) : textOf(text, state.names);
   const after = edited ? html` <span class="edited">edited</span>` : nothing;
-  return me ? html`<span class="does">${nameButton(from, act)} ${said}</span>${after}` : html`${said}${after}`;
+  return html`${said}${after}`;
 }
 
 /** @param {Room} room @param {Entry} entry @param {boolean} mine @param {Actions} act */
 function toolbar(room, entry, mine, act) {
   const operates = room.rank !== "" && !entry.aside;
+  const moderate = () => act.dialog({ kind: "person", name: entry.from });
   return html`<div class="tools" role="toolbar" aria-label="Message by ${entry.from}">
     ${mine ? nothing : tool("reply", "Reply by whisper", () => act.whisper(entry.from))}
     ${mine ? tool("edit", "Edit", () => act.edit(entry)) : nothing}
-    ${tool("link", "Copy link", () => void act.copyLink(entry.room, entry.aside ? entry.of : entry.seq))}
+    ${tool("link", "Copy link", () => void act.copyLink(entry.room, positionOf(entry)))}
     ${mine || operates ? tool("trash", "Delete", () => act.askToDelete(entry)) : nothing}
-    ${operates && !mine ? tool("more", `Moderate ${entry.from}`, () => act.dialog({ kind: "person", name: entry.from })) : nothing}
+    ${operates && !mine ? tool("more", `Moderate ${entry.from}`, moderate) : nothing}
   </div>`;
 }
 
@@ -106,27 +124,34 @@ function toolbar(room, entry, mine, act) {
 const tool = (sign, label, click) =>
   html`<button type="button" class="tool" aria-label=${label} title=${label} @click=${click}>${icon(sign)}</button>`;
 
+/** @param {boolean} failed @param {string} why */
+const whyView = (failed, why) =>
+  html`<p class="why">${failed ? html`<strong>Not sent.</strong>` : nothing} <span dir="auto">${why}</span></p>`;
+
 /** @param {State} state @param {Extract<Row, { kind: "pending" }>} row @param {Actions} act */
 function pendingView(state, { pending, first }, act) {
   const name = state.me?.name ?? "";
   const { state: is, why = "", cid, to, at } = pending;
   const failed = is === "failed";
   const ts = new Date(at).toISOString();
-  return html`<li class=${classMap({ message: true, first, mine: true, pending: !failed, failed, whisper: Boolean(to) })}
-    data-state=${failed ? "failed" : "pending"} data-seq="0">
+  return html`<li
+    class=${classMap({ message: true, first, mine: true, pending: !failed, failed, whisper: Boolean(to) })}
+    data-state=${failed ? "failed" : "pending"}
+    data-seq="0"
+  >
     ${first && !pending.me ? avatar(name) : html`<span class="gutter"></span>`}
     <div class="body">
-      ${first && !pending.me
-        ? html`<div class="head">${nameOf(name)}${to ? whisperOf({ .../** @type {any} */ ({}), aside: "whisper", to }) : nothing}${timeView(ts)}</div>`
-        : nothing}
-      <div class="said">
-        ${pending.me ? html`<span class="does">${nameOf(name)} ${textOf(pending.text, [])}</span>` : textOf(pending.text, [])}
-      </div>
-      ${why || failed ? html`<p class="why">${failed ? html`<strong>Not sent.</strong> ` : nothing}<span dir="auto">${why}</span></p>` : nothing}
-      ${failed
-        ? html`<p class="why"><button type="button" class="link" @click=${() => act.again(cid)}>Try again</button>
-            <button type="button" class="link" @click=${() => act.discard(cid)}>Discard</button></p>`
-        : nothing}
+      ${first && !pending.me ? headView(nameOf(name), to, ts) : nothing}
+      <div class="said">${pending.me ? doing(nameOf(name), pending.text, []) : textOf(pending.text, [])}</div>
+      ${why || failed ? whyView(failed, why) : nothing}
+      ${
+        failed
+          ? html`<p class="why">
+              <button type="button" class="link" @click=${() => act.again(cid)}>Try again</button>
+              <button type="button" class="link" @click=${() => act.discard(cid)}>Discard</button>
+            </p>`
+          : nothing
+      }
     </div>
   </li>`;
 }

@@ -16,11 +16,21 @@ export function peopleView(state, room, act) {
   return html`<aside class="side people" aria-label="People">
     <header>
       <h2>${members} ${members === 1 ? "person" : "people"}</h2>
-      <button type="button" class="tool" aria-label="Close" title="Close" @click=${() => act.people()}>${icon("close")}</button>
+      <button type="button" class="tool" aria-label="Close" title="Close" @click=${() => act.people()}>
+        ${icon("close")}
+      </button>
     </header>
-    ${people
-      ? html`<ul>${repeat(sorted(people), ({ id }) => id, (person) => entry(state, room, person, act))}</ul>`
-      : html`<p class="quiet">So many people are here that they are not listed.</p>`}
+    ${
+      people
+        ? html`<ul>
+            ${repeat(
+              sorted(people),
+              ({ id }) => id,
+              (person) => entry(state, room, person, act),
+            )}
+          </ul>`
+        : html`<p class="quiet">So many people are here that they are not listed.</p>`
+    }
   </aside>`;
 }
 

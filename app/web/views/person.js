@@ -4,7 +4,8 @@ import { html } from "../vendor/lit-html.js";
 import { hueOf, letterOf } from "../names.js";
 
 /** @param {string} name */
-export const avatar = (name) => html`<span class="avatar hue-${hueOf(name)}" aria-hidden="true">${letterOf(name)}</span>`;
+export const avatar = (name) =>
+  html`<span class="avatar hue-${hueOf(name)}" aria-hidden="true">${letterOf(name)}</span>`;
 
 /** A name, kept apart from the direction of the text around it.
  * @param {string} name

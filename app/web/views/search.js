@@ -12,18 +12,38 @@ import { textOf } from "./text.js";
 /** @param {State} state @param {Actions} act */
 export function searchView(state, act) {
   const { words, events, more, busy, problem, done } = state.search;
-  return html`<aside class="side search" aria-label="Search" @keydown=${(/** @type {KeyboardEvent} */ { key }) => key === "Escape" && act.stopSearching()}>
+  const older = () => void act.find(words, events[0].seq);
+  return html`<aside
+    class="side search"
+    aria-label="Search"
+    @keydown=${(/** @type {KeyboardEvent} */ { key }) => key === "Escape" && act.stopSearching()}
+  >
     <header>
       <h2>Search</h2>
-      <button type="button" class="tool" aria-label="Close search" title="Close" @click=${() => act.stopSearching()}>${icon("close")}</button>
+      <button type="button" class="tool" aria-label="Close search" title="Close" @click=${() => act.stopSearching()}>
+        ${icon("close")}
+      </button>
     </header>
     <form @submit=${searched(act)}>
       <label class="hidden" for="words">Words to search for</label>
-      <input id="words" name="words" type="search" placeholder="Words, or the start of one: te*" maxlength="500" .value=${words}>
+      <input
+        id="words"
+        name="words"
+        type="search"
+        placeholder="Words, or the start of one: te*"
+        maxlength="500"
+        .value=${words}
+      />
     </form>
     <p class="quiet" aria-live="polite">${busy ? "Searching …" : problem || summary(done, events.length, more)}</p>
-    <ol class="found">${repeat([...events].reverse(), ({ seq }) => seq, (event) => found(event, act))}</ol>
-    ${more ? html`<button type="button" class="secondary" @click=${() => void act.find(words, events[0].seq)}>Older ones</button>` : nothing}
+    <ol class="found">
+      ${repeat(
+        [...events].reverse(),
+        ({ seq }) => seq,
+        (event) => found(event, act),
+      )}
+    </ol>
+    ${more ? html`<button type="button" class="secondary" @click=${older}>Older ones</button>` : nothing}
   </aside>`;
 }
 
@@ -42,8 +62,9 @@ const searched = (act) => (/** @type {SubmitEvent} */ event) => {
 };
 
 /** @param {import("../types.d.ts").LogEvent} event @param {Actions} act */
-const found = ({ room, seq, from, text = "", ts }, act) => html`<li>
-  <div class="head">${nameOf(from)} <time datetime=${ts}>${dayName(ts, Date.now())} ${time(ts)}</time></div>
-  <div class="said">${textOf(text, [])}</div>
-  <button type="button" class="link" @click=${() => act.go(room, seq)}>Show in the room</button>
-</li>`;
+const found = ({ room, seq, from, text = "", ts }, act) =>
+  html`<li>
+    <div class="head">${nameOf(from)} <time datetime=${ts}>${dayName(ts, Date.now())} ${time(ts)}</time></div>
+    <div class="said">${textOf(text, [])}</div>
+    <button type="button" class="link" @click=${() => act.go(room, seq)}>Show in the room</button>
+  </li>`;

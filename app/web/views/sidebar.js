@@ -14,20 +14,40 @@ import { avatar } from "./person.js";
 /** @param {State} state @param {Actions} act */
 export function sidebarView(state, act) {
   const rooms = Object.values(state.rooms);
-  const open = rooms.filter(({ private_ }) => !private_).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const whispers = rooms.filter(({ private_ }) => private_).sort((a, b) => b.position - a.position);
-  return html`<section aria-label="Natter" class=${classMap({ sidebar: true, open: state.drawer })} @keydown=${closing(act)}>
+  const open = rooms.filter(({ conversation }) => !conversation).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const whispers = rooms.filter(({ conversation }) => conversation).sort((a, b) => b.position - a.position);
+  return html`<section
+    aria-label="Natter"
+    class=${classMap({ sidebar: true, open: state.drawer })}
+    @keydown=${closing(act)}
+  >
     <div class="brand"><span class="wordmark">Natter</span></div>
     <nav aria-label="Rooms">
       <div class="section">
         <h2>Rooms</h2>
-        <button type="button" class="tool" aria-label="Join a room" title="Join a room" @click=${() => act.rooms()}>${icon("plus")}</button>
+        <button type="button" class="tool" aria-label="Join a room" title="Join a room" @click=${() => act.rooms()}>
+          ${icon("plus")}
+        </button>
       </div>
-      <ul>${repeat(open, ({ name }) => name, (room) => entry(state, room, `#${room.name}`))}</ul>
-      ${whispers.length
-        ? html`<div class="section"><h2>Whispers</h2></div>
-            <ul>${repeat(whispers, ({ name }) => name, (room) => entry(state, room, listed(room.others) || "yourself"))}</ul>`
-        : nothing}
+      <ul>
+        ${repeat(
+          open,
+          ({ name }) => name,
+          (room) => entry(state, room, `#${room.name}`),
+        )}
+      </ul>
+      ${
+        whispers.length
+          ? html`<div class="section"><h2>Whispers</h2></div>
+              <ul>
+                ${repeat(
+                  whispers,
+                  ({ name }) => name,
+                  (room) => entry(state, room, listed(room.others) || "yourself"),
+                )}
+              </ul>`
+          : nothing
+      }
     </nav>
     ${oneself(state, act)}
   </section>`;
@@ -40,15 +60,23 @@ function entry(state, room, label) {
   const draft = !current && Boolean(state.drafts[room.name]?.trim());
   const [sign, name] = label.startsWith("#") ? ["#", label.slice(1)] : ["", label];
   return html`<li>
-    <a class=${classMap({ entry: true, unread: count > 0, left: room.status === "left" })} href=${format(room.name)}
-      aria-current=${current ? "page" : nothing}>
+    <a
+      class=${classMap({ entry: true, unread: count > 0, left: room.status === "left" })}
+      href=${format(room.name)}
+      aria-current=${current ? "page" : nothing}
+    >
       <span class="sign" aria-hidden="true">${sign || icon("lock")}</span>
       <bdi class="label">${name}</bdi>
-      ${draft ? html`<span class="draft" title="Draft">${icon("edit")}<span class="hidden">draft</span></span>` : nothing}
-      ${count
-        ? html`<span class=${mentions ? "badge mentions" : "badge"}>${count > 99 ? "99+" : count}<span class="hidden">
-            ${mentions && !room.private_ ? `unread, ${mentions} for you` : "unread"}</span></span>`
-        : nothing}
+      ${draft ? html`<span class="draft">${icon("edit")}<span class="hidden">draft</span></span>` : nothing}
+      ${
+        count
+          ? html`<span class=${mentions ? "badge mentions" : "badge"}
+              >${count > 99 ? "99+" : count}<span class="hidden">
+                ${mentions && !room.conversation ? `unread, ${mentions} for you` : "unread"}</span
+              ></span
+            >`
+          : nothing
+      }
     </a>
   </li>`;
 }
@@ -60,15 +88,26 @@ function oneself(state, act) {
   return html`<div class="oneself">
     <button type="button" class="entry" title="About you" @click=${() => act.dialog({ kind: "person", name })}>
       <span class=${`presence ${phase === "open" ? "here" : "away"}`}>${avatar(name)}</span>
-      <span class="who"><bdi class="label">${name}</bdi>
-        <span class="quiet">${state.me?.registered ? "Registered" : "Guest"}</span></span>
+      <span class="who"
+        ><bdi class="label">${name}</bdi>
+        <span class="quiet">${state.me?.registered ? "Registered" : "Guest"}</span></span
+      >
     </button>
-    <button type="button" class="tool" aria-label="Settings" title="Settings"
-      @click=${() => act.dialog({ kind: "settings" })}>${icon("gear")}</button>
+    <button
+      type="button"
+      class="tool"
+      aria-label="Settings"
+      title="Settings"
+      @click=${() => act.dialog({ kind: "settings" })}
+    >
+      ${icon("gear")}
+    </button>
   </div>`;
 }
 
 /** @param {Actions} act */
-const closing = (act) => (/** @type {KeyboardEvent} */ { key }) => {
-  if (key === "Escape") act.drawer(false);
-};
+const closing =
+  (act) =>
+  (/** @type {KeyboardEvent} */ { key }) => {
+    if (key === "Escape") act.drawer(false);
+  };

@@ -19,7 +19,9 @@ function partOf(part, names) {
     case "block":
       return html`<pre dir="ltr" tabindex="0" role="group" aria-label="Code"><code>${part.text}</code></pre>`;
     case "mention":
-      return html`<bdi class=${names.includes(part.text.slice(1).toLowerCase()) ? "mention mine" : "mention"}>${part.text}</bdi>`;
+      return html`<bdi class=${names.includes(part.text.slice(1).toLowerCase()) ? "mention mine" : "mention"}
+        >${part.text}</bdi
+      >`;
     default:
       return part.text;
   }

@@ -8,27 +8,39 @@ import { isConversation } from "../state.js";
 
 /** @param {State} state @param {Actions} act */
 export function welcomeView(state, act) {
-  const { entering, connection, limits } = state;
+  const { entering, connection, limits, current } = state;
   const waits = entering.busy && connection.phase === "waiting";
   return html`<main class="welcome">
     <form @submit=${submitted(state, act)}>
-      <img src=${icon()} alt="" width="56" height="56">
+      <img src=${icon()} alt="" width="56" height="56" />
       <h1>Natter</h1>
-      ${isConversation(state.current) ? nothing : html`<p class="quiet">You will join <strong>#${state.current}</strong></p>`}
+      ${isConversation(current) ? nothing : html`<p class="quiet">You will join <strong>#${current}</strong></p>`}
       <label for="name">Your name</label>
-      <input id="name" name="name" required maxlength=${limits.name || 64} autocomplete="nickname" autocapitalize="off"
-        spellcheck="false" .value=${entering.name} aria-describedby="name-problem"
-        aria-invalid=${entering.problem ? "true" : "false"}>
+      <input
+        id="name"
+        name="name"
+        required
+        maxlength=${limits.name || 64}
+        autocomplete="nickname"
+        autocapitalize="off"
+        spellcheck="false"
+        .value=${entering.name}
+        aria-describedby="name-problem"
+        aria-invalid=${entering.problem ? "true" : "false"}
+      />
       <p id="name-problem" class="problem" role="alert">${entering.problem}</p>
       ${entering.code === "name_taken" || entering.code === "wrong_password" ? password() : nothing}
-      <button type="submit" class="primary" ?disabled=${entering.busy && !waits}>${entering.busy ? "Joining …" : "Join"}</button>
+      <button type="submit" class="primary" ?disabled=${entering.busy && !waits}>
+        ${entering.busy ? "Joining …" : "Join"}
+      </button>
       ${waits ? html`<p class="problem">${connection.why} Trying again …</p>` : nothing}
     </form>
   </main>`;
 }
 
-const password = () => html`<label for="password">Or log in, if a password protects the name</label>
-  <input id="password" name="password" type="password" autocomplete="current-password">`;
+const password = () =>
+  html`<label for="password">Or log in, if a password protects the name</label>
+    <input id="password" name="password" type="password" autocomplete="current-password" />`;
 
 /** The address under which the page has its icon. */
 const icon = () => document.querySelector('link[rel="icon"]')?.getAttribute("href") ?? "icon.svg";

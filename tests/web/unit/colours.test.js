@@ -40,11 +40,11 @@ function contrast(one, other) {
   return (lighter + 0.05) / (darker + 0.05);
 }
 
+/** The lightness and chroma of a colour that differs by hue, in both themes. */
 function named(selector, property) {
   const rule = CSS.slice(CSS.indexOf(`${selector} {`));
-  const found = new RegExp(
-    `[;{\\s]${property}: light-dark\\(oklch\\((\\d+)% ([\\d.]+) var\\(--h\\)\\), oklch\\((\\d+)% ([\\d.]+) var\\(--h\\)\\)\\)`,
-  ).exec(rule);
+  const colour = "oklch\\((\\d+)% ([\\d.]+) var\\(--h\\)\\)";
+  const found = new RegExp(`[;{\\s]${property}: light-dark\\(${colour}, ${colour}\\)`).exec(rule);
   const [light, lightChroma, dark, darkChroma] = found.slice(1).map(Number);
   return { light: [light / 100, lightChroma], dark: [dark / 100, darkChroma] };
 }
