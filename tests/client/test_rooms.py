@@ -45,6 +45,8 @@ def test_the_one_before_is_shown_after_one_is_left(rooms: Rooms) -> None:
     rooms.remove("green")
     assert rooms.current == "red"
     rooms.remove("nowhere")
+    rooms.hold("green", ["the past came late"], counts=False, mention=False)
+    assert "green" not in rooms
     rooms.remove("red")
     assert rooms.current == ""
     assert [rooms.number(1), rooms.number(0)] == ["", ""]

@@ -95,8 +95,10 @@ class Rooms:
         return lines
 
     def hold(self, name: str, lines: list[str], *, counts: bool, mention: bool) -> None:
-        """Keep what happens in a room that is not shown."""
-        room = self.add(name)
+        """Keep what happens in a room that is not shown; of one that was left nothing."""
+        room = self._rooms.get(name)
+        if room is None:
+            return
         room.held.extend(lines)
         room.unread += counts
         room.mentioned |= mention
