@@ -211,6 +211,10 @@ def test_the_name_is_asked_for_and_a_taken_one_again(quarter: Quarter, friend: F
     new = quarter.cy
     with terminal(quarter.url) as me:
         me.prompt("your name:")
+        me.types("/quit" + ENTER)
+        assert me.ends() == 0
+    with terminal(quarter.url) as me:
+        me.prompt("your name:")
         me.types(friend.name + ENTER)
         me.shows(f"*** {friend.name} is taken by somebody else")
         me.prompt("your name:")

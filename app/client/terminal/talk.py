@@ -79,10 +79,10 @@ class Talk:
     def said(self, text: str) -> None:
         """A line was typed."""
         text = text.encode("utf-8", "replace").decode()
-        if self._name is not None and not self._name.done():
-            self._name.set_result(text.strip())
-        elif text.strip() == "/quit":
+        if text.strip() == "/quit":
             self.leave(0)
+        elif self._name is not None and not self._name.done():
+            self._name.set_result(text.strip())
         elif not text.strip():
             pass
         elif self._typed is None:
