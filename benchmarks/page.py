@@ -58,10 +58,11 @@ WATCH = """
 window.longTasks = [];
 new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((entry) => entry.duration)))
   .observe({ type: "longtask", buffered: true });
-new MutationObserver(() => {
+new MutationObserver((_, observer) => {
   const field = [...document.querySelectorAll("input, textarea")].find((one) => one.offsetParent && !one.disabled);
   const kind = field && (field.tagName === "TEXTAREA" ? "composer" : "name");
   if (kind && !performance.getEntriesByName(kind).length) performance.mark(kind);
+  if (kind === "composer") observer.disconnect();
 }).observe(document, { subtree: true, childList: true, attributes: true });
 """
 
