@@ -114,12 +114,16 @@ class Screen:
         self._bell |= bell
         if self._over:
             self._flush()
-        elif self._flushing is None and self._application.is_running:
-            self._flushing = asyncio.get_running_loop().call_later(BATCH, self._flush)
+        else:
+            self._flush_soon()
 
     def changed(self) -> None:
-        """Draw the prompt and the toolbar anew, soon."""
-        self._application.invalidate()
+        """Draw the prompt and the toolbar anew, with what else comes soon."""
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None and self._application.is_running:
+            self._flushing = asyncio.get_running_loop().call_later(BATCH, self._flush)
 
     def end(self, code: int) -> None:
         """End `run`."""
@@ -147,6 +151,7 @@ class Screen:
         """Write what waits: take the prompt away, write, and draw it again, all at once."""
         self._flushing = None
         if not self._lines:
+            self._application.invalidate()
             return
         text, self._lines = "".join(f"{one}\r\n" for one in self._lines), []
         drawn = self._application.is_running and not self._application.is_done
