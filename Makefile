@@ -27,6 +27,7 @@ format: $(VENV)/dev.stamp  ## Put the code into its form
 bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store, fan-out beside other chats, the page
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.store
+	@$(BIN)/python -m benchmarks.collector
 	@$(BIN)/python -m benchmarks.fanout $(ARGS)
 	@$(BIN)/python -m benchmarks.page
 

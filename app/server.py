@@ -21,8 +21,9 @@ from config import ConfigurationError, Deployment, Settings
 log = logging.getLogger("Application")
 
 BACKLOG = 2048
-COLLECT = 10_000, 20, 50
-"""The collector's thresholds: new objects until it looks at the youngest, and so on (Python's own are 700, 10, 10)."""
+COLLECT = 2_000, 10, 1000
+"""The collector's thresholds: new objects until it looks at those, how often it does until it looks at the middle
+generation, and how often that until it looks at everything (Python's own are 700, 10, 10)."""
 
 
 class Server(uvicorn.Server):
@@ -67,9 +68,10 @@ class Server(uvicorn.Server):
 
 
 def _tune_collector() -> None:
-    """A full collection stops everybody: for 150 to 290 ms with 4,000 connections, measured on uvicorn as it is. What
-    is there at the start stays for good and need not be looked at again. Connections come and go, but leave hardly a
-    cycle behind: it is enough to look for some seldom."""
+    """A full collection stops everybody, with thousands of connections for tens of milliseconds, and Python's own
+    thresholds bring one about whenever a quarter more came (`python -m benchmarks.collector`). What is there at the
+    start stays for good and need not be looked at again. Connections come and go, but leave hardly a cycle behind: it
+    is enough to look for some seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT)

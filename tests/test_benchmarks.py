@@ -50,6 +50,15 @@ def test_the_tables_have_a_row_for_each(servers: dict[str, Any]) -> None:
     assert text.endswith("Left out: somebody (is not there).")
 
 
+def test_the_collector_is_watched() -> None:
+    command = [sys.executable, "-m", "benchmarks.collector", "--quick", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert sum(told["Python's own"]["collections"]) > sum(told["tuned"]["collections"])
+    assert all(figures["full_ms"] > 0 for figures in told.values())
+
+
 def test_the_readme_has_a_place_for_them() -> None:
     readme = (ROOT / "README.md").read_text()
     assert readme.index(MARKERS[0]) < readme.index(MARKERS[1])
