@@ -15,7 +15,6 @@ import dataclasses
 import importlib.metadata
 import json
 import os
-import re
 import resource
 import shutil
 import socket
@@ -37,6 +36,8 @@ ROOT = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / "peers"
 START, INSTALL = 30.0, 600.0
 MARKERS = "<!-- fan-out: from here on by `python -m benchmarks.fanout --write` -->", "<!-- fan-out: up to here -->"
+KTOR = {"ktor": "3.5.2", "ktor2": "2.3.7"}
+"""The latest, and that of the tutorial as it was for years."""
 NO_LIMITS = {"rate": 0, "connections": 0, "connections-per-address": 0}
 STOPPED_TEXT, STOPPED_MESSAGES = 50_000, 110
 """What fills the buffers on the way to a client that reads nothing: the kernel takes some 4 MB."""
@@ -141,7 +142,8 @@ def found(folder: Path, temporary: Path, only: Sequence[str] | None) -> tuple[li
         "uwebsockets": lambda: from_pypi(folder, "uwebsockets", "socketify", "uwebsockets.py"),
         "ws": lambda: from_npm(folder, "ws", "ws", "node_ws.mjs"),
         "socketio": lambda: from_npm(folder, "socketio", "socket.io", "socket_io.mjs"),
-        "ktor": lambda: ktor(folder),
+        "ktor": lambda: ktor(folder, "ktor"),
+        "ktor2": lambda: ktor(folder, "ktor2"),
     }
     if only is not None:
         if unknown := set(only) - set(makers):
@@ -163,7 +165,7 @@ def install(folder: Path, keys: Sequence[str] | dict[str, Any], absent: dict[str
     wanted = {
         install_python: {"picows", "uwebsockets"},
         install_node: {"ws", "socketio"},
-        install_ktor: {"ktor"},
+        install_ktor: set(KTOR),
     }
     jobs = {job: names & set(keys) for job, names in wanted.items() if names & set(keys)}
     with ThreadPoolExecutor() as pool:
@@ -224,8 +226,10 @@ def install_ktor(folder: Path) -> None:
     place.mkdir(exist_ok=True)
     for file in (PEERS / "ktor").iterdir():
         shutil.copy(file, place)
-    if not (place / "target/classes").exists():
-        run("mvn", "-q", "-B", f"-Dmaven.repo.local={folder / 'maven'}", "compile", cwd=place)
+    for version in KTOR.values():
+        if not (place / version / "classes").exists():
+            repository = f"-Dmaven.repo.local={folder / 'maven'}"
+            run("mvn", "-q", "-B", repository, f"-Dktor.version={version}", "compile", cwd=place)
 
 
 def pinned_python() -> dict[str, str]:
@@ -291,15 +295,14 @@ def from_npm(folder: Path, key: str, package: str, file: str) -> Contender:
     return Contender(key, f"Socket.IO {version}", command, "/chat/?EIO=4&transport=websocket", wire)
 
 
-def ktor(folder: Path) -> Contender:
+def ktor(folder: Path, key: str) -> Contender:
     need("java")
-    target = folder / "ktor/target"
+    version = KTOR[key]
+    target = folder / "ktor" / version
     if not (target / "classes").exists():
         raise Absent("Maven did not build it")
-    version = re.search(r"<ktor.version>(.+)</ktor", (PEERS / "ktor/pom.xml").read_text())
-    assert version
     command = ["java", "-Xmx2g", "-cp", f"{target / 'classes'}:{target / 'dependency'}/*", "ChatKt"]
-    return Contender("ktor", f"the original, Ktor {version[1]}", command, practice=3)
+    return Contender(key, f"the original, Ktor {version}", command, practice=3)
 
 
 # The measurements.

@@ -9,7 +9,6 @@ import io.ktor.websocket.readText
 import io.ktor.websocket.send
 import java.util.Collections
 import java.util.concurrent.atomic.AtomicInteger
-import kotlin.time.Duration.Companion.seconds
 
 class Connection(val session: DefaultWebSocketServerSession) {
     companion object {
@@ -22,8 +21,8 @@ class Connection(val session: DefaultWebSocketServerSession) {
 fun main() {
     embeddedServer(Netty, host = "127.0.0.1", port = System.getenv("PORT").toInt()) {
         install(WebSockets) {
-            pingPeriod = 15.seconds
-            timeout = 15.seconds
+            pingPeriodMillis = 15_000
+            timeoutMillis = 15_000
             maxFrameSize = Long.MAX_VALUE
             masking = false
         }
