@@ -52,11 +52,32 @@ function keep(account) {
 }
 
 const root = /** @type {HTMLElement} */ (document.querySelector("#page"));
-let drawn = 0;
+/** What comes by itself is drawn so often at most, in milliseconds; what the person does, in the next frame. */
+const GAP = 50;
+const BY_ITSELF = new Set(["frame", "read", "tick"]);
+let drawing = 0;
+let drawnAt = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let waiting;
 let shown = initial();
 
+/** Draws in a frame to come. A hidden page has none, and is drawn when it is seen again.
+ * @param {number} wait
+ */
+function drawIn(wait) {
+  if (drawing) return;
+  if (wait > 0) {
+    waiting ??= setTimeout(() => drawIn(0), wait);
+    return;
+  }
+  clearTimeout(waiting);
+  waiting = undefined;
+  drawing = requestAnimationFrame(draw);
+}
+
 function draw() {
-  drawn = 0;
+  drawing = 0;
+  drawnAt = performance.now();
   const state = store.get();
   const before = shown;
   shown = state;
@@ -93,10 +114,9 @@ const look = () => {
   if (watching !== store.get().watching) act.set({ watching });
 };
 
-store.subscribe((state, _action, before) => {
+store.subscribe((state, { type }, before) => {
   if (state.settings !== before.settings) dress(state.settings);
-  // A hidden page draws no frames, and is drawn when it is seen again.
-  if (!drawn) drawn = requestAnimationFrame(draw);
+  drawIn(BY_ITSELF.has(type) ? drawnAt + GAP - performance.now() : 0);
 });
 keeping(store, kept);
 reading(store, session.read);

@@ -9,6 +9,8 @@ import { unreadInAll } from "./unread.js";
 /** @typedef {import("./types.d.ts").State} State */
 /** @typedef {import("./types.d.ts").LogEvent} LogEvent */
 
+/** How long after a change the title shows it, in milliseconds: what is seen at once is never counted there. */
+const SOON = 100;
 /** Words for a screen reader are put together for so long, in milliseconds, and are no more than so many. */
 const TOGETHER = 700;
 const MOST = 3;
@@ -22,8 +24,13 @@ const MOST = 3;
 export function notifying(store, { announcer, show }) {
   const announce = createAnnouncer(announcer);
   const sound = createSound();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   store.subscribe((state, action, before) => {
-    badge(state);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      badge(store.get());
+    }, SOON);
     const event = /** @type {LogEvent} */ (action.frame);
     if (action.type !== "frame" || event.t !== "msg" || isMe(state, event.from) || !isNews(state, event, before))
       return;

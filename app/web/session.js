@@ -199,13 +199,35 @@ export function createSession({ store, connection, keep, newId = randomId, later
   /** @param {string} name @param {"before" | "after" | "around"} direction @param {number} [after] */
   async function load(name, direction, after = 0) {
     const room = state().rooms[name];
-    if (!room || room.loading || !inside) return;
+    if (!inside || room?.status !== "joined" || (room.loading && direction !== "around")) return;
     store.dispatch({ type: "loading", room: name, direction });
-    const place = { before: { before: room.log.first }, after: { after: room.log.last }, around: { after } }[direction];
+    const { first, last } = room.log;
+    const place = { before: { before: first }, after: { after: last }, around: { after } }[direction];
     const page = await ask({ t: "history", room: name, limit: PAGE, ...place });
-    if (!page) return store.dispatch({ type: "loading", room: name, direction: "" });
-    const { events, more } = page;
-    return store.dispatch({ type: "page", room: name, direction, events, more, after });
+    const log = state().rooms[name]?.log;
+    // The window may have moved while the page was on its way: then it would leave a hole.
+    const fits = { before: log?.first === first, after: log?.last === last, around: true }[direction];
+    if (!page || !fits) return store.dispatch({ type: "loading", room: name, direction: "" });
+    store.dispatch({ type: "page", room: name, direction, events: page.events, more: page.more, after });
+    return direction === "around" ? missing(name) : undefined;
+  }
+
+  /** Says so if a message that was looked for is not there, and goes to the end.
+   * @param {string} name
+   */
+  function missing(name) {
+    const { target, rooms } = state();
+    if (target?.room !== name || rooms[name].log.entries.some(({ seq }) => seq === target.seq)) return;
+    latest(name);
+    store.dispatch({ type: "note", room: name, problem: true, text: "That message is not here, or no longer." });
+  }
+
+  /** Goes to the end of a log, of which only an earlier part may be there.
+   * @param {string} room
+   */
+  function latest(room) {
+    store.dispatch({ type: "latest", room });
+    fill(room);
   }
 
   /** Says what waits in a room, or in a conversation.
@@ -314,11 +336,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
       if (inside) requests.hint({ t: "typing", room });
     },
 
-    /** Goes to the end of a log of which only an earlier part is there. @param {string} room */
-    latest(room) {
-      store.dispatch({ type: "latest", room });
-      fill(room);
-    },
+    latest,
 
     leaveForGood() {
       token = "";
