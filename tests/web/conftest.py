@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.clients import DEADLINE, Served, serving
+from tests.clients import DEADLINE, Served
 from tests.conftest import need
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 UNLIMITED = "-P:chat.limits.rate=0"
+PROMPT = "-P:chat.presence.period=0.1s"
+expect.set_options(timeout=DEADLINE * 1000)
 Tab = Callable[..., AbstractContextManager[Page]]
 
 
@@ -27,10 +30,28 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[], Served]]:
+    """Gives servers, one at a time: the next one starts while a test uses the last."""
+    with ThreadPoolExecutor(1) as starting:
+        spare = starting.submit(Served, UNLIMITED, PROMPT)
+
+        def take() -> Served:
+            nonlocal spare
+            taken, spare = spare.result(), starting.submit(Served, UNLIMITED, PROMPT)
+            return taken
+
+        yield take
+        spare.result().stop()
+
+
 @pytest.fixture
-def server() -> Iterator[Served]:
-    with serving(UNLIMITED) as server:
-        yield server
+def server(servers: Callable[[], Served]) -> Iterator[Served]:
+    server = servers()
+    yield server
+    if server.started.poll() is None:
+        server.stop()
+    assert "Traceback" not in "\n".join(server.log)
 
 
 @pytest.fixture
