@@ -67,6 +67,7 @@ def tab(browser: Browser, server: Served) -> Tab:
         at: str = server.http,
         lost: bool = False,
         clock: bool = False,
+        script: str = "",
         **options: Any,
     ) -> Iterator[Page]:
         complaints: list[str] = []
@@ -74,6 +75,8 @@ def tab(browser: Browser, server: Served) -> Tab:
         page = context.new_page()
         if clock:
             page.clock.install()
+        if script:
+            page.add_init_script(script)
         page.set_default_timeout(DEADLINE * 1000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
