@@ -119,13 +119,13 @@ async def talk(url: str, rate: float, ended: threading.Event) -> int:
     """Say something at a fixed rate until it is over; how many messages it were."""
     async with connect(url, name="talker") as chat:
         await chat.join("lobby")
-        begun, said = time.perf_counter(), 0
+        begun, said = time.perf_counter(), []
         while not ended.is_set():
-            while said < (time.perf_counter() - begun) * rate:
-                said += 1
-                chat.post(f"{said}: the quick brown fox jumps over the lazy dog", room="lobby")
+            while len(said) < (time.perf_counter() - begun) * rate:
+                said.append(chat.post(f"{len(said)}: the quick brown fox jumps over the lazy dog", room="lobby"))
             await asyncio.sleep(1 / rate)
-        return said
+        await asyncio.gather(*said)
+        return len(said)
 
 
 def echo(url: str, home: str, rate: float, seconds: float) -> tuple[list[float], float]:
