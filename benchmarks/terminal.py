@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.client import connect
+from app.client import Ack, connect
 
 ROOT = Path(__file__).parent.parent
 LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"
@@ -119,7 +119,8 @@ async def talk(url: str, rate: float, ended: threading.Event) -> int:
     """Say something at a fixed rate until it is over; how many messages it were."""
     async with connect(url, name="talker") as chat:
         await chat.join("lobby")
-        begun, said = time.perf_counter(), []
+        begun = time.perf_counter()
+        said: list[asyncio.Future[Ack]] = []
         while not ended.is_set():
             while len(said) < (time.perf_counter() - begun) * rate:
                 said.append(chat.post(f"{len(said)}: the quick brown fox jumps over the lazy dog", room="lobby"))
