@@ -259,7 +259,7 @@ def ours_under_uvicorn(temporary: Path) -> Contender:
         "PYTHONPATH": str(ROOT),
     }
     command = ["sh", "-c", f'exec "{sys.executable}" -m uvicorn app:create_app --factory --port "$PORT"']
-    name = "Natter under stock uvicorn, plain ASGI"
+    name = "Natter under stock uvicorn"
     return Contender("uvicorn", name, command, stopped=True, environment=environment)
 
 
