@@ -53,7 +53,7 @@ function keep(account) {
 
 const root = /** @type {HTMLElement} */ (document.querySelector("#page"));
 /** What comes by itself is drawn so often at most, in milliseconds; what the person does, in the next frame. */
-const GAP = 50;
+const GAP = 100;
 const BY_ITSELF = new Set(["frame", "read", "tick"]);
 let drawing = 0;
 let drawnAt = 0;

@@ -150,7 +150,7 @@ const pressed = (state, act) => (/** @type {KeyboardEvent} */ event) => {
   } else if (key === "Escape" && state.editing) {
     event.stopPropagation();
     act.stopEditing();
-  } else if (key === "ArrowUp" && !field.value && !event.shiftKey) {
+  } else if (key === "ArrowUp" && !field.value && !event.shiftKey && !event.altKey) {
     event.preventDefault();
     act.editLast();
   }
