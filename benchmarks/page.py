@@ -42,8 +42,8 @@ COUNT = """
 window.drawn = new Map();
 new MutationObserver((changes) => {
   const now = Date.now();
-  for (const { target, addedNodes } of changes) {
-    for (const node of addedNodes.length ? addedNodes : [target]) {
+  for (const { type, target, addedNodes } of changes) {
+    for (const node of type === "childList" ? addedNodes : [target]) {
       for (const [, number, sent] of (node.textContent ?? "").matchAll(/busy (\\d+) (\\d+)/g)) {
         if (!window.drawn.has(number)) window.drawn.set(number, now - sent);
       }
