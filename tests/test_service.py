@@ -90,13 +90,14 @@ def test_the_answer_of_a_command_is_told_to_the_caller_alone(running: Any) -> No
         assert noticed(ann, "/DOUBLE  a b ") == "a ba b"
         assert noticed(ann, "double\ta") == "aa"
         assert noticed(ann, "/double\na\nb") == "a\nba\nb"
-        ann.ask("command", room="lobby", line="/double")
+        assert command(ann, "/double") == {"t": "done", "rid": 7}
         ann.quiet()
         bob.quiet()
         assert calls[0] == Call(User(1, "user0"), "lobby", "ab")
         assert [call.arguments for call in calls[1:]] == ["a b", "a", "a\nb", ""]
         with client.websocket_connect("/chat") as cy:
             hear(cy)
+            cy.send_text("/double")
             cy.send_text("/double xy")
             assert hear(cy) == "*** xyxy"
 

@@ -6,7 +6,7 @@ import re
 
 from app.chat import commands
 from app.chat.errors import Code, Refused
-from app.chat.frames import Commands, Help, Notice, Slash
+from app.chat.frames import Commands, Done, Help, Notice, Slash
 from app.session import Session
 
 _LINE = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
@@ -40,8 +40,7 @@ async def slash(session: Session, command: Slash) -> None:
     if name.casefold() not in session.service.commands:
         raise _unknown(name)
     answer = await session.service.call(name.casefold(), session.user, command.room, arguments.strip())
-    if answer:
-        session.send(Notice(answer, rid=command.rid))
+    session.send(Notice(answer, rid=command.rid) if answer else Done(rid=command.rid))
 
 
 def _unknown(name: str) -> Refused:
