@@ -24,12 +24,13 @@ format: $(VENV)/dev.stamp  ## Put the code into its form
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store, fan-out beside other chats, the page
+bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store, fan-out beside other chats, the page, the client
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.store
 	@$(BIN)/python -m benchmarks.collector
 	@$(BIN)/python -m benchmarks.fanout $(ARGS)
 	@$(BIN)/python -m benchmarks.page
+	@$(BIN)/python -m benchmarks.terminal
 
 requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
