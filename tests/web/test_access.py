@@ -120,6 +120,11 @@ def test_no_screen_has_a_violation(server: Served, tab: Tab, scheme: str, width:
         assert {name: problems for name, problems in found.items() if problems} == {}
 
 
+def test_a_long_name_of_a_room_leaves_the_buttons_beside_it_alone(tab: Tab) -> None:
+    with tab("ann", path=f"/#{'room' * 16}", viewport=PHONE) as page:
+        assert violations(page) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_without_a_connection_it_has_no_violation(server: Served, tab: Tab, scheme: str) -> None:
     with tab("ann", color_scheme=scheme, lost=True) as page:
