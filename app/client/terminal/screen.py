@@ -163,6 +163,7 @@ class Screen:
             self._output.bell()
             self._bell = False
         if drawn:
+            self._application.render_counter += 1  # texts are kept for the length of one drawing
             self._application.renderer.render(self._application, self._application.layout)
         self._output.held = False
         self._output.flush()
