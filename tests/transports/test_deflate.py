@@ -150,9 +150,8 @@ def test_a_server_that_is_told_to_compresses_for_those_who_offer_it() -> None:
             while (got := json.loads(four.recv(DEADLINE)))["t"] != "msg":
                 pass
             assert got["text"] == f"{number} {text}"
-        assert [each.compressed for each in seen] == [3, 0, 1 + 3], (
-            "a window of 9 is too small for what is made for all"
-        )
+        assert [each.compressed for each in seen[:2]] == [3, 0], "a window of 9 is too small for what is made for all"
+        assert seen[2].compressed > 3, "the answer to joining too, and who is there"
 
 
 def test_a_server_compresses_nothing_unless_it_is_told_to() -> None:
