@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -131,9 +131,9 @@ class Session:
         return self.service.limits
 
     @property
-    def group(self) -> Hashable:
+    def group(self) -> Alike:
         """With whom it gets the same: those alike, or, as it ignores somebody, only itself."""
-        return id(self) if self.ignored else Alike(self.dialect, self.way.deflated)
+        return Alike(self.dialect, self.way.deflated, id(self) if self.ignored else 0)
 
     def ended(self) -> None:
         """Leave every room. What was said before is stored all the same. It waits for nothing."""

@@ -25,10 +25,12 @@ EXPELLING = (Kind.KICK, Kind.BAN)
 
 
 class Alike(NamedTuple):
-    """Those who are given the same bytes, as a group in a room. Who ignores somebody is in a group of its own."""
+    """Those who are given the same bytes, as a group in a room."""
 
     dialect: Dialect
     deflated: bool
+    choosy: int = 0
+    """Who ignores somebody is alone in its group, which this tells from others; 0 for all the rest."""
 
 
 class Shard:
@@ -145,13 +147,19 @@ class Shard:
         before, events = room.hand_out()
         late: list[Cursor[Session]] = []
         encoded: dict[Dialect, list[tuple[int, WireFrame]]] = {}
-        for group, cursors in room.live.items():
-            if not isinstance(group, Alike):
-                self._choose(events, cursors, outgoing, late)
-                continue
+        live: dict[Alike, dict[Cursor[Session], Sender]] = room.live
+        for group, cursors in live.items():
             if group.dialect not in encoded:
                 encoded[group.dialect] = _encoded(group.dialect, events)
-            if frames := encoded[group.dialect]:
+            frames = encoded[group.dialect]
+            if group.choosy:
+                [cursor] = cursors
+                if cursor.follower.way.full:
+                    late.append(cursor)
+                    continue
+                unwanted = {mark for mark, event in events if not cursor.follower.wants(event)}
+                frames = [(mark, frame) for mark, frame in frames if mark not in unwanted]
+            if frames:
                 deliver = _send_to_all if alone else _collect
                 deliver(frames, Batch([frame for _, frame in frames], deflated=group.deflated), cursors, outgoing, late)
         for cursor in late:
@@ -170,24 +178,6 @@ class Shard:
         following.mail = event.seq
         if session.wants(event) and (frame := wire(session.dialect, told(event))) is not None:
             self.put(session, frame)
-
-    def _choose(
-        self,
-        events: Sequence[tuple[int, Event]],
-        cursors: Iterable[Cursor[Session]],
-        outgoing: dict[Session, Outgoing],
-        late: list[Cursor[Session]],
-    ) -> None:
-        """The same for those who ignore somebody."""
-        for cursor in cursors:
-            session = cursor.follower
-            if session.way.full:
-                late.append(cursor)
-                continue
-            wanted = [(mark, wire(session.dialect, told(event))) for mark, event in events if session.wants(event)]
-            frames = [(mark, frame) for mark, frame in wanted if frame is not None]
-            if frames:
-                outgoing.setdefault(session, Outgoing()).add(frames)
 
     def _take_effect(self, room: Room[Session], event: Event) -> None:
         room.state.apply(event)

@@ -76,7 +76,7 @@ class Listening:
 
     @property
     def group(self) -> Any:
-        return id(self) if self.ignored else Alike(JSON, self.way.deflated)
+        return Alike(JSON, self.way.deflated, id(self) if self.ignored else 0)
 
     def wants(self, event: Event) -> bool:
         return event.user not in self.ignored

@@ -57,7 +57,7 @@ class Room(Generic[F]):
         """The positions of the last event that was committed, and of the last that was handed out, since it is here."""
         self.head = UNKNOWN
         """The position of the last event in the log, once it was read."""
-        self.live: dict[Hashable, dict[Cursor[F], Any]] = {}
+        self.live: dict[Any, dict[Cursor[F], Any]] = {}
         """The live cursors by group, and what each is given events through."""
         self._cursors: dict[Cursor[F], None] = {}
         self._batch: list[tuple[int, Event]] = []
