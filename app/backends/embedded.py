@@ -90,8 +90,8 @@ class Embedded:
 
     def admit(self) -> asyncio.Future[User]:
         future = asyncio.get_running_loop().create_future()
-        user = users.numbered(next(self._worker.numbers))
-        if self._worker.ask(Call(user, None, None, writes=True)):
+        user = User.newcomer(next(self._worker.numbers))
+        if self._worker.ask(Call(user, None, writes=True)):
             future.set_result(user)
         else:
             future.set_exception(Unavailable("the store is closed"))
@@ -141,8 +141,7 @@ class Embedded:
 
     def _call(self, run: Draft | Callable[[sqlite3.Connection], Any], *, writes: bool = False) -> asyncio.Future[Any]:
         """Ask for `run`, which must not refer to this object: forgetting it is what stops its thread."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        if not self._worker.ask(Call(run, future, loop, writes)):
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if not self._worker.ask(Call(run, future, writes)):
             future.set_exception(Unavailable("the store is closed"))
         return future

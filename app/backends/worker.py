@@ -39,7 +39,6 @@ class Call:
 
     run: Draft | User | Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any] | None
-    loop: asyncio.AbstractEventLoop | None
     writes: bool
 
 
@@ -103,7 +102,9 @@ class Worker:
         gathered, self._gathered = self._gathered, []
         calls = gathered + calls
         if not closed and self._can_wait(gathered, calls):
-            self._gather(calls, GATHERING if not gathered else 0)
+            if not gathered:
+                self._gather_until = monotonic() + GATHERING
+            self._gathered = calls
             return True
         self._answer(connection, calls)
         if closed:
@@ -134,17 +135,12 @@ class Worker:
             return False
         return not gathered or monotonic() < self._gather_until
 
-    def _gather(self, calls: list[Call], wait: float) -> None:
-        if wait:
-            self._gather_until = monotonic() + wait
-        self._gathered = calls
-
     def _answer(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
         answers: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
         writes = [call for call in calls if call.writes]
         for call, answer in [*self._written(connection, writes), *_read(connection, calls)]:
-            if call.loop is not None and call.future is not None:
-                answers.setdefault(call.loop, []).append((call.future, answer))
+            if call.future is not None:
+                answers.setdefault(call.future.get_loop(), []).append((call.future, answer))
         for loop, settled in answers.items():
             with suppress(RuntimeError):  # that loop has ended, and nobody waits in it
                 loop.call_soon_threadsafe(_settle, settled)
@@ -158,7 +154,8 @@ class Worker:
                 answers = self._outcomes(connection, writes)
         except sqlite3.Error as error:
             log.error("%s: %s", self.file.path, reason(error))
-            self._gather([call for call in writes if isinstance(call.run, User)], RETRY)
+            self._gathered = [call for call in writes if isinstance(call.run, User)]
+            self._gather_until = monotonic() + RETRY
             return [(call, Unavailable(f"the store can't be written: {reason(error)}")) for call in writes]
         committed = [answer.event for _, answer in answers if isinstance(answer, Appended) and not answer.duplicate]
         if committed:

@@ -66,6 +66,11 @@ class User(Struct, frozen=True, gc=False):
         """The name of who never chose one: `user0` for the first user, whose id is 1."""
         return f"user{self.id - 1}"
 
+    @classmethod
+    def newcomer(cls, id_: int) -> User:
+        """A user as it is at first, under its default name."""
+        return cls(id_, cls(id_, "").default_name)
+
 
 class Account(Struct, frozen=True):
     """A user with what only the server needs: the hash of the password or nothing, and when the user was last seen, in

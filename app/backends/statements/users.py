@@ -35,11 +35,6 @@ def last(connection: sqlite3.Connection) -> int:
     return number
 
 
-def numbered(id_: int) -> User:
-    """A user as it is at first."""
-    return User(id_, _numbered(id_))
-
-
 def admit(connection: sqlite3.Connection, newcomers: Sequence[User]) -> None:
     sql = "INSERT INTO users (id, name, canonical) VALUES (?, ?, ?)"
     connection.executemany(sql, [(user.id, user.name, user.name) for user in newcomers])
@@ -49,14 +44,10 @@ def enlist(connection: sqlite3.Connection, secret: bytes, numbers: Iterator[int]
     known = identify(connection, secret)
     if known is not None:  # asked again, since the first answer got lost
         return known
-    user = numbered(next(numbers))
+    user = User.newcomer(next(numbers))
     admit(connection, [user])
     adopt(connection, secret, user.id)
     return user
-
-
-def _numbered(user: int) -> str:
-    return f"user{user - 1}"
 
 
 def identify(connection: sqlite3.Connection, secret: bytes) -> User | None:
@@ -96,7 +87,7 @@ def claim(connection: sqlite3.Connection, user: int, name: str, canonical: str, 
     if holder is not None and holder.user.id != user:
         if holder.user.id != evict or holder.password or NUMBERED.fullmatch(canonical):
             raise NameTaken(holder)
-        back = _numbered(evict)
+        back = holder.user.default_name
         connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (back, back, evict))
     connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (name, canonical, user))
     return _known(connection, user)
@@ -108,7 +99,7 @@ def _reserved_for(connection: sqlite3.Connection, canonical: str) -> Account | N
         return None
     numbered = NUMBERED.fullmatch(canonical)
     owner = _account(connection, "id", int(numbered[1]) + 1) if numbered else None
-    if owner is None or canonical != _numbered(owner.user.id):
+    if owner is None or canonical != owner.user.default_name:
         raise ValueError(f"{canonical!r} is kept for a user to come")
     return owner
 
