@@ -24,12 +24,14 @@ PAGE = 100
 
 
 class Following:
-    """The rooms of a connection, and how far it has got in each. It belongs to the connection's event loop."""
+    """The rooms of a connection, and how far it has got in each. It belongs to the connection's event loop.
 
-    __slots__ = ("_catching_up", "_cursors", "mail", "session")
+    It does not refer to its session, which each call names: they would keep each other until a collection.
+    """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    __slots__ = ("_catching_up", "_cursors", "mail")
+
+    def __init__(self) -> None:
         self._cursors: dict[str, Cursor[Session]] = {}
         self.mail = NONE
         """Up to which position it has got its whispers, as long as it is given each as it is committed; else NONE. That
@@ -55,12 +57,12 @@ class Following:
         behind = self._cursors.get(WHISPERS)
         return behind.at if behind is not None else max(self.mail, 0)
 
-    async def join(self, command: Join, log: str) -> None:
+    async def join(self, session: Session, command: Join, log: str) -> None:
         """Follow `log` from where the command says, and answer. Joining again starts anew from there.
 
         It attaches first and reads then, so that nothing is missed in between. Whoever may not enter is refused.
         """
-        session, backend, room = self.session, self.session.backend, command.room
+        backend, room = session.backend, command.room
         cursor = session.shard.attach(session, log, 0)
         whispers = room == WHISPERS
         try:
@@ -78,8 +80,8 @@ class Following:
         except BaseException:
             session.shard.detach(cursor)
             raise
-        recovered = self._start(cursor, command, bounds)
-        self._replace(room, cursor)
+        recovered = self._start(session, cursor, command, bounds)
+        self._replace(session, room, cursor)
         state = NOTHING_SET if whispers else cursor.room.state
         members, people = (1, ()) if whispers else session.hub.people(log)
         session.send(
@@ -96,86 +98,86 @@ class Following:
                 rid=command.rid,
             )
         )
-        if cursor.at < bounds.head or not self._caught_up(room, cursor):
-            self.catch_up()
+        if cursor.at < bounds.head or not self._caught_up(session, room, cursor):
+            self.catch_up(session)
 
-    def part(self, room: str) -> None:
+    def part(self, session: Session, room: str) -> None:
         """Leave a room that it is in."""
         if room == WHISPERS:
             self.mail = NONE
         if cursor := self._cursors.pop(room, None):
-            self.session.shard.detach(cursor)
+            session.shard.detach(cursor)
         if room != WHISPERS:
-            self.session.hub.part(self.session.user, room)
+            session.hub.part(session.user, room)
 
-    def part_all(self) -> None:
+    def part_all(self, session: Session) -> None:
         """Leave every room."""
         for room in [*self._cursors, WHISPERS]:
-            self.part(room)
+            self.part(session, room)
 
-    def stop(self) -> None:
+    def stop(self, session: Session) -> None:
         """Leave every room, and read no log any more."""
-        self.part_all()
+        self.part_all(session)
         if self._catching_up is not None:
             self._catching_up.cancel()
 
-    def regroup(self) -> None:
+    def regroup(self, session: Session) -> None:
         """Go on with what the session wants now."""
         for cursor in self._cursors.values():
             if cursor.live:
                 cursor.room.fall_behind(cursor, cursor.room.handed)
-                self.catch_up()
+                self.catch_up(session)
 
-    def miss_whispers(self, after: int) -> None:
+    def miss_whispers(self, session: Session, after: int) -> None:
         """Read the whispers after a position from the log: more waits for the client than should."""
         self.mail = NONE
-        log = mailbox(self.session.user.id)
-        self._cursors[WHISPERS] = self.session.shard.attach(self.session, log, after)
+        log = mailbox(session.user.id)
+        self._cursors[WHISPERS] = session.shard.attach(session, log, after)
 
-    def catch_up(self) -> None:
+    def catch_up(self, session: Session) -> None:
         """Read on, a page at a time, wherever it is behind."""
         if self._catching_up is None or self._catching_up.done():
-            self._catching_up = asyncio.get_running_loop().create_task(self._pull())
+            self._catching_up = asyncio.get_running_loop().create_task(self._pull(session))
 
     def _starts_at_a_known_head(self, command: Join, room: Room[Session]) -> bool:
         """Whether nothing need be read: who wants what is said from now on gets all that comes after the head."""
         return isinstance(command.after, UnsetType) and room.head != UNKNOWN
 
-    def _start(self, cursor: Cursor[Session], command: Join, bounds: Bounds) -> bool:
+    def _start(self, session: Session, cursor: Cursor[Session], command: Join, bounds: Bounds) -> bool:
         """Put the cursor where the client wants it, or at the head where that can't be; whether it could."""
         cursor.at = bounds.head
         if isinstance(command.after, UnsetType):
             return True
-        same = isinstance(command.epoch, UnsetType) or command.epoch == self.session.backend.epoch
+        same = isinstance(command.epoch, UnsetType) or command.epoch == session.backend.epoch
         recovered = same and bounds.trimmed <= command.after <= max(bounds.head, cursor.room.delivered)
         if recovered:
             cursor.at = command.after
         return recovered
 
-    def _replace(self, room: str, cursor: Cursor[Session]) -> None:
+    def _replace(self, session: Session, room: str, cursor: Cursor[Session]) -> None:
         before = self._cursors.get(room)
         self._cursors[room] = cursor
         if room == WHISPERS:
             self.mail = NONE
         if before is not None:
-            self.session.shard.detach(before)
+            session.shard.detach(before)
         elif room != WHISPERS:
-            self.session.hub.join(self.session.user, room)
+            session.hub.join(session.user, room)
 
-    async def _pull(self) -> None:
+    async def _pull(self, session: Session) -> None:
         """Read the log for every room that is behind, a page at a time and as fast as the client reads."""
         while behind := [item for item in self._cursors.items() if not item[1].live]:
             for room, cursor in behind:
-                if not await self.session.way.writable():
+                if not await session.way.writable():
                     return
                 try:
-                    await self._read_page(room, cursor)
+                    await self._read_page(session, room, cursor)
                 except Unavailable:
-                    self.session.way.close(CloseCode.PING_TIMEOUT)
+                    session.way.close(CloseCode.PING_TIMEOUT)
                     return
 
-    async def _read_page(self, room: str, cursor: Cursor[Session]) -> None:
-        session, through = self.session, 0
+    async def _read_page(self, session: Session, room: str, cursor: Cursor[Session]) -> None:
+        through = 0
         events: list[Event] = []
         try:
             events = await session.backend.read(cursor.room.name, after=cursor.at, limit=PAGE)
@@ -184,27 +186,27 @@ class Following:
         if self._cursors.get(room) is not cursor:  # parted or joined anew meanwhile
             return
         if through:
-            self._tell_hole(room, cursor, through)
+            self._tell_hole(session, room, cursor, through)
             return
         for event in events:
             if session.wants(event):
                 session.send(told(event))
             cursor.at = event.seq
         if len(events) < PAGE:
-            self._caught_up(room, cursor)
+            self._caught_up(session, room, cursor)
 
-    def _caught_up(self, room: str, cursor: Cursor[Session]) -> bool:
+    def _caught_up(self, session: Session, room: str, cursor: Cursor[Session]) -> bool:
         """Be given what is committed from now on, if nothing is missing before it."""
-        if not cursor.room.caught_up(cursor, self.session.group, self.session.way.sender):
+        if not cursor.room.caught_up(cursor, session.group, session.way.sender):
             return False
         if room == WHISPERS:
             self.mail = cursor.at
             del self._cursors[room]
-            self.session.shard.detach(cursor)
+            session.shard.detach(cursor)
         return True
 
-    def _tell_hole(self, room: str, cursor: Cursor[Session], through: int) -> None:
+    def _tell_hole(self, session: Session, room: str, cursor: Cursor[Session], through: int) -> None:
         """What a slow reader has not read yet is no longer kept: say so, and go on with what is."""
         cursor.at = through
-        members = self.session.hub.members(cursor.room.name)
-        self.session.send(Joined(room, self.session.backend.epoch, through, recovered=False, members=members))
+        members = session.hub.members(cursor.room.name)
+        session.send(Joined(room, session.backend.epoch, through, recovered=False, members=members))

@@ -14,8 +14,11 @@ import uvicorn
 from uvicorn.supervisors.statreload import StatReload
 
 from app.application import Application, StartupError
-from app.transports.fast import FastProtocol, Line
-from app.transports.strict import HttpProtocol, WebSocketProtocol
+from app.transports.fast import FastProtocol
+from app.transports.handshake import Handshake
+from app.transports.line import Line
+from app.transports.opening import Opening
+from app.transports.strict import WebSocketProtocol
 from config import ConfigurationError, Deployment, Settings
 
 log = logging.getLogger("Application")
@@ -50,7 +53,7 @@ class Server(uvicorn.Server):
         self.application.draining = True
         grace = self.application.settings.app.deployment.shutdown_grace
         deadline = asyncio.get_running_loop().time() + grace
-        leaving = [c for c in self.server_state.connections if isinstance(c, (WebSocketProtocol, Line))]
+        leaving = [c for c in self.server_state.connections if isinstance(c, (WebSocketProtocol, Handshake, Line))]
         gone = [connection.gone() for connection in leaving]
         for connection in leaving:
             connection.shutdown()
@@ -123,7 +126,7 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=HttpProtocol,
+        http=Opening,
         ws=FastProtocol,
         ws_max_size=websockets.max_frame_size,
         ws_ping_interval=websockets.ping_period or None,

@@ -104,7 +104,7 @@ class Session:
         self.on_end: Callable[[Session], None] | None = None
         self.shard = service.hub.enter(user)
         self._register()
-        self.following = Following(self)
+        self.following = Following()
         self.typed = 0.0
         """When it told last that it types."""
         self._id, self._messages = "", 0
@@ -141,7 +141,7 @@ class Session:
             return
         self.over = True
         read = 0 if self.way.full else self.following.read()
-        self.following.stop()
+        self.following.stop(self)
         self.shard.drop(self)
         if self._unanswered:
             for key in [key for key, session in self.shard.unacknowledged.items() if session is self]:
@@ -268,12 +268,12 @@ class Session:
         if self.service.overflow is Overflow.DISCONNECT:
             self.way.close(CloseCode.SLOW_READER)
         else:
-            self.following.catch_up()
+            self.following.catch_up(self)
 
     def ignore(self, users: frozenset[int]) -> None:
         """Hear nothing of these users from now on."""
         self.ignored = users
-        self.following.regroup()
+        self.following.regroup(self)
 
     def wants(self, event: Event) -> bool:
         """Whether the user wants to see the event, which is on its way out to it."""
@@ -340,7 +340,7 @@ class Session:
     def expel(self, event: Event) -> None:
         """Put the connection out of the room, as the event says."""
         if event.room in self.following:
-            self.following.part(event.room)
+            self.following.part(self, event.room)
             verb = "kicked" if event.kind == Kind.KICK else "banned"
             why = f"{verb} by {event.name}" + (f": {event.text}" if event.text else "")
             self.send(Parted(event.room, why))
@@ -349,7 +349,7 @@ class Session:
 
     def become(self, user: User) -> None:
         """Be another user from now on, in no room."""
-        self.following.part_all()
+        self.following.part_all(self)
         self._unregister()
         self.hub.enter(user)
         self.hub.leave(self.user)

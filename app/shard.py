@@ -172,7 +172,7 @@ class Shard:
         if not 0 <= following.mail < event.seq:
             return
         if session.way.full:
-            following.miss_whispers(event.seq - 1)
+            following.miss_whispers(session, event.seq - 1)
             session.fell_behind()
             return
         following.mail = event.seq

@@ -91,7 +91,7 @@ class Embedded:
     def admit(self) -> asyncio.Future[User]:
         future = asyncio.get_running_loop().create_future()
         user = User.newcomer(next(self._worker.numbers))
-        if self._worker.ask(Call(user, None, writes=True)):
+        if self._worker.admit(user):
             future.set_result(user)
         else:
             future.set_exception(Unavailable("the store is closed"))

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from enum import Enum
 from itertools import count, groupby
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
@@ -26,20 +27,27 @@ log = logging.getLogger("store")
 BATCH = 1000
 """How many calls are answered between two looks at the queue."""
 GATHERING = 0.05
-"""Seconds that what nobody waits for is gathered before it is written. A commit for each of those who come would take
-a third of what their coming takes."""
+"""Seconds that newcomers are gathered before they are written, for which nobody waits. A commit for each, or only to
+wake the thread for each, would take a third of what their coming takes."""
 RETRY = 5.0
 """Seconds until it is tried again where the store can't be written."""
 
 
 @dataclass(slots=True)
 class Call:
-    """Something to do with the connection, a draft to append, or a user to admit, for which nobody waits. A write is
-    done inside the batch's transaction, a read after it."""
+    """Something to do with the connection, or a draft to append. A write is done inside the batch's transaction, a read
+    after it."""
 
-    run: Draft | User | Callable[[sqlite3.Connection], Any]
-    future: asyncio.Future[Any] | None
+    run: Draft | Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
     writes: bool
+
+
+class Signal(Enum):
+    """What the thread is told beside calls."""
+
+    NEWCOMERS = "there are some, to be written in a while"
+    CLOSED = "there is nothing more to come"
 
 
 class Worker:
@@ -47,14 +55,14 @@ class Worker:
 
     def __init__(self, path: str) -> None:
         self.file = StoreFile(path)
-        self.queue: SimpleQueue[Call | None] = SimpleQueue()
+        self.queue: SimpleQueue[Call | Signal] = SimpleQueue()
         self.followers: dict[object, Follower] = {}
         self.asking, self.closed = Lock(), False
         self.following = Lock()
         self.thread: Thread | None = None
         self.numbers: Iterator[int] = iter(())
         """The ids of users to come, once it is started."""
-        self._gathered: list[Call] = []
+        self._newcomers: list[User] = []
         self._gather_until = 0.0
 
     def start(self) -> None:
@@ -66,7 +74,7 @@ class Worker:
     def stop(self) -> None:
         with self.asking:
             self.closed = True
-            self.queue.put(None)
+            self.queue.put(Signal.CLOSED)
         if self.thread is not None and self.thread is not current_thread():  # the collector may run in any thread
             self.thread.join()
 
@@ -75,6 +83,17 @@ class Worker:
         with self.asking:
             if not self.closed:
                 self.queue.put(call)
+            return not self.closed
+
+    def admit(self, user: User) -> bool:
+        """Have a new user written in a while, and before any call that is asked for later; False, and it never is, once
+        the store is closed."""
+        with self.asking:
+            if not self.closed:
+                if not self._newcomers:
+                    self._gather_until = monotonic() + GATHERING
+                    self.queue.put(Signal.NEWCOMERS)
+                self._newcomers.append(user)
             return not self.closed
 
     def follow(self, follower: Follower) -> Callable[[], None]:
@@ -99,63 +118,62 @@ class Worker:
     def _serve_batch(self, connection: sqlite3.Connection, upkeep: Upkeep) -> bool:
         """Answer all who wait, or do what is due when nobody does; False once the store is closed."""
         calls, closed = self._next_calls(upkeep.due())
-        gathered, self._gathered = self._gathered, []
-        calls = gathered + calls
-        if not closed and self._can_wait(gathered, calls):
-            if not gathered:
-                self._gather_until = monotonic() + GATHERING
-            self._gathered = calls
+        newcomers: list[User] = []
+        if calls or closed or monotonic() >= self._gather_until:
+            with self.asking:
+                newcomers, self._newcomers = self._newcomers, []
+        elif self._newcomers:
             return True
-        self._answer(connection, calls)
+        self._answer(connection, newcomers, calls)
         if closed:
             return False
-        upkeep.wrote(sum(call.writes for call in calls))
-        if not calls or upkeep.late:
+        upkeep.wrote(len(newcomers) + sum(call.writes for call in calls))
+        if not (calls or newcomers) or upkeep.late:
             upkeep.step()
         return True
 
     def _next_calls(self, patience: float | None) -> tuple[list[Call], bool]:
-        """All that wait, or none after `patience` seconds; and whether the store was closed after them."""
-        if self._gathered:
+        """All that wait, or none after `patience` seconds or when it is time for newcomers; and whether the store was
+        closed after them."""
+        if self._newcomers:
             patience = max(0, self._gather_until - monotonic())
         calls: list[Call] = []
         with suppress(Empty):
             call = self.queue.get(timeout=patience)
-            while call is not None:
-                calls.append(call)
-                if len(calls) == BATCH:
-                    return calls, False
+            while call is not Signal.CLOSED:
+                if isinstance(call, Call):
+                    calls.append(call)
+                    if len(calls) == BATCH:
+                        return calls, False
                 call = self.queue.get_nowait()
             return calls, True
         return calls, False
 
-    def _can_wait(self, gathered: Sequence[Call], calls: Sequence[Call]) -> bool:
-        """Whether nothing need be done yet: nobody waits for these, and it is not long that the first wait."""
-        if not calls or len(calls) >= BATCH or not all(isinstance(call.run, User) for call in calls):
-            return False
-        return not gathered or monotonic() < self._gather_until
-
-    def _answer(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> None:
+    def _answer(self, connection: sqlite3.Connection, newcomers: list[User], calls: Sequence[Call]) -> None:
         answers: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
         writes = [call for call in calls if call.writes]
-        for call, answer in [*self._written(connection, writes), *_read(connection, calls)]:
-            if call.future is not None:
-                answers.setdefault(call.future.get_loop(), []).append((call.future, answer))
+        for call, answer in [*self._written(connection, newcomers, writes), *_read(connection, calls)]:
+            answers.setdefault(call.future.get_loop(), []).append((call.future, answer))
         for loop, settled in answers.items():
             with suppress(RuntimeError):  # that loop has ended, and nobody waits in it
                 loop.call_soon_threadsafe(_settle, settled)
 
-    def _written(self, connection: sqlite3.Connection, writes: Sequence[Call]) -> list[tuple[Call, Any]]:
-        """One transaction for all writes: each has its answer, or all have Unavailable."""
-        if not writes:
+    def _written(
+        self, connection: sqlite3.Connection, newcomers: list[User], writes: Sequence[Call]
+    ) -> list[tuple[Call, Any]]:
+        """One transaction for all writes: each has its answer, or all have Unavailable, and newcomers another try."""
+        if not newcomers and not writes:
             return []
         try:
             with transaction(connection):
-                answers = self._outcomes(connection, writes)
+                if newcomers:
+                    users.admit(connection, newcomers)
+                answers = _outcomes(connection, writes)
         except sqlite3.Error as error:
             log.error("%s: %s", self.file.path, reason(error))
-            self._gathered = [call for call in writes if isinstance(call.run, User)]
-            self._gather_until = monotonic() + RETRY
+            with self.asking:
+                self._newcomers = newcomers + self._newcomers
+                self._gather_until = monotonic() + RETRY
             return [(call, Unavailable(f"the store can't be written: {reason(error)}")) for call in writes]
         committed = [answer.event for _, answer in answers if isinstance(answer, Appended) and not answer.duplicate]
         if committed:
@@ -163,20 +181,18 @@ class Worker:
                 follower(committed)
         return answers
 
-    def _outcomes(self, connection: sqlite3.Connection, writes: Sequence[Call]) -> list[tuple[Call, Any]]:
-        """Do the writes in order, those of a kind that follow each other together."""
-        answers: list[tuple[Call, Any]] = []
-        for kind, group in groupby(writes, key=lambda call: type(call.run)):
-            calls = list(group)
-            if kind is Draft:
-                outcomes: Sequence[Any] = statements.append(connection, [cast(Draft, call.run) for call in calls])
-            elif kind is User:
-                users.admit(connection, [cast(User, call.run) for call in calls])
-                outcomes = [None] * len(calls)
-            else:
-                outcomes = [_outcome(call, connection) for call in calls]
-            answers += zip(calls, outcomes, strict=True)
-        return answers
+
+def _outcomes(connection: sqlite3.Connection, writes: Sequence[Call]) -> list[tuple[Call, Any]]:
+    """Do the writes in order, drafts that follow each other together."""
+    answers: list[tuple[Call, Any]] = []
+    for drafts, group in groupby(writes, key=lambda call: isinstance(call.run, Draft)):
+        calls = list(group)
+        if drafts:
+            outcomes: Sequence[Any] = statements.append(connection, [cast(Draft, call.run) for call in calls])
+        else:
+            outcomes = [_outcome(call, connection) for call in calls]
+        answers += zip(calls, outcomes, strict=True)
+    return answers
 
 
 def _read(connection: sqlite3.Connection, calls: Sequence[Call]) -> list[tuple[Call, Any]]:
@@ -193,7 +209,7 @@ def _read(connection: sqlite3.Connection, calls: Sequence[Call]) -> list[tuple[C
 
 def _outcome(call: Call, connection: sqlite3.Connection) -> Any:
     """A call's answer. What it alone got wrong is its answer too; an error of the store concerns all who wait."""
-    assert not isinstance(call.run, (Draft, User))
+    assert not isinstance(call.run, Draft)
     try:
         with savepoint(connection) if call.writes else nullcontext():
             return call.run(connection)

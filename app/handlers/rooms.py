@@ -38,18 +38,18 @@ async def join(session: Session, command: Join) -> None:
     """Follow a room. The first registered user in a room owns it. In the text dialect one is in one room at a time."""
     following = session.following
     if command.room == WHISPERS:
-        await following.join(command, mailbox(session.user.id))
+        await following.join(session, command, mailbox(session.user.id))
         return
     room = room_name(command.room)
     before = session.room
     moves = session.dialect is TEXT
     if not moves and room not in following:
         session.limits.check_rooms(len(following) + 1)
-    await following.join(command, room)
+    await following.join(session, command, room)
     if moves:
         session.room = room
         if before != room and before in following:
-            following.part(before)
+            following.part(session, before)
     await own(session, room)
 
 
@@ -67,7 +67,7 @@ async def part(session: Session, command: Part) -> None:
     session.log(command.room)
     if command.room not in session.following:
         raise Refused(Code.NOT_JOINED, f"you are not in {command.room[:80]!r}: nothing to leave")
-    session.following.part(command.room)
+    session.following.part(session, command.room)
     if session.room == command.room and session.dialect is TEXT:
         session.room = ""
     session.send(Parted(command.room, rid=command.rid))

@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from app.hub import Hub
 from app.service import ChatService, Naming, Rates
 from app.session import NOBODY, Session
 from app.transports import Overflow
-from app.transports.fast import HANDOVER, Line
+from app.transports.line import HANDOVER, Line
 from app.transports.stock import Outbox
 from config import ConfigurationError, Duration, Size
 
@@ -42,6 +42,7 @@ TOKEN_PREFIX = "token."  # noqa: S105
 TOKEN_BYTES = 24
 TRIM_PERIOD = 60.0
 TRIM_STEP = 500
+NO_QUERY: Mapping[str, str] = {}
 
 
 def _a_room(name: str) -> str | None:
@@ -219,6 +220,7 @@ class Chat:
     def __init__(self, service: ChatService, settings: ChatSettings) -> None:
         self.service, self.settings = service, settings
         self.doors = Doors(settings.limits.connections, settings.limits.connections_per_address)
+        self._room, self._limits = room_name(settings.room), _told(settings.limits)
         self._on_end = self._ended  # one for all connections
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -244,7 +246,9 @@ class Chat:
         offered = websocket.scope.get("subprotocols", [])
         dialect, subprotocol = (JSON, JSON_SUBPROTOCOL) if JSON_SUBPROTOCOL in offered else (TEXT, None)
         try:
-            join = self._first_join(websocket)
+            # To take apart a query that is empty, as most are, would take a tenth of all that is done here.
+            query = websocket.query_params if websocket.scope.get("query_string") else NO_QUERY
+            join = self._first_join(query)
             self.service.backend.open()
             user, token, known = await self._identity(offered, dialect)
             ignored = await self.service.backend.ignored(user.id) if known else NOBODY
@@ -254,7 +258,6 @@ class Chat:
         except Unavailable as error:
             await _deny(websocket, 503, str(error))
             return False
-        name = websocket.query_params.get("name", "")
         await websocket.accept(subprotocol)
         log.info("Adding user!")
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
@@ -267,7 +270,7 @@ class Chat:
 
         session.on_end, session.known, session.ignored = self._on_end, known, ignored
         try:
-            await self._welcome(session, token, join, name)
+            await self._welcome(session, token, join, query.get("name", ""))
             if line is not None:
                 line.begin(session)
             elif isinstance(way, Outbox):
@@ -292,23 +295,17 @@ class Chat:
                 self.service.hub.rename(user)
                 self.service.hub.each(user.id, lambda one: one.renamed(user) if one is not session else None)
                 session.user = user
-        session.send(Welcome(user.id, user.name, user.registered, token, self.service.backend.epoch, self._limits()))
+        session.send(Welcome(user.id, user.name, user.registered, token, self.service.backend.epoch, self._limits))
         if text:
             await session.carry_out(join)
             await follow_whispers(session)
         if refused is not None:
             session.refuse(refused, Nick(name))
 
-    def _limits(self) -> dict[str, float]:
-        limits = self.settings.limits
-        told = ("message", "name", "topic", "rooms", "recipients", "rate", "burst")
-        values = {name: getattr(limits, name) for name in told}
-        return {name: int(value) if value == int(value) else value for name, value in values.items()}
-
-    def _first_join(self, websocket: WebSocket) -> Join:
+    def _first_join(self, query: Mapping[str, str]) -> Join:
         """Where the text dialect starts: `?room=lobby&after=41`, both optional. Refused for what can't be."""
-        room = room_name(websocket.query_params.get("room", self.settings.room))
-        after = websocket.query_params.get("after", "")
+        room = room_name(query["room"]) if "room" in query else self._room
+        after = query.get("after", "")
         return Join(room, after=int(after)) if re.fullmatch("[0-9]{1,15}", after) else Join(room)
 
     async def _identity(self, offered: list[str], dialect: Dialect) -> tuple[User, str, bool]:
@@ -354,6 +351,13 @@ class Doors:
         self._inside[address] -= 1
         if not self._inside[address]:
             del self._inside[address]
+
+
+def _told(limits: LimitsSettings) -> dict[str, float]:
+    """What a client is told of its limits."""
+    names = ("message", "name", "topic", "rooms", "recipients", "rate", "burst")
+    values = {name: getattr(limits, name) for name in names}
+    return {name: int(value) if value == int(value) else value for name, value in values.items()}
 
 
 async def _deny(websocket: WebSocket, status: int, problem: str) -> None:

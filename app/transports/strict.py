@@ -55,10 +55,11 @@ class ClosingTransport:
 class HttpProtocol(HttpToolsProtocol):
     """The HTTP side: one request head has REQUEST_DEADLINE seconds and MAX_HEAD bytes."""
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Transport, deadline: asyncio.TimerHandle | None = None) -> None:  # type: ignore[override]
+        """uvicorn's. A `deadline` is for the first request, where the connection is not made just now."""
         super().connection_made(transport)
         self._head = 0
-        self._deadline: asyncio.TimerHandle | None = self.loop.call_later(REQUEST_DEADLINE, transport.abort)
+        self._deadline: asyncio.TimerHandle | None = deadline or self.loop.call_later(REQUEST_DEADLINE, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._met()
@@ -85,10 +86,11 @@ class HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """uvicorn calls this while it handles the exception that says where in the data the request ended."""
         upgrade = sys.exc_info()[1]
-        super().handle_websocket_upgrade()
         rest = self._data[upgrade.args[0] :] if isinstance(upgrade, HttpParserUpgrade) else b""
+        super().handle_websocket_upgrade()
         if rest:
             cast(WebSocketProtocol, self.transport.get_protocol()).data_received(rest)
+        self.parser = cast(Any, None)  # which refers to this, and would keep it until a collection
 
     def on_headers_complete(self) -> None:
         self._met()
@@ -129,6 +131,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
         else:
             super().data_received(data)
+
+    def go_on(self, *, connected: bool, accepted: bool) -> None:
+        """Having read the request, go on where its handshake is: the application was told of it, or accepted it, and
+        its answer is on the way."""
+        if connected:
+            self.queue.get_nowait()
+        if accepted:
+            self.conn.send_response(self.response)
+            self.conn.data_to_send()
+            self.handshake_complete = True
+            self.start_keepalive()
 
     def gone(self) -> asyncio.Future[None]:
         """A future that is done once the connection is lost; to be asked for while it is not."""

@@ -22,9 +22,10 @@ from uvicorn.server import ServerState
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame, Way
-from app.transports.fast import Line, Wheel
 from app.transports.framing import Opcode, Reader
+from app.transports.line import Line
 from app.transports.stock import SEND, Outbox
+from app.transports.wheel import Wheel
 from tests.clients import frame
 
 pytestmark = pytest.mark.anyio
@@ -388,7 +389,7 @@ async def test_a_close_has_a_code_and_a_reason(opened: Open) -> None:
 async def test_a_close_for_a_peer_that_does_not_read_comes_to_an_end(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.transports.fast.LINGER", 0.05)
+    monkeypatch.setattr("app.transports.line.LINGER", 0.05)
     monkeypatch.setattr("app.transports.stock.CLOSE_DEADLINE", 0.05)
     for code in (CloseCode.POLICY, CloseCode.SLOW_READER):
         async with opened() as one:
@@ -419,7 +420,7 @@ async def test_a_finish_sends_first_what_waits(opened: Open) -> None:
 async def test_a_finish_for_a_peer_that_does_not_read_comes_to_an_end(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.transports.fast.LINGER", 0.05)
+    monkeypatch.setattr("app.transports.line.LINGER", 0.05)
     monkeypatch.setattr("app.transports.stock.LINGER", 0.05)
     async with opened() as one:
         one.way.put(batch(*MORE_THAN_THE_KERNEL_HIDES))

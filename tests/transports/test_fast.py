@@ -21,10 +21,12 @@ from uvicorn.server import ServerState
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame
-from app.transports.fast import HANDOVER, TICKS, FastProtocol, Line, Wheel
+from app.transports.fast import FastProtocol
 from app.transports.framing import Opcode
+from app.transports.line import HANDOVER, Line
+from app.transports.opening import Opening
 from app.transports.stock import Outbox
-from app.transports.strict import HttpProtocol
+from app.transports.wheel import TICKS, Wheel
 from tests.clients import Served, frame, serving
 
 DEADLINE = 20
@@ -110,13 +112,13 @@ class Client:
 async def server(endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """uvicorn's protocols without its server; the port."""
     config = uvicorn.Config(
-        endpoint, http=HttpProtocol, ws=FastProtocol, ws_max_size=LIMIT, ws_per_message_deflate=False, log_config=None
+        endpoint, http=Opening, ws=FastProtocol, ws_max_size=LIMIT, ws_per_message_deflate=False, log_config=None
     )
     config.load()
     loop = asyncio.get_running_loop()
 
     def protocol() -> asyncio.Protocol:
-        return HttpProtocol(config=config, server_state=endpoint.state, app_state={})
+        return Opening(config=config, server_state=endpoint.state, app_state={})
 
     listening = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
     yield listening.sockets[0].getsockname()[1]
@@ -211,9 +213,8 @@ async def test_what_comes_before_the_answer_to_the_handshake_waits_for_it() -> N
     async with server(endpoint) as port:
         async with client(port) as one:
             await until(entered.is_set)
-            [protocol] = endpoint.state.connections
             one.writer.write(frame(9, b"1") + frame(1, b"early"))
-            await until(lambda: cast(FastProtocol, protocol)._early)
+            await until(lambda: any(getattr(one, "_early", b"") for one in endpoint.state.connections))
             release.set()
             assert b"101" in await one.head()
             assert await one.frame() == (Opcode.PONG, b"1")
