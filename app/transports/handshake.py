@@ -127,12 +127,13 @@ class Handshake(asyncio.Protocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """What ASGI promises."""
-        if self._lost:
-            raise ClientDisconnected
-        if message["type"] == "websocket.accept" and not self._accepted and self._theirs is None:
-            self._accept(message)
-        else:
-            await self._ordinary().send(message)
+        if self._theirs is None and self.line is None:
+            if self._lost or self._transport.is_closing():
+                raise ClientDisconnected
+            if message["type"] == "websocket.accept" and not self._accepted:
+                self._accept(message)
+                return
+        await self._ordinary().send(message)
 
     def data_received(self, data: bytes) -> None:
         self._ordinary().data_received(data)
@@ -224,7 +225,7 @@ class Handshake(asyncio.Protocol):
 
     def _push(self) -> None:
         """Hold back nothing any longer, where no line has taken over."""
-        if self.line is None and not self._lost:
+        if self.line is None and not self._transport.is_closing():
             sender = borrowed(self._transport)
             sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sender.detach()

@@ -7,6 +7,7 @@ import socket
 from _socket import socket as RawSocket  # noqa: N812  (a tenth of what the class of the socket module takes)
 from asyncio.transports import Transport
 from collections.abc import MutableSet
+from contextlib import suppress
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -60,7 +61,7 @@ class Line(asyncio.Protocol):
         self._drained: asyncio.Future[bool] | None = None
         self._gone: asyncio.Future[None] | None = None
         plain = transport.get_extra_info("socket") is not None and transport.get_extra_info("sslcontext") is None
-        self.sender = RawSocket.__new__(RawSocket) if plain else _ByTransport()
+        self.sender = RawSocket.__new__(RawSocket) if plain else _ByTransport(transport)
         self._take_up()
         wheel.add(self)
 
@@ -238,17 +239,23 @@ class Line(asyncio.Protocol):
 class _ByTransport:
     """In place of the socket where only the transport can send: over TLS."""
 
-    __slots__ = ()
+    __slots__ = ("_transport",)
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     def send(self, data: bytes, /) -> int:  # noqa: ARG002
         return 0
+
+    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+        self._transport.get_extra_info("socket").setsockopt(level, option, value)
 
     def detach(self) -> int:
         return -1
 
 
 def borrowed(transport: Transport) -> RawSocket:
-    """A socket to send through, on the descriptor of a transport's: to be detached again."""
+    """A socket to send through, on the descriptor of a transport that is not closing: to be detached again."""
     sender = RawSocket.__new__(RawSocket)
     _borrow(sender, transport)
     return sender
@@ -263,13 +270,12 @@ def handed_over(
     transport: Transport, config: Config, connections: MutableSet[Any], high: int, stall: float, *, inflates: bool
 ) -> Line:
     """A line on the transport of a connection that was let in, in place of the protocol that it had. See HANDOVER."""
-    if high:  # the kernel doubles it; left alone it would keep megabytes for who reads nothing
-        sender = borrowed(transport)
-        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)
-        sender.detach()
     loop = asyncio.get_running_loop()
     wheel = wheel_of(loop, config.ws_ping_interval or 0, config.ws_ping_timeout or 0, stall)
     line = Line(transport, connections, Reader(config.ws_max_size, inflates=inflates), wheel)
+    if high:  # the kernel doubles it; left alone it would keep megabytes for who reads nothing
+        with suppress(OSError):  # the transport is closing
+            line.sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)
     connections.add(line)
     transport.set_protocol(line)
     transport.set_write_buffer_limits(high=0)  # uvloop may hold the handshake's answer yet: the line is told so
