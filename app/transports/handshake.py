@@ -118,7 +118,7 @@ class Handshake(asyncio.Protocol):
 
     async def receive(self) -> ASGIReceiveEvent:
         """What ASGI promises."""
-        if not self._connected:
+        if self._theirs is None and not self._connected:
             self._connected = True
             return {"type": "websocket.connect"}
         if self._lost:
