@@ -3,6 +3,7 @@
 - `transport.close()` waits for a peer that never reads. Here every close has a deadline, then the connection is cut.
 - What comes together with the handshake is lost, or takes the connection for open. Here it waits until that is so.
 - A request that never ends is kept open for ever. Here it has a deadline and a size.
+- So is one for a WebSocket with a body, or with very many headers. Here it is refused.
 - Text that is not UTF-8, and other junk, leaves a traceback in the log. Here it is an answer or a close code.
 - Another WebSocket version is answered with 400. Here with 426 and the version that is spoken, as RFC 6455 wants it.
 """
@@ -129,8 +130,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.handshake_initiated and not self.handshake_complete:
             self._early += data
             self.transport.pause_reading()
-        else:
-            super().data_received(data)
+            return
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not (self.handshake_initiated or self.close_sent):
+            self._refuse()
 
     def go_on(self, *, connected: bool, accepted: bool) -> None:
         """Having read the request, go on where its handshake is: the application was told of it, or accepted it, and
@@ -161,6 +164,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
             return
         super().handle_connect(event)
+
+    def _refuse(self) -> None:
+        """Answer what is no request for a WebSocket to the library, though it was one to the HTTP side."""
+        self.handshake_complete = self.close_sent = True
+        answer = b"".join(self.conn.data_to_send())
+        self.transport.write(answer or self.conn.reject(400, "The request can't be read.\n").serialize())
+        self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
