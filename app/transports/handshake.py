@@ -20,11 +20,12 @@ from uvicorn.server import ServerState
 from app.transports.fast import FastProtocol
 from app.transports.line import HANDOVER, Line, borrowed, handed_over
 
-USUAL = re.compile(rb"GET ([!-~]+) HTTP/1\.1\r\n((?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)+)\r\n")
+USUAL = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)+)\r\n")
 FIELD = re.compile(rb"([^:]+):([^\r]*)\r\n")
 MOST_BYTES, MOST_FIELDS = 8 * 1024, 100
 UPGRADES = (b"upgrade", b"keep-alive, upgrade")
 KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
+TOKENS = re.compile(rb"TOKEN(?:[\t ]*,[\t ]*TOKEN)*".replace(b"TOKEN", rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"))
 NEVER = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 HELD_BACK = getattr(socket, "MSG_MORE", 0)
@@ -66,6 +67,7 @@ class Request(NamedTuple):
             and headers.get(b"sec-websocket-version") == b"13"
             and KEY.fullmatch(key)
             and NEVER.isdisjoint(headers)
+            and TOKENS.fullmatch(headers.get(b"sec-websocket-protocol", b"none"))
             and not (config.ws_per_message_deflate and b"sec-websocket-extensions" in headers)
         )
         return cls(data, target, listed, key, headers.get(b"sec-websocket-protocol", b"")) if usual else None
@@ -171,7 +173,7 @@ class Handshake(asyncio.Protocol):
             "raw_path": config.root_path.encode("ascii") + path,
             "query_string": query,
             "headers": request.headers,
-            "subprotocols": [one.strip() for one in request.subprotocols.decode("latin-1").split(",") if one.strip()],
+            "subprotocols": [one.strip() for one in request.subprotocols.decode("ascii").split(",") if one],
             "state": app_state.copy(),
             "extensions": {"websocket.http.response": {}, HANDOVER: self.hand_over},
         }
