@@ -9,7 +9,7 @@ import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import anyio
 import anyio.lowlevel
@@ -55,6 +55,14 @@ class Ear:
     def ended(self) -> None:
         assert not self.over.is_set()
         self.over.set()
+
+
+class Application(Protocol):
+    """An application, and what uvicorn keeps of those who are connected to it."""
+
+    state: ServerState
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
 class Endpoint:
@@ -109,16 +117,18 @@ class Client:
 
 
 @asynccontextmanager
-async def server(endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """uvicorn's protocols without its server; the port."""
+async def server(
+    endpoint: Application, tls: ssl.SSLContext | None = None, way: Any = Opening, *, deflate: bool = False
+) -> AsyncIterator[int]:
+    """uvicorn's protocols without its server, the first of them `way`; the port."""
     config = uvicorn.Config(
-        endpoint, http=Opening, ws=FastProtocol, ws_max_size=LIMIT, ws_per_message_deflate=False, log_config=None
+        endpoint, http=way, ws=FastProtocol, ws_max_size=LIMIT, ws_per_message_deflate=deflate, log_config=None
     )
     config.load()
     loop = asyncio.get_running_loop()
 
     def protocol() -> asyncio.Protocol:
-        return Opening(config=config, server_state=endpoint.state, app_state={})
+        return cast(asyncio.Protocol, way(config=config, server_state=endpoint.state, app_state={}))
 
     listening = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
     yield listening.sockets[0].getsockname()[1]
