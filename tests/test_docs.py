@@ -228,7 +228,7 @@ def test_settings_are_for_sections_that_there_are() -> None:
 
 EXCHANGE = """\
 ann> {"t":"topic","rid":1,"room":"lobby","text":"tea"}
-< {"t":"topic","room":"lobby","seq":1,"id":"…","ts":"…","from":"ann","text":"tea"}
+< {"t":"topic","room":"lobby","seq":1,"id":"…","ts":"…","from":"ann","user":1,"text":"tea"}
 ann< {"t":"done","rid":1,"seq":1}
 bob> {"t":"part","rid":2,"room":"lobby"}
 bob< {"t":"parted","rid":2,"room":"lobby"}

@@ -96,7 +96,7 @@ class Happening:
     def frame(self) -> Frame:
         """What is told of it now."""
         frame: Frame = {"t": self.kind, "room": self.log, "seq": self.seq, "id": self.id, "ts": self.ts}
-        frame["from"] = self.name
+        frame |= {"from": self.name, "user": self.user}
         if self.kind in SAID:
             frame |= {"t": "msg", "text": self.text}
             flags = {"me": self.kind == "me", "edited": self.edited, "deleted": self.deleted}

@@ -39,6 +39,25 @@ def test_what_is_said_is_acknowledged_and_then_seen_by_all(server: TestClient) -
         assert event["ts"] == ack["ts"]
 
 
+def test_an_author_is_the_same_one_under_another_name(server: TestClient) -> None:
+    with connected(server) as ann, connected(server) as bob:
+        ann.join(), bob.join()
+        ann.answer("nick", name="ann")
+        ann.say("first", "c1")
+        ann.answer("nick", name="anna")
+        ann.say("second", "c2")
+        mine, its = ann.welcome["id"], bob.welcome["id"]
+        assert ann.answer("edit", room="lobby", seq=1, text="first of all")["seq"] == 3
+        events = bob.answer("history", room="lobby")["events"]
+        assert [(event["from"], event["user"]) for event in events] == [("ann", mine), ("anna", mine), ("anna", mine)]
+        found = bob.answer("search", room="lobby", words="first")["events"]
+        assert [event["user"] for event in found] == [mine]
+        ann.ask("join", room="@")
+        assert ann.next()["t"] == "joined"
+        bob.ask("whisper", to=["anna"], cid="w1", text="psst")
+        assert ann.next()["user"] == its
+
+
 def test_both_dialects_are_one_chat(server: TestClient) -> None:
     with connected(server) as ann, server.websocket_connect("/chat") as bob:
         assert hear(bob) == "You are connected! There are 1 users here."

@@ -30,6 +30,8 @@ Position = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 Seconds = Annotated[int, Meta(ge=0, le=LONGEST)]
 
+DEFAULT_ROOM = "lobby"
+"""Where people begin, unless the server says otherwise."""
 WHISPERS = CONVERSATION
 """The room in which a client follows all that is whispered to it."""
 ROOM_RULE = "1 to 64 of a to z, 0 to 9, and . _ - inside"
@@ -299,7 +301,8 @@ class Answer(Struct, kw_only=True, tag_field="t", omit_defaults=True):
 
 
 class Welcome(Struct, tag_field="t", tag="welcome"):
-    """The first frame: who you are, and the token that makes you the same one after a reconnect."""
+    """The first frame: who you are, the token that makes you the same one after a reconnect, and the room in which the
+    server wants people to begin."""
 
     id: int
     name: str
@@ -307,6 +310,7 @@ class Welcome(Struct, tag_field="t", tag="welcome"):
     token: str
     epoch: str
     limits: dict[str, float]
+    room: str = DEFAULT_ROOM
 
 
 class Named(Answer, tag="named"):
@@ -341,14 +345,16 @@ class Parted(Answer, tag="parted"):
     why: str = ""
 
 
-class Message(Struct, tag_field="t", tag="msg", rename={"sender": "from"}, omit_defaults=True, gc=False):
-    """Somebody said something. A whisper's room is its conversation, and `to` says who else is in it."""
+class Message(Struct, kw_only=True, tag_field="t", tag="msg", rename={"sender": "from"}, omit_defaults=True, gc=False):
+    """Somebody said something: `user`, who was called `sender` then. A whisper's room is its conversation, and `to`
+    says who else is in it. A server of before `user` leaves it out."""
 
     room: str
     seq: int
     id: str
     ts: str
     sender: str
+    user: int | UnsetType = UNSET
     text: str
     to: tuple[str, ...] | UnsetType = UNSET
     me: bool = False
@@ -357,7 +363,8 @@ class Message(Struct, tag_field="t", tag="msg", rename={"sender": "from"}, omit_
 
 
 class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
-    """Somebody changed something: `t` is the event's kind, and what it concerns is in the rest."""
+    """Somebody changed something: `t` is the event's kind, and what it concerns is in the rest. `user` is 0 for the
+    server itself."""
 
     t: str
     room: str
@@ -365,6 +372,7 @@ class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
     id: str
     ts: str
     sender: str
+    user: int | UnsetType = UNSET
     of: int | UnsetType = UNSET
     text: str | UnsetType = UNSET
     whom: str | UnsetType = UNSET
@@ -524,7 +532,9 @@ def told(event: Event) -> Message | Changed:
     """The frame of an event in a log."""
     at, detail = timestamp(event.at), event.detail
     if event.kind in (Kind.MSG, Kind.ME):
-        frame = Message(event.room, event.seq, event.id, at, event.name, event.text)
+        frame = Message(
+            room=event.room, seq=event.seq, id=event.id, ts=at, sender=event.name, user=event.user, text=event.text
+        )
         if detail is not PLAIN or event.kind == Kind.ME:
             frame.to = detail.to or UNSET
             frame.me, frame.edited, frame.deleted = event.kind == Kind.ME, detail.edited, detail.deleted
@@ -536,6 +546,7 @@ def told(event: Event) -> Message | Changed:
         event.id,
         at,
         event.name,
+        event.user,
         of=event.of or UNSET,
         text=event.text if event.text or event.kind in (Kind.EDIT, Kind.TOPIC) else UNSET,
         whom=detail.whom.name if detail.whom else UNSET,

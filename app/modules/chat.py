@@ -24,7 +24,7 @@ from app.chat.closing import CloseCode
 from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT, Dialect
 from app.chat.errors import Refused
 from app.chat.events import User
-from app.chat.frames import ROOM_RULE, Join, Nick, Welcome, room_name
+from app.chat.frames import DEFAULT_ROOM, ROOM_RULE, Join, Nick, Welcome, room_name
 from app.chat.limits import Limits
 from app.chat.names import NameRule, ascii_name
 from app.handlers.people import follow_whispers
@@ -124,7 +124,7 @@ class ChatSettings:
     """The group `chat`."""
 
     store: str = "chat.db"
-    room: str = field(default="lobby", metadata={"check": _a_room})
+    room: str = field(default=DEFAULT_ROOM, metadata={"check": _a_room})
     operators: tuple[str, ...] = ()
     names: NamesSettings = field(default_factory=NamesSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
@@ -145,7 +145,8 @@ def module(app: Application) -> None:
     app.during(service.running())
     if settings.retention.count or settings.retention.age:
         app.during(_trimming(backend, settings.retention))
-    app.add_websocket_route("/chat", Chat(service, settings).serve)
+    frame = app.settings.app.websockets.max_frame_size
+    app.add_websocket_route("/chat", Chat(service, settings, frame).serve)
 
 
 def _limits(settings: ChatSettings) -> Limits:
@@ -215,12 +216,12 @@ async def trim_for_ever(backend: Backend, retention: RetentionSettings) -> None:
 
 
 class Chat:
-    """The endpoint."""
+    """The endpoint. `frame` is how many bytes a frame from a client may have."""
 
-    def __init__(self, service: ChatService, settings: ChatSettings) -> None:
+    def __init__(self, service: ChatService, settings: ChatSettings, frame: int) -> None:
         self.service, self.settings = service, settings
         self.doors = Doors(settings.limits.connections, settings.limits.connections_per_address)
-        self._room, self._limits = room_name(settings.room), _told(settings.limits)
+        self._room, self._limits = room_name(settings.room), _told(settings.limits, frame)
         self._on_end = self._ended  # one for all connections
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -295,7 +296,8 @@ class Chat:
                 self.service.hub.rename(user)
                 self.service.hub.each(user.id, lambda one: one.renamed(user) if one is not session else None)
                 session.user = user
-        session.send(Welcome(user.id, user.name, user.registered, token, self.service.backend.epoch, self._limits))
+        epoch = self.service.backend.epoch
+        session.send(Welcome(user.id, user.name, user.registered, token, epoch, self._limits, self._room))
         if text:
             await session.carry_out(join)
             await follow_whispers(session)
@@ -353,11 +355,12 @@ class Doors:
             del self._inside[address]
 
 
-def _told(limits: LimitsSettings) -> dict[str, float]:
+def _told(limits: LimitsSettings, frame: int) -> dict[str, float]:
     """What a client is told of its limits."""
     names = ("message", "name", "topic", "rooms", "recipients", "rate", "burst")
     values = {name: getattr(limits, name) for name in names}
-    return {name: int(value) if value == int(value) else value for name, value in values.items()}
+    told = {name: int(value) if value == int(value) else value for name, value in values.items()}
+    return {"frame": int(frame), **told}
 
 
 async def _deny(websocket: WebSocket, status: int, problem: str) -> None:

@@ -159,15 +159,20 @@ def test_bytes_that_were_read_as_text_are_a_command_or_refused(said: bytes) -> N
 
 def test_frames() -> None:
     assert JSON.encode(told(EVENT)) == (
-        '{"t":"msg","room":"lobby","seq":58,"id":"a1","ts":"2023-11-14T22:13:20.123Z","from":"ann","text":"hi"}'
+        '{"t":"msg","room":"lobby","seq":58,"id":"a1","ts":"2023-11-14T22:13:20.123Z","from":"ann","user":1,"text":"hi"}'
     )
     assert JSON.encode(Ack.of(EVENT)) == '{"t":"ack","cid":"c9","id":"a1","seq":58,"ts":"2023-11-14T22:13:20.123Z"}'
     whom = Detail(whom=User(2, "bob"), until=1_700_000_060_000)
     ban = Event("lobby", 59, "a2", 1_700_000_000_123, 1, "ann", "noise", kind=Kind.BAN, detail=whom)
     assert JSON.encode(told(ban)) == (
-        '{"t":"ban","room":"lobby","seq":59,"id":"a2","ts":"2023-11-14T22:13:20.123Z","from":"ann","text":"noise",'
-        '"whom":"bob","until":"2023-11-14T22:14:20.000Z"}'
+        '{"t":"ban","room":"lobby","seq":59,"id":"a2","ts":"2023-11-14T22:13:20.123Z","from":"ann","user":1,'
+        '"text":"noise","whom":"bob","until":"2023-11-14T22:14:20.000Z"}'
     )
+    owner = Event("lobby", 60, "a3", 1_700_000_000_123, 0, "*", "", kind=Kind.OWNER, detail=Detail(whom=User(2, "bob")))
+    assert JSON.encode(told(owner)) == (
+        '{"t":"owner","room":"lobby","seq":60,"id":"a3","ts":"2023-11-14T22:13:20.123Z","from":"*","user":0,'
+        '"whom":"bob"}'
+    ), "0 is told: the server is nobody, and not unknown"
 
 
 @pytest.mark.parametrize(

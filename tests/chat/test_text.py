@@ -40,11 +40,12 @@ nasty = st.lists(st.sampled_from([*SIGNS, *BREAKS, *INVISIBLE]) | st.text(max_si
 
 
 def message(words: str = "hi", **more: Any) -> Message:
-    return Message("lobby", 57, "a1", TS, more.pop("sender", "ann"), words, **more)
+    told = {"room": "lobby", "seq": 57, "id": "a1", "ts": TS, "sender": "ann", "user": 1, "text": words}
+    return Message(**{**told, **more})
 
 
 def changed(kind: str, **more: Any) -> Changed:
-    return Changed(kind, "lobby", 58, "a2", TS, more.pop("sender", "ann"), **more)
+    return Changed(kind, "lobby", 58, "a2", TS, more.pop("sender", "ann"), 1, **more)
 
 
 def lines(said: str) -> list[str]:

@@ -89,8 +89,8 @@ def test_every_field_is_shown_safely(evil: str) -> None:
     at = words._local("2026-01-31T12:00:00Z")
     frames: list[Frame] = [
         Notice(evil),
-        Changed("topic", "ops", 1, "a", "2026-01-31T12:00:00Z", evil, text=evil, whom=evil),
-        Changed("ban", "ops", 1, "a", "2026-01-31T12:00:00Z", evil, text=evil, whom=evil, until=evil),
+        Changed("topic", "ops", 1, "a", "2026-01-31T12:00:00Z", evil, 3, text=evil, whom=evil),
+        Changed("ban", "ops", 1, "a", "2026-01-31T12:00:00Z", evil, 3, text=evil, whom=evil, until=evil),
         People("ops", 1, (Person(1, evil, evil),)),
         Parted(evil, evil),
         Joined("ops", "e", 0, recovered=False, members=1, topic=evil),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 from app import create_app
 from app.chat import text
 from tests.clients import hear, receive
+from tests.talking import connected
 
 
 @pytest.fixture(params=["with lifespan", "without lifespan"])
@@ -57,6 +59,19 @@ def test_messages_of_many_arrive_in_one_order(client: TestClient) -> None:
         for index in range(5):
             own = [line for line in heard[0] if line.startswith(f"[user{index}]")]
             assert own == [f"[user{index}]: {number}" for number in range(20)]
+
+
+def test_a_client_is_told_where_to_begin_and_how_much_a_frame_may_have() -> None:
+    overrides = {"chat.room": "hall", "chat.limits.message": 0, "app.websockets.max-frame-size": "1KiB"}
+    with TestClient(create_app(overrides=overrides)) as client, connected(client) as ann:
+        assert (ann.welcome["room"], ann.welcome["limits"]["frame"]) == ("hall", 1024)
+        ann.join("hall")
+        frame = {"t": "msg", "room": "hall", "cid": "c1", "text": ""}
+        most = 1024 - len(json.dumps(frame))
+        ack, _ = ann.say("x" * most, "c1", room="hall")
+        assert ack["seq"] == 1
+        ann.ask("msg", room="hall", cid="c2", text="x" * (most + 1))
+        assert receive(ann.session)["code"] == 1009
 
 
 def test_names_are_never_given_twice(client: TestClient) -> None:
