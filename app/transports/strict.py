@@ -199,3 +199,5 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             super().data_received(early)
             if not self.read_paused:
                 self.transport.resume_reading()
+        if self.close_sent:
+            self.handshake_complete = True  # which uvicorn forgets of one that was answered with a response
