@@ -50,6 +50,8 @@ class FastProtocol(WebSocketProtocol):
         off."""
         if self.early or self.queue.qsize() or self.conn.reader.buffer or not self.handshake_complete:
             return None
+        if self.disconnected or self.close_sent:
+            return None
         transport, self.transport = self._closing.plain, cast(Transport, _Gone())
         self.stop_keepalive()
         self.connections.discard(self)
