@@ -26,6 +26,7 @@ MOST_BYTES, MOST_FIELDS = 8 * 1024, 100
 UPGRADES = (b"upgrade", b"keep-alive, upgrade")
 KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 TOKENS = re.compile(rb"TOKEN(?:[\t ]*,[\t ]*TOKEN)*".replace(b"TOKEN", rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"))
+VALUE = re.compile(rb"[\t -~\x80-\xff]*")
 NEVER = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 HELD_BACK = getattr(socket, "MSG_MORE", 0)
@@ -124,7 +125,7 @@ class Handshake(asyncio.Protocol):
             self._connected = True
             return {"type": "websocket.connect"}
         if self._lost:
-            return {"type": "websocket.disconnect", "code": 1006}
+            return {"type": "websocket.disconnect", "code": 1005 if self._accepted else 1006}
         return await self._ordinary().receive()
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -132,8 +133,8 @@ class Handshake(asyncio.Protocol):
         if self._theirs is None and self.line is None:
             if self._lost or self._transport.is_closing():
                 raise ClientDisconnected
-            if message["type"] == "websocket.accept" and not self._accepted:
-                self._accept(message)
+            if message["type"] == "websocket.accept" and not self._accepted and (answer := self._answer(message)):
+                self._accept(answer)
                 return
         await self._ordinary().send(message)
 
@@ -193,22 +194,28 @@ class Handshake(asyncio.Protocol):
             self._ordinary()
         self._scope = {}  # which refers to this, and would keep it until a collection
 
-    def _accept(self, message: Any) -> None:
-        if log.isEnabledFor(logging.INFO):
-            scope = cast(Any, self._scope)
-            log.info('%s - "WebSocket %s" [accepted]', get_client_addr(scope), get_path_with_query_string(scope))
+    def _answer(self, message: Any) -> bytes | None:
+        """What an accept is answered with; None where a value would be more than one line, which uvicorn refuses."""
         answer = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
             b2a_base64(sha1(self._request.key + GUID, usedforsecurity=False).digest(), newline=False),
         ]
-        for name, value in (*self._server.state.default_headers, *message.get("headers", ())):
-            answer += b"\r\n", name, b": ", value
+        headers = [*self._server.state.default_headers, *message.get("headers", ())]
         if subprotocol := message.get("subprotocol"):
-            answer += b"\r\nSec-WebSocket-Protocol: ", subprotocol.encode("latin-1")
+            headers.append((b"Sec-WebSocket-Protocol", subprotocol.encode("latin-1")))
+        for name, value in headers:
+            if not VALUE.fullmatch(value):
+                return None
+            answer += b"\r\n", name, b": ", value
         answer.append(b"\r\n\r\n")
+        return b"".join(answer)
+
+    def _accept(self, answer: bytes) -> None:
+        if log.isEnabledFor(logging.INFO):
+            scope = cast(Any, self._scope)
+            log.info('%s - "WebSocket %s" [accepted]', get_client_addr(scope), get_path_with_query_string(scope))
         self._accepted = True
-        self._write(b"".join(answer))
-        asyncio.get_running_loop().call_soon(self._push)
+        self._write(answer)
 
     def _write(self, answer: bytes) -> None:
         """Write what a line's first frames go out with: half of what the kernel takes for a handshake is to send."""
@@ -218,6 +225,7 @@ class Handshake(asyncio.Protocol):
             sender = borrowed(transport)
             try:
                 taken = sender.send(answer, HELD_BACK)
+                asyncio.get_running_loop().call_soon(self._push)
             except OSError:  # which the transport is told too
                 pass
             finally:
