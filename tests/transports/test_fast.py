@@ -131,8 +131,10 @@ async def server(
         return cast(asyncio.Protocol, way(config=config, server_state=endpoint.state, app_state={}))
 
     listening = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
-    yield listening.sockets[0].getsockname()[1]
-    listening.close()
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
     with anyio.fail_after(DEADLINE):
         while endpoint.state.connections or endpoint.state.tasks:
             await anyio.lowlevel.checkpoint()
@@ -142,8 +144,10 @@ async def server(
 async def client(port: int, said: bytes = HEAD, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     writer.write(said)
-    yield Client(reader, writer)
-    writer.close()
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.close()
     await writer.wait_closed()
 
 

@@ -417,3 +417,370 @@ def test_any_other_is_left_to_uvicorn(said: bytes) -> None:
 
 def config(*, deflate: bool = False) -> uvicorn.Config:
     return uvicorn.Config(cast(Any, None), ws_per_message_deflate=deflate, log_config=None)
+
+
+@pytest.mark.anyio
+@on_every_loop
+async def test_a_request_that_comes_in_two_pieces(caplog: pytest.LogCaptureFixture) -> None:
+    def pieces(cut: int) -> Script:
+        async def script(visit: Visit) -> None:
+            visit.say(HEAD[:cut])
+            await until(lambda: any(getattr(one, "_head", 0) for one in visit.application.state.connections))
+            await conversation(HEAD[cut:])(visit)
+
+        return script
+
+    for cut in (*range(1, len(HEAD), 9), *range(len(HEAD) - 4, len(HEAD))):
+        outcome = await both(echo, pieces(cut), caplog)
+        assert outcome.status.startswith(b"HTTP/1.1 101 ")
+        assert not faults(outcome)
+
+
+@pytest.mark.anyio
+@on_every_loop
+async def test_what_comes_with_the_request_is_no_part_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    early = frame(1, b"one") + frame(1, b"two")
+    outcome = await both(echo, conversation(HEAD + early, early=2), caplog)
+    assert [text for _, text in outcome.frames[:3]] == [b"one", b"two", b"hello"]
+    assert Request.read(HEAD + early, config()) is None
+
+
+@pytest.mark.anyio
+@on_every_loop
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("offer", [b"permessage-deflate", b"permessage-deflate; client_max_window_bits", b"x", b";;"])
+async def test_deflate_is_uvicorns(offer: bytes, deflate: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001
+    said = request(b"Sec-WebSocket-Extensions: " + offer)
+    await both(echo, conversation(said), caplog, deflate=deflate)
+    assert (Request.read(said, config(deflate=deflate)) is None) == deflate
+
+
+@pytest.mark.anyio
+@on_every_loop
+async def test_who_offers_nothing_where_deflate_is_spoken(caplog: pytest.LogCaptureFixture) -> None:
+    outcome = await both(echo, conversation(), caplog, deflate=True)
+    assert outcome.frames[0] == (1, b"hello")
+    assert Request.read(HEAD, config(deflate=True)) is not None
+
+
+@pytest.fixture(scope="module")
+def tls() -> Tls:
+    authority = trustme.CA()
+    both = Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
+    authority.issue_cert("127.0.0.1").configure_cert(both.ours)
+    authority.configure_trust(both.theirs)
+    return both
+
+
+# What is read as usual uvicorn would have read the same way: its two parsers are the reference.
+
+
+class Reference:
+    """What httptools reads of a request."""
+
+    def __init__(self, said: bytes) -> None:
+        self.target, self.headers, self.whole = b"", list[tuple[bytes, bytes]](), False
+        self.parser = httptools.HttpRequestParser(self)
+        try:
+            self.parser.feed_data(said)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.whole = upgrade.args[0] == len(said)
+        except httptools.HttpParserError:
+            pass
+
+    def on_url(self, part: bytes) -> None:
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+
+def let_in(said: bytes) -> TheirRequest | None:
+    """The request as websockets reads it, if it would let that in."""
+    protocol = ServerProtocol()
+    protocol.receive_data(said)
+    read = [one for one in protocol.events_received() if isinstance(one, TheirRequest)]
+    return read[0] if read and protocol.accept(read[0]).status_code == 101 else None
+
+
+PIECES = st.sampled_from(
+    [b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b",", b"/", b"?", b"#", b"\x00", b"\x7f", b"\x80", b"=", b"A", b"a: b\r\n",
+     b"\r\n ", b"\r\n\r\n", b"HTTP/1.1", b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n", b"Upgrade: h2c\r\n",
+     b"Sec-WebSocket-Protocol: a, b\r\n", b"Sec-WebSocket-Protocol: a b\r\n", b"Host: y\r\n", b"keep-alive, "]
+)  # fmt: skip
+EDITS = st.lists(st.tuples(st.integers(0, len(HEAD)), st.integers(0, 3), PIECES | st.binary(max_size=3)), max_size=3)
+
+
+def edited(edits: list[tuple[int, int, bytes]]) -> bytes:
+    """The usual request, changed: at each place some bytes are taken away, and others put there."""
+    said = HEAD
+    for place, removed, put in edits:
+        said = said[:place] + put + said[place + removed :]
+    return said
+
+
+@given(EDITS.map(edited) | st.sampled_from([*USUAL.values(), *OTHER.values()]))
+def test_what_is_read_as_usual_is_read_the_same_by_uvicorns_parsers(said: bytes) -> None:
+    read = Request.read(said, config())
+    if read is None:
+        return
+    reference, theirs = Reference(said), let_in(said)
+    assert reference.whole
+    assert (read.target, read.headers) == (reference.target, [(n, v.strip(b" \t")) for n, v in reference.headers])
+    assert theirs is not None
+    assert read.target.decode() == theirs.path
+    assert read.key.decode() == theirs.headers["Sec-WebSocket-Key"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"GET /" + b"/" * 8000, id="a target without an end"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"a" * 8000, id="a name without an end"),
+        pytest.param(b"GET / HTTP/1.1\r\na:" + b" " * 8000 + b"\n", id="blanks without an end"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 2000 + b"a", id="headers without an end"),
+        pytest.param(request(b"Sec-WebSocket-Protocol: " + b"a," * 3900 + b"/"), id="protocols and a wrong one"),
+        pytest.param(request(b"Sec-WebSocket-Protocol: a" + b" " * 7800 + b"a"), id="blanks in a protocol"),
+        pytest.param(request(b"Sec-WebSocket-Protocol: " + b"a" * 7800 + b"/"), id="a long protocol"),
+    ],
+)
+def test_hostile_bytes_take_no_time(said: bytes) -> None:
+    """What goes back over its steps takes seconds for 8 KiB; a pass over them takes some ten microseconds."""
+    assert len(said) <= 8192
+    began = time.process_time()
+    assert Request.read(said, config()) is None
+    assert time.process_time() - began < 0.5
+
+
+# Applications.
+
+
+async def with_headers(call: Call) -> None:
+    headers = [
+        (b"X-One", b"1"),
+        (b"set-cookie", b"a=b"),
+        (b"set-cookie", b"c=d"),
+        (b"x-latin", b"\xe9"),
+        (b"x-none", b""),
+    ]
+    await call.receive()
+    await call.send("websocket.accept", subprotocol="chat", headers=headers)
+    await echoing(call)
+
+
+async def without_connect(call: Call) -> None:
+    await call.send("websocket.accept")
+    await echoing(call)
+
+
+async def without_receive(call: Call) -> None:
+    await call.send("websocket.accept")
+    await call.send("websocket.send", text="welcome")
+    await call.send("websocket.close", code=4001, reason="bye")
+
+
+async def greets_and_echoes(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.accept")
+    await call.send("websocket.send", text="x" * 1_000_000)
+    await echoing(call)
+
+
+async def closes(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.accept")
+    await call.receive()
+    await call.send("websocket.close", code=4001, reason="bye")
+    await call.receive()
+
+
+async def refuses(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.close", code=4001, reason="no")
+
+
+async def refuses_and_says_more(call: Call) -> None:
+    await refuses(call)
+    await call.send("websocket.accept")
+
+
+async def denies(call: Call) -> None:
+    await call.receive()
+    headers = [(b"content-type", b"text/html"), (b"x-a", b"1"), (b"x-a", b"2")]
+    await call.send("websocket.http.response.start", status=418, headers=headers)
+    for part, more in ((b"one ", True), (b"", True), (b"two", False)):
+        await call.send("websocket.http.response.body", body=part, more_body=more)
+
+
+async def denies_without_a_word(call: Call) -> None:
+    await call.send("websocket.http.response.start", status=401)
+    await call.send("websocket.http.response.body", body=b"")
+
+
+async def denies_by_no_status(call: Call) -> None:
+    await call.send("websocket.http.response.start", status=99)
+
+
+async def raises_at_once(call: Call) -> None:
+    raise ValueError("at once")
+
+
+async def raises_before_accept(call: Call) -> None:
+    await call.receive()
+    raise ValueError("before accept")
+
+
+async def raises_after_accept(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.accept")
+    raise ValueError("after accept")
+
+
+async def raises_later(call: Call) -> None:
+    await raises_late(call, "after a message")
+
+
+async def raises_late(call: Call, why: str) -> None:
+    await call.receive()
+    await call.send("websocket.accept")
+    await call.receive()
+    raise ValueError(why)
+
+
+async def returns_at_once(call: Call) -> None:
+    await call.receive()
+
+
+async def returns_after_accept(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.accept")
+
+
+async def returns_something(call: Call) -> object:
+    await call.receive()
+    await call.send("websocket.accept")
+    return 1
+
+
+async def accepts_twice(call: Call) -> None:
+    await returns_after_accept(call)
+    await call.send("websocket.accept")
+
+
+async def sends_before_accept(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.send", text="too early")
+
+
+async def sends_what_is_unknown(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.unknown")
+
+
+async def splits_the_answer(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.accept", headers=[(b"x-a", b"a\r\nset-cookie: b")])
+
+
+async def splits_the_answer_by_its_subprotocol(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.accept", subprotocol="a\r\nset-cookie: b")
+
+
+async def hands_over(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.accept", headers=[(b"x-one", b"1")])
+    take_over(call)
+
+
+def take_over(call: Call) -> None:
+    """Echo every text through a line."""
+
+    class Echo(Ear):
+        def heard(self, text: str) -> None:
+            line.put(Batch([Frame(text)]))
+
+    line = cast(Line, call.hand_over())
+    line.put(Batch([Frame("welcome")]))
+    line.begin(Echo())
+
+
+async def raises_after_the_hand_over(call: Call) -> None:
+    await hands_over(call)
+    raise ValueError("after the hand-over")
+
+
+async def sends_after_the_hand_over(call: Call) -> None:
+    await hands_over(call)
+    await call.send("websocket.send", text="x")
+
+
+async def hands_over_too_early(call: Call) -> None:
+    assert call.hand_over() is None
+    await call.receive()
+    assert call.hand_over() is None
+    await hands_over_late(call)
+
+
+async def hands_over_late(call: Call) -> None:
+    await call.send("websocket.accept")
+    await call.send("websocket.send", text="through ASGI")
+    take_over(call)
+
+
+async def hands_over_who_was_refused(call: Call) -> None:
+    await refuses(call)
+    assert call.hand_over() is None
+
+
+async def hands_over_a_refusal_that_is_under_way(call: Call) -> None:
+    await call.send("websocket.http.response.start", status=401)
+    assert call.hand_over() is None
+    await call.send("websocket.http.response.body", body=b"no")
+
+
+AT_NO_FAULT = [
+    echo, with_headers, without_connect, without_receive, greets_and_echoes, closes, refuses, denies, denies_without_a_word,
+    returns_after_accept, hands_over, hands_over_too_early, hands_over_who_was_refused,
+    hands_over_a_refusal_that_is_under_way,
+]  # fmt: skip
+AT_FAULT = [
+    refuses_and_says_more, denies_by_no_status, raises_at_once, raises_before_accept,
+    raises_after_accept, raises_later, returns_at_once, returns_something, accepts_twice, sends_before_accept,
+    sends_what_is_unknown, splits_the_answer, splits_the_answer_by_its_subprotocol, raises_after_the_hand_over,
+    sends_after_the_hand_over,
+]  # fmt: skip
+
+
+def talk(*steps: bytes, then: bytes = b"") -> Script:
+    """Say each, and hear one frame for it; then read to the end. A close is answered."""
+
+    async def script(visit: Visit) -> None:
+        visit.say(HEAD)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await visit.answer()
+            for step in steps:
+                visit.say(step)
+                await visit.hear()
+                if visit.outcome.frames[-1][0] == Opcode.CLOSE:
+                    break
+            visit.say(then)
+        with suppress(asyncio.IncompleteReadError):
+            await visit.end()
+        visit.outcome.ended = True
+
+    return script
+
+
+@pytest.mark.anyio
+@on_every_loop
+@pytest.mark.parametrize("behave", [*AT_NO_FAULT, *AT_FAULT], ids=lambda behave: str(behave.__name__))
+async def test_an_application_is_served_as_uvicorn_serves_it(
+    behave: Behaviour, caplog: pytest.LogCaptureFixture
+) -> None:
+    greeted = behave in (greets_and_echoes, hands_over, raises_after_the_hand_over, sends_after_the_hand_over)
+    steps = [b"", frame(1, b"hello")] if greeted else [frame(1, b"hello")]
+    outcome = await both(behave, talk(*steps, GOODBYE), caplog)
+    assert outcome.status
+    assert outcome.ended
+    assert bool(faults(outcome)) == (behave in AT_FAULT)
