@@ -33,7 +33,7 @@ from app.service import ChatService, Naming, Rates
 from app.session import NOBODY, Session
 from app.transports import Overflow
 from app.transports.line import HANDOVER, Line
-from app.transports.stock import Outbox
+from app.transports.stock import SEND, Outbox
 from config import ConfigurationError, Duration, Size
 
 log = logging.getLogger("chat")
@@ -264,7 +264,7 @@ class Chat:
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
         hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
         line: Line | None = hand_over(high, stall) if hand_over else None
-        way = line or Outbox(high, stall)
+        way = line or Outbox(high, stall, websocket.scope.pop(SEND, None))
         returns = known or dialect is JSON
         secret = _secret(token) if token else b""
         session = Session(self.service, user, dialect, way, join.room, secret=secret, returns=returns, address=address)

@@ -195,7 +195,7 @@ class Line(asyncio.Protocol):
         """Send through the transport's socket, as nothing waits before it. The descriptor stays the transport's, which
         closes it: the sender lets go of it before that."""
         if isinstance(self.sender, RawSocket) and not self._over and not self._transport.is_closing():
-            _borrow(self.sender, self._transport)
+            borrow(self.sender, self._transport)
 
     def _leave(self, data: bytes) -> None:
         """Leave the rest to the transport. After the end there is nothing to do, and uvloop's would raise an error."""
@@ -257,12 +257,15 @@ class _ByTransport:
 def borrowed(transport: Transport) -> RawSocket:
     """A socket to send through, on the descriptor of a transport that is not closing: to be detached again."""
     sender = RawSocket.__new__(RawSocket)
-    _borrow(sender, transport)
+    borrow(sender, transport)
     return sender
 
 
-def _borrow(sender: RawSocket, transport: Transport) -> None:
-    """The family makes no difference to who only sends, and not to ask for it saves as much as a send takes."""
+def borrow(sender: RawSocket, transport: Transport) -> None:
+    """Send through the descriptor of a transport that is not closing: to be detached before it is closed.
+
+    The family makes no difference to who only sends, and not to ask for it saves as much as a send takes.
+    """
     RawSocket.__init__(sender, socket.AF_INET, socket.SOCK_STREAM, 0, transport.get_extra_info("socket").fileno())
 
 

@@ -1,8 +1,8 @@
 """A connection over plain ASGI: a queue that whoever speaks fills without waiting, and one task that empties it.
 
 Under uvicorn as it is, what finds the queue empty is written beside it: whole frames, made once for all who get them,
-to the transport of uvicorn's protocol, as long as that is writable. A task that wakes up for each client, and a frame
-that is made anew for each, take longer than the kernel does. Over any other server everything goes through the queue.
+to the socket. A task that wakes up for each client, and a frame that is made anew for each, take longer than the kernel
+does. Over any other server everything goes through the queue.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 from starlette.types import Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.chat.closing import CloseCode
-from app.transports import Batch, Frame, Listener
+from app.transports import Batch, Frame, Listener, Sender
+from app.transports.beside import beside
 
 SEND = "natter.send"
 """The key in a WebSocket's scope of the `send` that the server gave to the application."""
@@ -31,16 +31,20 @@ class Outbox:
 
     It is `full` from `high` bytes on, until it is half empty. It takes what is put all the same, since an answer
     belongs where it is asked for. It belongs to one event loop.
+
+    `send` is the one that the server gave to the application, where that is known: made for an accepted connection, it
+    writes what it can beside it.
     """
 
     __slots__ = (
+        "_beside",
         "_closing",
         "_drained",
         "_finish",
         "_frames",
+        "_lingering",
         "_over",
         "_reading",
-        "_uvicorn",
         "_wake",
         "_watching",
         "full",
@@ -50,14 +54,14 @@ class Outbox:
         "waiting",
     )
 
-    def __init__(self, high: int, stall: float) -> None:
+    def __init__(self, high: int, stall: float, send: Send | None = None) -> None:
         self.high, self.stall = high, stall
         self.full = False
         self.waiting = 0
         """Bytes that wait."""
         self._frames: deque[Frame] = deque()
         """What waits; the first may be on its way."""
-        self._uvicorn: WebSocketsSansIOProtocol | None = None
+        self._beside = beside(send)
         self._closing: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
         self._finish: tuple[CloseCode, str] | None = None
         self._over = False
@@ -65,7 +69,8 @@ class Outbox:
         self.sent = 0
         """Bytes that left."""
         self._drained: asyncio.Future[None] | None = None
-        self._watching = False
+        self._watching: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
         self._wake, self._reading = asyncio.Event(), asyncio.Event()
         self._reading.set()
 
@@ -73,8 +78,8 @@ class Outbox:
     """The server compresses, or does not."""
 
     @property
-    def sender(self) -> Outbox:
-        return self
+    def sender(self) -> Sender:
+        return self if self._beside is None or self._beside.sender is None else self._beside.sender
 
     def send(self, batch: Batch, /) -> int:
         """Put it, if there is room."""
@@ -83,13 +88,13 @@ class Outbox:
         self.put(batch)
         return len(batch)
 
-    def keep(self, batch: Batch, taken: int) -> None:
-        """There is nothing to keep: it takes all or, being full, nothing."""
-
     def put(self, batch: Batch) -> None:
+        self.keep(batch, 0)
+
+    def keep(self, batch: Batch, taken: int) -> None:
         if self._over:
             return
-        if self._uvicorn is not None and not self._frames and _write(self._uvicorn, batch):
+        if self._beside is not None and not self._frames and self._beside.write(batch, taken):
             self.sent += len(batch)
             return
         for frame in batch.frames:
@@ -97,7 +102,7 @@ class Outbox:
             self.waiting += len(frame.wire)
         if self.waiting >= self.high and not self.full:
             self.full = True
-            if self.stall and not self._watching:
+            if self.stall and self._watching is None:
                 self._watch_from(self.sent)
         self._wake.set()
 
@@ -116,23 +121,22 @@ class Outbox:
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         if not self._closing.done():
-            self._over = True
+            self._end()
             self._closing.set_result((code, reason))
             self._let_writers_go()
 
     def finish(self, code: CloseCode, reason: str = "") -> None:
         if not self._over:
-            self._over = True
+            self._end()
             self._finish = code, reason
             self._wake.set()
-            asyncio.get_running_loop().call_later(LINGER, self.close, code, reason)
+            self._lingering = asyncio.get_running_loop().call_later(LINGER, self.close, code, reason)
 
     async def carry(self, websocket: WebSocket, listener: Listener) -> None:
         """Carry an accepted `websocket` until it ends: tell `listener` what it says, in order, and send what is put.
 
         Binary messages are ignored. Returns once the connection is over, whoever ended it.
         """
-        self._uvicorn = _uvicorn_behind(websocket.scope.get(SEND))
         reader = asyncio.create_task(self._read(websocket, listener))
         writer = asyncio.create_task(self._pump(websocket))
         try:
@@ -141,10 +145,13 @@ class Outbox:
         finally:
             reader.cancel()
             writer.cancel()
-            self._over = True
+            self._end()
             self._closing.cancel()
             self._let_writers_go()
             listener.ended()
+            for timer in (self._watching, self._lingering):
+                if timer is not None:
+                    timer.cancel()
             await asyncio.wait({reader, writer})
         if not self._closing.cancelled() and websocket.application_state is WebSocketState.CONNECTED:
             await _close(websocket, *self._closing.result())
@@ -181,36 +188,25 @@ class Outbox:
             await self._wake.wait()
 
     def _watch_from(self, sent: int) -> None:
-        self._watching = True
-        asyncio.get_running_loop().call_later(self.stall, self._watch, sent)
+        self._watching = asyncio.get_running_loop().call_later(self.stall, self._watch, sent)
 
     def _watch(self, sent: int) -> None:
         """Close a client for which nothing left for `stall` seconds while it is full."""
-        self._watching = False
+        self._watching = None
         if self.full and self.sent == sent:
             self.close(CloseCode.SLOW_READER)
         elif self.full and not self._closing.done():
             self._watch_from(self.sent)
 
+    def _end(self) -> None:
+        self._over = True
+        if self._beside is not None:
+            self._beside.let_go()
+
     def _let_writers_go(self) -> None:
         if self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
-
-
-def _uvicorn_behind(send: Send | None) -> WebSocketsSansIOProtocol | None:
-    """uvicorn's protocol, if `send` is its own method and not that of a middleware around the application."""
-    protocol = getattr(send, "__self__", None)
-    return protocol if isinstance(protocol, WebSocketsSansIOProtocol) else None
-
-
-def _write(protocol: WebSocketsSansIOProtocol, batch: Batch) -> bool:
-    """Write whole frames as uvicorn would in this moment, if neither it would wait nor refuse. They are uncompressed,
-    which is allowed whatever was agreed on."""
-    if protocol.disconnected or protocol.close_sent or not protocol.writable.is_set():
-        return False
-    protocol.transport.write(batch)
-    return True
 
 
 async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:

@@ -24,7 +24,7 @@ from app.chat.closing import CloseCode
 from app.transports import Batch, Frame, Way
 from app.transports.framing import Opcode, Reader
 from app.transports.line import Line
-from app.transports.stock import SEND, Outbox
+from app.transports.stock import Outbox
 from app.transports.wheel import Wheel
 from tests.clients import frame
 
@@ -222,10 +222,9 @@ async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
     ways, ear = asyncio.Queue[Outbox](), Ear()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope[SEND] = send
         websocket = WebSocket(scope, receive, send)
         await websocket.accept()
-        way = Outbox(HIGH, stall)
+        way = Outbox(HIGH, stall, send)
         ways.put_nowait(way)
         await way.carry(websocket, ear)
 
@@ -244,7 +243,6 @@ async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
         while not (await peer._take(1) == b"\n" and peer._buffer[:2] == b"\r\n"):
             pass
     await peer._take(2)
-    await until(lambda: way._uvicorn)
     yield Connection(way, peer, ear)
     await peer.leave()
     with anyio.fail_after(DEADLINE):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import MethodType, SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 from starlette.websockets import WebSocket
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame
-from app.transports.stock import SEND, Outbox
+from app.transports.stock import Outbox
 
 pytestmark = pytest.mark.anyio
 
@@ -207,33 +205,3 @@ async def test_writers_get_a_turn_while_much_is_heard() -> None:
     outbox.finish(CloseCode.BYE)
     await over(carrying)
     assert peer.got[-1] == 1000
-
-
-async def test_beside_uvicorn_nothing_waits_for_a_task_unless_the_client_reads_slowly() -> None:
-    written: list[bytes] = []
-    protocol = object.__new__(WebSocketsSansIOProtocol)
-    protocol.disconnected = protocol.close_sent = False
-    protocol.writable = asyncio.Event()
-    protocol.writable.set()
-    protocol.transport = cast(Any, SimpleNamespace(write=written.append))
-    outbox, peer = Outbox(1000, LONG), Peer()
-    peer.websocket.scope[SEND] = MethodType(Peer._send, protocol)
-    carrying = await carried(outbox, peer, Ear())
-    await until(lambda: outbox._uvicorn is protocol)
-    outbox.put(batch("a", "b"))
-    assert (written, outbox.waiting, outbox.sent) == ([b"\x81\x01a\x81\x01b"], 0, 6)
-    protocol.writable.clear()
-    peer.reading.clear()
-    outbox.put(batch("c"))
-    protocol.writable.set()
-    outbox.put(batch("d"))
-    assert (len(written), outbox.waiting) == (1, 6)
-    peer.reading.set()
-    await until(lambda: peer.got == ["c", "d"])
-    await until(lambda: not outbox.waiting)
-    protocol.close_sent = True
-    outbox.put(batch("e"))
-    await until(lambda: peer.got == ["c", "d", "e"])
-    assert len(written) == 1
-    peer.leaves()
-    await over(carrying)

@@ -1,0 +1,310 @@
+"""What is written beside uvicorn's protocol; what every way promises is in `tests/contracts/test_ways.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trustme
+from starlette.websockets import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+
+from app.chat.closing import CloseCode
+from app.transports.beside import Beside, _Between
+from app.transports.framing import Opcode
+from app.transports.stock import Outbox
+from tests.clients import frame
+from tests.contracts.test_ways import LONG, LOOPS, Ear, Open, batch, beside, until
+from tests.transports.test_fast import client, server
+
+pytestmark = pytest.mark.anyio
+
+on_every_loop = pytest.mark.parametrize("anyio_backend", LOOPS.values(), ids=LOOPS)
+opened: Open = beside
+RESET = b"\1\0\0\0\0\0\0\0"
+"""For SO_LINGER: end the connection at once, and tell the other side that it is reset."""
+
+
+def protocol_of(one: Any) -> Any:
+    return one.way._beside._protocol
+
+
+def descriptor(one: Any) -> int:
+    """The number that is sent through, -1 for none."""
+    assert isinstance(one.way.sender, socket.SocketType)
+    return one.way.sender.fileno()
+
+
+def tell(one: Any, text: str) -> None:
+    """Send as to one of many."""
+    told = batch(text)
+    try:
+        taken = one.way.sender.send(told)
+    except OSError:
+        taken = 0
+    if taken != len(told):
+        one.way.keep(told, taken)
+
+
+@on_every_loop
+async def test_nothing_waits_for_a_task_and_all_goes_through_one_socket() -> None:
+    async with opened() as one:
+        sender = one.way.sender
+        one.way.put(batch("a", "b"))
+        assert descriptor(one) >= 0
+        assert sender.send(batch("c")) == 3
+        assert one.way.sender is sender
+        assert not one.way._frames
+        assert await one.peer.texts(3) == ["a", "b", "c"]
+
+
+@on_every_loop
+async def test_what_uvicorn_writes_keeps_its_place() -> None:
+    async with opened() as one:
+        tell(one, "before")
+        protocol_of(one).send_keepalive_ping()
+        tell(one, "after")
+        assert await one.peer.frame() == (Opcode.TEXT, b"before")
+        assert (await one.peer.frame())[0] == Opcode.PING
+        assert await one.peer.frame() == (Opcode.TEXT, b"after")
+        tell(one, "and on")
+        assert descriptor(one) >= 0
+        assert await one.peer.texts(1) == ["and on"]
+
+
+@on_every_loop
+async def test_frames_stay_whole_and_in_order_while_a_client_stops_reading_and_goes_on() -> None:
+    async with opened() as one:
+        told = asked = 0
+        texts: list[bytes] = []
+        pongs: list[bytes] = []
+        for _ in range(5):
+            while not one.way.full:
+                tell(one, f"{told} " + "x" * 3000)
+                told += 1
+                if told % 7 == 0:
+                    await one.peer.send(frame(Opcode.PING, b"%d " % asked + bytes(100)))
+                    asked += 1
+                await anyio.lowlevel.checkpoint()
+            assert descriptor(one) == -1, "something waits before what would be sent"
+            while len(texts) < told or len(pongs) < asked:
+                opcode, payload = await one.peer.frame()
+                (texts if opcode == Opcode.TEXT else pongs).append(payload)
+                if len(texts) % 5 == 0 and not one.way.full:
+                    tell(one, f"{told} between")
+                    told += 1
+                    if told % 50 == 0:
+                        break
+            await until(lambda: not one.way.full)
+        while len(texts) < told or len(pongs) < asked:
+            opcode, payload = await one.peer.frame()
+            (texts if opcode == Opcode.TEXT else pongs).append(payload)
+        assert [int(text.split()[0]) for text in texts] == list(range(told))
+        assert [int(pong.split()[0]) for pong in pongs] == list(range(asked))
+        tell(one, "the end")
+        assert descriptor(one) >= 0
+        assert await one.peer.texts(1) == ["the end"]
+
+
+@on_every_loop
+@pytest.mark.parametrize("end", ["shutdown", "keepalive_timeout"])
+async def test_nothing_follows_a_close_frame_of_uvicorns(end: str) -> None:
+    async with opened() as one:
+        tell(one, "before")
+        getattr(protocol_of(one), end)()
+        for text in ("a", "b"):
+            tell(one, text)
+            one.way.put(batch(text))
+        assert descriptor(one) == -1
+        assert await one.peer.texts(1) == ["before"]
+        assert (await one.peer.frame())[0] == Opcode.CLOSE
+        with pytest.raises(EOFError):
+            await one.peer.frame()
+
+
+@on_every_loop
+async def test_nothing_follows_the_answer_to_a_close_frame() -> None:
+    async with opened() as one:
+        closing = protocol_of(one).handle_close
+
+        def noted(event: Any) -> None:
+            closing(event)
+            tell(one, "after")
+
+        protocol_of(one).handle_close = noted
+        tell(one, "before")
+        await one.peer.send(frame(Opcode.CLOSE, b"\x03\xe8"))
+        assert await one.peer.texts(1) == ["before"]
+        assert (await one.peer.frame())[0] == Opcode.CLOSE
+        with pytest.raises(EOFError):
+            await one.peer.frame()
+        del protocol_of(one).handle_close
+
+
+@on_every_loop
+@pytest.mark.parametrize("end", ["close", "finish"])
+async def test_nothing_is_sent_after_the_end(end: str) -> None:
+    async with opened() as one:
+        tell(one, "before")
+        getattr(one.way, end)(CloseCode.BYE)
+        tell(one, "after")
+        assert descriptor(one) == -1
+        assert await one.peer.texts(1) == ["before"]
+        assert (await one.peer.frame())[0] == Opcode.CLOSE
+        await one.over()
+
+
+def reset(one: Any) -> None:
+    one.peer.end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    one.peer.end.close()
+
+
+def hang_up(one: Any) -> None:
+    one.peer.end.close()
+
+
+def abort(one: Any) -> None:
+    protocol_of(one).transport.abort()
+
+
+@on_every_loop
+@pytest.mark.parametrize("end", [reset, hang_up, abort])
+async def test_a_descriptor_that_the_transport_closes_is_never_used_again(end: Callable[[Any], None]) -> None:
+    """The kernel gives the lowest free number to the next who asks: a write after the end would land there."""
+    async with opened() as one:
+        tell(one, "before")
+        await one.peer.texts(1)
+        number, protocol = descriptor(one), protocol_of(one)
+        assert number >= 0
+        at_the_end: list[int] = []
+        lost = protocol.connection_lost
+
+        def noted(exc: Exception | None) -> None:
+            at_the_end.append(descriptor(one))
+            lost(exc)
+
+        protocol.connection_lost = noted
+        end(one)
+        await one.over()
+        del protocol.connection_lost
+        assert at_the_end == [-1]
+        with bystanders(number):
+            for _ in range(20):
+                tell(one, "a secret")
+                one.way.put(batch("a secret"))
+
+
+@contextmanager
+def bystanders(number: int) -> Iterator[None]:
+    """Sockets, one of them with that descriptor: nothing may arrive at any."""
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+    while number not in [end.fileno() for pair in pairs for end in pair]:
+        pairs.append(socket.socketpair())
+        assert len(pairs) < 1000
+    yield
+    for end in [end for pair in pairs for end in pair]:
+        end.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            end.recv(1)
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+async def leave(one: Any) -> None:
+    await one.peer.leave()
+
+
+async def finish(one: Any) -> None:
+    one.way.finish(CloseCode.BYE)
+    assert (await one.peer.close_code())[0] == CloseCode.BYE
+    await one.peer.leave()
+
+
+async def stall(one: Any) -> None:
+    while not one.way.full:
+        tell(one, "x" * 5000)
+    reset(one)
+
+
+@on_every_loop
+@pytest.mark.parametrize("end", [leave, finish, stall])
+async def test_a_closed_connection_leaves_neither_a_descriptor_nor_garbage(
+    end: Callable[[Any], Awaitable[None]],
+) -> None:
+    def left() -> list[object]:
+        kinds = (Outbox, Beside, _Between, WebSocketsSansIOProtocol)
+        return [one for one in gc.get_objects() if isinstance(one, kinds)]
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async def live() -> None:
+        async with opened() as one:
+            tell(one, "x")
+            assert await one.peer.texts(1) == ["x"]
+            protocol_of(one).stop_keepalive()
+            protocol_of(one).send_keepalive_ping()
+            tell(one, "y")
+            assert len(left()) == 4
+            await end(one)
+            await one.over()
+
+    gc.collect()
+    gc.disable()
+    try:
+        counts = []
+        for _ in range(4):
+            await live()
+            await until(lambda: not left())
+            counts.append(descriptors())
+        assert counts[-1] <= counts[0], "the loop has opened its own by then"
+    finally:
+        gc.enable()
+
+
+class Carried:
+    """An application that carries one connection."""
+
+    def __init__(self) -> None:
+        self.state, self.ear = ServerState(), Ear()
+        self.ways: asyncio.Queue[Outbox] = asyncio.Queue()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        way = Outbox(1000, LONG, send)
+        self.ways.put_nowait(way)
+        await way.carry(websocket, self.ear)
+
+
+@on_every_loop
+async def test_tls_goes_through_the_transport() -> None:
+    authority = trustme.CA()
+    theirs, ours = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(ours)
+    authority.configure_trust(theirs)
+    app = Carried()
+    async with server(app, ours, WebSocketsSansIOProtocol) as port, client(port, tls=theirs) as one:
+        await one.head()
+        with anyio.fail_after(10):
+            way = await app.ways.get()
+        assert way.sender is way
+        assert way.sender.send(batch("a", "b")) == 6
+        assert not way._frames
+        way.put(batch("c"))
+        assert [await one.frame() for _ in "abc"] == [(Opcode.TEXT, b"a"), (Opcode.TEXT, b"b"), (Opcode.TEXT, b"c")]
+        one.writer.write(frame(Opcode.CLOSE, b"\x03\xe8"))
+        assert await one.frame() == (Opcode.CLOSE, b"\x03\xe8")
+        assert await one.end() == b""
+    assert app.ear.ends == 1
