@@ -3,7 +3,7 @@
 import { amend, append, aside, opened } from "./log.js";
 import { acked, arrived, delayed, dropped, failed, inherited, interrupted } from "./outbox.js";
 import { moved } from "./people.js";
-import { isConversation, isMe, newRoom, NO_WHISPERS, UNKNOWN } from "./state.js";
+import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_WHISPERS, UNKNOWN } from "./state.js";
 import { unread } from "./unread.js";
 
 /** @typedef {import("./types.d.ts").State} State */
@@ -24,11 +24,13 @@ export function withRoom(state, name, change) {
 
 /** @type {Record<string, (state: State, frame: Frame, action: Action) => State>} */
 const FRAMES = {
-  welcome(state, { id, name, registered = false, epoch, limits }) {
+  welcome(state, { id, name, registered = false, epoch, limits: told, room: home = LOBBY }) {
     const me = { id, name, registered };
     const same = state.me?.id === id;
     const names = same ? named(state.names, name) : [name.toLowerCase()];
-    const next = { ...state, me, names, epoch, limits };
+    // An older server does not tell its limit of a frame, in which the longest message must have had its place.
+    const limits = { frame: Math.max(LIMITS.frame, told.message), ...told };
+    const next = { ...state, me, names, epoch, limits, home };
     if (same && state.epoch === epoch) return next;
     return { ...anew(next), outbox: same ? interrupted(state.outbox) : inherited(state.outbox) };
   },
@@ -196,14 +198,15 @@ function happened(state, event) {
   const room = before.rooms[event.room];
   if (!room || event.seq <= (whisper ? state.whispers.position : room.position)) return state;
   const next = withRoom(before, room.name, () => ({ ...logged(before, room, event), ...settled(room, event) }));
-  const outbox = isMe(state, event.from) ? arrived(state.outbox, event) : state.outbox;
+  const outbox = isMine(state, event) ? arrived(state.outbox, event) : state.outbox;
   return whisper ? whispered({ ...next, outbox }, event) : { ...next, outbox };
 }
 
 /** @param {State} state @param {LogEvent} event */
 function withConversation(state, event) {
   if (Object.hasOwn(state.rooms, event.room)) return state;
-  const others = [event.from, ...(event.to ?? [])].filter((name) => !isMe(state, name));
+  const to = (event.to ?? []).filter((name) => !state.names.includes(name.toLowerCase()));
+  const others = isMine(state, event) ? to : [event.from, ...to];
   const begin = { status: /** @type {const} */ ("joined"), others, head: event.seq - 1 };
   return { ...state, rooms: { ...state.rooms, [event.room]: begun(newRoom(event.room, begin), 0) } };
 }
@@ -217,7 +220,7 @@ function logged(state, room, event) {
   const { [event.from]: _, ...typing } = room.typing;
   const behind = log.live ? 0 : room.behind + 1;
   const watched = current && state.watching && room.following;
-  const begins = !isMe(state, event.from) && !watched && !unread(state, room).count;
+  const begins = !isMine(state, event) && !watched && !unread(state, room).count;
   return { ...position, typing, behind, marker: begins ? event.seq - 1 : room.marker };
 }
 

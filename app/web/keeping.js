@@ -19,7 +19,7 @@ export function restored(kept) {
   return {
     screen: account ? "chat" : "name",
     me: account && { id: account.id, name: account.name, registered: false },
-    names: account ? [account.name.toLowerCase()] : kept.get("names", []),
+    names: account ? [account.name.toLowerCase()] : [],
     entering: { busy: false, name: account?.name ?? kept.get("name", ""), problem: "", code: "" },
     rooms: Object.fromEntries(rooms.map((name) => [name, newRoom(name)])),
     settings: { ...SETTINGS, ...kept.get("settings", {}) },

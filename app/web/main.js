@@ -23,11 +23,13 @@ const SECOND = 1_000;
 
 const page = new URL("./", document.baseURI);
 const kept = createStorage(page.pathname, localStorage, sessionStorage);
-const start = parse(location.hash)?.room ?? parse(kept.get("current", ""))?.room ?? "lobby";
+const known = restored(kept);
+const [first = ""] = Object.keys(known.rooms ?? {});
+const start = parse(location.hash)?.room ?? parse(kept.get("current", ""))?.room ?? first;
 const store = createStore(
   reduce,
   initial({
-    ...restored(kept),
+    ...known,
     current: start,
     now: Date.now(),
     permission: permission(),
@@ -59,7 +61,8 @@ let drawing = 0;
 let drawnAt = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let waiting;
-let shown = initial();
+/** What was drawn last: at first nothing, from which both screens differ, by name or by room. */
+let shown = initial({ screen: "chat" });
 
 /** Draws in a frame to come. A hidden page has none, and is drawn when it is seen again.
  * @param {number} wait
@@ -116,6 +119,7 @@ const look = () => {
 
 store.subscribe((state, { type }, before) => {
   if (state.settings !== before.settings) dress(state.settings);
+  if (state.current !== before.current && !location.hash) history.replaceState(null, "", format(state.current));
   drawIn(BY_ITSELF.has(type) ? drawnAt + GAP - performance.now() : 0);
 });
 keeping(store, kept);
@@ -138,7 +142,7 @@ setInterval(() => {
 }, SECOND);
 
 dress(store.get().settings);
-if (!location.hash) history.replaceState(null, "", format(start));
+if (start && !location.hash) history.replaceState(null, "", format(start));
 act.route();
 look();
 const account = kept.get("account");

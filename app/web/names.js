@@ -1,11 +1,18 @@
-// How somebody is shown: a colour and a letter that are the same wherever the name is.
+// How somebody is shown: a colour and a letter, everywhere the same.
 
 export const HUES = 20;
 
-/** One of HUES colours, by the name without regard to case.
+/** Colours of ids that follow each other are so far apart; it has no divisor in common with HUES. */
+const STEP = 7;
+
+/** One of HUES colours: somebody's for good, by the id, or where that is not known by the name.
  * @param {string} name
+ * @param {number} [user]
  */
-export function hueOf(name) {
+export const hueOf = (name, user) => (user ? (user * STEP) % HUES : hueOfName(name));
+
+/** @param {string} name without regard to case */
+function hueOfName(name) {
   let hash = 2_166_136_261;
   for (const character of name.toLowerCase()) {
     hash = Math.imul(hash ^ /** @type {number} */ (character.codePointAt(0)), 16_777_619);

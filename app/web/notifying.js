@@ -3,7 +3,7 @@
 
 import { mentions } from "./markup.js";
 import { listed } from "./names.js";
-import { isConversation, isMe } from "./state.js";
+import { isConversation, isMine } from "./state.js";
 import { unreadInAll } from "./unread.js";
 
 /** @typedef {import("./types.d.ts").State} State */
@@ -32,8 +32,7 @@ export function notifying(store, { announcer, show }) {
       badge(store.get());
     }, SOON);
     const event = /** @type {LogEvent} */ (action.frame);
-    if (action.type !== "frame" || event.t !== "msg" || isMe(state, event.from) || !isNews(state, event, before))
-      return;
+    if (action.type !== "frame" || event.t !== "msg" || isMine(state, event) || !isNews(state, event, before)) return;
     const whisper = isConversation(event.room);
     const here = state.current === event.room && state.watching;
     if (state.current === event.room || whisper) announce(`${event.from}${whisper ? " whispers" : ""}: ${event.text}`);

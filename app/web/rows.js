@@ -1,6 +1,6 @@
 // What a room shows, from top to bottom: messages in groups, and what stands between them.
 
-import { isMe, UNKNOWN } from "./state.js";
+import { isMine, UNKNOWN } from "./state.js";
 import { day } from "./time.js";
 
 /** @typedef {import("./types.d.ts").State} State */
@@ -48,7 +48,8 @@ function kindOf({ aside, t }) {
 
 /** @param {Entry | null} before @param {Entry} entry */
 function goesOn(before, entry) {
-  if (!before || before.t !== "msg" || entry.t !== "msg" || before.from !== entry.from) return false;
+  if (!before || before.t !== "msg" || entry.t !== "msg") return false;
+  if (before.user !== entry.user || before.from !== entry.from) return false;
   if (before.aside !== entry.aside || before.me || entry.me || String(before.to) !== String(entry.to)) return false;
   return Date.parse(entry.ts) - Date.parse(before.ts) < TOGETHER;
 }
@@ -60,7 +61,7 @@ function goesOn(before, entry) {
 function divider(state, { log, marker, missed }) {
   let done = false;
   const isNews = (/** @type {Entry} */ entry, /** @type {number} */ after) =>
-    entry.seq > after && entry.t === "msg" && !entry.aside && !isMe(state, entry.from);
+    entry.seq > after && entry.t === "msg" && !entry.aside && !isMine(state, entry);
   return (/** @type {Entry} */ entry) => {
     if (done) return null;
     if (missed && isNews(entry, missed.after) && entry.seq <= missed.upto) {
@@ -77,15 +78,18 @@ function divider(state, { log, marker, missed }) {
 }
 
 /** @param {State} state @param {Room} room @param {Entry | null} before @returns {Row[]} */
-function pendingRows({ outbox, me }, room, before) {
-  const shown = outbox.filter((one) => one.room === room.name && !one.seen);
+function pendingRows(state, room, before) {
+  const shown = state.outbox.filter((one) => one.room === room.name && !one.seen);
   return shown.map((pending, index) => ({
     kind: "pending",
     key: pending.cid,
     pending,
-    first:
-      index === 0
-        ? before?.from !== me?.name || before?.t !== "msg" || Boolean(before?.to) !== Boolean(pending.to)
-        : false,
+    first: index === 0 && !(before && isOwn(state, before) && Boolean(before.to) === Boolean(pending.to)),
   }));
 }
+
+/** Whether it is a message of one's own, under the name of now.
+ * @param {State} state
+ * @param {Entry} entry
+ */
+const isOwn = (state, entry) => entry.t === "msg" && isMine(state, entry) && entry.from === state.me?.name;

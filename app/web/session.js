@@ -84,6 +84,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
     const another = known !== null && (known.id !== frame.id || (token !== "" && token !== frame.token));
     token = frame.token;
     store.dispatch({ type: "frame", frame });
+    if (!state().current) store.dispatch({ type: "open", room: state().home });
     // A token that is not known any more makes a new guest; one that is registered logged in meanwhile, elsewhere.
     const asked = wanted || (another ? known.name : "");
     if (!asked || same(asked, frame.name) || (frame.registered && !wanted)) enter();

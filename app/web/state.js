@@ -15,7 +15,20 @@ export const SETTINGS = Object.freeze(
   }),
 );
 
-const LIMITS = { message: 65_536, name: 32, topic: 300, rooms: 50, recipients: 20, rate: 10, burst: 20 };
+/** Where people begin on an older server, which does not say where. */
+export const LOBBY = "lobby";
+
+/** The limits until the server tells its own. */
+export const LIMITS = {
+  frame: 65_536,
+  message: 65_536,
+  name: 32,
+  topic: 300,
+  rooms: 50,
+  recipients: 20,
+  rate: 10,
+  burst: 20,
+};
 
 /** No position: of a log that was never followed, or of a line that stands nowhere. */
 export const UNKNOWN = -1;
@@ -47,6 +60,7 @@ export function initial(kept = {}) {
     limits: LIMITS,
     rooms: {},
     current: "",
+    home: LOBBY,
     target: null,
     whispers: NO_WHISPERS,
     lastWhisper: "",
@@ -112,8 +126,10 @@ export function newRoom(name, known = {}) {
 /** @param {string} name */
 export const isConversation = (name) => name.startsWith("@");
 
-/**
+/** Whether somebody's own message or change it is. An older server tells no ids of authors: there the names that one
+ * had decide, which may be somebody else's by now.
  * @param {State} state
- * @param {string} name
+ * @param {{ from: string, user?: number }} event
  */
-export const isMe = (state, name) => state.names.includes(name.toLowerCase());
+export const isMine = ({ me, names }, { from, user }) =>
+  user === undefined ? names.includes(from.toLowerCase()) : user === me?.id;

@@ -9,6 +9,7 @@ export interface Person {
 }
 
 export interface Limits {
+    frame: number;
     message: number;
     name: number;
     topic: number;
@@ -26,6 +27,8 @@ export interface LogEvent {
     id: string;
     ts: string;
     from: string;
+    /** The id of the author, which an older server does not tell. */
+    user?: number;
     text?: string;
     to?: string[];
     me?: boolean;
@@ -168,7 +171,7 @@ export type Dialog =
     | { kind: "settings" }
     | { kind: "rooms" }
     | { kind: "room" }
-    | { kind: "person"; name: string }
+    | { kind: "person"; name: string; id?: number }
     | { kind: "delete"; room: string; seq: number; text: string }
     | { kind: "help" };
 
@@ -189,12 +192,15 @@ export interface State {
     entering: { busy: boolean; name: string; problem: string; code: string };
     connection: Connection;
     me: { id: number; name: string; registered: boolean } | null;
-    /** The names that this person had, in lower case. */
+    /** The names that this person had, in lower case: others may call them by one. */
     names: readonly string[];
     epoch: string;
     limits: Limits;
     rooms: Readonly<Record<string, Room>>;
+    /** Nothing until it is known where to begin. */
     current: string;
+    /** The room in which the server wants people to begin. */
+    home: string;
     /** A message to bring into view, and to point out. */
     target: { room: string; seq: number } | null;
     /** Of all whispers: as in Room. */

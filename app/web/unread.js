@@ -1,7 +1,7 @@
 // What somebody has not read of a room, and what of it is for them.
 
 import { mentions } from "./markup.js";
-import { isMe } from "./state.js";
+import { isMine } from "./state.js";
 
 /** @typedef {import("./types.d.ts").State} State */
 /** @typedef {import("./types.d.ts").Room} Room */
@@ -41,7 +41,7 @@ function count(state, room) {
   const { entries } = room.log;
   for (let index = entries.length - 1; index >= 0 && entries[index].seq > room.read; index--) {
     const entry = entries[index];
-    if (entry.t !== "msg" || entry.aside || entry.deleted || isMe(state, entry.from)) continue;
+    if (entry.t !== "msg" || entry.aside || entry.deleted || isMine(state, entry)) continue;
     result.count += 1;
     if (room.conversation || mentions(entry.text ?? "", state.names)) result.mentions += 1;
   }

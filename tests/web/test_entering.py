@@ -87,6 +87,33 @@ def test_an_address_that_can_not_be_a_room_leads_into_the_first_one(server: Serv
             assert bob.history() == ["where am I"]
 
 
+def test_who_is_led_nowhere_begins_where_the_server_says(tab: Tab) -> None:
+    with serving(UNLIMITED, "-P:chat.room=hall") as server, tab(at=server.http) as page:
+        expect(page.get_by_role("textbox")).to_be_focused()
+        enter(page, "ann")
+        expect(page).to_have_url(f"{server.http}/#hall")
+        say(page, "hello")
+        sent(page, "hello")
+        page.goto(server.http)
+        expect(page.get_by_role("heading", level=1, name="hall")).to_be_visible()
+        sent(page, "hello")
+        page.get_by_role("button", name="hall").click()
+        page.get_by_role("button", name="Leave the room").click()
+        sent(page, "hello")
+
+
+def test_how_long_a_message_may_be_is_the_servers_word(tab: Tab) -> None:
+    settings = ("-P:chat.limits.message=0", "-P:app.websockets.max-frame-size=2KiB")
+    with serving(UNLIMITED, *settings) as server, tab("ann", at=server.http) as page:
+        composer(page).fill("\n" * 1_000)
+        expect(page.get_by_text("bytes too long")).to_be_visible()
+        expect(page.get_by_role("button", name="Send")).to_be_disabled()
+        composer(page).fill("x" * 1_800)
+        expect(page.get_by_text("bytes left")).to_be_visible()
+        page.keyboard.press("Enter")
+        sent(page, "x" * 1_800)
+
+
 def test_it_works_below_a_root_path(tab: Tab) -> None:
     with serving(UNLIMITED, "-path=/team") as server, tab("ann", "/team/", at=server.http) as page:
         say(page, "hello")

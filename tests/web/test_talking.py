@@ -7,12 +7,18 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.web.conftest import Tab, composer, enter, log, message, say, sent
+from tests.web.conftest import Tab, composer, log, message, say, sent
 from tests.web.people import peer
 
 
 def rooms(page: Page) -> Locator:
     return page.get_by_role("navigation", name="Rooms")
+
+
+def tools(page: Page, text: str) -> Locator:
+    """What can be done with a message, by the names of the buttons."""
+    message(page, text).hover()
+    return message(page, text).get_by_role("toolbar").get_by_role("button")
 
 
 def test_three_people_hear_each_other_in_one_order(tab: Tab) -> None:
@@ -256,12 +262,43 @@ def test_a_name_protected_by_a_password_is_had_again_elsewhere(tab: Tab) -> None
         sent(other, "it is me")
 
 
-def test_ann_after_a_new_name_is_still_ann_to_herself(tab: Tab) -> None:
-    with tab() as page:
-        enter(page, "ann")
+def test_what_was_said_stays_ones_own_and_the_name_may_be_somebody_elses(server: Served, tab: Tab) -> None:
+    with tab("ann") as page, peer(server, "bob") as bob:
         say(page, "before")
         sent(page, "before")
         say(page, "/nick anna")
         say(page, "after")
-        sent(page, "before")
         sent(page, "after")
+        page.reload()
+        bob.ask("nick", name="ann")
+        bob.say("I am ann now")
+        expect(message(page, "I am ann now")).to_be_visible()
+        for text in ("before", "after"):
+            sent(page, text)
+            expect(tools(page, text)).to_have_count(3)
+        expect(tools(page, "I am ann now")).to_have_count(2)
+        expect(message(page, "I am ann now").locator(".head")).to_be_visible()
+        page.reload()
+        composer(page).press("ArrowUp")
+        expect(composer(page)).to_have_value("after")
+
+
+def test_a_reply_goes_to_who_wrote_the_message(server: Served, tab: Tab) -> None:
+    with peer(server, "bob") as bob, peer(server, "cy") as cy, tab("ann") as page:
+        bob.say("who am I?")
+        bob.ask("nick", name="rob")
+        cy.ask("nick", name="bob")
+        message(page, "who am I?").hover()
+        page.get_by_role("button", name="Reply by whisper").click()
+        say(page, "you are rob by now")
+        bob.join("@")
+        assert bob.history(f"@{bob.id},{cy.id + 1}") == ["you are rob by now"]
+
+
+def test_somebody_is_shown_by_the_name_of_now(server: Served, tab: Tab) -> None:
+    with peer(server, "bob") as bob, tab("ann") as page:
+        bob.say("who am I?")
+        bob.ask("nick", name="rob")
+        expect(page.get_by_role("complementary", name="People")).to_contain_text("rob")
+        log(page).get_by_role("button", name="bob").click()
+        expect(page.get_by_role("dialog", name="rob")).to_be_visible()

@@ -12,8 +12,8 @@ export function createViewing({ store, session, state, set, ask }) {
 
     /** Shows what the address says. */
     route() {
-      const route = parse(location.hash) ?? { room: state().current || "lobby", seq: 0 };
-      session.open(route.room, route.seq);
+      const route = parse(location.hash) ?? { room: state().current, seq: 0 };
+      if (route.room) session.open(route.room, route.seq);
     },
 
     /** @param {string} room @param {number} [seq] a message in it */
@@ -28,7 +28,7 @@ export function createViewing({ store, session, state, set, ask }) {
       if (state().current !== room) return;
       const next = Object.values(state().rooms).find((one) => !one.conversation && one.name !== room);
       view.closeDialog();
-      view.go(next?.name ?? "lobby");
+      view.go(next?.name ?? state().home);
     },
 
     /** @param {string} room */

@@ -5,7 +5,7 @@ import { parse } from "../commands.js";
 import { complete, insert, wantsEmoji } from "../completion.js";
 import { positionOf } from "../log.js";
 import { format, isRoomName } from "../routes.js";
-import { isConversation, isMe } from "../state.js";
+import { isConversation, isMine } from "../state.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Entry} Entry */
@@ -140,7 +140,7 @@ export function createWriting({ store, session, state, set, toast, note, ask }, 
     editLast() {
       const { rooms, current } = state();
       const entries = rooms[current]?.log.entries ?? [];
-      const mine = [...entries].reverse().find((one) => one.t === "msg" && !one.deleted && isMe(state(), one.from));
+      const mine = [...entries].reverse().find((one) => one.t === "msg" && !one.deleted && isMine(state(), one));
       if (mine) write.edit(mine);
     },
 
@@ -170,11 +170,12 @@ export function createWriting({ store, session, state, set, toast, note, ask }, 
 
     /** Whispers to somebody: in the conversation, or by a command where nobody here is called so.
      * @param {string} name
+     * @param {number} [user] the id, where it is known
      */
-    whisper(name) {
+    whisper(name, user) {
       view.closeDialog();
       const { me, current, drafts } = state();
-      const id = idOf(state(), name);
+      const id = user || idOf(state(), name);
       if (id && me) {
         const room = `@${[...new Set([id, me.id])].sort((a, b) => a - b).join(",")}`;
         session.open(room, 0, [name]);
@@ -220,10 +221,10 @@ function namesAround(state) {
   if (!room) return [];
   const spoke = [...room.log.entries]
     .reverse()
-    .filter(({ t, from }) => t === "msg" && from)
+    .filter((entry) => entry.t === "msg" && entry.from && !isMine(state, entry))
     .map(({ from }) => from);
-  const all = [...spoke, ...room.others, ...(room.people ?? []).map(({ name }) => name)];
-  return [...new Set(all)].filter((name) => !isMe(state, name));
+  const here = (room.people ?? []).filter(({ id }) => id !== state.me?.id).map(({ name }) => name);
+  return [...new Set([...spoke, ...room.others, ...here])];
 }
 
 /** @param {State} state */

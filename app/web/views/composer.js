@@ -10,16 +10,15 @@ import { icon } from "./icons.js";
 
 /** From this part of the limit on one is told how much is left. */
 const NEAR = 0.8;
-/** The longest frame in bytes, unless messages may be longer, and what is in it beside the text at most. */
-const FRAME = 65_536;
-const AROUND = 1_024;
+/** How many bytes are in a frame beside the text and the name of the room at most. */
+const AROUND = 200;
 const ENCODER = new TextEncoder();
 
 /** @param {State} state @param {Room} room @param {Actions} act */
 export function composerView(state, room, act) {
   const { editing, completion, limits } = state;
   const text = editing?.text ?? state.drafts[room.name] ?? "";
-  const left = bytesLeft(text, limits.message);
+  const left = bytesLeft(text, limits, room.name);
   const over = left < 0;
   const shut = room.status === "left";
   const name = room.conversation ? listed(room.others) || "yourself" : `#${room.name}`;
@@ -57,25 +56,26 @@ export function composerView(state, room, act) {
         ${icon("send")}
       </button>
     </div>
-    <p class=${over ? "limit over" : "limit"}>${limitOf(left, limits.message)}</p>
+    <p class=${over ? "limit over" : "limit"}>${limitOf(left, limits)}</p>
   </form>`;
 }
 
 /** How much more may be said: the server bounds the bytes of a message, and those of the frame around it, in which
  * quotes and line breaks take two.
  * @param {string} text
- * @param {number} most
+ * @param {State["limits"]} limits
+ * @param {string} room
  */
-function bytesLeft(text, most) {
-  const frame = Math.max(FRAME, most) - AROUND;
-  if (text.length * 6 < Math.min(most || frame, frame)) return Infinity;
-  const bytes = most ? most - ENCODER.encode(text).length : Infinity;
-  return Math.min(bytes, frame - ENCODER.encode(JSON.stringify(text)).length);
+function bytesLeft(text, { message, frame }, room) {
+  const rest = frame - AROUND - room.length;
+  if (text.length * 6 < Math.min(message || rest, rest)) return Infinity;
+  const bytes = message ? message - ENCODER.encode(text).length : Infinity;
+  return Math.min(bytes, rest - ENCODER.encode(JSON.stringify(text)).length);
 }
 
-/** @param {number} left @param {number} most */
-function limitOf(left, most) {
-  if (left > (most || FRAME) * (1 - NEAR)) return nothing;
+/** @param {number} left @param {State["limits"]} limits */
+function limitOf(left, { message, frame }) {
+  if (left > Math.min(message || frame, frame) * (1 - NEAR)) return nothing;
   return left < 0 ? `${-left} bytes too long for one message` : `${left} bytes left`;
 }
 

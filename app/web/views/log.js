@@ -4,7 +4,6 @@
 import { guard, html, nothing, ref, repeat } from "../vendor/lit-html.js";
 import { positionOf } from "../log.js";
 import { rowsOf } from "../rows.js";
-import { isMe } from "../state.js";
 import { unread } from "../unread.js";
 import { listed } from "../names.js";
 import { icon } from "./icons.js";
@@ -104,9 +103,9 @@ const activate =
     act.activate(row?.getAttribute("data-id") ?? "");
   };
 
-/** @param {State} state @param {Room} room */
-export function typingView(state, room) {
-  const names = Object.keys(room.typing).filter((name) => !isMe(state, name));
+/** @param {Room} room */
+export function typingView(room) {
+  const names = Object.keys(room.typing);
   if (!names.length) return html`<p class="typing"></p>`;
   const words =
     names.length > 3 ? "Several people are typing" : `${listed(names)} ${names.length === 1 ? "is" : "are"} typing`;

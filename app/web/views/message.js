@@ -5,7 +5,7 @@ import { wordsOf } from "../events.js";
 import { positionOf } from "../log.js";
 import { mentions } from "../markup.js";
 import { listed } from "../names.js";
-import { isMe } from "../state.js";
+import { isMine } from "../state.js";
 import { dayName, full, time } from "../time.js";
 import { icon } from "./icons.js";
 import { avatar, nameButton, nameOf } from "./person.js";
@@ -34,7 +34,7 @@ export function rowView(state, room, row, act) {
         <span>Missed ${row.count} ${row.count === 1 ? "message" : "messages"}</span>
       </li>`;
     case "event":
-      return eventView(row.entry);
+      return eventView(room, row.entry);
     case "note":
       return html`<li class="note ${row.entry.aside ?? ""}"><span dir="auto">${row.entry.text}</span></li>`;
     case "pending":
@@ -44,11 +44,12 @@ export function rowView(state, room, row, act) {
   }
 }
 
-/** @param {Entry} entry */
-function eventView(entry) {
+/** @param {Room} room @param {Entry} entry */
+function eventView(room, entry) {
   const { who, what } = wordsOf(entry);
+  const user = who === entry.from ? entry.user : room.people?.find(({ name }) => name === who)?.id;
   return html`<li class="event" data-seq=${entry.seq}>
-    ${nameOf(who)} <span dir="auto">${what}</span> ${timeView(entry.ts)}
+    ${nameOf(who, user)} <span dir="auto">${what}</span> ${timeView(entry.ts)}
   </li>`;
 }
 
@@ -57,8 +58,8 @@ const timeView = (ts) => html`<time datetime=${ts} title=${full(ts)}>${time(ts)}
 
 /** @param {State} state @param {Room} room @param {Entry} entry @param {boolean} first @param {Actions} act */
 function messageView(state, room, entry, first, act) {
-  const { id, from, ts, aside, to } = entry;
-  const mine = isMe(state, from);
+  const { id, from, user, ts, aside, to } = entry;
+  const mine = isMine(state, entry);
   const active = state.active === id;
   const classes = {
     message: true,
@@ -77,9 +78,9 @@ function messageView(state, room, entry, first, act) {
     tabindex="-1"
     data-id=${id}
   >
-    ${first && !entry.me ? avatar(from) : html`<span class="gutter">${timeView(ts)}</span>`}
+    ${first && !entry.me ? avatar(from, user) : html`<span class="gutter">${timeView(ts)}</span>`}
     <div class="body">
-      ${first && !entry.me ? headView(nameButton(from, act), aside === "whisper" ? to : undefined, ts) : nothing}
+      ${first && !entry.me ? headView(nameButton(from, user, act), aside === "whisper" ? to : undefined, ts) : nothing}
       <div class="said">${contentOf(state, entry, act)}</div>
     </div>
     ${active && !entry.deleted ? toolbar(room, entry, mine, act) : nothing}
@@ -100,9 +101,9 @@ const headView = (name, to, ts) =>
 const doing = (name, text, names) => html`<span class="does">${name} ${textOf(text, names)}</span>`;
 
 /** @param {State} state @param {Entry} entry @param {Actions} act */
-function contentOf(state, { deleted, me, from, text = "", edited }, act) {
+function contentOf(state, { deleted, me, from, user, text = "", edited }, act) {
   if (deleted) return html`<em class="gone">This message was deleted.</em>`;
-  const said = me ? doing(nameButton(from, act), text, state.names) : textOf(text, state.names);
+  const said = me ? doing(nameButton(from, user, act), text, state.names) : textOf(text, state.names);
   const after = edited ? html` <span class="edited">edited</span>` : nothing;
   return html`${said}${after}`;
 }
@@ -110,13 +111,14 @@ function contentOf(state, { deleted, me, from, text = "", edited }, act) {
 /** @param {Room} room @param {Entry} entry @param {boolean} mine @param {Actions} act */
 function toolbar(room, entry, mine, act) {
   const operates = room.rank !== "" && !entry.aside;
-  const moderate = () => act.dialog({ kind: "person", name: entry.from });
-  return html`<div class="tools" role="toolbar" aria-label="Message by ${entry.from}">
-    ${mine ? nothing : tool("reply", "Reply by whisper", () => act.whisper(entry.from))}
+  const { from, user } = entry;
+  const moderate = () => act.dialog({ kind: "person", name: from, id: user });
+  return html`<div class="tools" role="toolbar" aria-label="Message by ${from}">
+    ${mine ? nothing : tool("reply", "Reply by whisper", () => act.whisper(from, user))}
     ${mine ? tool("edit", "Edit", () => act.edit(entry)) : nothing}
     ${tool("link", "Copy link", () => void act.copyLink(entry.room, positionOf(entry)))}
     ${mine || operates ? tool("trash", "Delete", () => act.askToDelete(entry)) : nothing}
-    ${operates && !mine ? tool("more", `Moderate ${entry.from}`, moderate) : nothing}
+    ${operates && !mine ? tool("more", `Moderate ${from}`, moderate) : nothing}
   </div>`;
 }
 
@@ -130,7 +132,7 @@ const whyView = (failed, why) =>
 
 /** @param {State} state @param {Extract<Row, { kind: "pending" }>} row @param {Actions} act */
 function pendingView(state, { pending, first }, act) {
-  const name = state.me?.name ?? "";
+  const { name, id } = state.me ?? { name: "", id: 0 };
   const { state: is, why = "", cid, to, at } = pending;
   const failed = is === "failed";
   const ts = new Date(at).toISOString();
@@ -139,10 +141,10 @@ function pendingView(state, { pending, first }, act) {
     data-state=${failed ? "failed" : "pending"}
     data-seq="0"
   >
-    ${first && !pending.me ? avatar(name) : html`<span class="gutter"></span>`}
+    ${first && !pending.me ? avatar(name, id) : html`<span class="gutter"></span>`}
     <div class="body">
-      ${first && !pending.me ? headView(nameOf(name), to, ts) : nothing}
-      <div class="said">${pending.me ? doing(nameOf(name), pending.text, []) : textOf(pending.text, [])}</div>
+      ${first && !pending.me ? headView(nameOf(name, id), to, ts) : nothing}
+      <div class="said">${pending.me ? doing(nameOf(name, id), pending.text, []) : textOf(pending.text, [])}</div>
       ${why || failed ? whyView(failed, why) : nothing}
       ${
         failed

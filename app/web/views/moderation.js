@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { listed } from "../names.js";
-import { isMe } from "../state.js";
+import { isMine } from "../state.js";
 import { dialogView, fields } from "./dialog.js";
 import { avatar, nameOf } from "./person.js";
 
@@ -13,10 +13,17 @@ import { avatar, nameOf } from "./person.js";
 const SPANS = { "": "for good", 600: "10 minutes", 3600: "1 hour", 86400: "1 day", 604800: "1 week" };
 const OWNERS = ["owner", "server operator"];
 
-/** @param {State} state @param {Room} room @param {string} name @param {Actions} act */
-export function personView(state, room, name, act) {
-  const person = room.people?.find((one) => one.name === name);
-  const me = isMe(state, name);
+/** Who is here is shown by the name of now, whatever it was called in what was clicked.
+ * @param {State} state
+ * @param {Room} room
+ * @param {Extract<State["dialog"], { kind: "person" }>} dialog
+ * @param {Actions} act
+ */
+export function personView(state, room, { name: then, id }, act) {
+  const person = room.people?.find((one) => (id ? one.id === id : one.name === then));
+  const me = isMine(state, { from: then, user: id });
+  const name = (me ? state.me?.name : person?.name) ?? then;
+  const user = id ?? person?.id;
   const role = room.owner === name ? "Owns this room" : room.operators.includes(name) ? "Operator of this room" : "";
   const about = [role, person?.away === undefined ? "" : `Away${person.away ? `: ${person.away}` : ""}`].filter(
     Boolean,
@@ -24,13 +31,13 @@ export function personView(state, room, name, act) {
   return dialogView(
     state,
     act,
-    html`${avatar(name)} ${nameOf(name)}`,
+    html`${avatar(name, user)} ${nameOf(name, user)}`,
     html` ${about.length ? html`<p class="quiet" dir="auto">${about.join(". ")}</p>` : nothing}
     ${
       me
         ? oneself(person, act)
         : html`<div class="buttons">
-            <button type="button" class="primary" @click=${() => act.whisper(name)}>Whisper</button>
+            <button type="button" class="primary" @click=${() => act.whisper(name, user)}>Whisper</button>
             <button type="button" class="secondary" @click=${() => act.mention(name)}>Mention</button>
             <button type="button" class="secondary" @click=${() => void act.account({ t: "ignore", name })}>
               Ignore

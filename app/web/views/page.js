@@ -45,7 +45,7 @@ function chatView(state, room, act, scrolling) {
     <main class="room">
       ${headerView(state, room, act)} ${bannerView(state, act)}
       ${room.status === "left" ? leftView(room, act) : nothing} ${logView(state, room, act, scrolling)}
-      ${typingView(state, room)} ${composerView(state, room, act)}
+      ${typingView(room)} ${composerView(state, room, act)}
     </main>
     ${people ? peopleView(state, room, act) : nothing} ${searching ? searchView(state, act) : nothing}
   </div>`;
@@ -126,7 +126,7 @@ function shownDialog(state, room, dialog, act) {
     case "room":
       return roomView(state, room, act);
     case "person":
-      return personView(state, room, dialog.name, act);
+      return personView(state, room, dialog, act);
     case "delete":
       return deleteView(state, dialog, act);
     default:

@@ -2,7 +2,6 @@
 
 import { html, repeat } from "../vendor/lit-html.js";
 import { sorted } from "../people.js";
-import { isMe } from "../state.js";
 import { icon } from "./icons.js";
 import { avatar, nameOf } from "./person.js";
 
@@ -35,13 +34,15 @@ export function peopleView(state, room, act) {
 }
 
 /** @param {State} state @param {Room} room @param {import("../types.d.ts").Person} person @param {Actions} act */
-function entry(state, room, { name, away }, act) {
+function entry(state, room, { id, name, away }, act) {
   const role = room.owner === name ? "owner" : room.operators.includes(name) ? "operator" : "";
-  const words = [isMe(state, name) ? "you" : role, away === undefined ? "" : `away${away ? `: ${away}` : ""}`];
+  const words = [id === state.me?.id ? "you" : role, away === undefined ? "" : `away${away ? `: ${away}` : ""}`];
   return html`<li>
-    <button type="button" class="entry" @click=${() => act.dialog({ kind: "person", name })}>
-      <span class=${`presence ${away === undefined ? "here" : "away"}`}>${avatar(name)}</span>
-      <span class="who">${nameOf(name)} <span class="quiet" dir="auto">${words.filter(Boolean).join(", ")}</span></span>
+    <button type="button" class="entry" @click=${() => act.dialog({ kind: "person", name, id })}>
+      <span class=${`presence ${away === undefined ? "here" : "away"}`}>${avatar(name, id)}</span>
+      <span class="who"
+        >${nameOf(name, id)} <span class="quiet" dir="auto">${words.filter(Boolean).join(", ")}</span></span
+      >
     </button>
   </li>`;
 }

@@ -62,9 +62,9 @@ const searched = (act) => (/** @type {SubmitEvent} */ event) => {
 };
 
 /** @param {import("../types.d.ts").LogEvent} event @param {Actions} act */
-const found = ({ room, seq, from, text = "", ts }, act) =>
+const found = ({ room, seq, from, user, text = "", ts }, act) =>
   html`<li>
-    <div class="head">${nameOf(from)} <time datetime=${ts}>${dayName(ts, Date.now())} ${time(ts)}</time></div>
+    <div class="head">${nameOf(from, user)} <time datetime=${ts}>${dayName(ts, Date.now())} ${time(ts)}</time></div>
     <div class="said">${textOf(text, [])}</div>
     <button type="button" class="link" @click=${() => act.go(room, seq)}>Show in the room</button>
   </li>`;

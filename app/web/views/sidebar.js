@@ -83,11 +83,11 @@ function entry(state, room, label) {
 
 /** @param {State} state @param {Actions} act */
 function oneself(state, act) {
-  const name = state.me?.name ?? "";
+  const { name, id } = state.me ?? { name: "", id: 0 };
   const { phase } = state.connection;
   return html`<div class="oneself">
-    <button type="button" class="entry" title="About you" @click=${() => act.dialog({ kind: "person", name })}>
-      <span class=${`presence ${phase === "open" ? "here" : "away"}`}>${avatar(name)}</span>
+    <button type="button" class="entry" title="About you" @click=${() => act.dialog({ kind: "person", name, id })}>
+      <span class=${`presence ${phase === "open" ? "here" : "away"}`}>${avatar(name, id)}</span>
       <span class="who"
         ><bdi class="label">${name}</bdi>
         <span class="quiet">${state.me?.registered ? "Registered" : "Guest"}</span></span

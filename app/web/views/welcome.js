@@ -14,7 +14,11 @@ export function welcomeView(state, act) {
     <form @submit=${submitted(state, act)}>
       <img src=${icon()} alt="" width="56" height="56" />
       <h1>Natter</h1>
-      ${isConversation(current) ? nothing : html`<p class="quiet">You will join <strong>#${current}</strong></p>`}
+      ${
+        current && !isConversation(current)
+          ? html`<p class="quiet">You will join <strong>#${current}</strong></p>`
+          : nothing
+      }
       <label for="name">Your name</label>
       <input
         id="name"

@@ -5,7 +5,19 @@ import { createSession } from "../../../app/web/session.js";
 import { initial } from "../../../app/web/state.js";
 import { createStore } from "../../../app/web/store.js";
 
-export const LIMITS = { message: 65_536, name: 32, topic: 300, rooms: 50, recipients: 20, rate: 0, burst: 20 };
+/** Who is who; others are told without an id, as by an older server. */
+const IDS = { ann: 1, bob: 2, cy: 3 };
+
+export const LIMITS = {
+  frame: 65_536,
+  message: 65_536,
+  name: 32,
+  topic: 300,
+  rooms: 50,
+  recipients: 20,
+  rate: 0,
+  burst: 20,
+};
 
 export const welcome = (more = {}) => ({
   t: "welcome",
@@ -15,6 +27,7 @@ export const welcome = (more = {}) => ({
   token: "secret",
   epoch: "e1",
   limits: LIMITS,
+  room: "lobby",
   ...more,
 });
 
@@ -36,6 +49,7 @@ export const msg = (seq, text, more = {}) => ({
   id: `id${seq}`,
   ts: "2026-01-01T12:00:00.000Z",
   from: "bob",
+  user: IDS[more.from ?? "bob"],
   text,
   ...more,
 });

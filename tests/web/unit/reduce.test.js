@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reduce } from "../../../app/web/reduce.js";
 import { rowsOf } from "../../../app/web/rows.js";
+import { isMine } from "../../../app/web/state.js";
 import { unread } from "../../../app/web/unread.js";
-import { after, joined, msg, welcome } from "./frames.js";
+import { after, joined, LIMITS, msg, welcome } from "./frames.js";
 
 const open = { type: "open", room: "lobby", seq: 0 };
 const away = { type: "set", change: { watching: false } };
@@ -142,6 +143,57 @@ test("a conversation that was looked at before the list of them came gets its hi
 test("after somebody else's token nothing of the one before is left", () => {
   const state = begun(msg(1, "one"), msg(2, "w", { room: "@1,2", to: ["ann"] }), welcome({ id: 5, name: "eve" }));
   assert.deepEqual([Object.keys(state.rooms), lobby(state).log.entries, state.names], [["lobby"], [], ["eve"]]);
+});
+
+const renamed = (name) => ({ t: "named", id: 1, name });
+const owners = (state) => lobby(state).log.entries.map((entry) => (isMine(state, entry) ? "mine" : "another's"));
+const heads = (state) => rowsOf(state, lobby(state)).map(({ kind, first }) => (kind === "day" ? kind : first));
+
+test("after a rename one's earlier messages stay one's own, and the old name may be somebody else's", () => {
+  const state = begun(
+    msg(1, "one", { from: "ann" }),
+    renamed("anna"),
+    msg(2, "two", { from: "anna", user: 1 }),
+    msg(3, "I have that name now", { from: "ann", user: 2 }),
+    msg(4, "on another connection I am called so", { from: "annie", user: 1 }),
+  );
+  assert.deepEqual(owners(state), ["mine", "mine", "another's", "mine"]);
+  assert.equal(unread({ ...state, names: [] }, { ...lobby(state), read: 0 }).count, 1);
+});
+
+test("a server that tells no ids of authors is believed by the names that one had", () => {
+  const old = (seq, from) => msg(seq, "x", { from, user: undefined });
+  const state = begun(old(1, "ann"), renamed("anna"), old(2, "Anna"), old(3, "bob"), old(4, "ann"));
+  assert.deepEqual(owners(state), ["mine", "mine", "another's", "mine"]);
+  assert.deepEqual(heads(begun(old(1, "bob"), old(2, "bob"), old(3, "cy"))), ["day", true, false, true]);
+});
+
+test("messages are one group where they have one author under one name", () => {
+  const said = [msg(1, "a"), msg(2, "b"), msg(3, "c", { user: 3 }), msg(4, "d", { user: 3, from: "cy" })];
+  assert.deepEqual(heads(begun(...said)), ["day", true, false, true, true]);
+});
+
+test("what waits to be sent goes on after one's own messages only", () => {
+  const pending = { type: "say", pending: { cid: "c1", room: "lobby", text: "and", at: 0, state: "queued" } };
+  assert.equal(heads(begun(msg(1, "a", { from: "ann" }), pending)).at(-1), false);
+  assert.equal(heads(begun(msg(1, "a", { from: "ann", user: 2 }), pending)).at(-1), true);
+});
+
+test("a whisper of oneself under another name is in a conversation with the others only", () => {
+  const state = after(welcome(), open, msg(4, "psst", { room: "@1,2", from: "annie", user: 1, to: ["bob"] }));
+  assert.deepEqual(state.rooms["@1,2"].others, ["bob"]);
+});
+
+test("the server says where to begin, and how many bytes a frame may have", () => {
+  const told = after(welcome({ room: "hall", limits: { ...LIMITS, frame: 1_024 } }));
+  assert.deepEqual([told.home, told.limits.frame], ["hall", 1_024]);
+});
+
+test("an older server says neither: it is the lobby, and 64 KiB or a message's length", () => {
+  const { frame: _, ...limits } = LIMITS;
+  const { home, limits: used } = after(welcome({ room: undefined, limits }));
+  assert.deepEqual([home, used.frame], ["lobby", 65_536]);
+  assert.equal(after(welcome({ limits: { ...limits, message: 100_000 } })).limits.frame, 100_000);
 });
 
 test("names that would be fields of every object are names", () => {

@@ -205,6 +205,16 @@ test("what waited when the page was closed is said on the next visit", () => {
   assert.deepEqual(page.said(), ["old"]);
 });
 
+test("who is led nowhere begins where the server says", () => {
+  const page = new Page({ current: "" });
+  page.session.changed({ phase: "connecting", why: "", until: 0, attempt: 0 });
+  void page.session.enter("ann");
+  page.opens(welcome({ room: "hall" }));
+  assert.deepEqual([page.state.current, page.requests("join").map(({ room }) => room)], ["hall", ["@", "hall"]]);
+  page.opens(welcome({ room: "elsewhere" }));
+  assert.equal(page.state.current, "hall");
+});
+
 test("the first screen: a name that is taken is told, another is tried on the same connection", async () => {
   const page = new Page();
   page.session.open("lobby");

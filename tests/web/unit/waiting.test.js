@@ -51,6 +51,8 @@ test("a name has one colour and one letter, however it is written", () => {
   const hues = Array.from({ length: 400 }, (_, index) => hueOf(`name${index}`));
   assert.ok(hues.every((hue) => hue >= 0 && hue < HUES));
   assert.equal(new Set(hues).size, HUES);
+  assert.equal(hueOf("ann", 7), hueOf("bob", 7), "whoever is known by an id keeps the colour under another name");
+  assert.equal(new Set(Array.from({ length: HUES }, (_, index) => hueOf("ann", index + 1))).size, HUES);
   assert.deepEqual([letterOf("ann"), letterOf("_9x"), letterOf("…")], ["A", "9", "?"]);
   assert.equal(listed(["a", "b", "c"]), "a, b and c");
 });
