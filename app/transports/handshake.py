@@ -8,6 +8,7 @@ import re
 import socket
 from asyncio.transports import Transport
 from binascii import b2a_base64
+from contextlib import suppress
 from hashlib import sha1
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
@@ -234,10 +235,11 @@ class Handshake(asyncio.Protocol):
             transport.write(answer[taken:])
 
     def _push(self) -> None:
-        """Hold back nothing any longer, where no line has taken over."""
-        if self.line is None and not self._transport.is_closing():
+        """Hold back nothing any longer: neither the endpoint nor its line need have more to say."""
+        if not self._transport.is_closing():
             sender = borrowed(self._transport)
-            sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # the client has gone, or it is no TCP, which holds back nothing
+                sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sender.detach()
 
     def _ordinary(self) -> FastProtocol:
