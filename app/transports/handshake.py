@@ -191,6 +191,7 @@ class Handshake(asyncio.Protocol):
         if self._theirs is None and (self.line is not None or self._lost):
             if not task.cancelled() and (error := task.exception()) and not isinstance(error, ClientDisconnected):
                 log.error("Exception in ASGI application\n", exc_info=error)
+            del self._task  # whose error refers to this too
         else:
             self._ordinary()
         self._scope = {}  # which refers to this, and would keep it until a collection
