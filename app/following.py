@@ -52,6 +52,11 @@ class Following:
         """The place in a room, if it has one there."""
         return self._cursors.get(room) if room != WHISPERS else None
 
+    def owed(self) -> int | None:
+        """The mark of the first event that it is still to be given where it is live; None where that is nothing."""
+        marks = [mark for cursor in self._cursors.values() if (mark := cursor.room.owed(cursor)) is not None]
+        return min(marks, default=None)
+
     def read(self) -> int:
         """Up to where it has got its whispers; 0 if it does not follow them."""
         behind = self._cursors.get(WHISPERS)
@@ -125,7 +130,7 @@ class Following:
         """Go on with what the session wants now."""
         for cursor in self._cursors.values():
             if cursor.live:
-                cursor.room.fall_behind(cursor, cursor.room.handed)
+                cursor.room.fall_behind(cursor, cursor.position)
                 self.catch_up(session)
 
     def miss_whispers(self, session: Session, after: int) -> None:
@@ -192,8 +197,8 @@ class Following:
             if session.wants(event):
                 session.send(told(event))
             cursor.at = event.seq
-        if len(events) < PAGE:
-            self._caught_up(session, room, cursor)
+        if len(events) < PAGE and not self._caught_up(session, room, cursor) and cursor.room.unsettled:
+            await session.shard.flushed()
 
     def _caught_up(self, session: Session, room: str, cursor: Cursor[Session]) -> bool:
         """Be given what is committed from now on, if nothing is missing before it."""

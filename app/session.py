@@ -22,9 +22,9 @@ from app.chat.events import CONVERSATION, PLAIN, Appended, Detail, Draft, Event,
 from app.chat.frames import WHISPERS, Ack, Command, Error, Frame, Named, Parted, Request, Say, Speech, is_conversation
 from app.chat.limits import Bucket, Limits
 from app.chat.room import Room
+from app.delivery import Alike
 from app.following import Following
 from app.hub import Hub
-from app.shard import Alike
 from app.transports import Frame as WireFrame
 from app.transports import Overflow, Way
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from app.chat.dialects import Dialect
 from app.chat.events import CONVERSATION, Event, Kind, mailbox, participants
-from app.chat.frames import WHISPERS, Frame, Message, Presence, told
+from app.chat.frames import WHISPERS, Frame, Presence, told
 from app.chat.presence import Person, difference
-from app.chat.room import Cursor, Room
-from app.transports import Batch, Sender
+from app.chat.room import BLOCK, Cursor, Room
+from app.delivery import HandOut, Outgoing, senders, wire
 from app.transports import Frame as WireFrame
 
 if TYPE_CHECKING:
@@ -21,16 +22,11 @@ if TYPE_CHECKING:
 
 COSTLY = 0.002
 """Seconds that sending may take without being worth waiting for."""
+SLICE = 0.005
+"""Seconds that sending goes on before others have their turn: handshakes, what is said, small rooms."""
+LOOK = 64
+"""Connections that are sent to between two looks at the clock."""
 EXPELLING = (Kind.KICK, Kind.BAN)
-
-
-class Alike(NamedTuple):
-    """Those who are given the same bytes, as a group in a room."""
-
-    dialect: Dialect
-    deflated: bool
-    choosy: int = 0
-    """Who ignores somebody is alone in its group, which this tells from others; 0 for all the rest."""
 
 
 class Shard:
@@ -38,6 +34,9 @@ class Shard:
 
     Whatever is to leave in one turn of the loop leaves at its end, as one write per connection: events that were
     committed, acks and answers, each connection's in the order in which they came about.
+
+    Where that is much it takes several turns. Then a connection may get what is said in another room before what was
+    said in one that has thousands in it. Each room's events, and acks and answers among them, keep their order.
     """
 
     def __init__(self, hub: Hub) -> None:
@@ -54,6 +53,10 @@ class Shard:
         self._flushing = self._waited = self._costly = False
         self._mark = 0
         self._dirty: dict[Room[Session], None] = {}
+        """The rooms in which something was committed."""
+        self._handing_out: dict[Room[Session], HandOut] = {}
+        """Those in which it is being handed out, in several turns."""
+        self._flushed: asyncio.Future[None] | None = None
         self._private: dict[Session, Outgoing] = {}
         self._shown: dict[str, tuple[Person, ...]] = {}
         self._stale: dict[str, asyncio.TimerHandle] = {}
@@ -71,6 +74,7 @@ class Shard:
         if not room and self.rooms.get(room.name) is room:
             del self.rooms[room.name]
             self._dirty.pop(room, None)
+            self._handing_out.pop(room, None)
             self._shown.pop(room.name, None)
             if timer := self._stale.pop(room.name, None):
                 timer.cancel()
@@ -99,24 +103,32 @@ class Shard:
         self._private.pop(session, None)
 
     def flush(self, *, now: bool = False) -> None:
-        """Send now what waits for the end of the turn.
+        """Send what waits for the end of the turn: `now`, all of it, or as much as a turn may take and the rest later.
 
         Where sending takes long, what is on its way into the log now is better sent together with this than after it:
         it is waited for, once. So batches grow under load, and the time until a message arrives does not.
         """
         self._flushing = False
-        if self._costly and self.appending and not self._waited and not now:
+        if self._costly and self.appending and not (self._waited or self._handing_out or now):
             self._waited = True
             return
         self._waited = False
         began = self._loop.time()
-        outgoing, self._private = self._private, {}
-        dirty, self._dirty = self._dirty, {}
-        for room in dirty:
-            self._hand_out(room, outgoing, alone=len(dirty) == 1)
-        for session, waiting in outgoing.items():
-            session.way.put(waiting.batch(deflated=session.way.deflated))
+        self._flush(began + SLICE)
+        while now and (self._private or self._dirty or self._handing_out):
+            self._flush(float("inf"))
         self._costly = self._loop.time() - began > COSTLY
+        if self._private or self._dirty or self._handing_out:
+            self._schedule()
+        if self._flushed is not None:
+            self._flushed.set_result(None)
+            self._flushed = None
+
+    async def flushed(self) -> None:
+        """Wait until something was sent."""
+        if self._flushed is None:
+            self._flushed = self._loop.create_future()
+        await asyncio.shield(self._flushed)
 
     def appended(self) -> None:
         """One draft less is on its way."""
@@ -141,30 +153,54 @@ class Shard:
         elif room.ruled and room.state.slow:
             room.spoke[event.user] = max(event.at, room.spoke.get(event.user, 0))
 
-    def _hand_out(self, room: Room[Session], outgoing: dict[Session, Outgoing], *, alone: bool) -> None:
-        """Give the live followers of a room what was committed. One who has something else to get, here or in another
-        room, gets all of it later, in order; so does nobody who is full, and is behind from now on."""
-        before, events = room.hand_out()
-        late: list[Cursor[Session]] = []
-        encoded: dict[Dialect, list[tuple[int, WireFrame]]] = {}
-        live: dict[Alike, dict[Cursor[Session], Sender]] = room.live
-        for group, cursors in live.items():
-            if group.dialect not in encoded:
-                encoded[group.dialect] = _encoded(group.dialect, events)
-            frames = encoded[group.dialect]
-            if group.choosy:
-                [cursor] = cursors
-                if cursor.follower.way.full:
-                    late.append(cursor)
-                    continue
-                unwanted = {mark for mark, event in events if not cursor.follower.wants(event)}
-                frames = [(mark, frame) for mark, frame in frames if mark not in unwanted]
-            if frames:
-                deliver = _send_to_all if alone else _collect
-                deliver(frames, Batch([frame for _, frame in frames], deflated=group.deflated), cursors, outgoing, late)
-        for cursor in late:
-            room.fall_behind(cursor, before)
-            cursor.follower.fell_behind()
+    def _flush(self, until: float) -> None:
+        """Hand out what was committed, then send to those who get something else as well. Large rooms come last, one
+        block each in turn."""
+        outgoing, self._private = self._private, {}
+        rooms = [room for room in self._dirty if room not in self._handing_out]
+        alone = len(rooms) == 1 and not self._handing_out
+        for room in rooms:
+            del self._dirty[room]
+            hand_out = HandOut(room)
+            if len(room) > BLOCK:
+                self._handing_out[room] = hand_out
+            else:
+                hand_out.finish(outgoing, alone=alone)
+        if self._handing_out:
+            self._hand_out_large(outgoing, until)
+        self._send(outgoing, until)
+
+    def _hand_out_large(self, outgoing: dict[Session, Outgoing], until: float) -> None:
+        """At least one block, or there would be no end to it."""
+        others = senders(outgoing)
+        turns = deque(self._handing_out.items())
+        while turns:
+            room, hand_out = turns.popleft()
+            if hand_out.go_on(outgoing, others):
+                turns.append((room, hand_out))
+            else:
+                del self._handing_out[room]
+            if self._loop.time() > until:
+                return
+
+    def _send(self, outgoing: dict[Session, Outgoing], until: float) -> None:
+        """Send to each what it gets, but for what comes after something in a room that it is still to be given."""
+        for number, (session, waiting) in enumerate(outgoing.items(), 1):
+            now: Outgoing | None = waiting
+            if (self._handing_out or self._dirty) and (owed := session.following.owed()) is not None:
+                now, later = waiting.parted(owed)
+                self._keep(session, later)
+            if now is not None:
+                session.way.put(now.batch(deflated=session.way.deflated))
+            if number % LOOK == 0 and self._loop.time() > until:
+                for left in islice(outgoing.items(), number, None):
+                    self._keep(*left)
+                return
+
+    def _keep(self, session: Session, waiting: Outgoing | None) -> None:
+        """Send it another time, and before what is put for the connection from now on."""
+        if waiting is not None:
+            self._private[session] = waiting
 
     def _whisper(self, session: Session, event: Event) -> None:
         """Give a whisper to a connection that follows its user's, unless it reads them from the log."""
@@ -223,79 +259,3 @@ class Shard:
             self.tell(room, Presence(room, members))
         elif change := difference(before, people):
             self.tell(room, Presence(room, members, change.came, change.went, change.changed))
-
-
-class Outgoing:
-    """What leaves to one connection at the end of a turn: frames with their marks, which say in which order."""
-
-    __slots__ = ("_batch", "_frames")
-
-    def __init__(self, frames: Sequence[tuple[int, WireFrame]] = (), batch: Batch | None = None) -> None:
-        self._frames, self._batch = frames, batch
-
-    def add(self, frames: Sequence[tuple[int, WireFrame]]) -> None:
-        """Add frames; a batch that others get too is this connection's alone no more."""
-        self._frames, self._batch = [*self._frames, *frames], None
-
-    def batch(self, *, deflated: bool) -> Batch:
-        """All of it in order."""
-        if self._batch is None:
-            self._batch = Batch([frame for _, frame in sorted(self._frames, key=itemgetter(0))], deflated=deflated)
-        return self._batch
-
-
-def _encoded(dialect: Dialect, events: Sequence[tuple[int, Event]]) -> list[tuple[int, WireFrame]]:
-    """What those who speak a dialect are told of events, once for all of them."""
-    return [(mark, frame) for mark, event in events if (frame := wire(dialect, told(event))) is not None]
-
-
-def _send_to_all(
-    frames: Sequence[tuple[int, WireFrame]],
-    batch: Batch,
-    cursors: dict[Cursor[Session], Sender],
-    outgoing: dict[Session, Outgoing],
-    late: list[Cursor[Session]],
-) -> None:
-    """Send to all now, but for those to whom something else is going out. The loops touch nothing of a client but its
-    sender: what they would wait for is the memory, as it is many times what the processor keeps at hand."""
-    size, short = len(batch), {}
-    others = {session.way.sender for session in outgoing}
-    for sender in cursors.values():
-        if others and sender in others:
-            continue
-        try:
-            taken = sender.send(batch)
-        except OSError:
-            taken = 0
-        if taken != size:
-            short[sender] = taken
-    for cursor, sender in cursors.items() if short or others else ():
-        way = cursor.follower.way
-        if sender in others or (sender in short and way.full):
-            _collect(frames, batch, [cursor], outgoing, late)
-        elif sender in short:
-            way.keep(batch, short[sender])
-
-
-def _collect(
-    frames: Sequence[tuple[int, WireFrame]],
-    batch: Batch,
-    cursors: Iterable[Cursor[Session]],
-    outgoing: dict[Session, Outgoing],
-    late: list[Cursor[Session]],
-) -> None:
-    """Add to what goes out to each at the end of the turn. One that is full gets it later, from the log."""
-    for cursor in cursors:
-        session = cursor.follower
-        if session.way.full:
-            late.append(cursor)
-        elif session in outgoing:
-            outgoing[session].add(frames)
-        else:
-            outgoing[session] = Outgoing(frames, batch)
-
-
-def wire(dialect: Dialect, frame: Frame | Message) -> WireFrame | None:
-    """`frame` as it is sent, or None where the dialect has no words for it."""
-    encoded = dialect.encode(frame)
-    return None if encoded is None else WireFrame(encoded)

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from app.chat.dialects import JSON
 from app.chat.events import Detail, Event, Kind, User, conversation
 from app.chat.frames import Ack
+from app.delivery import Alike, wire
 from app.hub import Hub
 from app.session import Session
-from app.shard import Alike, Shard, wire
+from app.shard import Shard
 from app.transports import Batch
 from tests.clients import DEADLINE, serving
 
@@ -61,7 +62,7 @@ class Listening:
         self.shard, self.user, self.dialect = shard, User(user, f"user{user - 1}"), JSON
         self.ignored = ignored
         self.way = Way()
-        self.following: Any = SimpleNamespace(mail=0, miss_whispers=lambda after: setattr(self.following, "mail", -1))
+        self.following: Any = SimpleNamespace(mail=0, miss_whispers=self._miss_whispers, owed=self._owed)
         self.behind = 0
         self.expelled: list[Event] = []
         self.cursors = {}
@@ -69,6 +70,14 @@ class Listening:
             self.cursors[room] = shard.attach(self.session, room, 0)
             assert self.cursors[room].room.caught_up(self.cursors[room], self.group, self.way.sender)
         shard.sessions[user] = (*shard.sessions.get(user, ()), self.session)
+
+    def _miss_whispers(self, session: Session, after: int) -> None:
+        assert session is self.session
+        self.following.mail = -1
+
+    def _owed(self) -> int | None:
+        owed = [cursor.room.owed(cursor) for cursor in self.cursors.values()]
+        return min((mark for mark in owed if mark is not None), default=None)
 
     @property
     def session(self) -> Session:
@@ -155,6 +164,90 @@ def test_each_connection_gets_everything_in_the_order_of_its_commit_in_one_write
                 assert one.got() == mine
                 assert len(one.way.batches) <= count + 1
         assert not shard.unacknowledged
+
+    in_a_loop(run())
+
+
+def owed_to(one: Listening, events: Sequence[Event]) -> list[tuple[str, int]]:
+    """What it is to be told of events: of those in its rooms, and of the whispers that it is in."""
+    owed = []
+    for sent in events:
+        if sent.cid and sent.user == one.user.id:
+            owed.append(("ack", sent.seq))
+        if str(one.user.id) in sent.room[1:].split(",") if sent.room[0] == "@" else sent.room in one.cursors:
+            owed.append(("msg", sent.seq))
+    return owed
+
+
+async def a_turn() -> None:
+    turned = asyncio.Event()
+    asyncio.get_running_loop().call_soon(turned.set)
+    await turned.wait()
+
+
+@given(turns, st.integers(1, 3))
+@settings(max_examples=200, deadline=None)
+def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_it_keep_their_order(
+    turns: list[list[list[tuple[int, str, bool]]]], block: int
+) -> None:
+    async def run() -> None:
+        shard = new_shard()
+        listening = [Listening(shard, user) for user in (*PEOPLE, *PEOPLE)]
+        listening += [Listening(shard, 1, rooms=["b"]), Listening(shard, 2, rooms=["a", "c"])]
+        events: list[Event] = []
+        for turn in turns:
+            for delivered in turn:
+                fresh: list[Event] = []
+                for user, room, acknowledged in delivered:
+                    sent = event(1 + len(events) + len(fresh), room, user, cid="c" if acknowledged else "")
+                    fresh.append(sent)
+                    if acknowledged:
+                        shard.unacknowledged[sent.id] = listening[user - 1].session
+                shard.deliver(fresh)
+                events += fresh
+            await a_turn()
+        for _ in range(100):
+            await a_turn()
+        for number, one in enumerate(listening):
+            owed, got = owed_to(one, events), one.got()
+            if number >= len(PEOPLE):
+                owed = [(kind, seq) for kind, seq in owed if kind == "msg"]
+            assert sorted(got) == sorted(owed)
+            for room in one.cursors:
+                private = {sent.seq for sent in events if sent.room[0] == "@" or sent.room == room}
+                assert [frame for frame in got if frame[1] in private] == [
+                    frame for frame in owed if frame[1] in private
+                ]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("app.chat.room", "app.shard"):
+            patch.setattr(f"{module}.BLOCK", block)
+        patch.setattr("app.shard.SLICE", -1)
+        patch.setattr("app.shard.LOOK", 1)
+        in_a_loop(run())
+
+
+def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("app.chat.room", "app.shard"):
+        monkeypatch.setattr(f"{module}.BLOCK", 2)
+    monkeypatch.setattr("app.shard.SLICE", -1)
+
+    async def run() -> None:
+        shard = new_shard()
+        many = [Listening(shard, user, rooms=["a"]) for user in range(1, 22)]
+        few = [Listening(shard, user, rooms=["b"]) for user in (30, 31)]
+        shard.deliver([event(1, "a", 1)])
+        await a_turn()
+        assert 0 < sum(bool(one.got()) for one in many) < 10
+        shard.deliver([event(2, "b", 30), event(3, "a", 1)])
+        await a_turn()
+        assert all(one.got() == [("msg", 2)] for one in few)
+        assert 2 < sum(bool(one.got()) for one in many) < 20
+        assert many[20].got() == []
+        many[20].way.full = True
+        shard.flush(now=True)
+        assert all(one.got() == [("msg", 1), ("msg", 3)] for one in many[:20])
+        assert (many[20].got(), many[20].cursors["a"].at, many[20].behind) == ([], 0, 1)
 
     in_a_loop(run())
 

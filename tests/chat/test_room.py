@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 
 from app.chat.events import Event
-from app.chat.room import Cursor, Room
+from app.chat.room import Block, Cursor, Room
 
 GROUPS = ("text", "json", ("choosy", 1))
+SMALL = 2
 positions = st.integers(1, 5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_blocks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.chat.room.BLOCK", SMALL)
+        yield
 
 
 def event(seq: int) -> Event:
@@ -40,8 +60,12 @@ class Following(RuleBasedStateMachine):
         self.heard = 0
         """How many events of the log the room knows, or came before it."""
         self.marks = 0
+        self.first_mark: dict[int, int] = {}
         self.handed_out = 0
-        """The position of the last event that was handed out."""
+        """The position of the last event that was handed out to all."""
+        self.batch: list[tuple[int, Event]] = []
+        self.turns: Iterator[Block[Follower]] | None = None
+        """Whose turn it is in what is being handed out."""
         self.here: list[Cursor[Follower]] = []
 
     @initialize(gaps=st.lists(positions, max_size=8), heard=st.integers(0, 8))
@@ -59,29 +83,58 @@ class Following(RuleBasedStateMachine):
     def deliver(self, count: int) -> None:
         for seq in self.log[self.heard : self.heard + count]:
             self.marks += 1
+            self.first_mark[seq] = self.marks
             self.room.commit(event(seq), self.marks)
             if count % 2:  # a backend may tell it twice
                 self.room.commit(event(seq), self.marks)
         self.heard = min(self.heard + count, len(self.log))
 
+    @rule(gap=positions)
+    def say(self, gap: int) -> None:
+        """As it mostly happens: nothing is on its way here any more."""
+        self.commit(gap)
+        self.deliver(len(self.log))
+
     @rule(slow=st.integers(0, 7))
     def hand_out(self, slow: int) -> None:
+        """All that is left of it, and then all that was committed meanwhile."""
+        while self.turns is not None:
+            self.give_a_block(slow)
+        self.begin_to_hand_out()
+        while self.turns is not None:
+            self.give_a_block(slow)
+
+    @rule(blocks=st.integers(0, 3), slow=st.integers(0, 7))
+    def hand_out_to_some(self, blocks: int, slow: int) -> None:
+        """Begin, or go on with what was begun."""
+        if self.turns is None:
+            self.begin_to_hand_out()
+        for _ in range(blocks):
+            if self.turns is not None:
+                self.give_a_block(slow)
+
+    def begin_to_hand_out(self) -> None:
+        self.batch, self.turns = self.room.hand_out()
+        assert [mark for mark, _ in self.batch] == sorted({mark for mark, _ in self.batch})
+        assert not self.room.unsettled
+
+    def give_a_block(self, slow: int) -> None:
         """Those in `slow`, by the bits of their place, take nothing now, and fall behind."""
-        before, batch = self.room.hand_out()
-        assert [mark for mark, _ in batch] == sorted({mark for mark, _ in batch})
-        late = []
-        for group, cursors in self.room.live.items():
-            assert cursors, "a group without anybody in it is no group"
-            for place, cursor in enumerate(cursors):
-                assert cursor.group == group
-                if slow >> place & 1:
-                    late.append(cursor)
-                else:
-                    cursor.follower.got += [event.seq for _, event in batch]
+        assert self.turns is not None
+        block = next(self.turns, None)
+        if block is None:
+            self.handed_out = self.batch[-1][1].seq if self.batch else self.handed_out
+            self.turns = None
+            return
+        assert 0 < len(block.cursors) <= SMALL, "a block without anybody in it is no block"
+        late = [cursor for place, cursor in enumerate(block.cursors) if slow >> place & 1]
+        for cursor in block.cursors:
+            assert cursor.block is block
+            if cursor not in late:
+                cursor.follower.got += [event.seq for _, event in self.batch]
         for cursor in late:
-            self.room.fall_behind(cursor, before)
+            self.room.fall_behind(cursor, self.room.before)
             assert not cursor.live
-        self.handed_out = batch[-1][1].seq if batch else self.handed_out
 
     @rule(target=followers, back=st.integers(0, 10))
     def attach(self, back: int) -> Cursor[Follower]:
@@ -90,6 +143,14 @@ class Following(RuleBasedStateMachine):
         assert not cursor.live
         self.here.append(cursor)
         return cursor
+
+    @rule(target=followers, group=st.sampled_from(["text", *GROUPS]), count=st.integers(1, SMALL + 1))
+    def arrive(self, group: str, count: int) -> Any:
+        """As nearly all do: they read nothing but what is said from now on, and are live at once if they can be."""
+        came = [self.attach(0) for _ in range(count)]
+        for cursor in came:
+            self.read_a_page(cursor, 1, group)
+        return multiple(*came)
 
     @rule(cursor=followers, limit=st.integers(1, 4), group=st.sampled_from([None, *GROUPS]))
     def read_a_page(self, cursor: Cursor[Follower], limit: int, group: str | None) -> None:
@@ -105,17 +166,18 @@ class Following(RuleBasedStateMachine):
 
     @rule(cursor=followers, group=st.sampled_from(GROUPS))
     def catch_up(self, cursor: Cursor[Follower], group: str) -> None:
-        """Who once was at the log's end may try at any time, as often as it likes, and from one group to another."""
+        """Who once was at the log's end may try at any time, and as often as it likes."""
         if cursor.follower.at_the_end:
-            was = cursor.live
+            was = cursor.block
             went = self.room.caught_up(cursor, group)
             assert went == cursor.live
-            assert went or not was
-            assert not went or cursor.group == group
+            assert was in (None, cursor.block)
+            assert was or cursor.block is None or cursor.block.group == group
+            assert not (was is None and cursor.waits), "it has read what is being handed out"
 
     @rule(cursor=followers)
     def fall_behind(self, cursor: Cursor[Follower]) -> None:
-        self.room.fall_behind(cursor, self.room.handed)
+        self.room.fall_behind(cursor, cursor.position)
         assert not cursor.live
 
     @rule(cursor=consumes(followers), group=st.sampled_from(GROUPS))
@@ -129,9 +191,9 @@ class Following(RuleBasedStateMachine):
     def the_live_are_in_their_group_and_nowhere_else(self) -> None:
         assert self.room.cursors() == self.here
         assert len(self.room) == len(self.here)
-        live = [(cursor, group) for group, cursors in self.room.live.items() for cursor in cursors]
+        live = [(cursor, block) for block in self.room.blocks for cursor in block.cursors]
         assert sorted(map(id, self.here)) == sorted({id(cursor) for cursor in self.here})
-        assert {(id(cursor), cursor.group) for cursor in self.here if cursor.live} == {(id(c), g) for c, g in live}
+        assert {(id(one), id(one.block)) for one in self.here if one.live} == {(id(one), id(b)) for one, b in live}
         assert len(live) == sum(cursor.live for cursor in self.here)
 
     @invariant()
@@ -144,10 +206,22 @@ class Following(RuleBasedStateMachine):
             if cursor.live:
                 assert cursor.position >= self.handed_out
 
+    @invariant()
+    def the_mark_of_what_a_live_one_is_owed_is_that_of_the_first_event_it_has_not_got(self) -> None:
+        for cursor in self.here:
+            owed = self.marks_of(cursor) if cursor.live else []
+            assert self.room.owed(cursor) == (owed[0] if owed else None)
+
+    def marks_of(self, cursor: Cursor[Follower]) -> list[int]:
+        """Of what the room knows and the follower has not got."""
+        known = [seq for seq in self.log[: self.heard] if seq > cursor.position]
+        return [self.first_mark[seq] for seq in known]
+
     def teardown(self) -> None:
         """In the end, when all is delivered and handed out, each can be live and has everything."""
         self.deliver(len(self.log) + 1)
         self.hand_out(0)
+        assert self.turns is None
         for cursor in self.here:
             self.read_a_page(cursor, len(self.log) + 1, "text")
             assert cursor.live
@@ -160,20 +234,61 @@ TestFollowing = Following.TestCase
 TestFollowing.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 
 
+def handed(room: Room[Follower]) -> list[tuple[int, Event]]:
+    batch, turns = room.hand_out()
+    for _ in turns:
+        pass
+    return batch
+
+
 def test_what_a_follower_read_before_the_room_heard_of_it_is_not_handed_to_it_again() -> None:
     room: Room[Follower] = Room("lobby")
     early = room.attach(Follower(0), 5)
     assert room.caught_up(early, "text")
     room.commit(event(5))
-    assert room.hand_out() == (5, [])
+    assert handed(room) == []
     late = room.attach(Follower(0), 7)
     assert not room.caught_up(late, "text"), "the other one is owed what is on its way"
     for seq in (6, 7):
         room.commit(event(seq), seq)
     assert not room.caught_up(late, "text"), "it would be handed out to both"
-    assert room.hand_out() == (5, [(6, event(6)), (7, event(7))])
+    assert handed(room) == [(6, event(6)), (7, event(7))]
+    assert room.before == 5
     assert room.caught_up(late, "text")
-    assert list(room.live["text"]) == [early, late]
+    [block] = room.blocks
+    assert list(block.cursors) == [early, late]
+
+
+def test_between_two_blocks_anybody_may_come_and_go() -> None:
+    room: Room[Follower] = Room("lobby")
+    first, second, third, leaves = (room.attach(Follower(0), 0) for _ in range(4))
+    for cursor in (first, second, third, leaves):
+        assert room.caught_up(cursor, "text")
+    assert [len(block.cursors) for block in room.blocks] == [SMALL, SMALL]
+    room.detach(second)
+    room.commit(event(1), 1)
+    batch, turns = room.hand_out()
+    assert [cursor.position for cursor in (first, third)] == [0, 0]
+    came = room.attach(Follower(1), 1)
+    assert room.caught_up(came, "text")
+    assert came.block not in (first.block, third.block), "it is not owed what they are owed"
+    assert list(next(turns).cursors) == [first]
+    assert (first.waits, third.waits, first.position, third.position) == (False, True, 1, 0)
+    again = room.attach(Follower(1), 1)
+    assert room.caught_up(again, "text")
+    assert again.block is first.block
+    room.detach(leaves)
+    room.commit(event(2), 2)
+    late = room.attach(Follower(2), 2)
+    assert not room.caught_up(late, "text"), "it would be handed to it again"
+    assert room.unsettled
+    assert [room.owed(cursor) for cursor in (first, third, came, late)] == [2, 1, 2, None]
+    assert list(next(turns).cursors) == [third]
+    assert next(turns, None) is None
+    assert batch == [(1, event(1))]
+    assert [mark for mark, _ in handed(room)] == [2]
+    assert room.caught_up(late, "text")
+    assert late.block is third.block
 
 
 def test_nothing_is_kept_for_a_room_that_nothing_is_set_for() -> None:
