@@ -7,7 +7,7 @@ import gc
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,35 @@ async def test_what_uvicorn_writes_keeps_its_place() -> None:
         assert await one.peer.texts(1) == ["and on"]
 
 
+def fill(one: Any) -> int:
+    """Send "x" until the kernel takes no more and has whole frames only; how often."""
+    short, count, rest = batch("x"), 0, b""
+    while True:
+        try:
+            rest = rest[one.way.sender.send(rest) :]
+        except BlockingIOError:
+            if rest == short:
+                return count - 1
+            one.peer._buffer += one.peer.end.recv(4096)
+        if not rest:
+            rest, count = bytes(short), count + 1
+
+
+@on_every_loop
+async def test_nothing_overtakes_what_uvicorn_writes_while_the_kernel_has_no_room() -> None:
+    async with opened() as one:
+        tell(one, "x")
+        count = 1 + fill(one)
+        protocol_of(one).send_keepalive_ping()
+        with suppress(BlockingIOError):
+            while True:
+                one.peer._buffer += one.peer.end.recv(65_536)
+        tell(one, "after")
+        assert await one.peer.texts(count) == ["x"] * count
+        assert (await one.peer.frame())[0] == Opcode.PING
+        assert await one.peer.texts(1) == ["after"]
+
+
 @on_every_loop
 async def test_frames_stay_whole_and_in_order_while_a_client_stops_reading_and_goes_on() -> None:
     async with opened() as one:
@@ -128,6 +157,21 @@ async def test_nothing_follows_a_close_frame_of_uvicorns(end: str) -> None:
         assert descriptor(one) == -1
         assert await one.peer.texts(1) == ["before"]
         assert (await one.peer.frame())[0] == Opcode.CLOSE
+        with pytest.raises(EOFError):
+            await one.peer.frame()
+
+
+@on_every_loop
+async def test_nothing_follows_a_close_frame_that_another_part_of_the_application_sent() -> None:
+    async with opened() as one:
+        tell(one, "before")
+        await protocol_of(one).send({"type": "websocket.close", "code": 1001})
+        tell(one, "after")
+        one.way.put(batch("after"))
+        assert descriptor(one) == -1
+        assert await one.peer.texts(1) == ["before"]
+        assert (await one.peer.frame())[0] == Opcode.CLOSE
+        await one.peer.send(frame(Opcode.CLOSE, b"\x03\xe9"))
         with pytest.raises(EOFError):
             await one.peer.frame()
 
