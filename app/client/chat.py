@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from msgspec import UnsetType
+
 from app.chat import frames
 from app.chat.closing import CloseCode
 from app.chat.dialects import JSON_SUBPROTOCOL
@@ -79,6 +81,11 @@ class Chat:
         return self._protocol.token
 
     @property
+    def room(self) -> str:
+        """The room in which the server wants people to begin; nothing where it speaks only text."""
+        return self._protocol.room if isinstance(self._protocol, Protocol) else ""
+
+    @property
     def limits(self) -> dict[str, float]:
         """What one may have at most, as `docs/protocol.md` tells it; 0 for no limit."""
         return self._protocol.limits
@@ -97,6 +104,11 @@ class Chat:
     def unsaid(self) -> int:
         """How many messages have not come to their end."""
         return sum(isinstance(key, str) for key in self._futures)
+
+    def wrote(self, event: frames.Message | frames.Changed) -> bool:
+        """Whether you are the author of it, whatever you were called then. An older server tells no ids of authors:
+        there your name of now decides."""
+        return event.sender == self.name if isinstance(event.user, UnsetType) else event.user == self.id
 
     # What one does.
 

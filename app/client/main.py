@@ -100,8 +100,8 @@ async def _pipe(flags: argparse.Namespace, identities: Identities, program: str)
 
 
 def _rooms(flags: argparse.Namespace) -> tuple[str, ...]:
-    """The rooms to be in: those that are named, or that of the address."""
-    return tuple(flags.room) or tuple(parse_qs(urlsplit(flags.url).query).get("room", ())) or ("lobby",)
+    """The rooms to be in: those that are named, or that of the address; none where the server is to say it."""
+    return tuple(flags.room) or tuple(parse_qs(urlsplit(flags.url).query).get("room", ()))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -114,7 +114,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     made = _Parser(prog=program, allow_abbrev=False, description=DESCRIPTION)
     made.add_argument("url", nargs="?", metavar="URL", type=_url, default=DEFAULT, help=f"the chat ({DEFAULT})")
     made.add_argument("--name", default="", help="what to be called; without it as the last time, or you are asked")
-    made.add_argument("--room", action="append", type=_room, default=[], help="a room to be in, again for more (lobby)")
+    made.add_argument("--room", action="append", type=_room, default=[], help="a room to be in, again for more")
     made.add_argument("--no-color", action="store_true", help="without colours, as with NO_COLOR set")
     made.add_argument("--bell", action="store_true", help="ring the bell when somebody names you, or whispers")
     pipes = made.add_argument_group("in a pipe")

@@ -38,7 +38,8 @@ class Plan:
 
     url: str
     name: str = ""
-    rooms: tuple[str, ...] = ("lobby",)
+    rooms: tuple[str, ...] = ()
+    """Without any that in which the server wants people to begin."""
     to: tuple[str, ...] = ()
     json: bool = False
     follow: bool = False
@@ -51,6 +52,7 @@ class Pipe:
 
     def __init__(self, plan: Plan, identities: Identities, program: str) -> None:
         self._plan, self._identities, self._program = plan, identities, program
+        self._rooms = plan.rooms
         self._failed = 0
         self._heads: dict[str, int] = {}
         """Up to where there is something of the past to print, in each room."""
@@ -102,12 +104,13 @@ class Pipe:
 
     async def _enter(self, chat: Chat) -> None:
         """Join what is to be heard."""
+        self._rooms = self._rooms or (chat.room,)
         if chat.plain:
             self._past.set()
             if self._plan.to:
                 raise Refused(Code.UNKNOWN_TYPE, f"{shown(self._plan.url)} speaks only text: it has no whispers")
             return
-        for room in (WHISPERS,) if self._plan.to else self._plan.rooms:
+        for room in (WHISPERS,) if self._plan.to else self._rooms:
             joined = await chat.join(room, after=self._plan.since)
             self._entering.add(room)
             if not joined.recovered:
@@ -146,7 +149,7 @@ class Pipe:
     def _say(self, chat: Chat, said: str) -> asyncio.Future[frames.Ack]:
         if self._plan.to:
             return chat.post_whisper(said, to=self._plan.to)
-        return chat.post(said, room=self._plan.rooms[0])
+        return chat.post(said, room=self._rooms[0])
 
     def _settled(self, number: int, free: asyncio.Semaphore) -> Callable[[asyncio.Future[frames.Ack]], None]:
         def settled(future: asyncio.Future[frames.Ack]) -> None:
@@ -221,7 +224,7 @@ class Pipe:
                 pass
 
     def _print(self, chat: Chat, event: frames.Message | frames.Changed) -> None:
-        own = event.sender == chat.name
+        own = chat.wrote(event)
         whole = self._plan.follow or self._plan.since is not None
         log = WHISPERS if event.room.startswith(WHISPERS) else event.room
         done = self._plan.once and self._heard.is_set()
@@ -229,7 +232,7 @@ class Pipe:
             if self._plan.json:
                 _out(json.dumps(to_builtins(event)))
             elif isinstance(event, frames.Message) and not event.deleted:
-                where = f"{event.room} " if len(self._plan.rooms) > 1 else ""
+                where = f"{event.room} " if len(self._rooms) > 1 else ""
                 _out(where + line(text.said(event)))
         if isinstance(event, frames.Message) and not own:
             self._heard.set()

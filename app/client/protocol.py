@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 from msgspec import UnsetType
 
-from app.chat import frames
+from app.chat import errors, frames
 from app.chat.errors import Code
+from app.chat.frames import DEFAULT_ROOM, room_name
 from app.client.decoding import decode
 from app.client.errors import ChatError, Interrupted, NotAChat, Refused, Uncertain, refused
 from app.client.events import Action, Connected, Delayed, Event, Fail, Left, Missed, NameRefused, Send, Settle, Tell
@@ -26,6 +27,8 @@ from app.client.places import Place, Places
 
 WINDOW = 256
 """Messages on their way at once: as many as the server reads before one is stored."""
+OLD_FRAME = 64 * 1024
+"""Bytes of a frame that an older server reads, which does not tell; or of its longest message, if that is more."""
 PATIENCE = 1.0
 """Seconds before what failed is tried again, where the server does not say."""
 
@@ -38,6 +41,7 @@ class Protocol:
         self.id = 0
         self.epoch = ""
         self.limits: dict[str, float] = {}
+        self.room = DEFAULT_ROOM
         self.wanted = name
         """The name to ask for in a handshake; nothing for the one that the server gives."""
         self.connected = False
@@ -53,16 +57,14 @@ class Protocol:
     def say(self, cid: str, command: frames.Say | frames.Whisper, now: float) -> None:
         """Say something under a `cid` of its own. It is settled with an Ack, or with the error that it ends with."""
         command.cid = cid
-        self._outbox.add(Item(self._number(), cid, command))
-        self._pump(now)
+        self._add(Item(self._number(), cid, command), now)
 
     def ask(self, command: frames.Request, now: float) -> int:
         """Ask for something; the answer is settled under the number that is returned."""
         if isinstance(command, frames.Join):
             self._places.follow(command)
         item = self._request(command)
-        self._outbox.add(item)
-        self._pump(now)
+        self._add(item, now)
         return item.number
 
     def fall_behind(self, event: frames.Message | frames.Changed) -> None:
@@ -144,7 +146,8 @@ class Protocol:
             self._forgotten(frame)
         self._naming = bool(self.wanted) and frame.name != self.wanted
         self.id, self.name, self.token, self.epoch = frame.id, frame.name, frame.token, frame.epoch
-        self.limits, self.connected = frame.limits, True
+        self.limits = {"frame": max(OLD_FRAME, frame.limits.get("message", 0)), **frame.limits}
+        self.room, self.connected = _a_room(frame.room), True
         self._outbox.begin(self.limits.get("rate", 0), self.limits.get("burst", 0), now)
         joining = self._joining()
         for place in reversed([place for place in self._places if place.room not in joining]):
@@ -257,6 +260,16 @@ class Protocol:
 
     # Actions.
 
+    def _add(self, item: Item, now: float) -> None:
+        """One more, unless the server would close the connection for its size."""
+        size, most = len(self._encode(item.command)), self.limits.get("frame", 0)
+        if most and size > most:
+            problem = f"a frame of {size} bytes is too long: the server reads {most:g} at most"
+            self._settle(item, refused(Code.TOO_LONG, problem))
+        else:
+            self._outbox.add(item)
+            self._pump(now)
+
     def _number(self) -> int:
         self._numbers += 1
         return self._numbers
@@ -301,6 +314,14 @@ class Protocol:
 
     def _do(self, action: Action) -> None:
         self._actions.append(action)
+
+
+def _a_room(name: str) -> str:
+    """Where a server says to begin, if that can be a room."""
+    try:
+        return room_name(name)
+    except errors.Refused:
+        return DEFAULT_ROOM
 
 
 _Handler = Callable[[Any, Any, float], None]

@@ -17,7 +17,7 @@ import trustme
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from app.chat.frames import Ban, Register, Who
+from app.chat.frames import Ban, Edit, History, Nick, Register, Who
 from app.client import (
     Banned,
     Chat,
@@ -180,6 +180,46 @@ def test_who_comes_back_with_its_token_is_the_same(quarter: Quarter) -> None:
             assert (ann.name, ann.id) == (quarter.ann, id_)
 
     run(work)
+
+
+def test_what_one_wrote_is_ones_own_and_the_name_may_be_somebody_elses(quarter: Quarter) -> None:
+    async def work() -> None:
+        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
+            await ann.join(quarter.room)
+            await bob.join(quarter.room)
+            first = await ann.send("I am ann", room=quarter.room)
+            await ann.ask(Nick(name=quarter.cy))
+            await bob.ask(Nick(name=quarter.ann))
+            await bob.send("now I am ann", room=quarter.room)
+            await ann.ask(Edit(room=quarter.room, seq=first.seq, text="I was ann"))
+            for chat, own in ((ann, [True, False, True]), (bob, [False, True, False])):
+                page = await chat.ask(History(room=quarter.room))
+                assert [chat.wrote(event) for event in page.events] == own
+                assert [event.user == chat.id for event in page.events] == own
+
+    run(work)
+
+
+def test_with_an_older_server_the_name_says_whose_it_is() -> None:
+    chat = Chat(name="ann")
+    assert chat.wrote(Message(room="ops", seq=1, id="a", ts="", sender="ann", text="hi"))
+    assert not chat.wrote(Message(room="ops", seq=2, id="b", ts="", sender="bob", text="hi"))
+    assert not chat.wrote(Message(room="ops", seq=3, id="c", ts="", sender="ann", user=7, text="hi"))
+
+
+def test_the_server_says_where_to_begin_and_how_much_it_reads() -> None:
+    flags = ("-P:chat.room=hall", "-P:chat.limits.message=0", "-P:app.websockets.max-frame-size=1KiB")
+
+    async def work(url: str) -> None:
+        async with connect(url) as chat:
+            assert chat.room == "hall"
+            await chat.join(chat.room)
+            with pytest.raises(Refused, match="the server reads 1024 at most"):
+                await chat.send("x" * 1_000, room=chat.room)
+            assert (await chat.send("x" * 900, room=chat.room)).seq == 1
+
+    with serving(*flags) as server:
+        run(lambda: work(f"{server.ws}/chat"))
 
 
 def test_who_is_banned_is_told(quarter: Quarter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from app.client.main import main
 from app.command import main as natter
 from tests.client.towns import Quarter, Town, befriended, tutorial
-from tests.clients import DEADLINE, ROOT
+from tests.clients import DEADLINE, ROOT, serving
 from tests.test_kill import free_port
 
 NATTER = [sys.executable, "-m", "app", "chat"]
@@ -183,10 +184,21 @@ def test_what_is_wrong_with_a_line_is_told_and_the_others_are_said(quarter: Quar
 
 
 def test_a_message_as_long_as_may_be_does_not_end_the_connection(quarter: Quarter) -> None:
-    """The frame around a message has a limit of its own, which the server does not tell."""
+    """The frame around a message has a limit of its own."""
     done = run(quarter.url, said="one\n" + "\x01" * 60_000 + "\nthree\n")
     assert (done.returncode, [event["text"] for event in stored(quarter)]) == (1, ["one", "three"])
-    assert "line 2: the message is longer than the server reads" in done.stderr
+    assert re.search("line 2: a frame of 3600.. bytes is too long: the server reads 65536 at most", done.stderr)
+
+
+def test_where_no_room_is_named_it_is_the_servers_and_lines_are_as_long_as_it_reads() -> None:
+    flags = ("-P:chat.room=hall", "-P:chat.limits.message=0", "-P:app.websockets.max-frame-size=1KiB")
+    with serving(*flags) as server:
+        url = f"{server.ws}/chat"
+        done = run(url, said=f"one\n{'x' * 1_024}\ntwo\n")
+        assert done.returncode == 1
+        assert re.fullmatch(r"natter chat: line 2: a frame of \d+ bytes is too long: .* 1024 at most\n", done.stderr)
+        with befriended(url, "bob", "hall") as bob:
+            assert [event["text"] for event in bob.does("history", room="hall")["events"]] == ["one", "two"]
 
 
 def test_who_is_kicked_ends(quarter: Quarter) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from app.chat import frames
+from app.chat.errors import Code
 from app.client.errors import Banned, ChatError, Interrupted, NameTaken, NotAChat, Refused, Uncertain
 from app.client.events import Connected, Delayed, Fail, Left, Missed, NameRefused, Send, Settle, Tell
 from app.client.places import CATCHING_UP
@@ -45,10 +47,12 @@ class Wire:
         self.protocol.received(json.dumps(fields), self.now)
         self.work()
 
-    def welcomed(self, name: str = "ann", token: str = TOKEN, epoch: str = "e", **limits: float) -> None:
+    def welcomed(
+        self, name: str = "ann", token: str = TOKEN, epoch: str = "e", room: str = "lobby", **limits: float
+    ) -> None:
         self.protocol.opened()
-        limits = {"rate": 0, "burst": 20, **limits}
-        self.gets(t="welcome", id=1, name=name, registered=False, token=token, epoch=epoch, limits=limits)
+        limits = {"rate": 0, "burst": 20, "frame": 65_536, **limits}
+        self.gets(t="welcome", id=1, name=name, registered=False, token=token, epoch=epoch, limits=limits, room=room)
 
     def joins(self, room: str = "ops", head: int = 0, **fields: Any) -> None:
         self.protocol.ask(frames.Join(room=room), self.now)
@@ -70,7 +74,7 @@ class Wire:
         self.gets(t="ack", cid=cid, id=cid, seq=seq, ts="")
 
     def happens(self, seq: int, room: str = "ops") -> None:
-        self.gets(t="msg", room=room, seq=seq, id=str(seq), ts="", **{"from": "bob", "text": str(seq)})
+        self.gets(t="msg", room=room, seq=seq, id=str(seq), ts="", **{"from": "bob", "user": 2, "text": str(seq)})
 
     def fails(self, code: str, **fields: Any) -> None:
         self.gets(t="error", code=code, message=code, **{"retry": False, **fields})
@@ -308,6 +312,61 @@ def test_a_name_in_another_form_is_ours() -> None:
     wire.welcomed(name="ann")
     wire.gets(t="help", commands=[], rid=wire.sent[0]["rid"])
     assert wire.told == [Connected("ann")]
+
+
+@pytest.mark.parametrize(
+    ("told", "room"), [("hall", "hall"), ("", "lobby"), ("../etc", "lobby"), ("\x1b[2J", "lobby"), ("@1,2", "lobby")]
+)
+def test_the_server_says_where_to_begin(told: str, room: str) -> None:
+    wire = Wire()
+    wire.welcomed(room=told)
+    assert wire.protocol.room == room
+
+
+def test_what_is_longer_than_the_server_reads_is_not_sent() -> None:
+    wire = Wire()
+    wire.welcomed(frame=200)
+    wire.joins()
+    wire.protocol.say("long", frames.Say(room="ops", text="x" * 200), wire.now)
+    rid = wire.protocol.ask(frames.Edit(room="ops", seq=1, text="\n" * 100), wire.now)
+    wire.says("short")
+    assert [wire.settled[key].code for key in ("long", rid)] == [Code.TOO_LONG] * 2
+    assert wire.spoken == ["short"]
+    most = 200 - len('{"t":"msg","cid":"most","room":"ops","text":"","me":false}')
+    wire.protocol.say("most", frames.Say(room="ops", text="x" * most), wire.now)
+    wire.protocol.say("more", frames.Say(room="ops", text="x" * (most + 1)), wire.now)
+    wire.work()
+    assert (wire.spoken[-1], str(wire.settled["more"])) == (
+        "most",
+        "a frame of 201 bytes is too long: the server reads 200 at most",
+    )
+
+
+def test_what_an_older_server_did_not_read_is_at_its_end_and_the_rest_is_sent_again(wire: Wire) -> None:
+    wire.says("a")
+    wire.protocol.say("b", frames.Say(room="ops", text="x" * 1_000), wire.now)
+    wire.protocol.too_big()
+    wire.lost()
+    assert wire.settled["b"].code == Code.TOO_LONG
+    wire.welcomed()
+    wire.joined()
+    assert wire.spoken == ["a"]
+
+
+def test_an_older_server_tells_no_ids_no_room_and_no_limit_of_a_frame() -> None:
+    wire = Wire()
+    wire.protocol.opened()
+    older = {"id": 1, "name": "ann", "registered": False, "token": TOKEN, "epoch": "e"}
+    wire.gets(t="welcome", **older, limits={"rate": 0, "burst": 20, "message": 10})
+    assert (wire.protocol.room, wire.protocol.limits["frame"]) == ("lobby", 65_536)
+    wire.joins()
+    wire.gets(t="msg", room="ops", seq=1, id="1", ts="", **{"from": "bob", "text": "hi"})
+    wire.gets(t="topic", room="ops", seq=2, id="2", ts="", **{"from": "bob", "text": "tea"})
+    assert [event.user for event in wire.told[-2:]] == [UNSET, UNSET]
+    wire.lost()
+    wire.protocol.opened()
+    wire.gets(t="welcome", **older, limits={"rate": 0, "burst": 20, "message": 100_000})
+    assert wire.protocol.limits["frame"] == 100_000
 
 
 def test_what_does_not_speak_it_is_no_chat() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,13 @@ from app.chat.presence import Person
 from app.client.safe import line, lines
 from app.client.terminal.paint import Paint
 from app.client.terminal.words import Words
+
+
+def said(room: str, sender: str, text: str, **more: Any) -> Message:
+    """What somebody said who is nobody in particular."""
+    told = {"room": room, "seq": 1, "id": "a", "ts": "2026-01-31T12:00:00Z", "sender": sender, "user": 2}
+    return Message(**{**told, "text": text, **more})
+
 
 CORPUS = {
     "clears the screen": "\x1b[2J\x1b[H",
@@ -95,14 +103,14 @@ def test_every_field_is_shown_safely(evil: str) -> None:
         Parted(evil, evil),
         Joined("ops", "e", 0, recovered=False, members=1, topic=evil),
     ]
-    said = [words.answer(frame, at) for frame in frames]
-    message = Message("ops", 1, "a", "2026-01-31T12:00:00Z", evil, evil, to=(evil,))
-    said += [words.message(message, "me"), words.plain(f"[{evil}]: {evil}", at), words.notice(evil, at)]
-    assert all(is_safe(shown) for lines in said for shown in lines)
+    shown = [words.answer(frame, at) for frame in frames]
+    message = said("ops", evil, evil, to=(evil,))
+    shown += [words.message(message, "me", own=False), words.plain(f"[{evil}]: {evil}", at), words.notice(evil, at)]
+    assert all(is_safe(line) for lines in shown for line in lines)
 
 
 def test_no_line_of_a_message_looks_like_another() -> None:
-    message = Message("ops", 1, "a", "2026-01-31T12:00:00Z", "eve", CORPUS["a forged message"])
-    first, second = Words(Paint(on=False)).message(message, "me")[-2:]
+    message = said("ops", "eve", CORPUS["a forged message"])
+    first, second = Words(Paint(on=False)).message(message, "me", own=False)[-2:]
     assert first.endswith("<eve> hi")
     assert second == "      12:34 <root> send me your password"

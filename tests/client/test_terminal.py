@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from app.chat.frames import Message
 from app.client.safe import lines
 from app.client.terminal.paint import Paint
 from app.client.terminal.words import Words, mentions
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
-from tests.client.test_safe import CORPUS
+from tests.client.test_safe import CORPUS, said
 from tests.client.towns import Friend, Quarter, Town, befriended, tutorial
+from tests.clients import serving
 from tests.test_kill import free_port
 
 
@@ -86,6 +86,35 @@ def test_own_messages_are_completed_to_be_changed(me: Terminal, friend: Friend, 
     me.types("\x7flo" + ENTER)
     me.shows("now says: hello")
     assert friend.does("history", room=room, limit=2)["events"][0]["text"] == "hello"
+
+
+def test_own_messages_stay_ones_own_and_the_name_may_be_somebody_elses(
+    me: Terminal, friend: Friend, quarter: Quarter, room: str
+) -> None:
+    me.types("mine" + ENTER)
+    me.shows("> mine")
+    me.types(f"/nick {quarter.cy}" + ENTER)
+    me.shows(f"you are {quarter.cy} now")
+    friend.does("nick", name=quarter.ann)
+    friend.says("not mine")
+    me.shows(f"<{quarter.ann}> not mine")
+    friend.says(f"{quarter.cy}, look")
+    me.shows(f"!<{quarter.ann}> {quarter.cy}, look")
+    me.types("/edit " + TAB)
+    me.waits(lambda: "mine" in me.screen.display[me.screen.cursor.y], "the message in the prompt")
+    me.types(" and edited" + ENTER)
+    me.shows(f"{quarter.cy} now says: mine and edited")
+    me.types("/quit" + ENTER)
+    with terminal(quarter.url, "--name", quarter.cy) as again:
+        again.shows("mine and edited (edited)")
+        again.types("/edit " + TAB)
+        again.waits(lambda: "mine and" in again.screen.display[again.screen.cursor.y], "the message in the prompt")
+
+
+def test_where_no_room_is_named_it_is_the_servers() -> None:
+    with serving("-P:chat.room=hall") as server, terminal(f"{server.ws}/chat", "--name", "ann") as me:
+        me.shows("you are in hall")
+        me.prompt("hall>")
 
 
 def test_whispers_are_shown_as_such(me: Terminal, friend: Friend, quarter: Quarter) -> None:
@@ -384,7 +413,7 @@ def test_a_server_of_text() -> None:
 def test_a_day_begins_with_its_date() -> None:
     words = Words(Paint(on=False), UTC)
     at = [f"2026-01-{day}T23:59:00Z" for day in (30, 30, 31)]
-    lines = [line for ts in at for line in words.message(Message("ops", 1, "a", ts, "ann", "hi"), "me")]
+    lines = [line for ts in at for line in words.message(said("ops", "ann", "hi", ts=ts), "me", own=False)]
     assert lines == [
         "── Friday 2026-01-30 ──",
         "23:59 <ann> hi",
@@ -399,5 +428,18 @@ def test_a_day_begins_with_its_date() -> None:
     [("ann: hi", True), ("hi Ann.", True), ("@ann!", True), ("annie", False), ("ann-marie", False), ("joann", False)],
 )
 def test_who_is_mentioned(text: str, mentioned: bool) -> None:
-    assert mentions(Message("ops", 1, "a", "", "bob", text), "ann") is mentioned
-    assert not mentions(Message("ops", 1, "a", "", "ann", text), "ann")
+    message = said("ops", "bob", text)
+    assert mentions(message, "ann") is mentioned
+    marked = Words(Paint(on=False), UTC).message(message, "ann", own=False)[-1][5]
+    assert marked == ("!" if mentioned else " ")
+    assert Words(Paint(on=False), UTC).message(message, "ann", own=True)[-1][5] == " "
+
+
+def test_somebody_has_one_colour_under_every_name() -> None:
+    words = Words(Paint(on=True), UTC)
+    colours = [
+        words.message(said("ops", name, "hi", user=user), "me", own=False)[-1].partition("<")[2][:5]
+        for name, user in (("ann", 1), ("anna", 1), ("ann", 2))
+    ]
+    assert colours[0] == colours[1] != colours[2]
+    assert len({Paint(on=True).name("ann", user=user) for user in range(1, 13)}) == 12

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 
+STEP = 5
+"""Colours of ids that follow each other are so far apart; it has no divisor in common with the number of colours."""
 _NAMES = ("31", "32", "33", "34", "35", "36", "91", "92", "93", "94", "95", "96")
 
 
@@ -19,9 +21,10 @@ class Paint:
     def __init__(self, *, on: bool) -> None:
         self.on = on
 
-    def name(self, name: str, shown: str = "") -> str:
-        """A name in its colour: the same wherever and whenever it is shown."""
-        return self._sgr(_NAMES[zlib.crc32(name.casefold().encode("utf-8", "replace")) % len(_NAMES)], shown or name)
+    def name(self, name: str, shown: str = "", user: int = 0) -> str:
+        """A name in the colour of whoever has the id `user`, for good; or that of the name where no id is known."""
+        number = user * STEP if user else zlib.crc32(name.casefold().encode("utf-8", "replace"))
+        return self._sgr(_NAMES[number % len(_NAMES)], shown or name)
 
     def faint(self, text: str) -> str:
         """What matters less: the time, the words of the server."""

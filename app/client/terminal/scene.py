@@ -31,6 +31,8 @@ class Scene:
     def __init__(self, server: str, words: Words, clock: Callable[[], datetime], *, bell: bool) -> None:
         self.server, self.words, self.clock, self.bell = server, words, clock, bell
         self.me = ""
+        self.wrote: Callable[[Message | Changed], bool] = lambda _: False
+        """Whether one is the author of something."""
         self.rooms = Rooms()
         self.status = ""
         """How the connection is, in words."""
@@ -80,7 +82,7 @@ class Scene:
 
     def happened(self, event: Message | Changed) -> None:
         """Something happened, in a room or a whisper."""
-        if isinstance(event, Message):
+        if isinstance(event, Message) and not self.wrote(event):
             self._spoke(event.sender)
         room = self.rooms.get(event.room)
         if event.room.startswith(WHISPERS):
@@ -92,15 +94,16 @@ class Scene:
 
     def log(self, room: Room, event: Message | Changed, *, old: bool = False) -> None:
         """Something happened in a room: show it, or hold it until the room is shown."""
+        own = self.wrote(event)
         if isinstance(event, Message):
-            lines = self.words.message(event, self.me)
-            if event.sender == self.me:
+            lines = self.words.message(event, self.me, own=own)
+            if own:
                 room.own.appendleft((event.seq, event.text))
         else:
             lines = self.words.answer(event, self.clock())
             if event.t == Kind.TOPIC and not isinstance(event.text, UnsetType):
                 room.topic = event.text
-        mention = isinstance(event, Message) and not old and mentions(event, self.me)
+        mention = isinstance(event, Message) and not old and not own and mentions(event, self.me)
         if room.name == self.rooms.current:
             room.seen = max(room.seen, event.seq)
             self.view.show(lines, bell=mention and self.bell)
@@ -120,7 +123,8 @@ class Scene:
         if isinstance(event, Changed):
             self.answer(event)
         else:
-            self.view.show(self.words.message(event, self.me), bell=self.bell and event.sender != self.me)
+            own = self.wrote(event)
+            self.view.show(self.words.message(event, self.me, own=own), bell=self.bell and not own)
 
     def _spoke(self, name: str) -> None:
         self._typing.pop(name, None)

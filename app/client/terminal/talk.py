@@ -40,6 +40,7 @@ class Place:
     name: str
     token: str
     rooms: tuple[str, ...]
+    """Without any that in which the server wants people to begin."""
 
 
 class Talk:
@@ -121,7 +122,7 @@ class Talk:
         await self._scene.view.there()  # what a connection takes is loaded only then
         try:
             chat = self._chat = await self._connect()
-            self._scene.waiting = lambda: chat.unsaid
+            self._scene.waiting, self._scene.wrote = lambda: chat.unsaid, chat.wrote
             self._connected(chat)
             await self._begin(chat)
             heard = 0
@@ -168,7 +169,7 @@ class Talk:
         else:
             self._do(self._learn(chat))
             self._do(chat.join(WHISPERS))
-            for room in self._place.rooms:
+            for room in self._place.rooms or (chat.room,):
                 self._do(self._enter(chat, room, show=False))
             await asyncio.sleep(0)  # these are on their way before what was typed
         self._typed = Typed(

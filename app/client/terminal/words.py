@@ -22,14 +22,15 @@ class Words:
         self._paint, self._zone = paint, zone
         self._day = ""
 
-    def message(self, frame: Message, me: str) -> list[str]:
+    def message(self, frame: Message, me: str, *, own: bool) -> list[str]:
         """What somebody said: `12:34 <ann> hi`, `12:34 * ann waves`, `12:34 <ann → you> psst`; a `!` before the name
-        where it names you."""
+        where it names you. `me` is what you are called, `own` whether you said it."""
         at = self._local(frame.ts)
         if frame.deleted:
             return self._dated(at, self._lines(at, " ", self._paint.faint("***"), ["a message was deleted"]))
         text = frame.text + (" (edited)" if frame.edited else "")
-        return self._dated(at, self._lines(at, self._mark(frame, me), self._who(frame, me), safe.lines(text)))
+        mark = self._paint.marked("!") if not own and mentions(frame, me) else " "
+        return self._dated(at, self._lines(at, mark, self._who(frame, me, own=own), safe.lines(text)))
 
     def plain(self, text: str, now: datetime) -> list[str]:
         """What came from a server that speaks text."""
@@ -66,17 +67,14 @@ class Words:
         first, *others = lines
         return [f"{head}{who} {first}" if who else f"{head}{first}", *(f"      {line}" for line in others)]
 
-    def _who(self, frame: Message, me: str) -> str:
+    def _who(self, frame: Message, me: str, *, own: bool) -> str:
         name = safe.line(frame.sender)
-        shown = "you" if name == me and not isinstance(frame.to, UnsetType) else name
-        painted = self._paint.name(name, shown)
+        shown = "you" if own and not isinstance(frame.to, UnsetType) else name
+        painted = self._paint.name(name, shown, 0 if isinstance(frame.user, UnsetType) else frame.user)
         if not isinstance(frame.to, UnsetType):
             others = ", ".join("you" if to == me else safe.line(to) for to in frame.to)
             painted = f"{painted} → {others}"
         return f"* {painted}" if frame.me else f"<{painted}>"
-
-    def _mark(self, frame: Message, me: str) -> str:
-        return self._paint.marked("!") if mentions(frame, me) else " "
 
     def _local(self, timestamp: str) -> datetime:
         try:
@@ -95,8 +93,8 @@ class Words:
 
 
 def mentions(frame: Message, me: str) -> bool:
-    """Whether a message of somebody else has your name in it, as a word."""
-    if not me or frame.sender == me or frame.deleted:
+    """Whether a message has your name in it, as a word."""
+    if not me or frame.deleted:
         return False
     # What may be within a name, `.` and `-`, may also end a sentence after it.
     return re.search(rf"(?<![\w.-]){re.escape(me)}(?!\w|[.-]\w)", frame.text, re.IGNORECASE) is not None
