@@ -205,6 +205,15 @@ test("what waited when the page was closed is said on the next visit", () => {
   assert.deepEqual(page.said(), ["old"]);
 });
 
+test("what somebody else says in the same words, even under one's old name, is not what one said", () => {
+  const page = inLobby();
+  page.session.say("lobby", "hi");
+  page.hears({ t: "named", id: 1, name: "anna" }, msg(1, "hi", { from: "ann", user: 2 }));
+  assert.deepEqual(page.pending, [["hi", "sent"]]);
+  page.hears(msg(2, "hi", { from: "anna", user: 1 }));
+  assert.deepEqual(page.pending, []);
+});
+
 test("who is led nowhere begins where the server says", () => {
   const page = new Page({ current: "" });
   page.session.changed({ phase: "connecting", why: "", until: 0, attempt: 0 });
