@@ -41,7 +41,8 @@ def test_other_pages_say_what_is_wrong(server: Served, tab: Tab) -> None:
         expect(page.get_by_text("Your drafts are kept")).to_be_visible()
         assert page.locator("main").evaluate("one => getComputedStyle(one).textAlign") == "center"
         page.get_by_role("link", name="Try again").click()
-        expect(page).to_have_url(f"{server.http}/#lobby")
+        expect(page).to_have_url(f"{server.http}/")
+        expect(page.get_by_label("Your name")).to_be_visible()
 
 
 def test_without_its_page_the_worker_says_what_is_wrong(server: Served, tab: Tab) -> None:
