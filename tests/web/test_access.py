@@ -120,6 +120,13 @@ def test_no_screen_has_a_violation(server: Served, tab: Tab, scheme: str, width:
         assert {name: problems for name, problems in found.items() if problems} == {}
 
 
+def test_a_short_name_of_a_room_is_shown_whole(tab: Tab) -> None:
+    with tab("ann", "/#hall") as page:
+        button = page.get_by_role("button", name="hall")
+        expect(button).to_be_visible()
+        assert button.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 def test_a_long_name_of_a_room_leaves_the_buttons_beside_it_alone(tab: Tab) -> None:
     with tab("ann", path=f"/#{'room' * 16}", viewport=PHONE) as page:
         assert violations(page) == []
