@@ -227,7 +227,8 @@ class Handshake(asyncio.Protocol):
             sender = borrowed(transport)
             try:
                 taken = sender.send(answer, HELD_BACK)
-                asyncio.get_running_loop().call_soon(self._push)
+                loop = asyncio.get_running_loop()
+                loop.call_soon(loop.call_soon, self._push)  # after what is put in this turn, which leaves at its end
             except OSError:  # which the transport is told too
                 pass
             finally:

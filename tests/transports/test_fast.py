@@ -170,7 +170,7 @@ async def test_a_connection_is_handed_over_and_what_served_the_handshake_is_free
             assert {line} == cast("set[Any]", endpoint.state.connections)
             await until(lambda: not endpoint.state.tasks)
             gc.collect()
-            assert endpoint.protocols[0]() is None
+            await until(lambda: endpoint.protocols[0]() is None)
             one.writer.write(frame(1, b"hello") + frame(9, b"there?"))
             assert await one.frame() == (Opcode.PONG, b"there?")
             assert ear.texts == ["hello"]
