@@ -1,0 +1,243 @@
+"""The judge of the handshake is uvicorn.
+
+Whatever a client says and whatever an application does, `Opening` must be told from uvicorn's own way (`HttpProtocol`,
+then `FastProtocol`) by nobody. `both` compares the two: the answer, the frames, what the application is called with and
+told, and what is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from uvicorn.server import ServerState
+
+from app.transports.line import HANDOVER, Line
+from app.transports.opening import Opening
+from app.transports.strict import HttpProtocol
+from tests.clients import frame
+from tests.transports.test_fast import HEAD, LIMIT, LOOPS, Client, client, server, until
+
+on_uvloop = pytest.mark.parametrize("anyio_backend", LOOPS[1:])
+GOODBYE = frame(8, b"\x03\xe8")
+NOT_COMPARED = {b"date"}
+LINES = {
+    b"Host": b"x",
+    b"Upgrade": b"websocket",
+    b"Connection": b"Upgrade",
+    b"Sec-WebSocket-Version": b"13",
+    b"Sec-WebSocket-Key": b"AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+# An application: a function of a call.
+
+
+class Call:
+    """One call of an application, and all that it is told."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any, application: Application) -> None:
+        self.scope, self._receive, self._send, self.application = scope, receive, send, application
+
+    async def receive(self) -> Any:
+        message = await self._receive()
+        self.application.seen.append(message)
+        return message
+
+    async def send(self, kind: str, **more: Any) -> None:
+        try:
+            await self._send({"type": kind, **more})
+        except Exception as error:
+            self.application.seen.append(f"{type(error).__name__}: {error}")
+            raise
+
+    def hand_over(self) -> Line | None:
+        line = cast("Line | None", self.scope["extensions"][HANDOVER](LIMIT, 30.0))
+        self.application.seen.append(f"a line: {line is not None}")
+        return line
+
+    async def hold(self) -> None:
+        """Wait until the test says `release`."""
+        self.application.held.set()
+        await self.application.release.wait()
+
+
+Behaviour = Callable[[Call], Awaitable[object]]
+
+
+class Application:
+    """An application that does with each WebSocket what `behave` says, and answers a request with two words."""
+
+    def __init__(self, behave: Behaviour) -> None:
+        self.behave = behave
+        self.state = ServerState()
+        self.scopes: list[dict[str, Any]] = []
+        self.seen: list[Any] = []
+        self.held, self.release = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        self.scopes.append(comparable(scope))
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            await send({"type": "http.response.body", "body": b"two words"})
+            return None
+        return await self.behave(Call(scope, receive, send, self))
+
+
+def comparable(scope: dict[str, Any]) -> dict[str, Any]:
+    """A scope without what no two connections have in common."""
+    same = {**scope, "client": scope["client"][:1], "server": scope["server"][:1]}
+    if "extensions" in same:
+        same["extensions"] = sorted(same["extensions"])
+    return same
+
+
+async def echo(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.accept", subprotocol=next(iter(call.scope["subprotocols"]), None))
+    await echoing(call)
+
+
+async def echoing(call: Call) -> None:
+    while (message := await call.receive())["type"] == "websocket.receive":
+        await call.send("websocket.send", text=message.get("text"), bytes=message.get("bytes"))
+
+
+# A client, and the judge.
+
+
+@dataclass
+class Outcome:
+    """All that can be told of a visit from outside."""
+
+    status: bytes = b""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+    frames: list[tuple[int, bytes]] = field(default_factory=list)
+    rest: bytes = b""
+    ended: bool = False
+    scopes: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[Any] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+
+
+class Visit:
+    """A client that keeps what it is told."""
+
+    def __init__(self, one: Client, application: Application, outcome: Outcome) -> None:
+        self.client, self.application, self.outcome = one, application, outcome
+
+    def say(self, data: bytes) -> None:
+        self.client.writer.write(data)
+
+    async def answer(self) -> None:
+        """Read the answer: its head, and its body if it is a refusal."""
+        head = (await self.client.head())[:-4]
+        self.outcome.status, *lines = head.split(b"\r\n")
+        pairs = [line.split(b": ", 1) for line in lines]
+        self.outcome.headers = sorted(
+            (name.lower(), value) for name, value in pairs if name.lower() not in NOT_COMPARED
+        )
+        headers = dict(self.outcome.headers)
+        if b" 101 " not in self.outcome.status:
+            if b"content-length" in headers:
+                self.outcome.body = await self.client.reader.readexactly(int(headers[b"content-length"]))
+            if headers.get(b"connection") == b"close":
+                await self.end()
+
+    async def hear(self) -> None:
+        self.outcome.frames.append(await self.client.frame())
+
+    async def end(self) -> None:
+        """Read to the end; to be cut off is one too."""
+        try:
+            while True:
+                await self.hear()
+        except asyncio.IncompleteReadError as cut:
+            self.outcome.rest = cut.partial
+        except ConnectionError:
+            pass
+        self.outcome.ended = True
+
+
+Script = Callable[[Visit], Awaitable[None]]
+
+
+def conversation(said: bytes = HEAD, early: int = 0) -> Script:
+    """Say it, and after a handshake something of every kind, step by step. `said` has `early` messages in it."""
+
+    async def script(visit: Visit) -> None:
+        visit.say(said)
+        try:
+            await visit.answer()
+            if b" 101 " in visit.outcome.status:
+                for _ in range(early):
+                    await visit.hear()
+                for step in (frame(1, b"hello"), frame(2, b"\xff\x00"), frame(9, b"there?"), GOODBYE):
+                    visit.say(step)
+                    await visit.hear()
+                await visit.end()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            visit.outcome.ended = True
+
+    return script
+
+
+async def visited(
+    way: Any,
+    behave: Behaviour,
+    script: Script,
+    caplog: pytest.LogCaptureFixture,
+    tls: Tls | None,
+    deflate: bool,
+) -> Outcome:
+    caplog.clear()
+    caplog.set_level(logging.INFO, "uvicorn.error")
+    outcome, application = Outcome(), Application(behave)
+    with suppress(ConnectionError):  # of who closes what was cut off already
+        async with (
+            server(application, tls.ours if tls else None, way, deflate=deflate) as port,
+            client(port, b"", tls.theirs if tls else None) as one,
+        ):
+            await script(Visit(one, application, outcome))
+    with suppress(ConnectionError):
+        await until(lambda: not application.state.connections and not application.state.tasks)
+    outcome.scopes, outcome.seen = application.scopes, application.seen
+    outcome.logged = [
+        record.getMessage().partition(" - ")[2] or record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.WARNING or '"WebSocket' in record.getMessage()
+    ]
+    return outcome
+
+
+@dataclass
+class Tls:
+    """What both sides of a connection need for TLS."""
+
+    ours: ssl.SSLContext
+    theirs: ssl.SSLContext
+
+
+async def both(
+    behave: Behaviour,
+    script: Script,
+    caplog: pytest.LogCaptureFixture,
+    tls: Tls | None = None,
+    *,
+    deflate: bool = False,
+) -> Outcome:
+    """The outcome of a visit, which is the same whichever way the connection is served."""
+    ours, uvicorns = [await visited(way, behave, script, caplog, tls, deflate) for way in (Opening, HttpProtocol)]
+    assert ours == uvicorns
+    return ours
+
+
+def faults(outcome: Outcome) -> list[str]:
+    return [line for line in outcome.logged if not line.startswith('"WebSocket')]
