@@ -310,7 +310,7 @@ def ktor(folder: Path, key: str) -> Contender:
 
 def measure(contender: Contender, scale: Scale) -> dict[str, Any]:
     """All figures of one server. Absent or LoadError where it does not work."""
-    result: dict[str, Any] = {"clients": {}, "outstanding": {}}
+    result: dict[str, Any] = {"clients": {}}
     with serving(contender) as (url, process):
         uvloop.run(large(contender, scale, url, process, result))
     with serving(contender) as (url, process):
@@ -318,7 +318,8 @@ def measure(contender: Contender, scale: Scale) -> dict[str, Any]:
     if contender.rooms:
         with serving(contender) as (url, process):
             uvloop.run(in_rooms(contender, scale, url, process, result))
-    counted = [*result["clients"].values(), *result["outstanding"].values(), result["fixed"], result.get("rooms", {})]
+    grown = [talk for talks in result["clients"].values() for talk in talks.values()]
+    counted = [*grown, result["fixed"], result.get("rooms", {})]
     result["missing"] = sum(talk.get("expected", 0) - talk.get("received", 0) for talk in counted)
     return result
 
@@ -332,8 +333,7 @@ async def large(contender: Contender, scale: Scale, url: str, process: int, resu
     await practise(crowd, contender)
     for clients in (scale.idle, scale.most):
         await crowd.grow(clients, measure=False)
-        talk = await crowd.talk(seconds=scale.seconds, warm=scale.warm)
-        result["clients"][str(clients)] = figures(talk)
+        result["clients"][str(clients)] = await with_many_under_way(crowd, scale)
     await crowd.leave()
 
 
@@ -344,15 +344,20 @@ async def usual(contender: Contender, scale: Scale, url: str, process: int, resu
     await practise(crowd, contender)
     for clients in (*scale.few, scale.many):
         await crowd.grow(clients, measure=False)
-        talk = await crowd.talk(seconds=scale.seconds, warm=scale.warm)
-        result["clients"][str(clients)] = figures(talk)
-    for outstanding in scale.outstanding:
-        talk = await crowd.talk(outstanding=outstanding, seconds=scale.seconds, warm=scale.warm)
-        result["outstanding"][str(outstanding)] = figures(talk)
+        result["clients"][str(clients)] = await with_many_under_way(crowd, scale)
     result["fixed"] = figures(await crowd.talk(rate=scale.rate, seconds=2 * scale.seconds, warm=scale.warm))
     if contender.stopped and scale.stopped:
         result["stopped"] = await with_one_stopped(crowd, scale)
     await crowd.leave()
+
+
+async def with_many_under_way(crowd: Crowd, scale: Scale) -> dict[str, Any]:
+    """The figures by how many messages are under way."""
+    talks = {}
+    for outstanding in scale.outstanding:
+        talk = await crowd.talk(outstanding=outstanding, seconds=scale.seconds, warm=scale.warm)
+        talks[str(outstanding)] = figures(talk)
+    return talks
 
 
 async def practise(crowd: Crowd, contender: Contender) -> None:
@@ -427,7 +432,7 @@ USUAL = """\
 Thousands of deliveries per processor second of the server and, behind the stroke, per second, to {many:,} clients, \
 with so many messages under way; milliseconds until a copy is there, at {rate:.0f} messages a second; KiB of memory \
 that an idle connection takes; handshakes per processor second:"""
-GROWTH = "The same deliveries, one message under way, to so many clients:"
+GROWTH = "Thousands of deliveries per processor second to so many clients, with {outstanding} messages under way:"
 ROOMS = """\
 {rooms:,} rooms of ten, one message under way, each room in turn; and the 99th percentile when all {many:,} read, \
 and when one of them reads nothing, after what is on the way to it has filled every buffer:"""
@@ -448,10 +453,10 @@ def tables(results: dict[str, Any], absent: dict[str, str], scale: Scale) -> str
     rows = []
     for server in servers:
         idle = [f"{server['kib_per_connection']:.1f}", f"{server['handshakes_per_cpu_second']:,.0f}"]
-        cells = [fast(server["outstanding"][str(number)]) for number in scale.outstanding]
+        cells = [fast(server["clients"][str(scale.many)][str(number)]) for number in scale.outstanding]
         rows.append([server["name"], *cells, slow(server["fixed"]), *idle])
-    parts += [table(head, rows), GROWTH]
-    rows = [[server["name"], *(fast(server["clients"][str(count)]) for count in counts)] for server in servers]
+    parts += [table(head, rows), GROWTH.format(outstanding=listed(scale.outstanding))]
+    rows = [[server["name"], *(growth(server["clients"][str(count)]) for count in counts)] for server in servers]
     parts += [table(["", *(f"{count:,}" for count in counts)], rows)]
     rows = [
         [server["name"], fast(server.get("rooms")), *stopping(server)]
@@ -462,7 +467,7 @@ def tables(results: dict[str, Any], absent: dict[str, str], scale: Scale) -> str
         head = ["", "deliveries, in rooms", "p99 ms, all read", "p99 ms, one does not"]
         parts += [ROOMS.format(rooms=scale.rooms, many=scale.many), table(head, rows)]
     if "floor" in results:
-        sends = results["floor"]["outstanding"][str(scale.outstanding[0])]["deliveries_per_cpu_second"]
+        sends = results["floor"]["clients"][str(scale.many)][str(scale.outstanding[0])]["deliveries_per_cpu_second"]
         parts.append(f"On the floor one `send()` took {1e6 / sends:.1f} µs of the processor.")
     if absent:
         parts.append("Left out: " + "; ".join(f"{name} ({why})" for name, why in absent.items()) + ".")
@@ -473,11 +478,22 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
+def listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
+
+
+def growth(talks: dict[str, Any]) -> str:
+    return " · ".join(thousands(talk["deliveries_per_cpu_second"]) for talk in talks.values())
+
+
+def thousands(number: float) -> str:
+    return f"{number / 1000:,.0f}" if number >= 10_000 else f"{number / 1000:.1f}"
+
+
 def fast(talk: dict[str, Any] | None) -> str:
     if not talk:
         return ""
-    numbers = (talk["deliveries_per_cpu_second"] / 1000, talk["deliveries_per_second"] / 1000)
-    return " / ".join(f"{number:,.0f}" if number >= 10 else f"{number:.1f}" for number in numbers)
+    return " / ".join(thousands(talk[name]) for name in ("deliveries_per_cpu_second", "deliveries_per_second"))
 
 
 def slow(talk: dict[str, Any]) -> str:
