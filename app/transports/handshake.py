@@ -218,6 +218,8 @@ class Handshake(asyncio.Protocol):
             log.info('%s - "WebSocket %s" [accepted]', get_client_addr(scope), get_path_with_query_string(scope))
         self._accepted = True
         self._write(answer)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._settle)  # after what is put in this turn, which leaves at its end
 
     def _write(self, answer: bytes) -> None:
         """Write what a line's first frames go out with: half of what the kernel takes for a handshake is to send."""
@@ -227,8 +229,6 @@ class Handshake(asyncio.Protocol):
             sender = borrowed(transport)
             try:
                 taken = sender.send(answer, HELD_BACK)
-                loop = asyncio.get_running_loop()
-                loop.call_soon(loop.call_soon, self._push)  # after what is put in this turn, which leaves at its end
             except OSError:  # which the transport is told too
                 pass
             finally:
@@ -236,13 +236,17 @@ class Handshake(asyncio.Protocol):
         if taken < len(answer):
             transport.write(answer[taken:])
 
-    def _push(self) -> None:
-        """Hold back nothing any longer: neither the endpoint nor its line need have more to say."""
-        if not self._transport.is_closing():
-            sender = borrowed(self._transport)
-            with suppress(OSError):  # the client has gone, or it is no TCP, which holds back nothing
-                sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sender.detach()
+    def _settle(self) -> None:
+        """Hold back nothing any longer: neither the endpoint nor its line need have more to say. A connection that was
+        not handed over is uvicorn's, which pings it."""
+        if self._transport.is_closing():
+            return
+        if self.line is None:
+            self._ordinary()
+        sender = borrowed(self._transport)
+        with suppress(OSError):  # the client has gone, or it is no TCP, which holds back nothing
+            sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sender.detach()
 
     def _ordinary(self) -> FastProtocol:
         """uvicorn's protocol, in this one's place from now on."""

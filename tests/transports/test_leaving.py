@@ -176,6 +176,16 @@ async def test_the_answer_is_not_held_back(behave: Behaviour) -> None:
     assert min(took) < 0.15
 
 
+@pytest.mark.anyio
+@on_every_loop
+async def test_who_is_let_in_and_not_handed_over_is_pinged() -> None:
+    application = Application(accepts_and_waits)
+    async with server(application) as port, client(port, HEAD) as one:
+        assert b" 101 " in await one.head()
+        await until(lambda: [getattr(each, "ping_timer", None) for each in application.state.connections] != [None])
+        application.release.set()
+
+
 async def stop(visit: Visit) -> None:
     """What uvicorn does to all connections as it stops."""
     for connection in list(visit.application.state.connections):

@@ -18,8 +18,6 @@ from tests.transports.judge import Application, Behaviour, Call, echo, on_uvloop
 from tests.transports.test_applications import returns_after_accept
 from tests.transports.test_fast import Ear, client, server, until
 from tests.transports.test_leaving import (
-    accepts_and_waits,
-    accepts_and_waits_to_ask,
     hands_over_and_waits,
     waits_to_ask,
 )
@@ -52,11 +50,10 @@ async def hands_over_to_an_ear(call: Call) -> None:
     line.begin(Ear())
 
 
+# Whoever waits once the client is let in is uvicorn's, whose objects refer to each other.
 LEAVES_NOTHING = [
     waits_to_ask,
     raises_for_who_left,
-    accepts_and_waits,
-    accepts_and_waits_to_ask,
     hands_over_and_waits,
 ]
 
