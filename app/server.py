@@ -73,8 +73,8 @@ class Server(uvicorn.Server):
 def _tune_collector() -> None:
     """A full collection stops everybody, with thousands of connections for tens of milliseconds, and Python's own
     thresholds bring one about whenever a quarter more came (`python -m benchmarks.collector`). What is there at the
-    start stays for good and need not be looked at again. Connections come and go, but leave hardly a cycle behind: it
-    is enough to look for some seldom."""
+    start stays for good and need not be looked at again. Connections come and go, but leave no cycle behind: it is
+    enough to look for some seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT)
