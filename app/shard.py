@@ -160,7 +160,7 @@ class Shard:
         rooms = [room for room in self._dirty if room not in self._handing_out]
         alone = len(rooms) == 1 and not self._handing_out
         for room in rooms:
-            del self._dirty[room]
+            self._dirty.pop(room, None)  # those who were cut off meanwhile may have been its last
             hand_out = HandOut(room)
             if len(room) > BLOCK:
                 self._handing_out[room] = hand_out
@@ -179,7 +179,7 @@ class Shard:
             if hand_out.go_on(outgoing, others):
                 turns.append((room, hand_out))
             else:
-                del self._handing_out[room]
+                self._handing_out.pop(room, None)
             if self._loop.time() > until:
                 return
 

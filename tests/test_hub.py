@@ -63,7 +63,7 @@ class Listening:
         self.ignored = ignored
         self.way = Way()
         self.following: Any = SimpleNamespace(mail=0, miss_whispers=self._miss_whispers, owed=self._owed)
-        self.behind = 0
+        self.behind, self.cut_off = 0, False
         self.expelled: list[Event] = []
         self.cursors = {}
         for room in rooms:
@@ -97,6 +97,9 @@ class Listening:
 
     def fell_behind(self) -> None:
         self.behind += 1
+        if self.cut_off:
+            for cursor in self.cursors.values():
+                self.shard.detach(cursor)
 
     def expel(self, event: Event) -> None:
         self.expelled.append(event)
@@ -285,6 +288,27 @@ def test_who_is_full_falls_behind_and_is_given_nothing_but_its_acks() -> None:
         assert (slow.cursors["a"].live, slow.cursors["a"].at) == (False, 1)
         assert slow.cursors["b"].live
         assert slow.following.mail == -1
+
+    in_a_loop(run())
+
+
+@pytest.mark.parametrize("block", [1, 1024])
+def test_a_room_whose_last_are_cut_off_while_they_are_sent_to_is_gone(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("app.chat.room", "app.shard"):
+        monkeypatch.setattr(f"{module}.BLOCK", block)
+
+    async def run() -> None:
+        shard = new_shard()
+        cut_off = [Listening(shard, user, rooms=["a", "b"]) for user in (1, 2)]
+        for one in cut_off:
+            one.way.full = one.cut_off = True
+        shard.deliver([event(1, "a", 1), event(2, "b", 1)])
+        shard.flush(now=True)
+        assert [one.got() for one in cut_off] == [[], []]
+        assert not shard.rooms
+        await a_turn()
 
     in_a_loop(run())
 
