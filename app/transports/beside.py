@@ -11,7 +11,7 @@ from starlette.types import Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from app.transports.line import borrow
+from app.transports.line import borrow, plain
 
 
 class Beside:
@@ -28,9 +28,7 @@ class Beside:
         self.sender: RawSocket | None = None
         """Takes bytes as long as nothing waits before them in the transport and uvicorn sent no close frame. None where
         only the transport can send: over TLS."""
-        transport = self._transport
-        plain = transport.get_extra_info("socket") is not None and transport.get_extra_info("sslcontext") is None
-        if plain and not protocol.disconnected:
+        if plain(self._transport) and not protocol.disconnected:
             self.sender = RawSocket.__new__(RawSocket)
             _Between(protocol, self.sender)
 

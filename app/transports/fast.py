@@ -45,12 +45,9 @@ class FastProtocol(WebSocketProtocol):
             cast(dict[str, Any], self.scope)["extensions"][HANDOVER] = self.hand_over
 
     def hand_over(self, high: int, stall: float) -> Line | None:
-        """Give the accepted connection to a Line, which reads nothing before it begins, or None where it can't be. Once
-        the kernel keeps about `high` bytes the line is full; one that is, and takes nothing for `stall` seconds, is cut
-        off."""
-        if self.early or self.queue.qsize() or self.conn.reader.buffer or not self.handshake_complete:
-            return None
-        if self.disconnected or self.close_sent:
+        """See HANDOVER."""
+        said = self.early or self.queue.qsize() or self.conn.reader.buffer
+        if said or not self.handshake_complete or self.disconnected or self.close_sent:
             return None
         transport, self.transport = self._closing.plain, cast(Transport, _Gone())
         self.stop_keepalive()

@@ -19,15 +19,16 @@ from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_pat
 from uvicorn.server import ServerState
 
 from app.transports.fast import FastProtocol
-from app.transports.line import HANDOVER, Line, borrowed, handed_over
+from app.transports.line import HANDOVER, Line, borrowed, handed_over, plain
 
-USUAL = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)+)\r\n")
+TOKEN, TEXT = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+", rb"[\t -~\x80-\xff]*"
+USUAL = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b:%b\r\n)+)\r\n" % (TOKEN, TEXT))
 FIELD = re.compile(rb"([^:]+):([^\r]*)\r\n")
 MOST_BYTES, MOST_FIELDS = 8 * 1024, 100
 UPGRADES = (b"upgrade", b"keep-alive, upgrade")
 KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
-TOKENS = re.compile(rb"TOKEN(?:[\t ]*,[\t ]*TOKEN)*".replace(b"TOKEN", rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"))
-VALUE = re.compile(rb"[\t -~\x80-\xff]*")
+TOKENS = re.compile(rb"%b(?:[\t ]*,[\t ]*%b)*" % (TOKEN, TOKEN))
+VALUE = re.compile(TEXT)
 NEVER = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 HELD_BACK = getattr(socket, "MSG_MORE", 0)
@@ -225,7 +226,7 @@ class Handshake(asyncio.Protocol):
         """Write what a line's first frames go out with: half of what the kernel takes for a handshake is to send."""
         transport = self._transport
         taken = 0
-        if transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size():
+        if plain(transport) and not transport.get_write_buffer_size():
             sender = borrowed(transport)
             try:
                 taken = sender.send(answer, HELD_BACK)

@@ -60,8 +60,7 @@ class Line(asyncio.Protocol):
         self._closing: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[bool] | None = None
         self._gone: asyncio.Future[None] | None = None
-        plain = transport.get_extra_info("socket") is not None and transport.get_extra_info("sslcontext") is None
-        self.sender = RawSocket.__new__(RawSocket) if plain else _ByTransport(transport)
+        self.sender = RawSocket.__new__(RawSocket) if plain(transport) else _ByTransport(transport)
         self._take_up()
         wheel.add(self)
 
@@ -252,6 +251,11 @@ class _ByTransport:
 
     def detach(self) -> int:
         return -1
+
+
+def plain(transport: Transport) -> bool:
+    """Whether frames may be sent through the transport's socket itself: not over TLS."""
+    return transport.get_extra_info("socket") is not None and transport.get_extra_info("sslcontext") is None
 
 
 def borrowed(transport: Transport) -> RawSocket:

@@ -56,11 +56,13 @@ class ClosingTransport:
 class HttpProtocol(HttpToolsProtocol):
     """The HTTP side: one request head has REQUEST_DEADLINE seconds and MAX_HEAD bytes."""
 
-    def connection_made(self, transport: Transport, deadline: asyncio.TimerHandle | None = None) -> None:  # type: ignore[override]
+    def connection_made(self, transport: BaseTransport, deadline: asyncio.TimerHandle | None = None) -> None:
         """uvicorn's. A `deadline` is for the first request, where the connection is not made just now."""
-        super().connection_made(transport)
+        super().connection_made(cast(Transport, transport))
         self._head = 0
-        self._deadline: asyncio.TimerHandle | None = deadline or self.loop.call_later(REQUEST_DEADLINE, transport.abort)
+        self._deadline: asyncio.TimerHandle | None = deadline or self.loop.call_later(
+            REQUEST_DEADLINE, self.transport.abort
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._met()
