@@ -82,10 +82,12 @@ class HandOut:
             return False
         late: list[Cursor[Session]] = []
         frames, batch = self._for(block)
-        if frames and others is None:
+        if not frames:
+            return True
+        if others is None:
             _collect(frames, batch, block.cursors, outgoing, late)
-        elif frames:
-            _send_to_all(frames, batch, block.cursors, others or set(), outgoing, late)
+        else:
+            _send_to_all(frames, batch, block.cursors, others, outgoing, late)
         for cursor in late:
             self._room.fall_behind(cursor, self._room.before)
             cursor.follower.fell_behind()

@@ -184,23 +184,19 @@ class Shard:
                 return
 
     def _send(self, outgoing: dict[Session, Outgoing], until: float) -> None:
-        """Send to each what it gets, but for what comes after something in a room that it is still to be given."""
+        """Send to each what it gets, but for what comes after something in a room that it is still to be given. What is
+        left goes another time, before what is put for the connection from now on."""
         for number, (session, waiting) in enumerate(outgoing.items(), 1):
             now: Outgoing | None = waiting
             if (self._handing_out or self._dirty) and (owed := session.following.owed()) is not None:
                 now, later = waiting.parted(owed)
-                self._keep(session, later)
+                if later is not None:
+                    self._private[session] = later
             if now is not None:
                 session.way.put(now.batch(deflated=session.way.deflated))
             if number % LOOK == 0 and self._loop.time() > until:
-                for left in islice(outgoing.items(), number, None):
-                    self._keep(*left)
+                self._private.update(islice(outgoing.items(), number, None))
                 return
-
-    def _keep(self, session: Session, waiting: Outgoing | None) -> None:
-        """Send it another time, and before what is put for the connection from now on."""
-        if waiting is not None:
-            self._private[session] = waiting
 
     def _whisper(self, session: Session, event: Event) -> None:
         """Give a whisper to a connection that follows its user's, unless it reads them from the log."""
