@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from contextlib import suppress
 from typing import cast
 
 import pytest
-import trustme
 
 from app.transports import Batch, Frame
 from app.transports.framing import Opcode
@@ -27,7 +25,7 @@ from tests.transports.judge import (
     echoing,
     faults,
 )
-from tests.transports.test_fast import HEAD, Ear, on_every_loop
+from tests.transports.test_fast import HEAD, Ear, on_every_loop, tls_contexts
 
 
 async def with_headers(call: Call) -> None:
@@ -262,11 +260,7 @@ async def test_an_application_is_served_as_uvicorn_serves_it(
 
 @pytest.fixture(scope="module")
 def tls() -> Tls:
-    authority = trustme.CA()
-    both = Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
-    authority.issue_cert("127.0.0.1").configure_cert(both.ours)
-    authority.configure_trust(both.theirs)
-    return both
+    return Tls(*tls_contexts())
 
 
 @pytest.mark.anyio

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-import trustme
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -25,7 +23,7 @@ from app.transports.framing import Opcode
 from app.transports.stock import Outbox
 from tests.clients import frame
 from tests.contracts.test_ways import LONG, LOOPS, Ear, Open, batch, beside, until
-from tests.transports.test_fast import client, server
+from tests.transports.test_fast import client, server, tls_contexts
 
 pytestmark = pytest.mark.anyio
 
@@ -334,10 +332,7 @@ class Carried:
 
 @on_every_loop
 async def test_tls_goes_through_the_transport() -> None:
-    authority = trustme.CA()
-    theirs, ours = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(ours)
-    authority.configure_trust(theirs)
+    ours, theirs = tls_contexts()
     app = Carried()
     async with server(app, ours, WebSocketsSansIOProtocol) as port, client(port, tls=theirs) as one:
         await one.head()

@@ -140,6 +140,15 @@ async def server(
             await anyio.lowlevel.checkpoint()
 
 
+def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server and its client need."""
+    authority = trustme.CA()
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(ours)
+    authority.configure_trust(theirs)
+    return ours, theirs
+
+
 @asynccontextmanager
 async def client(port: int, said: bytes = HEAD, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
@@ -285,10 +294,7 @@ async def test_nothing_more_goes_through_asgi_once_a_connection_is_handed_over()
 @pytest.mark.anyio
 @on_every_loop
 async def test_tls_goes_through_the_transport() -> None:
-    authority = trustme.CA()
-    theirs, ours = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(ours)
-    authority.configure_trust(theirs)
+    ours, theirs = tls_contexts()
     endpoint = Endpoint()
     texts = [str(number) * 30_000 for number in range(10)]
     async with server(endpoint, ours) as port:
