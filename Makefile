@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-TSC := tests/web/node_modules/.bin/tsc
+TSC := tests/page/browser/node_modules/.bin/tsc
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: run test lint format bench requirements clean
@@ -16,8 +16,8 @@ lint: $(VENV)/dev.stamp  ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@if [ -x $(TSC) ]; then $(TSC) -p tests/web && $(TSC) -p tests/web/worker.tsconfig.json; else \
-		echo "lint: types of app/web are not checked: expected $(TSC), which (cd tests/web && npm ci) installs" >&2; \
+	@if [ -x $(TSC) ]; then $(TSC) -p tests/page/browser && $(TSC) -p tests/page/browser/worker.tsconfig.json; else \
+		echo "lint: types of app/page/static are not checked: expected $(TSC), which (cd tests/page/browser && npm ci) installs" >&2; \
 		[ -z "$$CI" ]; fi
 
 format: $(VENV)/dev.stamp  ## Put the code into its form
@@ -40,7 +40,7 @@ requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew
 		--upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/web/node_modules
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/page/browser/node_modules
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

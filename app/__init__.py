@@ -1,20 +1,58 @@
-"""Natter: a chat over WebSockets, on Starlette. `uvicorn app:create_app --factory` and `python -m app` serve it."""
+"""Natter: a chat over WebSockets, on Starlette. `uvicorn app:create_app --factory` and `python -m app` serve it.
+
+These names are what a module may use, and the only place to import them from; all else in the package may move.
+`app.testing` is for a module's tests, and `app.client` for programs that connect.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.application import Application, create_app
+    from app.backends import Unavailable
+    from app.chat.errors import Code, Refused
+    from app.chat.events import Draft, Event, Kind, User
+    from app.clock import Clock
+    from app.errors import StartupError
+    from app.live.context import Call
+    from app.live.service import ChatService, Speaker, chat_of
 
-__all__ = ["Application", "create_app"]
+__all__ = [
+    "Application",
+    "Call",
+    "ChatService",
+    "Clock",
+    "Code",
+    "Draft",
+    "Event",
+    "Kind",
+    "Refused",
+    "Speaker",
+    "StartupError",
+    "Unavailable",
+    "User",
+    "chat_of",
+    "create_app",
+]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "app.application": ("Application", "create_app"),
+    "app.backends": ("Unavailable",),
+    "app.chat.errors": ("Code", "Refused"),
+    "app.chat.events": ("Draft", "Event", "Kind", "User"),
+    "app.clock": ("Clock",),
+    "app.errors": ("StartupError",),
+    "app.live.context": ("Call",),
+    "app.live.service": ("ChatService", "Speaker", "chat_of"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The server is loaded when it is asked for: the client, a part of the same package, starts without it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from app import application
-
-    return getattr(application, name)
+    """Load a name when it is asked for: the client, a part of the same package, starts without the server."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ def entry() -> NoReturn:
         from app.client.main import entry as chat
 
         chat(sys.argv[2:])
-    from app.command import entry as natter
+    from app.cli import entry as natter
 
     natter()
 

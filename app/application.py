@@ -17,19 +17,17 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from app.guard import WebSocketGuard
+from app.clock import Clock
+from app.errors import StartupError
 from app.loader import run_modules, told
-from app.transports.stock import SEND
+from app.serving.guard import WebSocketGuard
+from app.transports.asgi_channel import SEND
 from config import ConfigurationError, Settings, find, load
 
 T = TypeVar("T")
 Resource = AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
 
 log = logging.getLogger("Application")
-
-
-class StartupError(Exception):
-    """The application is configured well but can't start. Its text is one line."""
 
 
 class Application(Starlette):
@@ -39,10 +37,11 @@ class Application(Starlette):
     (`add_websocket_route`), middleware (`add_middleware`) and resources (`during`).
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         super().__init__(lifespan=_lifespan)
         self.router.default = _not_found
         self.settings = settings
+        self.clock = clock or Clock()
         self.draining = False
         """Whether the server is going away: no new WebSocket is let in, and `/readyz` says so."""
         self._resources: list[Resource] = []
@@ -105,7 +104,12 @@ class Application(Starlette):
         return tell
 
 
-def create_app(settings: Settings | None = None, *, overrides: Mapping[str, Any] | Sequence[str] = ()) -> Application:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    clock: Clock | None = None,
+) -> Application:
     """An application put together from `settings`, by running each of its modules in order.
 
     Without settings they are read from `$APP_CONFIG`, `application.conf` in the working directory, or the shipped
@@ -115,7 +119,7 @@ def create_app(settings: Settings | None = None, *, overrides: Mapping[str, Any]
     try:
         if settings is None:
             settings = load([find(os.environ, Path.cwd())], overrides)
-        return _assembled(settings)
+        return _assembled(settings, clock)
     except ConfigurationError as error:
         _exit_under_command(error)
         raise
@@ -129,9 +133,9 @@ def refuse_workers(environment: Mapping[str, str]) -> None:
         raise ConfigurationError(problem, key="WEB_CONCURRENCY", value=workers)
 
 
-def _assembled(settings: Settings) -> Application:
+def _assembled(settings: Settings, clock: Clock | None) -> Application:
     refuse_workers(os.environ)
-    app = Application(settings)
+    app = Application(settings, clock)
     run_modules(app, settings)
     for warning in settings.tree.warnings:
         log.warning("%s", warning)

@@ -7,18 +7,15 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from config import ConfigurationError, Settings
 from config.errors import suggestion
 
-if TYPE_CHECKING:
-    from app.application import Application
-
-Module = Callable[["Application"], Any]
+Module = Callable[[Any], Any]
 
 
-def run_modules(app: Application, settings: Settings) -> None:
+def run_modules(app: object, settings: Settings) -> None:
     """Import every module of `app.modules`, then run each once, in order.
 
     Modules are found in the project and beside the configuration files. ConfigurationError, in one line, for one that

@@ -12,9 +12,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from app import Application
-from app.chat.events import Event, Kind
-from app.service import Call, chat_of
+from app import Application, Call, Event, Kind, chat_of
 
 DICE = re.compile(r"([1-9][0-9]{0,3})?d([1-9][0-9]{0,3})")
 

@@ -19,10 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from app import Application
-from app.backends import Unavailable
-from app.chat.errors import Code, Refused
-from app.service import chat_of
+from app import Application, Code, Refused, Unavailable, chat_of
 from config import Size
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from app import Application
-from app.chat.events import Draft
-from app.service import chat_of
+from app import Application, Draft, chat_of
 
 
 def _words(words: tuple[str, ...]) -> str | None:

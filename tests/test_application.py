@@ -12,7 +12,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
 from app import Application, create_app
-from app.application import StartupError
+from app.errors import StartupError
 from config import ConfigurationError, load
 from tests.clients import hear
 

@@ -22,7 +22,7 @@ from app.chat.dialects import JSON_SUBPROTOCOL, TYPES
 from app.chat.errors import Code
 from app.chat.events import Kind
 from app.chat.presence import Person
-from app.service import Call, Rates
+from app.live.context import Call, Rates
 from tests.clients import ROOT, receive
 
 PAGE = (ROOT / "docs/protocol.md").read_text()
@@ -202,7 +202,7 @@ def parsed(block: str) -> list[tuple[str, str, str]]:
 
 @pytest.fixture
 def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr("app.passwords.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+    monkeypatch.setattr("app.identity.passwords.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
     app = create_app(overrides=SETTINGS.get(request.param, CALM))
     if request.param != "Limits":
         app.state.chat.rates = Rates(0, 0, 0)  # and `welcome` tells those that a server is shipped with

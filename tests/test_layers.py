@@ -1,10 +1,12 @@
-"""Who may import whom, held against the code."""
+"""Who may import whom, held against the code. `docs/architecture.md` draws the same map."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,61 +15,178 @@ from tests.clients import ROOT
 
 STANDARD = set(sys.stdlib_module_names)
 
-ALLOWED = {
-    # A file's module, or the package it is in, to what it may import beside the standard library: the longest match
-    # counts. "*" is anything.
-    "config": {"config", "pyhocon", "pyparsing", "msgspec"},
-    "app.chat": {"app.chat", "msgspec"},
-    "app.backends": {"app.backends", "app.chat", "msgspec", "nats"},
-    "app.transports": {"app.transports", "app.chat", "starlette", "uvicorn", "websockets", "uvloop", "httptools"},
-    "app.client": {"app.client", "app.chat", "prompt_toolkit", "websockets", "msgspec"},
-    "app": {"*"},
+ALLOWED: dict[str, set[str]] = {
+    # A file's module, or the package it is in, to what it may import beside the standard library and its own package,
+    # in type annotations too. The longest match counts. Nothing here may be wider than the code needs.
+    "config": {"pyhocon", "pyparsing"},
+    "app.errors": set(),
+    "app.clock": set(),
+    "app.loader": {"config"},
+    "app.chat": {"msgspec"},
+    "app.backends": {"app.chat", "msgspec"},
+    "app.transports": {"app.chat", "starlette", "uvicorn", "websockets", "httptools"},
+    "app.identity": {"app.chat", "app.clock", "argon2", "precis_i18n", "confusable_homoglyphs"},
+    "app.live": {
+        "app.backends",
+        "app.chat",
+        "app.clock",
+        "app.errors",
+        "app.identity",
+        "app.transports",
+        "msgspec",
+        "starlette",
+    },
+    "app.page": set(),
+    "app.serving": {"app.chat", "app.errors", "app.transports", "config", "starlette", "uvicorn"},
+    "app.application": {
+        "app.clock",
+        "app.errors",
+        "app.loader",
+        "app.serving",
+        "app.transports",
+        "config",
+        "starlette",
+    },
+    "app.client": {"app.chat", "prompt_toolkit", "websockets", "msgspec"},
+    "app.load": {"uvloop"},
+    "app.cli": {"app", "config", "uvicorn"},
+    "app.modules": {"app", "config", "starlette"},
+    "app.__main__": {"app.cli", "app.client"},
+    "app": {"app"},
 }
 
+LONG_FILES: dict[str, str] = {
+    # A file of over LONGEST lines, and why it is better whole.
+    "app/chat/frames.py": "the frames of one protocol, which are read as one list",
+}
+LONGEST = 400
 
-def modules() -> Iterator[tuple[str, Path]]:
+
+@cache
+def modules() -> tuple[tuple[str, Path], ...]:
+    found = []
     for package in ("app", "config"):
         for path in sorted((ROOT / package).rglob("*.py")):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            yield name.removesuffix(".__init__"), path
+            found.append((name.removesuffix(".__init__"), path))
+    return tuple(found)
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """The modules that `tree` imports; not those for type checkers only."""
+def imports(tree: ast.AST, *, types: bool = True) -> Iterator[str]:
+    """The names that `tree` imports, as `package.module` or `package.module.name`; those for type checkers too, unless
+    `types` is False."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if not types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield node.module or ""
-        yield from imports(node)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        yield from imports(node, types=types)
 
 
 def below(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()))
+def layer_of(name: str) -> str:
+    return max((layer for layer in ALLOWED if below(name, layer)), key=len)
+
+
+def graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Which of the modules in `sources` imports which. A name counts for the longest module it is in: `from app import
+    errors` is an arrow to app.errors, and what only an `__init__` holds is an arrow to its package."""
+    arrows: dict[str, set[str]] = {}
+    for name, source in sources.items():
+        found = {max((m for m in sources if below(i, m)), key=len, default="") for i in imports(ast.parse(source))}
+        arrows[name] = found - {"", name}
+    return arrows
+
+
+def circle(arrows: Mapping[str, set[str]]) -> list[str]:
+    """The modules of a circle of imports, the first one again at its end; nothing where there is none."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def sources() -> dict[str, str]:
+    return {name: path.read_text() for name, path in modules()}
+
+
+def packages(arrows: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The arrows between the layers."""
+    merged: dict[str, set[str]] = {}
+    for name, targets in arrows.items():
+        merged.setdefault(layer_of(name), set()).update(layer_of(target) for target in targets)
+    return {layer: targets - {layer} for layer, targets in merged.items()}
+
+
+@pytest.mark.parametrize(("name", "path"), modules())
 def test_a_module_imports_only_what_its_layer_may(name: str, path: Path) -> None:
-    layer = max((layer for layer in ALLOWED if below(name, layer)), key=len)
+    layer = layer_of(name)
     for imported in imports(ast.parse(path.read_text())):
-        if imported.partition(".")[0] in STANDARD or ALLOWED[layer] == {"*"}:
+        if imported.partition(".")[0] in STANDARD or below(imported, layer):
             continue
         assert any(below(imported, allowed) for allowed in ALLOWED[layer]), f"{name} imports {imported}"
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()))
+def test_no_layer_is_allowed_what_it_does_not_need() -> None:
+    used = {
+        (layer_of(name), allowed)
+        for name, source in sources().items()
+        for imported in imports(ast.parse(source))
+        for allowed in ALLOWED[layer_of(name)]
+        if below(imported, allowed)
+    }
+    assert {(layer, allowed) for layer, all_ in ALLOWED.items() for allowed in all_} == used
+
+
+def test_no_circle_of_imports() -> None:
+    """Imports for type checkers only are counted too."""
+    assert circle(graph(sources())) == []
+
+
+def test_no_circle_between_packages() -> None:
+    assert circle(packages(graph(sources()))) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from app.live.connection import Connection",
+        "from app.live import connection",
+        "import app.live.connection",
+        "if TYPE_CHECKING:\n    from app.live.connection import Connection",
+        "def later():\n    from app.live.connection import Connection",
+    ],
+)
+def test_a_circle_that_is_added_is_found(back: str) -> None:
+    """However a shard came to name the class, which imports the shard."""
+    changed = sources()
+    changed["app.live.shard"] += f"\n{back}\n"
+    assert {"app.live.shard", "app.live.connection"} <= set(circle(graph(changed)))
+
+
+@pytest.mark.parametrize(("name", "path"), modules())
 def test_nobody_imports_a_module_of_the_list(name: str, path: Path) -> None:
     for imported in imports(ast.parse(path.read_text())):
         assert below(name, "app.modules") or not below(imported, "app.modules"), f"{name} imports {imported}"
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()))
+@pytest.mark.parametrize(("name", "path"), modules())
 def test_config_knows_nothing_of_the_application(name: str, path: Path) -> None:
     if below(name, "config"):
         assert not any(below(imported, "app") for imported in imports(ast.parse(path.read_text())))
+
+
+@pytest.mark.parametrize(("name", "path"), modules())
+def test_a_file_is_short_enough_to_read(name: str, path: Path) -> None:
+    lines, listed = len(path.read_text().splitlines()), str(path.relative_to(ROOT)) in LONG_FILES
+    assert (lines > LONGEST) == listed, f"{path.relative_to(ROOT)} has {lines} lines"
 
 
 IMPURE = {
@@ -88,7 +207,7 @@ IMPURE = {
 @pytest.mark.parametrize(("name", "path"), [module for module in modules() if below(module[0], "app.chat")])
 def test_the_chat_is_pure(name: str, path: Path) -> None:
     tree = ast.parse(path.read_text())
-    assert not {imported.partition(".")[0] for imported in imports(tree)} & IMPURE
+    assert not {imported.partition(".")[0] for imported in imports(tree, types=False)} & IMPURE
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("now", "today")]
     assert not [
@@ -97,6 +216,7 @@ def test_the_chat_is_pure(name: str, path: Path) -> None:
 
 
 def test_the_check_catches_a_wrong_import() -> None:
-    assert list(imports(ast.parse("def f():\n    from app.modules import chat\n"))) == ["app.modules"]
-    assert list(imports(ast.parse("if TYPE_CHECKING:\n    import socket\n"))) == []
+    assert list(imports(ast.parse("def f():\n    from app.modules import chat\n"))) == ["app.modules.chat"]
+    assert list(imports(ast.parse("if TYPE_CHECKING:\n    import socket\n"))) == ["socket"]
+    assert list(imports(ast.parse("if TYPE_CHECKING:\n    import socket\n"), types=False)) == []
     assert not any(below("appetite", allowed) for allowed in {"app"})

@@ -12,10 +12,10 @@ from uvicorn.server import ServerState
 from app import create_app
 from app.chat.dialects import JSON_SUBPROTOCOL
 from app.chat.room import Cursor
-from app.following import Following
-from app.session import Session
-from app.transports.line import Line
-from app.transports.stock import Outbox
+from app.live.connection import Connection
+from app.live.following import Following
+from app.transports.asgi_channel import AsgiChannel
+from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
 from tests.transports.judge import on_uvloop
 from tests.transports.test_fast import HEAD, client, server, until
@@ -44,7 +44,7 @@ class Served:
 
 
 def left() -> list[Any]:
-    return [one for one in gc.get_objects() if type(one) in (Session, Following, Cursor, Line, Outbox)]
+    return [one for one in gc.get_objects() if type(one) in (Connection, Following, Cursor, SocketChannel, AsgiChannel)]
 
 
 @pytest.mark.anyio
@@ -63,7 +63,7 @@ async def test_who_leaves_leaves_nothing(dialect: bytes) -> None:
                     for said in SAID[dialect]:
                         one.writer.write(frame(1, said))
                         await one.frame()
-                    assert any(type(each) is Line for each in left())
+                    assert any(type(each) is SocketChannel for each in left())
                 await until(lambda: not left())
         finally:
             gc.enable()

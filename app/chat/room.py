@@ -22,10 +22,10 @@ class Cursor(Generic[F]):
     `at`, in pages, until it is caught up.
     """
 
-    __slots__ = ("at", "block", "follower", "room")
+    __slots__ = ("at", "block", "room", "subscriber")
 
-    def __init__(self, room: Room[F], follower: F, at: int) -> None:
-        self.room, self.follower, self.at = room, follower, at
+    def __init__(self, room: Room[F], subscriber: F, at: int) -> None:
+        self.room, self.subscriber, self.at = room, subscriber, at
         self.block: Block[F] | None = None
 
     @property
@@ -137,9 +137,9 @@ class Room(Generic[F]):
         """All places in the room."""
         return list(self._cursors)
 
-    def attach(self, follower: F, at: int) -> Cursor[F]:
+    def attach(self, subscriber: F, at: int) -> Cursor[F]:
         """A place in the room after position `at`, not live yet."""
-        cursor = Cursor(self, follower, at)
+        cursor = Cursor(self, subscriber, at)
         self._cursors[cursor] = None
         return cursor
 
@@ -183,7 +183,7 @@ class Room(Generic[F]):
                 self.head = event.seq
             self._batch.append((mark, event))
 
-    def hand_out(self) -> tuple[list[tuple[int, Event]], Iterator[Block[F]]]:
+    def take_batch(self) -> tuple[list[tuple[int, Event]], Iterator[Block[F]]]:
         """What the live followers are given now, with its marks, and to whom: one block after the other, each of which
         waits until it is its turn. Between two of them anybody may come and go. What is committed meanwhile is for the
         next time, which must not begin before this one is over."""

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import re
 import secrets
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
-from app.application import Application, StartupError
+from app.application import Application
 from app.backends import Backend, StoreError, Unavailable
 from app.backends.embedded import Embedded
 from app.chat.closing import CloseCode
@@ -27,13 +26,16 @@ from app.chat.events import User
 from app.chat.frames import DEFAULT_ROOM, ROOM_RULE, Join, Nick, Welcome, room_name
 from app.chat.limits import Limits
 from app.chat.names import NameRule, ascii_name
-from app.handlers.people import follow_whispers
-from app.hub import Hub
-from app.service import ChatService, Naming, Rates
-from app.session import NOBODY, Session
+from app.clock import Clock
+from app.errors import StartupError
+from app.live.connection import NOBODY, Connection
+from app.live.context import Naming, Rates
+from app.live.handlers.people import follow_whispers
+from app.live.hub import Hub
+from app.live.service import ChatService
 from app.transports import Overflow
-from app.transports.line import HANDOVER, Line
-from app.transports.stock import SEND, Outbox
+from app.transports.asgi_channel import SEND, AsgiChannel
+from app.transports.socket_channel import HANDOVER, SocketChannel
 from config import ConfigurationError, Duration, Size
 
 log = logging.getLogger("chat")
@@ -140,11 +142,12 @@ def module(app: Application) -> None:
     naming = _naming(app, settings)
     app.during(_opened(backend))
     hub = Hub(backend, roster=settings.presence.roster, presence_period=settings.presence.period)
-    service = ChatService(backend, hub, _limits(settings), _rates(settings), naming, Overflow(settings.outbox.overflow))
+    overflow = Overflow(settings.outbox.overflow)
+    service = ChatService(backend, hub, _limits(settings), _rates(settings), naming, overflow, app.clock)
     app.state.chat = service
     app.during(service.running())
     if settings.retention.count or settings.retention.age:
-        app.during(_trimming(backend, settings.retention))
+        app.during(_trimming(backend, settings.retention, app.clock))
     frame = app.settings.app.websockets.max_frame_size
     app.add_websocket_route("/chat", Chat(service, settings, frame).serve)
 
@@ -170,7 +173,7 @@ def _rates(settings: ChatSettings) -> Rates:
 def _naming(app: Application, settings: ChatSettings) -> Naming:
     rule: NameRule = ascii_name
     if settings.names.unicode:
-        from app.unicode import unicode_name  # its tables take as long to load as all else together
+        from app.identity.unicode_names import unicode_name  # its tables take as long to load as all else together
 
         rule = unicode_name
     operators = set()
@@ -194,19 +197,19 @@ async def _opened(backend: Backend) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _trimming(backend: Backend, retention: RetentionSettings) -> AsyncIterator[None]:
-    task = asyncio.create_task(trim_for_ever(backend, retention))
+async def _trimming(backend: Backend, retention: RetentionSettings, clock: Clock) -> AsyncIterator[None]:
+    task = asyncio.create_task(trim_for_ever(backend, retention, clock))
     yield
     task.cancel()
     await asyncio.wait({task})
 
 
-async def trim_for_ever(backend: Backend, retention: RetentionSettings) -> None:
+async def trim_for_ever(backend: Backend, retention: RetentionSettings, clock: Clock) -> None:
     """Every TRIM_PERIOD seconds forget what is over the bounds, in steps that leave others their turn."""
     while True:
         try:
             for room in await backend.rooms():
-                since = int(1000 * (time.time() - retention.age)) if retention.age else 0
+                since = clock.now() - int(1000 * retention.age) if retention.age else 0
                 trimmed = TRIM_STEP
                 while trimmed == TRIM_STEP:
                     trimmed = await backend.trim(room, keep=retention.count, since=since, limit=TRIM_STEP)
@@ -238,12 +241,12 @@ class Chat:
             if not carried:
                 self.doors.leave(address)
 
-    def _ended(self, session: Session) -> None:
-        self.doors.leave(session.address)
-        log.info("Removing %s!", session.user.name)
+    def _ended(self, connection: Connection) -> None:
+        self.doors.leave(connection.address)
+        log.info("Removing %s!", connection.user.name)
 
     async def _serve(self, websocket: WebSocket, address: str) -> bool:
-        """Serve a connection; whether its session sees to its end, which may come long after this returns."""
+        """Serve a connection; whether its connection sees to its end, which may come long after this returns."""
         offered = websocket.scope.get("subprotocols", [])
         dialect, subprotocol = (JSON, JSON_SUBPROTOCOL) if JSON_SUBPROTOCOL in offered else (TEXT, None)
         try:
@@ -263,29 +266,31 @@ class Chat:
         log.info("Adding user!")
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
         hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
-        line: Line | None = hand_over(high, stall) if hand_over else None
-        way = line or Outbox(high, stall, websocket.scope.pop(SEND, None))
+        line: SocketChannel | None = hand_over(high, stall) if hand_over else None
+        channel = line or AsgiChannel(high, stall, websocket.scope.pop(SEND, None))
         returns = known or dialect is JSON
         secret = _secret(token) if token else b""
-        session = Session(self.service, user, dialect, way, join.room, secret=secret, returns=returns, address=address)
+        connection = Connection(
+            self.service, user, dialect, channel, join.room, secret=secret, returns=returns, address=address
+        )
 
-        session.on_end, session.known, session.ignored = self._on_end, known, ignored
+        connection.on_end, connection.known, connection.ignored = self._on_end, known, ignored
         try:
-            await self._welcome(session, token, join, query.get("name", ""))
+            await self._welcome(connection, token, join, query.get("name", ""))
             if line is not None:
-                line.begin(session)
-            elif isinstance(way, Outbox):
-                await way.carry(websocket, session)
+                line.begin(connection)
+            elif isinstance(channel, AsgiChannel):
+                await channel.carry(websocket, connection)
         except BaseException:
-            session.ended()
+            connection.channel_closed()
             if line is not None:
                 line.close(CloseCode.PING_TIMEOUT)
             raise
         return True
 
-    async def _welcome(self, session: Session, token: str, join: Join, name: str) -> None:
+    async def _welcome(self, connection: Connection, token: str, join: Join, name: str) -> None:
         """What a connection gets before it says anything. A name that can't be had is told after the greeting."""
-        user, text = session.user, session.dialect is TEXT
+        user, text = connection.user, connection.dialect is TEXT
         refused: Refused | None = None
         if name and name != user.name:
             try:
@@ -294,15 +299,15 @@ class Chat:
                 refused = error
             else:
                 self.service.hub.rename(user)
-                self.service.hub.each(user.id, lambda one: one.renamed(user) if one is not session else None)
-                session.user = user
+                self.service.hub.each(user.id, lambda one: one.renamed(user) if one is not connection else None)
+                connection.user = user
         epoch = self.service.backend.epoch
-        session.send(Welcome(user.id, user.name, user.registered, token, epoch, self._limits, self._room))
+        connection.send(Welcome(user.id, user.name, user.registered, token, epoch, self._limits, self._room))
         if text:
-            await session.carry_out(join)
-            await follow_whispers(session)
+            await connection.carry_out(join)
+            await follow_whispers(connection)
         if refused is not None:
-            session.refuse(refused, Nick(name))
+            connection.refuse(refused, Nick(name))
 
     def _first_join(self, query: Mapping[str, str]) -> Join:
         """Where the text dialect starts: `?room=lobby&after=41`, both optional. Refused for what can't be."""

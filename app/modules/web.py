@@ -1,4 +1,4 @@
-"""`/`: the page, made of the files of `app/web`."""
+"""`/`: the page, made of the files of `app/page/static`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.application import Application
-from app.assets import FOLDER, HASH_LENGTH, Asset, build, reached
+from app.page.assets import FOLDER, HASH_LENGTH, Asset, build, reached
 
-PAGE = Path(__file__).parent.parent / "web"
+PAGE = Path(__file__).parent.parent / "page" / "static"
 ENTRY = "main.js"
 INDEX, OFFLINE, MANIFEST, WORKER = "index.html", "offline.html", "manifest.webmanifest", "worker.js"
 PLAIN = (INDEX, OFFLINE, MANIFEST, WORKER)

@@ -1,4 +1,4 @@
-"""How bytes leave: one interface, Way, and two that offer it.
+"""How bytes leave: one interface, Channel, and two that offer it.
 
 `stock` works over any ASGI server, TestClient included; `fast` takes a connection over from uvicorn and writes to its
 socket. `strict` is uvicorn's protocol without its faults, which `fast` builds on; `framing` is RFC 6455 without I/O.
@@ -56,13 +56,13 @@ class Batch(bytes):
         return batch
 
 
-class Listener(Protocol):
+class Receiver(Protocol):
     """Who is told what happens on a connection. All in the connection's event loop."""
 
-    def heard(self, text: str) -> None:
+    def text_received(self, text: str) -> None:
         """The client said something. Messages come in order; it must not wait."""
 
-    def ended(self) -> None:
+    def channel_closed(self) -> None:
         """The connection is over; it is told once, whoever ended it."""
 
 
@@ -73,7 +73,7 @@ class Sender(Protocol):
         """How many bytes of `batch` it took. OSError for none, for whatever reason."""
 
 
-class Way(Protocol):
+class Channel(Protocol):
     """The way out to one client. It belongs to one event loop."""
 
     @property

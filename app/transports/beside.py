@@ -11,7 +11,7 @@ from starlette.types import Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from app.transports.line import borrow, plain
+from app.transports.socket_channel import borrow, plain
 
 
 class Beside:

@@ -1,9 +1,9 @@
 """A connection at the speed of the kernel: uvicorn's protocol class for the handshake, then a lean one.
 
 Routing, middleware and sign-in are ordinary Starlette. Once the endpoint has accepted the connection it asks the ASGI
-scope's extension HANDOVER for a Line. The transport is then given to that, all that served the handshake is freed, and
-no task waits for the connection. Where the scope has no such extension the endpoint carries the connection itself,
-with `stock`.
+scope's extension HANDOVER for a SocketChannel. That takes over the transport, everything that served the handshake is
+freed, and no task waits for the connection. Where the scope has no such extension the endpoint carries the connection
+itself, with an AsgiChannel.
 
 This is for the requests that are not as most are: see `opening` and `handshake`.
 """
@@ -18,7 +18,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.http11 import Request
 
 from app.transports.framing import WINDOW
-from app.transports.line import HANDOVER, Line, handed_over
+from app.transports.socket_channel import HANDOVER, SocketChannel, handed_over
 from app.transports.strict import WebSocketProtocol
 
 
@@ -44,7 +44,7 @@ class FastProtocol(WebSocketProtocol):
         if hasattr(self, "scope"):
             cast(dict[str, Any], self.scope)["extensions"][HANDOVER] = self.hand_over
 
-    def hand_over(self, high: int, stall: float) -> Line | None:
+    def hand_over(self, high: int, stall: float) -> SocketChannel | None:
         """See HANDOVER."""
         said = self.early or self.queue.qsize() or self.conn.reader.buffer
         if said or not self.handshake_complete or self.disconnected or self.close_sent:

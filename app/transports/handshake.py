@@ -19,7 +19,7 @@ from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_pat
 from uvicorn.server import ServerState
 
 from app.transports.fast import FastProtocol
-from app.transports.line import HANDOVER, Line, borrowed, handed_over, plain
+from app.transports.socket_channel import HANDOVER, SocketChannel, borrowed, handed_over, plain
 
 TOKEN, TEXT = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+", rb"[\t -~\x80-\xff]*"
 USUAL = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b:%b\r\n)+)\r\n" % (TOKEN, TEXT))
@@ -102,7 +102,7 @@ class Handshake(asyncio.Protocol):
         self._server, self._transport, self._request = server, transport, request
         self._theirs: FastProtocol | None = None
         self._connected = self._accepted = self._lost = False
-        self.line: Line | None = None
+        self.line: SocketChannel | None = None
         self._scope = self._asgi_scope()
         server.state.connections.add(cast(Any, self))
         transport.set_protocol(self)
@@ -110,7 +110,7 @@ class Handshake(asyncio.Protocol):
         self._task.add_done_callback(self._done)
         server.state.tasks.add(self._task)
 
-    def hand_over(self, high: int, stall: float) -> Line | None:
+    def hand_over(self, high: int, stall: float) -> SocketChannel | None:
         """See HANDOVER."""
         if self._theirs is not None:
             return self._theirs.hand_over(high, stall)

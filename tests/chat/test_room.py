@@ -37,7 +37,7 @@ def event(seq: int) -> Event:
     return Event("lobby", seq, f"id{seq}", 0, 1, "user0", "hi")
 
 
-class Follower:
+class Subscriber:
     """What one follower was given."""
 
     def __init__(self, start: int) -> None:
@@ -55,7 +55,7 @@ class Following(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.room: Room[Follower] = Room("lobby")
+        self.room: Room[Subscriber] = Room("lobby")
         self.log: list[int] = []
         self.heard = 0
         """How many events of the log the room knows, or came before it."""
@@ -64,9 +64,9 @@ class Following(RuleBasedStateMachine):
         self.handed_out = 0
         """The position of the last event that was handed out to all."""
         self.batch: list[tuple[int, Event]] = []
-        self.turns: Iterator[Block[Follower]] | None = None
+        self.turns: Iterator[Block[Subscriber]] | None = None
         """Whose turn it is in what is being handed out."""
-        self.here: list[Cursor[Follower]] = []
+        self.here: list[Cursor[Subscriber]] = []
 
     @initialize(gaps=st.lists(positions, max_size=8), heard=st.integers(0, 8))
     def begin(self, gaps: list[int], heard: int) -> None:
@@ -96,7 +96,7 @@ class Following(RuleBasedStateMachine):
         self.deliver(len(self.log))
 
     @rule(slow=st.integers(0, 7))
-    def hand_out(self, slow: int) -> None:
+    def take_batch(self, slow: int) -> None:
         """All that is left of it, and then all that was committed meanwhile."""
         while self.turns is not None:
             self.give_a_block(slow)
@@ -114,7 +114,7 @@ class Following(RuleBasedStateMachine):
                 self.give_a_block(slow)
 
     def begin_to_hand_out(self) -> None:
-        self.batch, self.turns = self.room.hand_out()
+        self.batch, self.turns = self.room.take_batch()
         assert [mark for mark, _ in self.batch] == sorted({mark for mark, _ in self.batch})
         assert not self.room.unsettled
 
@@ -131,15 +131,15 @@ class Following(RuleBasedStateMachine):
         for cursor in block.cursors:
             assert cursor.block is block
             if cursor not in late:
-                cursor.follower.got += [event.seq for _, event in self.batch]
+                cursor.subscriber.got += [event.seq for _, event in self.batch]
         for cursor in late:
             self.room.fall_behind(cursor, self.room.before)
             assert not cursor.live
 
     @rule(target=followers, back=st.integers(0, 10))
-    def attach(self, back: int) -> Cursor[Follower]:
+    def attach(self, back: int) -> Cursor[Subscriber]:
         at = ([0, *self.log])[max(0, len(self.log) - back)]
-        cursor = self.room.attach(Follower(at), at)
+        cursor = self.room.attach(Subscriber(at), at)
         assert not cursor.live
         self.here.append(cursor)
         return cursor
@@ -153,21 +153,21 @@ class Following(RuleBasedStateMachine):
         return multiple(*came)
 
     @rule(cursor=followers, limit=st.integers(1, 4), group=st.sampled_from([None, *GROUPS]))
-    def read_a_page(self, cursor: Cursor[Follower], limit: int, group: str | None) -> None:
+    def read_a_page(self, cursor: Cursor[Subscriber], limit: int, group: str | None) -> None:
         """Only who is behind reads; whoever comes to the log's end may go live at once, or later."""
         if cursor.live:
             return
         page = [seq for seq in self.log if seq > cursor.at][:limit]
-        cursor.follower.got += page
+        cursor.subscriber.got += page
         cursor.at = page[-1] if page else cursor.at
-        cursor.follower.at_the_end = len(page) < limit
+        cursor.subscriber.at_the_end = len(page) < limit
         if group is not None:
             self.catch_up(cursor, group)
 
     @rule(cursor=followers, group=st.sampled_from(GROUPS))
-    def catch_up(self, cursor: Cursor[Follower], group: str) -> None:
+    def catch_up(self, cursor: Cursor[Subscriber], group: str) -> None:
         """Who once was at the log's end may try at any time, and as often as it likes."""
-        if cursor.follower.at_the_end:
+        if cursor.subscriber.at_the_end:
             was = cursor.block
             went = self.room.caught_up(cursor, group)
             assert went == cursor.live
@@ -176,12 +176,12 @@ class Following(RuleBasedStateMachine):
             assert not (was is None and cursor.waits), "it has read what is being handed out"
 
     @rule(cursor=followers)
-    def fall_behind(self, cursor: Cursor[Follower]) -> None:
+    def fall_behind(self, cursor: Cursor[Subscriber]) -> None:
         self.room.fall_behind(cursor, cursor.position)
         assert not cursor.live
 
     @rule(cursor=consumes(followers), group=st.sampled_from(GROUPS))
-    def detach(self, cursor: Cursor[Follower], group: str) -> None:
+    def detach(self, cursor: Cursor[Subscriber], group: str) -> None:
         self.room.detach(cursor)
         self.room.detach(cursor)
         assert not self.room.caught_up(cursor, group)
@@ -199,10 +199,10 @@ class Following(RuleBasedStateMachine):
     @invariant()
     def each_has_a_prefix_of_what_it_is_owed_and_the_live_all_that_was_handed_out(self) -> None:
         for cursor in self.here:
-            follower = cursor.follower
-            owed = [seq for seq in self.log if seq > follower.start]
-            assert follower.got == owed[: len(follower.got)]
-            assert follower.got == [seq for seq in owed if seq <= cursor.position]
+            subscriber = cursor.subscriber
+            owed = [seq for seq in self.log if seq > subscriber.start]
+            assert subscriber.got == owed[: len(subscriber.got)]
+            assert subscriber.got == [seq for seq in owed if seq <= cursor.position]
             if cursor.live:
                 assert cursor.position >= self.handed_out
 
@@ -212,7 +212,7 @@ class Following(RuleBasedStateMachine):
             owed = self.marks_of(cursor) if cursor.live else []
             assert self.room.owed(cursor) == (owed[0] if owed else None)
 
-    def marks_of(self, cursor: Cursor[Follower]) -> list[int]:
+    def marks_of(self, cursor: Cursor[Subscriber]) -> list[int]:
         """Of what the room knows and the follower has not got."""
         known = [seq for seq in self.log[: self.heard] if seq > cursor.position]
         return [self.first_mark[seq] for seq in known]
@@ -220,34 +220,34 @@ class Following(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end, when all is delivered and handed out, each can be live and has everything."""
         self.deliver(len(self.log) + 1)
-        self.hand_out(0)
+        self.take_batch(0)
         assert self.turns is None
         for cursor in self.here:
             self.read_a_page(cursor, len(self.log) + 1, "text")
             assert cursor.live
         self.each_has_a_prefix_of_what_it_is_owed_and_the_live_all_that_was_handed_out()
         for cursor in self.here:
-            assert cursor.follower.got == [seq for seq in self.log if seq > cursor.follower.start]
+            assert cursor.subscriber.got == [seq for seq in self.log if seq > cursor.subscriber.start]
 
 
 TestFollowing = Following.TestCase
 TestFollowing.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 
 
-def handed(room: Room[Follower]) -> list[tuple[int, Event]]:
-    batch, turns = room.hand_out()
+def handed(room: Room[Subscriber]) -> list[tuple[int, Event]]:
+    batch, turns = room.take_batch()
     for _ in turns:
         pass
     return batch
 
 
 def test_what_a_follower_read_before_the_room_heard_of_it_is_not_handed_to_it_again() -> None:
-    room: Room[Follower] = Room("lobby")
-    early = room.attach(Follower(0), 5)
+    room: Room[Subscriber] = Room("lobby")
+    early = room.attach(Subscriber(0), 5)
     assert room.caught_up(early, "text")
     room.commit(event(5))
     assert handed(room) == []
-    late = room.attach(Follower(0), 7)
+    late = room.attach(Subscriber(0), 7)
     assert not room.caught_up(late, "text"), "the other one is owed what is on its way"
     for seq in (6, 7):
         room.commit(event(seq), seq)
@@ -260,26 +260,26 @@ def test_what_a_follower_read_before_the_room_heard_of_it_is_not_handed_to_it_ag
 
 
 def test_between_two_blocks_anybody_may_come_and_go() -> None:
-    room: Room[Follower] = Room("lobby")
-    first, second, third, leaves = (room.attach(Follower(0), 0) for _ in range(4))
+    room: Room[Subscriber] = Room("lobby")
+    first, second, third, leaves = (room.attach(Subscriber(0), 0) for _ in range(4))
     for cursor in (first, second, third, leaves):
         assert room.caught_up(cursor, "text")
     assert [len(block.cursors) for block in room.blocks] == [SMALL, SMALL]
     room.detach(second)
     room.commit(event(1), 1)
-    batch, turns = room.hand_out()
+    batch, turns = room.take_batch()
     assert [cursor.position for cursor in (first, third)] == [0, 0]
-    came = room.attach(Follower(1), 1)
+    came = room.attach(Subscriber(1), 1)
     assert room.caught_up(came, "text")
     assert came.block not in (first.block, third.block), "it is not owed what they are owed"
     assert list(next(turns).cursors) == [first]
     assert (first.waits, third.waits, first.position, third.position) == (False, True, 1, 0)
-    again = room.attach(Follower(1), 1)
+    again = room.attach(Subscriber(1), 1)
     assert room.caught_up(again, "text")
     assert again.block is first.block
     room.detach(leaves)
     room.commit(event(2), 2)
-    late = room.attach(Follower(2), 2)
+    late = room.attach(Subscriber(2), 2)
     assert not room.caught_up(late, "text"), "it would be handed to it again"
     assert room.unsettled
     assert [room.owed(cursor) for cursor in (first, third, came, late)] == [2, 1, 2, None]
@@ -292,7 +292,7 @@ def test_between_two_blocks_anybody_may_come_and_go() -> None:
 
 
 def test_nothing_is_kept_for_a_room_that_nothing_is_set_for() -> None:
-    room: Room[Follower] = Room("lobby")
+    room: Room[Subscriber] = Room("lobby")
     assert not room.ruled
     assert not room.state
     room.spoke[1] = 5

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from app.cli import main as natter
 from app.client.main import main
-from app.command import main as natter
 from tests.client.towns import Quarter, Town, befriended, tutorial
 from tests.clients import DEADLINE, ROOT, serving
 from tests.test_kill import free_port

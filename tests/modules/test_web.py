@@ -1,4 +1,4 @@
-"""How the page is served; what it does is tested in tests/web."""
+"""How the page is served; what it does is tested in tests/page/browser."""
 
 from __future__ import annotations
 

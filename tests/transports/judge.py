@@ -18,8 +18,8 @@ from typing import Any, cast
 import pytest
 from uvicorn.server import ServerState
 
-from app.transports.line import HANDOVER, Line
 from app.transports.opening import Opening
+from app.transports.socket_channel import HANDOVER, SocketChannel
 from app.transports.strict import HttpProtocol
 from tests.clients import frame
 from tests.transports.test_fast import HEAD, LIMIT, LOOPS, Client, client, server, until
@@ -57,8 +57,8 @@ class Call:
             self.application.seen.append(f"{type(error).__name__}: {error}")
             raise
 
-    def hand_over(self) -> Line | None:
-        line = cast("Line | None", self.scope["extensions"][HANDOVER](LIMIT, 30.0))
+    def hand_over(self) -> SocketChannel | None:
+        line = cast("SocketChannel | None", self.scope["extensions"][HANDOVER](LIMIT, 30.0))
         self.application.seen.append(f"a line: {line is not None}")
         return line
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.transports import Batch, Frame
 from app.transports.framing import Opcode
-from app.transports.line import Line
+from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
 from tests.transports.judge import (
     GOODBYE,
@@ -170,10 +170,10 @@ def take_over(call: Call) -> None:
     """Echo every text through a line."""
 
     class Echo(Ear):
-        def heard(self, text: str) -> None:
+        def text_received(self, text: str) -> None:
             line.put(Batch([Frame(text)]))
 
-    line = cast(Line, call.hand_over())
+    line = cast(SocketChannel, call.hand_over())
     line.put(Batch([Frame("welcome")]))
     line.begin(Echo())
 

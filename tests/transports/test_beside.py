@@ -18,11 +18,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from app.chat.closing import CloseCode
+from app.transports.asgi_channel import AsgiChannel
 from app.transports.beside import Beside, _Between
 from app.transports.framing import Opcode
-from app.transports.stock import Outbox
 from tests.clients import frame
-from tests.contracts.test_ways import LONG, LOOPS, Ear, Open, batch, beside, until
+from tests.contracts.test_channels import LONG, LOOPS, Ear, Open, batch, beside, until
 from tests.transports.test_fast import client, server, tls_contexts
 
 pytestmark = pytest.mark.anyio
@@ -34,35 +34,35 @@ RESET = b"\1\0\0\0\0\0\0\0"
 
 
 def protocol_of(one: Any) -> Any:
-    return one.way._beside._protocol
+    return one.channel._beside._protocol
 
 
 def descriptor(one: Any) -> int:
     """The number that is sent through, -1 for none."""
-    assert isinstance(one.way.sender, socket.SocketType)
-    return one.way.sender.fileno()
+    assert isinstance(one.channel.sender, socket.SocketType)
+    return one.channel.sender.fileno()
 
 
 def tell(one: Any, text: str) -> None:
     """Send as to one of many."""
     told = batch(text)
     try:
-        taken = one.way.sender.send(told)
+        taken = one.channel.sender.send(told)
     except OSError:
         taken = 0
     if taken != len(told):
-        one.way.keep(told, taken)
+        one.channel.keep(told, taken)
 
 
 @on_every_loop
 async def test_nothing_waits_for_a_task_and_all_goes_through_one_socket() -> None:
     async with opened() as one:
-        sender = one.way.sender
-        one.way.put(batch("a", "b"))
+        sender = one.channel.sender
+        one.channel.put(batch("a", "b"))
         assert descriptor(one) >= 0
         assert sender.send(batch("c")) == 3
-        assert one.way.sender is sender
-        assert not one.way._frames
+        assert one.channel.sender is sender
+        assert not one.channel._frames
         assert await one.peer.texts(3) == ["a", "b", "c"]
 
 
@@ -85,7 +85,7 @@ def fill(one: Any) -> int:
     short, count, rest = batch("x"), 0, b""
     while True:
         try:
-            rest = rest[one.way.sender.send(rest) :]
+            rest = rest[one.channel.sender.send(rest) :]
         except BlockingIOError:
             if rest == short:
                 return count - 1
@@ -116,7 +116,7 @@ async def test_frames_stay_whole_and_in_order_while_a_client_stops_reading_and_g
         texts: list[bytes] = []
         pongs: list[bytes] = []
         for _ in range(5):
-            while not one.way.full:
+            while not one.channel.full:
                 tell(one, f"{told} " + "x" * 3000)
                 told += 1
                 if told % 7 == 0:
@@ -127,12 +127,12 @@ async def test_frames_stay_whole_and_in_order_while_a_client_stops_reading_and_g
             while len(texts) < told or len(pongs) < asked:
                 opcode, payload = await one.peer.frame()
                 (texts if opcode == Opcode.TEXT else pongs).append(payload)
-                if len(texts) % 5 == 0 and not one.way.full:
+                if len(texts) % 5 == 0 and not one.channel.full:
                     tell(one, f"{told} between")
                     told += 1
                     if told % 50 == 0:
                         break
-            await until(lambda: not one.way.full)
+            await until(lambda: not one.channel.full)
         while len(texts) < told or len(pongs) < asked:
             opcode, payload = await one.peer.frame()
             (texts if opcode == Opcode.TEXT else pongs).append(payload)
@@ -151,7 +151,7 @@ async def test_nothing_follows_a_close_frame_of_uvicorns(end: str) -> None:
         getattr(protocol_of(one), end)()
         for text in ("a", "b"):
             tell(one, text)
-            one.way.put(batch(text))
+            one.channel.put(batch(text))
         assert descriptor(one) == -1
         assert await one.peer.texts(1) == ["before"]
         assert (await one.peer.frame())[0] == Opcode.CLOSE
@@ -165,7 +165,7 @@ async def test_nothing_follows_a_close_frame_that_another_part_of_the_applicatio
         tell(one, "before")
         await protocol_of(one).send({"type": "websocket.close", "code": 1001})
         tell(one, "after")
-        one.way.put(batch("after"))
+        one.channel.put(batch("after"))
         assert descriptor(one) == -1
         assert await one.peer.texts(1) == ["before"]
         assert (await one.peer.frame())[0] == Opcode.CLOSE
@@ -198,7 +198,7 @@ async def test_nothing_follows_the_answer_to_a_close_frame() -> None:
 async def test_nothing_is_sent_after_the_end(end: str) -> None:
     async with opened() as one:
         tell(one, "before")
-        getattr(one.way, end)(CloseCode.BYE)
+        getattr(one.channel, end)(CloseCode.BYE)
         tell(one, "after")
         assert descriptor(one) == -1
         assert await one.peer.texts(1) == ["before"]
@@ -243,7 +243,7 @@ async def test_a_descriptor_that_the_transport_closes_is_never_used_again(end: C
         with bystanders(number):
             for _ in range(20):
                 tell(one, "a secret")
-                one.way.put(batch("a secret"))
+                one.channel.put(batch("a secret"))
 
 
 @contextmanager
@@ -268,13 +268,13 @@ async def leave(one: Any) -> None:
 
 
 async def finish(one: Any) -> None:
-    one.way.finish(CloseCode.BYE)
+    one.channel.finish(CloseCode.BYE)
     assert (await one.peer.close_code())[0] == CloseCode.BYE
     await one.peer.leave()
 
 
 async def stall(one: Any) -> None:
-    while not one.way.full:
+    while not one.channel.full:
         tell(one, "x" * 5000)
     reset(one)
 
@@ -285,7 +285,7 @@ async def test_a_closed_connection_leaves_neither_a_descriptor_nor_garbage(
     end: Callable[[Any], Awaitable[None]],
 ) -> None:
     def left() -> list[object]:
-        kinds = (Outbox, Beside, _Between, WebSocketsSansIOProtocol)
+        kinds = (AsgiChannel, Beside, _Between, WebSocketsSansIOProtocol)
         return [one for one in gc.get_objects() if isinstance(one, kinds)]
 
     def descriptors() -> int:
@@ -320,14 +320,14 @@ class Carried:
 
     def __init__(self) -> None:
         self.state, self.ear = ServerState(), Ear()
-        self.ways: asyncio.Queue[Outbox] = asyncio.Queue()
+        self.channels: asyncio.Queue[AsgiChannel] = asyncio.Queue()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         websocket = WebSocket(scope, receive, send)
         await websocket.accept()
-        way = Outbox(1000, LONG, send)
-        self.ways.put_nowait(way)
-        await way.carry(websocket, self.ear)
+        channel = AsgiChannel(1000, LONG, send)
+        self.channels.put_nowait(channel)
+        await channel.carry(websocket, self.ear)
 
 
 @on_every_loop
@@ -337,11 +337,11 @@ async def test_tls_goes_through_the_transport() -> None:
     async with server(app, ours, WebSocketsSansIOProtocol) as port, client(port, tls=theirs) as one:
         await one.head()
         with anyio.fail_after(10):
-            way = await app.ways.get()
-        assert way.sender is way
-        assert way.sender.send(batch("a", "b")) == 6
-        assert not way._frames
-        way.put(batch("c"))
+            channel = await app.channels.get()
+        assert channel.sender is channel
+        assert channel.sender.send(batch("a", "b")) == 6
+        assert not channel._frames
+        channel.put(batch("c"))
         assert [await one.frame() for _ in "abc"] == [(Opcode.TEXT, b"a"), (Opcode.TEXT, b"b"), (Opcode.TEXT, b"c")]
         one.writer.write(frame(Opcode.CLOSE, b"\x03\xe8"))
         assert await one.frame() == (Opcode.CLOSE, b"\x03\xe8")

@@ -21,11 +21,11 @@ from uvicorn.server import ServerState
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame
+from app.transports.asgi_channel import AsgiChannel
 from app.transports.fast import FastProtocol
 from app.transports.framing import Opcode
-from app.transports.line import HANDOVER, Line
 from app.transports.opening import Opening
-from app.transports.stock import Outbox
+from app.transports.socket_channel import HANDOVER, SocketChannel
 from app.transports.wheel import TICKS, Wheel
 from tests.clients import Served, frame, serving
 
@@ -43,16 +43,16 @@ on_every_loop = pytest.mark.parametrize("anyio_backend", LOOPS)
 
 
 class Ear:
-    """A Listener that keeps what it is told."""
+    """A Receiver that keeps what it is told."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.over = asyncio.Event()
 
-    def heard(self, text: str) -> None:
+    def text_received(self, text: str) -> None:
         self.texts.append(text)
 
-    def ended(self) -> None:
+    def channel_closed(self) -> None:
         assert not self.over.is_set()
         self.over.set()
 
@@ -70,7 +70,7 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.ears: list[Ear] = []
-        self.lines: list[Line | None] = []
+        self.lines: list[SocketChannel | None] = []
         self.protocols: list[weakref.ref[Any]] = []
         self.before_accept: Callable[[], Awaitable[object]] | None = None
         self.state = ServerState()
@@ -85,7 +85,7 @@ class Endpoint:
         await websocket.accept()
         line = scope["extensions"][HANDOVER](LIMIT, 30.0)
         self.lines.append(line)
-        way = line or Outbox(LIMIT, 30.0)
+        way = line or AsgiChannel(LIMIT, 30.0)
         way.put(Batch([Frame("welcome")]))
         if line is not None:
             line.begin(ear)
@@ -342,7 +342,7 @@ class Clock:
 
 
 class Watched:
-    """As much of a Line as a Wheel sees; what is done to it is kept, with the time."""
+    """As much of a SocketChannel as a Wheel sees; what is done to it is kept, with the time."""
 
     def __init__(self, clock: Clock, wheel: Wheel) -> None:
         self.clock, self.wheel = clock, wheel
@@ -355,8 +355,8 @@ class Watched:
         wheel.add(self.line)
 
     @property
-    def line(self) -> Line:
-        return cast(Line, self)
+    def line(self) -> SocketChannel:
+        return cast(SocketChannel, self)
 
     def ping(self) -> None:
         self.pings.append(self.clock.now)

@@ -12,7 +12,7 @@ import pytest
 from app.transports import opening, strict
 from app.transports.fast import FastProtocol
 from app.transports.framing import Opcode
-from app.transports.line import Line
+from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
 from tests.transports.judge import (
     GOODBYE,
@@ -150,7 +150,7 @@ async def accepts_and_waits(call: Call) -> None:
 
 async def hands_over_and_waits(call: Call) -> None:
     await returns_after_accept(call)
-    line = cast(Line, call.hand_over())
+    line = cast(SocketChannel, call.hand_over())
     await call.hold()
     line.begin(Ear())
 

@@ -12,8 +12,8 @@ from app.transports import Batch, Frame
 from app.transports.fast import FastProtocol
 from app.transports.framing import Opcode
 from app.transports.handshake import Handshake
-from app.transports.line import Line
 from app.transports.opening import Opening
+from app.transports.socket_channel import SocketChannel
 from tests.transports.judge import Application, Behaviour, Call, echo, on_uvloop
 from tests.transports.test_applications import returns_after_accept
 from tests.transports.test_fast import Ear, client, server, until
@@ -34,7 +34,7 @@ def uncollected() -> Iterator[None]:
 
 def kept() -> list[Any]:
     """What served a connection and was not freed."""
-    return [one for one in gc.get_objects() if type(one) in (Opening, Handshake, Line, FastProtocol)]
+    return [one for one in gc.get_objects() if type(one) in (Opening, Handshake, SocketChannel, FastProtocol)]
 
 
 async def raises_for_who_left(call: Call) -> None:
@@ -45,7 +45,7 @@ async def raises_for_who_left(call: Call) -> None:
 
 async def hands_over_to_an_ear(call: Call) -> None:
     await returns_after_accept(call)
-    line = cast(Line, call.hand_over())
+    line = cast(SocketChannel, call.hand_over())
     line.put(Batch([Frame("welcome")]))
     line.begin(Ear())
 
@@ -82,7 +82,7 @@ async def test_who_was_handed_over_leaves_nothing(uncollected: None) -> None:
         async with client(port) as one:
             assert b" 101 " in await one.head()
             assert await one.frame() == (Opcode.TEXT, b"welcome")
-            await until(lambda: [type(each) for each in kept()] == [Line])
+            await until(lambda: [type(each) for each in kept()] == [SocketChannel])
         await until(lambda: not kept())
 
 

@@ -1,0 +1,54 @@
+"""What a connection does for each command: one coroutine each, `await handler(connection, command)`.
+
+A handler answers with `connection.send`, or raises Refused or Unavailable, which the connection answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from app.chat import frames
+from app.live.handlers import helping, moderating, people, reading, rooms, speaking
+
+HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
+    frames.Say: speaking.say,
+    frames.Whisper: speaking.whisper,
+    frames.Reply: speaking.reply,
+    frames.Edit: speaking.edit,
+    frames.Delete: speaking.delete,
+    frames.History: reading.history,
+    frames.Search: reading.search,
+    frames.Read: reading.read,
+    frames.Conversations: reading.conversations,
+    frames.Join: rooms.join,
+    frames.Part: rooms.part,
+    frames.Rooms: rooms.rooms,
+    frames.Who: rooms.who,
+    frames.Look: rooms.look,
+    frames.Typing: rooms.typing,
+    frames.Topic: moderating.topic,
+    frames.Private: moderating.private,
+    frames.Public: moderating.change,
+    frames.Slow: moderating.change,
+    frames.Kick: moderating.moderate,
+    frames.Ban: moderating.moderate,
+    frames.Unban: moderating.moderate,
+    frames.Mute: moderating.moderate,
+    frames.Unmute: moderating.moderate,
+    frames.Op: moderating.moderate,
+    frames.Deop: moderating.moderate,
+    frames.Invite: moderating.moderate,
+    frames.Uninvite: moderating.moderate,
+    frames.Nick: people.nick,
+    frames.Register: people.register,
+    frames.Login: people.login,
+    frames.Logout: people.logout,
+    frames.Quit: people.leave,
+    frames.Away: people.away,
+    frames.Back: people.back,
+    frames.Ignore: people.ignore,
+    frames.Unignore: people.unignore,
+    frames.Help: helping.explain,
+    frames.Slash: helping.slash,
+}

@@ -1,0 +1,47 @@
+"""Slash commands: what there is, and those that a module added."""
+
+from __future__ import annotations
+
+import re
+
+from app.chat import commands
+from app.chat.errors import Code, Refused
+from app.chat.frames import Commands, Done, Help, Notice, Slash
+from app.live.connection import Connection
+
+_LINE = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
+
+
+async def explain(connection: Connection, command: Help) -> None:
+    """The slash commands, or one of them."""
+    usages = [*commands.USAGES, *connection.context.usages]
+    wanted = command.command.removeprefix("/").casefold()
+    if wanted:
+        name = commands.NAMES.get(wanted, wanted)
+        usages = [usage for usage in usages if usage.command == name]
+        if not usages:
+            raise _unknown(command.command)
+    connection.send(Commands(usages, rid=command.rid))
+
+
+async def slash(connection: Connection, command: Slash) -> None:
+    """Carry out a line as it would be typed."""
+    if command.room:
+        connection.log(command.room)
+    line = command.line if command.line.startswith("/") else f"/{command.line}"
+    parsed = commands.parse(line, command.room)
+    if not isinstance(parsed, Slash):
+        if hasattr(parsed, "rid"):
+            parsed.rid = command.rid
+        await connection.context.handlers[type(parsed)](connection, parsed)
+        return
+    found = _LINE.fullmatch(line)
+    name, arguments = (found[1], found[2]) if found else ("", "")
+    if name.casefold() not in connection.context.commands:
+        raise _unknown(name)
+    answer = await connection.context.call(name.casefold(), connection.user, command.room, arguments.strip())
+    connection.send(Notice(answer, rid=command.rid) if answer else Done(rid=command.rid))
+
+
+def _unknown(name: str) -> Refused:
+    return Refused(Code.UNKNOWN_COMMAND, f"there is no command {name[:40]!r}: /help lists them")

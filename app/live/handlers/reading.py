@@ -1,0 +1,86 @@
+"""What was said before: pages of it, searches in it, and how far somebody has read."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import UnsetType
+
+from app.backends import Trimmed
+from app.chat.errors import Code, Refused
+from app.chat.events import participants
+from app.chat.frames import (
+    ConversationEntry,
+    ConversationList,
+    Conversations,
+    Done,
+    Found,
+    History,
+    Page,
+    Read,
+    Search,
+    told,
+)
+from app.live.connection import Connection
+
+FAR = 2**62
+"""A position after all others."""
+MOST_CONVERSATIONS = 200
+"""How many conversations a list has."""
+
+
+async def history(connection: Connection, command: History) -> None:
+    """A page of a log that the client may read."""
+    log, limit = connection.log(command.room), command.limit
+    if not isinstance(command.after, UnsetType):
+        after = command.after
+        try:
+            events = await connection.backend.read(log, after=after, limit=limit + 1)
+        except Trimmed as trimmed:
+            events = await connection.backend.read(log, after=trimmed.through, limit=limit + 1)
+        more, events = len(events) > limit, events[:limit]
+    else:
+        before = FAR if isinstance(command.before, UnsetType) else command.before
+        events = await connection.backend.read_back(log, before=before, limit=limit + 1)
+        more, events = len(events) > limit, events[-limit:]
+    shown = [told(event) for event in events if event.user not in connection.ignored]
+    connection.send(Page(command.room, shown, more, rid=command.rid))
+
+
+async def search(connection: Connection, command: Search) -> None:
+    """The messages that hold some words, in a log that the client may read."""
+    log, limit = connection.log(command.room), command.limit
+    before = FAR if isinstance(command.before, UnsetType) else command.before
+    events = await connection.backend.search(log, command.words, before=before, limit=limit + 1)
+    shown = [told(event) for event in events[-limit:] if event.user not in connection.ignored]
+    connection.send(Found(command.room, command.words, shown, len(events) > limit, rid=command.rid))
+
+
+async def read(connection: Connection, command: Read) -> None:
+    """Keep how far the user has read, and tell the user's connections where that moves on."""
+    log = connection.log(command.room)
+    before = await connection.backend.mark(connection.user.id, log, 0)
+    if command.seq > (await connection.backend.bounds(log)).head:
+        raise Refused(Code.NOT_FOUND, f"there is nothing at {command.seq} in {command.room} yet")
+    after = await connection.backend.mark(connection.user.id, log, command.seq)
+    connection.known = True
+    if after > before:
+        connection.hub.has_read(command.room, connection.user, after)
+    connection.send(Done(rid=command.rid))
+
+
+async def conversations(connection: Connection, command: Conversations) -> None:
+    """With whom the user whispered."""
+    found = (await connection.backend.conversations(connection.user.id))[:MOST_CONVERSATIONS]
+    ids = {user for one in found for user in participants(one.room)}
+    names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
+    reads = await asyncio.gather(*(connection.backend.mark(connection.user.id, one.room, 0) for one in found))
+    entries = [
+        ConversationEntry(one.room, _others(connection.user.id, participants(one.room), names), one.head, read)
+        for one, read in zip(found, reads, strict=True)
+    ]
+    connection.send(ConversationList(entries, rid=command.rid))
+
+
+def _others(user: int, ids: tuple[int, ...], names: dict[int, str]) -> list[str]:
+    return [names[id_] for id_ in ids if id_ in names and (id_ != user or len(ids) == 1)]

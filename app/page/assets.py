@@ -1,0 +1,152 @@
+"""The files of a page, each with an address that names its content, so that a browser may keep it for good.
+
+A file's address holds a hash of its content as it is served. That content names the addresses of the files that it
+refers to, so one that changes gives new addresses to all that lead to it, and to no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from app.page.bundle import join
+
+FOLDER = "assets"
+HASH_LENGTH = 12
+FOREIGN = "vendor/"
+UNSERVED = (".d.ts", "package.json")
+
+COMMENT = re.compile(r"/\*\*.*?\*/|^ *(?:/\*.*?\*/|//[^\n]*)", re.DOTALL | re.MULTILINE)
+"""A comment of JavaScript that types are in, or that has its lines for itself: those that can't be part of a text."""
+
+JAVASCRIPT = re.compile(r"""(?:from|import(?P<late>\s*\()?)\s*(?P<quote>["'])(?P<path>\.{1,2}/[^"'\n]+)(?P=quote)""")
+REFERENCES = {
+    ".js": JAVASCRIPT,
+    ".html": re.compile(r"""\b(?:href|src)="(?P<path>[^"]+)\""""),
+    ".css": re.compile(r"""(?:\burl\(\s*["']?|@import\s+["'])(?P<path>[^"')\s]+)"""),
+    ".webmanifest": re.compile(r""""src":\s*"(?P<path>[^"]+)\""""),
+}
+ELSEWHERE = re.compile(r"[a-z]+:|/|#|\./$")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file as it is served: `url` is relative to the page's own, `imports` are the modules that it can't start
+    without, `refers` all files that it names."""
+
+    name: str
+    url: str
+    content: bytes
+    hash: str
+    imports: tuple[str, ...]
+    refers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    start: int
+    end: int
+    path: str
+    target: str
+    static: bool
+
+
+def build(folder: Path, plain: Collection[str], entry: str = "") -> dict[str, Asset]:
+    """All files below `folder` by their names in it, with content that names the addresses of others. Those in `plain`
+    keep their names as addresses; the module `entry` and all that it imports of ours are one file, called as it is.
+    ValueError for a reference to nothing, and for files that refer to each other."""
+    sources = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if _served(path)}
+    contents = {name: _content(name, path) for name, path in sources.items()}
+    if entry:
+        modules = {name: content.decode() for name, content in contents.items() if name.endswith(".js")}
+        joined, inside = join(entry, modules, apart=lambda name: name.startswith(FOREIGN))
+        contents = {name: content for name, content in contents.items() if name not in inside} | {
+            entry: joined.encode()
+        }
+    references = {name: list(_references(name, content, contents)) for name, content in contents.items()}
+    assets: dict[str, Asset] = {}
+    for name in _in_order(references):
+        content = _rewritten(name, contents[name], references[name], assets, plain)
+        digest = hashlib.sha256(content).hexdigest()[:HASH_LENGTH]
+        imports = tuple(reference.target for reference in references[name] if reference.static)
+        refers = tuple(reference.target for reference in references[name])
+        assets[name] = Asset(name, _url(name, digest, plain), content, digest, imports, refers)
+    return assets
+
+
+def reached(assets: Mapping[str, Asset], names: Iterable[str], *, static: bool = False) -> list[str]:
+    """`names` and all that they lead to, each once, nearest first; with `static` by imports only."""
+    found = dict.fromkeys(names)
+    queue = list(found)
+    for name in queue:
+        for target in assets[name].imports if static else assets[name].refers:
+            if target not in found:
+                found[target] = None
+                queue.append(target)
+    return queue
+
+
+def _served(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and not path.name.endswith(UNSERVED)
+
+
+def _content(name: str, path: Path) -> bytes:
+    """What is in a file, without the comments of our own JavaScript, which are a quarter of what goes over the wire.
+    Lines stay where they are, so that what a browser says of them holds for the file too."""
+    content = path.read_bytes()
+    if path.suffix != ".js" or name.startswith(FOREIGN):
+        return content
+    return COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), content.decode()).encode()
+
+
+def _references(name: str, content: bytes, files: Collection[str]) -> Iterator[_Reference]:
+    suffix = posixpath.splitext(name)[1]
+    if suffix not in REFERENCES:
+        return
+    for match in REFERENCES[suffix].finditer(content.decode()):
+        path = match["path"]
+        if ELSEWHERE.match(path):
+            continue
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+        if target not in files:
+            raise ValueError(f"{name} refers to {path}: expected a file of the page, but there is no {target}")
+        static = suffix == ".js" and match["late"] is None
+        yield _Reference(*match.span("path"), path, target, static)
+
+
+def _in_order(references: Mapping[str, list[_Reference]]) -> list[str]:
+    """The names, each behind those that it refers to."""
+    graph = {name: [reference.target for reference in found] for name, found in references.items()}
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " ← ".join(error.args[1])
+        raise ValueError(f"{circle}: expected no file to lead back to itself, since each is named by content") from None
+
+
+def _url(name: str, digest: str, plain: Collection[str]) -> str:
+    if name in plain:
+        return name
+    stem, suffix = posixpath.splitext(name)
+    return f"{FOLDER}/{stem}.{digest}{suffix}"
+
+
+def _rewritten(
+    name: str, content: bytes, references: list[_Reference], assets: Mapping[str, Asset], plain: Collection[str]
+) -> bytes:
+    if not references:
+        return content
+    text, parts, position = content.decode(), [], 0
+    here = posixpath.dirname(_url(name, "", plain))
+    for reference in references:
+        path = posixpath.relpath(assets[reference.target].url, here or ".")
+        if reference.path.startswith(".") and not path.startswith("."):
+            path = f"./{path}"
+        parts += [text[position : reference.start], path]
+        position = reference.end
+    return "".join([*parts, text[position:]]).encode()

@@ -1,0 +1,379 @@
+"""In which order things leave: a Shard with sessions that keep what they are given, and the whole server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.chat.dialects import JSON
+from app.chat.events import Detail, Event, Kind, User, conversation
+from app.chat.frames import Ack
+from app.live.delivery import wire
+from app.live.shard import Shard
+from app.live.subscriber import DeliveryGroup, Subscriber
+from app.transports import Batch
+from tests.clients import DEADLINE, serving
+
+ROOMS = ("a", "b", "c")
+PEOPLE = (1, 2, 3)
+
+
+class Channel:
+    """A way out that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.full = self.short = self.deflated = False
+        self.batches: list[Batch] = []
+
+    @property
+    def sender(self) -> Channel:
+        return self
+
+    def send(self, batch: Batch, /) -> int:
+        if self.full:
+            raise BlockingIOError
+        if self.short:
+            return len(batch) // 2
+        self.put(batch)
+        return len(batch)
+
+    def keep(self, batch: Batch, taken: int) -> None:
+        assert taken == len(batch) // 2
+        assert not self.full
+        self.put(batch)
+
+    def put(self, batch: Batch) -> None:
+        assert batch.frames
+        self.batches.append(batch)
+
+
+class Listening:
+    """As much of a Connection as a Shard sees."""
+
+    def __init__(self, shard: Shard, user: int, *, rooms: Sequence[str] = ROOMS, ignored: Sequence[int] = ()) -> None:
+        self.shard, self.user, self.dialect = shard, User(user, f"user{user - 1}"), JSON
+        self.ignored = ignored
+        self.channel = Channel()
+        self.following: Any = SimpleNamespace(mail=0, owed=self._owed)
+        self.behind, self.cut_off = 0, False
+        self.expelled: list[Event] = []
+        self.cursors = {}
+        for room in rooms:
+            self.cursors[room] = shard.attach(self.subscriber, room, 0)
+            assert self.cursors[room].room.caught_up(self.cursors[room], self.group, self.channel.sender)
+        shard.connections[user] = (*shard.connections.get(user, ()), self.subscriber)
+
+    def miss_whispers(self, after: int) -> None:
+        self.following.mail = -1
+
+    def _owed(self) -> int | None:
+        owed = [cursor.room.owed(cursor) for cursor in self.cursors.values()]
+        return min((mark for mark in owed if mark is not None), default=None)
+
+    @property
+    def subscriber(self) -> Subscriber:
+        return cast(Subscriber, self)
+
+    @property
+    def group(self) -> Any:
+        return DeliveryGroup(JSON, self.channel.deflated, id(self) if self.ignored else 0)
+
+    def wants(self, event: Event) -> bool:
+        return event.user not in self.ignored
+
+    def acknowledge(self, event: Event) -> None:
+        frame = wire(JSON, Ack.of(event))
+        assert frame is not None
+        self.shard.put(self.subscriber, frame)
+
+    def fell_behind(self) -> None:
+        self.behind += 1
+        if self.cut_off:
+            for cursor in self.cursors.values():
+                self.shard.detach(cursor)
+
+    def expel(self, event: Event) -> None:
+        self.expelled.append(event)
+        self.shard.detach(self.cursors[event.room])
+
+    def got(self) -> list[tuple[str, int]]:
+        """The type and the position of each frame."""
+        frames = [json.loads(frame.text) for batch in self.channel.batches for frame in batch.frames]
+        return [(frame["t"], frame["seq"]) for frame in frames]
+
+
+def event(seq: int, room: str, user: int, *, cid: str = "", kind: str = Kind.MSG, whom: int = 0) -> Event:
+    detail = Detail(whom=User(whom, f"user{whom - 1}") if whom else None)
+    return Event(room, seq, f"id{seq}", 0, user, f"user{user - 1}", f"text {seq}", cid=cid, kind=kind, detail=detail)
+
+
+def in_a_loop(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(test)
+
+
+def new_shard() -> Shard:
+    return Shard(lambda room: (0, ()), 1.0)
+
+
+said = st.tuples(
+    st.sampled_from(PEOPLE),
+    st.sampled_from([*ROOMS, conversation({1, 2}), conversation({2, 3}), conversation({1, 2, 3})]),
+    st.booleans(),
+)
+turns = st.lists(st.lists(st.lists(said, max_size=4), max_size=3), max_size=4)
+
+
+@given(turns, st.sampled_from([(), (2,), (1, 3)]))
+@settings(max_examples=200, deadline=None)
+def test_each_connection_gets_everything_in_the_order_of_its_commit_in_one_write_a_turn(
+    turns: list[list[list[tuple[int, str, bool]]]], ignored: tuple[int, ...]
+) -> None:
+    async def run() -> None:
+        shard = new_shard()
+        listening = [Listening(shard, user) for user in PEOPLE]
+        listening += [Listening(shard, 1, rooms=["b"]), Listening(shard, 3, ignored=ignored)]
+        owed: list[list[tuple[str, int]]] = [[] for _ in listening]
+        seq = 0
+        for turn in turns:
+            for delivered in turn:
+                events = []
+                for user, room, acknowledged in delivered:
+                    seq += 1
+                    sent = event(seq, room, user, cid="c" if acknowledged else "")
+                    events.append(sent)
+                    sender = user - 1
+                    if acknowledged:
+                        shard.unacknowledged[sent.id] = listening[sender].subscriber
+                        owed[sender].append(("ack", seq))
+                    for one, mine in zip(listening, owed, strict=True):
+                        here = str(one.user.id) in room[1:].split(",") if room[0] == "@" else room in one.cursors
+                        if here and user not in one.ignored:
+                            mine.append(("msg", seq))
+                shard.deliver(events)
+            before = [len(one.channel.batches) for one in listening]
+            turned = asyncio.Event()
+            asyncio.get_running_loop().call_soon(turned.set)
+            await turned.wait()
+            for one, mine, count in zip(listening, owed, before, strict=True):
+                assert one.got() == mine
+                assert len(one.channel.batches) <= count + 1
+        assert not shard.unacknowledged
+
+    in_a_loop(run())
+
+
+def owed_to(one: Listening, events: Sequence[Event]) -> list[tuple[str, int]]:
+    """What it is to be told of events: of those in its rooms, and of the whispers that it is in."""
+    owed = []
+    for sent in events:
+        if sent.cid and sent.user == one.user.id:
+            owed.append(("ack", sent.seq))
+        if str(one.user.id) in sent.room[1:].split(",") if sent.room[0] == "@" else sent.room in one.cursors:
+            owed.append(("msg", sent.seq))
+    return owed
+
+
+async def a_turn() -> None:
+    turned = asyncio.Event()
+    asyncio.get_running_loop().call_soon(turned.set)
+    await turned.wait()
+
+
+@given(turns, st.integers(1, 3))
+@settings(max_examples=200, deadline=None)
+def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_it_keep_their_order(
+    turns: list[list[list[tuple[int, str, bool]]]], block: int
+) -> None:
+    async def run() -> None:
+        shard = new_shard()
+        listening = [Listening(shard, user) for user in (*PEOPLE, *PEOPLE)]
+        listening += [Listening(shard, 1, rooms=["b"]), Listening(shard, 2, rooms=["a", "c"])]
+        events: list[Event] = []
+        for turn in turns:
+            for delivered in turn:
+                fresh: list[Event] = []
+                for user, room, acknowledged in delivered:
+                    sent = event(1 + len(events) + len(fresh), room, user, cid="c" if acknowledged else "")
+                    fresh.append(sent)
+                    if acknowledged:
+                        shard.unacknowledged[sent.id] = listening[user - 1].subscriber
+                shard.deliver(fresh)
+                events += fresh
+            await a_turn()
+        for _ in range(100):
+            await a_turn()
+        for number, one in enumerate(listening):
+            owed, got = owed_to(one, events), one.got()
+            if number >= len(PEOPLE):
+                owed = [(kind, seq) for kind, seq in owed if kind == "msg"]
+            assert sorted(got) == sorted(owed)
+            for room in one.cursors:
+                private = {sent.seq for sent in events if sent.room[0] == "@" or sent.room == room}
+                assert [frame for frame in got if frame[1] in private] == [
+                    frame for frame in owed if frame[1] in private
+                ]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("app.chat.room", "app.live.shard"):
+            patch.setattr(f"{module}.BLOCK", block)
+        patch.setattr("app.live.shard.SLICE", -1)
+        patch.setattr("app.live.shard.LOOK", 1)
+        in_a_loop(run())
+
+
+def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("app.chat.room", "app.live.shard"):
+        monkeypatch.setattr(f"{module}.BLOCK", 2)
+    monkeypatch.setattr("app.live.shard.SLICE", -1)
+
+    async def run() -> None:
+        shard = new_shard()
+        many = [Listening(shard, user, rooms=["a"]) for user in range(1, 22)]
+        few = [Listening(shard, user, rooms=["b"]) for user in (30, 31)]
+        shard.deliver([event(1, "a", 1)])
+        await a_turn()
+        assert 0 < sum(bool(one.got()) for one in many) < 10
+        shard.deliver([event(2, "b", 30), event(3, "a", 1)])
+        await a_turn()
+        assert all(one.got() == [("msg", 2)] for one in few)
+        assert 2 < sum(bool(one.got()) for one in many) < 20
+        assert many[20].got() == []
+        many[20].channel.full = True
+        shard.flush(now=True)
+        assert all(one.got() == [("msg", 1), ("msg", 3)] for one in many[:20])
+        assert (many[20].got(), many[20].cursors["a"].at, many[20].behind) == ([], 0, 1)
+
+    in_a_loop(run())
+
+
+def test_those_who_get_the_same_share_it_and_it_is_joined_once() -> None:
+    async def run() -> None:
+        shard = new_shard()
+        many = [Listening(shard, user, rooms=["a"]) for user in range(1, 20)]
+        shard.unacknowledged["id1"] = many[0].subscriber
+        shard.deliver([event(1, "a", 1, cid="c"), event(2, "a", 2)])
+        shard.flush()
+        assert many[0].got() == [("ack", 1), ("msg", 1), ("msg", 2)]
+        batches = {id(batch) for one in many[1:] for batch in one.channel.batches}
+        assert len(batches) == 1
+        shard.deliver([event(3, "a", 2)])
+        shard.flush()
+        assert len({id(one.channel.batches[-1]) for one in many}) == 1
+
+    in_a_loop(run())
+
+
+def test_who_is_full_falls_behind_and_is_given_nothing_but_its_acks() -> None:
+    async def run() -> None:
+        shard = new_shard()
+        slow, other = Listening(shard, 1, rooms=["a", "b"]), Listening(shard, 2, rooms=["a", "b"])
+        shard.deliver([event(1, "a", 2), event(2, "b", 2)])
+        shard.flush()
+        slow.channel.full = True
+        shard.unacknowledged["id3"] = slow.subscriber
+        shard.deliver([event(3, "a", 1, cid="c"), event(4, "a", 2), event(5, conversation({1, 2}), 2)])
+        shard.flush()
+        assert slow.got() == [("msg", 1), ("msg", 2), ("ack", 3)]
+        assert other.got() == [("msg", 1), ("msg", 2), ("msg", 3), ("msg", 4), ("msg", 5)]
+        assert slow.behind == 2, "once for the room and once for the whisper"
+        assert (slow.cursors["a"].live, slow.cursors["a"].at) == (False, 1)
+        assert slow.cursors["b"].live
+        assert slow.following.mail == -1
+
+    in_a_loop(run())
+
+
+@pytest.mark.parametrize("block", [1, 1024])
+def test_a_room_whose_last_are_cut_off_while_they_are_sent_to_is_gone(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("app.chat.room", "app.live.shard"):
+        monkeypatch.setattr(f"{module}.BLOCK", block)
+
+    async def run() -> None:
+        shard = new_shard()
+        cut_off = [Listening(shard, user, rooms=["a", "b"]) for user in (1, 2)]
+        for one in cut_off:
+            one.channel.full = one.cut_off = True
+        shard.deliver([event(1, "a", 1), event(2, "b", 1)])
+        shard.flush(now=True)
+        assert [one.got() for one in cut_off] == [[], []]
+        assert not shard.rooms
+        await a_turn()
+
+    in_a_loop(run())
+
+
+def test_what_a_socket_does_not_take_is_kept_or_left_to_the_log() -> None:
+    async def run() -> None:
+        shard = new_shard()
+        quick, short, full = (Listening(shard, user, rooms=["a"]) for user in (1, 2, 3))
+        short.channel.short = full.channel.full = True
+        shard.deliver([event(1, "a", 1), event(2, "a", 1)])
+        shard.flush()
+        assert quick.got() == short.got() == [("msg", 1), ("msg", 2)]
+        assert full.got() == []
+        assert (full.behind, full.cursors["a"].live, full.cursors["a"].at) == (1, False, 0)
+        assert quick.cursors["a"].live
+        assert short.cursors["a"].live
+
+    in_a_loop(run())
+
+
+@pytest.mark.parametrize("kind", [Kind.KICK, Kind.BAN])
+def test_who_is_put_out_gets_what_came_before_and_nothing_after(kind: Kind) -> None:
+    async def run() -> None:
+        shard = new_shard()
+        one, two = Listening(shard, 1, rooms=["a", "b"]), Listening(shard, 2, rooms=["a", "b"])
+        shard.deliver([event(1, "a", 1), event(2, "b", 2), event(3, "a", 1, kind=kind, whom=2), event(4, "a", 1)])
+        shard.flush()
+        assert [sent.seq for sent in two.expelled] == [3]
+        assert two.got() == [("msg", 1), ("msg", 2), (kind, 3)]
+        assert one.got() == [("msg", 1), ("msg", 2), (kind, 3), ("msg", 4)]
+
+    in_a_loop(run())
+
+
+def test_on_a_real_server_acks_events_and_whispers_come_in_the_order_of_their_commit() -> None:
+    count = 60
+    with serving("-P:chat.limits.rate=0") as server:
+        options: Any = {"subprotocols": ["chat.v1.json"]}
+        with server.connect("/chat?name=ann", **options) as ann, server.connect("/chat?name=bob", **options) as bob:
+            for client in (ann, bob):
+                for number, room in enumerate(("@", *ROOMS)):
+                    client.send(json.dumps({"t": "join", "room": room, "rid": number}))
+                joined = 0
+                while joined < 4:
+                    joined += json.loads(client.recv(DEADLINE))["t"] == "joined"
+            for number in range(count):
+                for client in (ann, bob):
+                    where = {"t": "msg", "room": ROOMS[number % 3]}
+                    whom = {"t": "whisper", "to": ["bob" if client is ann else "ann"]}
+                    client.send(
+                        json.dumps({"text": str(number), "cid": f"c{number}", **(where if number % 4 else whom)})
+                    )
+            for client in (ann, bob):
+                got: list[dict[str, Any]] = []
+                while len([frame for frame in got if frame["t"] == "ack"]) < count or len(got) < 3 * count:
+                    frame = json.loads(client.recv(DEADLINE))
+                    assert frame["t"] != "error", frame
+                    if "seq" in frame and frame["t"] in ("ack", "msg"):
+                        got.append(frame)
+                acks = [frame["seq"] for frame in got if frame["t"] == "ack"]
+                events = [frame["seq"] for frame in got if frame["t"] == "msg"]
+                for place, frame in enumerate(got):
+                    if frame["t"] == "ack":
+                        [own] = [at for at, other in enumerate(got) if other.get("id") == frame["id"] and at != place]
+                        assert place < own
+                for room in {frame["room"] for frame in got if frame["t"] == "msg"}:
+                    seqs = [frame["seq"] for frame in got if frame["t"] == "msg" and frame["room"] == room]
+                    assert seqs == sorted(set(seqs))
+                assert acks == sorted(acks)
+                assert events == sorted(events)

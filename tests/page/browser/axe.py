@@ -1,0 +1,28 @@
+"""axe-core's check of what a screen is to those who can't see it, or not well."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from playwright.sync_api import Page
+
+from tests.clients import ROOT
+from tests.conftest import need
+
+INSTALLED = ROOT / "tests/page/browser/node_modules"
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@cache
+def source() -> str:
+    """The program. It comes with tsc, by which it is found missing."""
+    need(str(INSTALLED / ".bin/tsc"), "(cd tests/page/browser && npm ci)")
+    return (INSTALLED / "axe-core/axe.min.js").read_text()
+
+
+def violations(page: Page) -> list[str]:
+    """What is wrong with the screen as it is, each as a rule and the elements that break it."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(source())
+    found = page.evaluate("rules => axe.run(document, rules).then(results => results.violations)", RULES)
+    return [f"{one['id']}: {', '.join(node['html'] for node in one['nodes'])}" for one in found]

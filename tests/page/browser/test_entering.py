@@ -1,0 +1,121 @@
+"""The first screen, and the addresses that lead past it."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.clients import Served, serving
+from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, log, message, say, sent
+from tests.page.browser.people import peer
+
+
+def test_one_field_and_straight_in(server: Served, tab: Tab) -> None:
+    with tab() as page:
+        expect(page.get_by_role("textbox")).to_have_count(1)
+        expect(page.get_by_role("textbox")).to_be_focused()
+        enter(page, "ann")
+        expect(composer(page)).to_be_focused()
+        expect(page).to_have_url(f"{server.http}/#lobby")
+        say(page, "hello")
+        sent(page, "hello")
+
+
+def test_a_name_that_is_taken_is_told_and_another_can_be_had(server: Served, tab: Tab) -> None:
+    with peer(server, "bob"), tab() as page:
+        page.get_by_label("Your name").fill("bob")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("taken")).to_be_visible()
+        expect(page.get_by_label("Your name")).to_be_focused()
+        expect(page.get_by_label("Your name")).to_have_value("bob")
+        enter(page, "ann")
+
+
+def test_a_name_that_can_not_be_is_told(server: Served, tab: Tab) -> None:
+    with tab() as page:
+        page.get_by_label("Your name").fill("ann smith!")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("letters")).to_be_visible()
+        enter(page, "ann")
+
+
+def test_the_name_is_kept_for_next_time(server: Served, tab: Tab) -> None:
+    with tab("ann") as page:
+        say(page, "hello")
+        sent(page, "hello")
+        page.reload()
+        expect(composer(page)).to_be_enabled()
+        sent(page, "hello")
+        say(page, "me again")
+        sent(page, "me again")
+
+
+def test_a_second_tab_is_the_same_person(server: Served, tab: Tab) -> None:
+    with tab("ann") as page:
+        second = page.context.new_page()
+        second.goto(f"{server.http}/#lobby")
+        expect(composer(second)).to_be_enabled()
+        say(second, "from here")
+        sent(page, "from here")
+        sent(second, "from here")
+
+
+def test_the_address_leads_into_a_room(server: Served, tab: Tab) -> None:
+    with peer(server, "bob", room="red") as bob, tab("ann", "/#red") as page:
+        bob.say("this is red", room="red")
+        expect(message(page, "this is red")).to_be_visible()
+        page.evaluate("location.hash = '#blue'")
+        expect(page.get_by_role("heading", level=1, name="blue")).to_be_visible()
+        expect(message(page, "this is red")).to_have_count(0)
+        page.go_back()
+        expect(message(page, "this is red")).to_be_visible()
+
+
+def test_the_address_leads_to_one_message(server: Served, tab: Tab) -> None:
+    with peer(server, "bob") as bob:
+        positions = bob.say(*(f"line {number} " for number in range(500)))
+        with tab("ann", f"/#lobby/{positions[100]}") as page:
+            expect(message(page, "line 100 ")).to_be_in_viewport()
+            page.evaluate("hash => { location.hash = hash; }", f"#lobby/{positions[400]}")
+            expect(message(page, "line 400 ")).to_be_in_viewport()
+
+
+def test_an_address_that_can_not_be_a_room_leads_into_the_first_one(server: Served, tab: Tab) -> None:
+    with tab("ann", "/#Not%20a%20room!") as page:
+        say(page, "where am I")
+        sent(page, "where am I")
+        with peer(server, "bob") as bob:
+            assert bob.history() == ["where am I"]
+
+
+def test_who_is_led_nowhere_begins_where_the_server_says(tab: Tab) -> None:
+    with serving(UNLIMITED, "-P:chat.room=hall") as server, tab(at=server.http) as page:
+        expect(page.get_by_role("textbox")).to_be_focused()
+        enter(page, "ann")
+        expect(page).to_have_url(f"{server.http}/#hall")
+        say(page, "hello")
+        sent(page, "hello")
+        page.goto(server.http)
+        expect(page.get_by_role("heading", level=1, name="hall")).to_be_visible()
+        sent(page, "hello")
+        page.get_by_role("button", name="hall").click()
+        page.get_by_role("button", name="Leave the room").click()
+        sent(page, "hello")
+
+
+def test_how_long_a_message_may_be_is_the_servers_word(tab: Tab) -> None:
+    settings = ("-P:chat.limits.message=0", "-P:app.websockets.max-frame-size=2KiB")
+    with serving(UNLIMITED, *settings) as server, tab("ann", at=server.http) as page:
+        composer(page).fill("\n" * 1_000)
+        expect(page.get_by_text("bytes too long")).to_be_visible()
+        expect(page.get_by_role("button", name="Send")).to_be_disabled()
+        composer(page).fill("x" * 1_800)
+        expect(page.get_by_text("bytes left")).to_be_visible()
+        page.keyboard.press("Enter")
+        sent(page, "x" * 1_800)
+
+
+def test_it_works_below_a_root_path(tab: Tab) -> None:
+    with serving(UNLIMITED, "-path=/team") as server, tab("ann", "/team/", at=server.http) as page:
+        say(page, "hello")
+        sent(page, "hello")
+        expect(log(page)).to_be_visible()

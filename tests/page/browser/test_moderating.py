@@ -1,0 +1,119 @@
+"""Operators keep order from the page, and who is concerned is told why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.clients import Served
+from tests.page.browser.conftest import Tab, composer, log, message, say, sent
+from tests.page.browser.people import Peer, peer
+
+
+@contextmanager
+def owned(server: Served, tab: Tab) -> Iterator[tuple[Page, Peer]]:
+    """The page of the room's owner, and somebody else there."""
+    with tab("ann") as page, peer(server, "bob") as bob:
+        say(page, "/register correct horse")
+        expect(log(page)).to_contain_text("owns the room")
+        yield page, bob
+
+
+def person(page: Page, name: str) -> Locator:
+    """The dialog of what can be done with somebody."""
+    page.get_by_role("complementary", name="People").get_by_role("button", name=name).click()
+    return page.get_by_role("dialog")
+
+
+def test_who_is_put_out_is_told_why_and_may_come_back(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob), tab("cy") as other:
+        dialog = person(page, "cy")
+        dialog.get_by_label("Why").fill("too much coffee")
+        dialog.get_by_role("button", name="Put out").click()
+        expect(other.get_by_text("kicked by ann: too much coffee")).to_be_visible()
+        assert bob.until("kick")["whom"] == "cy"
+        expect(log(page)).to_contain_text("put cy out of the room: too much coffee")
+        other.get_by_role("button", name="Join again").click()
+        say(other, "back again")
+        sent(other, "back again")
+
+
+def test_who_is_banned_stays_out_for_as_long(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob), tab("cy") as other:
+        dialog = person(page, "cy")
+        dialog.get_by_label("Why").fill("still coffee")
+        dialog.get_by_label("Ban or mute for").select_option(label="1 hour")
+        dialog.get_by_role("button", name="Ban", exact=True).click()
+        expect(other.get_by_text("banned by ann: still coffee")).to_be_visible()
+        assert bob.until("ban")["until"]
+        other.get_by_role("button", name="Join again").click()
+        expect(other.get_by_text("you are banned from lobby until")).to_be_visible()
+
+
+def test_who_is_muted_keeps_what_was_not_said_and_is_told(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob), tab("cy") as other:
+        dialog = person(page, "cy")
+        dialog.get_by_role("button", name="Mute", exact=True).click()
+        bob.until("mute")
+        page.keyboard.press("Escape")
+        expect(log(other)).to_contain_text("muted cy")
+        say(other, "but")
+        expect(message(other, "but")).to_have_attribute("data-state", "failed")
+        expect(message(other, "but")).to_contain_text("you may not speak in lobby")
+        say(page, "/unmute cy")
+        expect(log(other)).to_contain_text("lets cy speak again")
+        message(other, "but").get_by_role("button", name="Try again").click()
+        sent(other, "but")
+
+
+def test_a_slow_room_says_how_slow_and_messages_wait(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, _), tab("cy", clock=True) as other:
+        say(page, "/slow 30")
+        expect(log(other)).to_contain_text(re.compile("slowed the room down", re.IGNORECASE))
+        say(other, "at once")
+        sent(other, "at once")
+        say(other, "later")
+        expect(message(other, "later")).to_contain_text("slow")
+        say(page, "/slow 0")
+        expect(log(other)).to_contain_text("ended slow mode")
+        other.clock.fast_forward(31_000)
+        sent(other, "later")
+
+
+def test_an_operator_deletes_what_others_said(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob):
+        bob.say("rude words")
+        message(page, "rude words").hover()
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(log(page)).not_to_contain_text("rude words")
+        assert bob.until("delete")["whom"] == "bob"
+
+
+def test_who_may_not_is_offered_nothing(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (_, bob), tab("cy") as other:
+        bob.say("hello")
+        message(other, "hello").hover()
+        expect(other.get_by_role("button", name="Copy link")).to_be_visible()
+        expect(other.get_by_role("button", name="Delete")).to_have_count(0)
+        dialog = person(other, "bob")
+        expect(dialog).to_be_visible()
+        for name in ("Put out", "Ban", "Mute"):
+            expect(dialog.get_by_role("button", name=name)).to_have_count(0)
+
+
+def test_a_private_room_says_who_gets_in(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, _):
+        say(page, "/private")
+        expect(log(page)).to_contain_text("made the room private")
+        with tab() as other:
+            other.get_by_label("Your name").fill("cy")
+            other.keyboard.press("Enter")
+            expect(other.get_by_text("only who is invited gets in")).to_be_visible()
+            say(page, "/invite cy")
+            expect(log(page)).to_contain_text("invited cy")
+            other.get_by_role("button", name="Join again").click()
+            expect(composer(other)).to_be_enabled()

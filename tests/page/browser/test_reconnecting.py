@@ -1,0 +1,179 @@
+"""Connections that are lost, with people in the middle of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.clients import Served, serving
+from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, message, pending, say, sent
+from tests.page.browser.people import peer
+from tests.page.browser.proxy import Proxy
+
+
+@pytest.fixture
+def proxy(server: Served) -> Iterator[Proxy]:
+    with Proxy(server.port) as proxy:
+        yield proxy
+
+
+def back(page: Page) -> None:
+    """Let the page try at once, as it does when a network is there again."""
+    page.evaluate("() => { dispatchEvent(new Event('online')); }")
+
+
+def test_what_is_stored_but_not_acknowledged_is_sent_again_and_not_said_twice(
+    server: Served, proxy: Proxy, tab: Tab
+) -> None:
+    with peer(server, "bob") as bob, tab("ann", at=proxy.http, lost=True) as page:
+        say(page, "at first")
+        sent(page, "at first")
+        proxy.hold()
+        say(page, "once")
+        bob.until("msg", text="once")
+        pending(page, "once")
+        proxy.cut()
+        sent(page, "once")
+        bob.say("and on")
+        expect(message(page, "and on")).to_be_visible()
+        expect(message(page, "once")).to_have_count(1)
+        assert bob.history() == ["at first", "once", "and on"]
+
+
+def test_what_a_killed_server_had_not_stored_is_sent_again_in_order(tab: Tab, tmp_path: Path) -> None:
+    store = {"CHAT_STORE": str(tmp_path / "chat.db")}
+    with (
+        serving(UNLIMITED, environment=store) as first,
+        Proxy(first.port) as proxy,
+        tab("ann", at=proxy.http, lost=True) as page,
+    ):
+        say(page, "before")
+        sent(page, "before")
+        first.started.send_signal(signal.SIGSTOP)
+        say(page, "one")
+        say(page, "two")
+        pending(page, "two")
+        first.stop(signal.SIGKILL)
+        say(page, "three")
+        with serving(UNLIMITED, environment=store) as second:
+            proxy.target = second.port
+            for text in ("one", "two", "three"):
+                sent(page, text)
+            with peer(second, "bob") as bob:
+                assert bob.history() == ["before", "one", "two", "three"]
+                bob.say("welcome back")
+                expect(message(page, "welcome back")).to_be_visible()
+
+
+def offline(page: Page, proxy: Proxy, *, off: bool) -> None:
+    page.context.set_offline(off)
+    proxy.down = off
+    if off:
+        proxy.cut()
+
+
+def test_a_minute_offline_loses_and_doubles_nothing(server: Served, proxy: Proxy, tab: Tab) -> None:
+    with peer(server, "bob") as bob, tab("ann", at=proxy.http, lost=True, clock=True) as page:
+        bob.say("before")
+        expect(message(page, "before")).to_be_visible()
+        offline(page, proxy, off=True)
+        expect(page.get_by_role("status")).to_contain_text("offline")
+        bob.say(*(f"missed {number}" for number in range(30)))
+        say(page, "said offline")
+        page.clock.fast_forward(60_000)
+        offline(page, proxy, off=False)
+        page.clock.fast_forward(60_000)
+        expect(page.get_by_text("Missed 30 messages")).to_be_visible()
+        expect(message(page, "missed 29")).to_have_count(1)
+        sent(page, "said offline")
+        assert bob.history().count("said offline") == 1
+
+
+def test_a_proxy_that_drops_the_upgrade_is_named(server: Served, proxy: Proxy, tab: Tab) -> None:
+    proxy.plain = True
+    with tab(at=proxy.http, lost=True) as page:
+        page.get_by_label("Your name").fill("ann")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("proxy")
+        proxy.plain = False
+        expect(composer(page)).to_be_enabled()
+
+
+def test_a_restart_is_told_and_everybody_comes_back(tab: Tab, tmp_path: Path) -> None:
+    store = {"CHAT_STORE": str(tmp_path / "chat.db")}
+    with (
+        serving(UNLIMITED, environment=store) as first,
+        Proxy(first.port) as proxy,
+        tab("ann", at=proxy.http, lost=True) as ann,
+        tab("bob", at=proxy.http, lost=True) as bob,
+    ):
+        say(ann, "before")
+        expect(message(bob, "before")).to_be_visible()
+        proxy.down = True
+        first.stop()
+        for page in (ann, bob):
+            expect(page.get_by_role("status")).to_contain_text("Trying again")
+            expect(page.get_by_role("button", name="Try now")).to_be_visible()
+        say(ann, "meanwhile")
+        pending(ann, "meanwhile")
+        with serving(UNLIMITED, environment=store) as second:
+            proxy.target, proxy.down = second.port, False
+            for page in (ann, bob):
+                back(page)
+                expect(page.get_by_role("status")).to_have_text("Connected")
+            sent(ann, "meanwhile")
+            expect(message(bob, "meanwhile")).to_have_count(1)
+            expect(message(bob, "before")).to_have_count(1)
+
+
+def test_who_the_server_does_not_know_any_more_has_the_same_name_and_rooms(tab: Tab) -> None:
+    with (
+        serving(UNLIMITED) as first,
+        Proxy(first.port) as proxy,
+        tab("ann", "/#red", at=proxy.http, lost=True) as page,
+    ):
+        say(page, "of the old history")
+        sent(page, "of the old history")
+        proxy.down = True
+        first.stop()
+        expect(page.get_by_role("status")).not_to_have_text("Connected")
+        say(page, "for the new one")
+        with serving(UNLIMITED) as second:
+            proxy.target, proxy.down = second.port, False
+            back(page)
+            sent(page, "for the new one")
+            expect(message(page, "of the old history")).to_have_count(0)
+            with peer(second, "bob", room="red") as bob:
+                assert bob.history("red") == ["for the new one"]
+                assert "ann" in [one["name"] for one in bob.ask("who", room="red")["people"]]
+
+
+def test_a_machine_that_slept_notices_that_the_connection_is_dead(server: Served, proxy: Proxy, tab: Tab) -> None:
+    with peer(server, "bob") as bob, tab("ann", at=proxy.http, lost=True, clock=True) as page:
+        say(page, "good night")
+        sent(page, "good night")
+        proxy.hold()
+        bob.say("said while it slept")
+        page.clock.fast_forward(3_600_000)
+        page.clock.fast_forward(8_000)
+        expect(message(page, "said while it slept")).to_have_count(1)
+
+
+def test_a_slow_network_keeps_nobody_from_writing(server: Served, tab: Tab) -> None:
+    with tab() as page, peer(server, "bob") as bob:
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        slow = {"offline": False, "latency": 300, "downloadThroughput": 50_000, "uploadThroughput": 20_000}
+        session.send("Network.emulateNetworkConditions", slow)
+        page.reload()
+        enter(page, "ann")
+        for number in range(5):
+            say(page, f"line {number}")
+            expect(composer(page)).to_have_value("")
+        for number in range(5):
+            sent(page, f"line {number}")
+        assert bob.history() == [f"line {number}" for number in range(5)]

@@ -1,0 +1,19 @@
+"""What needs no browser, in node's own test runner: tests/page/browser/unit."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.clients import ROOT
+from tests.conftest import need
+
+UNITS = Path(__file__).parent / "unit"
+
+
+def test_units() -> None:
+    node = need("node", "apt-get install nodejs")
+    files = sorted(str(path.relative_to(ROOT)) for path in UNITS.rglob("*.test.*js"))
+    assert files
+    done = subprocess.run([node, "--test", *files], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr

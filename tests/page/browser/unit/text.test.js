@@ -1,0 +1,166 @@
+// What people write: markup, commands, completion, addresses.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parse as command } from "../../../../app/page/static/commands.js";
+import { complete, insert, MOST, wantsEmoji } from "../../../../app/page/static/completion.js";
+import { EMOJI } from "../../../../app/page/static/emoji.js";
+import { isEmoji, mentions, parse } from "../../../../app/page/static/markup.js";
+import { format, parse as route } from "../../../../app/page/static/routes.js";
+
+const parts = (text) => parse(text).map(({ kind, text: part }) => `${kind}:${part}`);
+const links = (text) => parse(text).flatMap((part) => (part.kind === "link" ? [part.href] : []));
+
+test("no text is lost or made up", () => {
+  for (const text of [
+    "",
+    "a `b` c",
+    "https://a.b/c).",
+    "@ann, @bob.",
+    "``` x ```",
+    "`",
+    "``",
+    "```",
+    "a\nb",
+    "@",
+    "@@a",
+    "http://",
+  ]) {
+    const whole = parse(text).map(({ kind, text: part }) =>
+      kind === "code" ? `\`${part}\`` : kind === "block" ? `\`\`\`${part}\`\`\`` : part,
+    );
+    assert.equal(whole.join("").replaceAll("\n", ""), text.replaceAll("\n", ""));
+  }
+});
+
+test("links are http and https, and nothing else", () => {
+  assert.deepEqual(links("see http://a.example and https://b.example/x?y=1#z"), [
+    "http://a.example",
+    "https://b.example/x?y=1#z",
+  ]);
+  for (const text of [
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "ftp://a.example",
+    "//a.example",
+    "http://",
+    "https://[",
+  ]) {
+    assert.deepEqual(links(text), [], text);
+  }
+});
+
+test("a link ends before the punctuation around it", () => {
+  assert.deepEqual(links("(https://a.example/b)"), ["https://a.example/b"]);
+  assert.deepEqual(links("https://a.example/b_(c)."), ["https://a.example/b_(c)"]);
+  assert.deepEqual(links('<https://a.example/>, "https://b.example"!'), ["https://a.example/", "https://b.example"]);
+});
+
+test("code is code, and nothing in it is anything else", () => {
+  assert.deepEqual(parts("a `@ann https://a.example` b"), ["text:a ", "code:@ann https://a.example", "text: b"]);
+  assert.deepEqual(parts("```js\nlet a = `b`;\n```"), ["block:let a = `b`;"]);
+  assert.deepEqual(parts("```one line```"), ["block:one line"]);
+});
+
+test("mentions are whole names", () => {
+  assert.deepEqual(parts("@ann, ask @b-ob. a@b.example"), [
+    "mention:@ann",
+    "text:, ask ",
+    "mention:@b-ob",
+    "text:.",
+    "text: a@b.example",
+  ]);
+  assert.ok(mentions("hi Ann!", ["ann"]));
+  assert.ok(mentions("@ANN", ["ann"]));
+  assert.ok(!mentions("anna and joann", ["ann"]));
+  assert.ok(!mentions("`ann`", ["ann"]));
+});
+
+test("a few emoji alone are large", () => {
+  assert.ok(isEmoji("🎉"));
+  assert.ok(isEmoji("👍🏽 ❤️"));
+  assert.ok(!isEmoji("1"));
+  assert.ok(!isEmoji("🎉 party"));
+  assert.ok(!isEmoji(""));
+});
+
+const USAGES = [
+  { command: "whisper", usage: "NAME[,NAME…] TEXT", help: "say something to these people (also /w, /msg)" },
+  { command: "who", usage: "[ROOM]", help: "who is in the room" },
+  { command: "me", usage: "TEXT", help: "say what you do" },
+  { command: "join", usage: "ROOM", help: "go to another room" },
+  { command: "dice", usage: "[SIDES]", help: "roll" },
+];
+
+test("what is typed is said, or asked for", () => {
+  const cases = [
+    ["hi  ", { kind: "say", text: "hi" }],
+    ["  indented\n", { kind: "say", text: "  indented" }],
+    ["//x", { kind: "say", text: "/x" }],
+    ["/me waves", { kind: "say", text: "waves", me: true }],
+    ["/w bob,@cy psst\nyes", { kind: "whisper", to: ["bob", "cy"], text: "psst\nyes" }],
+    ["/join #Den", { kind: "join", room: "den" }],
+    ["/dice 20", { kind: "command", line: "/dice 20" }],
+    ["/who", { kind: "command", line: "/who" }],
+    ["   ", { kind: "nothing" }],
+  ];
+  for (const [typed, asked] of cases) assert.deepEqual(command(typed, USAGES), asked);
+});
+
+test("a command that is not known, or lacks something, is told before it is sent", () => {
+  for (const typed of ["/dance", "/wh", "/w", "/w bob", "/me", "/join"]) {
+    assert.equal(command(typed, USAGES).kind, "problem", typed);
+  }
+  assert.deepEqual(command("/dance", []), { kind: "command", line: "/dance" });
+});
+
+const KNOWN = { commands: USAGES, names: ["bob", "Bonnie", "cy"], rooms: ["den", "lobby"], emoji: EMOJI };
+const labels = (text, caret = text.length) => complete(text, caret, KNOWN)?.items.map(({ label }) => label) ?? [];
+
+test("commands, names, rooms and emoji are completed", () => {
+  assert.deepEqual(labels("/w"), ["/whisper NAME[,NAME…] TEXT", "/who [ROOM]"]);
+  assert.deepEqual(labels("/msg"), ["/whisper NAME[,NAME…] TEXT"]);
+  assert.deepEqual(labels("hi @bo"), ["bob", "Bonnie"]);
+  assert.deepEqual(labels("/w bob,c"), ["cy"]);
+  assert.deepEqual(labels("/join d"), ["den"]);
+  assert.equal(labels(":rocket")[0], "🚀 :rocket:");
+  assert.ok(labels(":smi").length <= MOST);
+});
+
+test("nothing is completed where nothing is begun", () => {
+  for (const text of ["hi", "a /w", "//w", "mail@bo", ":", "10:30", "a:smile"])
+    assert.deepEqual(labels(text), [], text);
+});
+
+test("a completion takes the place of the word before the caret", () => {
+  const text = "hi @bo, there";
+  const completion = complete(text, 6, KNOWN);
+  assert.deepEqual(insert(text, completion, 1), { text: "hi @Bonnie , there", caret: 11 });
+  const whispers = complete("/w bob,c", 8, KNOWN);
+  assert.equal(insert("/w bob,c", whispers, 0).text, "/w bob,cy ");
+});
+
+test("emoji are loaded when they are wanted", () => {
+  assert.ok(wantsEmoji("hi :sm", 6));
+  assert.ok(!wantsEmoji("hi :s", 5));
+  assert.ok(!wantsEmoji("10:30", 5));
+});
+
+test("names of emoji are names, and no name is there twice", () => {
+  const names = EMOJI.map(([name]) => name);
+  assert.ok(names.every((name) => /^[a-z0-9_+-]+$/.test(name)));
+  assert.equal(new Set(names).size, names.length);
+  assert.ok(
+    EMOJI.every(([, character]) => /\p{Extended_Pictographic}/u.test(character)),
+    String(EMOJI.filter(([, c]) => !/\p{Extended_Pictographic}/u.test(c))),
+  );
+});
+
+test("an address leads to a room, a conversation, or a message", () => {
+  assert.deepEqual(route("#lobby"), { room: "lobby", seq: 0 });
+  assert.deepEqual(route("#Den/123"), { room: "den", seq: 123 });
+  assert.deepEqual(route("#@1,2/7"), { room: "@1,2", seq: 7 });
+  for (const hash of ["", "#", "#a b", "#<x>", "#@", "#@0", "#%", `#${"a".repeat(65)}`])
+    assert.equal(route(hash), null, hash);
+  assert.deepEqual(route(format("den", 5)), { room: "den", seq: 5 });
+});

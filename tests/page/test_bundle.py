@@ -1,0 +1,102 @@
+"""Modules joined into one do what they did apart."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.page.bundle import join
+from tests.clients import DEADLINE
+from tests.conftest import need
+
+SOURCES = {
+    "main.js": """
+import { greet, Person as Somebody } from "./parts/people.js";
+import {
+  total,
+} from "./parts/sums.js";
+import { shout } from "./vendor/loud.js";
+
+const name = "ann";
+console.log("main", shout(greet(new Somebody(name))), total([1, 2, 3]));
+import("./late.js").then(({ late }) => console.log(late));
+""",
+    "parts/people.js": """
+import { total } from "./sums.js";
+
+const name = "nobody";
+export class Person {
+  constructor(given = name) { this.name = given; }
+}
+export const greet = ({ name: given }) => `hello ${given}, ${total([given.length, before()])}`;
+export async function unused() {}
+function before() { return LATER; }
+const LATER = 40;
+console.log("people");
+""",
+    "parts/sums.js": """
+export const $total = 0;
+export function total(numbers) { return numbers.reduce((sum, number) => sum + number, $total); }
+console.log("sums");
+""",
+    "vendor/loud.js": """
+console.log("vendor");
+const s = (text) => text.toUpperCase();
+export { s as shout };
+""",
+    "late.js": """
+export const late = "late";
+""",
+}
+
+
+def vendored(name: str) -> bool:
+    return name.startswith("vendor/")
+
+
+def run(folder: Path, sources: dict[str, str]) -> str:
+    """What node prints for main.js."""
+    node = need("node", "apt-get install nodejs")
+    for name, source in {**sources, "package.json": '{"type": "module"}'}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(source)
+    done = subprocess.run([node, folder / "main.js"], capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_joined_modules_do_what_they_did_apart(tmp_path: Path) -> None:
+    joined, inside = join("main.js", SOURCES, apart=vendored)
+    assert inside == ["parts/sums.js", "parts/people.js", "main.js"]
+    rest = {name: source for name, source in SOURCES.items() if name not in inside}
+    apart = run(tmp_path / "apart", SOURCES).splitlines()
+    assert apart == ["sums", "people", "vendor", "main HELLO ANN, 43 6", "late"]
+    together = run(tmp_path / "together", {**rest, "main.js": joined}).splitlines()
+    assert together == ["vendor", "sums", "people", "main HELLO ANN, 43 6", "late"]
+
+
+def test_what_is_loaded_later_is_found_from_where_it_is_joined() -> None:
+    sources = {"main.js": 'import { a } from "./parts/a.js";', "parts/a.js": 'export const a = import("./b.js");'}
+    joined, _ = join("main.js", sources, apart=vendored)
+    assert 'import("./parts/b.js")' in joined
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ('import a from "./a.js";', r"main\.js: import a from"),
+        ('import * as a from "./a.js";', r"main\.js: import \* as a"),
+        ('import "./a.js";', r"main\.js: import \"\./a\.js\""),
+        ("export let a = 1;", r"main\.js: export let a"),
+        ("export default 1;", r"main\.js: export default"),
+        ('export { a } from "./a.js";', r"main\.js: export \{ a \}"),
+        ('export * from "./a.js";', r"main\.js: export \*"),
+        ('import { a } from "./b.js";', r"main\.js imports b\.js, which is not there"),
+        ('import { a } from "./main.js";', r"main\.js → main\.js: expected no module to import itself"),
+    ],
+)
+def test_what_can_not_be_joined_is_an_error(source: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        join("main.js", {"main.js": source, "a.js": ""}, apart=vendored)

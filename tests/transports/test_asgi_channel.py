@@ -1,0 +1,207 @@
+"""What only `stock` has; what every way promises is in `tests/contracts/test_ways.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from starlette.websockets import WebSocket
+
+from app.chat.closing import CloseCode
+from app.transports import Batch, Frame
+from app.transports.asgi_channel import AsgiChannel
+
+pytestmark = pytest.mark.anyio
+
+LONG = 3600.0
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Peer:
+    """An ASGI server: it may take nothing, speak, fail; it keeps what it got."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self.fault: Exception | None = None
+        self.speaks: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.websocket = WebSocket({"type": "websocket"}, self.speaks.get, self._send)
+
+    async def _send(self, message: Any) -> None:
+        await self.reading.wait()
+        if self.fault is not None:
+            raise self.fault
+        self.got.append(message.get("text", message.get("code", message["type"])))
+
+    def says(self, text: str) -> None:
+        self.speaks.put_nowait({"type": "websocket.receive", "text": text})
+
+    def leaves(self) -> None:
+        self.speaks.put_nowait({"type": "websocket.disconnect", "code": 1000})
+
+
+class Ear:
+    """A Receiver that counts, and does what it is told to when it hears something."""
+
+    def __init__(self) -> None:
+        self.ends = 0
+        self.do: Callable[[str], None] = lambda text: None
+
+    def text_received(self, text: str) -> None:
+        self.do(text)
+
+    def channel_closed(self) -> None:
+        self.ends += 1
+
+
+def batch(*texts: str) -> Batch:
+    return Batch([Frame(text) for text in texts])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(10):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
+
+
+async def carried(outbox: AsgiChannel, peer: Peer, ear: Ear) -> asyncio.Task[None]:
+    peer.speaks.put_nowait({"type": "websocket.connect"})
+    await peer.websocket.accept()
+    peer.got.clear()
+    return asyncio.create_task(outbox.carry(peer.websocket, ear))
+
+
+async def over(carrying: asyncio.Task[None]) -> None:
+    with anyio.fail_after(10):
+        await carrying
+
+
+async def test_it_counts_the_bytes_that_wait_and_those_that_left() -> None:
+    outbox, peer = AsgiChannel(1000, LONG), Peer()
+    outbox.put(batch("0"))
+    assert (outbox.waiting, outbox.sent) == (3, 0)
+    carrying = await carried(outbox, peer, Ear())
+    outbox.put(batch(*map(str, range(1, 100))))
+    await until(lambda: len(peer.got) == 100)
+    assert peer.got == [str(number) for number in range(100)]
+    assert (outbox.waiting, outbox.sent) == (0, 190 + 2 * 100)
+    peer.leaves()
+    await over(carrying)
+
+
+async def test_it_is_full_at_its_bound_in_bytes_and_writable_when_half_empty() -> None:
+    outbox, peer = AsgiChannel(104, LONG), Peer()
+    carrying = await carried(outbox, peer, Ear())
+    peer.reading.clear()
+    outbox.put(batch("é" * 49))
+    assert not outbox.full
+    outbox.put(batch("xx"))
+    assert outbox.full
+    waiting = asyncio.create_task(outbox.writable())
+    await until(lambda: outbox.waiting == 104)
+    assert not waiting.done()
+    peer.reading.set()
+    with anyio.fail_after(10):
+        assert await waiting
+    assert not outbox.full
+    peer.leaves()
+    await over(carrying)
+
+
+async def test_it_is_watched_once_however_often_it_fills_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox, peer = AsgiChannel(10, LONG), Peer()
+    timers: list[float] = []
+    loop = asyncio.get_running_loop()
+    call_later = loop.call_later
+
+    def noted(after: float, *rest: Any) -> asyncio.TimerHandle:
+        timers.append(after)
+        return call_later(after, *rest)
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    carrying = await carried(outbox, peer, Ear())
+    for number in range(1, 20):
+        outbox.put(batch("x" * 20))
+        await until(lambda number=number: len(peer.got) == number)  # type: ignore[misc]
+        assert not outbox.full
+    assert timers.count(LONG) == 1
+    peer.leaves()
+    await over(carrying)
+
+
+async def test_what_is_put_after_the_end_is_not_kept() -> None:
+    outbox, peer = AsgiChannel(10, LONG), Peer()
+    carrying = await carried(outbox, peer, Ear())
+    peer.leaves()
+    await over(carrying)
+    outbox.put(batch("x" * 20))
+    assert outbox.waiting == 0
+    assert not outbox.full
+
+
+async def test_a_fault_in_the_listener_comes_out() -> None:
+    outbox, peer, ear = AsgiChannel(100, LONG), Peer(), Ear()
+
+    def fail(text: str) -> None:
+        raise ZeroDivisionError
+
+    ear.do = fail
+    carrying = await carried(outbox, peer, ear)
+    peer.says("x")
+    with pytest.raises(ZeroDivisionError):
+        await over(carrying)
+    assert ear.ends == 1
+
+
+async def test_a_fault_in_sending_comes_out_and_a_peer_that_left_is_none() -> None:
+    for fault, raised in ((ZeroDivisionError(), True), (OSError(), False)):
+        outbox, peer, ear = AsgiChannel(100, LONG), Peer(), Ear()
+        carrying = await carried(outbox, peer, ear)
+        peer.fault = fault
+        outbox.put(batch("x"))
+        if raised:
+            with pytest.raises(ZeroDivisionError):
+                await over(carrying)
+        else:
+            await over(carrying)
+        assert ear.ends == 1
+
+
+async def test_a_cancelled_carry_leaves_no_task_behind() -> None:
+    before = asyncio.all_tasks()
+    outbox, peer, ear = AsgiChannel(100, LONG), Peer(), Ear()
+    carrying = await carried(outbox, peer, ear)
+    await until(lambda: len(asyncio.all_tasks() - before) == 3)
+    carrying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await over(carrying)
+    assert asyncio.all_tasks() == before
+    assert ear.ends == 1
+
+
+async def test_writers_get_a_turn_while_much_is_heard() -> None:
+    outbox, peer, ear = AsgiChannel(1000, LONG), Peer(), Ear()
+    carrying = await carried(outbox, peer, ear)
+    fullest: list[int] = []
+
+    def answer(text: str) -> None:
+        outbox.put(batch(text * 40))
+        fullest.append(outbox.waiting)
+
+    ear.do = answer
+    for _ in range(200):
+        peer.says("x")
+    await until(lambda: len(peer.got) == 200)
+    assert max(fullest) < 500
+    outbox.finish(CloseCode.BYE)
+    await over(carrying)
+    assert peer.got[-1] == 1000
