@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
         "msgspec",
         "starlette",
     },
-    "app.page": set(),
+    "app.page": {"starlette"},
     "app.serving": {"app.chat", "app.errors", "app.transports", "config", "starlette", "uvicorn"},
     "app.application": {
         "app.clock",
