@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from app.page.bundle import join
+from app.page import bundle, stylesheet
 
 FOLDER = "assets"
 HASH_LENGTH = 12
@@ -28,7 +28,7 @@ JAVASCRIPT = re.compile(r"""(?:from|import(?P<late>\s*\()?)\s*(?P<quote>["'])(?P
 REFERENCES = {
     ".js": JAVASCRIPT,
     ".html": re.compile(r"""\b(?:href|src)="(?P<path>[^"]+)\""""),
-    ".css": re.compile(r"""(?:\burl\(\s*["']?|@import\s+["'])(?P<path>[^"')\s]+)"""),
+    ".css": re.compile(r"""\burl\(\s*["']?(?P<path>[^"')\s]+)"""),
     ".webmanifest": re.compile(r""""src":\s*"(?P<path>[^"]+)\""""),
 }
 ELSEWHERE = re.compile(r"[a-z]+:|/|#|\./$")
@@ -57,17 +57,13 @@ class _Reference:
 
 
 def build(folder: Path, plain: Collection[str], entry: str = "") -> dict[str, Asset]:
-    """All files below `folder` by their names in it, with content that names the addresses of others. Those in `plain`
-    keep their names as addresses; the module `entry` and all that it imports of ours are one file, called as it is.
-    ValueError for a reference to nothing, and for files that refer to each other."""
+    """The files below `folder` by their names in it, with the addresses of others in their contents. Those in `plain`
+    keep their names as addresses. The module `entry` and all that it imports of ours are one file with its name, and
+    so is each stylesheet with its imports. ValueError for a reference to a file that does not exist, and for files that
+    refer to each other."""
     sources = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if _served(path)}
     contents = {name: _content(name, path) for name, path in sources.items()}
-    if entry:
-        modules = {name: content.decode() for name, content in contents.items() if name.endswith(".js")}
-        joined, inside = join(entry, modules, apart=lambda name: name.startswith(FOREIGN))
-        contents = {name: content for name, content in contents.items() if name not in inside} | {
-            entry: joined.encode()
-        }
+    contents = _with_stylesheets(_with_bundle(contents, entry) if entry else contents)
     references = {name: list(_references(name, content, contents)) for name, content in contents.items()}
     assets: dict[str, Asset] = {}
     for name in _in_order(references):
@@ -102,6 +98,18 @@ def _content(name: str, path: Path) -> bytes:
     if path.suffix != ".js" or name.startswith(FOREIGN):
         return content
     return COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), content.decode()).encode()
+
+
+def _with_bundle(contents: Mapping[str, bytes], entry: str) -> dict[str, bytes]:
+    modules = {name: content.decode() for name, content in contents.items() if name.endswith(".js")}
+    joined, inside = bundle.join(entry, modules, apart=lambda name: name.startswith(FOREIGN))
+    return {name: content for name, content in contents.items() if name not in inside} | {entry: joined.encode()}
+
+
+def _with_stylesheets(contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    sheets = {name: content.decode() for name, content in contents.items() if name.endswith(".css")}
+    joined = {name: sheet.encode() for name, sheet in stylesheet.join(sheets).items()}
+    return {name: content for name, content in contents.items() if name not in sheets} | joined
 
 
 def _references(name: str, content: bytes, files: Collection[str]) -> Iterator[_Reference]:

@@ -63,8 +63,13 @@ def test_the_page_and_all_its_parts_are_there(client: TestClient) -> None:
     files = {path.relative_to(serving.STATIC).as_posix() for path in serving.STATIC.rglob("*") if path.is_file()}
     (script,) = Tags(client.get("/").text).links(type="module")
     joined = set(re.findall(r"^// (\S+\.js)$", client.get(script).text, re.MULTILINE))
+    joined |= {f"css/{name}" for sheet in files if sheet.endswith(".css") for name in imported(serving.STATIC / sheet)}
     unused = files - joined - {name.removeprefix("/") for name in names} - {"index.html", "worker.js", "vendor/LICENSE"}
     assert {name for name in unused if not name.endswith((".d.ts", "package.json"))} == set()
+
+
+def imported(sheet: Path) -> list[str]:
+    return re.findall(r'^@import "(.*)";$', sheet.read_text(), re.MULTILINE)
 
 
 def test_everything_has_its_type_and_may_be_kept_as_long_as_it_holds(client: TestClient) -> None:
@@ -169,7 +174,7 @@ def test_the_worker_is_another_one_when_anything_of_the_page_is(tmp_path: Path) 
     folder = tmp_path / "static"
     copytree(serving.STATIC, folder)
     workers = {worker(folder)}
-    for name in ("index.html", "offline.html", "icon.svg"):
+    for name in ("index.html", "offline.html", "icons/icon.svg"):
         with (folder / name).open("a") as file:
             file.write("\n")
         workers.add(worker(folder))

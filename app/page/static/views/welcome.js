@@ -47,7 +47,7 @@ const password = () =>
     <input id="password" name="password" type="password" autocomplete="current-password" />`;
 
 /** The address under which the page has its icon. */
-const icon = () => document.querySelector('link[rel="icon"]')?.getAttribute("href") ?? "icon.svg";
+const icon = () => document.querySelector('link[rel="icon"]')?.getAttribute("href") ?? nothing;
 
 /** @param {State} state @param {Actions} act */
 const submitted = (state, act) => (/** @type {SubmitEvent} */ event) => {

@@ -1,10 +1,13 @@
 // The colours of names can be read on all grounds that they stand on, in both themes: WCAG's 4.5 to 1.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const CSS = readFileSync(new URL("../../../../app/page/static/page.css", import.meta.url), "utf8");
+const FOLDER = new URL("../../../../app/page/static/css/", import.meta.url);
+const CSS = readdirSync(FOLDER)
+  .map((name) => readFileSync(new URL(name, FOLDER), "utf8"))
+  .join("\n");
 const GROUNDS = ["ground", "sunken", "row", "mine", "tint"];
 const THEMES = ["light", "dark"];
 
@@ -42,7 +45,7 @@ function contrast(one, other) {
 
 /** The lightness and chroma of a colour that differs by hue, in both themes. */
 function named(selector, property) {
-  const rule = CSS.slice(CSS.indexOf(`${selector} {`));
+  const rule = CSS.slice(CSS.indexOf(`\n${selector} {`));
   const colour = "oklch\\((\\d+)% ([\\d.]+) var\\(--h\\)\\)";
   const found = new RegExp(`[;{\\s]${property}: light-dark\\(${colour}, ${colour}\\)`).exec(rule);
   const [light, lightChroma, dark, darkChroma] = found.slice(1).map(Number);
