@@ -166,7 +166,7 @@ async def write(store: Path, count: int) -> float:
     """Append `count` messages to a room straight through the backend; the answer is how many a second."""
     backend = Embedded(str(store))
     backend.open()
-    user = await backend.enlist(b"benchmark")
+    user = await backend.create_user(b"benchmark")
     began = time.perf_counter()
     for first in range(0, count, 1000):
         texts = [f"{'seldom' if first % 100_000 == n else 'often'} {TEXT[8:]}" for n in range(1000)]

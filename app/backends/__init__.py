@@ -94,13 +94,13 @@ class Backend(Protocol):
     def read(self, room: str, *, after: int, limit: int) -> Awaitable[list[Event]]:
         """At most `limit` events of `room` with a position over `after`, oldest first. Trimmed if there were more."""
 
-    def read_back(self, room: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
+    def read_backwards(self, room: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
         """The last `limit` events of `room` with a position below `before`, oldest first."""
 
     def get(self, room: str, seq: int) -> Awaitable[Event | None]:
         """The event of `room` at position `seq`, if it is there and not trimmed."""
 
-    def said(self, user: int, cid: str) -> Awaitable[Event | None]:
+    def find_by_cid(self, user: int, cid: str) -> Awaitable[Event | None]:
         """What the user's `cid` stored, as long as it is kept."""
 
     def search(self, log: str, words: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
@@ -130,23 +130,23 @@ class Backend(Protocol):
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Call `follower` with all that is committed from now on, until the returned function is called."""
 
-    def enlist(self, secret: bytes) -> Awaitable[User]:
+    def create_user(self, secret: bytes) -> Awaitable[User]:
         """A new user, who has `secret`; the name is `userN`, N counting up and never given twice. Asked again with the
         same secret it answers with the same user.
         """
 
-    def admit(self) -> Awaitable[User]:
+    def create_guest(self) -> Awaitable[User]:
         """A new user without a secret, who so is gone with the connection. It need not wait for the store: the user is
         in it before anything that refers to it, and soon in any case; one that is lost by then leaves no trace.
         """
 
-    def identify(self, secret: bytes) -> Awaitable[User | None]:
+    def user_by_token(self, secret: bytes) -> Awaitable[User | None]:
         """The user who has `secret`."""
 
-    def adopt(self, secret: bytes, user: int) -> Awaitable[None]:
+    def bind_token(self, secret: bytes, user: int) -> Awaitable[None]:
         """Make `secret` one of this user's, whoever had it."""
 
-    def revoke(self, secret: bytes) -> Awaitable[None]:
+    def revoke_token(self, secret: bytes) -> Awaitable[None]:
         """Make `secret` nobody's."""
 
     def account(self, canonical: str) -> Awaitable[Account | None]:
@@ -160,13 +160,13 @@ class Backend(Protocol):
         `evict` and has no password: that one gets its `userN` back. One's own name may be claimed in another form.
         """
 
-    def protect(self, user: int, password: str) -> Awaitable[User]:
+    def set_password(self, user: int, password: str) -> Awaitable[User]:
         """Keep the hash of a password for a user, who is registered from then on."""
 
-    def seen(self, user: int, at: int) -> Awaitable[None]:
+    def record_seen(self, user: int, at: int) -> Awaitable[None]:
         """The user was here at `at`, in milliseconds since 1970; an earlier time than the one known changes nothing."""
 
-    def mark(self, user: int, room: str, seq: int) -> Awaitable[int]:
+    def mark_read(self, user: int, room: str, seq: int) -> Awaitable[int]:
         """The user has read `room` (or the mailbox) up to `seq`. It only moves on; the answer is where it is."""
 
     def ignore(self, user: int, whom: int, *, on: bool) -> Awaitable[None]:

@@ -54,14 +54,14 @@ class Embedded:
     def read(self, room: str, *, after: int, limit: int) -> asyncio.Future[list[Event]]:
         return self._call(lambda connection: logs.read(connection, room, after, limit))
 
-    def read_back(self, room: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
-        return self._call(lambda connection: logs.read_back(connection, room, before, limit))
+    def read_backwards(self, room: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
+        return self._call(lambda connection: logs.read_backwards(connection, room, before, limit))
 
     def get(self, room: str, seq: int) -> asyncio.Future[Event | None]:
         return self._call(lambda connection: logs.get(connection, room, seq))
 
-    def said(self, user: int, cid: str) -> asyncio.Future[Event | None]:
-        return self._call(lambda connection: logs.said(connection, user, cid))
+    def find_by_cid(self, user: int, cid: str) -> asyncio.Future[Event | None]:
+        return self._call(lambda connection: logs.find_by_cid(connection, user, cid))
 
     def search(self, log: str, words: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
         return self._call(lambda connection: index.search(connection, log, words, before, limit))
@@ -84,27 +84,27 @@ class Embedded:
     def follow(self, follower: Follower) -> Callable[[], None]:
         return self._worker.follow(follower)
 
-    def enlist(self, secret: bytes) -> asyncio.Future[User]:
+    def create_user(self, secret: bytes) -> asyncio.Future[User]:
         numbers = self._worker.numbers
-        return self._call(lambda connection: users.enlist(connection, secret, numbers), writes=True)
+        return self._call(lambda connection: users.create_user(connection, secret, numbers), writes=True)
 
-    def admit(self) -> asyncio.Future[User]:
+    def create_guest(self) -> asyncio.Future[User]:
         future = asyncio.get_running_loop().create_future()
         user = User.newcomer(next(self._worker.numbers))
-        if self._worker.admit(user):
+        if self._worker.add_guest(user):
             future.set_result(user)
         else:
             future.set_exception(Unavailable("the store is closed"))
         return future
 
-    def identify(self, secret: bytes) -> asyncio.Future[User | None]:
-        return self._call(lambda connection: users.identify(connection, secret))
+    def user_by_token(self, secret: bytes) -> asyncio.Future[User | None]:
+        return self._call(lambda connection: users.user_by_token(connection, secret))
 
-    def adopt(self, secret: bytes, user: int) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.adopt(connection, secret, user), writes=True)
+    def bind_token(self, secret: bytes, user: int) -> asyncio.Future[None]:
+        return self._call(lambda connection: users.bind_token(connection, secret, user), writes=True)
 
-    def revoke(self, secret: bytes) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.revoke(connection, secret), writes=True)
+    def revoke_token(self, secret: bytes) -> asyncio.Future[None]:
+        return self._call(lambda connection: users.revoke_token(connection, secret), writes=True)
 
     def account(self, canonical: str) -> asyncio.Future[Account | None]:
         return self._call(lambda connection: users.account(connection, canonical))
@@ -115,14 +115,14 @@ class Embedded:
     def claim(self, user: int, name: str, canonical: str, *, evict: int = 0) -> asyncio.Future[User]:
         return self._call(lambda connection: users.claim(connection, user, name, canonical, evict), writes=True)
 
-    def protect(self, user: int, password: str) -> asyncio.Future[User]:
-        return self._call(lambda connection: users.protect(connection, user, password), writes=True)
+    def set_password(self, user: int, password: str) -> asyncio.Future[User]:
+        return self._call(lambda connection: users.set_password(connection, user, password), writes=True)
 
-    def seen(self, user: int, at: int) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.seen(connection, user, at), writes=True)
+    def record_seen(self, user: int, at: int) -> asyncio.Future[None]:
+        return self._call(lambda connection: users.record_seen(connection, user, at), writes=True)
 
-    def mark(self, user: int, room: str, seq: int) -> asyncio.Future[int]:
-        return self._call(lambda connection: users.mark(connection, user, room, seq), writes=seq > 0)
+    def mark_read(self, user: int, room: str, seq: int) -> asyncio.Future[int]:
+        return self._call(lambda connection: users.mark_read(connection, user, room, seq), writes=seq > 0)
 
     def ignore(self, user: int, whom: int, *, on: bool) -> asyncio.Future[None]:
         return self._call(lambda connection: users.ignore(connection, user, whom, on=on), writes=True)

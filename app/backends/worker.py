@@ -85,7 +85,7 @@ class Worker:
                 self.queue.put(call)
             return not self.closed
 
-    def admit(self, user: User) -> bool:
+    def add_guest(self, user: User) -> bool:
         """Have a new user written in a while, and before any call that is asked for later; False, and it never is, once
         the store is closed."""
         with self.asking:
@@ -167,7 +167,7 @@ class Worker:
         try:
             with transaction(connection):
                 if newcomers:
-                    users.admit(connection, newcomers)
+                    users.insert(connection, newcomers)
                 answers = _outcomes(connection, writes)
         except sqlite3.Error as error:
             log.error("%s: %s", self.file.path, reason(error))

@@ -239,7 +239,7 @@ class Connection:
         event: Event | None = None
         if isinstance(command, Speech) and (cid := cid_of(command)):
             with suppress(Unavailable):
-                event = await self.backend.said(self.user.id, cid)
+                event = await self.backend.find_by_cid(self.user.id, cid)
         if event is not None:
             self.acknowledge(event)
         else:
@@ -384,13 +384,13 @@ class Connection:
         """
         user, backend = self.user, self.backend
         if self.dialect is TEXT and read and user.registered:
-            _written(user, backend.mark(user.id, mailbox(user.id), read))
+            _written(user, backend.mark_read(user.id, mailbox(user.id), read))
         if not last or user.registered or user.name == user.default_name:
             return
         if self.dialect is TEXT and not self.returns:
             _written(user, backend.claim(user.id, user.default_name, user.default_name))
         else:
-            _written(user, backend.seen(user.id, self.context.clock.now()))
+            _written(user, backend.record_seen(user.id, self.context.clock.now()))
 
     def _close_if_it_goes_on(self) -> None:
         strikes = self.context.rates.strikes

@@ -91,7 +91,7 @@ class Following:
         whispers = room == WHISPERS
         try:
             bounding = None if self._starts_at_a_known_head(command, cursor.room) else backend.bounds(log)
-            reading = backend.mark(connection.user.id, log, 0) if connection.known else None
+            reading = backend.mark_read(connection.user.id, log, 0) if connection.known else None
             if not whispers and not cursor.room.loaded:
                 for event in await backend.state(log):
                     cursor.room.state.apply(event)

@@ -148,9 +148,9 @@ class Speaker:
         registered it."""
         if self._user is None:
             backend = self._chat.backend
-            user = await backend.enlist(f"service:{self._name.canonical}".encode())
+            user = await backend.create_user(f"service:{self._name.canonical}".encode())
             if not user.registered:  # before it has the name, which so is at no time anybody's who comes
-                user = await backend.protect(user.id, NO_PASSWORD)
+                user = await backend.set_password(user.id, NO_PASSWORD)
             self._user = user if user.name == self.name else await self._named(user)
         return self._user
 

@@ -321,13 +321,13 @@ class Chat:
         for subprotocol in offered:
             if subprotocol.startswith(TOKEN_PREFIX):
                 token = subprotocol.removeprefix(TOKEN_PREFIX)
-                user = await self.service.backend.identify(_secret(token))
+                user = await self.service.backend.user_by_token(_secret(token))
                 if user is not None:
                     return user, token, True
         if dialect is TEXT:
-            return await self.service.backend.admit(), "", False
+            return await self.service.backend.create_guest(), "", False
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        return await self.service.backend.enlist(_secret(token)), token, False
+        return await self.service.backend.create_user(_secret(token)), token, False
 
 
 class Doors:

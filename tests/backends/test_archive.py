@@ -53,12 +53,12 @@ async def say(backend: Embedded, text: str, room: str = "red", user: User = ANN,
 async def fill(backend: Embedded) -> None:
     """Something of everything that a store holds, with positions and a user that are forgotten already."""
     for secret in (SECRETS[0], SECRETS[2], b"of nobody"):
-        await soon(backend.enlist(secret))
-    await soon(backend.adopt(SECRETS[1], ANN.id))
+        await soon(backend.create_user(secret))
+    await soon(backend.bind_token(SECRETS[1], ANN.id))
     await soon(backend.claim(ANN.id, "Ann", "ann"))
     await soon(backend.claim(BOB.id, "bob", "bob"))
-    await soon(backend.protect(ANN.id, HASH))
-    await soon(backend.seen(ANN.id, 1_700_000_000_123))
+    await soon(backend.set_password(ANN.id, HASH))
+    await soon(backend.record_seen(ANN.id, 1_700_000_000_123))
     await say(backend, "owned", kind=Kind.OWNER, detail=Detail(whom=ANN))
     await say(backend, "old news")
     await say(backend, "about paint", kind=Kind.TOPIC)
@@ -72,7 +72,7 @@ async def fill(backend: Embedded) -> None:
     await soon(backend.trim("@1,2", keep=0, since=FAR, limit=100))
     whisper = await say(backend, "psst scarlet ☃", room="@1,2", user=BOB, cid="c2", detail=Detail(to=("Ann",)))
     await say(backend, "azure", room="blue", cid="c3")
-    await soon(backend.mark(ANN.id, mailbox(ANN.id), whisper.seq))
+    await soon(backend.mark_read(ANN.id, mailbox(ANN.id), whisper.seq))
     await soon(backend.ignore(BOB.id, 3, on=True))
     await say(backend, "the last", room="green")
     await soon(backend.trim("green", keep=0, since=FAR, limit=100))
@@ -86,14 +86,14 @@ async def everything(backend: Embedded) -> list[Any]:
     for log in logs:
         bounds = await soon(backend.bounds(log))
         told += [bounds, await soon(backend.read(log, after=bounds.trimmed, limit=1000))]
-        told += [await soon(backend.read_back(log, before=FAR, limit=1000)), await soon(backend.state(log))]
+        told += [await soon(backend.read_backwards(log, before=FAR, limit=1000)), await soon(backend.state(log))]
         for words in ("crimson", "vermilion", "scarlet", "azure", "news", "mistake", "forgotten"):
             told.append(await soon(backend.search(log, words, before=FAR, limit=1000)))
-    told += [await soon(backend.identify(secret)) for secret in SECRETS]
+    told += [await soon(backend.user_by_token(secret)) for secret in SECRETS]
     told += [await soon(backend.account(name)) for name in ("ann", "bob", "user0", "user2")]
     for user in (1, 2, 3):
         told += [await soon(backend.conversations(user)), await soon(backend.ignored(user))]
-        told += [await soon(backend.mark(user, log, 0)) for log in logs]
+        told += [await soon(backend.mark_read(user, log, 0)) for log in logs]
     return told
 
 
@@ -140,7 +140,7 @@ async def test_what_is_imported_is_all_that_was_there(store: Path, tmp_path: Pat
             assert retried == Appended(first, duplicate=True)
         last = (await say(old, "next")).seq
         assert (await say(new, "next")).seq == last
-        assert await soon(new.enlist(b"another")) == await soon(old.enlist(b"another")) == User(4, "user3")
+        assert await soon(new.create_user(b"another")) == await soon(old.create_user(b"another")) == User(4, "user3")
     assert but_for_epoch(exported(other)) == but_for_epoch(exported(store))
 
 
@@ -176,7 +176,7 @@ def test_a_room_goes_out_without_secrets_and_whispers(store: Path) -> None:
 async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     with opened(other) as backend:
-        await soon(backend.enlist(b"the same ann"))
+        await soon(backend.create_user(b"the same ann"))
         await soon(backend.claim(ANN.id, "ann", "ann"))
         epoch = backend.epoch
     by_hand(
@@ -199,7 +199,7 @@ async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path)
             assert await soon(new.search("red", words, before=FAR, limit=9)) == found
         assert await soon(new.search("white", "before", before=FAR, limit=9))
         assert new.epoch not in (epoch, old.epoch)
-        assert await soon(new.identify(b"the same ann")) == User(1, "ann")
+        assert await soon(new.user_by_token(b"the same ann")) == User(1, "ann")
         assert await soon(new.account("bob"))
         assert (await say(new, "next")).seq == 502
     before = but_for_epoch(exported(other))
@@ -222,7 +222,7 @@ async def test_a_room_goes_back_where_people_have_new_names(store: Path) -> None
         await soon(backend.claim(ANN.id, "Anna", "anna"))
     imported(store, text)
     with opened(store) as backend:
-        assert await soon(backend.identify(SECRETS[0])) == User(1, "Anna", registered=True)
+        assert await soon(backend.user_by_token(SECRETS[0])) == User(1, "Anna", registered=True)
 
 
 Change = Callable[[list[dict[str, Any]]], object]
@@ -349,7 +349,7 @@ def test_a_room_that_is_not_there_is_told(store: Path) -> None:
 
 async def test_an_export_is_of_one_moment_though_the_server_goes_on(path: Path) -> None:
     with opened(path) as backend:
-        await soon(backend.enlist(b"secret"))
+        await soon(backend.create_user(b"secret"))
         for number in range(300):
             await say(backend, f"{number} {'x' * 1000}")
         made: list[bytes] = []
@@ -478,7 +478,7 @@ async def test_a_copy_is_a_store_with_the_same_content(in_use: bool, store: Path
     with opened(copy) as one, opened(again) as other:
         assert await everything(one) == await everything(other) == expected
         assert len({one.epoch, other.epoch, epoch}) == 3
-        assert await soon(one.enlist(b"another")) == User(4, "user3")
+        assert await soon(one.create_user(b"another")) == User(4, "user3")
 
 
 @pytest.mark.parametrize("ending", ["", "-wal", "-journal"])

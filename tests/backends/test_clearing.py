@@ -195,7 +195,7 @@ async def test_nothing_remains_of_many_that_come_and_go(path: Path, seed: int, m
             log = log[-150:]
             if step % 200 == 199:
                 await cleared(backend)
-        kept = await soon(backend.read_back("room", before=FAR, limit=1000))
+        kept = await soon(backend.read_backwards("room", before=FAR, limit=1000))
         alive = {word for event in kept for word in event.text.split()}
         await cleared(backend)
         assert remain(path.parent, *(word for word in used if word not in alive)) == []

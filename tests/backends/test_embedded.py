@@ -101,7 +101,7 @@ def store(path: Path) -> Path:
     """A closed store with a few pages."""
 
     async def fill(backend: Embedded) -> None:
-        await soon(backend.enlist(b"secret"))
+        await soon(backend.create_user(b"secret"))
         await say(backend, *["x" * 500] * 100)
 
     with opened(path) as backend:
@@ -112,28 +112,28 @@ def store(path: Path) -> Path:
 async def test_what_was_stored_is_there_after_reopening(path: Path) -> None:
     with opened(path) as backend:
         epoch = backend.epoch
-        user = await soon(backend.enlist(b"secret"))
+        user = await soon(backend.create_user(b"secret"))
         log = await say(backend, "one", "two\0", "😀")
         stored = await soon(backend.append(draft("three", cid="c")))
     with opened(path) as backend:
         assert backend.epoch == epoch
         assert await log_of(backend) == [*log, stored.event]
-        assert await soon(backend.identify(b"secret")) == user
+        assert await soon(backend.user_by_token(b"secret")) == user
         assert await soon(backend.append(draft("again", cid="c"))) == Appended(stored.event, duplicate=True)
         assert (await say(backend, "four"))[0].seq > stored.event.seq
-        assert (await soon(backend.enlist(b"other"))).name == "user1"
+        assert (await soon(backend.create_user(b"other"))).name == "user1"
 
 
 @pytest.mark.parametrize("condition", ["seq = (SELECT max(seq) FROM events)", "true"])
 async def test_positions_and_names_of_deleted_rows_are_not_used_again(path: Path, condition: str) -> None:
     with opened(path) as backend:
         for number in range(3):
-            await soon(backend.enlist(bytes([number])))
+            await soon(backend.create_user(bytes([number])))
         last = (await say(backend, "one", "two", "three"))[-1].seq
     by_hand(path, f"DELETE FROM events WHERE {condition}", "DELETE FROM users WHERE id > 1")
     with opened(path) as backend:
         assert (await say(backend, "four"))[0].seq > last
-        assert await soon(backend.enlist(b"new")) == User(4, "user3")
+        assert await soon(backend.create_user(b"new")) == User(4, "user3")
 
 
 async def test_stores_in_memory_share_nothing() -> None:
@@ -380,7 +380,7 @@ async def refuses_to_write(backend: Embedded, text: str) -> None:
             assert isinstance(answer, Unavailable)
             assert len(str(answer).splitlines()) == 1
         assert await log_of(backend) == log
-        assert await soon(backend.identify(b"secret")) == AUTHOR
+        assert await soon(backend.user_by_token(b"secret")) == AUTHOR
     unfollow()
     assert followed == []
 
@@ -403,7 +403,7 @@ async def writes_again(backend: Embedded, text: str) -> list[Event]:
 async def test_a_full_database_is_unavailable_to_writers_until_there_is_room(path: Path) -> None:
     text = "x" * 50_000
     with opened(path) as backend:
-        await soon(backend.enlist(b"secret"))
+        await soon(backend.create_user(b"secret"))
         await say(backend, "one", "two")
         await pragma(backend, "max_page_count = 1")
         await refuses_to_write(backend, text)
@@ -435,7 +435,7 @@ async def test_a_failing_disk_is_unavailable_to_writers_until_it_works(path: Pat
     text = "x" * 50_000
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with opened(path) as backend:
-        await soon(backend.enlist(b"secret"))
+        await soon(backend.create_user(b"secret"))
         await say(backend, *[text] * 5)
         resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name("store.db-wal").stat().st_size, hard))
         try:
@@ -454,15 +454,15 @@ async def test_a_failing_disk_is_unavailable_to_writers_until_it_works(path: Pat
         lambda backend: backend.append(draft(cid="\ud800")),
         lambda backend: backend.read("\ud800", after=0, limit=1),
         lambda backend: backend.read("room", after=1 << 63, limit=1),
-        lambda backend: backend.read_back("room", before=1 << 63, limit=1),
-        lambda backend: backend.enlist(b"secret"),
+        lambda backend: backend.read_backwards("room", before=1 << 63, limit=1),
+        lambda backend: backend.create_user(b"secret"),
     ],
     ids=["text", "cid", "room", "after", "before", "secret"],
 )
 async def test_what_cannot_be_done_harms_no_other_call(impossible: Callable[[Embedded], Awaitable[object]]) -> None:
     release = Flag()
     with opened(":memory:") as backend:
-        await soon(backend.enlist(b"secret"))
+        await soon(backend.create_user(b"secret"))
         holding = backend._call(lambda connection: release.wait(DEADLINE))
         calls = [backend.append(draft("before")), impossible(backend), backend.append(draft("after"))]
         release.set()
@@ -538,7 +538,7 @@ def test_what_was_acknowledged_survives_a_kill(path: Path, lines: int) -> None:
 
 def test_what_was_trimmed_is_gone_from_the_file(path: Path) -> None:
     async def said_and_trimmed(backend: Embedded) -> None:
-        user = await soon(backend.enlist(b"secret"))
+        user = await soon(backend.create_user(b"secret"))
         for number in range(200):
             await soon(backend.append(Draft("room", user, f"betrayal{number} " * 20, str(number), number)))
         assert await soon(backend.trim("room", keep=1, since=0, limit=1000)) == 199
@@ -562,13 +562,13 @@ def test_a_new_store_is_its_owner_s_alone(path: Path) -> None:
 
 async def test_who_was_admitted_is_stored_soon_though_nobody_asks(path: Path) -> None:
     with opened(path) as backend:
-        users = [await soon(backend.admit()) for _ in range(5)]
+        users = [await soon(backend.create_guest()) for _ in range(5)]
         with anyio.fail_after(DEADLINE), closing(sqlite3.connect(path)) as reader:
             while reader.execute("SELECT count(*) FROM users").fetchone() != (5,):
                 await anyio.lowlevel.checkpoint()
     with opened(path) as backend:
         assert await soon(backend.users([user.id for user in users])) == users
-        assert (await soon(backend.admit())).id == 6
+        assert (await soon(backend.create_guest())).id == 6
 
 
 async def test_who_was_admitted_while_the_store_could_not_be_written_is_stored_later(
@@ -579,8 +579,8 @@ async def test_who_was_admitted_while_the_store_could_not_be_written_is_stored_l
 
     with opened(path) as backend:
         with monkeypatch.context() as patch:
-            patch.setattr(statements.users, "admit", full)
-            user = await soon(backend.admit())
+            patch.setattr(statements.users, "insert", full)
+            user = await soon(backend.create_guest())
             with pytest.raises(Unavailable, match="disk is full"):
                 await soon(backend.append(draft("x")))
         assert await soon(backend.users([user.id])) == [user]

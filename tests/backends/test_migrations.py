@@ -54,12 +54,12 @@ async def test_a_store_of_version_1_is_brought_up_whole(first_version: Path) -> 
             assert all(event.detail is PLAIN and event.kind == "msg" for event in log)
             assert await soon(backend.search("room", "word", before=100, limit=10)) == events
             assert await soon(backend.bounds("other")) == Bounds(77, 77)
-            assert [await soon(backend.identify(b"s%d" % number)) for number in range(3)] == [*users, None]
-            assert [await soon(backend.enlist(b"s%d" % number)) for number in range(2)] == users
+            assert [await soon(backend.user_by_token(b"s%d" % number)) for number in range(3)] == [*users, None]
+            assert [await soon(backend.create_user(b"s%d" % number)) for number in range(2)] == users
             assert await soon(backend.account("user1")) == Account(users[1], "", 0)
             assert await soon(backend.append(draft("again", cid="c1"))) == Appended(events[1], duplicate=True)
     with opened(first_version) as backend:
-        assert await soon(backend.enlist(b"new")) == User(4, "user3")
+        assert await soon(backend.create_user(b"new")) == User(4, "user3")
         assert (await soon(backend.append(draft("new")))).event.seq > 4
 
 
@@ -68,5 +68,5 @@ async def test_a_store_of_version_1_without_users(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};")
     with opened(path) as backend:
-        assert await soon(backend.enlist(b"new")) == User(1, "user0")
+        assert await soon(backend.create_user(b"new")) == User(1, "user0")
         assert await log_of(backend) == []

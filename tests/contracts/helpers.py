@@ -34,7 +34,7 @@ async def soon(awaitable: Awaitable[T]) -> T:
 
 
 async def someone(backend: Backend) -> User:
-    return await soon(backend.enlist(f"secret {next(numbers)}".encode()))
+    return await soon(backend.create_user(f"secret {next(numbers)}".encode()))
 
 
 def draft(

@@ -34,7 +34,7 @@ def test_calls_from_two_loops(backend: Backend) -> None:
         users: list[User] = []
         answers: list[Appended] = []
         for batch in range(40):
-            users.append(await soon(backend.enlist(f"{speaker} {batch}".encode())))
+            users.append(await soon(backend.create_user(f"{speaker} {batch}".encode())))
             own = [draft(users[0], f"{batch} {number}") for number in range(5)]
             answers += await add(backend, *own, draft(author, room="other", cid=str(batch)))
             assert answers[-2].event in await whole(backend, page=1000)
@@ -115,7 +115,7 @@ async def test_closing_finishes_what_was_asked_for(backend: Backend) -> None:
 CALLS: dict[str, Callable[[Backend], Awaitable[object]]] = {
     "append": lambda backend: backend.append(draft(User(1, "user0"))),
     "read": lambda backend: backend.read("room", after=0, limit=1),
-    "read_back": lambda backend: backend.read_back("room", before=FAR, limit=1),
+    "read_back": lambda backend: backend.read_backwards("room", before=FAR, limit=1),
     "get": lambda backend: backend.get("room", 1),
     "search": lambda backend: backend.search("room", "word", before=FAR, limit=1),
     "state": lambda backend: backend.state("room"),
@@ -123,16 +123,16 @@ CALLS: dict[str, Callable[[Backend], Awaitable[object]]] = {
     "trim": lambda backend: backend.trim("room", keep=1, since=0, limit=1),
     "rooms": lambda backend: backend.rooms(),
     "conversations": lambda backend: backend.conversations(1),
-    "enlist": lambda backend: backend.enlist(b"secret"),
-    "identify": lambda backend: backend.identify(b"secret"),
-    "adopt": lambda backend: backend.adopt(b"secret", 1),
-    "revoke": lambda backend: backend.revoke(b"secret"),
+    "enlist": lambda backend: backend.create_user(b"secret"),
+    "identify": lambda backend: backend.user_by_token(b"secret"),
+    "adopt": lambda backend: backend.bind_token(b"secret", 1),
+    "revoke": lambda backend: backend.revoke_token(b"secret"),
     "account": lambda backend: backend.account("user0"),
     "users": lambda backend: backend.users([1]),
     "claim": lambda backend: backend.claim(1, "Ann", "ann"),
-    "protect": lambda backend: backend.protect(1, "hash"),
-    "seen": lambda backend: backend.seen(1, 1),
-    "mark": lambda backend: backend.mark(1, "room", 1),
+    "protect": lambda backend: backend.set_password(1, "hash"),
+    "seen": lambda backend: backend.record_seen(1, 1),
+    "mark": lambda backend: backend.mark_read(1, "room", 1),
     "ignore": lambda backend: backend.ignore(1, 2, on=True),
     "ignored": lambda backend: backend.ignored(1),
 }

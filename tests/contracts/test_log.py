@@ -62,7 +62,7 @@ async def test_reading_forth_and_back_in_pages(backend: Backend, limit: int) -> 
     assert [event.text for event in log] == [str(number) for number in range(0, 20, 2)]
     assert await whole(backend, page=limit) == log
     back: list[Event] = []
-    while got := await soon(backend.read_back("room", before=back[0].seq if back else FAR, limit=limit)):
+    while got := await soon(backend.read_backwards("room", before=back[0].seq if back else FAR, limit=limit)):
         assert len(got) <= limit
         back = got + back
     assert back == log
@@ -76,21 +76,21 @@ async def test_both_ends_of_a_log(backend: Backend) -> None:
     for index, event in enumerate(log):
         assert await soon(backend.read("room", after=event.seq, limit=3)) == log[index + 1 :][:3]
         assert await soon(backend.read("room", after=event.seq - 1, limit=3)) == log[index:][:3]
-        assert await soon(backend.read_back("room", before=event.seq, limit=3)) == log[:index][-3:]
-        assert await soon(backend.read_back("room", before=event.seq + 1, limit=3)) == log[: index + 1][-3:]
+        assert await soon(backend.read_backwards("room", before=event.seq, limit=3)) == log[:index][-3:]
+        assert await soon(backend.read_backwards("room", before=event.seq + 1, limit=3)) == log[: index + 1][-3:]
     for after in (last, last + 1, FAR):
         assert await soon(backend.read("room", after=after, limit=3)) == []
     for before in (first, 1, 0):
-        assert await soon(backend.read_back("room", before=before, limit=3)) == []
+        assert await soon(backend.read_backwards("room", before=before, limit=3)) == []
     assert await soon(backend.read("room", after=0, limit=0)) == []
-    assert await soon(backend.read_back("room", before=FAR, limit=0)) == []
+    assert await soon(backend.read_backwards("room", before=FAR, limit=0)) == []
 
 
 async def test_an_empty_room(backend: Backend) -> None:
     await add(backend, draft(await someone(backend), room="other"))
     for room in ("room", "", "othe", "other ", "%"):
         assert await soon(backend.read(room, after=0, limit=10)) == []
-        assert await soon(backend.read_back(room, before=FAR, limit=10)) == []
+        assert await soon(backend.read_backwards(room, before=FAR, limit=10)) == []
         assert await soon(backend.bounds(room)) == Bounds(0, 0)
 
 

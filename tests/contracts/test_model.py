@@ -62,7 +62,7 @@ def test_it_agrees_with_a_model(
             after = [event for event in log if event.seq > place][:limit]
             before_it = [event for event in log if event.seq < place]
             assert await soon(backend.read(room, after=place, limit=limit)) == after
-            assert await soon(backend.read_back(room, before=place, limit=limit)) == before_it[-limit or FAR :]
+            assert await soon(backend.read_backwards(room, before=place, limit=limit)) == before_it[-limit or FAR :]
             assert (await soon(backend.bounds(room))).head == (log[-1].seq if log else 0)
         for room in ("a", "b", "c"):
             assert await whole(backend, room, page=3) == logs[room] == followed[room]
@@ -172,7 +172,7 @@ def test_changes_agree_with_a_model(fresh: Callable[[], Backend], steps: list[tu
         for log in LOGS + MAILBOXES:
             expected, trimmed = model.log(log), model.trimmed[log]
             assert await soon(backend.read(log, after=trimmed, limit=1000)) == expected
-            assert await soon(backend.read_back(log, before=FAR, limit=1000)) == expected
+            assert await soon(backend.read_backwards(log, before=FAR, limit=1000)) == expected
             assert await soon(backend.bounds(log)) == Bounds(trimmed, expected[-1].seq if expected else trimmed)
             for word in WORDS:
                 assert await soon(backend.search(log, word, before=FAR, limit=1000)) == model.search(log, word)

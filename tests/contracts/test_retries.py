@@ -28,11 +28,11 @@ async def test_what_a_cid_stored_is_known_as_long_as_it_is_kept(backend: Backend
     user, other = await someone(backend), await someone(backend)
     [stored] = await add(backend, draft(user, "one", cid="c"))
     await add(backend, draft(user, "no cid"))
-    assert await soon(backend.said(user.id, "c")) == stored.event
+    assert await soon(backend.find_by_cid(user.id, "c")) == stored.event
     for whose, cid in ((other.id, "c"), (user.id, "d"), (user.id, "")):
-        assert await soon(backend.said(whose, cid)) is None
+        assert await soon(backend.find_by_cid(whose, cid)) is None
     await soon(backend.trim("room", keep=1, since=0, limit=10))
-    assert await soon(backend.said(user.id, "c")) is None
+    assert await soon(backend.find_by_cid(user.id, "c")) is None
 
 
 async def test_of_several_at_once_one_is_stored(backend: Backend) -> None:

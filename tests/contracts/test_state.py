@@ -67,7 +67,7 @@ async def test_a_state_outlives_trimming_but_is_no_longer_in_the_log(backend: Ba
     while await soon(backend.trim("room", keep=1, since=0, limit=1)):
         assert await soon(backend.state("room")) == [kept]
     assert await soon(backend.bounds("room")) == Bounds(said[1].seq, said[2].seq)
-    assert await soon(backend.read_back("room", before=FAR, limit=10)) == said[2:]
+    assert await soon(backend.read_backwards("room", before=FAR, limit=10)) == said[2:]
     assert await soon(backend.read("room", after=said[1].seq, limit=10)) == said[2:]
     assert await soon(backend.get("room", kept.seq)) is None
     assert await found(backend, "kept") == ["kept"]

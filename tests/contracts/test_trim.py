@@ -21,7 +21,7 @@ async def test_trimming_by_count_keeps_the_last_and_says_where_the_log_begins(ba
     assert await soon(backend.trim("room", keep=4, since=0, limit=100)) == 6
     assert await soon(backend.bounds("room")) == Bounds(events[5].seq, events[9].seq)
     assert await soon(backend.read("room", after=events[5].seq, limit=100)) == events[6:]
-    assert await soon(backend.read_back("room", before=FAR, limit=100)) == events[6:]
+    assert await soon(backend.read_backwards("room", before=FAR, limit=100)) == events[6:]
     for after in (0, events[4].seq):
         with pytest.raises(Trimmed) as caught:
             await soon(backend.read("room", after=after, limit=100))

@@ -16,37 +16,37 @@ pytestmark = pytest.mark.anyio
 
 async def test_names_count_up_and_secrets_identify(backend: Backend) -> None:
     secrets = [f"secret {number}".encode() for number in range(30)]
-    users = await soon(gather(*[backend.enlist(secret) for secret in secrets[:20]]))
-    users += [await soon(backend.enlist(secret)) for secret in secrets[20:]]
+    users = await soon(gather(*[backend.create_user(secret) for secret in secrets[:20]]))
+    users += [await soon(backend.create_user(secret)) for secret in secrets[20:]]
     assert [user.name for user in users] == [f"user{number}" for number in range(30)]
     assert len({user.id for user in users}) == 30
-    assert [await soon(backend.identify(secret)) for secret in secrets] == users
+    assert [await soon(backend.user_by_token(secret)) for secret in secrets] == users
 
 
 async def test_an_unknown_secret_identifies_nobody(backend: Backend) -> None:
-    await soon(backend.enlist(b"secret\0a"))
+    await soon(backend.create_user(b"secret\0a"))
     for secret in (b"", b"secret", b"secret\0", b"secret\0A", b"secret\0a\0"):
-        assert await soon(backend.identify(secret)) is None
+        assert await soon(backend.user_by_token(secret)) is None
 
 
 async def test_asked_again_with_a_secret_it_is_the_same_user(backend: Backend) -> None:
-    users = await soon(gather(*[backend.enlist(b"secret") for _ in range(10)]))
-    assert [*users, await soon(backend.enlist(b"secret"))] == [users[0]] * 11
+    users = await soon(gather(*[backend.create_user(b"secret") for _ in range(10)]))
+    assert [*users, await soon(backend.create_user(b"secret"))] == [users[0]] * 11
 
 
 async def test_a_user_has_any_number_of_secrets(backend: Backend) -> None:
-    ann, bob = await soon(backend.enlist(b"a")), await soon(backend.enlist(b"b"))
-    await soon(backend.adopt(b"c", ann.id))
+    ann, bob = await soon(backend.create_user(b"a")), await soon(backend.create_user(b"b"))
+    await soon(backend.bind_token(b"c", ann.id))
     for secret in (b"a", b"c"):
-        assert await soon(backend.identify(secret)) == await soon(backend.enlist(secret)) == ann
-    await soon(backend.adopt(b"b", ann.id))
-    assert await soon(backend.identify(b"b")) == ann
-    await soon(backend.revoke(b"a"))
-    await soon(backend.revoke(b"a"))
-    await soon(backend.revoke(b"unknown"))
-    assert [await soon(backend.identify(secret)) for secret in (b"a", b"b", b"c")] == [None, ann, ann]
+        assert await soon(backend.user_by_token(secret)) == await soon(backend.create_user(secret)) == ann
+    await soon(backend.bind_token(b"b", ann.id))
+    assert await soon(backend.user_by_token(b"b")) == ann
+    await soon(backend.revoke_token(b"a"))
+    await soon(backend.revoke_token(b"a"))
+    await soon(backend.revoke_token(b"unknown"))
+    assert [await soon(backend.user_by_token(secret)) for secret in (b"a", b"b", b"c")] == [None, ann, ann]
     assert await soon(backend.account(bob.name)) == Account(bob, "", 0)
-    new = await soon(backend.enlist(b"a"))
+    new = await soon(backend.create_user(b"a"))
     assert new.id not in (ann.id, bob.id)
 
 
@@ -102,7 +102,7 @@ async def test_one_who_has_no_password_can_be_evicted(backend: Backend) -> None:
     assert await soon(backend.claim(bob.id, "Ann", "ann", evict=ann.id)) == User(bob.id, "Ann")
     assert await soon(backend.users([ann.id])) == [ann]
     assert await soon(backend.account(ann.name)) == Account(ann, "", 0)
-    await soon(backend.protect(bob.id, "hash"))
+    await soon(backend.set_password(bob.id, "hash"))
     with pytest.raises(NameTaken) as caught:
         await soon(backend.claim(cem.id, "Ann", "ann", evict=bob.id))
     assert caught.value.holder == Account(User(bob.id, "Ann", registered=True), "hash", 0)
@@ -134,11 +134,11 @@ async def test_a_failed_claim_evicts_nobody(backend: Backend) -> None:
 
 
 async def test_a_password_makes_a_user_registered(backend: Backend) -> None:
-    ann, bob = await soon(backend.enlist(b"a")), await someone(backend)
+    ann, bob = await soon(backend.create_user(b"a")), await someone(backend)
     registered = User(ann.id, ann.name, registered=True)
-    assert await soon(backend.protect(ann.id, "hash")) == registered
-    assert await soon(backend.identify(b"a")) == registered
-    assert await soon(backend.protect(ann.id, "other")) == registered
+    assert await soon(backend.set_password(ann.id, "hash")) == registered
+    assert await soon(backend.user_by_token(b"a")) == registered
+    assert await soon(backend.set_password(ann.id, "other")) == registered
     assert await soon(backend.account(ann.name)) == Account(registered, "other", 0)
     assert await soon(backend.claim(ann.id, "Ann", "ann")) == User(ann.id, "Ann", registered=True)
     assert await soon(backend.users([bob.id, ann.id])) == [bob, User(ann.id, "Ann", registered=True)]
@@ -148,8 +148,8 @@ async def test_a_password_makes_a_user_registered(backend: Backend) -> None:
     "call",
     [
         lambda backend: backend.claim(99, "Ann", "ann"),
-        lambda backend: backend.protect(99, "hash"),
-        lambda backend: backend.adopt(b"secret", 99),
+        lambda backend: backend.set_password(99, "hash"),
+        lambda backend: backend.bind_token(b"secret", 99),
     ],
     ids=["claim", "protect", "adopt"],
 )
@@ -157,7 +157,7 @@ async def test_a_user_who_is_not_there(backend: Backend, call: Callable[[Backend
     with pytest.raises(ValueError, match="99"):
         await soon(call(backend))
     assert await soon(backend.account("ann")) is None
-    assert await soon(backend.identify(b"secret")) is None
+    assert await soon(backend.user_by_token(b"secret")) is None
 
 
 async def test_users_come_in_the_order_asked_for(backend: Backend) -> None:
@@ -170,17 +170,17 @@ async def test_users_come_in_the_order_asked_for(backend: Backend) -> None:
 async def test_when_a_user_was_seen_only_moves_on(backend: Backend) -> None:
     ann = await someone(backend)
     for at, known in ((5, 5), (3, 5), (1_700_000_000_000, 1_700_000_000_000), (0, 1_700_000_000_000)):
-        await soon(backend.seen(ann.id, at))
+        await soon(backend.record_seen(ann.id, at))
         assert await soon(backend.account(ann.name)) == Account(ann, "", known)
 
 
 async def test_marks_only_move_on(backend: Backend) -> None:
     ann, bob = await someone(backend), await someone(backend)
     for seq, known in ((0, 0), (5, 5), (3, 5), (0, 5), (9, 9)):
-        assert await soon(backend.mark(ann.id, "room", seq)) == known
-    assert await soon(backend.mark(ann.id, mailbox(ann.id), 7)) == 7
-    assert [await soon(backend.mark(user.id, room, 0)) for user, room in ((bob, "room"), (ann, "other"))] == [0, 0]
-    assert await soon(backend.mark(ann.id, "room", 0)) == 9
+        assert await soon(backend.mark_read(ann.id, "room", seq)) == known
+    assert await soon(backend.mark_read(ann.id, mailbox(ann.id), 7)) == 7
+    assert [await soon(backend.mark_read(user.id, room, 0)) for user, room in ((bob, "room"), (ann, "other"))] == [0, 0]
+    assert await soon(backend.mark_read(ann.id, "room", 0)) == 9
 
 
 async def test_ignoring(backend: Backend) -> None:
@@ -195,20 +195,20 @@ async def test_ignoring(backend: Backend) -> None:
 
 
 async def test_who_is_admitted_is_a_user_like_any_other_for_what_is_asked_next(backend: Backend) -> None:
-    ann = await soon(backend.admit())
+    ann = await soon(backend.create_guest())
     claiming = backend.claim(ann.id, "Ann", "ann")
-    bob, cyd = await soon(backend.admit()), await someone(backend)
+    bob, cyd = await soon(backend.create_guest()), await someone(backend)
     assert await soon(claiming) == User(ann.id, "Ann")
     assert [user.id for user in (ann, bob, cyd)] == [ann.id, ann.id + 1, ann.id + 2]
     assert await soon(backend.users([cyd.id, bob.id, ann.id])) == [cyd, bob, User(ann.id, "Ann")]
     assert (bob.name, bob.registered) == (bob.default_name, False)
     assert await soon(backend.account(bob.name)) == Account(bob, "", 0)
-    assert await soon(backend.protect(bob.id, "hash")) == User(bob.id, bob.name, registered=True)
-    assert await soon(backend.identify(b"")) is None
+    assert await soon(backend.set_password(bob.id, "hash")) == User(bob.id, bob.name, registered=True)
+    assert await soon(backend.user_by_token(b"")) is None
 
 
 async def test_ids_are_given_once_however_many_come_at_once_and_by_either_door(backend: Backend) -> None:
-    coming = [backend.admit() if number % 3 else backend.enlist(b"%d" % number) for number in range(300)]
+    coming = [backend.create_guest() if number % 3 else backend.create_user(b"%d" % number) for number in range(300)]
     users = await soon(gather(*coming))
     assert len({user.id for user in users}) == len({user.name for user in users}) == 300
     assert await soon(backend.users([user.id for user in users])) == users

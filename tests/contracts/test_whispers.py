@@ -35,9 +35,9 @@ async def test_a_whisper_is_in_its_log_and_in_the_mailbox_of_each(backend: Backe
         mailbox(cem.id): [two, three],
     }.items():
         assert await whole(backend, log, page=1) == events
-        assert await soon(backend.read_back(log, before=FAR, limit=10)) == events
-        assert await soon(backend.read_back(log, before=events[-1].seq, limit=10)) == events[:-1]
-        assert await soon(backend.read_back(log, before=FAR, limit=1)) == events[-1:]
+        assert await soon(backend.read_backwards(log, before=FAR, limit=10)) == events
+        assert await soon(backend.read_backwards(log, before=events[-1].seq, limit=10)) == events[:-1]
+        assert await soon(backend.read_backwards(log, before=FAR, limit=1)) == events[-1:]
         assert await soon(backend.bounds(log)) == Bounds(0, events[-1].seq)
         for event in (one, two, three):
             assert await soon(backend.get(log, event.seq)) == (event if event in events else None)
@@ -49,7 +49,7 @@ async def test_a_whisper_is_in_no_other_log_mailbox_or_search(backend: Backend) 
     event = await whisper(backend, "secret", ann, bob)
     others = ["room", "", "@", conversation({ann.id, cem.id}), conversation({ann.id, bob.id, cem.id})]
     for log in [*others[:2], *others[3:], mailbox(cem.id), mailbox(event.seq + 1000)]:
-        assert event not in await soon(backend.read_back(log, before=FAR, limit=100))
+        assert event not in await soon(backend.read_backwards(log, before=FAR, limit=100))
         assert event not in await soon(backend.read(log, after=0, limit=100))
         assert await soon(backend.get(log, event.seq)) is None
         assert await found(backend, "secret", log) == []
@@ -104,7 +104,7 @@ async def test_trimming_a_conversation_leaves_no_silent_hole_in_a_mailbox(backen
             await soon(backend.read(mailbox(user.id), after=gone.seq - 1, limit=10))
         assert caught.value.through == gone.seq
         assert await soon(backend.read(mailbox(user.id), after=gone.seq, limit=10)) == [kept]
-        assert await soon(backend.read_back(mailbox(user.id), before=FAR, limit=10)) == [kept]
+        assert await soon(backend.read_backwards(mailbox(user.id), before=FAR, limit=10)) == [kept]
         assert await soon(backend.get(mailbox(user.id), gone.seq)) is None
         assert await found(backend, "gone", mailbox(user.id)) == []
     assert await whole(backend, mailbox(cem.id)) == await whole(backend, with_cem.room) == [with_cem]

@@ -399,9 +399,9 @@ def test_a_text_client_that_loses_its_name_is_told() -> None:
 
 async def registered(path: Path, name: str) -> None:
     async with opened(path) as backend:
-        user = await backend.enlist(b"secret")
+        user = await backend.create_user(b"secret")
         await backend.claim(user.id, name, name.casefold())
-        await backend.protect(user.id, "hash")
+        await backend.set_password(user.id, "hash")
 
 
 @asynccontextmanager
@@ -460,8 +460,8 @@ def test_a_speaker_is_the_same_after_a_restart(tmp_path: Path) -> None:
 def test_a_speaker_that_was_killed_before_it_had_its_name_gets_it(tmp_path: Path) -> None:
     async def begun() -> User:
         async with opened(tmp_path / "chat.db") as backend:
-            user = await backend.enlist(b"service:bot")
-            return await backend.protect(user.id, "!")
+            user = await backend.create_user(b"service:bot")
+            return await backend.set_password(user.id, "!")
 
     begun_user = anyio.run(begun)
     server = Server(**{"chat.store": str(tmp_path / "chat.db")})
@@ -573,7 +573,7 @@ def test_a_store_that_fails_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> N
     async def fail(secret: bytes) -> User:
         raise Unavailable("the store can't be written: disk full")
 
-    monkeypatch.setattr(server.chat.backend, "enlist", fail)
+    monkeypatch.setattr(server.chat.backend, "create_user", fail)
     with pytest.raises(StartupError, match=r"^the store can't be written: disk full$"), server.client:
         pass
 

@@ -37,7 +37,7 @@ def read(connection: sqlite3.Connection, log: str, after: int, limit: int) -> li
     return events(connection.execute(sql, (whose, after, limit)))
 
 
-def read_back(connection: sqlite3.Connection, log: str, before: int, limit: int) -> list[Event]:
+def read_backwards(connection: sqlite3.Connection, log: str, before: int, limit: int) -> list[Event]:
     positions, whose = _positions(log)
     page = f"{positions} AND seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?"
     sql = f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY seq"  # noqa: S608
@@ -45,11 +45,11 @@ def read_back(connection: sqlite3.Connection, log: str, before: int, limit: int)
 
 
 def get(connection: sqlite3.Connection, log: str, seq: int) -> Event | None:
-    found = read_back(connection, log, seq + 1, 1)
+    found = read_backwards(connection, log, seq + 1, 1)
     return found[0] if found and found[0].seq == seq else None
 
 
-def said(connection: sqlite3.Connection, user: int, cid: str) -> Event | None:
+def find_by_cid(connection: sqlite3.Connection, user: int, cid: str) -> Event | None:
     sql = f"SELECT {COLUMNS} FROM events WHERE user = ? AND cid = ? AND cid != ''"  # noqa: S608
     found = events(connection.execute(sql, (user, cid)))
     return found[0] if found else None

@@ -35,33 +35,33 @@ def last(connection: sqlite3.Connection) -> int:
     return number
 
 
-def admit(connection: sqlite3.Connection, newcomers: Sequence[User]) -> None:
+def insert(connection: sqlite3.Connection, newcomers: Sequence[User]) -> None:
     sql = "INSERT INTO users (id, name, canonical) VALUES (?, ?, ?)"
     connection.executemany(sql, [(user.id, user.name, user.name) for user in newcomers])
 
 
-def enlist(connection: sqlite3.Connection, secret: bytes, numbers: Iterator[int]) -> User:
-    known = identify(connection, secret)
+def create_user(connection: sqlite3.Connection, secret: bytes, numbers: Iterator[int]) -> User:
+    known = user_by_token(connection, secret)
     if known is not None:  # asked again, since the first answer got lost
         return known
     user = User.newcomer(next(numbers))
-    admit(connection, [user])
-    adopt(connection, secret, user.id)
+    insert(connection, [user])
+    bind_token(connection, secret, user.id)
     return user
 
 
-def identify(connection: sqlite3.Connection, secret: bytes) -> User | None:
+def user_by_token(connection: sqlite3.Connection, secret: bytes) -> User | None:
     sql = f"SELECT {USER} FROM users WHERE id = (SELECT user FROM tokens WHERE secret = ?)"  # noqa: S608
     row = connection.execute(sql, (secret,)).fetchone()
     return _user(row) if row else None
 
 
-def adopt(connection: sqlite3.Connection, secret: bytes, user: int) -> None:
+def bind_token(connection: sqlite3.Connection, secret: bytes, user: int) -> None:
     _known(connection, user)
     connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (secret, user))
 
 
-def revoke(connection: sqlite3.Connection, secret: bytes) -> None:
+def revoke_token(connection: sqlite3.Connection, secret: bytes) -> None:
     connection.execute("DELETE FROM tokens WHERE secret = ?", (secret,))
 
 
@@ -104,16 +104,16 @@ def _reserved_for(connection: sqlite3.Connection, canonical: str) -> Account | N
     return owner
 
 
-def protect(connection: sqlite3.Connection, user: int, password: str) -> User:
+def set_password(connection: sqlite3.Connection, user: int, password: str) -> User:
     connection.execute("UPDATE users SET password = ? WHERE id = ?", (password, user))
     return _known(connection, user)
 
 
-def seen(connection: sqlite3.Connection, user: int, at: int) -> None:
+def record_seen(connection: sqlite3.Connection, user: int, at: int) -> None:
     connection.execute("UPDATE users SET seen = max(seen, ?) WHERE id = ?", (at, user))
 
 
-def mark(connection: sqlite3.Connection, user: int, room: str, seq: int) -> int:
+def mark_read(connection: sqlite3.Connection, user: int, room: str, seq: int) -> int:
     row = connection.execute("SELECT seq FROM marks WHERE user = ? AND room = ?", (user, room)).fetchone()
     known: int = row[0] if row else 0
     if seq > known:

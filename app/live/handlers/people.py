@@ -34,7 +34,7 @@ async def register(connection: Connection, command: Register) -> None:
     """Protect the user's name with a password. A registered user owns the rooms it is in that nobody owns."""
     connection.limits.check_password(command.password)
     hashed = await connection.context.passwords.hash(command.password)
-    user = await connection.backend.protect(connection.user.id, hashed)
+    user = await connection.backend.set_password(connection.user.id, hashed)
     _told(connection, user, command)
     for room in connection.following.rooms():
         await own(connection, room)
@@ -48,7 +48,7 @@ async def login(connection: Connection, command: Login) -> None:
     assert account is not None, "no password fits nobody's name"
     room = connection.room
     if connection.secret:
-        await connection.backend.adopt(connection.secret, account.user.id)
+        await connection.backend.bind_token(connection.secret, account.user.id)
     connection.become(account.user)
     connection.ignore(await connection.backend.ignored(account.user.id))
     connection.renamed(account.user, rid=command.rid)
@@ -63,14 +63,14 @@ async def follow_whispers(connection: Connection) -> None:
     if not connection.known:
         connection.following.mail = 0
         return
-    read = await connection.backend.mark(connection.user.id, mailbox(connection.user.id), 0)
+    read = await connection.backend.mark_read(connection.user.id, mailbox(connection.user.id), 0)
     await connection.carry_out(Join(WHISPERS, after=read))
 
 
 async def logout(connection: Connection, command: Logout) -> None:
     """Forget the token of the connection, and end it."""
     if connection.secret:
-        await connection.backend.revoke(connection.secret)
+        await connection.backend.revoke_token(connection.secret)
     connection.send(Done(note="good-bye", rid=command.rid))
     connection.finish(CloseCode.BYE)
 

@@ -41,7 +41,7 @@ async def history(connection: Connection, command: History) -> None:
         more, events = len(events) > limit, events[:limit]
     else:
         before = FAR if isinstance(command.before, UnsetType) else command.before
-        events = await connection.backend.read_back(log, before=before, limit=limit + 1)
+        events = await connection.backend.read_backwards(log, before=before, limit=limit + 1)
         more, events = len(events) > limit, events[-limit:]
     shown = [told(event) for event in events if event.user not in connection.ignored]
     connection.send(Page(command.room, shown, more, rid=command.rid))
@@ -59,10 +59,10 @@ async def search(connection: Connection, command: Search) -> None:
 async def read(connection: Connection, command: Read) -> None:
     """Keep how far the user has read, and tell the user's connections where that moves on."""
     log = connection.log(command.room)
-    before = await connection.backend.mark(connection.user.id, log, 0)
+    before = await connection.backend.mark_read(connection.user.id, log, 0)
     if command.seq > (await connection.backend.bounds(log)).head:
         raise Refused(Code.NOT_FOUND, f"there is nothing at {command.seq} in {command.room} yet")
-    after = await connection.backend.mark(connection.user.id, log, command.seq)
+    after = await connection.backend.mark_read(connection.user.id, log, command.seq)
     connection.known = True
     if after > before:
         connection.hub.has_read(command.room, connection.user, after)
@@ -74,7 +74,7 @@ async def conversations(connection: Connection, command: Conversations) -> None:
     found = (await connection.backend.conversations(connection.user.id))[:MOST_CONVERSATIONS]
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
-    reads = await asyncio.gather(*(connection.backend.mark(connection.user.id, one.room, 0) for one in found))
+    reads = await asyncio.gather(*(connection.backend.mark_read(connection.user.id, one.room, 0) for one in found))
     entries = [
         ConversationEntry(one.room, _others(connection.user.id, participants(one.room), names), one.head, read)
         for one, read in zip(found, reads, strict=True)
