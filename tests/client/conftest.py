@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,17 @@ import pytest
 
 from tests.client.towns import NO_LIMITS, Quarter, Town
 from tests.clients import Served, serving
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Let the clients that tests start be stopped with Ctrl-C.
+
+    A shell script that runs the tests in the background (`make test &`) makes them ignore SIGINT, and a process passes
+    an ignored signal on to the programs it starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
