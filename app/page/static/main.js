@@ -1,18 +1,18 @@
 // The page begins here: the parts are made, and put together.
 
-import { createActions } from "./actions.js";
-import { createConnection } from "./connection.js";
-import { keeping, restored } from "./keeping.js";
-import { listen } from "./keys.js";
-import { notifying, permission, permit } from "./notifying.js";
-import { reading } from "./reading.js";
-import { reduce } from "./reduce.js";
-import { format, parse } from "./routes.js";
-import { createScrolling } from "./scrolling.js";
-import { createSession } from "./session.js";
-import { initial } from "./state.js";
-import { createStorage } from "./storage.js";
-import { createStore } from "./store.js";
+import { createActions } from "./actions/actions.js";
+import { createConnection } from "./connection/connection.js";
+import { keeping, restored } from "./state/persistence.js";
+import { listen } from "./browser/keys.js";
+import { notifying, permission, permit } from "./browser/notifications.js";
+import { reading } from "./state/readmarker.js";
+import { reduce } from "./state/reduce.js";
+import { format, parse } from "./browser/address.js";
+import { createScrolling } from "./browser/scrolling.js";
+import { createSession } from "./connection/session.js";
+import { initial } from "./state/initial.js";
+import { createStorage } from "./browser/storage.js";
+import { createStore } from "./state/store.js";
 import { render } from "./vendor/lit-html.js";
 import { pageView } from "./views/page.js";
 

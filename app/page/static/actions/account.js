@@ -1,12 +1,12 @@
 // Who one is, and what one asks for beside speaking.
 
-import { wordsOf } from "../answers.js";
+import { wordsOf } from "../i18n/answers.js";
 
 /** @typedef {import("../types.d.ts").Request} Request */
 
 /**
  * @param {import("./tools.js").Tools} tools
- * @param {import("./viewing.js").Viewing} view
+ * @param {import("./navigation.js").Viewing} view
  * @param {() => Promise<string>} permit asks whether notifications may be shown
  */
 export function createAccount({ session, state, set, toast, ask }, view, permit) {

@@ -1,6 +1,6 @@
 // What all actions are made with: the state, and requests whose refusals are told.
 
-import { Gone, Refused } from "../requests.js";
+import { Gone, Refused } from "../connection/requests.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Request} Request */
@@ -11,7 +11,7 @@ const TOAST = 2_500;
 
 /**
  * @param {import("../types.d.ts").Store} store
- * @param {ReturnType<typeof import("../session.js").createSession>} session
+ * @param {ReturnType<typeof import("../connection/session.js").createSession>} session
  */
 export function createTools(store, session) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */

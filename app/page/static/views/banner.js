@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html.js";
 
 /** @typedef {import("../types.d.ts").State} State */
-/** @typedef {import("../actions.js").Actions} Actions */
+/** @typedef {import("../actions/actions.js").Actions} Actions */
 
 /** The state of the connection in words.
  * @param {State["connection"]} connection

@@ -1,12 +1,12 @@
 // Where one writes.
 
 import { html, live, nothing, ref, repeat } from "../vendor/lit-html.js";
-import { listed } from "../names.js";
+import { listed } from "./hues.js";
 import { icon } from "./icons.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
-/** @typedef {import("../actions.js").Actions} Actions */
+/** @typedef {import("../actions/actions.js").Actions} Actions */
 
 /** From this part of the limit on one is told how much is left. */
 const NEAR = 0.8;

@@ -1,27 +1,27 @@
 // The whole page, from the whole state.
 
 import { classMap, html, nothing } from "../vendor/lit-html.js";
-import { namesOf, withoutAliases } from "../commands.js";
-import { listed } from "../names.js";
+import { namesOf, withoutAliases } from "../text/commands.js";
+import { listed } from "./hues.js";
 import { bannerView, wordsOf } from "./banner.js";
 import { composerView } from "./composer.js";
-import { dialogView } from "./dialog.js";
+import { dialogView } from "./dialogs/dialog.js";
 import { icon } from "./icons.js";
-import { logView, typingView } from "./log.js";
-import { personView, roomView } from "./moderation.js";
+import { logView, typingView } from "./log/log.js";
+import { personView, roomView } from "./dialogs/moderation.js";
 import { peopleView } from "./people.js";
-import { roomsView } from "./rooms.js";
+import { roomsView } from "./dialogs/rooms.js";
 import { searchView } from "./search.js";
-import { settingsView } from "./settings.js";
+import { settingsView } from "./dialogs/settings.js";
 import { sidebarView } from "./sidebar.js";
 import { textOf } from "./text.js";
 import { welcomeView } from "./welcome.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
-/** @typedef {import("../actions.js").Actions} Actions */
+/** @typedef {import("../actions/actions.js").Actions} Actions */
 
-/** @param {State} state @param {Actions} act @param {import("../scrolling.js").Scrolling} scrolling */
+/** @param {State} state @param {Actions} act @param {import("../browser/scrolling.js").Scrolling} scrolling */
 export function pageView(state, act, scrolling) {
   const room = state.rooms[state.current];
   const chats = state.screen === "chat" && room;
@@ -35,7 +35,7 @@ export function pageView(state, act, scrolling) {
  * @param {State} state
  * @param {Room} room
  * @param {Actions} act
- * @param {import("../scrolling.js").Scrolling} scrolling
+ * @param {import("../browser/scrolling.js").Scrolling} scrolling
  */
 function chatView(state, room, act, scrolling) {
   const { searching, drawer, settings } = state;

@@ -1,13 +1,13 @@
 // Who is in the room.
 
 import { html, repeat } from "../vendor/lit-html.js";
-import { sorted } from "../people.js";
+import { sorted } from "../state/people.js";
 import { icon } from "./icons.js";
-import { avatar, nameOf } from "./person.js";
+import { avatar, nameOf } from "./names.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
-/** @typedef {import("../actions.js").Actions} Actions */
+/** @typedef {import("../actions/actions.js").Actions} Actions */
 
 /** @param {State} state @param {Room} room @param {Actions} act */
 export function peopleView(state, room, act) {

@@ -1,13 +1,13 @@
 // Searching the room.
 
 import { html, nothing, repeat } from "../vendor/lit-html.js";
-import { dayName, time } from "../time.js";
+import { dayName, time } from "../i18n/time.js";
 import { icon } from "./icons.js";
-import { nameOf } from "./person.js";
+import { nameOf } from "./names.js";
 import { textOf } from "./text.js";
 
 /** @typedef {import("../types.d.ts").State} State */
-/** @typedef {import("../actions.js").Actions} Actions */
+/** @typedef {import("../actions/actions.js").Actions} Actions */
 
 /** @param {State} state @param {Actions} act */
 export function searchView(state, act) {

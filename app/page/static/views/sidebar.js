@@ -1,15 +1,15 @@
 // The rooms and conversations one is in, and oneself.
 
 import { classMap, html, nothing, repeat } from "../vendor/lit-html.js";
-import { listed } from "../names.js";
-import { format } from "../routes.js";
-import { unread } from "../unread.js";
+import { listed } from "./hues.js";
+import { format } from "../browser/address.js";
+import { unread } from "../state/unread.js";
 import { icon } from "./icons.js";
-import { avatar } from "./person.js";
+import { avatar } from "./names.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
-/** @typedef {import("../actions.js").Actions} Actions */
+/** @typedef {import("../actions/actions.js").Actions} Actions */
 
 /** @param {State} state @param {Actions} act */
 export function sidebarView(state, act) {

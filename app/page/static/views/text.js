@@ -1,7 +1,7 @@
 // The text of a message. Everything in it is text to the browser, whatever it is.
 
 import { html } from "../vendor/lit-html.js";
-import { isEmoji, parse } from "../markup.js";
+import { isEmoji, parse } from "../text/markup.js";
 
 /** @param {string} text @param {readonly string[]} names of the person, in lower case */
 export function textOf(text, names) {
@@ -9,7 +9,7 @@ export function textOf(text, names) {
   return html`<span class="text" dir="auto">${parse(text).map((part) => partOf(part, names))}</span>`;
 }
 
-/** @param {import("../markup.js").Part} part @param {readonly string[]} names */
+/** @param {import("../text/markup.js").Part} part @param {readonly string[]} names */
 function partOf(part, names) {
   switch (part.kind) {
     case "link":

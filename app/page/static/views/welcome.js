@@ -1,10 +1,10 @@
 // The first screen: who one is.
 
 import { html, nothing } from "../vendor/lit-html.js";
-import { isConversation } from "../state.js";
+import { isConversation } from "../state/initial.js";
 
 /** @typedef {import("../types.d.ts").State} State */
-/** @typedef {import("../actions.js").Actions} Actions */
+/** @typedef {import("../actions/actions.js").Actions} Actions */
 
 /** @param {State} state @param {Actions} act */
 export function welcomeView(state, act) {

@@ -1,9 +1,9 @@
 // Frames as docs/protocol.md has them, and a session of the page that is driven by them.
 
-import { reduce } from "../../../../app/page/static/reduce.js";
-import { createSession } from "../../../../app/page/static/session.js";
-import { initial } from "../../../../app/page/static/state.js";
-import { createStore } from "../../../../app/page/static/store.js";
+import { reduce } from "../../../../app/page/static/state/reduce.js";
+import { createSession } from "../../../../app/page/static/connection/session.js";
+import { initial } from "../../../../app/page/static/state/initial.js";
+import { createStore } from "../../../../app/page/static/state/store.js";
 
 /** Who is who; others are told without an id, as by an older server. */
 const IDS = { ann: 1, bob: 2, cy: 3 };

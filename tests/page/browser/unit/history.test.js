@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MOST } from "../../../../app/page/static/log.js";
+import { MOST } from "../../../../app/page/static/state/log.js";
 import { inLobby, msg, Page, welcome } from "./frames.js";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));

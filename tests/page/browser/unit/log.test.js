@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { append, around, aside, EMPTY, extend, MOST, opened, PAGE, prepend } from "../../../../app/page/static/log.js";
+import { append, around, aside, EMPTY, extend, MOST, opened, PAGE, prepend } from "../../../../app/page/static/state/log.js";
 import { msg } from "./frames.js";
 
 const events = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => msg(from + index, `m${from + index}`));

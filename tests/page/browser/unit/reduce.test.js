@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { reduce } from "../../../../app/page/static/reduce.js";
-import { rowsOf } from "../../../../app/page/static/rows.js";
-import { isMine } from "../../../../app/page/static/state.js";
-import { unread } from "../../../../app/page/static/unread.js";
+import { reduce } from "../../../../app/page/static/state/reduce.js";
+import { rowsOf } from "../../../../app/page/static/views/log/rows.js";
+import { isMine } from "../../../../app/page/static/state/initial.js";
+import { unread } from "../../../../app/page/static/state/unread.js";
 import { after, joined, LIMITS, msg, welcome } from "./frames.js";
 
 const open = { type: "open", room: "lobby", seq: 0 };

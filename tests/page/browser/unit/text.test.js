@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parse as command } from "../../../../app/page/static/commands.js";
-import { complete, insert, MOST, wantsEmoji } from "../../../../app/page/static/completion.js";
-import { EMOJI } from "../../../../app/page/static/emoji.js";
-import { isEmoji, mentions, parse } from "../../../../app/page/static/markup.js";
-import { format, parse as route } from "../../../../app/page/static/routes.js";
+import { parse as command } from "../../../../app/page/static/text/commands.js";
+import { complete, insert, MOST, wantsEmoji } from "../../../../app/page/static/text/completion.js";
+import { EMOJI } from "../../../../app/page/static/text/emoji.js";
+import { isEmoji, mentions, parse } from "../../../../app/page/static/text/markup.js";
+import { format, parse as route } from "../../../../app/page/static/browser/address.js";
 
 const parts = (text) => parse(text).map(({ kind, text: part }) => `${kind}:${part}`);
 const links = (text) => parse(text).flatMap((part) => (part.kind === "link" ? [part.href] : []));

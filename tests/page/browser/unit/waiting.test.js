@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BASE, CAP, delay } from "../../../../app/page/static/backoff.js";
-import { ending } from "../../../../app/page/static/closing.js";
-import { hueOf, HUES, letterOf, listed } from "../../../../app/page/static/names.js";
-import { full, take } from "../../../../app/page/static/pacing.js";
+import { BASE, CAP, delay } from "../../../../app/page/static/connection/backoff.js";
+import { ending } from "../../../../app/page/static/connection/closecodes.js";
+import { hueOf, HUES, letterOf, listed } from "../../../../app/page/static/views/hues.js";
+import { full, take } from "../../../../app/page/static/connection/ratelimit.js";
 
 test("the delay grows up to a bound, and is anything below it", () => {
   assert.equal(

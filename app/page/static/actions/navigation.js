@@ -1,0 +1,85 @@
+// Where one looks: rooms, parts of their logs, and what is laid over or beside them.
+
+import { format, parse } from "../browser/address.js";
+import { isConversation } from "../state/initial.js";
+
+/** @typedef {ReturnType<typeof createViewing>} Viewing */
+
+/** @param {import("./tools.js").Tools} tools */
+export function createViewing({ store, session, state, set, ask }) {
+  const view = {
+    set,
+
+    /** Shows what the address says. */
+    route() {
+      const route = parse(location.hash) ?? { room: state().current, seq: 0 };
+      if (route.room) session.open(route.room, route.seq);
+    },
+
+    /** @param {string} room @param {number} [seq] a message in it */
+    go(room, seq = 0) {
+      if (location.hash === format(room, seq)) view.route();
+      else location.hash = format(room, seq);
+    },
+
+    /** @param {string} room */
+    async leave(room) {
+      if (!isConversation(room)) await session.leave(room);
+      if (state().current !== room) return;
+      const next = Object.values(state().rooms).find((one) => !one.conversation && one.name !== room);
+      view.closeDialog();
+      view.go(next?.name ?? state().home);
+    },
+
+    /** @param {string} room */
+    rejoin: (room) => session.open(room),
+
+    /** The beginning of what is loaded comes near. */
+    nearTop() {
+      const room = state().rooms[state().current];
+      if (room && !room.log.oldest && !room.loading) void session.load(room.name, "before");
+    },
+
+    /** The end of what is loaded comes near. */
+    nearEnd() {
+      const room = state().rooms[state().current];
+      if (room && !room.log.live && !room.loading) void session.load(room.name, "after");
+    },
+
+    /** To the end of the room. */
+    latest() {
+      const { current } = state();
+      history.replaceState(null, "", format(current));
+      session.latest(current);
+    },
+
+    /** The end of the room is in view, or no longer. @param {boolean} on */
+    follow(on) {
+      const { current, rooms } = state();
+      if (rooms[current] && rooms[current].following !== on) store.dispatch({ type: "following", room: current, on });
+    },
+
+    /** The message that has the pointer or the focus. @param {string} id */
+    activate: (id) => state().active !== id && set({ active: id }),
+
+    /** @param {import("../types.d.ts").Dialog} dialog */
+    dialog: (dialog) => set({ dialog, problem: "", drawer: false }),
+    closeDialog: () => set({ dialog: null, problem: "" }),
+    drawer: (/** @type {boolean} */ drawer) => set({ drawer }),
+    people: () => set({ people: !state().people || state().searching, searching: false }),
+
+    rooms() {
+      view.dialog({ kind: "rooms" });
+      void ask({ t: "rooms" });
+    },
+
+    room() {
+      view.dialog({ kind: "room" });
+      void ask({ t: "room", room: state().current });
+    },
+
+    /** @param {Partial<import("../types.d.ts").Settings>} change */
+    settings: (change) => set({ settings: { ...state().settings, ...change } }),
+  };
+  return view;
+}

@@ -1,0 +1,43 @@
+// Searching a room.
+
+import { NO_SEARCH } from "../state/initial.js";
+import { problemOf } from "./tools.js";
+
+/** @typedef {import("../types.d.ts").State["search"]} Search */
+
+/** How many messages a page of what was found has. */
+const PAGE = 20;
+
+/** @param {import("./tools.js").Tools} tools */
+export function createSearching({ session, state, set }) {
+  /** Of several searches the last one counts. */
+  let searches = 0;
+
+  /** @param {Partial<Search>} change */
+  const show = (change) => set({ searching: true, search: { ...NO_SEARCH, ...change } });
+
+  const search = {
+    search: () => show({ room: state().current }),
+    stopSearching: () => set({ searching: false }),
+
+    /** @param {string} words @param {number} [before] the position before which to go on */
+    async find(words, before = 0) {
+      const mine = ++searches;
+      const room = state().current;
+      const known = before ? state().search.events : [];
+      show({ words, room, events: known, busy: true });
+      try {
+        const found = await session.ask({ t: "search", room, words, limit: PAGE, ...(before ? { before } : {}) });
+        if (mine === searches) search.found(found, known);
+      } catch (error) {
+        if (mine === searches) show({ words, room, problem: problemOf(error), done: true });
+      }
+    },
+
+    /** @param {import("../types.d.ts").Frame} frame @param {Search["events"]} [known] what was found before it */
+    found({ room, words, events, more }, known = []) {
+      show({ room, words, more, done: true, events: [...events, ...known] });
+    },
+  };
+  return search;
+}

@@ -1,0 +1,59 @@
+// Keys that work everywhere on the page.
+
+import { unread } from "../state/unread.js";
+
+/** @typedef {import("../types.d.ts").State} State */
+
+/**
+ * @param {() => State} state
+ * @param {import("../actions/actions.js").Actions} act
+ */
+export function listen(state, act) {
+  addEventListener("keydown", (event) => {
+    if (state().screen !== "chat" || state().dialog || event.isComposing || event.defaultPrevented) return;
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      act.search();
+    } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+      event.preventDefault();
+      step(state(), act, event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
+    } else if (event.key === "Escape") escape(state(), act);
+    else if (isText(event)) focusComposer();
+  });
+}
+
+/** Whether a letter is typed where none belongs: it goes into the message.
+ * @param {KeyboardEvent} event
+ */
+function isText({ key, ctrlKey, metaKey, altKey, target }) {
+  if (key.length !== 1 || key === " " || ctrlKey || metaKey || altKey) return false;
+  return !(target instanceof Element && target.closest("input, textarea, select, button, a"));
+}
+
+export function focusComposer() {
+  const field = document.querySelector("#text");
+  if (field instanceof HTMLElement) field.focus();
+}
+
+/** To the room above or below, or with `unreadOnly` to the next that has something new.
+ * @param {State} state
+ * @param {import("../actions/actions.js").Actions} act
+ * @param {number} by
+ * @param {boolean} unreadOnly
+ */
+function step(state, act, by, unreadOnly) {
+  const links = [...document.querySelectorAll('nav a[href^="#"]')].map(
+    (link) => link.getAttribute("href")?.slice(1) ?? "",
+  );
+  const at = links.indexOf(state.current);
+  for (let offset = 1; offset <= links.length; offset++) {
+    const name = links[(at + by * offset + links.length * offset) % links.length];
+    if (!unreadOnly || unread(state, state.rooms[name]).count) return act.go(name);
+  }
+}
+
+/** @param {State} state @param {import("../actions/actions.js").Actions} act */
+function escape(state, act) {
+  if (state.drawer) act.drawer(false);
+  else act.latest();
+}

@@ -1,0 +1,133 @@
+// The part of a room's log that the page holds: a window that slides over it. It has no holes, and so many entries at
+// most, however long the log is.
+
+/** @typedef {import("../types.d.ts").Log} Log */
+/** @typedef {import("../types.d.ts").Entry} Entry */
+/** @typedef {import("../types.d.ts").LogEvent} LogEvent */
+
+export const MOST = 300;
+export const PAGE = 100;
+
+/** @type {Log} */
+export const EMPTY = Object.freeze({ entries: [], first: 1, last: 0, oldest: false, live: true });
+
+/** The window of one who comes in when the log has got to `head`: nothing yet, and open to what follows.
+ * @param {number} head
+ * @returns {Log}
+ */
+export const opened = (head) => ({ entries: [], first: head + 1, last: head, oldest: head === 0, live: true });
+
+/** With an event that just happened. One that is known already changes nothing. Where the window is full, `following`
+ * says what gives way: the oldest entries or, while somebody reads them, the end.
+ * @param {Log} log
+ * @param {LogEvent} event
+ * @param {boolean} following
+ * @returns {Log}
+ */
+export function append(log, event, following) {
+  if (event.seq <= log.last && log.live) return log;
+  const changed = amended(log, event);
+  if (!log.live) return changed;
+  if (!shows(event)) return { ...changed, last: event.seq };
+  if (!following && log.entries.length >= MOST) return { ...changed, live: false };
+  return withoutOldest({ ...changed, entries: [...changed.entries, event], last: event.seq });
+}
+
+/** With something that belongs to no position, where it came.
+ * @param {Log} log
+ * @param {Entry} entry
+ * @returns {Log}
+ */
+export function aside(log, entry) {
+  if (log.entries.some(({ id }) => id === entry.id)) return log;
+  return withoutOldest({ ...log, entries: [...log.entries, { ...entry, seq: log.last }] });
+}
+
+/** With the page of history before it; `more` says whether there is still more before that.
+ * @param {Log} log
+ * @param {readonly LogEvent[]} events
+ * @param {boolean} more
+ * @returns {Log}
+ */
+export function prepend(log, events, more) {
+  const older = events.filter(({ seq }) => seq < log.first);
+  const first = older.length ? older[0].seq : log.first;
+  const oldest = !more || !older.length;
+  return withoutNewest({ ...log, entries: [...older.filter(shows), ...log.entries], first, oldest });
+}
+
+/** With the page of history after it. It is live again when the page is the last one and has all up to `delivered`,
+ * since an event may have come while the page was on its way.
+ * @param {Log} log
+ * @param {readonly LogEvent[]} events
+ * @param {boolean} more
+ * @param {number} delivered
+ * @returns {Log}
+ */
+export function extend(log, events, more, delivered) {
+  const newer = events.filter(({ seq }) => seq > log.last);
+  const last = newer.length ? newer[newer.length - 1].seq : log.last;
+  const live = !more && (last >= delivered || !newer.length);
+  const changed = newer.reduce(amended, log);
+  return withoutOldest({ ...changed, entries: [...changed.entries, ...newer.filter(shows)], last, live });
+}
+
+/** A window of its own on a page of history after `after`.
+ * @param {readonly LogEvent[]} events
+ * @param {boolean} more
+ * @param {number} after
+ * @param {number} delivered
+ * @returns {Log}
+ */
+export function around(events, more, after, delivered) {
+  const first = events.length ? events[0].seq : after + 1;
+  const start = { entries: [], first, last: after, oldest: after <= 0, live: false };
+  return extend(start, events, more, delivered);
+}
+
+/** Whether an event has a place of its own: a change of a message is shown there.
+ * @param {LogEvent} event
+ */
+export const shows = ({ t }) => t !== "edit" && t !== "delete";
+
+/** Where a message is in its own log, which for a whisper is not the one that it is shown in.
+ * @param {Entry} entry
+ */
+export const positionOf = ({ seq, of, aside }) => (aside ? (of ?? 0) : seq);
+
+/** With what the event changes in a message.
+ * @param {Log} log
+ * @param {LogEvent} event
+ * @returns {Log}
+ */
+function amended(log, event) {
+  if (shows(event)) return log;
+  const index = log.entries.findIndex(({ seq, t, aside }) => seq === event.of && t === "msg" && !aside);
+  if (index < 0) return log;
+  return { ...log, entries: log.entries.map((entry, at) => (at === index ? amend(entry, event) : entry)) };
+}
+
+/** A message after an edit or a delete.
+ * @template {LogEvent} T
+ * @param {T} message
+ * @param {LogEvent} event
+ * @returns {T}
+ */
+export function amend(message, event) {
+  if (event.t === "delete") return { ...message, text: "", deleted: true };
+  return message.deleted ? message : { ...message, text: event.text ?? "", edited: true };
+}
+
+/** @param {Log} log @returns {Log} */
+function withoutOldest(log) {
+  if (log.entries.length <= MOST) return log;
+  const entries = log.entries.slice(-MOST);
+  return { ...log, entries, first: entries[0].seq, oldest: false };
+}
+
+/** @param {Log} log @returns {Log} */
+function withoutNewest(log) {
+  if (log.entries.length <= MOST) return log;
+  const entries = log.entries.slice(0, MOST);
+  return { ...log, entries, last: entries[MOST - 1].seq, live: false };
+}

@@ -1,0 +1,128 @@
+// The one function that makes the next state: pure, so that every state of the page can be had from actions alone.
+
+import { noted, receive, withRoom } from "./frames.js";
+import { around, extend, opened, prepend } from "./log.js";
+import { dropped, failed, interrupted, sent } from "./outbox.js";
+import { initial, isConversation, newRoom, UNKNOWN } from "./initial.js";
+import { unread } from "./unread.js";
+
+/** @typedef {import("../types.d.ts").State} State */
+/** @typedef {import("../types.d.ts").Room} Room */
+/** @typedef {import("../types.d.ts").Action} Action */
+
+/** @type {Record<string, (state: State, action: Action) => State>} */
+const ACTIONS = {
+  frame: receive,
+
+  /** What only the view knows of. */
+  set: (state, { change }) => ({ ...state, ...change }),
+
+  connection(state, { connection }) {
+    const broke = state.connection.phase === "open" && connection.phase !== "open";
+    return { ...state, connection, outbox: broke ? interrupted(state.outbox) : state.outbox };
+  },
+
+  enter: (state, { name }) => ({ ...state, entering: { busy: true, name, problem: "", code: "" } }),
+
+  refused: (state, { message, code }) => ({
+    ...state,
+    screen: "name",
+    entering: { ...state.entering, busy: false, problem: message, code },
+  }),
+
+  entered: (state) => ({ ...state, screen: "chat", entering: initial().entering }),
+
+  /** Somebody leaves for good: nothing of them stays. */
+  forget: ({ settings, connection, current, commands }) => initial({ settings, connection, current, commands }),
+
+  open(state, { room: name, seq, others = [] }) {
+    const left = state.current && state.current !== name ? withRoom(state, state.current, closed) : state;
+    const begins = isConversation(name) ? { others, status: /** @type {const} */ ("joined"), log: opened(0) } : {};
+    const rooms = Object.hasOwn(left.rooms, name) ? left.rooms : { ...left.rooms, [name]: newRoom(name, begins) };
+    const next = { ...left, rooms, current: name, target: seq ? { room: name, seq } : null };
+    const view = { drawer: false, active: "", completion: null, editing: null };
+    return withRoom({ ...next, ...view }, name, (room) => ({
+      marker: unread(state, room).count ? room.marker : UNKNOWN,
+      following: !seq,
+    }));
+  },
+
+  joining: (state, { room }) => withRoom(state, room, () => ({ status: "joining", why: "" })),
+
+  barred: (state, { room, why }) => withRoom(state, room, () => ({ status: "left", why, people: [], members: 0 })),
+
+  say(state, { pending }) {
+    const next = { ...state, outbox: [...state.outbox, pending], active: "", target: null };
+    return withRoom(next, pending.room, () => ({ marker: UNKNOWN, missed: null }));
+  },
+
+  sent: (state, { cid }) => ({ ...state, outbox: sent(state.outbox, cid) }),
+
+  failed: (state, { cid, why }) => ({ ...state, outbox: failed(state.outbox, cid, why) }),
+
+  again: (state, { cid }) => ({
+    ...state,
+    outbox: state.outbox.map((one) => (one.cid === cid ? { ...one, state: "queued", why: "" } : one)),
+  }),
+
+  discard: (state, { cid }) => ({ ...state, outbox: dropped(state.outbox, cid) }),
+
+  draft: (state, { room, text }) => ({ ...state, drafts: { ...state.drafts, [room]: text } }),
+
+  loading: (state, { room, direction }) => withRoom(state, room, () => ({ loading: direction })),
+
+  page(state, { room: name, direction, events, more, after }) {
+    return withRoom(state, name, (room) => {
+      const delivered = room.delivered;
+      const log =
+        direction === "before"
+          ? prepend(room.log, events, more)
+          : direction === "after"
+            ? extend(room.log, events, more, delivered)
+            : around(events, more, after, delivered);
+      return { log, loading: "", behind: log.live ? 0 : room.behind };
+    });
+  },
+
+  latest: (state, { room }) =>
+    withRoom({ ...state, target: null }, room, ({ log, position }) =>
+      log.live ? { following: true } : fresh(position),
+    ),
+
+  following: (state, { room, on }) => withRoom(state, room, () => ({ following: on })),
+
+  read: (state, { room, seq }) => withRoom(state, room, ({ read }) => ({ read: Math.max(read, seq) })),
+
+  note: (state, { room, text, problem, at }) => noted(state, room, text, problem ? "problem" : "notice", at),
+
+  tick(state, { at }) {
+    const rooms = Object.values(state.rooms).filter(({ typing }) => Object.values(typing).some((until) => until <= at));
+    return rooms.reduce((next, { name }) => withRoom(next, name, stillTyping(at)), { ...state, now: at });
+  },
+};
+
+/**
+ * @param {State} state
+ * @param {Action} action
+ * @returns {State}
+ */
+export const reduce = (state, action) => ACTIONS[action.type](state, action);
+
+/** A room that is looked at no more: what was new in it is not, and it follows its end again.
+ * @param {Room} room
+ * @returns {Partial<Room>}
+ */
+function closed(room) {
+  const seen = { marker: UNKNOWN, missed: null, following: true };
+  return room.log.live ? seen : { ...seen, ...fresh(room.position) };
+}
+
+/** @param {number} position @returns {Partial<Room>} */
+const fresh = (position) => ({ log: opened(position), behind: 0, loading: "", following: true });
+
+/** @param {number} at */
+const stillTyping =
+  (at) =>
+  (/** @type {Room} */ { typing }) => ({
+    typing: Object.fromEntries(Object.entries(typing).filter(([, until]) => until > at)),
+  });
