@@ -30,7 +30,7 @@ from typing import Any
 
 import uvloop
 
-from app.load import Crowd, LoadError, Talk, Wire
+from app.load import Crowd, Envelope, LoadError, TalkFigures
 
 ROOT = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / "peers"
@@ -70,7 +70,7 @@ class Contender:
     name: str
     command: Sequence[str]
     path: str = "/chat"
-    wire: Wire = field(default_factory=Wire)
+    envelope: Envelope = field(default_factory=Envelope)
     rooms: bool = False
     """It has rooms."""
     stopped: bool = False
@@ -291,8 +291,8 @@ def from_npm(folder: Path, key: str, package: str, file: str) -> Contender:
     if key == "ws":
         return Contender(key, f"Node `ws` {version}", command)
     # Socket.IO's own protocol: `40` joins, and a text is an argument of an event.
-    wire = Wire(hello=b"40", greeting=b"42", before=b'42["chat","', after=b'"]')
-    return Contender(key, f"Socket.IO {version}", command, "/chat/?EIO=4&transport=websocket", wire)
+    envelope = Envelope(hello=b"40", greeting=b"42", before=b'42["chat","', after=b'"]')
+    return Contender(key, f"Socket.IO {version}", command, "/chat/?EIO=4&transport=websocket", envelope)
 
 
 def ktor(folder: Path, key: str) -> Contender:
@@ -326,7 +326,7 @@ def measure(contender: Contender, scale: Scale) -> dict[str, Any]:
 
 async def large(contender: Contender, scale: Scale, url: str, process: int, result: dict[str, Any]) -> None:
     """Many who say nothing, on a server that has done nothing yet; then with talk, and more of them."""
-    crowd = Crowd(url, wire=contender.wire, process=process)
+    crowd = Crowd(url, envelope=contender.envelope, process=process)
     entry = await crowd.grow(scale.idle)
     result["kib_per_connection"] = entry.kib_per_connection
     result["handshakes_per_cpu_second"] = entry.handshakes_per_cpu_second
@@ -339,7 +339,7 @@ async def large(contender: Contender, scale: Scale, url: str, process: int, resu
 
 async def usual(contender: Contender, scale: Scale, url: str, process: int, result: dict[str, Any]) -> None:
     """From few to many; with many under way; on time; and, for some, with one who reads nothing."""
-    crowd = Crowd(url, wire=contender.wire, process=process)
+    crowd = Crowd(url, envelope=contender.envelope, process=process)
     await crowd.grow(scale.few[0], measure=False)
     await practise(crowd, contender)
     for clients in (*scale.few, scale.many):
@@ -378,14 +378,14 @@ async def with_one_stopped(crowd: Crowd, scale: Scale) -> dict[str, Any]:
 
 async def in_rooms(contender: Contender, scale: Scale, url: str, process: int, result: dict[str, Any]) -> None:
     """Many small rooms, one message under way, each room in turn."""
-    crowd = Crowd(url, rooms=scale.rooms, wire=contender.wire, process=process)
+    crowd = Crowd(url, rooms=scale.rooms, envelope=contender.envelope, process=process)
     await crowd.grow(10 * scale.rooms, measure=False)
     talk = await crowd.talk(publishers=scale.rooms, seconds=scale.seconds, warm=scale.warm)
     result["rooms"] = figures(talk)
     await crowd.leave()
 
 
-def figures(talk: Talk) -> dict[str, Any]:
+def figures(talk: TalkFigures) -> dict[str, Any]:
     return {name: value and round(value, 3) for name, value in dataclasses.asdict(talk).items()}
 
 
