@@ -21,7 +21,7 @@ from app.clock import Clock
 from app.errors import StartupError
 from app.loader import run_modules, told
 from app.serving.guard import WebSocketGuard
-from app.transports.asgi_channel import SEND
+from app.transports.asgi_channel import SERVER_SEND
 from config import ConfigurationError, Settings, find, load
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class Application(Starlette):
         if scope["type"] == "lifespan":
             send = self._telling(send)
         elif scope["type"] == "websocket":
-            scope[SEND] = send
+            scope[SERVER_SEND] = send
         await super().__call__(scope, receive, send)
 
     def _telling(self, send: Send) -> Send:

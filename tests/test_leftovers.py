@@ -17,8 +17,8 @@ from app.live.following import Following
 from app.transports.asgi_channel import AsgiChannel
 from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
-from tests.transports.judge import on_uvloop
-from tests.transports.test_fast import HEAD, client, server, until
+from tests.transports.comparison import on_uvloop
+from tests.transports.harness import HEAD, client, server, until
 
 JSON = f"Sec-WebSocket-Protocol: {JSON_SUBPROTOCOL}\r\n\r\n".encode()
 SAID = {

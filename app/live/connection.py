@@ -217,11 +217,11 @@ class Connection:
         much = self._unanswered >= MOST_UNANSWERED or (self._inbox is not None and len(self._inbox) >= MOST_UNREAD)
         if much and not self._paused:
             self._paused = True
-            self.channel.pause()
+            self.channel.pause_reading()
         elif self._paused and self._unanswered <= MOST_UNANSWERED // 2 and not self._inbox:
             self._paused = False
             if not self.over:
-                self.channel.resume()
+                self.channel.resume_reading()
 
     async def carry_out(self, command: Command) -> None:
         """Carry out a command, or answer why it is not."""
@@ -364,7 +364,7 @@ class Connection:
     def finish(self, code: CloseCode, reason: str = "") -> None:
         """End the connection once all that waits is sent."""
         self.shard.flush(now=True)
-        self.channel.finish(code, reason)
+        self.channel.flush_and_close(code, reason)
 
     def _register(self) -> None:
         connections = self.shard.connections

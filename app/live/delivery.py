@@ -135,7 +135,7 @@ def _send_to_all(
         if sender in others or (sender in short and channel.full):
             _collect(frames, batch, [cursor], outgoing, late)
         elif sender in short:
-            channel.keep(batch, short[sender])
+            channel.write_rest(batch, short[sender])
 
 
 def _collect(

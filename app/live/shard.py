@@ -193,7 +193,7 @@ class Shard:
                 if later is not None:
                     self._private[subscriber] = later
             if now is not None:
-                subscriber.channel.put(now.batch(deflated=subscriber.channel.deflated))
+                subscriber.channel.write(now.batch(deflated=subscriber.channel.deflated))
             if number % LOOK == 0 and self._loop.time() > until:
                 self._private.update(islice(outgoing.items(), number, None))
                 return

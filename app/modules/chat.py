@@ -34,8 +34,9 @@ from app.live.handlers.people import follow_whispers
 from app.live.hub import Hub
 from app.live.service import ChatService
 from app.transports import Overflow
-from app.transports.asgi_channel import SEND, AsgiChannel
-from app.transports.socket_channel import HANDOVER, SocketChannel
+from app.transports.asgi_channel import SERVER_SEND, AsgiChannel
+from app.transports.handover import HANDOVER
+from app.transports.socket_channel import SocketChannel
 from config import ConfigurationError, Duration, Size
 
 log = logging.getLogger("chat")
@@ -266,8 +267,8 @@ class Chat:
         log.info("Adding user!")
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
         hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
-        line: SocketChannel | None = hand_over(high, stall) if hand_over else None
-        channel = line or AsgiChannel(high, stall, websocket.scope.pop(SEND, None))
+        taken_over: SocketChannel | None = hand_over(high, stall) if hand_over else None
+        channel = taken_over or AsgiChannel(high, stall, websocket.scope.pop(SERVER_SEND, None))
         returns = known or dialect is JSON
         secret = _secret(token) if token else b""
         connection = Connection(
@@ -277,14 +278,14 @@ class Chat:
         connection.on_end, connection.known, connection.ignored = self._on_end, known, ignored
         try:
             await self._welcome(connection, token, join, query.get("name", ""))
-            if line is not None:
-                line.begin(connection)
+            if taken_over is not None:
+                taken_over.start(connection)
             elif isinstance(channel, AsgiChannel):
-                await channel.carry(websocket, connection)
+                await channel.serve(websocket, connection)
         except BaseException:
             connection.channel_closed()
-            if line is not None:
-                line.close(CloseCode.PING_TIMEOUT)
+            if taken_over is not None:
+                taken_over.close(CloseCode.PING_TIMEOUT)
             raise
         return True
 

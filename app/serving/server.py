@@ -17,11 +17,11 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.supervisors.statreload import StatReload
 
 from app.errors import StartupError
-from app.transports.fast import FastProtocol
-from app.transports.handshake import Handshake
-from app.transports.opening import Opening
+from app.transports.fast_handshake import FastHandshake
+from app.transports.handover import HandoverProtocol
+from app.transports.hardened import HardenedWebSocketProtocol
+from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
-from app.transports.strict import WebSocketProtocol
 from config import ConfigurationError, Deployment, Settings
 
 log = logging.getLogger("Application")
@@ -69,9 +69,11 @@ class Server(uvicorn.Server):
         grace = self.application.settings.app.deployment.shutdown_grace
         deadline = asyncio.get_running_loop().time() + grace
         leaving = [
-            c for c in self.server_state.connections if isinstance(c, (WebSocketProtocol, Handshake, SocketChannel))
+            c
+            for c in self.server_state.connections
+            if isinstance(c, (HardenedWebSocketProtocol, FastHandshake, SocketChannel))
         ]
-        gone = [connection.gone() for connection in leaving]
+        gone = [connection.closed() for connection in leaving]
         for connection in leaving:
             connection.shutdown()
         if gone:
@@ -143,8 +145,8 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=Opening,
-        ws=FastProtocol,
+        http=ProtocolSelector,
+        ws=HandoverProtocol,
         ws_max_size=websockets.max_frame_size,
         ws_ping_interval=websockets.ping_period or None,
         ws_ping_timeout=websockets.timeout or None,

@@ -1,7 +1,27 @@
-"""How bytes leave: one interface, Channel, and two that offer it.
+"""How bytes get to a client and back: the `Channel` interface and everything below it.
 
-`stock` works over any ASGI server, TestClient included; `fast` takes a connection over from uvicorn and writes to its
-socket. `strict` is uvicorn's protocol without its faults, which `fast` builds on; `framing` is RFC 6455 without I/O.
+A `Channel` is the way out to one client. Two classes implement it:
+
+`socket_channel`
+    SocketChannel owns an accepted connection: it reads frames and writes to the socket itself. This is what serves
+    nearly every client of our own server.
+`asgi_channel`
+    AsgiChannel works over any ASGI server, TestClient included. Under plain uvicorn it writes past uvicorn's protocol
+    where it can (`direct_writer`).
+
+A connection to our own server becomes a SocketChannel in these steps:
+
+`protocol_selector`
+    Looks at the first bytes and picks one of the next two.
+`fast_handshake`
+    Answers the WebSocket request that nearly every client sends, without uvicorn's parsers.
+`hardened`
+    uvicorn's own protocol classes for everything else, without the faults a stranger could exploit.
+`handover`
+    Hands the accepted connection from either of them to a SocketChannel, when the endpoint asks for it.
+
+Both channels build on `frames` (RFC 6455 and RFC 7692 without I/O); SocketChannel also on `heartbeat` (pings and
+deadlines of all connections on one timer).
 """
 
 from __future__ import annotations
@@ -11,41 +31,41 @@ from enum import Enum
 from typing import Protocol, Self
 
 from app.chat.closing import CloseCode
-from app.transports.framing import DEFLATED, WORTH_IT, Opcode, deflate, encoded
+from app.transports.frames import DEFLATED, MIN_DEFLATE_SIZE, Opcode, deflate, encode_frame
 
 
 class Overflow(Enum):
-    """What happens to a client that is full."""
+    """What happens to a client whose channel is full."""
 
     PULL = "pull"
-    """It is pushed nothing more, and reads the log from where it is as fast as it can. It loses nothing."""
+    """Nothing more is pushed to it. It reads the log from its position, as fast as it can, and loses nothing."""
     DISCONNECT = "disconnect"
-    """It is closed with 4000, and may come back."""
+    """Its connection is closed with 4000. It may reconnect."""
 
 
 class Frame:
-    """A text to send, made once for all who get it; `wire` is the frame as it goes over the wire."""
+    """A text to send, encoded once for everyone who gets it. `wire` is the uncompressed WebSocket frame."""
 
     __slots__ = ("_deflated", "text", "wire")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.wire = encoded(Opcode.TEXT, text.encode("utf-8", "surrogatepass"))
+        self.wire = encode_frame(Opcode.TEXT, text.encode("utf-8", "surrogatepass"))
         self._deflated: bytes | None = None
 
     @property
     def deflated(self) -> bytes:
-        """The frame as it goes to who takes compressed ones, compressed if that makes it shorter."""
+        """The WebSocket frame for clients that accept compression: compressed if that makes it shorter."""
         if self._deflated is None:
             self._deflated = self.wire
-            if len(self.wire) >= WORTH_IT:
-                small = encoded(Opcode.TEXT | DEFLATED, deflate(self.text.encode("utf-8", "surrogatepass")))
+            if len(self.wire) >= MIN_DEFLATE_SIZE:
+                small = encode_frame(Opcode.TEXT | DEFLATED, deflate(self.text.encode("utf-8", "surrogatepass")))
                 self._deflated = min(small, self.wire, key=len)
         return self._deflated
 
 
 class Batch(bytes):
-    """Frames that leave together, for one client or for many: as they go over the wire."""
+    """Frames that are sent together, to one client or many: their bytes on the wire."""
 
     frames: Sequence[Frame]
 
@@ -57,20 +77,21 @@ class Batch(bytes):
 
 
 class Receiver(Protocol):
-    """Who is told what happens on a connection. All in the connection's event loop."""
+    """Gets what happens on a connection. Every call comes from the connection's event loop."""
 
     def text_received(self, text: str) -> None:
-        """The client said something. Messages come in order; it must not wait."""
+        """Handle a message from the client. Messages arrive in order. Must not block."""
 
     def channel_closed(self) -> None:
-        """The connection is over; it is told once, whoever ended it."""
+        """Handle the end of the connection. Called exactly once, whichever side ended it."""
 
 
 class Sender(Protocol):
-    """What takes bytes at once or not at all: a socket, for one."""
+    """Something that accepts bytes at once or not at all, such as a non-blocking socket."""
 
     def send(self, batch: Batch, /) -> int:
-        """How many bytes of `batch` it took. OSError for none, for whatever reason."""
+        """Send as much of `batch` as possible now and return how many bytes that was. OSError for none, whatever the
+        reason."""
 
 
 class Channel(Protocol):
@@ -78,38 +99,45 @@ class Channel(Protocol):
 
     @property
     def sender(self) -> Sender:
-        """Always the same, and this way's alone: who sends to many does so without asking each for more. It takes
-        nothing while the way is full. What it does not take has to be kept: see `keep`."""
+        """The fast path for a broadcast: send to it directly, without another call on the channel.
+
+        It is the same object for the channel's lifetime and belongs to this channel alone. It accepts nothing while
+        the channel is full. Pass what it doesn't accept to `write_rest`.
+        """
 
     @property
     def deflated(self) -> bool:
-        """Whether its batches should be compressed."""
+        """Whether batches for this client should be compressed."""
 
     @property
     def full(self) -> bool:
-        """Whether more should wait. What is put all the same is kept and sent."""
+        """Whether writers should wait. What is written anyway is queued and sent."""
 
-    def put(self, batch: Batch) -> None:
-        """Send frames, in the order of the calls; never waits."""
+    def write(self, batch: Batch, /) -> None:
+        """Send frames, in the order of the calls. Never blocks."""
 
-    def keep(self, batch: Batch, taken: int) -> None:
-        """See to what the sender did not take of a batch, of which it took the first bytes. Nothing may be put in
-        between, nor anything be kept by a way that is full."""
+    def write_rest(self, batch: Batch, sent: int, /) -> None:
+        """Queue the rest of a batch of which `sender` accepted the first `sent` bytes.
+
+        Call it before anything else is written. A full channel takes no rest: it has accepted nothing.
+        """
 
     async def writable(self) -> bool:
-        """Wait until it is not full. False if the connection ended instead: one that takes nothing for long is."""
+        """Wait until the channel isn't full. False if the connection ended instead, as it does for a client that reads
+        nothing for too long."""
 
-    def pause(self) -> None:
-        """Read no more for now. What was read already is still told."""
+    def pause_reading(self) -> None:
+        """Stop reading for now. What has been read already is still delivered."""
 
-    def resume(self) -> None:
-        """Read on."""
+    def resume_reading(self) -> None:
+        """Read on after `pause_reading`."""
 
     def close(self, code: CloseCode, reason: str = "") -> None:
-        """End the connection with `code` now: what waits may be lost. A reason has up to 123 bytes."""
+        """End the connection with `code` now. Frames that are still queued may be lost.
 
-    def finish(self, code: CloseCode, reason: str = "") -> None:
-        """End the connection with `code` once what waits is sent, or when that takes too long.
-
-        From `close` or `finish` on nothing is heard any more, and nothing that is put is sent.
+        `reason` has at most 123 bytes. After `close` or `flush_and_close` nothing more is received, and nothing that
+        is written is sent.
         """
+
+    def flush_and_close(self, code: CloseCode, reason: str = "") -> None:
+        """End the connection with `code` once everything queued is sent, or after a deadline."""

@@ -1,8 +1,8 @@
-"""A connection over plain ASGI: a queue that whoever speaks fills without waiting, and one task that empties it.
+"""A channel over plain ASGI: writing fills a queue without blocking, and one task per connection empties it.
 
-Under uvicorn as it is, what finds the queue empty is written beside it: whole frames, made once for all who get them,
-to the socket. A task that wakes up for each client, and a frame that is made anew for each, take longer than the kernel
-does. Over any other server everything goes through the queue.
+Under plain uvicorn, frames that find the queue empty skip it and go to the socket directly: whole frames, encoded once
+for everyone who gets them. Waking a task and encoding a frame per client takes longer than the kernel needs to send it.
+Over any other ASGI server everything goes through the queue.
 """
 
 from __future__ import annotations
@@ -16,94 +16,97 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame, Receiver, Sender
-from app.transports.beside import beside
+from app.transports.direct_writer import direct_writer
 
-SEND = "natter.send"
+SERVER_SEND = "natter.send"
 """The key in a WebSocket's scope of the `send` that the server gave to the application."""
 CLOSE_DEADLINE = 1.0
-"""Seconds that a close frame may take to be accepted for a client that does not read."""
+"""Seconds that the server may take to accept a close frame for a client that doesn't read."""
 LINGER = 3.0
-"""Seconds that what waits may take to leave once the connection is to end after it."""
+"""Seconds that queued frames may take to leave after `flush_and_close`."""
 
 
 class AsgiChannel:
-    """What waits to be sent to one connection: whole frames, in the order they were put.
+    """The frames queued for one connection, in the order they were written.
 
-    It is `full` from `high` bytes on, until it is half empty. It takes what is put all the same, since an answer
-    belongs where it is asked for. It belongs to one event loop.
+    It is `full` from `high` bytes on, until it is half empty. A full channel still accepts what is written, so that an
+    answer arrives in its place. A client that reads nothing for `stall` seconds while the channel is full is
+    disconnected; 0 means never. It belongs to one event loop.
 
-    `send` is the one that the server gave to the application, where that is known: made for an accepted connection, it
-    writes what it can beside it.
+    `send` is the one that the server gave to the application, if known. Create the channel after the connection is
+    accepted: it then writes to uvicorn's socket directly where possible.
     """
 
     __slots__ = (
-        "_beside",
         "_closing",
+        "_direct",
         "_drained",
-        "_finish",
+        "_ended",
+        "_final",
         "_frames",
-        "_lingering",
-        "_over",
+        "_linger_timer",
         "_reading",
+        "_stall_timer",
         "_wake",
-        "_watching",
         "full",
         "high",
+        "pending",
         "sent",
         "stall",
-        "waiting",
     )
 
     def __init__(self, high: int, stall: float, send: Send | None = None) -> None:
         self.high, self.stall = high, stall
         self.full = False
-        self.waiting = 0
-        """Bytes that wait."""
+        self.pending = 0
+        """Bytes that are queued."""
         self._frames: deque[Frame] = deque()
-        """What waits; the first may be on its way."""
-        self._beside = beside(send)
+        """What is queued. The first frame may be on its way already."""
+        self._direct = direct_writer(send)
         self._closing: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
-        self._finish: tuple[CloseCode, str] | None = None
-        self._over = False
-        """Whether it has ended or is to end: what comes now is too late."""
+        """The code and reason to close with, now."""
+        self._final: tuple[CloseCode, str] | None = None
+        """The code and reason to close with once the queue is empty."""
+        self._ended = False
+        """Whether the connection has ended or is about to: nothing more is accepted."""
         self.sent = 0
         """Bytes that left."""
         self._drained: asyncio.Future[None] | None = None
-        self._watching: asyncio.TimerHandle | None = None
-        self._lingering: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
         self._wake, self._reading = asyncio.Event(), asyncio.Event()
         self._reading.set()
 
     deflated = False
-    """The server compresses, or does not."""
+    """Compression is up to the server."""
 
     @property
     def sender(self) -> Sender:
-        return self if self._beside is None or self._beside.sender is None else self._beside.sender
+        return self if self._direct is None or self._direct.sender is None else self._direct.sender
 
     def send(self, batch: Batch, /) -> int:
-        """Put it, if there is room."""
+        """Queue the whole batch unless the channel is full."""
         if self.full:
             return 0
-        self.put(batch)
+        self.write(batch)
         return len(batch)
 
-    def put(self, batch: Batch) -> None:
-        self.keep(batch, 0)
+    def write(self, batch: Batch, /) -> None:
+        self.write_rest(batch, 0)
 
-    def keep(self, batch: Batch, taken: int) -> None:
-        if self._over:
+    def write_rest(self, batch: Batch, sent: int, /) -> None:
+        if self._ended:
             return
-        if self._beside is not None and not self._frames and self._beside.write(batch, taken):
+        if self._direct is not None and not self._frames and self._direct.write(batch, sent):
             self.sent += len(batch)
             return
         for frame in batch.frames:
             self._frames.append(frame)
-            self.waiting += len(frame.wire)
-        if self.waiting >= self.high and not self.full:
+            self.pending += len(frame.wire)
+        if self.pending >= self.high and not self.full:
             self.full = True
-            if self.stall and self._watching is None:
-                self._watch_from(self.sent)
+            if self.stall and self._stall_timer is None:
+                self._start_stall_timer()
         self._wake.set()
 
     async def writable(self) -> bool:
@@ -111,34 +114,35 @@ class AsgiChannel:
             if self._drained is None:
                 self._drained = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._drained)
-        return not self._over
+        return not self._ended
 
-    def pause(self) -> None:
+    def pause_reading(self) -> None:
         self._reading.clear()
 
-    def resume(self) -> None:
+    def resume_reading(self) -> None:
         self._reading.set()
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         if not self._closing.done():
             self._end()
             self._closing.set_result((code, reason))
-            self._let_writers_go()
+            self._wake_writers()
 
-    def finish(self, code: CloseCode, reason: str = "") -> None:
-        if not self._over:
+    def flush_and_close(self, code: CloseCode, reason: str = "") -> None:
+        if not self._ended:
             self._end()
-            self._finish = code, reason
+            self._final = code, reason
             self._wake.set()
-            self._lingering = asyncio.get_running_loop().call_later(LINGER, self.close, code, reason)
+            self._linger_timer = asyncio.get_running_loop().call_later(LINGER, self.close, code, reason)
 
-    async def carry(self, websocket: WebSocket, receiver: Receiver) -> None:
-        """Carry an accepted `websocket` until it ends: tell `receiver` what it says, in order, and send what is put.
+    async def serve(self, websocket: WebSocket, receiver: Receiver) -> None:
+        """Serve an accepted `websocket` until it ends: pass its messages to `receiver`, in order, and send what is
+        written.
 
-        Binary messages are ignored. Returns once the connection is over, whoever ended it.
+        Binary messages are ignored. Returns once the connection is over, whichever side ended it.
         """
         reader = asyncio.create_task(self._read(websocket, receiver))
-        writer = asyncio.create_task(self._pump(websocket))
+        writer = asyncio.create_task(self._write_queue(websocket))
         try:
             ends: set[asyncio.Future[Any]] = {reader, writer, self._closing}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -147,9 +151,9 @@ class AsgiChannel:
             writer.cancel()
             self._end()
             self._closing.cancel()
-            self._let_writers_go()
+            self._wake_writers()
             receiver.channel_closed()
-            for timer in (self._watching, self._lingering):
+            for timer in (self._stall_timer, self._linger_timer):
                 if timer is not None:
                     timer.cancel()
             await asyncio.wait({reader, writer})
@@ -165,45 +169,45 @@ class AsgiChannel:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
-            if text is not None and not self._over:
+            if text is not None and not self._ended:
                 receiver.text_received(text)
                 await self._reading.wait()
-                # A burst arrives in one piece: give the writers a turn in between, or every outbox fills up meanwhile.
+                # A burst arrives in one piece. Let the writers run in between, or every queue fills up meanwhile.
                 await asyncio.sleep(0)
 
-    async def _pump(self, websocket: WebSocket) -> None:
+    async def _write_queue(self, websocket: WebSocket) -> None:
         while True:
             while self._frames:
                 frame = self._frames[0]
                 await websocket.send_text(frame.text)
                 self._frames.popleft()
-                self.waiting -= len(frame.wire)
+                self.pending -= len(frame.wire)
                 self.sent += len(frame.wire)
-                if self.full and 2 * self.waiting <= self.high:
+                if self.full and 2 * self.pending <= self.high:
                     self.full = False
-                    self._let_writers_go()
-            if self._finish is not None:
-                self.close(*self._finish)
+                    self._wake_writers()
+            if self._final is not None:
+                self.close(*self._final)
             self._wake.clear()
             await self._wake.wait()
 
-    def _watch_from(self, sent: int) -> None:
-        self._watching = asyncio.get_running_loop().call_later(self.stall, self._watch, sent)
+    def _start_stall_timer(self) -> None:
+        self._stall_timer = asyncio.get_running_loop().call_later(self.stall, self._check_stall, self.sent)
 
-    def _watch(self, sent: int) -> None:
-        """Close a client for which nothing left for `stall` seconds while it is full."""
-        self._watching = None
+    def _check_stall(self, sent: int) -> None:
+        """Disconnect a client that is full and got nothing more since `sent` bytes had left."""
+        self._stall_timer = None
         if self.full and self.sent == sent:
             self.close(CloseCode.SLOW_READER)
         elif self.full and not self._closing.done():
-            self._watch_from(self.sent)
+            self._start_stall_timer()
 
     def _end(self) -> None:
-        self._over = True
-        if self._beside is not None:
-            self._beside.let_go()
+        self._ended = True
+        if self._direct is not None:
+            self._direct.detach()
 
-    def _let_writers_go(self) -> None:
+    def _wake_writers(self) -> None:
         if self._drained is not None:
             self._drained.set_result(None)
             self._drained = None

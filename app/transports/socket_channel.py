@@ -1,216 +1,210 @@
-"""A connection after its handshake: RFC 6455 on a transport, and nothing else."""
+"""A channel that owns its socket: RFC 6455 on a transport, after the handshake."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from _socket import socket as RawSocket  # noqa: N812  (a tenth of what the class of the socket module takes)
+from _socket import socket as RawSocket  # noqa: N812  (a tenth of the size of the socket module's class)
 from asyncio.transports import Transport
 from collections.abc import MutableSet
-from contextlib import suppress
 from typing import Any, cast
-
-from uvicorn.config import Config
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Receiver
-from app.transports.framing import Breach, Opcode, Reader, closing, encoded
-from app.transports.strict import LINGER
-from app.transports.wheel import Wheel, wheel_of
+from app.transports.frames import FrameReader, Opcode, ProtocolViolation, encode_close, encode_frame
+from app.transports.hardened import LINGER
+from app.transports.heartbeat import Heartbeat
 
-HANDOVER = "natter.handover"
-"""The key of the extension, `hand_over(high, stall) -> SocketChannel | None`: give the accepted connection to a
-SocketChannel, which reads nothing before `begin`, or None where that isn't possible. The channel is full once the
-kernel holds about `high` bytes; if it then takes nothing for `stall` seconds, it is aborted."""
-MOST_PONGS = 64 * 1024
-"""Bytes that may wait for a client that sends pings and reads nothing."""
+MAX_PENDING_PONGS = 64 * 1024
+"""Bytes that may be queued for a client that sends pings and reads nothing."""
 
 
 class SocketChannel(asyncio.Protocol):
-    """A connection after its handshake: it reads frames, and writes each batch with one system call.
+    """An accepted connection: it reads frames, and writes each batch with one system call.
 
-    What the socket does not take at once the transport keeps; as long as it keeps anything the line is `full`. It
-    belongs to one event loop.
+    The transport queues what the socket doesn't accept at once; the channel is `full` for as long as anything is
+    queued. It belongs to one event loop.
     """
 
     __slots__ = (
-        "_closing",
+        "_bytes_queued",
+        "_closed",
         "_connections",
         "_drained",
-        "_gone",
-        "_left_over",
-        "_over",
+        "_ended",
+        "_heartbeat",
+        "_linger_timer",
         "_reader",
         "_receiver",
         "_transport",
-        "_wheel",
         "deflated",
         "full",
         "sender",
     )
 
-    def __init__(self, transport: Transport, connections: MutableSet[Any], reader: Reader, wheel: Wheel) -> None:
-        self._transport, self._connections, self._wheel = transport, connections, wheel
+    def __init__(
+        self, transport: Transport, connections: MutableSet[Any], reader: FrameReader, heartbeat: Heartbeat
+    ) -> None:
+        self._transport, self._connections, self._heartbeat = transport, connections, heartbeat
         self._receiver: Receiver | None = None
-        self._over = False
+        self._ended = False
         self.full = self.deflated = False
-        self._left_over = 0
-        """Bytes that the transport was given, ever."""
+        self._bytes_queued = 0
+        """Bytes that the transport was given so far."""
         self._reader = reader
-        self._closing: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[bool] | None = None
-        self._gone: asyncio.Future[None] | None = None
-        self.sender = RawSocket.__new__(RawSocket) if plain(transport) else _ByTransport(transport)
-        self._take_up()
-        wheel.add(self)
+        self._closed: asyncio.Future[None] | None = None
+        self.sender = RawSocket.__new__(RawSocket) if is_plain_socket(transport) else _NoSocket(transport)
+        self._attach()
+        heartbeat.add(self)
 
-    def begin(self, receiver: Receiver) -> None:
-        """Read, and tell `receiver`; it is told at once if the connection has ended meanwhile."""
-        if self._over:
+    def start(self, receiver: Receiver) -> None:
+        """Start reading and pass what arrives to `receiver`. If the connection has ended already, the receiver hears
+        that at once."""
+        if self._ended:
             receiver.channel_closed()
         else:
             self._receiver = receiver
             self._transport.resume_reading()
 
-    def put(self, batch: Batch) -> None:
-        self.write(batch)
-
-    def write(self, data: bytes) -> None:
-        """Write whole frames: to the socket where nothing waits before them, which is what makes `full` exact."""
+    def write(self, data: bytes, /) -> None:
+        """Write whole frames: to the socket if nothing is queued before them, which is what keeps `full` exact."""
         try:
-            taken = self.sender.send(data)
+            sent = self.sender.send(data)
         except OSError:
-            taken = 0
-        if taken < len(data):
-            self._leave(data[taken:])
+            sent = 0
+        if sent < len(data):
+            self._queue(data[sent:])
 
-    def keep(self, batch: Batch, taken: int) -> None:
-        self._leave(batch[taken:])
+    def write_rest(self, batch: Batch, sent: int, /) -> None:
+        self._queue(batch[sent:])
 
     async def writable(self) -> bool:
-        while self.full and not self._over:
+        while self.full and not self._ended:
             if self._drained is None:
                 self._drained = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._drained)
-        return not self._over
+        return not self._ended
 
-    def pause(self) -> None:
+    def pause_reading(self) -> None:
         self._transport.pause_reading()
 
-    def resume(self) -> None:
+    def resume_reading(self) -> None:
         self._transport.resume_reading()
 
     def close(self, code: CloseCode, reason: str = "") -> None:
-        if self._closing is not None:
+        if self._linger_timer is not None:
             return
         if self.full and code == CloseCode.SLOW_READER:
             self._abort()
             return
-        self.finish(code, reason)
+        self.flush_and_close(code, reason)
 
-    def finish(self, code: CloseCode, reason: str = "") -> None:
-        if self._closing is None:
-            self.write(closing(code, reason))
+    def flush_and_close(self, code: CloseCode, reason: str = "") -> None:
+        if self._linger_timer is None:
+            self.write(encode_close(code, reason))
             self._linger()
 
     def shutdown(self) -> None:
-        """Tell the client that the server goes away; uvicorn's name for it."""
+        """Tell the client that the server restarts. uvicorn calls this."""
         self.close(CloseCode.RESTARTING)
 
-    def gone(self) -> asyncio.Future[None]:
-        """A future that is done once the connection is lost; to be asked for while it is not."""
-        if self._gone is None:
-            self._gone = asyncio.get_running_loop().create_future()
-        return self._gone
+    def closed(self) -> asyncio.Future[None]:
+        """A future that completes once the connection is lost. Ask for it before that."""
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_future()
+        return self._closed
 
     def data_received(self, data: bytes) -> None:
         for message in self._reader.read(data):
-            if type(message) is Breach:
+            if type(message) is ProtocolViolation:
                 self.close(message.code, message.reason)
-                # What it answers is not read: it need not wait for more.
+                # The client's answer is not read, so there is no need for it to wait.
                 if self._transport.can_write_eof() and not self._transport.is_closing():
                     self._transport.write_eof()
                 return
             opcode, payload = message
             if opcode == Opcode.TEXT:
-                if self._receiver is not None and not self._over:
+                if self._receiver is not None and not self._ended:
                     self._receiver.text_received(cast(str, payload))
             elif opcode == Opcode.PONG:
-                self._wheel.answered(self)
+                self._heartbeat.pong_received(self)
             elif opcode == Opcode.PING:
                 self._pong(cast(bytes, payload))
             elif opcode == Opcode.CLOSE:
-                if self._closing is None:
-                    self.write(encoded(Opcode.CLOSE, cast(bytes, payload)[:2]))
+                if self._linger_timer is None:
+                    self.write(encode_frame(Opcode.CLOSE, cast(bytes, payload)[:2]))
                     self._linger()
                 self._transport.close()
                 return
 
     def eof_received(self) -> None:
-        """The client said that it says no more: the transport closes."""
+        """The client closed its side. Returning None closes the transport."""
 
     def pause_writing(self) -> None:
         self.full = True
         self.sender.detach()
-        self._wheel.stalled(self)
+        self._heartbeat.writing_paused(self)
 
     def resume_writing(self) -> None:
         self.full = False
-        self._take_up()
-        self._wheel.moved(self)
-        self._wake()
+        self._attach()
+        self._heartbeat.writing_resumed(self)
+        self._wake_writers()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.sender.detach()
         self._connections.discard(self)
-        self._wheel.remove(self)
+        self._heartbeat.remove(self)
         self._end()
-        if self._closing is not None:
-            self._closing.cancel()
-        if self._gone is not None:
-            self._gone.set_result(None)
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        if self._closed is not None:
+            self._closed.set_result(None)
 
     def ping(self) -> None:
-        """Ask whether the client is still there."""
+        """Send a ping, unless the channel is full."""
         if not self.full:
-            self.write(encoded(Opcode.PING, b""))
+            self.write(encode_frame(Opcode.PING, b""))
 
-    def waiting(self) -> int:
-        """Bytes that wait to be written."""
+    def pending(self) -> int:
+        """Bytes that are queued."""
         return self._transport.get_write_buffer_size()
 
-    def taken(self) -> int:
-        """Bytes that waited once and were written: it grows as long as the client reads, whatever is put meanwhile."""
-        return self._left_over - self.waiting()
+    def bytes_drained(self) -> int:
+        """Bytes that were queued once and have left since. It grows for as long as the client reads, whatever is
+        written meanwhile."""
+        return self._bytes_queued - self.pending()
 
-    def give_up(self, code: CloseCode, reason: str) -> None:
-        """Tell why, if the client can be told, or else cut the connection."""
+    def disconnect(self, code: CloseCode, reason: str) -> None:
+        """Close with `code`, or abort the connection if the client can't be told."""
         if self.full:
             self._abort()
         else:
-            self.finish(code, reason)
+            self.flush_and_close(code, reason)
 
-    def _take_up(self) -> None:
-        """Send through the transport's socket, as nothing waits before it. The descriptor stays the transport's, which
-        closes it: the sender lets go of it before that."""
-        if isinstance(self.sender, RawSocket) and not self._over and not self._transport.is_closing():
-            borrow(self.sender, self._transport)
+    def _attach(self) -> None:
+        """Send through the transport's socket, since nothing is queued. The descriptor stays the transport's, which
+        closes it: the sender is detached before that."""
+        if isinstance(self.sender, RawSocket) and not self._ended and not self._transport.is_closing():
+            attach(self.sender, self._transport)
 
-    def _leave(self, data: bytes) -> None:
-        """Leave the rest to the transport. After the end there is nothing to do, and uvloop's would raise an error."""
-        if not self._over and not self._transport.is_closing():
-            self._left_over += len(data)
+    def _queue(self, data: bytes) -> None:
+        """Leave `data` to the transport. Does nothing after the end, where uvloop's transport would raise an error."""
+        if not self._ended and not self._transport.is_closing():
+            self._bytes_queued += len(data)
             self._transport.write(data)
 
     def _pong(self, payload: bytes) -> None:
-        if self.full and self.waiting() > MOST_PONGS:
+        if self.full and self.pending() > MAX_PENDING_PONGS:
             self._abort()
         else:
-            self.write(encoded(Opcode.PONG, payload))
+            self.write(encode_frame(Opcode.PONG, payload))
 
     def _linger(self) -> None:
-        """Wait a little for the client to end the connection, and end it then, whatever still waits for it."""
-        self._closing = asyncio.get_running_loop().call_later(LINGER, self._abort)
+        """Give the client a moment to end the connection, then end it, whatever is still queued."""
+        self._linger_timer = asyncio.get_running_loop().call_later(LINGER, self._abort)
         self._transport.resume_reading()
         self._end()
 
@@ -219,24 +213,24 @@ class SocketChannel(asyncio.Protocol):
         self._transport.abort()
 
     def _end(self) -> None:
-        """Tell the receiver that it is over, once."""
-        if self._over:
+        """Tell the receiver once that the connection is over."""
+        if self._ended:
             return
-        self._over = True
+        self._ended = True
         self.sender.detach()
-        self._wake()
-        receiver, self._receiver = self._receiver, None  # they refer to each other, and would until a collection
+        self._wake_writers()
+        receiver, self._receiver = self._receiver, None  # breaks a reference cycle
         if receiver is not None:
             receiver.channel_closed()
 
-    def _wake(self) -> None:
+    def _wake_writers(self) -> None:
         if self._drained is not None:
             self._drained.set_result(True)
             self._drained = None
 
 
-class _ByTransport:
-    """In place of the socket where only the transport can send: over TLS."""
+class _NoSocket:
+    """The sender where only the transport can send, as over TLS: it accepts nothing."""
 
     __slots__ = ("_transport",)
 
@@ -253,38 +247,21 @@ class _ByTransport:
         return -1
 
 
-def plain(transport: Transport) -> bool:
-    """Whether frames may be sent through the transport's socket itself: not over TLS."""
+def is_plain_socket(transport: Transport) -> bool:
+    """Whether frames may be sent through the transport's socket directly: not over TLS."""
     return transport.get_extra_info("socket") is not None and transport.get_extra_info("sslcontext") is None
 
 
-def borrowed(transport: Transport) -> RawSocket:
-    """A socket to send through, on the descriptor of a transport that is not closing: to be detached again."""
+def attached_sender(transport: Transport) -> RawSocket:
+    """A socket on the descriptor of a transport that isn't closing. Detach it before the transport closes."""
     sender = RawSocket.__new__(RawSocket)
-    borrow(sender, transport)
+    attach(sender, transport)
     return sender
 
 
-def borrow(sender: RawSocket, transport: Transport) -> None:
-    """Send through the descriptor of a transport that is not closing: to be detached before it is closed.
+def attach(sender: RawSocket, transport: Transport) -> None:
+    """Put `sender` on the descriptor of a transport that isn't closing. Detach it before the transport closes.
 
-    The family makes no difference to who only sends, and not to ask for it saves as much as a send takes.
+    The address family doesn't matter for sending, and looking it up would take as long as a send does.
     """
     RawSocket.__init__(sender, socket.AF_INET, socket.SOCK_STREAM, 0, transport.get_extra_info("socket").fileno())
-
-
-def handed_over(
-    transport: Transport, config: Config, connections: MutableSet[Any], high: int, stall: float, *, inflates: bool
-) -> SocketChannel:
-    """A line on the transport of a connection that was let in, in place of the protocol that it had. See HANDOVER."""
-    loop = asyncio.get_running_loop()
-    wheel = wheel_of(loop, config.ws_ping_interval or 0, config.ws_ping_timeout or 0, stall)
-    line = SocketChannel(transport, connections, Reader(config.ws_max_size, inflates=inflates), wheel)
-    if high:  # the kernel doubles it; left alone it would keep megabytes for who reads nothing
-        with suppress(OSError):  # the transport is closing
-            line.sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)
-    connections.add(line)
-    transport.set_protocol(line)
-    transport.set_write_buffer_limits(high=0)  # uvloop may hold the handshake's answer yet: the line is told so
-    transport.pause_reading()
-    return line

@@ -23,9 +23,9 @@ from uvicorn.server import ServerState
 from app.chat.closing import CloseCode
 from app.transports import Batch, Channel, Frame
 from app.transports.asgi_channel import AsgiChannel
-from app.transports.framing import Opcode, Reader
+from app.transports.frames import FrameReader, Opcode
+from app.transports.heartbeat import Heartbeat
 from app.transports.socket_channel import SocketChannel
-from app.transports.wheel import Wheel
 from tests.clients import frame
 
 pytestmark = pytest.mark.anyio
@@ -208,7 +208,7 @@ async def stock(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
     await peer.websocket.accept()
     await peer.sent.get()
     channel = AsgiChannel(HIGH, stall)
-    carrying = asyncio.create_task(channel.carry(peer.websocket, ear))
+    carrying = asyncio.create_task(channel.serve(peer.websocket, ear))
     yield Connection(channel, peer, ear)
     await peer.leave()
     with anyio.fail_after(DEADLINE):
@@ -226,7 +226,7 @@ async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
         await websocket.accept()
         channel = AsgiChannel(HIGH, stall, send)
         channels.put_nowait(channel)
-        await channel.carry(websocket, ear)
+        await channel.serve(websocket, ear)
 
     config = uvicorn.Config(app, lifespan="off", log_config=None)
     config.load()
@@ -253,16 +253,16 @@ async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
 @asynccontextmanager
 async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> AsyncIterator[Connection]:
     loop = asyncio.get_running_loop()
-    wheel, connections, ear = Wheel(loop, period, patience, stall), set[Any](), Ear()
+    wheel, connections, ear = Heartbeat(loop, period, patience, stall), set[Any](), Ear()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    line = SocketChannel(transport, connections, Reader(LIMIT), wheel)
+    line = SocketChannel(transport, connections, FrameReader(LIMIT), wheel)
     connections.add(line)
     transport.set_protocol(line)
     transport.set_write_buffer_limits(high=0)
     transport.pause_reading()
-    gone = line.gone()
-    line.begin(ear)
+    gone = line.closed()
+    line.start(ear)
     peer = SocketPeer(theirs)
     yield Connection(line, peer, ear)
     peer.end.close()
@@ -271,8 +271,8 @@ async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> A
     assert line.sender.detach() == -1
     assert not connections
     assert ear.ends == 1
-    assert not wheel._group_of
-    assert not any((wheel._asked, wheel._stalled, *wheel._groups))
+    assert not wheel._slot_of
+    assert not any((wheel._awaiting_pong, wheel._paused, *wheel._slots))
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
@@ -301,9 +301,9 @@ async def test_frames_leave_in_order_and_whole(opened: Open) -> None:
     async with opened() as one:
         texts = ["", "é🙂", *map(str, range(200)), "x" * 125, "y" * 126, "z" * 65_536]
         for start in range(0, len(texts), 3):
-            one.channel.put(batch(*texts[start : start + 3]))
+            one.channel.write(batch(*texts[start : start + 3]))
         assert await one.peer.texts(len(texts)) == texts
-        one.channel.put(batch("later"))
+        one.channel.write(batch("later"))
         assert await one.peer.texts(1) == ["later"]
 
 
@@ -324,20 +324,20 @@ async def test_it_is_full_for_a_peer_that_does_not_read_and_writable_once_it_rea
         with anyio.fail_after(DEADLINE):
             assert await one.channel.writable()
         for text in MORE_THAN_THE_KERNEL_HIDES:
-            one.channel.put(batch(text))
+            one.channel.write(batch(text))
         assert one.channel.full
         waiters = [asyncio.create_task(one.channel.writable()) for _ in range(3)]
         waiters[0].cancel()
         for _ in range(20):
             await anyio.lowlevel.checkpoint()
         assert [waiter.done() for waiter in waiters] == [True, False, False]
-        one.channel.put(batch("put all the same"))
+        one.channel.write(batch("put all the same"))
         assert await one.peer.texts(len(MORE_THAN_THE_KERNEL_HIDES)) == MORE_THAN_THE_KERNEL_HIDES
         assert await one.peer.texts(1) == ["put all the same"]
         with anyio.fail_after(DEADLINE):
             assert [await waiter for waiter in waiters[1:]] == [True, True]
         assert not one.channel.full
-        one.channel.put(batch("and on"))
+        one.channel.write(batch("and on"))
         assert await one.peer.texts(1) == ["and on"]
 
 
@@ -345,11 +345,11 @@ async def test_it_is_full_for_a_peer_that_does_not_read_and_writable_once_it_rea
 async def test_a_peer_that_reads_nothing_is_ended_after_the_stall_and_the_listener_told_once(opened: Open) -> None:
     async with opened(stall=0.05) as one:
         for text in MORE_THAN_THE_KERNEL_HIDES:
-            one.channel.put(batch(text))
+            one.channel.write(batch(text))
         with anyio.fail_after(DEADLINE):
             assert not await one.channel.writable()
         await one.over()
-        one.channel.put(batch("nobody reads that"))
+        one.channel.write(batch("nobody reads that"))
         code, _ = await one.peer.close_code()
         assert code in (0, CloseCode.SLOW_READER)  # a socket that is full has no room for a close frame
 
@@ -358,7 +358,7 @@ async def test_a_peer_that_reads_nothing_is_ended_after_the_stall_and_the_listen
 async def test_a_peer_that_reads_slowly_is_not_ended(opened: Open) -> None:
     async with opened(stall=1) as one:
         for text in MORE_THAN_THE_KERNEL_HIDES:
-            one.channel.put(batch(text))
+            one.channel.write(batch(text))
         end = asyncio.get_running_loop().time() + 2.5
         read = 0
         while asyncio.get_running_loop().time() < end:
@@ -378,7 +378,7 @@ async def test_a_close_has_a_code_and_a_reason(opened: Open) -> None:
         reason = "é" * 61 + "x"
         one.channel.close(CloseCode.POLICY, reason)
         one.channel.close(CloseCode.BYE, "another")
-        one.channel.finish(CloseCode.BYE, "another")
+        one.channel.flush_and_close(CloseCode.BYE, "another")
         assert await one.peer.close_code() == (1008, reason)
         await one.over()
 
@@ -392,7 +392,7 @@ async def test_a_close_for_a_peer_that_does_not_read_comes_to_an_end(
     for code in (CloseCode.POLICY, CloseCode.SLOW_READER):
         async with opened() as one:
             for text in MORE_THAN_THE_KERNEL_HIDES:
-                one.channel.put(batch(text))
+                one.channel.write(batch(text))
             one.channel.close(code)
             with anyio.fail_after(DEADLINE):
                 assert not await one.channel.writable()
@@ -404,9 +404,9 @@ async def test_a_finish_sends_first_what_waits(opened: Open) -> None:
     async with opened() as one:
         texts = ["x" * 50_000] * 4
         for text in texts:
-            one.channel.put(batch(text))
-        one.channel.finish(CloseCode.POLICY, "too much at once")
-        one.channel.put(batch("too late"))
+            one.channel.write(batch(text))
+        one.channel.flush_and_close(CloseCode.POLICY, "too much at once")
+        one.channel.write(batch("too late"))
         await one.peer.say("too late")
         assert await one.peer.texts(4) == texts
         assert await one.peer.close_code() == (1008, "too much at once")
@@ -421,8 +421,8 @@ async def test_a_finish_for_a_peer_that_does_not_read_comes_to_an_end(
     monkeypatch.setattr("app.transports.socket_channel.LINGER", 0.05)
     monkeypatch.setattr("app.transports.asgi_channel.LINGER", 0.05)
     async with opened() as one:
-        one.channel.put(batch(*MORE_THAN_THE_KERNEL_HIDES))
-        one.channel.finish(CloseCode.POLICY)
+        one.channel.write(batch(*MORE_THAN_THE_KERNEL_HIDES))
+        one.channel.flush_and_close(CloseCode.POLICY)
         await one.over()
         with anyio.fail_after(DEADLINE):
             assert not await one.channel.writable()
@@ -431,16 +431,16 @@ async def test_a_finish_for_a_peer_that_does_not_read_comes_to_an_end(
 @on_every_way
 async def test_what_is_paused_is_not_read_on_before_it_is_resumed(opened: Open) -> None:
     async with opened() as one:
-        one.ear.do = lambda text: one.channel.pause() if text == "pause" else None
+        one.ear.do = lambda text: one.channel.pause_reading() if text == "pause" else None
         await one.peer.say("pause")
         await until(lambda: one.ear.heard_ == ["pause"])
         await one.peer.say("a", "b")
         for _ in range(100):
             await anyio.lowlevel.checkpoint()
         assert one.ear.heard_ == ["pause"]
-        one.channel.put(batch("it is written to all the same"))
+        one.channel.write(batch("it is written to all the same"))
         assert await one.peer.texts(1) == ["it is written to all the same"]
-        one.channel.resume()
+        one.channel.resume_reading()
         await until(lambda: one.ear.heard_ == ["pause", "a", "b"])
 
 
@@ -457,7 +457,7 @@ async def test_the_listener_may_end_the_connection_from_what_it_hears(opened: Op
 @on_every_way
 async def test_a_paused_connection_ends_too(opened: Open) -> None:
     async with opened() as one:
-        one.channel.pause()
+        one.channel.pause_reading()
         one.channel.close(CloseCode.RESTARTING)
         assert await one.peer.close_code() == (1012, "")
         await one.over()
@@ -471,7 +471,7 @@ async def test_the_end_is_told_once_whoever_ends_it(opened: Open) -> None:
         await one.peer.leave()
         await one.over()
         one.channel.close(CloseCode.BYE)
-        one.channel.finish(CloseCode.BYE)
+        one.channel.flush_and_close(CloseCode.BYE)
     async with opened() as one:
         one.channel.close(CloseCode.POLICY)
         await one.peer.leave()
@@ -484,14 +484,14 @@ async def test_nothing_happens_after_the_end(opened: Open) -> None:
         await one.peer.leave()
         await one.over()
         for _ in range(20):
-            one.channel.put(batch("x", "y"))
-        one.channel.pause()
-        one.channel.resume()
+            one.channel.write(batch("x", "y"))
+        one.channel.pause_reading()
+        one.channel.resume_reading()
         with anyio.fail_after(DEADLINE):
             assert not await one.channel.writable()
-        one.channel.finish(CloseCode.BYE)
+        one.channel.flush_and_close(CloseCode.BYE)
         one.channel.close(CloseCode.BYE)
-        one.channel.put(batch("x"))
+        one.channel.write(batch("x"))
 
 
 @on_every_line
@@ -503,14 +503,14 @@ async def test_a_line_never_writes_to_a_descriptor_that_is_anothers_by_now(opene
         assert descriptor >= 0
         one.peer.end.close()
         await one.over()
-        await until(one.channel._gone.done)
+        await until(one.channel._closed.done)
         assert one.channel.sender.fileno() == -1
         pairs: list[tuple[socket.socket, socket.socket]] = []
         while descriptor not in [end.fileno() for pair in pairs for end in pair]:
             pairs.append(socket.socketpair())
             assert len(pairs) < 1000
         for _ in range(20):
-            one.channel.put(batch("a secret"))
+            one.channel.write(batch("a secret"))
             one.channel.write(b"a secret")
             one.channel.ping()
         ends = [end for pair in pairs for end in pair]
@@ -528,14 +528,14 @@ async def test_a_line_whose_peer_has_gone_is_written_to_without_harm(opened: Ope
     async with opened() as one:
         await one.peer.say("x")
         await until(lambda: one.ear.heard_)
-        one.channel.put(batch("x" * 3000))
+        one.channel.write(batch("x" * 3000))
         one.peer.end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         one.peer.end.close()
         for _ in range(50):
-            one.channel.put(batch("x"))
+            one.channel.write(batch("x"))
         assert not one.ear.ends, "not in the middle of somebody else's work"
         await one.over()
-        await until(one.channel._gone.done)
+        await until(one.channel._closed.done)
         assert one.channel.sender.fileno() == -1
 
 
@@ -593,7 +593,7 @@ async def test_a_peer_that_does_not_answer_a_ping_is_ended_with_1011(opened: Ope
 @on_every_line
 async def test_a_peer_that_is_full_and_reads_nothing_is_ended_for_want_of_an_answer(opened: Open) -> None:
     async with opened(period=0.05, patience=0.1) as one:
-        one.channel.put(batch(*MORE_THAN_THE_KERNEL_HIDES))
+        one.channel.write(batch(*MORE_THAN_THE_KERNEL_HIDES))
         assert one.channel.full
         await one.over()
 
@@ -602,7 +602,7 @@ async def test_a_peer_that_is_full_and_reads_nothing_is_ended_for_want_of_an_ans
 async def test_a_peer_that_reads_is_there_even_if_there_is_no_room_to_ask(opened: Open) -> None:
     """It has a lot to read, more than it can in the time that an answer may take."""
     async with opened(period=0.1, patience=1) as one:
-        one.channel.put(batch(*MORE_THAN_THE_KERNEL_HIDES))
+        one.channel.write(batch(*MORE_THAN_THE_KERNEL_HIDES))
         loop = asyncio.get_running_loop()
         end = loop.time() + 2.5
         while loop.time() < end:
@@ -617,8 +617,8 @@ async def test_a_peer_that_reads_is_there_even_if_there_is_no_room_to_ask(opened
 @on_every_line
 async def test_a_thousand_pings_from_a_peer_that_reads_nothing_cut_it_off(opened: Open) -> None:
     async with opened() as one:
-        one.channel.put(batch(*MORE_THAN_THE_KERNEL_HIDES[:4]))
-        before = one.channel.waiting()
+        one.channel.write(batch(*MORE_THAN_THE_KERNEL_HIDES[:4]))
+        before = one.channel.pending()
         assert before
         pings = frame(Opcode.PING, bytes(125)) * 1000
         with suppress(ConnectionError):
@@ -631,14 +631,14 @@ async def test_who_begins_after_the_end_is_told_it_at_once(anyio_backend: Any, o
     loop = asyncio.get_running_loop()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    line, ear = SocketChannel(transport, set(), Reader(LIMIT), Wheel(loop, 0, 0, 0)), Ear()
+    line, ear = SocketChannel(transport, set(), FrameReader(LIMIT), Heartbeat(loop, 0, 0, 0)), Ear()
     transport.set_protocol(line)
-    gone = line.gone()
+    gone = line.closed()
     theirs.close()
     with anyio.fail_after(DEADLINE):
         await gone
     assert not ear.ended_.is_set()
-    line.begin(ear)
+    line.start(ear)
     assert ear.ended_.is_set()
 
 
@@ -648,12 +648,12 @@ async def test_many_at_once_do_not_disturb_each_other(opened: Open) -> None:
         many = [await stack.enter_async_context(opened(stall=0.2)) for _ in range(8)]
         shared = batch("for", "all")
         for text in MORE_THAN_THE_KERNEL_HIDES:
-            many[3].channel.put(batch(text))
+            many[3].channel.write(batch(text))
         await many[5].peer.leave()
         await many[3].over()
         await many[5].over()
         for one in many:
-            one.channel.put(shared)
+            one.channel.write(shared)
         for number, one in enumerate(many):
             if number not in (3, 5):
                 assert await one.peer.texts(2) == ["for", "all"]

@@ -41,15 +41,15 @@ class Channel:
             raise BlockingIOError
         if self.short:
             return len(batch) // 2
-        self.put(batch)
+        self.write(batch)
         return len(batch)
 
-    def keep(self, batch: Batch, taken: int) -> None:
-        assert taken == len(batch) // 2
+    def write_rest(self, batch: Batch, sent: int, /) -> None:
+        assert sent == len(batch) // 2
         assert not self.full
-        self.put(batch)
+        self.write(batch)
 
-    def put(self, batch: Batch) -> None:
+    def write(self, batch: Batch, /) -> None:
         assert batch.frames
         self.batches.append(batch)
 

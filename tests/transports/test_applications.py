@@ -9,10 +9,10 @@ from typing import cast
 import pytest
 
 from app.transports import Batch, Frame
-from app.transports.framing import Opcode
+from app.transports.frames import Opcode
 from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
-from tests.transports.judge import (
+from tests.transports.comparison import (
     GOODBYE,
     Behaviour,
     Call,
@@ -25,7 +25,7 @@ from tests.transports.judge import (
     echoing,
     faults,
 )
-from tests.transports.test_fast import HEAD, Ear, on_every_loop, tls_contexts
+from tests.transports.harness import HEAD, Ear, on_every_loop, tls_contexts
 
 
 async def with_headers(call: Call) -> None:
@@ -171,11 +171,11 @@ def take_over(call: Call) -> None:
 
     class Echo(Ear):
         def text_received(self, text: str) -> None:
-            line.put(Batch([Frame(text)]))
+            line.write(Batch([Frame(text)]))
 
     line = cast(SocketChannel, call.hand_over())
-    line.put(Batch([Frame("welcome")]))
-    line.begin(Echo())
+    line.write(Batch([Frame("welcome")]))
+    line.start(Echo())
 
 
 async def raises_after_the_hand_over(call: Call) -> None:

@@ -77,7 +77,7 @@ async def carried(outbox: AsgiChannel, peer: Peer, ear: Ear) -> asyncio.Task[Non
     peer.speaks.put_nowait({"type": "websocket.connect"})
     await peer.websocket.accept()
     peer.got.clear()
-    return asyncio.create_task(outbox.carry(peer.websocket, ear))
+    return asyncio.create_task(outbox.serve(peer.websocket, ear))
 
 
 async def over(carrying: asyncio.Task[None]) -> None:
@@ -87,13 +87,13 @@ async def over(carrying: asyncio.Task[None]) -> None:
 
 async def test_it_counts_the_bytes_that_wait_and_those_that_left() -> None:
     outbox, peer = AsgiChannel(1000, LONG), Peer()
-    outbox.put(batch("0"))
-    assert (outbox.waiting, outbox.sent) == (3, 0)
+    outbox.write(batch("0"))
+    assert (outbox.pending, outbox.sent) == (3, 0)
     carrying = await carried(outbox, peer, Ear())
-    outbox.put(batch(*map(str, range(1, 100))))
+    outbox.write(batch(*map(str, range(1, 100))))
     await until(lambda: len(peer.got) == 100)
     assert peer.got == [str(number) for number in range(100)]
-    assert (outbox.waiting, outbox.sent) == (0, 190 + 2 * 100)
+    assert (outbox.pending, outbox.sent) == (0, 190 + 2 * 100)
     peer.leaves()
     await over(carrying)
 
@@ -102,12 +102,12 @@ async def test_it_is_full_at_its_bound_in_bytes_and_writable_when_half_empty() -
     outbox, peer = AsgiChannel(104, LONG), Peer()
     carrying = await carried(outbox, peer, Ear())
     peer.reading.clear()
-    outbox.put(batch("é" * 49))
+    outbox.write(batch("é" * 49))
     assert not outbox.full
-    outbox.put(batch("xx"))
+    outbox.write(batch("xx"))
     assert outbox.full
     waiting = asyncio.create_task(outbox.writable())
-    await until(lambda: outbox.waiting == 104)
+    await until(lambda: outbox.pending == 104)
     assert not waiting.done()
     peer.reading.set()
     with anyio.fail_after(10):
@@ -130,7 +130,7 @@ async def test_it_is_watched_once_however_often_it_fills_up(monkeypatch: pytest.
     monkeypatch.setattr(loop, "call_later", noted)
     carrying = await carried(outbox, peer, Ear())
     for number in range(1, 20):
-        outbox.put(batch("x" * 20))
+        outbox.write(batch("x" * 20))
         await until(lambda number=number: len(peer.got) == number)  # type: ignore[misc]
         assert not outbox.full
     assert timers.count(LONG) == 1
@@ -143,8 +143,8 @@ async def test_what_is_put_after_the_end_is_not_kept() -> None:
     carrying = await carried(outbox, peer, Ear())
     peer.leaves()
     await over(carrying)
-    outbox.put(batch("x" * 20))
-    assert outbox.waiting == 0
+    outbox.write(batch("x" * 20))
+    assert outbox.pending == 0
     assert not outbox.full
 
 
@@ -167,7 +167,7 @@ async def test_a_fault_in_sending_comes_out_and_a_peer_that_left_is_none() -> No
         outbox, peer, ear = AsgiChannel(100, LONG), Peer(), Ear()
         carrying = await carried(outbox, peer, ear)
         peer.fault = fault
-        outbox.put(batch("x"))
+        outbox.write(batch("x"))
         if raised:
             with pytest.raises(ZeroDivisionError):
                 await over(carrying)
@@ -194,14 +194,14 @@ async def test_writers_get_a_turn_while_much_is_heard() -> None:
     fullest: list[int] = []
 
     def answer(text: str) -> None:
-        outbox.put(batch(text * 40))
-        fullest.append(outbox.waiting)
+        outbox.write(batch(text * 40))
+        fullest.append(outbox.pending)
 
     ear.do = answer
     for _ in range(200):
         peer.says("x")
     await until(lambda: len(peer.got) == 200)
     assert max(fullest) < 500
-    outbox.finish(CloseCode.BYE)
+    outbox.flush_and_close(CloseCode.BYE)
     await over(carrying)
     assert peer.got[-1] == 1000

@@ -16,7 +16,16 @@ from websockets.sync.client import connect
 
 from app.chat.closing import CloseCode
 from app.transports import Batch, Frame
-from app.transports.framing import DEFLATED, TAIL, WORTH_IT, Breach, Message, Opcode, Reader, deflate
+from app.transports.frames import (
+    DEFLATE_TAIL,
+    DEFLATED,
+    MIN_DEFLATE_SIZE,
+    FrameReader,
+    Message,
+    Opcode,
+    ProtocolViolation,
+    deflate,
+)
 from tests.clients import DEADLINE, Served, frame, serving
 
 LIMIT = 10_000
@@ -38,8 +47,8 @@ def compressed(text: str, *, fragments: int = 1) -> bytes:
     )
 
 
-def read(data: bytes, *, inflates: bool = True) -> list[Message | Breach]:
-    return Reader(LIMIT, inflates=inflates).read(data)
+def read(data: bytes, *, inflates: bool = True) -> list[Message | ProtocolViolation]:
+    return FrameReader(LIMIT, inflates=inflates).read(data)
 
 
 @given(st.text(max_size=300), st.integers(1, 6))
@@ -55,7 +64,7 @@ def test_what_is_compressed_the_library_reads(text: str) -> None:
 
 
 def test_a_frame_is_compressed_once_and_only_if_that_makes_it_shorter() -> None:
-    long, short = Frame("ab" * 500), Frame("x" * (WORTH_IT - 3))
+    long, short = Frame("ab" * 500), Frame("x" * (MIN_DEFLATE_SIZE - 3))
     assert Batch([long, short], deflated=True) == long.deflated + short.wire
     assert Batch([long, short]) == long.wire + short.wire
     assert long.deflated is long.deflated
@@ -71,7 +80,7 @@ def test_a_message_is_not_inflated_beyond_the_limit() -> None:
     assert len(bomb) > LIMIT
     for payload in (deflate(b"x" * (LIMIT + 1)), bomb[: LIMIT - 1]):
         [breach] = read(frame(Opcode.TEXT | DEFLATED, payload))
-        assert isinstance(breach, Breach)
+        assert isinstance(breach, ProtocolViolation)
         assert breach.code == CloseCode.TOO_BIG
 
 
@@ -91,18 +100,18 @@ def test_a_message_is_not_inflated_beyond_the_limit() -> None:
 )
 def test_what_is_wrong_ends_the_connection(data: bytes, code: int) -> None:
     [*_, breach] = read(data)
-    assert isinstance(breach, Breach)
+    assert isinstance(breach, ProtocolViolation)
     assert breach.code == code
 
 
 def test_nothing_may_be_compressed_where_it_was_not_agreed_on() -> None:
     [breach] = read(compressed("x"), inflates=False)
-    assert breach == Breach(CloseCode.PROTOCOL_ERROR, "a reserved bit is set")
+    assert breach == ProtocolViolation(CloseCode.PROTOCOL_ERROR, "reserved bit is set")
 
 
 def test_an_empty_message_may_be_compressed() -> None:
     assert read(frame(Opcode.TEXT | DEFLATED, b"\0")) == [(Opcode.TEXT, "")]
-    assert TAIL not in deflate(b"")
+    assert DEFLATE_TAIL not in deflate(b"")
 
 
 class Seen:

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from app.transports import opening, strict
-from app.transports.fast import FastProtocol
-from app.transports.framing import Opcode
+from app.transports import hardened, protocol_selector
+from app.transports.frames import Opcode
+from app.transports.handover import HandoverProtocol
 from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
-from tests.transports.judge import (
+from tests.transports.comparison import (
     GOODBYE,
     Application,
     Behaviour,
@@ -28,8 +28,8 @@ from tests.transports.judge import (
     echoing,
     faults,
 )
+from tests.transports.harness import HEAD, Ear, client, on_every_loop, server, until
 from tests.transports.test_applications import hands_over, returns_after_accept
-from tests.transports.test_fast import HEAD, Ear, client, on_every_loop, server, until
 
 
 async def asks_on(call: Call) -> None:
@@ -140,7 +140,7 @@ async def test_what_comes_before_the_application_listens_waits_for_it(
 
 def arrived(connection: Any) -> bool:
     """Whether what a client said after its request has come to the server."""
-    return isinstance(connection, FastProtocol) and connection.early
+    return isinstance(connection, HandoverProtocol) and connection.early
 
 
 async def accepts_and_waits(call: Call) -> None:
@@ -152,7 +152,7 @@ async def hands_over_and_waits(call: Call) -> None:
     await returns_after_accept(call)
     line = cast(SocketChannel, call.hand_over())
     await call.hold()
-    line.begin(Ear())
+    line.start(Ear())
 
 
 @pytest.mark.anyio
@@ -264,7 +264,7 @@ async def test_whoever_asks_is_told_when_a_connection_is_gone(behave: Behaviour)
         async with client(port):
             await until(lambda: application.seen)
             [connection] = cast("set[Any]", application.state.connections)
-            gone = connection.gone()
+            gone = connection.closed()
             assert not gone.done()
         await until(gone.done)
         application.release.set()
@@ -278,7 +278,7 @@ async def test_whoever_asks_is_told_when_a_connection_is_gone(behave: Behaviour)
 async def test_who_sends_no_request_is_cut_off(
     said: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for module in (opening, strict):
+    for module in (protocol_selector, hardened):
         monkeypatch.setattr(module, "REQUEST_DEADLINE", 0.05)
 
     async def script(visit: Visit) -> None:
@@ -294,7 +294,7 @@ async def test_who_sends_no_request_is_cut_off(
 async def test_a_request_in_time_ends_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     application = Application(echo)
     async with server(application) as port, client(port) as there:
-        monkeypatch.setattr(opening, "REQUEST_DEADLINE", 0.05)
+        monkeypatch.setattr(protocol_selector, "REQUEST_DEADLINE", 0.05)
         async with client(port) as one:
             assert b" 101 " in await one.head()
             async with client(port, b"") as silent:

@@ -9,14 +9,14 @@ from typing import Any, cast
 import pytest
 
 from app.transports import Batch, Frame
-from app.transports.fast import FastProtocol
-from app.transports.framing import Opcode
-from app.transports.handshake import Handshake
-from app.transports.opening import Opening
+from app.transports.fast_handshake import FastHandshake
+from app.transports.frames import Opcode
+from app.transports.handover import HandoverProtocol
+from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
-from tests.transports.judge import Application, Behaviour, Call, echo, on_uvloop
+from tests.transports.comparison import Application, Behaviour, Call, echo, on_uvloop
+from tests.transports.harness import Ear, client, server, until
 from tests.transports.test_applications import returns_after_accept
-from tests.transports.test_fast import Ear, client, server, until
 from tests.transports.test_leaving import (
     hands_over_and_waits,
     waits_to_ask,
@@ -34,7 +34,11 @@ def uncollected() -> Iterator[None]:
 
 def kept() -> list[Any]:
     """What served a connection and was not freed."""
-    return [one for one in gc.get_objects() if type(one) in (Opening, Handshake, SocketChannel, FastProtocol)]
+    return [
+        one
+        for one in gc.get_objects()
+        if type(one) in (ProtocolSelector, FastHandshake, SocketChannel, HandoverProtocol)
+    ]
 
 
 async def raises_for_who_left(call: Call) -> None:
@@ -46,8 +50,8 @@ async def raises_for_who_left(call: Call) -> None:
 async def hands_over_to_an_ear(call: Call) -> None:
     await returns_after_accept(call)
     line = cast(SocketChannel, call.hand_over())
-    line.put(Batch([Frame("welcome")]))
-    line.begin(Ear())
+    line.write(Batch([Frame("welcome")]))
+    line.start(Ear())
 
 
 # Whoever waits once the client is let in is uvicorn's, whose objects refer to each other.

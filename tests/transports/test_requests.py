@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from websockets.http11 import Request as TheirRequest
 from websockets.server import ServerProtocol
 
-from app.transports.handshake import Request
+from app.transports.fast_handshake import UpgradeRequest
 from tests.clients import frame
-from tests.transports.judge import LINES, Script, Visit, both, conversation, echo, faults
-from tests.transports.test_fast import HEAD, on_every_loop, until
+from tests.transports.comparison import LINES, Script, Visit, both, conversation, echo, faults
+from tests.transports.harness import HEAD, on_every_loop, until
 
 
 def request(*more: bytes, target: bytes = b"/", without: bytes = b"", first: bytes = b"", **instead: bytes) -> bytes:
@@ -169,12 +169,12 @@ async def test_a_request_is_answered_as_uvicorn_answers_it(said: bytes, caplog: 
 
 @rows(USUAL)
 def test_the_usual_request_is_read(said: bytes) -> None:
-    assert Request.read(said, config()) is not None
+    assert UpgradeRequest.parse(said, config()) is not None
 
 
 @rows(OTHER)
 def test_any_other_is_left_to_uvicorn(said: bytes) -> None:
-    assert Request.read(said, config()) is None
+    assert UpgradeRequest.parse(said, config()) is None
 
 
 def config(*, deflate: bool = False) -> uvicorn.Config:
@@ -187,7 +187,7 @@ async def test_a_request_that_comes_in_two_pieces(caplog: pytest.LogCaptureFixtu
     def pieces(cut: int) -> Script:
         async def script(visit: Visit) -> None:
             visit.say(HEAD[:cut])
-            await until(lambda: any(getattr(one, "_head", 0) for one in visit.application.state.connections))
+            await until(lambda: any(getattr(one, "_head_size", 0) for one in visit.application.state.connections))
             await conversation(HEAD[cut:])(visit)
 
         return script
@@ -204,7 +204,7 @@ async def test_what_comes_with_the_request_is_no_part_of_it(caplog: pytest.LogCa
     early = frame(1, b"one") + frame(1, b"two")
     outcome = await both(echo, conversation(HEAD + early, early=2), caplog)
     assert [text for _, text in outcome.frames[:3]] == [b"one", b"two", b"hello"]
-    assert Request.read(HEAD + early, config()) is None
+    assert UpgradeRequest.parse(HEAD + early, config()) is None
 
 
 @pytest.mark.anyio
@@ -214,7 +214,7 @@ async def test_what_comes_with_the_request_is_no_part_of_it(caplog: pytest.LogCa
 async def test_deflate_is_uvicorns(offer: bytes, deflate: bool, caplog: pytest.LogCaptureFixture) -> None:
     said = request(b"Sec-WebSocket-Extensions: " + offer)
     await both(echo, conversation(said), caplog, deflate=deflate)
-    assert (Request.read(said, config(deflate=deflate)) is None) == deflate
+    assert (UpgradeRequest.parse(said, config(deflate=deflate)) is None) == deflate
 
 
 @pytest.mark.anyio
@@ -222,7 +222,7 @@ async def test_deflate_is_uvicorns(offer: bytes, deflate: bool, caplog: pytest.L
 async def test_who_offers_nothing_where_deflate_is_spoken(caplog: pytest.LogCaptureFixture) -> None:
     outcome = await both(echo, conversation(), caplog, deflate=True)
     assert outcome.frames[0] == (1, b"hello")
-    assert Request.read(HEAD, config(deflate=True)) is not None
+    assert UpgradeRequest.parse(HEAD, config(deflate=True)) is not None
 
 
 class Reference:
@@ -272,7 +272,7 @@ def edited(edits: list[tuple[int, int, bytes]]) -> bytes:
 
 @given(EDITS.map(edited) | st.sampled_from([*USUAL.values(), *OTHER.values()]))
 def test_what_is_read_as_usual_is_read_the_same_by_uvicorns_parsers(said: bytes) -> None:
-    read = Request.read(said, config())
+    read = UpgradeRequest.parse(said, config())
     if read is None:
         return
     reference, theirs = Reference(said), let_in(said)
@@ -299,5 +299,5 @@ def test_hostile_bytes_take_no_time(said: bytes) -> None:
     """What goes back over its steps takes seconds for 8 KiB; a pass over them takes some ten microseconds."""
     assert len(said) <= 8192
     began = time.process_time()
-    assert Request.read(said, config()) is None
+    assert UpgradeRequest.parse(said, config()) is None
     assert time.process_time() - began < 0.5

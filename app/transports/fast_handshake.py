@@ -1,4 +1,4 @@
-"""The opening handshake of RFC 6455, for the request that nearly every client sends."""
+"""The opening handshake of RFC 6455 for the request that nearly every client sends, in half of uvicorn's time."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_path_with_query_string
 from uvicorn.server import ServerState
 
-from app.transports.fast import FastProtocol
-from app.transports.socket_channel import HANDOVER, SocketChannel, borrowed, handed_over, plain
+from app.transports.handover import HANDOVER, HandoverProtocol, take_over
+from app.transports.socket_channel import SocketChannel, attached_sender, is_plain_socket
 
 TOKEN, TEXT = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+", rb"[\t -~\x80-\xff]*"
-USUAL = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b:%b\r\n)+)\r\n" % (TOKEN, TEXT))
-FIELD = re.compile(rb"([^:]+):([^\r]*)\r\n")
-MOST_BYTES, MOST_FIELDS = 8 * 1024, 100
-UPGRADES = (b"upgrade", b"keep-alive, upgrade")
+REQUEST = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b:%b\r\n)+)\r\n" % (TOKEN, TEXT))
+HEADER = re.compile(rb"([^:]+):([^\r]*)\r\n")
+MAX_SIZE, MAX_HEADERS = 8 * 1024, 100
+CONNECTION_VALUES = (b"upgrade", b"keep-alive, upgrade")
 KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
-TOKENS = re.compile(rb"%b(?:[\t ]*,[\t ]*%b)*" % (TOKEN, TOKEN))
-VALUE = re.compile(TEXT)
-NEVER = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+TOKEN_LIST = re.compile(rb"%b(?:[\t ]*,[\t ]*%b)*" % (TOKEN, TOKEN))
+HEADER_VALUE = re.compile(TEXT)
+LEFT_TO_UVICORN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-HELD_BACK = getattr(socket, "MSG_MORE", 0)
-"""For what is sent together with what comes next, where the system can do that."""
+MSG_MORE = getattr(socket, "MSG_MORE", 0)
+"""The flag for bytes that should leave together with the next ones, where the system has it."""
 
 log = logging.getLogger("uvicorn.error")
 
@@ -45,8 +45,8 @@ class Server(NamedTuple):
     app_state: dict[str, Any]
 
 
-class Request(NamedTuple):
-    """The usual request for a WebSocket: one that is right, and wants nothing special."""
+class UpgradeRequest(NamedTuple):
+    """A valid WebSocket request of the usual form, with nothing special about it."""
 
     head: bytes
     target: bytes
@@ -55,111 +55,112 @@ class Request(NamedTuple):
     subprotocols: bytes
 
     @classmethod
-    def read(cls, data: bytes, config: Config) -> Request | None:
-        """All of `data` as one, or None for any other, which may be wrong, incomplete, or no WebSocket."""
-        if len(data) > MOST_BYTES or (match := USUAL.fullmatch(data)) is None:
+    def parse(cls, data: bytes, config: Config) -> UpgradeRequest | None:
+        """Parse `data` as exactly one request. None for anything else: it may be invalid, incomplete, or not a
+        WebSocket request."""
+        if len(data) > MAX_SIZE or (match := REQUEST.fullmatch(data)) is None:
             return None
         target, block = match.groups()
-        listed = [(name.lower(), value.strip(b"\t ")) for name, value in FIELD.findall(block)]
+        listed = [(name.lower(), value.strip(b"\t ")) for name, value in HEADER.findall(block)]
         headers = dict(listed)
         key = headers.get(b"sec-websocket-key", b"")
         usual = (
-            len(headers) == len(listed) <= MOST_FIELDS
+            len(headers) == len(listed) <= MAX_HEADERS
             and headers.get(b"upgrade", b"").lower() == b"websocket"
-            and headers.get(b"connection", b"").lower() in UPGRADES
+            and headers.get(b"connection", b"").lower() in CONNECTION_VALUES
             and headers.get(b"sec-websocket-version") == b"13"
             and KEY.fullmatch(key)
-            and NEVER.isdisjoint(headers)
-            and TOKENS.fullmatch(headers.get(b"sec-websocket-protocol", b"none"))
+            and LEFT_TO_UVICORN.isdisjoint(headers)
+            and TOKEN_LIST.fullmatch(headers.get(b"sec-websocket-protocol", b"none"))
             and not (config.ws_per_message_deflate and b"sec-websocket-extensions" in headers)
         )
         return cls(data, target, listed, key, headers.get(b"sec-websocket-protocol", b"")) if usual else None
 
 
-class Handshake(asyncio.Protocol):
-    """A connection from its request until the application has accepted it and taken it over.
+class FastHandshake(asyncio.Protocol):
+    """A connection from its request until the application has accepted it and a SocketChannel took it over.
 
-    That is what becomes of nearly all. Whatever else does (it is refused, or carried through ASGI; the client says more
-    before it is let in) is uvicorn's: its protocol then takes this one's place, as if it had read the request. That it
-    reads each request for a second time is what a handshake costs there.
+    Nearly every connection takes that course. All others fall back to uvicorn: those that are refused, those that are
+    served through ASGI, and those whose client sends something before it is accepted. uvicorn's protocol then takes
+    this one's place, as if it had read the request from the start. Parsing each such request twice is the price.
     """
 
     __slots__ = (
         "__weakref__",
         "_accepted",
         "_connected",
+        "_fallback",
         "_lost",
         "_request",
         "_scope",
         "_server",
         "_task",
-        "_theirs",
         "_transport",
-        "line",
+        "channel",
     )
 
-    def __init__(self, server: Server, transport: Transport, request: Request) -> None:
+    def __init__(self, server: Server, transport: Transport, request: UpgradeRequest) -> None:
         self._server, self._transport, self._request = server, transport, request
-        self._theirs: FastProtocol | None = None
+        self._fallback: HandoverProtocol | None = None
         self._connected = self._accepted = self._lost = False
-        self.line: SocketChannel | None = None
+        self.channel: SocketChannel | None = None
         self._scope = self._asgi_scope()
         server.state.connections.add(cast(Any, self))
         transport.set_protocol(self)
         self._task = asyncio.get_running_loop().create_task(self._run())
-        self._task.add_done_callback(self._done)
+        self._task.add_done_callback(self._application_returned)
         server.state.tasks.add(self._task)
 
     def hand_over(self, high: int, stall: float) -> SocketChannel | None:
         """See HANDOVER."""
-        if self._theirs is not None:
-            return self._theirs.hand_over(high, stall)
+        if self._fallback is not None:
+            return self._fallback.hand_over(high, stall)
         if not self._accepted or self._lost:
             return None
         config, state, _ = self._server
         state.connections.discard(cast(Any, self))
-        self.line = handed_over(self._transport, config, cast(Any, state.connections), high, stall, inflates=False)
-        return self.line
+        self.channel = take_over(self._transport, config, cast(Any, state.connections), high, stall, inflates=False)
+        return self.channel
 
     async def receive(self) -> ASGIReceiveEvent:
-        """What ASGI promises."""
-        if self._theirs is None and not self._connected:
+        """The `receive` of ASGI."""
+        if self._fallback is None and not self._connected:
             self._connected = True
             return {"type": "websocket.connect"}
         if self._lost:
             return {"type": "websocket.disconnect", "code": 1005 if self._accepted else 1006}
-        return await self._ordinary().receive()
+        return await self._fall_back().receive()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """What ASGI promises."""
-        if self._theirs is None and self.line is None:
+        """The `send` of ASGI."""
+        if self._fallback is None and self.channel is None:
             if self._lost or self._transport.is_closing():
                 raise ClientDisconnected
             if message["type"] == "websocket.accept" and not self._accepted and (answer := self._answer(message)):
                 self._accept(answer)
                 return
-        await self._ordinary().send(message)
+        await self._fall_back().send(message)
 
     def data_received(self, data: bytes) -> None:
-        self._ordinary().data_received(data)
+        self._fall_back().data_received(data)
 
     def eof_received(self) -> None:
-        """The client said that it says no more: the transport closes."""
+        """The client closed its side. Returning None closes the transport."""
 
     def pause_writing(self) -> None:
-        self._ordinary().pause_writing()
+        self._fall_back().pause_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._lost = True
         self._server.state.connections.discard(cast(Any, self))
 
     def shutdown(self) -> None:
-        """Turn the client away, as the server stops; uvicorn's name for it."""
-        self._ordinary().shutdown()
+        """Refuse the client because the server stops. uvicorn calls this."""
+        self._fall_back().shutdown()
 
-    def gone(self) -> asyncio.Future[None]:
-        """A future that is done once the connection is lost; to be asked for while it is not."""
-        return self._ordinary().gone()
+    def closed(self) -> asyncio.Future[None]:
+        """A future that completes once the connection is lost. Ask for it before that."""
+        return self._fall_back().closed()
 
     def _asgi_scope(self) -> dict[str, Any]:
         (config, _, app_state), request, info = self._server, self._request, self._transport.get_extra_info
@@ -186,19 +187,19 @@ class Handshake(asyncio.Protocol):
             cast(Any, self._scope), cast(Any, self.receive), cast(Any, self.send)
         )
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        """What an application leaves undone uvicorn sees to, and tells of."""
+    def _application_returned(self, task: asyncio.Task[Any]) -> None:
+        """Leave it to uvicorn to finish and log what the application left undone."""
         self._server.state.tasks.discard(task)
-        if self._theirs is None and (self.line is not None or self._lost):
+        if self._fallback is None and (self.channel is not None or self._lost):
             if not task.cancelled() and (error := task.exception()) and not isinstance(error, ClientDisconnected):
                 log.error("Exception in ASGI application\n", exc_info=error)
-            del self._task  # whose error refers to this too
+            del self._task  # breaks a reference cycle through the exception
         else:
-            self._ordinary()
-        self._scope = {}  # which refers to this, and would keep it until a collection
+            self._fall_back()
+        self._scope = {}  # breaks a reference cycle
 
     def _answer(self, message: Any) -> bytes | None:
-        """What an accept is answered with; None where a value would be more than one line, which uvicorn refuses."""
+        """The response for an accept, or None if a header value would be more than one line: uvicorn refuses those."""
         answer = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
             b2a_base64(sha1(self._request.key + GUID, usedforsecurity=False).digest(), newline=False),
@@ -207,7 +208,7 @@ class Handshake(asyncio.Protocol):
         if subprotocol := message.get("subprotocol"):
             headers.append((b"Sec-WebSocket-Protocol", subprotocol.encode("latin-1")))
         for name, value in headers:
-            if not VALUE.fullmatch(value):
+            if not HEADER_VALUE.fullmatch(value):
                 return None
             answer += b"\r\n", name, b": ", value
         answer.append(b"\r\n\r\n")
@@ -220,58 +221,59 @@ class Handshake(asyncio.Protocol):
         self._accepted = True
         self._write(answer)
         loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, self._settle)  # after what is put in this turn, which leaves at its end
+        loop.call_soon(loop.call_soon, self._flush_answer)  # after the frames of this turn, which leave at its end
 
     def _write(self, answer: bytes) -> None:
-        """Write what a line's first frames go out with: half of what the kernel takes for a handshake is to send."""
+        """Write the answer so that the channel's first frames leave with it: the system call is half of what the kernel
+        does for a handshake."""
         transport = self._transport
-        taken = 0
-        if plain(transport) and not transport.get_write_buffer_size():
-            sender = borrowed(transport)
+        sent = 0
+        if is_plain_socket(transport) and not transport.get_write_buffer_size():
+            sender = attached_sender(transport)
             try:
-                taken = sender.send(answer, HELD_BACK)
-            except OSError:  # which the transport is told too
+                sent = sender.send(answer, MSG_MORE)
+            except OSError:  # the transport gets it too
                 pass
             finally:
                 sender.detach()
-        if taken < len(answer):
-            transport.write(answer[taken:])
+        if sent < len(answer):
+            transport.write(answer[sent:])
 
-    def _settle(self) -> None:
-        """Hold back nothing any longer: neither the endpoint nor its line need have more to say. A connection that was
-        not handed over is uvicorn's, which pings it."""
+    def _flush_answer(self) -> None:
+        """Send the answer now if no frames came along. A connection that wasn't handed over becomes uvicorn's, which
+        pings it."""
         if self._transport.is_closing():
             return
-        if self.line is None:
-            self._ordinary()
-        sender = borrowed(self._transport)
-        with suppress(OSError):  # the client has gone, or it is no TCP, which holds back nothing
+        if self.channel is None:
+            self._fall_back()
+        sender = attached_sender(self._transport)
+        with suppress(OSError):  # the client has left, or this isn't TCP, which holds nothing back
             sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sender.detach()
 
-    def _ordinary(self) -> FastProtocol:
-        """uvicorn's protocol, in this one's place from now on."""
-        if self.line is not None:
-            raise RuntimeError("the connection was handed over: expected nothing more through ASGI")
-        if self._theirs is None:
+    def _fall_back(self) -> HandoverProtocol:
+        """Put uvicorn's protocol in this one's place, and return it."""
+        if self.channel is not None:
+            raise RuntimeError("this connection was handed over to a SocketChannel: ASGI can't send on it any more")
+        if self._fallback is None:
             config, state, app_state = self._server
-            theirs = FastProtocol(config=config, server_state=state, app_state=app_state)
-            self._theirs = theirs
-            theirs.app = cast(Any, self._outcome)
+            fallback = HandoverProtocol(config=config, server_state=state, app_state=app_state)
+            self._fallback = fallback
+            fallback.app = cast(Any, self._application_result)
             state.connections.discard(cast(Any, self))
-            theirs.connection_made(self._transport)
-            theirs.data_received(self._request.head)
-            theirs.go_on(connected=self._connected, accepted=self._accepted)
-            self._transport.set_protocol(theirs)
-        return self._theirs
+            fallback.connection_made(self._transport)
+            fallback.data_received(self._request.head)
+            fallback.resume_handshake(connected=self._connected, accepted=self._accepted)
+            self._transport.set_protocol(fallback)
+        return self._fallback
 
-    async def _outcome(self, *_: object) -> Any:
-        """The application that uvicorn's protocol serves: the one that is at it already."""
+    async def _application_result(self, *_: object) -> Any:
+        """The application for uvicorn's protocol: the one that is running already."""
         return await self._task
 
 
 def _address(info: Any) -> tuple[str, int | None] | None:
-    """ASGI's form of a socket's name: host and port, or a path and None."""
+    """A socket's address in ASGI's form: host and port, or a path and None."""
     if isinstance(info, tuple):
         return str(info[0]), int(info[1])
     return (info, None) if isinstance(info, str) and info else None

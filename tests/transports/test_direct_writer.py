@@ -19,11 +19,11 @@ from uvicorn.server import ServerState
 
 from app.chat.closing import CloseCode
 from app.transports.asgi_channel import AsgiChannel
-from app.transports.beside import Beside, _Between
-from app.transports.framing import Opcode
+from app.transports.direct_writer import DirectWriter, _TransportProxy
+from app.transports.frames import Opcode
 from tests.clients import frame
 from tests.contracts.test_channels import LONG, LOOPS, Ear, Open, batch, beside, until
-from tests.transports.test_fast import client, server, tls_contexts
+from tests.transports.harness import client, server, tls_contexts
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ RESET = b"\1\0\0\0\0\0\0\0"
 
 
 def protocol_of(one: Any) -> Any:
-    return one.channel._beside._protocol
+    return one.channel._direct._protocol
 
 
 def descriptor(one: Any) -> int:
@@ -51,14 +51,14 @@ def tell(one: Any, text: str) -> None:
     except OSError:
         taken = 0
     if taken != len(told):
-        one.channel.keep(told, taken)
+        one.channel.write_rest(told, taken)
 
 
 @on_every_loop
 async def test_nothing_waits_for_a_task_and_all_goes_through_one_socket() -> None:
     async with opened() as one:
         sender = one.channel.sender
-        one.channel.put(batch("a", "b"))
+        one.channel.write(batch("a", "b"))
         assert descriptor(one) >= 0
         assert sender.send(batch("c")) == 3
         assert one.channel.sender is sender
@@ -151,7 +151,7 @@ async def test_nothing_follows_a_close_frame_of_uvicorns(end: str) -> None:
         getattr(protocol_of(one), end)()
         for text in ("a", "b"):
             tell(one, text)
-            one.channel.put(batch(text))
+            one.channel.write(batch(text))
         assert descriptor(one) == -1
         assert await one.peer.texts(1) == ["before"]
         assert (await one.peer.frame())[0] == Opcode.CLOSE
@@ -165,7 +165,7 @@ async def test_nothing_follows_a_close_frame_that_another_part_of_the_applicatio
         tell(one, "before")
         await protocol_of(one).send({"type": "websocket.close", "code": 1001})
         tell(one, "after")
-        one.channel.put(batch("after"))
+        one.channel.write(batch("after"))
         assert descriptor(one) == -1
         assert await one.peer.texts(1) == ["before"]
         assert (await one.peer.frame())[0] == Opcode.CLOSE
@@ -194,11 +194,11 @@ async def test_nothing_follows_the_answer_to_a_close_frame() -> None:
 
 
 @on_every_loop
-@pytest.mark.parametrize("end", ["close", "finish"])
-async def test_nothing_is_sent_after_the_end(end: str) -> None:
+@pytest.mark.parametrize("end", [AsgiChannel.close, AsgiChannel.flush_and_close], ids=["close", "finish"])
+async def test_nothing_is_sent_after_the_end(end: Callable[..., None]) -> None:
     async with opened() as one:
         tell(one, "before")
-        getattr(one.channel, end)(CloseCode.BYE)
+        end(one.channel, CloseCode.BYE)
         tell(one, "after")
         assert descriptor(one) == -1
         assert await one.peer.texts(1) == ["before"]
@@ -243,7 +243,7 @@ async def test_a_descriptor_that_the_transport_closes_is_never_used_again(end: C
         with bystanders(number):
             for _ in range(20):
                 tell(one, "a secret")
-                one.channel.put(batch("a secret"))
+                one.channel.write(batch("a secret"))
 
 
 @contextmanager
@@ -268,7 +268,7 @@ async def leave(one: Any) -> None:
 
 
 async def finish(one: Any) -> None:
-    one.channel.finish(CloseCode.BYE)
+    one.channel.flush_and_close(CloseCode.BYE)
     assert (await one.peer.close_code())[0] == CloseCode.BYE
     await one.peer.leave()
 
@@ -285,7 +285,7 @@ async def test_a_closed_connection_leaves_neither_a_descriptor_nor_garbage(
     end: Callable[[Any], Awaitable[None]],
 ) -> None:
     def left() -> list[object]:
-        kinds = (AsgiChannel, Beside, _Between, WebSocketsSansIOProtocol)
+        kinds = (AsgiChannel, DirectWriter, _TransportProxy, WebSocketsSansIOProtocol)
         return [one for one in gc.get_objects() if isinstance(one, kinds)]
 
     def descriptors() -> int:
@@ -327,7 +327,7 @@ class Carried:
         await websocket.accept()
         channel = AsgiChannel(1000, LONG, send)
         self.channels.put_nowait(channel)
-        await channel.carry(websocket, self.ear)
+        await channel.serve(websocket, self.ear)
 
 
 @on_every_loop
@@ -341,7 +341,7 @@ async def test_tls_goes_through_the_transport() -> None:
         assert channel.sender is channel
         assert channel.sender.send(batch("a", "b")) == 6
         assert not channel._frames
-        channel.put(batch("c"))
+        channel.write(batch("c"))
         assert [await one.frame() for _ in "abc"] == [(Opcode.TEXT, b"a"), (Opcode.TEXT, b"b"), (Opcode.TEXT, b"c")]
         one.writer.write(frame(Opcode.CLOSE, b"\x03\xe8"))
         assert await one.frame() == (Opcode.CLOSE, b"\x03\xe8")

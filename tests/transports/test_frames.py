@@ -21,7 +21,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from app.chat.closing import CloseCode
-from app.transports.framing import Breach, Message, Opcode, Reader, closing, encoded
+from app.transports.frames import FrameReader, Message, Opcode, ProtocolViolation, encode_close, encode_frame
 from tests.clients import frame
 
 TEXT, BINARY, CLOSE, PING, PONG = Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE, Opcode.PING, Opcode.PONG
@@ -34,19 +34,19 @@ Outcome = tuple[list[Message], int]
 
 
 def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outcome:
-    """What a Reader makes of `data`, in pieces; it must keep no more than a message and a frame of it."""
-    reader, messages, code = Reader(limit), list[Message](), 0
+    """What a FrameReader makes of `data`, in pieces; it must keep no more than a message and a frame of it."""
+    reader, messages, code = FrameReader(limit), list[Message](), 0
     edges = [0, *sorted({cut for cut in cuts or () if 0 < cut < len(data)}), len(data)]
     for start, stop in pairwise(edges):
         for found in reader.read(data[start:stop]):
             assert not code, "something was read after the end"
-            if isinstance(found, Breach):
+            if isinstance(found, ProtocolViolation):
                 code = found.code
                 assert found.reason
                 assert len(found.reason.encode()) <= 123
             else:
                 messages.append(found)
-        assert reader.kept <= limit + 125 + HEADER
+        assert reader.buffered <= limit + 125 + HEADER
     return messages, code
 
 
@@ -432,18 +432,18 @@ def test_all_fragments_of_a_message_count_and_control_frames_do_not() -> None:
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_a_message_without_end_and_without_content_takes_no_memory(opcode: int) -> None:
-    reader = Reader(LIMIT)
+    reader = FrameReader(LIMIT)
     reader.read(frame(opcode, b"x", fin=False))
     empty = frame(CONT, fin=False) * 1000
     for _ in range(200):
         assert reader.read(empty) == []
-        assert reader.kept == 1
+        assert reader.buffered == 1
     assert reader.read(frame(CONT)) == [Message(opcode, "x" if opcode == TEXT else b"x")]
-    assert reader.kept == 0
+    assert reader.buffered == 0
 
 
-class Counting(Reader):
-    """A Reader that counts the bytes that it looks at or copies to look at them."""
+class Counting(FrameReader):
+    """A FrameReader that counts the bytes that it looks at or copies to look at them."""
 
     __slots__ = ("looked_at",)
 
@@ -474,10 +474,10 @@ def test_work_is_in_proportion_to_the_bytes_however_small_the_pieces(fragment: i
 
 def test_nothing_is_kept_or_read_after_the_end() -> None:
     for end in (frame(CLOSE), frame(3), frame(CLOSE, b"\x03")):
-        reader = Reader(LIMIT)
+        reader = FrameReader(LIMIT)
         assert len(reader.read(frame(TEXT, b"a", fin=False) + end + frame(TEXT, b"b") + b"\x81")) == 1
         assert reader.read(frame(TEXT, b"c")) == []
-        assert reader.kept == 0
+        assert reader.buffered == 0
 
 
 @given(st.binary(max_size=300), st.sampled_from(list(Opcode)))
@@ -486,12 +486,12 @@ def test_a_frame_is_what_the_library_would_send(payload: bytes, opcode: Opcode) 
         payload = payload[:125]
     for sent in (payload, payload * 300) if opcode < CLOSE else (payload,):
         theirs = JudgedFrame(opcode, sent)  # type: ignore[arg-type]
-        assert encoded(opcode, sent) == theirs.serialize(mask=False)
+        assert encode_frame(opcode, sent) == theirs.serialize(mask=False)
 
 
 @given(st.integers(1000, 4999), st.text(max_size=200))
 def test_a_close_frame_has_as_much_of_the_reason_as_fits(code: int, reason: str) -> None:
-    sent = closing(CloseCode.POLICY if code % 2 else code, reason)
+    sent = encode_close(CloseCode.POLICY if code % 2 else code, reason)
     assert sent[0] == 0x88
     assert sent[1] == len(sent) - 2 <= 125
     assert reason.startswith(sent[4:].decode())

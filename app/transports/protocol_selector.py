@@ -1,4 +1,4 @@
-"""How a connection begins: uvicorn's protocol class for `http=`, which tells the usual WebSocket from all else."""
+"""Selects the protocol for a new connection by its first bytes: the class for uvicorn's `http=`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.transports.handshake import Handshake, Request, Server
-from app.transports.strict import REQUEST_DEADLINE, HttpProtocol
+from app.transports.fast_handshake import FastHandshake, Server, UpgradeRequest
+from app.transports.hardened import REQUEST_DEADLINE, HardenedHttpProtocol
 
 
-class Opening(asyncio.Protocol):
-    """A connection until its first bytes. If they are one request as nearly every WebSocket client sends it, it goes on
-    as a Handshake; whatever else they are, as an HttpProtocol, which is given them."""
+class ProtocolSelector(asyncio.Protocol):
+    """A connection until its first bytes arrive. If they are exactly one WebSocket request of the usual form, the
+    connection goes on as a FastHandshake; otherwise as a HardenedHttpProtocol, which gets those bytes."""
 
     __slots__ = ("_deadline", "_server", "_transport")
 
@@ -36,23 +36,23 @@ class Opening(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         config, state, app_state = self._server
         state.connections.discard(cast(Any, self))
-        request = Request.read(data, config)
+        request = UpgradeRequest.parse(data, config)
         if request is not None:
             self._deadline.cancel()
-            Handshake(self._server, self._transport, request)
+            FastHandshake(self._server, self._transport, request)
             return
-        http = HttpProtocol(config=config, server_state=state, app_state=app_state)
+        http = HardenedHttpProtocol(config=config, server_state=state, app_state=app_state)
         http.connection_made(self._transport, self._deadline)
         self._transport.set_protocol(http)
         http.data_received(data)
 
     def eof_received(self) -> None:
-        """The client said nothing and says no more: the transport closes."""
+        """The client closed its side without sending anything. Returning None closes the transport."""
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._deadline.cancel()
         self._server.state.connections.discard(cast(Any, self))
 
     def shutdown(self) -> None:
-        """Close it, as the server stops; uvicorn's name for it."""
+        """Close the connection because the server stops. uvicorn calls this."""
         self._transport.close()

@@ -1,4 +1,4 @@
-"""Beside uvicorn's protocol as it is: whole frames, made once for all who get them, straight to the socket."""
+"""Writes to the socket below uvicorn's own WebSocket protocol: whole frames, encoded once for all their recipients."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from starlette.types import Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from app.transports.socket_channel import borrow, plain
+from app.transports.socket_channel import attach, is_plain_socket
 
 
-class Beside:
-    """Writes to a connection that uvicorn's protocol goes on to serve: what that writes itself, as its pings, pongs and
-    close frames, keeps its place among the frames written here.
+class DirectWriter:
+    """Writes frames to a connection that uvicorn's protocol goes on serving. The frames that uvicorn writes itself
+    (pings, pongs, close frames) keep their order among the frames written here.
 
-    They are uncompressed, which is allowed whatever was agreed on. It belongs to one event loop.
+    Frames are uncompressed, which is allowed even if compression was negotiated. It belongs to one event loop.
     """
 
     __slots__ = ("_protocol", "_transport", "sender")
@@ -26,52 +26,55 @@ class Beside:
     def __init__(self, protocol: WebSocketsSansIOProtocol) -> None:
         self._protocol, self._transport = protocol, protocol.transport
         self.sender: RawSocket | None = None
-        """Takes bytes as long as nothing waits before them in the transport and uvicorn sent no close frame. None where
+        """Accepts bytes as long as nothing is queued in the transport and uvicorn has sent no close frame. None where
         only the transport can send: over TLS."""
-        if plain(self._transport) and not protocol.disconnected:
+        if is_plain_socket(self._transport) and not protocol.disconnected:
             self.sender = RawSocket.__new__(RawSocket)
-            _Between(protocol, self.sender)
+            _TransportProxy(protocol, self.sender)
 
-    def write(self, data: bytes, taken: int = 0) -> bool:
-        """Write whole frames, of which the sender took the first bytes, as uvicorn would in this moment. False if it
-        would wait or refuse: then nothing is written."""
-        taken = taken or self._send(data)
-        if taken == len(data):
+    def write(self, data: bytes, sent: int = 0) -> bool:
+        """Write whole frames, of which the sender accepted the first `sent` bytes, if uvicorn would write at once too.
+        False, and nothing is written, if it would wait or refuse."""
+        sent = sent or self._send(data)
+        if sent == len(data):
             return True
-        self.let_go()
-        if not taken and not (self._open() and self._protocol.writable.is_set()):
+        self.detach()
+        if not sent and not (self._open() and self._protocol.writable.is_set()):
             return False
-        self._transport.write(data[taken:])
+        self._transport.write(data[sent:])
         return True
 
-    def let_go(self) -> None:
-        """Send no more through the socket, until something is written."""
+    def detach(self) -> None:
+        """Let go of the socket until the next write."""
         if self.sender is not None:
             self.sender.detach()
 
     def _send(self, data: bytes) -> int:
-        if self.sender is None or (self.sender.fileno() < 0 and not self._take_up(self.sender)):
+        if self.sender is None or (self.sender.fileno() < 0 and not self._attach(self.sender)):
             return 0
         try:
             return self.sender.send(data)
         except OSError:
             return 0
 
-    def _take_up(self, sender: RawSocket) -> bool:
-        """Send through the socket again, if nothing waits before it."""
+    def _attach(self, sender: RawSocket) -> bool:
+        """Use the socket again, if nothing is queued in the transport."""
         if not self._open() or self._transport.is_closing() or self._transport.get_write_buffer_size():
             return False
-        borrow(sender, self._transport)
+        attach(sender, self._transport)
         return True
 
     def _open(self) -> bool:
-        """Whether data may follow what uvicorn wrote: after a close frame none may."""
+        """Whether frames may follow what uvicorn wrote last. After a close frame none may."""
         return not self._protocol.disconnected and self._protocol.conn.state is State.OPEN
 
 
-class _Between(asyncio.Protocol):
-    """Stands between uvicorn's protocol and its transport, to each in the other's place: so the socket is let go of
-    before anything else is written, and before the transport closes the descriptor, which is its own."""
+class _TransportProxy(asyncio.Protocol):
+    """Sits between uvicorn's protocol and its transport, as the other one to each of them.
+
+    It detaches the sender before anything else is written, and before the transport closes the descriptor: the
+    descriptor belongs to the transport.
+    """
 
     __slots__ = (
         "_protocol",
@@ -98,7 +101,7 @@ class _Between(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._sender.detach()
-        self._protocol.transport = self._transport  # they would refer to each other until a collection
+        self._protocol.transport = self._transport  # breaks a reference cycle
         self._protocol.connection_lost(exc)
 
     def write(self, data: bytes) -> None:
@@ -110,13 +113,13 @@ class _Between(asyncio.Protocol):
         self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else uvicorn asks of its transport may write."""
+        """Anything else that uvicorn asks of its transport might write."""
         self._sender.detach()
         return getattr(self._transport, name)
 
 
-def beside(send: Send | None) -> Beside | None:
-    """A way past uvicorn's protocol, if `send` is its own method and not that of a middleware around the application;
-    for a connection that is accepted and not over."""
+def direct_writer(send: Send | None) -> DirectWriter | None:
+    """A writer for the open connection behind `send`, or None if `send` isn't a method of uvicorn's protocol (for
+    example, because a middleware wraps it)."""
     protocol = getattr(send, "__self__", None)
-    return Beside(protocol) if isinstance(protocol, WebSocketsSansIOProtocol) else None
+    return DirectWriter(protocol) if isinstance(protocol, WebSocketsSansIOProtocol) else None

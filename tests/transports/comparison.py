@@ -1,8 +1,8 @@
-"""The judge of the handshake is uvicorn.
+"""Our handshake compared with uvicorn's.
 
-Whatever a client says and whatever an application does, `Opening` must be told from uvicorn's own way (`HttpProtocol`,
-then `FastProtocol`) by nobody. `both` compares the two: the answer, the frames, what the application is called with and
-told, and what is logged.
+Whatever a client sends and whatever an application does, a connection served by `ProtocolSelector` must be
+indistinguishable from one served by uvicorn's own protocols (`HardenedHttpProtocol`, then `HandoverProtocol`). `both`
+serves the same visit both ways and compares the answer, the frames, the application's calls, and the log.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import Any, cast
 import pytest
 from uvicorn.server import ServerState
 
-from app.transports.opening import Opening
-from app.transports.socket_channel import HANDOVER, SocketChannel
-from app.transports.strict import HttpProtocol
+from app.transports.handover import HANDOVER
+from app.transports.hardened import HardenedHttpProtocol
+from app.transports.protocol_selector import ProtocolSelector
+from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
-from tests.transports.test_fast import HEAD, LIMIT, LOOPS, Client, client, server, until
+from tests.transports.harness import HEAD, LIMIT, LOOPS, Client, client, server, until
 
 on_uvloop = pytest.mark.parametrize("anyio_backend", LOOPS[1:])
 GOODBYE = frame(8, b"\x03\xe8")
@@ -234,7 +235,9 @@ async def both(
     deflate: bool = False,
 ) -> Outcome:
     """The outcome of a visit, which is the same whichever way the connection is served."""
-    ours, uvicorns = [await visited(way, behave, script, caplog, tls, deflate) for way in (Opening, HttpProtocol)]
+    ours, uvicorns = [
+        await visited(way, behave, script, caplog, tls, deflate) for way in (ProtocolSelector, HardenedHttpProtocol)
+    ]
     assert ours == uvicorns
     return ours
 

@@ -1,0 +1,249 @@
+"""WebSocket frames as a server reads and writes them (RFC 6455): bytes in, messages out. No I/O.
+
+Compressed messages (RFC 7692, permessage-deflate) are read and written without context takeover: a message compressed
+on its own can be sent to many clients, and no compression state is kept per connection.
+
+A complete message is a `Message`. A `ProtocolViolation` or a close frame ends the connection; nothing is read after it.
+Text is checked to be UTF-8 once its message is complete. The size limit applies as soon as a header exceeds it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from enum import IntEnum
+from typing import NamedTuple
+
+from websockets.speedups import apply_mask
+
+from app.chat.closing import CloseCode
+
+
+class Opcode(IntEnum):
+    """The kind of a frame."""
+
+    CONTINUATION = 0
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
+
+
+class Message(NamedTuple):
+    """A complete message or control frame. `data` is text for TEXT, and bytes for all others; for CLOSE it is the
+    payload of the close frame."""
+
+    opcode: int
+    data: str | bytes
+
+
+class ProtocolViolation(NamedTuple):
+    """Something that a client must not send: the code and the reason to close the connection with."""
+
+    code: CloseCode
+    reason: str
+
+
+FIN, DEFLATED, RESERVED, MASKED, CONTROL = 0x80, 0x40, 0x70, 0x80, 0x08
+WHOLE_TEXT = FIN | Opcode.TEXT
+_TEXT, _BINARY = int(Opcode.TEXT), int(Opcode.BINARY)  # plain numbers, since they are compared for every frame
+_VALID_CLOSE_CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
+_ENDED = -1
+WINDOW_BITS = 12
+"""The compression window, as a power of two. Messages to many clients are short."""
+MIN_DEFLATE_SIZE = 64
+"""Frames of fewer bytes don't gain from compression."""
+DEFLATE_TAIL = b"\0\0\xff\xff"
+"""Ends every compressed message, and is not sent."""
+
+
+class FrameReader:
+    """Reads what one client sends.
+
+    `limit` is the maximum size of a message in bytes, also once it is inflated. `inflates` says whether messages may be
+    compressed. It buffers at most one message and one frame of it. Its work is proportional to the bytes it gets,
+    however small the pieces are.
+    """
+
+    __slots__ = ("_buffer", "_first_byte", "_fragments", "_needed", "_remaining", "inflates", "limit")
+
+    def __init__(self, limit: int, *, inflates: bool = False) -> None:
+        self.limit, self.inflates = limit, inflates
+        self._buffer: bytearray | None = None
+        """The bytes of a frame that isn't complete yet."""
+        self._needed = 0
+        """How many of them it takes to parse further; 0 if nothing is buffered, _ENDED after the end."""
+        self._fragments: bytearray | None = None
+        """The payload so far of a message that isn't complete yet."""
+        self._first_byte = 0
+        """The first byte of that message."""
+        self._remaining = limit
+        """How many bytes the next data frame may have."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for more."""
+        return len(self._buffer or b"") + len(self._fragments or b"")
+
+    def read(self, data: bytes) -> list[Message | ProtocolViolation]:
+        """The messages that `data` completes. Nothing more is read after a ProtocolViolation or a CLOSE."""
+        if self._needed:
+            joined = self._join(data)
+            if joined is None:
+                return []
+            data = joined
+        found: list[Message | ProtocolViolation] = []
+        position, end, needed = 0, len(data), 2
+        while end - position >= 2:
+            first, second = data[position], data[position + 1]
+            size, start = second & 0x7F, position + 6
+            if size > 125 or second < MASKED or (first & 0x7F) > _BINARY:
+                violation = self._check_header(first, second)
+                if violation is not None:
+                    return self._end(found, violation)
+                if size > 125:
+                    width = 2 if size == 126 else 8
+                    if end - position < 2 + width:
+                        needed = 2 + width
+                        break
+                    size = int.from_bytes(data[position + 2 : position + 2 + width], "big")
+                    start += width
+            if size > self._remaining and not first & CONTROL:
+                return self._end(found, _too_big(self.limit))
+            stop = start + size
+            if stop > end:
+                needed = stop - position
+                break
+            mask = data[start - 4 : start]
+            payload = data[start:stop] if mask == b"\0\0\0\0" else apply_mask(data[start:stop], mask)
+            position, needed = stop, 2
+            if first == WHOLE_TEXT and self._fragments is None:
+                message: Message | ProtocolViolation | None = _decode(_TEXT, payload)
+            else:
+                message = self._add_frame(first, payload)
+            if message is not None:
+                if type(message) is ProtocolViolation or message[0] == Opcode.CLOSE:
+                    return self._end(found, message)
+                found.append(message)
+        if position < end:
+            self._buffer, self._needed = bytearray(data[position:]), needed
+        else:
+            self._buffer, self._needed = None, 0
+        return found
+
+    def _join(self, data: bytes) -> bytes | None:
+        """The buffered bytes and `data`, or None until there are enough to go on: a large frame that arrives in small
+        pieces is parsed once."""
+        if self._buffer is None:
+            return None
+        self._buffer += data
+        return bytes(self._buffer) if len(self._buffer) >= self._needed else None
+
+    def _end(
+        self, found: list[Message | ProtocolViolation], last: Message | ProtocolViolation
+    ) -> list[Message | ProtocolViolation]:
+        self._buffer, self._fragments, self._needed = None, None, _ENDED
+        found.append(last)
+        return found
+
+    def _add_frame(self, first: int, payload: bytes) -> Message | ProtocolViolation | None:
+        """What a frame with this first byte completes, if anything."""
+        opcode = first & 0x0F
+        if opcode >= Opcode.CLOSE:
+            return _parse_close(payload) if opcode == Opcode.CLOSE else Message(opcode, payload)
+        if opcode == Opcode.CONTINUATION:
+            if self._fragments is None:
+                return ProtocolViolation(CloseCode.PROTOCOL_ERROR, "continuation frame without a message")
+        elif self._fragments is not None:
+            return ProtocolViolation(CloseCode.PROTOCOL_ERROR, "new message inside a fragmented message")
+        elif first & FIN:
+            return self._complete(first, payload)
+        else:
+            self._fragments, self._first_byte = bytearray(), first
+        self._fragments += payload  # empty fragments take no memory, however many arrive
+        if not first & FIN:
+            self._remaining -= len(payload)
+            return None
+        message, self._fragments, self._remaining = bytes(self._fragments), None, self.limit
+        return self._complete(self._first_byte, message)
+
+    def _check_header(self, first: int, second: int) -> ProtocolViolation | None:
+        """What is wrong with the first two bytes of a frame, if anything."""
+        opcode, size = first & 0x0F, second & 0x7F
+        allowed = DEFLATED if self.inflates and opcode in (_TEXT, _BINARY) else 0
+        problem = ""
+        if not second & MASKED:
+            problem = "frame without a mask"
+        elif first & RESERVED & ~allowed:
+            problem = "reserved bit is set"
+        elif opcode not in (0, 1, 2, 8, 9, 10):
+            problem = f"opcode {opcode} is reserved"
+        elif opcode >= Opcode.CLOSE and (size > 125 or not first & FIN):
+            problem = "control frame is fragmented or over 125 bytes"
+        return ProtocolViolation(CloseCode.PROTOCOL_ERROR, problem) if problem else None
+
+    def _complete(self, first: int, payload: bytes) -> Message | ProtocolViolation:
+        """The complete message that began with this first byte."""
+        if first & DEFLATED:
+            inflated = inflate(payload, self.limit)
+            if isinstance(inflated, ProtocolViolation):
+                return inflated
+            payload = inflated
+        return _decode(first & 0x0F, payload)
+
+
+def _decode(opcode: int, payload: bytes) -> Message | ProtocolViolation:
+    if opcode != _TEXT:
+        return Message(opcode, payload)
+    try:
+        return Message(opcode, payload.decode())
+    except UnicodeDecodeError:
+        return ProtocolViolation(CloseCode.NOT_UTF8, "text is not UTF-8")
+
+
+def _parse_close(payload: bytes) -> Message | ProtocolViolation:
+    if len(payload) == 1:
+        return ProtocolViolation(CloseCode.PROTOCOL_ERROR, "close frame with half a code")
+    if payload:
+        code = int.from_bytes(payload[:2], "big")
+        if code not in _VALID_CLOSE_CODES and not 3000 <= code < 5000:
+            return ProtocolViolation(CloseCode.PROTOCOL_ERROR, f"close code {code} is reserved")
+        try:
+            payload[2:].decode()
+        except UnicodeDecodeError:
+            return ProtocolViolation(CloseCode.NOT_UTF8, "close reason is not UTF-8")
+    return Message(Opcode.CLOSE, payload)
+
+
+def _too_big(limit: int) -> ProtocolViolation:
+    return ProtocolViolation(CloseCode.TOO_BIG, f"message too long: the limit is {limit} bytes")
+
+
+def inflate(payload: bytes, limit: int) -> bytes | ProtocolViolation:
+    """Decompress a message. Never produces more than `limit` bytes, whatever the payload would expand to."""
+    try:
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + DEFLATE_TAIL, limit + 1)
+    except zlib.error:
+        return ProtocolViolation(CloseCode.PROTOCOL_ERROR, "compressed message can't be inflated")
+    return data if len(data) <= limit else _too_big(limit)
+
+
+def deflate(payload: bytes) -> bytes:
+    """Compress a message on its own."""
+    compressor = zlib.compressobj(wbits=-WINDOW_BITS, memLevel=5)
+    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(DEFLATE_TAIL)
+
+
+def encode_frame(opcode: int, payload: bytes) -> bytes:
+    """A whole frame as a server sends it. `opcode` may have DEFLATED set."""
+    size = len(payload)
+    if size < 126:
+        return bytes((FIN | opcode, size)) + payload
+    if size < 1 << 16:
+        return bytes((FIN | opcode, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((FIN | opcode, 127)) + size.to_bytes(8, "big") + payload
+
+
+def encode_close(code: int, reason: str = "") -> bytes:
+    """A close frame. A reason of more than 123 bytes is cut."""
+    return encode_frame(Opcode.CLOSE, code.to_bytes(2, "big") + reason.encode()[:123].decode(errors="ignore").encode())

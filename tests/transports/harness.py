@@ -1,0 +1,160 @@
+"""What the tests here have in common: uvicorn's protocols without its server, and a client that sends bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, cast
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trustme
+import uvicorn
+from starlette.websockets import WebSocket
+from uvicorn.server import ServerState
+
+from app.transports import Batch, Frame
+from app.transports.asgi_channel import AsgiChannel
+from app.transports.handover import HANDOVER, HandoverProtocol
+from app.transports.protocol_selector import ProtocolSelector
+from app.transports.socket_channel import SocketChannel
+
+DEADLINE = 20
+LIMIT = 65_536
+HEAD = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+LOOPS = [
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+    pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+]
+on_every_loop = pytest.mark.parametrize("anyio_backend", LOOPS)
+
+
+class Ear:
+    """A Receiver that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.over = asyncio.Event()
+
+    def text_received(self, text: str) -> None:
+        self.texts.append(text)
+
+    def channel_closed(self) -> None:
+        assert not self.over.is_set()
+        self.over.set()
+
+
+class Application(Protocol):
+    """An application, and what uvicorn keeps of those who are connected to it."""
+
+    state: ServerState
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+class Endpoint:
+    """An application that takes each connection over if it can, and carries it itself if it can't."""
+
+    def __init__(self) -> None:
+        self.ears: list[Ear] = []
+        self.lines: list[SocketChannel | None] = []
+        self.protocols: list[weakref.ref[Any]] = []
+        self.before_accept: Callable[[], Awaitable[object]] | None = None
+        self.state = ServerState()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        websocket = WebSocket(scope, receive, send)
+        ear = Ear()
+        self.ears.append(ear)
+        self.protocols.append(weakref.ref(scope["extensions"][HANDOVER].__self__))
+        if self.before_accept is not None:
+            await self.before_accept()
+        await websocket.accept()
+        line = scope["extensions"][HANDOVER](LIMIT, 30.0)
+        self.lines.append(line)
+        way = line or AsgiChannel(LIMIT, 30.0)
+        way.write(Batch([Frame("welcome")]))
+        if line is not None:
+            line.start(ear)
+        else:
+            await way.serve(websocket, ear)
+
+
+class Client:
+    """A client that sends bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def head(self) -> bytes:
+        with anyio.fail_after(DEADLINE):
+            return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def frame(self) -> tuple[int, bytes]:
+        with anyio.fail_after(DEADLINE):
+            first, size = await self.reader.readexactly(2)
+            if size > 125:
+                size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8))
+            return first & 15, await self.reader.readexactly(size)
+
+    async def end(self) -> bytes:
+        """What comes until the end."""
+        with anyio.fail_after(DEADLINE):
+            return await self.reader.read()
+
+
+@asynccontextmanager
+async def server(
+    endpoint: Application, tls: ssl.SSLContext | None = None, way: Any = ProtocolSelector, *, deflate: bool = False
+) -> AsyncIterator[int]:
+    """uvicorn's protocols without its server, the first of them `way`; the port."""
+    config = uvicorn.Config(
+        endpoint, http=way, ws=HandoverProtocol, ws_max_size=LIMIT, ws_per_message_deflate=deflate, log_config=None
+    )
+    config.load()
+    loop = asyncio.get_running_loop()
+
+    def protocol() -> asyncio.Protocol:
+        return cast(asyncio.Protocol, way(config=config, server_state=endpoint.state, app_state={}))
+
+    listening = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+    with anyio.fail_after(DEADLINE):
+        while endpoint.state.connections or endpoint.state.tasks:
+            await anyio.lowlevel.checkpoint()
+
+
+def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server and its client need."""
+    authority = trustme.CA()
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(ours)
+    authority.configure_trust(theirs)
+    return ours, theirs
+
+
+@asynccontextmanager
+async def client(port: int, said: bytes = HEAD, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+    writer.write(said)
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.close()
+    await writer.wait_closed()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with anyio.fail_after(DEADLINE):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
