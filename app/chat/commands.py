@@ -64,7 +64,7 @@ def parse(line: str, room: str) -> Command:
             raise _Expected(f"expected {_arguments(row.most)}{_bound(row, 'or less')}, got {count}")
         return row.build(arguments, room)
     except _Expected as problem:
-        raise Refused(Code.BAD_COMMAND, f"{row}: {problem}") from None
+        raise Refused(Code.BAD_COMMAND, f"{row}: {problem}", command=row.name, usage=str(row)) from None
 
 
 def _arguments(count: int) -> str:

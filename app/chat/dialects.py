@@ -127,7 +127,8 @@ class JsonDialect:
             envelope = _Envelope()
         rid, cid = _read(envelope.rid, RequestId), _read(envelope.cid, Cid)
         if isinstance(envelope.t, str) and envelope.t not in TYPES:
-            return Refused(Code.UNKNOWN_TYPE, f"there is no command {envelope.t[:80]!r}", rid=rid, cid=cid)
+            type_ = envelope.t[:80]
+            return Refused(Code.UNKNOWN_TYPE, f"there is no command {type_!r}", rid=rid, cid=cid, command=type_)
         return Refused(Code.BAD_FRAME, " ".join(problem.split()), rid=rid, cid=cid)
 
 

@@ -1,12 +1,14 @@
-"""What a client is told when something it asked for is not done.
+"""Errors that the server answers a client with.
 
 Refused
-    The answer in place of the one that was asked for: a code for programs, a sentence for people, whether to retry.
+    A request was not carried out. It has a code for programs, a sentence for people, whether to retry, and the values
+    with which a client can write the sentence in the reader's language.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypedDict, Unpack
 
 from msgspec import UNSET, UnsetType
 
@@ -66,9 +68,35 @@ class Code(StrEnum):
     """The store can't answer now."""
 
 
+class ErrorValues(TypedDict, total=False):
+    """The values that the sentence of an error needs. `docs/protocol.md` has a table of which codes come with which."""
+
+    reason: str
+    """Tells apart the cases of one code. The set is open: a client that does not know a reason goes by the code."""
+    room: str
+    name: str
+    what: str
+    """What is too long: `message`, `topic` or `why`."""
+    size: int
+    """How much there was, in the unit of `limit`."""
+    limit: int | float
+    until: str
+    """When a ban or mute ends, as in events; absent if it is permanent."""
+    why: str
+    """The reason that a person gave."""
+    usage: str
+    """How the command is typed, from its slash on."""
+    command: str
+    seq: int
+
+
 class Refused(Exception):
-    """A command that is not carried out. `retry` says whether the same command may succeed a little later, `after` in
-    how many milliseconds; `rid` and `cid` are the command's own, where it could not be decoded but they could be read.
+    """A request that is not carried out. The client gets it as an `error` frame.
+
+    `Refused(Code.REFUSED, "no shouting")` is enough for a module. `retry` says whether the same request may succeed a
+    little later, `after` in how many milliseconds. `rid` and `cid` are those of a frame that could not be decoded but
+    from which they could be read. `values` are fields of the `error` frame, for clients that show a sentence of their
+    own.
     """
 
     def __init__(
@@ -80,6 +108,8 @@ class Refused(Exception):
         after: int | UnsetType = UNSET,
         rid: int | str | UnsetType = UNSET,
         cid: str | UnsetType = UNSET,
+        **values: Unpack[ErrorValues],
     ) -> None:
         super().__init__(message)
         self.code, self.message, self.retry, self.after, self.rid, self.cid = code, message, retry, after, rid, cid
+        self.values = values

@@ -513,13 +513,26 @@ class Commands(Answer, tag="help"):
 
 
 class Error(Answer, tag="error"):
-    """What you asked for was not done; `retry` says whether to ask again, and `after` after how many milliseconds."""
+    """A request was not carried out. `retry` says whether the same request may succeed later, `after` in how many
+    milliseconds. The fields from `reason` on are the values that a client needs to write the sentence itself (see
+    `ErrorValues`)."""
 
     code: str
     message: str
     retry: bool
     cid: str | UnsetType = UNSET
     after: int | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    room: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    what: str | UnsetType = UNSET
+    size: int | UnsetType = UNSET
+    limit: int | float | UnsetType = UNSET
+    until: str | UnsetType = UNSET
+    why: str | UnsetType = UNSET
+    usage: str | UnsetType = UNSET
+    command: str | UnsetType = UNSET
+    seq: int | UnsetType = UNSET
 
 
 Frame = (
@@ -559,7 +572,7 @@ def room_name(name: str) -> str:
     """`name` as the name of a room; Refused for what can't be one."""
     if not _ROOM.fullmatch(name):
         problem = f"{name[:80]!r} can't be a room: expected {ROOM_RULE}"
-        raise Refused(Code.BAD_ROOM, problem)
+        raise Refused(Code.BAD_ROOM, problem, room=name[:80])
     return name
 
 

@@ -57,39 +57,44 @@ class Limits:
         size = len(text.encode(errors="surrogatepass"))
         if size > self.message:
             problem = f"a message of {size} bytes is too long: expected {self.message} at most"
-            raise Refused(Code.TOO_LONG, problem)
+            raise Refused(Code.TOO_LONG, problem, what="message", size=size, limit=self.message)
 
     def check_topic(self, text: str) -> None:
         """Refused for a text that is too long for a topic."""
-        _check("a topic", len(text), self.topic)
+        _check("topic", len(text), self.topic)
 
     def check_why(self, text: str) -> None:
         """Refused for a reason that is too long: why somebody is away, or banned."""
-        _check("a reason", len(text), self.why)
+        _check("why", len(text), self.why)
 
     def check_rooms(self, count: int) -> None:
         """Refused if a connection may not be in `count` rooms."""
         if self.rooms and count > self.rooms:
             problem = f"to be in {count} rooms is too much: expected {self.rooms} at most"
-            raise Refused(Code.TOO_MANY_ROOMS, problem)
+            raise Refused(Code.TOO_MANY_ROOMS, problem, limit=self.rooms)
 
     def check_recipients(self, count: int) -> None:
         """Refused if a whisper may not be for `count` people."""
         if self.recipients and count > self.recipients:
             problem = f"a whisper for {count} people is for too many: expected {self.recipients} at most"
-            raise Refused(Code.TOO_MANY_RECIPIENTS, problem)
+            raise Refused(Code.TOO_MANY_RECIPIENTS, problem, size=count, limit=self.recipients)
 
     def check_password(self, password: str) -> None:
         """Refused for what can't be a password: an empty one can't, whatever the limits. It is not in the message."""
         size, least = len(password), max(self.password_min, 1)
         if size < least:
             problem = f"a password of {size} characters is too short: expected {least} at least"
-            raise Refused(Code.BAD_PASSWORD, problem)
+            raise Refused(Code.BAD_PASSWORD, problem, reason="short", size=size, limit=least)
         if self.password and size > self.password:
             problem = f"a password of {size} characters is too long: expected {self.password} at most"
-            raise Refused(Code.BAD_PASSWORD, problem)
+            raise Refused(Code.BAD_PASSWORD, problem, reason="long", size=size, limit=self.password)
+
+
+_CALLED = {"topic": "a topic", "why": "a reason"}
+"""What a text is called in a sentence."""
 
 
 def _check(what: str, size: int, most: int) -> None:
     if most and size > most:
-        raise Refused(Code.TOO_LONG, f"{what} of {size} characters is too long: expected {most} at most")
+        problem = f"{_CALLED[what]} of {size} characters is too long: expected {most} at most"
+        raise Refused(Code.TOO_LONG, problem, what=what, size=size, limit=most)

@@ -30,8 +30,10 @@ NameRule = Callable[[str, int], Name]
 
 def ascii_name(text: str, longest: int) -> Name:
     """A name of ASCII letters, digits and `_ . -`; upper case and lower case are the same."""
-    if not _ASCII.fullmatch(text) or (longest and len(text) > longest):
-        raise bad_name(text, longest)
+    if not text or (longest and len(text) > longest):
+        raise bad_name(text, longest, "length")
+    if not _ASCII.fullmatch(text):
+        raise bad_name(text, longest, "characters")
     return Name(text, text.lower())
 
 
@@ -40,9 +42,12 @@ def reserved(canonical: str) -> bool:
     return bool(_RESERVED.fullmatch(canonical))
 
 
-def bad_name(text: str, longest: int, problem: str = "") -> Refused:
-    """`text` can't be a name; `problem` is why, where it is not the rule that is plain to see."""
+def bad_name(text: str, longest: int, reason: str, problem: str = "") -> Refused:
+    """`text` can't be a name. `reason` is for programs; `problem` is for people, who otherwise are told the rule."""
     shown = text if len(text) <= 40 else text[:40] + "…"
     many = f"1 to {longest}" if longest else "some"
-    rule = f"expected {many} letters, digits or _ . - with a letter or digit first"
-    return Refused(Code.BAD_NAME, f"{shown!r} can't be a name: {problem or rule}")
+    message = problem or f"expected {many} letters, digits or _ . - with a letter or digit first"
+    refused = Refused(Code.BAD_NAME, f"{shown!r} can't be a name: {message}", reason=reason, name=shown)
+    if longest:
+        refused.values["limit"] = longest
+    return refused

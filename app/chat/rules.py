@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from msgspec import UnsetType
 
-from app.chat.errors import Code, Refused
+from app.chat.errors import Code, ErrorValues, Refused
 from app.chat.events import Detail, Event, Kind, User
 from app.chat.frames import Moderation, Private, Public, Slow, Topic, timestamp
 from app.chat.state import RoomState
@@ -44,14 +44,14 @@ def rank(state: RoomState, user: User, *, server_operator: bool) -> Rank:
     return Rank.OPERATOR if state.operates(user.id) else Rank.MEMBER
 
 
-def enter(state: RoomState, user: User, own: Rank, now: int) -> None:
+def enter(room: str, state: RoomState, user: User, own: Rank, now: int) -> None:
     """Refused for who may not come in; `now` is in milliseconds since 1970, here and below."""
     if own >= Rank.OWNER:
         return
     if ban := state.ban(user.id, now):
-        raise Refused(Code.BANNED, f"you are banned from {ban.room}{_until(ban)}{_why(ban)}")
+        raise _in_force(Code.BANNED, room, f"you are banned from {room}", ban)
     if state.private and own < Rank.OPERATOR and not state.invited(user.id):
-        raise Refused(Code.INVITATION_ONLY, "the room is private: only who is invited gets in")
+        raise Refused(Code.INVITATION_ONLY, "the room is private: only who is invited gets in", room=room)
 
 
 def speak(room: str, state: RoomState, user: User, own: Rank, now: int, last: int) -> None:
@@ -59,25 +59,25 @@ def speak(room: str, state: RoomState, user: User, own: Rank, now: int, last: in
     if own >= Rank.OWNER:
         return
     if mute := state.mute(user.id, now):
-        raise Refused(Code.MUTED, f"you may not speak in {mute.room}{_until(mute)}{_why(mute)}")
+        raise _in_force(Code.MUTED, room, f"you may not speak in {room}", mute)
     wait = last + 1000 * state.slow - now
     if state.slow and wait > 0 and own < Rank.OPERATOR:
         problem = f"{room} is slow: one message in {state.slow} s, the next in {-(-wait // 1000)} s"
-        raise Refused(Code.SLOW_MODE, problem, retry=True, after=wait)
+        raise Refused(Code.SLOW_MODE, problem, retry=True, after=wait, room=room, limit=state.slow)
 
 
 def amend(event: Event, user: User) -> None:
     """Refused for who may not give the message another text: all but its author."""
     if event.user != user.id:
-        raise Refused(Code.NOT_YOURS, f"{event.name} wrote that message: only {event.name} may change it")
+        problem = f"{event.name} wrote that message: only {event.name} may change it"
+        raise Refused(Code.NOT_YOURS, problem, reason="edit", name=event.name)
 
 
 def remove(event: Event, user: User, own: Rank) -> None:
     """Refused for who may not delete the message: all but its author and operators."""
     if event.user != user.id and own < Rank.OPERATOR:
-        raise Refused(
-            Code.NOT_YOURS, f"{event.name} wrote that message: only {event.name} or an operator may delete it"
-        )
+        problem = f"{event.name} wrote that message: only {event.name} or an operator may delete it"
+        raise Refused(Code.NOT_YOURS, problem, reason="delete", name=event.name)
 
 
 def change(command: Topic | Private | Public | Slow, state: RoomState, own: Rank) -> tuple[Kind, str, Detail]:
@@ -87,7 +87,7 @@ def change(command: Topic | Private | Public | Slow, state: RoomState, own: Rank
     """
     anybody = isinstance(command, Topic) and not state.owner
     if own < Rank.OPERATOR and not anybody:
-        raise Refused(Code.NOT_OPERATOR, f"that is for operators of {command.room}")
+        raise _not_operator(command.room)
     kind = _kind(command)
     if isinstance(command, Topic):
         return kind, "" if isinstance(command.text, UnsetType) else command.text, Detail()
@@ -102,14 +102,16 @@ def moderate(command: Moderation, own: Rank, whom: User, other: Rank, now: int) 
     kind = _kind(command)
     if kind in APPOINTMENTS:
         if own < Rank.OWNER:
-            raise Refused(Code.NOT_OPERATOR, f"that is for the owner of {command.room}")
+            problem = f"that is for the owner of {command.room}"
+            raise Refused(Code.NOT_OPERATOR, problem, reason="owner", room=command.room)
         if not whom.registered:
             problem = f"{whom.name} is not registered: expected somebody whose name a password protects (/register)"
-            raise Refused(Code.NOT_REGISTERED, problem)
+            raise Refused(Code.NOT_REGISTERED, problem, name=whom.name)
     elif own < Rank.OPERATOR:
-        raise Refused(Code.NOT_OPERATOR, f"that is for operators of {command.room}")
+        raise _not_operator(command.room)
     elif other >= own and kind in (Kind.KICK, Kind.BAN, Kind.MUTE):
-        raise Refused(Code.NOT_OPERATOR, f"{whom.name} ranks no lower than you in {command.room}")
+        problem = f"{whom.name} ranks no lower than you in {command.room}"
+        raise Refused(Code.NOT_OPERATOR, problem, reason="rank", room=command.room, name=whom.name)
     until = now + 1000 * command.seconds if command.seconds and kind in LASTING else 0
     return kind, command.why, Detail(whom=whom, until=until)
 
@@ -119,9 +121,17 @@ def _kind(command: Topic | Private | Public | Slow | Moderation) -> Kind:
     return Kind(str(command.__struct_config__.tag))
 
 
-def _until(event: Event) -> str:
-    return f" until {timestamp(event.detail.until)}" if event.detail.until else ""
+def _not_operator(room: str) -> Refused:
+    return Refused(Code.NOT_OPERATOR, f"that is for operators of {room}", reason="operator", room=room)
 
 
-def _why(event: Event) -> str:
-    return f": {event.text}" if event.text else ""
+def _in_force(code: Code, room: str, problem: str, event: Event) -> Refused:
+    """A ban or mute is in force: until when, and why, where it says so."""
+    values = ErrorValues(room=room)
+    if event.detail.until:
+        values["until"] = timestamp(event.detail.until)
+        problem += f" until {values['until']}"
+    if event.text:
+        values["why"] = event.text
+        problem += f": {event.text}"
+    return Refused(code, problem, **values)

@@ -42,7 +42,7 @@ class Passwords:
         if len(wrong) >= WRONG_ONES:
             after = max(1, round(1000 * (wrong[0] + PERIOD - self._clock.monotonic())))
             problem = f"too many wrong passwords: try again in {-(-after // 1000)} s"
-            raise Refused(Code.RATE_LIMITED, problem, retry=True, after=after)
+            raise Refused(Code.RATE_LIMITED, problem, retry=True, after=after, reason="password", limit=WRONG_ONES)
         wrong.append(self._clock.monotonic())  # before the check, so that tries that run side by side count
         if not await self._run(self._fits, hashed, password):
             raise Refused(Code.WRONG_PASSWORD, "the name is not registered, or its password is another")

@@ -42,27 +42,29 @@ def unicode_name(text: str, longest: int) -> Name:
     if text.isascii():
         return ascii_name(text, longest)
     if longest and len(text) > longest * (1 + _MARKS):
-        raise bad_name(text, longest)
+        raise bad_name(text, longest, "length")
     # Before normalizing, which takes time in the square of a run of marks.
     if _too_many_marks(text):
         raise _many_marks(text, longest)
     try:
         display, lower = _preserved.enforce(text), _mapped.enforce(text)
     except UnicodeEncodeError:
-        raise bad_name(text, longest) from None
+        raise bad_name(text, longest, "characters") from None
     if display.isascii():
         return ascii_name(display, longest)
-    if (longest and len(display) > longest) or not _allowed(display):
-        raise bad_name(text, longest)
+    if longest and len(display) > longest:
+        raise bad_name(text, longest, "length")
+    if not _allowed(display):
+        raise bad_name(text, longest, "characters")
     if _too_many_marks(display):
         raise _many_marks(text, longest)
     if _mixes(display):
-        raise bad_name(text, longest, "expected letters of one script")
+        raise bad_name(text, longest, "scripts", "expected letters of one script")
     # Beyond lower case: a letter has forms of which none is upper case, such as the last sigma of a word.
     canonical = "".join(map(_counts_as, _bare(lower.casefold())))
     shown = "".join(map(_looks_like, _bare(display))).lower()
     if shown.isascii() and shown.translate(_TWINS) != canonical.translate(_TWINS):
-        raise bad_name(text, longest, f"it reads as {shown!r}")
+        raise bad_name(text, longest, "lookalike", f"it reads as {shown!r}")
     return Name(display, unicodedata.normalize("NFC", canonical))
 
 
@@ -87,7 +89,7 @@ def _too_many_marks(name: str) -> bool:
 
 
 def _many_marks(text: str, longest: int) -> Refused:
-    return bad_name(text, longest, f"expected at most {_MARKS} combining marks in a row")
+    return bad_name(text, longest, "marks", f"expected at most {_MARKS} combining marks in a row")
 
 
 def _mixes(name: str) -> bool:

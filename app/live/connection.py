@@ -297,7 +297,7 @@ class Connection:
 
     def enter(self, room: Room[Subscriber]) -> None:
         """Refused if the user may not come in."""
-        rules.enter(room.state, self.user, self.rank(room), self.context.clock.now())
+        rules.enter(room.name, room.state, self.user, self.rank(room), self.context.clock.now())
 
     def draft(
         self, room: str, text: str, *, cid: str = "", kind: Kind = Kind.MSG, of: int = 0, detail: Detail = PLAIN
@@ -405,8 +405,10 @@ class Connection:
             return None
         self._strikes += 1
         after = max(1, round(1000 * wait))
-        problem = f"too fast: {self.context.rates.rate:g} a second is the limit, try again in {after} ms"
-        return Refused(Code.RATE_LIMITED, problem, retry=True, after=after)
+        rate = self.context.rates.rate
+        problem = f"too fast: {rate:g} a second is the limit, try again in {after} ms"
+        limit = int(rate) if rate == int(rate) else rate
+        return Refused(Code.RATE_LIMITED, problem, retry=True, after=after, limit=limit)
 
 
 def say_at_once(connection: Connection, command: Say) -> bool:
@@ -434,8 +436,10 @@ def cid_of(speech: Speech) -> str:
 
 
 def _not_joined(room: str) -> Refused:
-    problem = f"you are not in {room[:80]!r}: join it first" if room else "you are in no room: /join one"
-    return Refused(Code.NOT_JOINED, problem)
+    if not room:
+        return Refused(Code.NOT_JOINED, "you are in no room: /join one")
+    shown = room[:80]
+    return Refused(Code.NOT_JOINED, f"you are not in {shown!r}: join it first", room=shown)
 
 
 def _ids(command: Command) -> tuple[int | str | UnsetType, str | UnsetType]:
@@ -444,7 +448,7 @@ def _ids(command: Command) -> tuple[int | str | UnsetType, str | UnsetType]:
 
 
 def _error(refused: Refused, rid: int | str | UnsetType, cid: str | UnsetType) -> Error:
-    return Error(refused.code, refused.message, refused.retry, rid=rid, cid=cid, after=refused.after)
+    return Error(refused.code, refused.message, refused.retry, rid=rid, cid=cid, after=refused.after, **refused.values)
 
 
 def _written(user: User, writing: Awaitable[object]) -> None:

@@ -130,7 +130,8 @@ class ChatContext:
         """Who is called so. Refused where nobody is."""
         account = await self.find(name)
         if account is None:
-            raise Refused(Code.UNKNOWN_NAME, f"nobody is called {name[:40]!r}")
+            shown = name[:40]
+            raise Refused(Code.UNKNOWN_NAME, f"nobody is called {shown!r}", name=shown)
         return account
 
     async def claim(self, user: User, text: str) -> User:
@@ -138,13 +139,16 @@ class ChatContext:
         or present, or not gone for longer than names are kept."""
         name = self.name(text)
         if reserved(name.canonical) and name.canonical != user.default_name:
-            raise Refused(Code.NAME_TAKEN, f"{name.display} is taken: names like user7 are given, not chosen")
+            problem = f"{name.display} is taken: names like user7 are given, not chosen"
+            raise Refused(Code.NAME_TAKEN, problem, reason="reserved", name=name.display)
         try:
             return await self._claim(user, name)
         except NameTaken as taken:
             holder = taken.holder.user
             hint = f"; if you are: /login {holder.name} PASSWORD" if holder.registered else ""
-            raise Refused(Code.NAME_TAKEN, f"{name.display} is taken by somebody else{hint}") from None
+            problem = f"{name.display} is taken by somebody else{hint}"
+            reason = "registered" if holder.registered else "in_use"
+            raise Refused(Code.NAME_TAKEN, problem, reason=reason, name=name.display) from None
 
     async def _claim(self, user: User, name: Name) -> User:
         try:

@@ -166,7 +166,7 @@ class Speaker:
         own = await self.user()
         people = [(await self._chat.account(name)).user for name in names]
         if not people:
-            raise Refused(Code.UNKNOWN_NAME, "a whisper is for somebody: expected a name")
+            raise Refused(Code.UNKNOWN_NAME, "a whisper is for somebody: expected a name", reason="nobody")
         others = {person.id: person.name for person in people if person.id != own.id} or {own.id: own.name}
         return await self._post(conversation({own.id, *others}), text, cid, detail=Detail(to=tuple(others.values())))
 
@@ -189,7 +189,7 @@ class Speaker:
             except NameTaken as taken:
                 if taken.holder.user.registered:
                     problem = f"{self.name}: somebody else registered the name that a module is to speak as"
-                    raise Refused(Code.NAME_TAKEN, problem) from None
+                    raise Refused(Code.NAME_TAKEN, problem, reason="registered", name=self.name) from None
                 evicted = taken.holder.user.id
         if evicted:
             (former,) = await backend.users([evicted])

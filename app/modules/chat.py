@@ -156,7 +156,7 @@ def module(app: Application) -> None:
 def _limits(settings: ChatSettings) -> Limits:
     limits = settings.limits
     return Limits(
-        message=limits.message,
+        message=int(limits.message),
         name=limits.name,
         topic=limits.topic,
         why=limits.why,

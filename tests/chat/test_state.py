@@ -107,17 +107,17 @@ def test_who_appoints_and_who_changes_a_room(own: Rank) -> None:
 
 def test_who_is_banned_muted_or_not_invited() -> None:
     state = RoomState([event(1, Kind.PRIVATE), event(2, Kind.INVITE, "", BOB), event(3, Kind.MUTE, "noise", BOB)])
-    rules.enter(state, BOB, Rank.MEMBER, 0)
+    rules.enter("den", state, BOB, Rank.MEMBER, 0)
     with pytest.raises(Refused, match="private"):
-        rules.enter(state, CY, Rank.MEMBER, 0)
-    rules.enter(state, CY, Rank.OPERATOR, 0)
+        rules.enter("den", state, CY, Rank.MEMBER, 0)
+    rules.enter("den", state, CY, Rank.OPERATOR, 0)
     with pytest.raises(Refused, match="noise"):
         rules.speak("den", state, BOB, Rank.MEMBER, 0, 0)
     banned = RoomState([event(1, Kind.BAN, "", BOB)])
     for rank in (Rank.MEMBER, Rank.OPERATOR):
         with pytest.raises(Refused, match="banned"):
-            rules.enter(banned, BOB, rank, 0)
-    rules.enter(banned, BOB, Rank.OWNER, 0)
+            rules.enter("den", banned, BOB, rank, 0)
+    rules.enter("den", banned, BOB, Rank.OWNER, 0)
 
 
 def test_a_slow_room_tells_how_long_to_wait() -> None:

@@ -20,7 +20,7 @@ async def explain(connection: Connection, command: Help) -> None:
         name = commands.NAMES.get(wanted, wanted)
         usages = [usage for usage in usages if usage.command == name]
         if not usages:
-            raise _unknown(command.command)
+            raise _unknown(command.command.removeprefix("/"))
     connection.send(Commands(usages, rid=command.rid))
 
 
@@ -44,4 +44,5 @@ async def slash(connection: Connection, command: Slash) -> None:
 
 
 def _unknown(name: str) -> Refused:
-    return Refused(Code.UNKNOWN_COMMAND, f"there is no command {name[:40]!r}: /help lists them")
+    shown = name[:40]
+    return Refused(Code.UNKNOWN_COMMAND, f"there is no command {shown!r}: /help lists them", command=shown)

@@ -67,5 +67,7 @@ def _room(connection: Connection, name: str) -> Room[Subscriber]:
     connection.log(name)
     cursor = connection.following.cursor(name)
     if cursor is None:
-        raise Refused(Code.BAD_ROOM, f"{name[:80]!r} is a conversation: expected a room")
+        shown = name[:80]
+        problem = f"{shown!r} is a conversation: expected a room"
+        raise Refused(Code.BAD_ROOM, problem, reason="conversation", room=shown)
     return cursor.room

@@ -98,7 +98,8 @@ async def ignore(connection: Connection, command: Ignore) -> None:
     """Hear nothing of somebody."""
     whom = (await connection.context.account(command.name)).user
     if whom.id == connection.user.id:
-        raise Refused(Code.BAD_NAME, f"{whom.name} is yourself: expected somebody else")
+        problem = f"{whom.name} is yourself: expected somebody else"
+        raise Refused(Code.BAD_NAME, problem, reason="self", name=whom.name)
     await _ignore(connection, whom, on=True)
     connection.send(Done(note=f"you hear nothing of {whom.name} from now on", rid=command.rid))
 

@@ -61,7 +61,8 @@ async def read(connection: Connection, command: Read) -> None:
     log = connection.log(command.room)
     before = await connection.backend.mark_read(connection.user.id, log, 0)
     if command.seq > (await connection.backend.bounds(log)).head:
-        raise Refused(Code.NOT_FOUND, f"there is nothing at {command.seq} in {command.room} yet")
+        problem = f"there is nothing at {command.seq} in {command.room} yet"
+        raise Refused(Code.NOT_FOUND, problem, reason="future", room=command.room, seq=command.seq)
     after = await connection.backend.mark_read(connection.user.id, log, command.seq)
     connection.known = True
     if after > before:

@@ -66,7 +66,8 @@ async def part(connection: Connection, command: Part) -> None:
     """Follow a room no longer."""
     connection.log(command.room)
     if command.room not in connection.following:
-        raise Refused(Code.NOT_JOINED, f"you are not in {command.room[:80]!r}: nothing to leave")
+        room = command.room[:80]
+        raise Refused(Code.NOT_JOINED, f"you are not in {room!r}: nothing to leave", room=room)
     connection.following.part(connection, command.room)
     if connection.room == command.room and connection.dialect is TEXT:
         connection.room = ""
@@ -120,7 +121,8 @@ async def typing(connection: Connection, command: Typing) -> None:
     """Tell the others, but not too often, and not in a large room."""
     log = connection.log(command.room)
     if command.room == WHISPERS:
-        raise Refused(Code.BAD_ROOM, f"{WHISPERS} is all conversations: expected one of them, or a room")
+        problem = f"{WHISPERS} is all conversations: expected one of them, or a room"
+        raise Refused(Code.BAD_ROOM, problem, reason="conversation", room=WHISPERS)
     at = connection.context.clock.monotonic()
     if at - connection.typed >= TYPING_PERIOD and connection.hub.members(log) <= connection.hub.largest_roster:
         connection.typed = at
@@ -139,5 +141,5 @@ async def _open(connection: Connection, name: str) -> str:
         connection.log(name)
     room = room_name(name)
     if room not in connection.following and (await state_of(connection, room)).private:
-        raise Refused(Code.INVITATION_ONLY, f"{room} is private: only who is in it may look")
+        raise Refused(Code.INVITATION_ONLY, f"{room} is private: only who is in it may look", room=room)
     return room

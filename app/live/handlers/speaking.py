@@ -22,7 +22,8 @@ async def _answer(connection: Connection, command: Say, kind: Kind) -> None:
     log = connection.log(command.room)
     users = await connection.backend.users(participants(log))
     if len(users) < len(participants(log)):
-        raise Refused(Code.UNKNOWN_NAME, f"one of the conversation {log[:80]} is nobody")
+        problem = f"one of the conversation {log[:80]} is nobody"
+        raise Refused(Code.UNKNOWN_NAME, problem, reason="conversation", room=log[:80])
     await _whisper(connection, users, command.text, cid_of(command), kind)
 
 
@@ -31,14 +32,14 @@ async def whisper(connection: Connection, command: Whisper) -> None:
     connection.limits.check_recipients(len(command.to))
     found = [(await connection.context.account(name)).user for name in command.to]
     if not found:
-        raise Refused(Code.UNKNOWN_NAME, "a whisper is for somebody: expected a name")
+        raise Refused(Code.UNKNOWN_NAME, "a whisper is for somebody: expected a name", reason="nobody")
     await _whisper(connection, [connection.user, *found], command.text, cid_of(command))
 
 
 async def reply(connection: Connection, command: Reply) -> None:
     """Whisper to all of the last whisper."""
     if not connection.conversation:
-        raise Refused(Code.NOT_FOUND, "there is no whisper to reply to")
+        raise Refused(Code.NOT_FOUND, "there is no whisper to reply to", reason="whisper")
     users = await connection.backend.users(participants(connection.conversation))
     await _whisper(connection, users, command.text, cid_of(command))
 
@@ -80,7 +81,8 @@ async def delete(connection: Connection, command: Delete) -> None:
 async def _message(connection: Connection, room: str, seq: int) -> Event:
     event = await connection.backend.get(connection.log(room), seq)
     if event is None or event.kind not in (Kind.MSG, Kind.ME) or event.detail.deleted:
-        raise Refused(Code.NOT_FOUND, f"there is no message {seq} in {room}, or it is no longer kept")
+        problem = f"there is no message {seq} in {room}, or it is no longer kept"
+        raise Refused(Code.NOT_FOUND, problem, room=room, seq=seq)
     return event
 
 
