@@ -49,9 +49,19 @@ ALLOWED: dict[str, set[str]] = {
     },
     "app.client": {"app.chat", "prompt_toolkit", "websockets", "msgspec"},
     "app.load": {"uvloop"},
-    "app.cli": {"app", "config", "uvicorn"},
+    "app.cli": {
+        "app.__version__",
+        "app.application",
+        "app.backends",
+        "app.chat",
+        "app.errors",
+        "app.load",
+        "app.serving",
+        "config",
+        "uvicorn",
+    },
     "app.modules": {"app", "config", "starlette"},
-    "app.__main__": {"app.cli", "app.client"},
+    "app.__main__": {"app.cli"},
     "app": {"app"},
 }
 

@@ -206,7 +206,9 @@ def test_two_servers_do_not_share_a_port() -> None:
         (("-path=team",), 'app.deployment.root-path = "team": expected a path such as "/team"'),
         (("-prt=1",), "unrecognized arguments: -prt=1"),
         (("--por=1",), "unrecognized arguments: --por=1"),
-        (("start",), "unrecognized arguments: start"),
+        pytest.param(
+            ("start",), 'unknown subcommand "start"; see natter --help', id="flags16-unrecognized arguments: start"
+        ),
         (("--workers=2",), '--workers = "2": expected 1: the chat lives in one process'),
         (
             ("-P:app.deployment.tls={certificate=a,key=b}", "-port=0"),

@@ -1,0 +1,124 @@
+"""`natter serve`, or just `natter`: load the settings and start the server."""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import functools
+import logging.config
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.cli.flags import Parser, add_settings, fail, load_settings, parse
+from app.cli.subcommands import PROGRAM, SUBCOMMANDS
+from config import ConfigurationError, Settings, shipped
+
+
+def main(arguments: Sequence[str], program: str, sockets: list[socket.socket] | None = None) -> int:
+    """Serve until a signal stops the process. `sockets` are those to listen on, if they are open already."""
+    from app.errors import StartupError
+
+    try:
+        settings = _settings(_flags(arguments, program))
+        _configure_logging(settings)
+        if settings.app.deployment.reload and sockets is None:
+            _reload(settings, arguments, program)
+        else:
+            _serve(settings, sockets)
+    except ConfigurationError as error:
+        return fail(error, 2)
+    except StartupError as error:
+        return fail(error, 1)
+    return 0
+
+
+def _flags(arguments: Sequence[str], program: str) -> argparse.Namespace:
+    from app import __version__
+
+    parser = Parser(
+        program,
+        "Start the chat server. The settings come from application.conf in the working directory; without that file, "
+        "from the one that comes with Natter, which explains every setting.",
+        _overview() if program == PROGRAM else "",
+    )
+    add_settings(parser)
+    parser.add_argument("-host", "--host", help="address to listen on (app.deployment.host)")
+    parser.add_argument("-port", "--port", help="TCP port to listen on, 0 for any free one (app.deployment.port)")
+    parser.add_argument("-path", "--path", help="path prefix of all routes (app.deployment.root-path)")
+    parser.add_argument("--workers", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    return parse(parser, arguments)
+
+
+def _overview() -> str:
+    """The subcommands, a line each."""
+    usages = {f"{PROGRAM} {name} {row.arguments}".rstrip(): row.summary for name, row in SUBCOMMANDS.items()}
+    width = max(map(len, usages))
+    lines = [f"  {usage:{width}}  {summary}" for usage, summary in usages.items()]
+    return "\n".join(["subcommands (each has its own --help):", *lines])
+
+
+def _settings(flags: argparse.Namespace) -> Settings:
+    from app.application import refuse_workers
+
+    refuse_workers(os.environ)
+    if flags.workers not in (None, "1"):
+        problem = "expected 1: the chat lives in one process, and several would be separate chats"
+        raise ConfigurationError(problem, key="--workers", value=flags.workers)
+    overrides = list(flags.property)
+    for key, value in (("host", flags.host), ("port", flags.port), ("root-path", flags.path)):
+        if value is not None:
+            overrides.append(f"app.deployment.{key}={value}")
+    return load_settings(flags.config, overrides)
+
+
+def _configure_logging(settings: Settings) -> None:
+    own = shipped("application.conf")
+    beside = [file.resolve().parent for file in reversed(settings.files) if file != own]
+    candidates = [directory / "logging.ini" for directory in (*beside, Path.cwd())]
+    path = next((candidate for candidate in candidates if candidate.is_file()), shipped("logging.ini"))
+    try:
+        logging.config.fileConfig(path, disable_existing_loggers=False, encoding="utf-8")
+    except (
+        configparser.Error,
+        KeyError,
+        ValueError,
+        RuntimeError,
+        ImportError,
+        AttributeError,
+        TypeError,
+        NameError,
+        OSError,
+    ) as error:
+        raise ConfigurationError(f"{path}: expected a file for logging.config.fileConfig: {error}") from None
+
+
+def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
+    from app.application import create_app
+    from app.serving.server import bind, run
+
+    app = create_app(settings)
+    run(app, sockets or bind(settings))
+
+
+def _reload(settings: Settings, arguments: Sequence[str], program: str) -> None:
+    """Serve in a child process, and start it again whenever a watched file changes."""
+    import uvicorn
+
+    from app.serving.server import Reload, bind
+
+    directories = {str(Path.cwd()), *(str(file.resolve().parent) for file in settings.files)}
+    config = uvicorn.Config(
+        "app:create_app", factory=True, reload=True, reload_dirs=sorted(directories), log_config=None
+    )
+    reloader = Reload(config, functools.partial(_serve_child, arguments, program), bind(settings))
+    reloader.files = settings.files
+    reloader.run()
+
+
+def _serve_child(arguments: Sequence[str], program: str, sockets: list[socket.socket]) -> None:
+    """Run in the reloader's child process: the same command line, on the sockets that are open already."""
+    sys.exit(main(arguments, program, sockets))

@@ -1,0 +1,148 @@
+"""The table of subcommands: a new one is a file and a row, and each starts with only what it needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import cli
+from app.cli.subcommands import SUBCOMMANDS, Subcommand
+from tests.clients import DEADLINE, ROOT
+
+HELLO = """
+import os, signal, sys
+from app.cli.flags import Parser
+
+def main(arguments, program):
+    parser = Parser(program, "Greet somebody.")
+    parser.add_argument("name", metavar="NAME")
+    name = parser.parse_args(arguments).name
+    if name == "nobody":
+        os.kill(os.getpid(), signal.SIGTERM)
+    sys.stdout.write(f"Hello {name}!\\n")
+    return 5
+"""
+
+
+@pytest.fixture
+def hello(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subcommand:
+    """A made-up subcommand: one file and one row."""
+    (tmp_path / "hello.py").write_text(HELLO)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "hello", raising=False)
+    row = Subcommand("hello:main", "Greet somebody by name.", "NAME")
+    monkeypatch.setitem(SUBCOMMANDS, "hello", row)
+    return row
+
+
+def exit_code(*arguments: str) -> int:
+    """Run the command line in this process."""
+    try:
+        return cli.main(arguments)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
+def test_a_new_subcommand_is_a_file_and_a_row(hello: Subcommand, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("hello", "Ann") == 5
+    assert capsys.readouterr().out == "Hello Ann!\n"
+    assert exit_code("--help") == 0
+    shown = capsys.readouterr().out
+    (line,) = [line for line in shown.splitlines() if "natter hello" in line]
+    assert line.split() == ["natter", "hello", "NAME", *hello.summary.split()]
+    assert exit_code("hello", "--help") == 0
+    assert "usage: natter hello [-h] NAME" in capsys.readouterr().out
+    assert exit_code("hello") == 2
+    expected = "natter: the following arguments are required: NAME; see natter hello --help\n"
+    assert capsys.readouterr().err == expected
+    assert exit_code("helo") == 2
+    assert capsys.readouterr().err == 'natter: unknown subcommand "helo"; did you mean hello?\n'
+
+
+def test_a_signal_ends_a_new_subcommand_with_the_code_of_its_row(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(HELLO)
+    script = (
+        "from app import cli\n"
+        "from app.cli.subcommands import SUBCOMMANDS, Subcommand\n"
+        "SUBCOMMANDS['hello'] = Subcommand('hello:main', 'Greet somebody.', on_sigterm=9)\n"
+        "cli.entry()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "hello", "nobody"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (9, "", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("exprot", 'unknown subcommand "exprot"; did you mean export?'),
+        ("back-up", 'unknown subcommand "back-up"; did you mean backup?'),
+        ("frobnicate", 'unknown subcommand "frobnicate"; see natter --help'),
+        ("two\nlines", 'unknown subcommand "two\\nlines"; see natter --help'),
+    ],
+)
+def test_an_unknown_subcommand_is_one_line(typed: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(typed, "-port=0") == 2
+    assert capsys.readouterr() == ("", f"natter: {message}\n")
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_each_has_a_help_and_a_line_in_the_overview(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(name, "--help") == 0
+    assert f"usage: natter {name} " in capsys.readouterr().out
+    assert exit_code("--help") == 0
+    assert f"natter {name}" in capsys.readouterr().out
+    assert len(SUBCOMMANDS[name].summary.splitlines()) == 1
+
+
+def test_each_file_of_a_subcommand_has_a_row() -> None:
+    shared = {"__init__", "flags", "subcommands"}
+    files = {f"app.cli.{path.stem}" for path in (ROOT / "app" / "cli").glob("*.py") if path.stem not in shared}
+    targets = {row.target.partition(":")[0] for row in SUBCOMMANDS.values()}
+    assert {target for target in targets if target.startswith("app.cli.")} == files
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("chat", {"starlette", "uvicorn", "config", "app.backends", "app.live", "app.cli.flags", "app.cli.serve"}),
+        ("export", {"starlette", "uvicorn", "app.application", "app.live", "app.client", "app.load"}),
+        ("load", {"starlette", "uvicorn", "config", "app.application", "app.backends", "app.live", "app.client"}),
+        ("serve", {"app.client", "app.load", "app.backends.archive"}),
+    ],
+)
+def test_each_imports_only_what_it_needs(name: str, absent: set[str]) -> None:
+    script = (
+        "import sys\n"
+        "from app.cli import main\n"
+        "try:\n"
+        f"    main([{name!r}, '--help'])\n"
+        "except SystemExit:\n"
+        "    print(*sys.modules, sep='\\n', file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+    loaded = set(done.stderr.splitlines())
+    assert "app.cli.subcommands" in loaded
+    assert not loaded & absent
+
+
+def test_the_server_is_what_starts_without_a_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ((), ("serve",)):
+        assert exit_code(*arguments, "-port=abc") == 2
+        assert 'app.deployment.port = "abc": expected a port number' in capsys.readouterr().err
+
+
+def test_a_signal_has_the_meaning_that_each_row_says() -> None:
+    assert SUBCOMMANDS["serve"].on_sigterm == SUBCOMMANDS["serve"].on_sigint == 0
+    assert SUBCOMMANDS["export"].on_sigterm == SUBCOMMANDS["export"].on_sigint == 1
+    assert (SUBCOMMANDS["chat"].on_sigterm, SUBCOMMANDS["chat"].on_sigint) == (128 + signal.SIGTERM, None)
