@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,25 +22,50 @@ expect.set_options(timeout=DEADLINE * 1000)
 Tab = Callable[..., AbstractContextManager[Page]]
 
 
+@contextmanager
+def running(loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
+    """Make `loop` the running event loop of this thread for the length of a block."""
+    before = asyncio._get_running_loop()
+    asyncio._set_running_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(before)
+
+
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = need("chromium", "apt-get install chromium")
+def chromium() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
+    """One Chromium for each process that runs tests, with Playwright's event loop.
+
+    That loop counts as running for as long as Playwright is open, and a thread can have only one: between the tests
+    that use the browser it is set aside, so that other tests can run loops of their own.
+    """
+    program = need("chromium", "apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield browser
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        loop = asyncio.get_running_loop()
+        with running(None):
+            yield browser, loop
         browser.close()
+
+
+@pytest.fixture
+def browser(chromium: tuple[Browser, asyncio.AbstractEventLoop]) -> Iterator[Browser]:
+    browser, loop = chromium
+    with running(loop):
+        yield browser
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Callable[[], Served]]:
-    """Gives servers, one at a time: the next one starts while a test uses the last."""
+    """Start servers, one at a time: the next one starts while a test uses the last."""
     with ThreadPoolExecutor(1) as starting:
         spare = starting.submit(Served, UNLIMITED, PROMPT)
 
         def take() -> Served:
             nonlocal spare
-            taken, spare = spare.result(), starting.submit(Served, UNLIMITED, PROMPT)
-            return taken
+            taken, spare = spare, starting.submit(Served, UNLIMITED, PROMPT)
+            return taken.result()
 
         yield take
         spare.result().stop()
