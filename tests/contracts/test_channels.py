@@ -1,7 +1,7 @@
-"""What every Way promises, see app.transports: one suite over `stock`, alone and beside uvicorn's protocol, and over
-`fast`, in asyncio's loop and uvloop's.
+"""What every Channel promises (see app.transports): one suite over AsgiChannel, alone (`stock`) and above uvicorn's
+protocol (`beside`), and over SocketChannel (`fast`), on the event loops of asyncio and uvloop.
 
-The peers speak bytes of RFC 6455 where there is a socket, and ASGI messages where there is none; a test sees neither.
+The peers speak RFC 6455 where there is a socket, and ASGI messages where there is none. The tests see no difference.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HIGH = 16 * 1024
 LIMIT = 100_000
 MORE_THAN_THE_KERNEL_HIDES = [str(number) * 50_000 for number in range(10)] * 4
 LONG = 3600.0
-"""A stall that no test lives to see."""
+"""A stall deadline that no test reaches."""
 
 
 def batch(*texts: str) -> Batch:
@@ -48,58 +48,58 @@ async def until(condition: Callable[[], object]) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-class Ear:
-    """A Receiver that keeps what it is told. It may be told what to do when it hears something."""
+class RecordingReceiver:
+    """A Receiver that records what it gets, and calls `do` with every message."""
 
     def __init__(self) -> None:
-        self.heard_: list[str] = []
+        self.texts: list[str] = []
         self.ends = 0
-        self.ended_ = asyncio.Event()
+        self.ended = asyncio.Event()
         self.do: Callable[[str], None] = lambda text: None
 
     def text_received(self, text: str) -> None:
         assert not self.ends, "something was heard after the end"
-        self.heard_.append(text)
+        self.texts.append(text)
         self.do(text)
 
     def channel_closed(self) -> None:
         self.ends += 1
-        self.ended_.set()
+        self.ended.set()
 
 
 class Peer(Protocol):
-    """The other side. It reads nothing before it is asked to."""
+    """The client. It reads only when asked to."""
 
     async def say(self, *texts: str | bytes) -> None:
-        """Say each as a message of its own, bytes as a binary one; all of them at once."""
+        """Send each as a message of its own, bytes as a binary one, all at once."""
 
     async def texts(self, count: int) -> list[str]:
         """The next texts."""
 
     async def close_code(self) -> tuple[int, str]:
-        """The close code and the reason that come next, texts passed over. (0, "") where the connection just ends."""
+        """The next close code and reason, skipping texts. (0, "") if the connection just ends."""
 
     async def leave(self) -> None:
-        """End the connection, with 1000 where there is time to say so."""
+        """End the connection, with 1000 if there is time for a close frame."""
 
 
 class Connection:
-    """A way with its peer and its receiver."""
+    """A channel with its peer and its receiver."""
 
-    def __init__(self, channel: Channel, peer: Peer, ear: Ear) -> None:
-        self.channel, self.peer, self.ear = channel, peer, ear
+    def __init__(self, channel: Channel, peer: Peer, receiver: RecordingReceiver) -> None:
+        self.channel, self.peer, self.receiver = channel, peer, receiver
 
     async def over(self) -> None:
-        """Wait for the end, and until everything that had a part in it is done."""
+        """Wait for the end, and until everything involved is done."""
         with anyio.fail_after(DEADLINE):
-            await self.ear.ended_.wait()
+            await self.receiver.ended.wait()
         for _ in range(20):
             await anyio.lowlevel.checkpoint()
-        assert self.ear.ends == 1
+        assert self.receiver.ends == 1
 
 
 class AsgiPeer:
-    """An ASGI server with a client: it takes messages as fast as the client reads them."""
+    """An ASGI server that accepts messages as fast as its client reads them."""
 
     def __init__(self) -> None:
         self.speaks: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -203,30 +203,30 @@ Open = Callable[..., Any]
 
 @asynccontextmanager
 async def stock(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
-    peer, ear = AsgiPeer(), Ear()
+    peer, receiver = AsgiPeer(), RecordingReceiver()
     peer.speaks.put_nowait({"type": "websocket.connect"})
     await peer.websocket.accept()
     await peer.sent.get()
     channel = AsgiChannel(HIGH, stall)
-    carrying = asyncio.create_task(channel.serve(peer.websocket, ear))
-    yield Connection(channel, peer, ear)
+    carrying = asyncio.create_task(channel.serve(peer.websocket, receiver))
+    yield Connection(channel, peer, receiver)
     await peer.leave()
     with anyio.fail_after(DEADLINE):
         await carrying
-    assert ear.ends == 1
+    assert receiver.ends == 1
 
 
 @asynccontextmanager
 async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
-    """`stock` under uvicorn as it is."""
-    channels, ear = asyncio.Queue[AsgiChannel](), Ear()
+    """AsgiChannel under plain uvicorn."""
+    channels, receiver = asyncio.Queue[AsgiChannel](), RecordingReceiver()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         websocket = WebSocket(scope, receive, send)
         await websocket.accept()
         channel = AsgiChannel(HIGH, stall, send)
         channels.put_nowait(channel)
-        await channel.serve(websocket, ear)
+        await channel.serve(websocket, receiver)
 
     config = uvicorn.Config(app, lifespan="off", log_config=None)
     config.load()
@@ -243,40 +243,40 @@ async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
         while not (await peer._take(1) == b"\n" and peer._buffer[:2] == b"\r\n"):
             pass
     await peer._take(2)
-    yield Connection(channel, peer, ear)
+    yield Connection(channel, peer, receiver)
     await peer.leave()
     with anyio.fail_after(DEADLINE):
-        await asyncio.wait(state.tasks or [asyncio.create_task(ear.ended_.wait())])
-    assert ear.ends == 1
+        await asyncio.wait(state.tasks or [asyncio.create_task(receiver.ended.wait())])
+    assert receiver.ends == 1
 
 
 @asynccontextmanager
 async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> AsyncIterator[Connection]:
     loop = asyncio.get_running_loop()
-    wheel, connections, ear = Heartbeat(loop, period, patience, stall), set[Any](), Ear()
+    heartbeat, connections, receiver = Heartbeat(loop, period, patience, stall), set[Any](), RecordingReceiver()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    line = SocketChannel(transport, connections, FrameReader(LIMIT), wheel)
-    connections.add(line)
-    transport.set_protocol(line)
+    channel = SocketChannel(transport, connections, FrameReader(LIMIT), heartbeat)
+    connections.add(channel)
+    transport.set_protocol(channel)
     transport.set_write_buffer_limits(high=0)
     transport.pause_reading()
-    gone = line.closed()
-    line.start(ear)
+    gone = channel.closed()
+    channel.start(receiver)
     peer = SocketPeer(theirs)
-    yield Connection(line, peer, ear)
+    yield Connection(channel, peer, receiver)
     peer.end.close()
     with anyio.fail_after(DEADLINE):
         await gone
-    assert line.sender.detach() == -1
+    assert channel.sender.detach() == -1
     assert not connections
-    assert ear.ends == 1
-    assert not wheel._slot_of
-    assert not any((wheel._awaiting_pong, wheel._paused, *wheel._slots))
+    assert receiver.ends == 1
+    assert not heartbeat._slot_of
+    assert not any((heartbeat._awaiting_pong, heartbeat._paused, *heartbeat._slots))
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    """The two ends of a TCP connection with small buffers, neither of which blocks."""
+    """The two ends of a TCP connection, non-blocking, with small buffers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HIGH // 2)
         theirs = socket.socket()
@@ -311,10 +311,10 @@ async def test_frames_leave_in_order_and_whole(opened: Open) -> None:
 async def test_what_the_peer_says_is_heard_in_order_and_binary_is_not(opened: Open) -> None:
     async with opened() as one:
         await one.peer.say("a", b"b", "", "é", b"", "c")
-        await until(lambda: len(one.ear.heard_) == 4)
+        await until(lambda: len(one.receiver.texts) == 4)
         await one.peer.say(*map(str, range(100)))
-        await until(lambda: len(one.ear.heard_) == 104)
-        assert one.ear.heard_ == ["a", "", "é", "c", *map(str, range(100))]
+        await until(lambda: len(one.receiver.texts) == 104)
+        assert one.receiver.texts == ["a", "", "é", "c", *map(str, range(100))]
 
 
 @on_every_way
@@ -369,7 +369,7 @@ async def test_a_peer_that_reads_slowly_is_not_ended(opened: Open) -> None:
             asyncio.get_running_loop().call_later(0.1, tick.set)
             await tick.wait()
         assert one.channel.full
-        assert not one.ear.ends
+        assert not one.receiver.ends
 
 
 @on_every_way
@@ -411,7 +411,7 @@ async def test_a_finish_sends_first_what_waits(opened: Open) -> None:
         assert await one.peer.texts(4) == texts
         assert await one.peer.close_code() == (1008, "too much at once")
         await one.over()
-        assert one.ear.heard_ == []
+        assert one.receiver.texts == []
 
 
 @on_every_way
@@ -431,27 +431,27 @@ async def test_a_finish_for_a_peer_that_does_not_read_comes_to_an_end(
 @on_every_way
 async def test_what_is_paused_is_not_read_on_before_it_is_resumed(opened: Open) -> None:
     async with opened() as one:
-        one.ear.do = lambda text: one.channel.pause_reading() if text == "pause" else None
+        one.receiver.do = lambda text: one.channel.pause_reading() if text == "pause" else None
         await one.peer.say("pause")
-        await until(lambda: one.ear.heard_ == ["pause"])
+        await until(lambda: one.receiver.texts == ["pause"])
         await one.peer.say("a", "b")
         for _ in range(100):
             await anyio.lowlevel.checkpoint()
-        assert one.ear.heard_ == ["pause"]
+        assert one.receiver.texts == ["pause"]
         one.channel.write(batch("it is written to all the same"))
         assert await one.peer.texts(1) == ["it is written to all the same"]
         one.channel.resume_reading()
-        await until(lambda: one.ear.heard_ == ["pause", "a", "b"])
+        await until(lambda: one.receiver.texts == ["pause", "a", "b"])
 
 
 @on_every_way
 async def test_the_listener_may_end_the_connection_from_what_it_hears(opened: Open) -> None:
     async with opened() as one:
-        one.ear.do = lambda text: one.channel.close(CloseCode.POLICY, text)
+        one.receiver.do = lambda text: one.channel.close(CloseCode.POLICY, text)
         await one.peer.say("enough", "not heard", "nor that")
         assert await one.peer.close_code() == (1008, "enough")
         await one.over()
-        assert one.ear.heard_ == ["enough"]
+        assert one.receiver.texts == ["enough"]
 
 
 @on_every_way
@@ -467,7 +467,7 @@ async def test_a_paused_connection_ends_too(opened: Open) -> None:
 async def test_the_end_is_told_once_whoever_ends_it(opened: Open) -> None:
     async with opened() as one:
         await one.peer.say("bye")
-        await until(lambda: one.ear.heard_)
+        await until(lambda: one.receiver.texts)
         await one.peer.leave()
         await one.over()
         one.channel.close(CloseCode.BYE)
@@ -496,7 +496,7 @@ async def test_nothing_happens_after_the_end(opened: Open) -> None:
 
 @on_every_line
 async def test_a_line_never_writes_to_a_descriptor_that_is_anothers_by_now(opened: Open) -> None:
-    """The kernel gives the lowest free number to the next who asks: a write after the end would land there."""
+    """The kernel reuses the lowest free number: a write after the end would reach somebody else."""
     async with opened() as one:
         assert isinstance(one.channel.sender, socket.SocketType)
         descriptor = one.channel.sender.fileno()
@@ -524,16 +524,16 @@ async def test_a_line_never_writes_to_a_descriptor_that_is_anothers_by_now(opene
 
 @on_every_line
 async def test_a_line_whose_peer_has_gone_is_written_to_without_harm(opened: Open) -> None:
-    """The kernel says so at a write, before the loop has heard of it; whoever writes to many must not be stopped."""
+    """The kernel reports it at a write, before the event loop does. A broadcast must not stop there."""
     async with opened() as one:
         await one.peer.say("x")
-        await until(lambda: one.ear.heard_)
+        await until(lambda: one.receiver.texts)
         one.channel.write(batch("x" * 3000))
         one.peer.end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         one.peer.end.close()
         for _ in range(50):
             one.channel.write(batch("x"))
-        assert not one.ear.ends, "not in the middle of somebody else's work"
+        assert not one.receiver.ends, "not in the middle of somebody else's work"
         await one.over()
         await until(one.channel._closed.done)
         assert one.channel.sender.fileno() == -1
@@ -546,7 +546,7 @@ async def test_pings_are_answered_also_between_fragments(opened: Open) -> None:
         await one.peer.send(frame(Opcode.PING, b"\xff" * 125) + frame(Opcode.CONTINUATION, b"lo"))
         assert await one.peer.frame() == (Opcode.PONG, b"there?")
         assert await one.peer.frame() == (Opcode.PONG, b"\xff" * 125)
-        await until(lambda: one.ear.heard_ == ["Hello"])
+        await until(lambda: one.receiver.texts == ["Hello"])
 
 
 @on_every_line
@@ -558,7 +558,7 @@ async def test_a_close_is_answered_with_its_code_and_the_connection_ended(opened
             with pytest.raises(EOFError):
                 await one.peer.frame()
             await one.over()
-            assert one.ear.heard_ == []
+            assert one.receiver.texts == []
 
 
 @on_every_line
@@ -570,7 +570,7 @@ async def test_a_wrong_frame_is_closed_with_its_code_and_nothing_is_read_after_i
             assert (await one.peer.close_code())[0] == code
             with pytest.raises(EOFError):
                 await one.peer.frame()
-            assert one.ear.heard_ == ["before"]
+            assert one.receiver.texts == ["before"]
 
 
 @on_every_line
@@ -579,7 +579,7 @@ async def test_a_peer_that_answers_pings_stays(opened: Open) -> None:
         for _ in range(10):
             assert await one.peer.frame() == (Opcode.PING, b"")
             await one.peer.send(frame(Opcode.PONG))
-        assert not one.ear.ends
+        assert not one.receiver.ends
 
 
 @on_every_line
@@ -600,7 +600,7 @@ async def test_a_peer_that_is_full_and_reads_nothing_is_ended_for_want_of_an_ans
 
 @on_every_line
 async def test_a_peer_that_reads_is_there_even_if_there_is_no_room_to_ask(opened: Open) -> None:
-    """It has a lot to read, more than it can in the time that an answer may take."""
+    """It has more to read than it can within the ping timeout."""
     async with opened(period=0.1, patience=1) as one:
         one.channel.write(batch(*MORE_THAN_THE_KERNEL_HIDES))
         loop = asyncio.get_running_loop()
@@ -611,7 +611,7 @@ async def test_a_peer_that_reads_is_there_even_if_there_is_no_room_to_ask(opened
             loop.call_later(0.03, tick.set)
             await tick.wait()
         assert one.channel.full
-        assert not one.ear.ends
+        assert not one.receiver.ends
 
 
 @on_every_line
@@ -631,15 +631,18 @@ async def test_who_begins_after_the_end_is_told_it_at_once(anyio_backend: Any, o
     loop = asyncio.get_running_loop()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    line, ear = SocketChannel(transport, set(), FrameReader(LIMIT), Heartbeat(loop, 0, 0, 0)), Ear()
-    transport.set_protocol(line)
-    gone = line.closed()
+    channel, receiver = (
+        SocketChannel(transport, set(), FrameReader(LIMIT), Heartbeat(loop, 0, 0, 0)),
+        RecordingReceiver(),
+    )
+    transport.set_protocol(channel)
+    gone = channel.closed()
     theirs.close()
     with anyio.fail_after(DEADLINE):
         await gone
-    assert not ear.ended_.is_set()
-    line.start(ear)
-    assert ear.ended_.is_set()
+    assert not receiver.ended.is_set()
+    channel.start(receiver)
+    assert receiver.ended.is_set()
 
 
 @on_every_way
@@ -657,4 +660,4 @@ async def test_many_at_once_do_not_disturb_each_other(opened: Open) -> None:
         for number, one in enumerate(many):
             if number not in (3, 5):
                 assert await one.peer.texts(2) == ["for", "all"]
-                assert not one.ear.ends
+                assert not one.receiver.ends

@@ -37,11 +37,11 @@ LINES = {
 }
 
 
-# An application: a function of a call.
+# The application: a function of a call.
 
 
 class Call:
-    """One call of an application, and all that it is told."""
+    """One call of the application; everything it receives is recorded."""
 
     def __init__(self, scope: Any, receive: Any, send: Any, application: Application) -> None:
         self.scope, self._receive, self._send, self.application = scope, receive, send, application
@@ -59,12 +59,12 @@ class Call:
             raise
 
     def hand_over(self) -> SocketChannel | None:
-        line = cast("SocketChannel | None", self.scope["extensions"][HANDOVER](LIMIT, 30.0))
-        self.application.seen.append(f"a line: {line is not None}")
-        return line
+        channel = cast("SocketChannel | None", self.scope["extensions"][HANDOVER](LIMIT, 30.0))
+        self.application.seen.append(f"a channel: {channel is not None}")
+        return channel
 
     async def hold(self) -> None:
-        """Wait until the test says `release`."""
+        """Wait until the test sets `release`."""
         self.application.held.set()
         await self.application.release.wait()
 
@@ -73,7 +73,7 @@ Behaviour = Callable[[Call], Awaitable[object]]
 
 
 class Application:
-    """An application that does with each WebSocket what `behave` says, and answers a request with two words."""
+    """An application that runs `behave` for each WebSocket and answers HTTP requests with `two words`."""
 
     def __init__(self, behave: Behaviour) -> None:
         self.behave = behave
@@ -92,7 +92,7 @@ class Application:
 
 
 def comparable(scope: dict[str, Any]) -> dict[str, Any]:
-    """A scope without what no two connections have in common."""
+    """A scope without the values that differ from connection to connection."""
     same = {**scope, "client": scope["client"][:1], "server": scope["server"][:1]}
     if "extensions" in same:
         same["extensions"] = sorted(same["extensions"])
@@ -110,12 +110,12 @@ async def echoing(call: Call) -> None:
         await call.send("websocket.send", text=message.get("text"), bytes=message.get("bytes"))
 
 
-# A client, and the judge.
+# The client, and the comparison.
 
 
 @dataclass
 class Outcome:
-    """All that can be told of a visit from outside."""
+    """Everything that a visit shows from outside."""
 
     status: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -129,7 +129,7 @@ class Outcome:
 
 
 class Visit:
-    """A client that keeps what it is told."""
+    """A client that records what it receives."""
 
     def __init__(self, one: Client, application: Application, outcome: Outcome) -> None:
         self.client, self.application, self.outcome = one, application, outcome
@@ -138,7 +138,7 @@ class Visit:
         self.client.writer.write(data)
 
     async def answer(self) -> None:
-        """Read the answer: its head, and its body if it is a refusal."""
+        """Read the response: its head, and its body if it is a denial."""
         head = (await self.client.head())[:-4]
         self.outcome.status, *lines = head.split(b"\r\n")
         pairs = [line.split(b": ", 1) for line in lines]
@@ -156,7 +156,7 @@ class Visit:
         self.outcome.frames.append(await self.client.frame())
 
     async def end(self) -> None:
-        """Read to the end; to be cut off is one too."""
+        """Read to the end. A reset counts as one."""
         try:
             while True:
                 await self.hear()
@@ -171,7 +171,7 @@ Script = Callable[[Visit], Awaitable[None]]
 
 
 def conversation(said: bytes = HEAD, early: int = 0) -> Script:
-    """Say it, and after a handshake something of every kind, step by step. `said` has `early` messages in it."""
+    """Send `said`, which contains `early` messages; after the handshake send one frame of every kind, step by step."""
 
     async def script(visit: Visit) -> None:
         visit.say(said)
@@ -201,7 +201,7 @@ async def visited(
     caplog.clear()
     caplog.set_level(logging.INFO, "uvicorn.error")
     outcome, application = Outcome(), Application(behave)
-    with suppress(ConnectionError):  # of who closes what was cut off already
+    with suppress(ConnectionError):  # from closing a connection that was reset already
         async with (
             server(application, tls.ours if tls else None, way, deflate=deflate) as port,
             client(port, b"", tls.theirs if tls else None) as one,
@@ -220,7 +220,7 @@ async def visited(
 
 @dataclass
 class Tls:
-    """What both sides of a connection need for TLS."""
+    """The TLS contexts of both sides."""
 
     ours: ssl.SSLContext
     theirs: ssl.SSLContext
@@ -234,7 +234,7 @@ async def both(
     *,
     deflate: bool = False,
 ) -> Outcome:
-    """The outcome of a visit, which is the same whichever way the connection is served."""
+    """The outcome of a visit, after checking that it is the same both ways."""
     ours, uvicorns = [
         await visited(way, behave, script, caplog, tls, deflate) for way in (ProtocolSelector, HardenedHttpProtocol)
     ]
@@ -243,4 +243,4 @@ async def both(
 
 
 def faults(outcome: Outcome) -> list[str]:
-    return [line for line in outcome.logged if not line.startswith('"WebSocket')]
+    return [channel for channel in outcome.logged if not channel.startswith('"WebSocket')]

@@ -1,4 +1,4 @@
-"""What the tests here have in common: uvicorn's protocols without its server, and a client that sends bytes."""
+"""Shared by the tests here: a server of uvicorn's protocol classes alone, and a client that sends raw bytes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ LOOPS = [
 on_every_loop = pytest.mark.parametrize("anyio_backend", LOOPS)
 
 
-class Ear:
-    """A Receiver that keeps what it is told."""
+class RecordingReceiver:
+    """A Receiver that records what it gets."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -52,7 +52,7 @@ class Ear:
 
 
 class Application(Protocol):
-    """An application, and what uvicorn keeps of those who are connected to it."""
+    """An application, and uvicorn's state of its connections."""
 
     state: ServerState
 
@@ -60,35 +60,35 @@ class Application(Protocol):
 
 
 class Endpoint:
-    """An application that takes each connection over if it can, and carries it itself if it can't."""
+    """An application that asks for the handover of each connection, and serves it through ASGI if there is none."""
 
     def __init__(self) -> None:
-        self.ears: list[Ear] = []
-        self.lines: list[SocketChannel | None] = []
+        self.receivers: list[RecordingReceiver] = []
+        self.channels: list[SocketChannel | None] = []
         self.protocols: list[weakref.ref[Any]] = []
         self.before_accept: Callable[[], Awaitable[object]] | None = None
         self.state = ServerState()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         websocket = WebSocket(scope, receive, send)
-        ear = Ear()
-        self.ears.append(ear)
+        receiver = RecordingReceiver()
+        self.receivers.append(receiver)
         self.protocols.append(weakref.ref(scope["extensions"][HANDOVER].__self__))
         if self.before_accept is not None:
             await self.before_accept()
         await websocket.accept()
-        line = scope["extensions"][HANDOVER](LIMIT, 30.0)
-        self.lines.append(line)
-        way = line or AsgiChannel(LIMIT, 30.0)
+        channel = scope["extensions"][HANDOVER](LIMIT, 30.0)
+        self.channels.append(channel)
+        way = channel or AsgiChannel(LIMIT, 30.0)
         way.write(Batch([Frame("welcome")]))
-        if line is not None:
-            line.start(ear)
+        if channel is not None:
+            channel.start(receiver)
         else:
-            await way.serve(websocket, ear)
+            await way.serve(websocket, receiver)
 
 
 class Client:
-    """A client that sends bytes."""
+    """A client that sends raw bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -105,7 +105,7 @@ class Client:
             return first & 15, await self.reader.readexactly(size)
 
     async def end(self) -> bytes:
-        """What comes until the end."""
+        """Everything up to the end."""
         with anyio.fail_after(DEADLINE):
             return await self.reader.read()
 
@@ -114,7 +114,7 @@ class Client:
 async def server(
     endpoint: Application, tls: ssl.SSLContext | None = None, way: Any = ProtocolSelector, *, deflate: bool = False
 ) -> AsyncIterator[int]:
-    """uvicorn's protocols without its server, the first of them `way`; the port."""
+    """Serve `endpoint`, with `way` as the first protocol of each connection. Yields the port."""
     config = uvicorn.Config(
         endpoint, http=way, ws=HandoverProtocol, ws_max_size=LIMIT, ws_per_message_deflate=deflate, log_config=None
     )
@@ -135,7 +135,7 @@ async def server(
 
 
 def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """What a server and its client need."""
+    """The contexts of a server and its client."""
     authority = trustme.CA()
     ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(ours)

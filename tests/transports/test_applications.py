@@ -1,4 +1,4 @@
-"""Whatever an application does with a connection, it is served as uvicorn serves it."""
+"""Whatever an application does with a connection, our protocols treat it as uvicorn's do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.transports.comparison import (
     echoing,
     faults,
 )
-from tests.transports.harness import HEAD, Ear, on_every_loop, tls_contexts
+from tests.transports.harness import HEAD, RecordingReceiver, on_every_loop, tls_contexts
 
 
 async def with_headers(call: Call) -> None:
@@ -167,15 +167,15 @@ async def hands_over(call: Call) -> None:
 
 
 def take_over(call: Call) -> None:
-    """Echo every text through a line."""
+    """Echo every text through a channel."""
 
-    class Echo(Ear):
+    class Echo(RecordingReceiver):
         def text_received(self, text: str) -> None:
-            line.write(Batch([Frame(text)]))
+            channel.write(Batch([Frame(text)]))
 
-    line = cast(SocketChannel, call.hand_over())
-    line.write(Batch([Frame("welcome")]))
-    line.start(Echo())
+    channel = cast(SocketChannel, call.hand_over())
+    channel.write(Batch([Frame("welcome")]))
+    channel.start(Echo())
 
 
 async def raises_after_the_hand_over(call: Call) -> None:
@@ -226,7 +226,7 @@ AT_FAULT = [
 
 
 def talk(*steps: bytes) -> Script:
-    """Say each, and hear one frame for it, until one is a close, which is answered; then read to the end."""
+    """Send each step and read one frame for it. Answer a close frame, then read to the end."""
 
     async def script(visit: Visit) -> None:
         visit.say(HEAD)

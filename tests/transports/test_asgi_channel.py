@@ -1,4 +1,4 @@
-"""What only `stock` has; what every way promises is in `tests/contracts/test_ways.py`."""
+"""AsgiChannel alone. What every channel promises is in `tests/contracts/test_channels.py`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def anyio_backend() -> str:
 
 
 class Peer:
-    """An ASGI server: it may take nothing, speak, fail; it keeps what it got."""
+    """An ASGI server that records what it is sent. It can stop reading, send messages, and fail."""
 
     def __init__(self) -> None:
         self.got: list[Any] = []
@@ -49,8 +49,8 @@ class Peer:
         self.speaks.put_nowait({"type": "websocket.disconnect", "code": 1000})
 
 
-class Ear:
-    """A Receiver that counts, and does what it is told to when it hears something."""
+class RecordingReceiver:
+    """A Receiver that counts the ends, and calls `do` with every message."""
 
     def __init__(self) -> None:
         self.ends = 0
@@ -73,11 +73,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-async def carried(outbox: AsgiChannel, peer: Peer, ear: Ear) -> asyncio.Task[None]:
+async def carried(outbox: AsgiChannel, peer: Peer, receiver: RecordingReceiver) -> asyncio.Task[None]:
     peer.speaks.put_nowait({"type": "websocket.connect"})
     await peer.websocket.accept()
     peer.got.clear()
-    return asyncio.create_task(outbox.serve(peer.websocket, ear))
+    return asyncio.create_task(outbox.serve(peer.websocket, receiver))
 
 
 async def over(carrying: asyncio.Task[None]) -> None:
@@ -89,7 +89,7 @@ async def test_it_counts_the_bytes_that_wait_and_those_that_left() -> None:
     outbox, peer = AsgiChannel(1000, LONG), Peer()
     outbox.write(batch("0"))
     assert (outbox.pending, outbox.sent) == (3, 0)
-    carrying = await carried(outbox, peer, Ear())
+    carrying = await carried(outbox, peer, RecordingReceiver())
     outbox.write(batch(*map(str, range(1, 100))))
     await until(lambda: len(peer.got) == 100)
     assert peer.got == [str(number) for number in range(100)]
@@ -100,7 +100,7 @@ async def test_it_counts_the_bytes_that_wait_and_those_that_left() -> None:
 
 async def test_it_is_full_at_its_bound_in_bytes_and_writable_when_half_empty() -> None:
     outbox, peer = AsgiChannel(104, LONG), Peer()
-    carrying = await carried(outbox, peer, Ear())
+    carrying = await carried(outbox, peer, RecordingReceiver())
     peer.reading.clear()
     outbox.write(batch("é" * 49))
     assert not outbox.full
@@ -128,7 +128,7 @@ async def test_it_is_watched_once_however_often_it_fills_up(monkeypatch: pytest.
         return call_later(after, *rest)
 
     monkeypatch.setattr(loop, "call_later", noted)
-    carrying = await carried(outbox, peer, Ear())
+    carrying = await carried(outbox, peer, RecordingReceiver())
     for number in range(1, 20):
         outbox.write(batch("x" * 20))
         await until(lambda number=number: len(peer.got) == number)  # type: ignore[misc]
@@ -140,7 +140,7 @@ async def test_it_is_watched_once_however_often_it_fills_up(monkeypatch: pytest.
 
 async def test_what_is_put_after_the_end_is_not_kept() -> None:
     outbox, peer = AsgiChannel(10, LONG), Peer()
-    carrying = await carried(outbox, peer, Ear())
+    carrying = await carried(outbox, peer, RecordingReceiver())
     peer.leaves()
     await over(carrying)
     outbox.write(batch("x" * 20))
@@ -149,23 +149,23 @@ async def test_what_is_put_after_the_end_is_not_kept() -> None:
 
 
 async def test_a_fault_in_the_listener_comes_out() -> None:
-    outbox, peer, ear = AsgiChannel(100, LONG), Peer(), Ear()
+    outbox, peer, receiver = AsgiChannel(100, LONG), Peer(), RecordingReceiver()
 
     def fail(text: str) -> None:
         raise ZeroDivisionError
 
-    ear.do = fail
-    carrying = await carried(outbox, peer, ear)
+    receiver.do = fail
+    carrying = await carried(outbox, peer, receiver)
     peer.says("x")
     with pytest.raises(ZeroDivisionError):
         await over(carrying)
-    assert ear.ends == 1
+    assert receiver.ends == 1
 
 
 async def test_a_fault_in_sending_comes_out_and_a_peer_that_left_is_none() -> None:
     for fault, raised in ((ZeroDivisionError(), True), (OSError(), False)):
-        outbox, peer, ear = AsgiChannel(100, LONG), Peer(), Ear()
-        carrying = await carried(outbox, peer, ear)
+        outbox, peer, receiver = AsgiChannel(100, LONG), Peer(), RecordingReceiver()
+        carrying = await carried(outbox, peer, receiver)
         peer.fault = fault
         outbox.write(batch("x"))
         if raised:
@@ -173,31 +173,31 @@ async def test_a_fault_in_sending_comes_out_and_a_peer_that_left_is_none() -> No
                 await over(carrying)
         else:
             await over(carrying)
-        assert ear.ends == 1
+        assert receiver.ends == 1
 
 
 async def test_a_cancelled_carry_leaves_no_task_behind() -> None:
     before = asyncio.all_tasks()
-    outbox, peer, ear = AsgiChannel(100, LONG), Peer(), Ear()
-    carrying = await carried(outbox, peer, ear)
+    outbox, peer, receiver = AsgiChannel(100, LONG), Peer(), RecordingReceiver()
+    carrying = await carried(outbox, peer, receiver)
     await until(lambda: len(asyncio.all_tasks() - before) == 3)
     carrying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await over(carrying)
     assert asyncio.all_tasks() == before
-    assert ear.ends == 1
+    assert receiver.ends == 1
 
 
 async def test_writers_get_a_turn_while_much_is_heard() -> None:
-    outbox, peer, ear = AsgiChannel(1000, LONG), Peer(), Ear()
-    carrying = await carried(outbox, peer, ear)
+    outbox, peer, receiver = AsgiChannel(1000, LONG), Peer(), RecordingReceiver()
+    carrying = await carried(outbox, peer, receiver)
     fullest: list[int] = []
 
     def answer(text: str) -> None:
         outbox.write(batch(text * 40))
         fullest.append(outbox.pending)
 
-    ear.do = answer
+    receiver.do = answer
     for _ in range(200):
         peer.says("x")
     await until(lambda: len(peer.got) == 200)

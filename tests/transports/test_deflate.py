@@ -1,4 +1,4 @@
-"""permessage-deflate: each message by itself, made once for all; what comes is never inflated beyond its limit."""
+"""permessage-deflate: messages are compressed on their own, once for everyone, and never inflated beyond the limit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def judge() -> PerMessageDeflate:
 
 
 def compressed(text: str, *, fragments: int = 1) -> bytes:
-    """A message as the library compresses it, in so many frames."""
+    """A message as the library compresses it, in `fragments` frames."""
     data = judge().encode(JudgedFrame(JudgedOpcode.TEXT, text.encode())).data
     size = -(-len(data) // fragments) or 1
     parts = [bytes(data[start : start + size]) for start in range(0, max(len(data), 1), size)]

@@ -1,4 +1,4 @@
-"""What is written beside uvicorn's protocol; what every way promises is in `tests/contracts/test_ways.py`."""
+"""DirectWriter, below uvicorn's protocol. What every channel promises is in `tests/contracts/test_channels.py`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app.transports.asgi_channel import AsgiChannel
 from app.transports.direct_writer import DirectWriter, _TransportProxy
 from app.transports.frames import Opcode
 from tests.clients import frame
-from tests.contracts.test_channels import LONG, LOOPS, Ear, Open, batch, beside, until
+from tests.contracts.test_channels import LONG, LOOPS, Open, RecordingReceiver, batch, beside, until
 from tests.transports.harness import client, server, tls_contexts
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 on_every_loop = pytest.mark.parametrize("anyio_backend", LOOPS.values(), ids=LOOPS)
 opened: Open = beside
 RESET = b"\1\0\0\0\0\0\0\0"
-"""For SO_LINGER: end the connection at once, and tell the other side that it is reset."""
+"""For SO_LINGER: closing resets the connection."""
 
 
 def protocol_of(one: Any) -> Any:
@@ -38,13 +38,13 @@ def protocol_of(one: Any) -> Any:
 
 
 def descriptor(one: Any) -> int:
-    """The number that is sent through, -1 for none."""
+    """The descriptor of the sender, -1 if it is detached."""
     assert isinstance(one.channel.sender, socket.SocketType)
     return one.channel.sender.fileno()
 
 
 def tell(one: Any, text: str) -> None:
-    """Send as to one of many."""
+    """Send as a broadcast does."""
     told = batch(text)
     try:
         taken = one.channel.sender.send(told)
@@ -81,7 +81,7 @@ async def test_what_uvicorn_writes_keeps_its_place() -> None:
 
 
 def fill(one: Any) -> int:
-    """Send "x" until the kernel takes no more and has whole frames only; how often."""
+    """Send "x" until the kernel accepts no more and holds whole frames only. Returns how many."""
     short, count, rest = batch("x"), 0, b""
     while True:
         try:
@@ -123,7 +123,7 @@ async def test_frames_stay_whole_and_in_order_while_a_client_stops_reading_and_g
                     await one.peer.send(frame(Opcode.PING, b"%d " % asked + bytes(100)))
                     asked += 1
                 await anyio.lowlevel.checkpoint()
-            assert descriptor(one) == -1, "something waits before what would be sent"
+            assert descriptor(one) == -1, "something is queued"
             while len(texts) < told or len(pongs) < asked:
                 opcode, payload = await one.peer.frame()
                 (texts if opcode == Opcode.TEXT else pongs).append(payload)
@@ -222,7 +222,7 @@ def abort(one: Any) -> None:
 @on_every_loop
 @pytest.mark.parametrize("end", [reset, hang_up, abort])
 async def test_a_descriptor_that_the_transport_closes_is_never_used_again(end: Callable[[Any], None]) -> None:
-    """The kernel gives the lowest free number to the next who asks: a write after the end would land there."""
+    """The kernel reuses the lowest free number: a write after the end would reach somebody else."""
     async with opened() as one:
         tell(one, "before")
         await one.peer.texts(1)
@@ -248,7 +248,7 @@ async def test_a_descriptor_that_the_transport_closes_is_never_used_again(end: C
 
 @contextmanager
 def bystanders(number: int) -> Iterator[None]:
-    """Sockets, one of them with that descriptor: nothing may arrive at any."""
+    """Open sockets until one has that descriptor, and check that nothing arrives at any of them."""
     pairs: list[tuple[socket.socket, socket.socket]] = []
     while number not in [end.fileno() for pair in pairs for end in pair]:
         pairs.append(socket.socketpair())
@@ -310,16 +310,16 @@ async def test_a_closed_connection_leaves_neither_a_descriptor_nor_garbage(
             await live()
             await until(lambda: not left())
             counts.append(descriptors())
-        assert counts[-1] <= counts[0], "the loop has opened its own by then"
+        assert counts[-1] <= counts[0], "the loop has opened its own descriptors by then"
     finally:
         gc.enable()
 
 
-class Carried:
-    """An application that carries one connection."""
+class Served:
+    """An application that serves one connection through ASGI."""
 
     def __init__(self) -> None:
-        self.state, self.ear = ServerState(), Ear()
+        self.state, self.receiver = ServerState(), RecordingReceiver()
         self.channels: asyncio.Queue[AsgiChannel] = asyncio.Queue()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -327,13 +327,13 @@ class Carried:
         await websocket.accept()
         channel = AsgiChannel(1000, LONG, send)
         self.channels.put_nowait(channel)
-        await channel.serve(websocket, self.ear)
+        await channel.serve(websocket, self.receiver)
 
 
 @on_every_loop
 async def test_tls_goes_through_the_transport() -> None:
     ours, theirs = tls_contexts()
-    app = Carried()
+    app = Served()
     async with server(app, ours, WebSocketsSansIOProtocol) as port, client(port, tls=theirs) as one:
         await one.head()
         with anyio.fail_after(10):
@@ -346,4 +346,4 @@ async def test_tls_goes_through_the_transport() -> None:
         one.writer.write(frame(Opcode.CLOSE, b"\x03\xe8"))
         assert await one.frame() == (Opcode.CLOSE, b"\x03\xe8")
         assert await one.end() == b""
-    assert app.ear.ends == 1
+    assert app.receiver.ends == 1

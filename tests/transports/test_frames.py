@@ -1,8 +1,8 @@
-"""Frames as a server reads them, with the `websockets` library's parser as the judge; and RFC 6455 row by row.
+"""FrameReader, checked against the `websockets` library's parser, and against RFC 6455 case by case.
 
-The rows are those of Autobahn's fuzzing client: groups 1 (framing), 2 (pings), 3 (reserved bits), 4 (opcodes),
+The cases are those of Autobahn's fuzzing client: groups 1 (framing), 2 (pings), 3 (reserved bits), 4 (opcodes),
 5 (fragments), 6 (UTF-8), 7 (closing) and 10 (one message in many pieces). Its numbers are the tests' ids. What needs a
-connection (that a ping is answered, that a close is echoed) is in `tests/contracts/test_ways.py` and `test_fast.py`.
+connection (pings are answered, a close is echoed) is in `tests/contracts/test_channels.py`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ LIMIT = 70_000
 SIZES = [0, 1, 2, 124, 125, 126, 127, 128, 65_535, 65_536, 65_537]
 HEADER = 14
 Outcome = tuple[list[Message], int]
-"""The messages that were read, and the code to close with, 0 for none."""
+"""The messages, and the close code of a violation or 0."""
 
 
 def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outcome:
-    """What a FrameReader makes of `data`, in pieces; it must keep no more than a message and a frame of it."""
+    """What a FrameReader makes of `data` in pieces. Checks that it buffers at most a message and a frame of it."""
     reader, messages, code = FrameReader(limit), list[Message](), 0
     edges = [0, *sorted({cut for cut in cuts or () if 0 < cut < len(data)}), len(data)]
     for start, stop in pairwise(edges):
@@ -51,8 +51,8 @@ def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outc
 
 
 class Judge(ServerProtocol):
-    """The library's parser, but for two rules of its own: it counts a control frame as part of the message around it,
-    and takes a close in the middle of a message for an error. RFC 6455 (5.4, 5.5.1) has neither."""
+    """The library's parser without two rules of its own, which RFC 6455 (5.4, 5.5.1) doesn't have: it counts a control
+    frame as part of the message around it, and treats a close in the middle of a message as an error."""
 
     @property
     def max_message_size(self) -> int | None:
@@ -70,7 +70,7 @@ class Judge(ServerProtocol):
 
 
 def judged(data: bytes, limit: int = LIMIT) -> Outcome:
-    """What the library makes of `data`; it leaves it to others to check that a text is UTF-8."""
+    """What the library makes of `data`. It doesn't check that text is UTF-8, so this does."""
     judge = Judge(state=State.OPEN, max_size=limit)
     judge.receive_data(data)
     messages: list[Message] = []
@@ -100,7 +100,7 @@ def judged(data: bytes, limit: int = LIMIT) -> Outcome:
 
 @dataclass(frozen=True)
 class Say:
-    """One frame, as wrong as it may be."""
+    """One frame, valid or not."""
 
     opcode: int
     payload: bytes = b""
@@ -110,7 +110,7 @@ class Say:
 
     @property
     def data(self) -> bytes:
-        """Its bytes. `frame` masks a byte at a time, which takes too long for what hypothesis says."""
+        """Its bytes. `frame` masks a byte at a time, which is too slow for hypothesis."""
         size = len(self.payload)
         head = frame(self.opcode, fin=self.fin, masked=self.masked, reserved=self.reserved)[0]
         lengths = bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2) if size < 65_536 else None
@@ -192,7 +192,7 @@ def test_the_judge_reads_the_same(said: list[Say], cuts: list[int], missing: int
     short = data[: len(data) - missing]
     messages, code = read(short, cuts)
     assert messages == judged(short)[0]
-    assert code in (0, whole[1]), "what is wrong is told no later than by the judge, and the same is wrong"
+    assert code in (0, whole[1]), "an error is reported no later than by the library, and it is the same one"
 
 
 @given(st.lists(st.binary(max_size=300), max_size=6), st.integers(0, 300))
@@ -201,7 +201,7 @@ def test_bytes_at_random_raise_nothing_and_take_no_memory(pieces: list[bytes], l
     data = b"".join(pieces)
     edges = [sum(map(len, pieces[:number])) for number in range(len(pieces))]
     messages, code = read(data, edges, limit)
-    assert (messages, code) == read(data, list(range(len(data))), limit), "how it is cut makes no difference"
+    assert (messages, code) == read(data, list(range(len(data))), limit), "the pieces make no difference"
     agree(messages, code, data, limit)
 
 
@@ -219,8 +219,8 @@ def test_frames_with_bytes_flipped_raise_nothing(
 
 
 def agree(messages: list[Message], code: int, data: bytes, limit: int) -> None:
-    """The judge has read the same. It may see later that something is wrong, once the frame is whole, and of two
-    things that are wrong with one frame it may name the other."""
+    """Check that the library reads the same. It may notice an error later, once the frame is complete, and of two
+    errors in one frame it may report the other."""
     theirs, judgement = judged(data, limit)
     assert messages == theirs
     if judgement:
@@ -443,7 +443,7 @@ def test_a_message_without_end_and_without_content_takes_no_memory(opcode: int) 
 
 
 class Counting(FrameReader):
-    """A FrameReader that counts the bytes that it looks at or copies to look at them."""
+    """A FrameReader that counts the bytes that it parses or copies."""
 
     __slots__ = ("looked_at",)
 

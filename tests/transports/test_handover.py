@@ -20,8 +20,8 @@ from tests.transports.harness import (
     DEADLINE,
     HEAD,
     LIMIT,
-    Ear,
     Endpoint,
+    RecordingReceiver,
     client,
     on_every_loop,
     server,
@@ -38,32 +38,32 @@ async def test_a_connection_is_handed_over_and_what_served_the_handshake_is_free
         async with client(port) as one:
             assert b"101" in await one.head()
             assert await one.frame() == (Opcode.TEXT, b"welcome"), "nothing comes before the answer to the handshake"
-            [line], [ear] = endpoint.lines, endpoint.ears
-            assert line is not None
-            assert {line} == cast("set[Any]", endpoint.state.connections)
+            [channel], [receiver] = endpoint.channels, endpoint.receivers
+            assert channel is not None
+            assert {channel} == cast("set[Any]", endpoint.state.connections)
             await until(lambda: not endpoint.state.tasks)
             gc.collect()
             await until(lambda: endpoint.protocols[0]() is None)
             one.writer.write(frame(1, b"hello") + frame(9, b"there?"))
             assert await one.frame() == (Opcode.PONG, b"there?")
-            assert ear.texts == ["hello"]
-        await until(ear.over.is_set)
+            assert receiver.texts == ["hello"]
+        await until(receiver.over.is_set)
     assert not endpoint.state.connections
 
 
 @pytest.mark.anyio
 @on_every_loop
 async def test_what_is_written_in_the_turn_of_the_hand_over_comes_after_the_handshake() -> None:
-    """uvloop writes at the end of a turn: the answer to the handshake may still wait when the line takes over."""
+    """uvloop writes at the end of a turn: the answer to the handshake may still be queued at the handover."""
     endpoint = Endpoint()
     async with server(endpoint) as port:
         for _ in range(20):
             async with client(port) as one:
                 assert (await one.head()).startswith(b"HTTP/1.1 101 ")
                 assert await one.frame() == (Opcode.TEXT, b"welcome")
-        for line in endpoint.lines:
-            assert line is not None
-            await until(lambda line=line: not line.full)  # type: ignore[misc]
+        for channel in endpoint.channels:
+            assert channel is not None
+            await until(lambda channel=channel: not channel.full)  # type: ignore[misc]
 
 
 @pytest.mark.anyio
@@ -78,12 +78,12 @@ async def test_what_comes_with_the_handshake_is_heard_and_such_a_connection_not_
             assert await one.frame() == (Opcode.TEXT, b"welcome")
             one.writer.write(early[cut:] + frame(1, b"late") + frame(9, b"there?"))
             assert await one.frame() == (Opcode.PONG, b"there?")
-            [line], [ear] = endpoint.lines, endpoint.ears
-            assert (line is None) == (cut > 0)
-            await until(lambda: ear.texts == ["early", "late"])
+            [channel], [receiver] = endpoint.channels, endpoint.receivers
+            assert (channel is None) == (cut > 0)
+            await until(lambda: receiver.texts == ["early", "late"])
             one.writer.write(frame(8, b"\x03\xe8"))
             assert await one.frame() == (Opcode.CLOSE, b"\x03\xe8")
-        await until(ear.over.is_set)
+        await until(receiver.over.is_set)
 
 
 @pytest.mark.anyio
@@ -106,10 +106,10 @@ async def test_what_comes_before_the_answer_to_the_handshake_waits_for_it() -> N
             assert b"101" in await one.head()
             assert await one.frame() == (Opcode.PONG, b"1")
             assert await one.frame() == (Opcode.TEXT, b"welcome")
-            await until(lambda: endpoint.ears[0].texts == ["early"])
+            await until(lambda: endpoint.receivers[0].texts == ["early"])
             one.writer.write(frame(9, b"2"))
             assert await one.frame() == (Opcode.PONG, b"2")
-        await until(endpoint.ears[0].over.is_set)
+        await until(endpoint.receivers[0].over.is_set)
 
 
 @pytest.mark.anyio
@@ -126,7 +126,7 @@ async def test_a_wrong_frame_with_the_handshake_leaves_no_trace(
                 pass
             assert int.from_bytes(got[1][:2]) == code
             assert await one.end() == b""
-        await until(endpoint.ears[0].over.is_set)
+        await until(endpoint.receivers[0].over.is_set)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -134,24 +134,24 @@ async def test_a_wrong_frame_with_the_handshake_leaves_no_trace(
 @on_every_loop
 async def test_nothing_more_goes_through_asgi_once_a_connection_is_handed_over() -> None:
     failed: list[BaseException] = []
-    ear = Ear()
+    receiver = RecordingReceiver()
 
     class Twice(Endpoint):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await WebSocket(scope, receive, send).accept()
-            line = scope["extensions"][HANDOVER](LIMIT, 30.0)
-            line.start(ear)
+            channel = scope["extensions"][HANDOVER](LIMIT, 30.0)
+            channel.start(receiver)
             try:
                 await send({"type": "websocket.send", "text": "x"})
             except RuntimeError as error:
                 failed.append(error)
-            line.write(Batch([Frame("all the same")]))
+            channel.write(Batch([Frame("all the same")]))
 
     async with server(Twice()) as port:
         async with client(port) as one:
             await one.head()
             assert await one.frame() == (Opcode.TEXT, b"all the same")
-        await until(ear.over.is_set)
+        await until(receiver.over.is_set)
     assert "handed over" in str(failed[0])
 
 
@@ -165,20 +165,20 @@ async def test_tls_goes_through_the_transport() -> None:
         async with client(port, tls=theirs) as one:
             assert b"101" in await one.head()
             assert await one.frame() == (Opcode.TEXT, b"welcome")
-            [line], [ear] = endpoint.lines, endpoint.ears
-            assert line is not None
-            assert line.sender.send(b"x") == 0
+            [channel], [receiver] = endpoint.channels, endpoint.receivers
+            assert channel is not None
+            assert channel.sender.send(b"x") == 0
             one.writer.write(frame(1, b"hello") + frame(9, b"there?"))
             assert await one.frame() == (Opcode.PONG, b"there?")
-            assert ear.texts == ["hello"]
+            assert receiver.texts == ["hello"]
             for text in texts:
-                line.write(Batch([Frame(text)]))
+                channel.write(Batch([Frame(text)]))
             assert [(await one.frame())[1].decode() for _ in texts] == texts
-            line.flush_and_close(CloseCode.POLICY, "enough")
+            channel.flush_and_close(CloseCode.POLICY, "enough")
             assert await one.frame() == (Opcode.CLOSE, b"\x03\xf0enough")
             one.writer.write(frame(8, b"\x03\xf0"))
             assert await one.end() == b""
-        await until(ear.over.is_set)
+        await until(receiver.over.is_set)
 
 
 @pytest.fixture(scope="module")

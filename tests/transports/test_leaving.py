@@ -1,4 +1,4 @@
-"""Clients that leave in their handshake or speak too early, and servers that stop in it."""
+"""Clients that leave during the handshake or send too early, and servers that stop during it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.transports.comparison import (
     echoing,
     faults,
 )
-from tests.transports.harness import HEAD, Ear, client, on_every_loop, server, until
+from tests.transports.harness import HEAD, RecordingReceiver, client, on_every_loop, server, until
 from tests.transports.test_applications import hands_over, returns_after_accept
 
 
@@ -78,7 +78,7 @@ async def waits_to_raise(call: Call) -> None:
 
 
 async def leave(visit: Visit) -> None:
-    """Go while the application is held."""
+    """Leave while the application waits in `hold`."""
     visit.say(HEAD)
     await until(visit.application.held.is_set)
     visit.client.writer.close()
@@ -139,7 +139,7 @@ async def test_what_comes_before_the_application_listens_waits_for_it(
 
 
 def arrived(connection: Any) -> bool:
-    """Whether what a client said after its request has come to the server."""
+    """Whether something that the client sent after its request has arrived."""
     return isinstance(connection, HandoverProtocol) and connection.early
 
 
@@ -150,16 +150,16 @@ async def accepts_and_waits(call: Call) -> None:
 
 async def hands_over_and_waits(call: Call) -> None:
     await returns_after_accept(call)
-    line = cast(SocketChannel, call.hand_over())
+    channel = cast(SocketChannel, call.hand_over())
     await call.hold()
-    line.start(Ear())
+    channel.start(RecordingReceiver())
 
 
 @pytest.mark.anyio
 @on_every_loop
 @pytest.mark.parametrize("behave", [accepts_and_waits, hands_over_and_waits])
 async def test_the_answer_is_not_held_back(behave: Behaviour) -> None:
-    """The kernel would hold it for 200 ms each time; a busy machine is late now and then."""
+    """The kernel would hold it back for 200 ms every time; a busy machine is late now and then."""
     application = Application(behave)
     took = []
     async with server(application) as port:

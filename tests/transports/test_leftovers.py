@@ -1,4 +1,4 @@
-"""Nothing is left to the garbage collector: it would have to look at all that thousands of connections hold."""
+"""Reference counting frees a connection that has ended: a collection would visit the objects of thousands of others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.transports.handover import HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from tests.transports.comparison import Application, Behaviour, Call, echo, on_uvloop
-from tests.transports.harness import Ear, client, server, until
+from tests.transports.harness import RecordingReceiver, client, server, until
 from tests.transports.test_applications import returns_after_accept
 from tests.transports.test_leaving import (
     hands_over_and_waits,
@@ -25,7 +25,7 @@ from tests.transports.test_leaving import (
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """References alone are counted."""
+    """Turn the garbage collector off: only reference counting frees objects."""
     gc.collect()
     gc.disable()
     yield
@@ -33,7 +33,7 @@ def uncollected() -> Iterator[None]:
 
 
 def kept() -> list[Any]:
-    """What served a connection and was not freed."""
+    """Objects that served a connection and weren't freed."""
     return [
         one
         for one in gc.get_objects()
@@ -47,14 +47,14 @@ async def raises_for_who_left(call: Call) -> None:
     await call._send({"type": "websocket.accept"})
 
 
-async def hands_over_to_an_ear(call: Call) -> None:
+async def hands_over_to_a_receiver(call: Call) -> None:
     await returns_after_accept(call)
-    line = cast(SocketChannel, call.hand_over())
-    line.write(Batch([Frame("welcome")]))
-    line.start(Ear())
+    channel = cast(SocketChannel, call.hand_over())
+    channel.write(Batch([Frame("welcome")]))
+    channel.start(RecordingReceiver())
 
 
-# Whoever waits once the client is let in is uvicorn's, whose objects refer to each other.
+# Connections that wait after the accept are uvicorn's, whose objects form cycles.
 LEAVES_NOTHING = [
     waits_to_ask,
     raises_for_who_left,
@@ -71,7 +71,7 @@ async def test_a_client_that_leaves_in_its_handshake_leaves_nothing(behave: Beha
         async with client(port) as one:
             await until(application.held.is_set)
             one.writer.close()
-            if behave is not hands_over_and_waits:  # whose line reads nothing before it begins
+            if behave is not hands_over_and_waits:  # its channel reads nothing before it starts
                 await until(lambda: not application.state.connections)
         application.release.set()
         await until(lambda: not application.state.tasks)
@@ -81,7 +81,7 @@ async def test_a_client_that_leaves_in_its_handshake_leaves_nothing(behave: Beha
 @pytest.mark.anyio
 @on_uvloop
 async def test_who_was_handed_over_leaves_nothing(uncollected: None) -> None:
-    application = Application(hands_over_to_an_ear)
+    application = Application(hands_over_to_a_receiver)
     async with server(application) as port:
         async with client(port) as one:
             assert b" 101 " in await one.head()

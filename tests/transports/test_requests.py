@@ -1,4 +1,4 @@
-"""Which requests are usual, and that all are answered as uvicorn answers them."""
+"""Which requests the fast handshake takes, and that every request gets the answer uvicorn would give."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.transports.harness import HEAD, on_every_loop, until
 
 
 def request(*more: bytes, target: bytes = b"/", without: bytes = b"", first: bytes = b"", **instead: bytes) -> bytes:
-    """The usual request with other lines. `instead` names headers with an underscore for each hyphen."""
+    """The usual request with other headers. `instead` names headers with an underscore for each hyphen."""
     changed = {name.replace("_", "-").encode(): value for name, value in instead.items()}
     lines = [name + b": " + changed.get(name, value) for name, value in LINES.items() if name != without]
     return b"\r\n".join((first or b"GET " + target + b" HTTP/1.1", *lines, *more, b"", b""))
@@ -81,7 +81,7 @@ OTHER = {
     "latin-1 in the path": request(target=b"/caf\xe9"),
     "no target": request(first=b"GET  HTTP/1.1"),
     "three words before the version": request(first=b"GET / / HTTP/1.1"),
-    "tab in the first line": request(first=b"GET\t/\tHTTP/1.1"),
+    "tab in the first channel": request(first=b"GET\t/\tHTTP/1.1"),
     "protocols in two headers": request(b"Sec-WebSocket-Protocol: chat", b"Sec-WebSocket-Protocol: superchat"),
     "protocols, empty ones": request(b"Sec-WebSocket-Protocol: ,a,, b ,"),
     "protocol with a blank": request(b"Sec-WebSocket-Protocol: a b"),
@@ -226,7 +226,7 @@ async def test_who_offers_nothing_where_deflate_is_spoken(caplog: pytest.LogCapt
 
 
 class Reference:
-    """What httptools reads of a request."""
+    """A request as httptools parses it."""
 
     def __init__(self, said: bytes) -> None:
         self.target, self.headers, self.whole = b"", list[tuple[bytes, bytes]](), False
@@ -246,7 +246,7 @@ class Reference:
 
 
 def let_in(said: bytes) -> TheirRequest | None:
-    """The request as websockets reads it, if it would let that in."""
+    """The request as `websockets` parses it, if it would accept it."""
     protocol = ServerProtocol()
     protocol.receive_data(said)
     read = [one for one in protocol.events_received() if isinstance(one, TheirRequest)]
@@ -263,7 +263,7 @@ EDITS = st.lists(st.tuples(st.integers(0, len(HEAD)), st.integers(0, 3), PIECES 
 
 
 def edited(edits: list[tuple[int, int, bytes]]) -> bytes:
-    """The usual request, changed: at each place some bytes are taken away, and others put there."""
+    """The usual request with edits: at each position some bytes are removed and others inserted."""
     said = HEAD
     for place, removed, put in edits:
         said = said[:place] + put + said[place + removed :]
@@ -296,7 +296,7 @@ def test_what_is_read_as_usual_is_read_the_same_by_uvicorns_parsers(said: bytes)
     ],
 )
 def test_hostile_bytes_take_no_time(said: bytes) -> None:
-    """What goes back over its steps takes seconds for 8 KiB; a pass over them takes some ten microseconds."""
+    """Backtracking would take seconds for 8 KiB; one pass takes about ten microseconds."""
     assert len(said) <= 8192
     began = time.process_time()
     assert UpgradeRequest.parse(said, config()) is None
