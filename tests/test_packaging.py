@@ -1,4 +1,4 @@
-"""What a plain `pip install` of the project brings, and each step of the Dockerfile that needs no engine."""
+"""What `pip install .` installs, what a release contains, and every step of the Dockerfile that needs no engine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import app
 from tests.clients import DEADLINE, ROOT, Process, dial, serving
 
 INSTRUCTIONS = re.findall(r"^(?!\s*#)(\w+) (.*)$", (ROOT / "Dockerfile").read_text().replace("\\\n", ""), re.M)
@@ -22,7 +25,7 @@ INSTRUCTIONS = re.findall(r"^(?!\s*#)(\w+) (.*)$", (ROOT / "Dockerfile").read_te
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The `bin` of a fresh environment with the project in it, and nothing else but what it asks for."""
+    """The `bin` of a fresh environment with the project and its dependencies in it."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=True)
     pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -46,6 +49,41 @@ def test_uvicorn_serves_the_factory(installed: Path, tmp_path: Path) -> None:
     process.stop()
 
 
+def test_the_distribution_is_natter_chat_and_the_command_natter(installed: Path) -> None:
+    """PyPI's `natter` is another project."""
+    program = (
+        "import importlib.metadata as m; d = m.distribution('natter-chat'); "
+        "print(d.version, *(entry.name for entry in d.entry_points))"
+    )
+    done = subprocess.run(
+        [installed / "python", "-c", program], capture_output=True, text=True, timeout=DEADLINE, check=True
+    )
+    assert done.stdout == f"{app.__version__} natter\n"
+
+
+def test_a_release_can_be_built_from_its_source_archive(installed: Path, tmp_path: Path) -> None:
+    """The wheel built from the sdist holds the packages, the shipped configuration and the page, and nothing else."""
+    python = str(installed / "python")
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--target", str(tmp_path / "tools"), "hatchling"], check=True, timeout=100)
+    build = [python, "-m", "hatchling", "build", "--directory", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "tools")}
+    subprocess.run([*build, "--target", "sdist"], cwd=ROOT, env=environment, check=True, timeout=100)
+    name = f"natter_chat-{app.__version__}"
+    with tarfile.open(tmp_path / f"{name}.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    subprocess.run([*build, "--target", "wheel"], cwd=tmp_path / name, env=environment, check=True, timeout=100)
+    with zipfile.ZipFile(tmp_path / f"{name}-py3-none-any.whl") as wheel:
+        files = {file for file in wheel.namelist() if ".dist-info/" not in file}
+    packages = {
+        str(path.relative_to(ROOT))
+        for package in ("app", "config")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert files == packages | {"config/application.conf", "config/logging.ini"}
+
+
 def test_every_pin_is_hashed_and_names_no_host() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         text = (ROOT / name).read_text()
@@ -67,7 +105,7 @@ def test_the_pins_hold_what_the_project_asks_for() -> None:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the Dockerfile's last stage copies from the build context."""
+    """A folder with the files that the last stage of the Dockerfile copies from the build context."""
     folder = tmp_path_factory.mktemp("image")
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
     for value in values("COPY"):
@@ -87,8 +125,8 @@ def values(name: str) -> list[str]:
 
 
 class TestDockerfile:
-    """There may be no engine where tests run, so each instruction is done by hand: what is copied is laid into a
-    folder, what is installed goes into an environment, and the commands run there."""
+    """Tests can't rely on a container engine, so each instruction is carried out by hand: files are copied to a folder,
+    packages are installed in an environment, and the commands run there."""
 
     def test_the_context_is_only_what_is_copied(self) -> None:
         lines = (ROOT / ".dockerignore").read_text().split()
@@ -97,7 +135,7 @@ class TestDockerfile:
         assert {line[1:] for line in lines if line.startswith("!")} == copied
 
     def test_the_install_step(self, image: Path, tmp_path: Path) -> None:
-        """The RUN of the first stage, with a folder for `/opt/natter`, then the command on what it made."""
+        """The RUN of the first stage, with a folder in place of `/opt/natter`, then the CMD in the result."""
         (step,) = [value for value in values("RUN") if "pip install" in value]
         target = tmp_path / "natter"
         step = step.replace("/opt/natter", str(target)).replace("python -m venv", f"{sys.executable} -m venv", 1)
