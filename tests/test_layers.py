@@ -67,7 +67,6 @@ ALLOWED: dict[str, set[str]] = {
 
 LONG_FILES: dict[str, str] = {
     # A file of over LONGEST lines, and why it is better whole.
-    "app/chat/frames.py": "the frames of one protocol, which are read as one list",
 }
 LONGEST = 400
 

@@ -55,7 +55,7 @@ def parse(line: str, room: str) -> Command:
     word, arguments = (found[1], found[2] or "") if found else ("", "")
     row = _ROWS.get(word.lower())
     if row is None:
-        return frames.Slash(room=room, line=line)
+        return frames.SlashCommand(room=room, line=line)
     count = len(arguments.split())
     try:
         if count < row.least:
@@ -128,9 +128,9 @@ def _duration(text: str) -> tuple[int, str]:
     if not found:
         return 0, text
     digits, unit = found[1].lstrip("0"), _SECONDS[found[2].lower()]
-    seconds = int(digits) * unit if 0 < len(digits) <= len(str(frames.LONGEST)) else 0
-    if not 0 < seconds <= frames.LONGEST:
-        raise _Expected(f"expected a time from 1s to {frames.LONGEST // _SECONDS['d']}d, got {_quoted(word)}")
+    seconds = int(digits) * unit if 0 < len(digits) <= len(str(frames.MAX_SECONDS)) else 0
+    if not 0 < seconds <= frames.MAX_SECONDS:
+        raise _Expected(f"expected a time from 1s to {frames.MAX_SECONDS // _SECONDS['d']}d, got {_quoted(word)}")
     return seconds, rest
 
 
@@ -178,7 +178,7 @@ def _login(arguments: str, room: str) -> Command:  # noqa: ARG001  (who one is, 
 
 
 def _slow(arguments: str, room: str) -> Command:
-    return frames.Slow(room=room, seconds=_number(arguments, 0, frames.LONGEST))
+    return frames.Slow(room=room, seconds=_number(arguments, 0, frames.MAX_SECONDS))
 
 
 _Moderation = type[
@@ -209,7 +209,7 @@ _TABLE = (
     Row("rooms", (), "", "which rooms there are", 0, 0, lambda *_: frames.Rooms()),
     Row("who", (), "[ROOM]", "who is in the room", 0, 1,
         lambda name, room: frames.Who(room=_room(name) if name.strip() else room)),
-    Row("room", (), "", "what is set for the room", 0, 0, lambda _, room: frames.Look(room=room)),
+    Row("room", (), "", "what is set for the room", 0, 0, lambda _, room: frames.DescribeRoom(room=room)),
     Row("topic", (), "[TOPIC]", "what the room is about, or let it be about TOPIC; - is nothing", 0, None, _topic),
     Row("history", (), "[NUMBER]", "what was said, with the ID of each message", 0, 1, _history),
     Row("search", (), "WORDS", "the newest messages that hold all of WORDS", 1, None, _search),

@@ -165,22 +165,3 @@ class Conversation(Struct, frozen=True):
 
     room: str
     head: int
-
-
-CONVERSATION = "@"
-MAILBOX = "~"
-
-
-def conversation(users: set[int]) -> str:
-    """The log of what is whispered between `users`, all of them: `@3,5,9`. The set of people is the conversation."""
-    return CONVERSATION + ",".join(map(str, sorted(users)))
-
-
-def participants(room: str) -> tuple[int, ...]:
-    """The ids of the users in a conversation; none for a room."""
-    return tuple(map(int, room[1:].split(","))) if room.startswith(CONVERSATION) else ()
-
-
-def mailbox(user: int) -> str:
-    """The log in which `user` follows all conversations as one, each event at the position that it has there: `~3`."""
-    return f"{MAILBOX}{user}"

@@ -12,8 +12,9 @@ from msgspec import UnsetType
 
 from app.chat.errors import Code, ErrorValues, Refused
 from app.chat.events import Detail, Event, Kind, User
-from app.chat.frames import Moderation, Private, Public, Slow, Topic, timestamp
+from app.chat.frames import Moderation, Private, Public, Slow, Topic
 from app.chat.state import RoomState
+from app.chat.timestamps import timestamp
 
 
 class Rank(IntEnum):

@@ -14,7 +14,6 @@ from msgspec import UnsetType
 
 from app.chat.events import Kind
 from app.chat.frames import (
-    WHISPERS,
     Changed,
     Commands,
     ConversationList,
@@ -27,6 +26,7 @@ from app.chat.frames import (
     RoomList,
     RoomSettings,
 )
+from app.chat.logs import WHISPERS
 from app.chat.presence import Person
 
 _BROKEN = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff"

@@ -11,7 +11,7 @@ from pathlib import Path
 from app.backends import StoreError, archive
 from app.backends.archive import ArchiveError
 from app.chat.errors import Refused
-from app.chat.frames import room_name
+from app.chat.logs import room_name
 from app.cli.flags import Parser, add_settings, fail, load_settings, parse
 from config import ConfigurationError, Settings
 from config.errors import suggestion

@@ -18,7 +18,7 @@ from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 from app.chat.errors import Refused as RefusedName
-from app.chat.frames import room_name
+from app.chat.logs import room_name
 from app.client.address import DEFAULT, normal
 from app.client.errors import ChatError, Unreachable
 from app.client.identity import Identities, directory

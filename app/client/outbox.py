@@ -18,7 +18,7 @@ SHORT_BURST = 8
 
 AGAIN = (
     frames.Speech | frames.Join | frames.History | frames.Search | frames.Read | frames.Typing | frames.Rooms
-    | frames.Who | frames.Look | frames.Conversations | frames.Help | frames.Away | frames.Back | frames.Ignore
+    | frames.Who | frames.DescribeRoom | frames.Conversations | frames.Help | frames.Away | frames.Back | frames.Ignore
     | frames.Unignore
 )  # fmt: skip
 """What is sent again on the next connection: it is done once, or does no harm when it is done twice."""

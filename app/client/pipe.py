@@ -14,7 +14,7 @@ from msgspec import to_builtins
 
 from app.chat import frames, text
 from app.chat.errors import Code
-from app.chat.frames import WHISPERS
+from app.chat.logs import WHISPERS
 from app.chat.names import reserved
 from app.client.address import shown
 from app.client.chat import Chat, connect

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from msgspec import UNSET, UnsetType
 
-from app.chat.frames import WHISPERS, Changed, Join, Joined, Message
+from app.chat.frames import Changed, Join, Joined, Message
+from app.chat.logs import WHISPERS
 
 CATCHING_UP = 2.0
 """Seconds after which what was missed is counted, if the last of it is kept from us."""

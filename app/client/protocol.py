@@ -18,7 +18,7 @@ from msgspec import UnsetType
 
 from app.chat import errors, frames
 from app.chat.errors import Code
-from app.chat.frames import DEFAULT_ROOM, room_name
+from app.chat.logs import DEFAULT_ROOM, room_name
 from app.client.decoding import decode
 from app.client.errors import ChatError, Interrupted, NotAChat, Refused, Uncertain, refused
 from app.client.events import Action, Connected, Delayed, Event, Fail, Left, Missed, NameRefused, Send, Settle, Tell
@@ -289,7 +289,7 @@ class Protocol:
             for item in self._outbox.due(now):
                 self._do(Send(self._encode(item.command).decode()))
                 # These have no answer but an error, or may have none: what comes is told like all else.
-                if isinstance(item.command, frames.Typing | frames.Slash):
+                if isinstance(item.command, frames.Typing | frames.SlashCommand):
                     self._outbox.land(item.key)
                     self._settle(item, frames.Done())
         self._plan(now)

@@ -16,9 +16,10 @@ from app.chat import rules
 from app.chat.closing import CloseCode
 from app.chat.dialects import TEXT, Dialect
 from app.chat.errors import Code, Refused
-from app.chat.events import CONVERSATION, PLAIN, Appended, Detail, Draft, Event, Kind, User, mailbox, participants
-from app.chat.frames import WHISPERS, Ack, Command, Error, Frame, Named, Parted, Request, Say, Speech, is_conversation
+from app.chat.events import PLAIN, Appended, Detail, Draft, Event, Kind, User
+from app.chat.frames import Ack, Command, Error, Frame, Named, Parted, Request, Say, Speech
 from app.chat.limits import Bucket, Limits
+from app.chat.logs import CONVERSATION, WHISPERS, is_conversation, mailbox, participants
 from app.chat.room import Room
 from app.live.context import ChatContext
 from app.live.following import Following

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from app.chat.dialects import Dialect
 from app.chat.events import Event
-from app.chat.frames import Frame, Message, told
+from app.chat.frames import Frame, Message, event_frame
 from app.chat.room import Block, Cursor, Room
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports import Batch, Sender
@@ -107,7 +107,7 @@ def senders(outgoing: Iterable[Subscriber]) -> set[Sender]:
 
 def _encoded(dialect: Dialect, events: Sequence[tuple[int, Event]]) -> list[Marked]:
     """What those who speak a dialect are told of events, once for all of them."""
-    return [(mark, frame) for mark, event in events if (frame := wire(dialect, told(event))) is not None]
+    return [(mark, frame) for mark, event in events if (frame := wire(dialect, event_frame(event))) is not None]
 
 
 def _send_to_all(

@@ -9,8 +9,9 @@ from msgspec import UnsetType
 
 from app.backends import Backend, Trimmed, Unavailable
 from app.chat.closing import CloseCode
-from app.chat.events import Bounds, Event, mailbox
-from app.chat.frames import WHISPERS, Join, Joined, told
+from app.chat.events import Bounds, Event
+from app.chat.frames import Join, Joined, event_frame
+from app.chat.logs import WHISPERS, mailbox
 from app.chat.room import UNKNOWN, Cursor, Room
 from app.chat.state import RoomState
 from app.live.hub import Hub
@@ -214,7 +215,7 @@ class Following:
             return
         for event in events:
             if connection.wants(event):
-                connection.send(told(event))
+                connection.send(event_frame(event))
             cursor.at = event.seq
         if len(events) < PAGE and not self._caught_up(connection, room, cursor) and cursor.room.unsettled:
             await connection.shard.flushed()

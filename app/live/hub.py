@@ -14,8 +14,9 @@ from threading import Lock
 from msgspec import UNSET
 
 from app.backends import Backend
-from app.chat.events import Event, User, participants
+from app.chat.events import Event, User
 from app.chat.frames import ReadUpTo, TypingNow
+from app.chat.logs import participants
 from app.chat.presence import Here, Hint, Person, Read, Roster, Typing
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber

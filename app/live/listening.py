@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from app.backends import Backend, Trimmed, Unavailable
-from app.chat.events import CONVERSATION, Event
+from app.chat.events import Event
+from app.chat.logs import CONVERSATION
 
 log = logging.getLogger("chat")
 

@@ -32,9 +32,10 @@ from starlette.applications import Starlette
 from app.backends import Backend, NameTaken, Unavailable
 from app.chat import commands
 from app.chat.errors import Code, Refused
-from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User, conversation
-from app.chat.frames import Usage, room_name
+from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
+from app.chat.frames import Usage
 from app.chat.limits import Limits
+from app.chat.logs import conversation, room_name
 from app.chat.names import Name, reserved
 from app.clock import Clock
 from app.errors import StartupError

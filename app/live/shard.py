@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from app.chat.dialects import Dialect
-from app.chat.events import CONVERSATION, Event, Kind, mailbox, participants
-from app.chat.frames import WHISPERS, Frame, Presence, told
+from app.chat.events import Event, Kind
+from app.chat.frames import Frame, Presence, event_frame
+from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
 from app.chat.presence import Person, difference
 from app.chat.room import BLOCK, Cursor, Room
 from app.live.delivery import Broadcast, Outgoing, senders, wire
@@ -208,7 +209,7 @@ class Shard:
             subscriber.fell_behind()
             return
         following.mail = event.seq
-        if subscriber.wants(event) and (frame := wire(subscriber.dialect, told(event))) is not None:
+        if subscriber.wants(event) and (frame := wire(subscriber.dialect, event_frame(event))) is not None:
             self.put(subscriber, frame)
 
     def _take_effect(self, room: Room[Subscriber], event: Event) -> None:

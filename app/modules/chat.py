@@ -23,8 +23,9 @@ from app.chat.closing import CloseCode
 from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT, Dialect
 from app.chat.errors import Refused
 from app.chat.events import User
-from app.chat.frames import DEFAULT_ROOM, ROOM_RULE, Join, Nick, Welcome, room_name
+from app.chat.frames import Join, Nick, Welcome
 from app.chat.limits import Limits
+from app.chat.logs import DEFAULT_ROOM, ROOM_RULE, room_name
 from app.chat.names import NameRule, ascii_name
 from app.clock import Clock
 from app.errors import StartupError

@@ -24,7 +24,8 @@ from app.backends import StoreError
 from app.backends.archive import ArchiveError, back_up, export, reading, take_in
 from app.backends.embedded import Embedded
 from app.backends.storefile import MIGRATIONS
-from app.chat.events import Appended, Detail, Draft, Event, Kind, User, mailbox
+from app.chat.events import Appended, Detail, Draft, Event, Kind, User
+from app.chat.logs import mailbox
 from tests.backends.test_embedded import by_hand, contents, opened, soon
 
 FAR = 2**62

@@ -37,7 +37,7 @@ R = "lobby"
         ("/rooms", frames.Rooms()),
         ("/who", frames.Who(room=R)),
         ("/who #den", frames.Who(room="den")),
-        ("/room", frames.Look(room=R)),
+        ("/room", frames.DescribeRoom(room=R)),
         ("/topic", frames.Topic(room=R)),
         ("/topic  ", frames.Topic(room=R)),
         ("/topic on  holiday ", frames.Topic(room=R, text="on  holiday")),
@@ -67,7 +67,7 @@ R = "lobby"
         ("/ban bob 10m two  words", frames.Ban(room=R, name="bob", seconds=600, why="two  words")),
         ("/ban bob noise 10m", frames.Ban(room=R, name="bob", why="noise 10m")),
         ("/ban bob 10 times", frames.Ban(room=R, name="bob", why="10 times")),
-        ("/ban bob 3650d", frames.Ban(room=R, name="bob", seconds=frames.LONGEST)),
+        ("/ban bob 3650d", frames.Ban(room=R, name="bob", seconds=frames.MAX_SECONDS)),
         ("/unban bob", frames.Unban(room=R, name="bob")),
         ("/mute bob 2H", frames.Mute(room=R, name="bob", seconds=7_200)),
         ("/mute bob 7d noise", frames.Mute(room=R, name="bob", seconds=604_800, why="noise")),
@@ -92,7 +92,7 @@ def test_a_line_is_a_command(line: str, command: Command) -> None:
     "line", ["/", "/ who", "/whoami", "/wh", "/dance a  b\nc", "//", "/@", "/who?", "/\u0000", "/ ", "/\n"]
 )
 def test_no_command_is_found_by_a_part_of_its_name(line: str) -> None:
-    assert parse(line, R) == frames.Slash(room=R, line=line)
+    assert parse(line, R) == frames.SlashCommand(room=R, line=line)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_every_command_and_alias_has_a_usage_of_its_own() -> None:
         assert all(len(part.splitlines()) <= 1 for part in (usage.command, usage.usage, usage.help))
 
 
-SILENT = {frames.Read, frames.Typing, frames.Slash}
+SILENT = {frames.Read, frames.Typing, frames.SlashCommand}
 """What only programs say, and what stands for every other command."""
 
 
@@ -174,7 +174,7 @@ def test_whatever_is_typed_is_a_command_that_json_could_carry_or_refused(name: s
         assert len(refused.message.splitlines()) == 1  # noqa: PT017
         assert len(refused.message) < 600  # noqa: PT017
         return
-    assert not isinstance(command, frames.Slash)
+    assert not isinstance(command, frames.SlashCommand)
     assert (getattr(command, "rid", UNSET), getattr(command, "cid", UNSET)) == (UNSET, UNSET)
     tagged = {**msgspec.to_builtins(command), "t": type(command).__struct_config__.tag}
     assert msgspec.convert(tagged, type(command)) == command

@@ -14,7 +14,9 @@ from app.chat import frames
 from app.chat.dialects import JSON, SAID, TEXT, TYPES
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Event, Kind, User
-from app.chat.frames import Ack, Command, History, Join, Part, Reply, Say, Slash, Whisper, room_name, timestamp, told
+from app.chat.frames import Ack, Command, History, Join, Part, Reply, Say, SlashCommand, Whisper, event_frame
+from app.chat.logs import room_name
+from app.chat.timestamps import timestamp
 
 SILENT = {frames.Welcome, frames.Ack, frames.Presence, frames.TypingNow, frames.ReadUpTo}
 EVENT = Event("lobby", 58, "a1", 1_700_000_000_123, 1, "ann", "hi", "c9")
@@ -33,7 +35,10 @@ EVENT = Event("lobby", 58, "a1", 1_700_000_000_123, 1, "ann", "hi", "c9")
         ({"t": "msg", "room": "lobby", "cid": "c", "text": "/who"}, Say(room="lobby", text="/who", cid="c")),
         ({"t": "whisper", "to": ["ann"], "cid": "c", "text": "hi"}, Whisper(to=["ann"], text="hi", cid="c")),
         ({"t": "reply", "cid": "c", "text": "hi"}, Reply(text="hi", cid="c")),
-        ({"t": "command", "rid": 2, "room": "lobby", "line": "/dance"}, Slash(room="lobby", line="/dance", rid=2)),
+        (
+            {"t": "command", "rid": 2, "room": "lobby", "line": "/dance"},
+            SlashCommand(room="lobby", line="/dance", rid=2),
+        ),
         (
             {"t": "ban", "room": "lobby", "name": "bob", "seconds": 60},
             frames.Ban(room="lobby", name="bob", seconds=60),
@@ -158,18 +163,18 @@ def test_bytes_that_were_read_as_text_are_a_command_or_refused(said: bytes) -> N
 
 
 def test_frames() -> None:
-    assert JSON.encode(told(EVENT)) == (
+    assert JSON.encode(event_frame(EVENT)) == (
         '{"t":"msg","room":"lobby","seq":58,"id":"a1","ts":"2023-11-14T22:13:20.123Z","from":"ann","user":1,"text":"hi"}'
     )
     assert JSON.encode(Ack.of(EVENT)) == '{"t":"ack","cid":"c9","id":"a1","seq":58,"ts":"2023-11-14T22:13:20.123Z"}'
     whom = Detail(whom=User(2, "bob"), until=1_700_000_060_000)
     ban = Event("lobby", 59, "a2", 1_700_000_000_123, 1, "ann", "noise", kind=Kind.BAN, detail=whom)
-    assert JSON.encode(told(ban)) == (
+    assert JSON.encode(event_frame(ban)) == (
         '{"t":"ban","room":"lobby","seq":59,"id":"a2","ts":"2023-11-14T22:13:20.123Z","from":"ann","user":1,'
         '"text":"noise","whom":"bob","until":"2023-11-14T22:14:20.000Z"}'
     )
     owner = Event("lobby", 60, "a3", 1_700_000_000_123, 0, "*", "", kind=Kind.OWNER, detail=Detail(whom=User(2, "bob")))
-    assert JSON.encode(told(owner)) == (
+    assert JSON.encode(event_frame(owner)) == (
         '{"t":"owner","room":"lobby","seq":60,"id":"a3","ts":"2023-11-14T22:13:20.123Z","from":"*","user":0,'
         '"whom":"bob"}'
     ), "0 is told: the server is nobody, and not unknown"
@@ -185,7 +190,7 @@ def test_frames() -> None:
         ("///", Say(room="lobby", text="//")),
         ("/who", frames.Who(room="lobby")),
         ("/me waves", Say(room="lobby", text="waves", me=True)),
-        ("/dance now", Slash(room="lobby", line="/dance now")),
+        ("/dance now", SlashCommand(room="lobby", line="/dance now")),
     ],
 )
 def test_a_line_is_said_or_is_a_command(said: str, command: Command) -> None:

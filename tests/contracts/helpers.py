@@ -10,15 +10,7 @@ from typing import TypeVar
 import anyio
 
 from app.backends import Backend
-from app.chat.events import (
-    PLAIN,
-    Appended,
-    Detail,
-    Draft,
-    Event,
-    Kind,
-    User,
-)
+from app.chat.events import PLAIN, Appended, Detail, Draft, Event, Kind, User
 
 T = TypeVar("T")
 DEADLINE = 20

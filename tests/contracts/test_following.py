@@ -11,9 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from app.backends import Backend
-from app.chat.events import (
-    Event,
-)
+from app.chat.events import Event
 from tests.contracts.helpers import DEADLINE, add, draft, increases, someone, soon, whole
 
 pytestmark = pytest.mark.anyio

@@ -12,11 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from app.backends import Backend, Unavailable
-from app.chat.events import (
-    Appended,
-    Event,
-    User,
-)
+from app.chat.events import Appended, Event, User
 from app.chat.presence import Hint, Person, Typing
 from tests.contracts.helpers import DEADLINE, FAR, add, draft, someone, soon, whole
 

@@ -7,11 +7,7 @@ from asyncio import ensure_future
 import pytest
 
 from app.backends import Backend
-from app.chat.events import (
-    Appended,
-    Bounds,
-    Event,
-)
+from app.chat.events import Appended, Bounds, Event
 from tests.contracts.helpers import FAR, add, draft, increases, someone, soon, whole
 
 pytestmark = pytest.mark.anyio

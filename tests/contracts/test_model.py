@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from app.backends import Backend
-from app.chat.events import Appended, Bounds, Event, mailbox, participants
+from app.chat.events import Appended, Bounds, Event
+from app.chat.logs import mailbox, participants
 from tests.contracts.helpers import FAR, add, draft, increases, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio

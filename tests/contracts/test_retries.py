@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.backends import Backend
-from app.chat.events import (
-    Appended,
-)
+from app.chat.events import Appended
 from tests.contracts.helpers import add, draft, someone, soon, whole
 
 pytestmark = pytest.mark.anyio

@@ -6,9 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.backends import Backend, Trimmed
-from app.chat.events import (
-    Bounds,
-)
+from app.chat.events import Bounds
 from tests.contracts.helpers import FAR, add, draft, someone, soon
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from app.backends import Backend, NameTaken
-from app.chat.events import Account, Appended, User, mailbox
+from app.chat.events import Account, Appended, User
+from app.chat.logs import mailbox
 from tests.contracts.helpers import draft, someone, soon
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,8 @@ from asyncio import gather
 import pytest
 
 from app.backends import Backend, Trimmed
-from app.chat.events import Bounds, Conversation, Event, Kind, User, conversation, mailbox
+from app.chat.events import Bounds, Conversation, Event, Kind, User
+from app.chat.logs import conversation, mailbox
 from tests.contracts.helpers import FAR, add, draft, found, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.chat.dialects import JSON
-from app.chat.events import Detail, Event, Kind, User, conversation
+from app.chat.events import Detail, Event, Kind, User
 from app.chat.frames import Ack
+from app.chat.logs import conversation
 from app.live.delivery import wire
 from app.live.shard import Shard
 from app.live.subscriber import DeliveryGroup, Subscriber

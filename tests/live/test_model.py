@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import create_app
 from app.backends import Backend
 from app.chat.events import Event
-from app.chat.frames import timestamp
+from app.chat.timestamps import timestamp
 from config import Settings
 from tests.clients import DEADLINE
 

@@ -32,7 +32,8 @@ from app.backends import StoreError
 from app.backends.statements import index
 from app.backends.statements.rows import COLUMNS, decoded, encoded, events, transaction, trimmed
 from app.backends.storefile import MIGRATIONS, InUse, StoreFile, inspect, reason
-from app.chat.events import CONVERSATION, MAILBOX, PLAIN, Detail, Event, conversation, participants
+from app.chat.events import PLAIN, Detail, Event
+from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
 
 T = TypeVar("T")
 

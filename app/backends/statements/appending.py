@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from app.backends.statements import changes
 from app.backends.statements.rows import COLUMNS, WRONG, encoded, events, savepoint
-from app.chat.events import CONVERSATION, MAILBOX, PLAIN, Appended, Draft, Event, Kind, conversation, participants
+from app.chat.events import PLAIN, Appended, Draft, Event, Kind
+from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
 
 ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ROWS = 64

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from app.backends.statements import index
 from app.backends.statements.rows import decoded, encoded, trimmed
-from app.chat.events import Event, Kind, participants
+from app.chat.events import Event, Kind
+from app.chat.logs import participants
 
 
 def take_effect(connection: sqlite3.Connection, event: Event) -> Event:

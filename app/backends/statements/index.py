@@ -14,7 +14,8 @@ import sqlite3
 import unicodedata
 
 from app.backends.statements.rows import COLUMNS, events, transaction
-from app.chat.events import CONVERSATION, MAILBOX, Event
+from app.chat.events import Event
+from app.chat.logs import CONVERSATION, MAILBOX
 
 SCOPE = """CASE WHEN substr(room, 1, 1) = '@'
     THEN 'c' || hex(room) || ' u' || replace(substr(room, 2), ',', ' u') ELSE 'r' || hex(room) END"""

@@ -7,7 +7,8 @@ import sqlite3
 from app.backends import Trimmed
 from app.backends.statements import index
 from app.backends.statements.rows import COLUMNS, events, trimmed
-from app.chat.events import MAILBOX, Bounds, Conversation, Event, mailbox, participants
+from app.chat.events import Bounds, Conversation, Event
+from app.chat.logs import MAILBOX, mailbox, participants
 
 
 def _positions(log: str) -> tuple[str, str | int]:

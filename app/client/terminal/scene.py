@@ -11,7 +11,8 @@ from msgspec import UnsetType
 
 from app.chat.commands import USAGES
 from app.chat.events import Kind
-from app.chat.frames import WHISPERS, Changed, Frame, Message
+from app.chat.frames import Changed, Frame, Message
+from app.chat.logs import WHISPERS
 from app.client.safe import line
 from app.client.terminal.rooms import Room, Rooms
 from app.client.terminal.view import View

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.chat import frames
 from app.chat.closing import CloseCode
-from app.chat.frames import WHISPERS
+from app.chat.logs import WHISPERS
 from app.chat.names import reserved
 from app.client.chat import Chat, connect
 from app.client.errors import ChatError, Ended, NameTaken

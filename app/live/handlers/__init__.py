@@ -25,7 +25,7 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Part: rooms.part,
     frames.Rooms: rooms.rooms,
     frames.Who: rooms.who,
-    frames.Look: rooms.look,
+    frames.DescribeRoom: rooms.look,
     frames.Typing: rooms.typing,
     frames.Topic: moderating.topic,
     frames.Private: moderating.private,
@@ -50,5 +50,5 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Ignore: people.ignore,
     frames.Unignore: people.unignore,
     frames.Help: helping.explain,
-    frames.Slash: helping.slash,
+    frames.SlashCommand: helping.slash,
 }

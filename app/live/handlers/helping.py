@@ -1,4 +1,4 @@
-"""Slash commands: what there is, and those that a module added."""
+"""SlashCommand commands: what there is, and those that a module added."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from app.chat import commands
 from app.chat.errors import Code, Refused
-from app.chat.frames import Commands, Done, Help, Notice, Slash
+from app.chat.frames import Commands, Done, Help, Notice, SlashCommand
 from app.live.connection import Connection
 
 _LINE = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
@@ -24,13 +24,13 @@ async def explain(connection: Connection, command: Help) -> None:
     connection.send(Commands(usages, rid=command.rid))
 
 
-async def slash(connection: Connection, command: Slash) -> None:
+async def slash(connection: Connection, command: SlashCommand) -> None:
     """Carry out a line as it would be typed."""
     if command.room:
         connection.log(command.room)
     line = command.line if command.line.startswith("/") else f"/{command.line}"
     parsed = commands.parse(line, command.room)
-    if not isinstance(parsed, Slash):
+    if not isinstance(parsed, SlashCommand):
         if hasattr(parsed, "rid"):
             parsed.rid = command.rid
         await connection.context.handlers[type(parsed)](connection, parsed)

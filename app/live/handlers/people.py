@@ -5,21 +5,9 @@ from __future__ import annotations
 from app.chat.closing import CloseCode
 from app.chat.dialects import TEXT
 from app.chat.errors import Code, Refused
-from app.chat.events import User, mailbox
-from app.chat.frames import (
-    WHISPERS,
-    Away,
-    Back,
-    Done,
-    Ignore,
-    Join,
-    Login,
-    Logout,
-    Nick,
-    Quit,
-    Register,
-    Unignore,
-)
+from app.chat.events import User
+from app.chat.frames import Away, Back, Done, Ignore, Join, Login, Logout, Nick, Quit, Register, Unignore
+from app.chat.logs import WHISPERS, mailbox
 from app.live.connection import Connection
 from app.live.handlers.rooms import own
 

@@ -8,7 +8,6 @@ from msgspec import UnsetType
 
 from app.backends import Trimmed
 from app.chat.errors import Code, Refused
-from app.chat.events import participants
 from app.chat.frames import (
     ConversationEntry,
     ConversationList,
@@ -19,8 +18,9 @@ from app.chat.frames import (
     Page,
     Read,
     Search,
-    told,
+    event_frame,
 )
+from app.chat.logs import participants
 from app.live.connection import Connection
 
 FAR = 2**62
@@ -43,7 +43,7 @@ async def history(connection: Connection, command: History) -> None:
         before = FAR if isinstance(command.before, UnsetType) else command.before
         events = await connection.backend.read_backwards(log, before=before, limit=limit + 1)
         more, events = len(events) > limit, events[-limit:]
-    shown = [told(event) for event in events if event.user not in connection.ignored]
+    shown = [event_frame(event) for event in events if event.user not in connection.ignored]
     connection.send(Page(command.room, shown, more, rid=command.rid))
 
 
@@ -52,7 +52,7 @@ async def search(connection: Connection, command: Search) -> None:
     log, limit = connection.log(command.room), command.limit
     before = FAR if isinstance(command.before, UnsetType) else command.before
     events = await connection.backend.search(log, command.words, before=before, limit=limit + 1)
-    shown = [told(event) for event in events[-limit:] if event.user not in connection.ignored]
+    shown = [event_frame(event) for event in events[-limit:] if event.user not in connection.ignored]
     connection.send(Found(command.room, command.words, shown, len(events) > limit, rid=command.rid))
 
 

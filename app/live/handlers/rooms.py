@@ -6,11 +6,10 @@ from msgspec import UNSET, UnsetType
 
 from app.chat.dialects import TEXT
 from app.chat.errors import Code, Refused
-from app.chat.events import Detail, Draft, Kind, mailbox
+from app.chat.events import Detail, Draft, Kind
 from app.chat.frames import (
-    WHISPERS,
+    DescribeRoom,
     Join,
-    Look,
     Part,
     Parted,
     People,
@@ -20,8 +19,8 @@ from app.chat.frames import (
     RoomSettings,
     Typing,
     Who,
-    room_name,
 )
+from app.chat.logs import WHISPERS, mailbox, room_name
 from app.chat.rules import rank
 from app.chat.state import RoomState
 from app.live.connection import SERVER, Connection
@@ -92,7 +91,7 @@ async def who(connection: Connection, command: Who) -> None:
     connection.send(People(room, members, people, rid=command.rid))
 
 
-async def look(connection: Connection, command: Look) -> None:
+async def look(connection: Connection, command: DescribeRoom) -> None:
     """What is set for a room."""
     await show(connection, command.room, command.rid)
 

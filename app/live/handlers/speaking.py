@@ -6,8 +6,9 @@ from msgspec import UnsetType
 
 from app.chat import rules
 from app.chat.errors import Code, Refused
-from app.chat.events import PLAIN, Detail, Event, Kind, User, conversation, participants
+from app.chat.events import PLAIN, Detail, Event, Kind, User
 from app.chat.frames import Delete, Done, Edit, Reply, Say, Whisper
+from app.chat.logs import conversation, participants
 from app.chat.rules import Rank
 from app.live.connection import Connection, cid_of, say_at_once
 

@@ -40,7 +40,7 @@ FIELDS = {
     "after": st.integers(0, 30) | st.just(2**53 - 1),
     "before": st.integers(0, 30) | st.just(2**53 - 1),
     "limit": st.integers(1, 200),
-    "seconds": st.sampled_from([0, 1, 60, frames.LONGEST]),
+    "seconds": st.sampled_from([0, 1, 60, frames.MAX_SECONDS]),
     "me": st.booleans(),
 }
 

@@ -1,0 +1,281 @@
+"""What clients send: the commands of `chat.v1.json`, which a line of the text dialect is turned into as well.
+
+Commands that store a message have a `cid` and are answered with an `ack`. Every other command may have a `rid`, which
+its answer carries back.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+MAX_PAGE = 200
+"""Most events on one page of history."""
+MAX_WORDS = 500
+"""Most characters to search for."""
+MAX_SECONDS = 10 * 365 * 86_400
+"""Longest ban, mute or slow mode, in seconds."""
+
+RequestId = int | Annotated[str, Meta(max_length=64)] | UnsetType
+Cid = Annotated[str, Meta(min_length=1, max_length=64)]
+Position = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
+Seconds = Annotated[int, Meta(ge=0, le=MAX_SECONDS)]
+
+
+class Speech(Struct, kw_only=True, tag_field="t"):
+    """A command that stores a message. The server stores a `cid` once, however often it is sent. Only the text dialect
+    sends none."""
+
+    cid: Cid | UnsetType = UNSET
+
+
+class Say(Speech, tag="msg"):
+    """Say `text` in a room or a conversation. With `me` it is an action, as in `/me waves`."""
+
+    room: str
+    text: str
+    me: bool = False
+
+
+class Whisper(Speech, tag="whisper"):
+    """Say `text` to these people and nobody else."""
+
+    to: list[str]
+    text: str
+
+
+class Reply(Speech, tag="reply"):
+    """Whisper `text` to everyone in the last whisper that this connection sent or received."""
+
+    text: str
+
+
+class Request(Struct, kw_only=True, tag_field="t"):
+    """A command that stores no message."""
+
+    rid: RequestId = UNSET
+
+
+class Join(Request, tag="join"):
+    """Follow a room: from position `after` of `epoch`, or from now on. The room `@` is all your whispers."""
+
+    room: str
+    epoch: str | UnsetType = UNSET
+    after: Position | UnsetType = UNSET
+
+
+class Part(Request, tag="part"):
+    """Leave a room."""
+
+    room: str
+
+
+class History(Request, tag="history"):
+    """Get a page of events before or after a position, or the newest page."""
+
+    room: str
+    before: Position | UnsetType = UNSET
+    after: Position | UnsetType = UNSET
+    limit: Limit = 50
+
+
+class Search(Request, tag="search"):
+    """Find the newest messages, or the newest before a position, that contain all of `words`."""
+
+    room: str
+    words: Annotated[str, Meta(max_length=MAX_WORDS)]
+    before: Position | UnsetType = UNSET
+    limit: Limit = 20
+
+
+class Edit(Request, tag="edit"):
+    """Change the text of your message at `seq`."""
+
+    room: str
+    seq: Position
+    text: str
+
+
+class Delete(Request, tag="delete"):
+    """Delete the text of the message at `seq` for good: your own, or anyone's if you are an operator."""
+
+    room: str
+    seq: Position
+
+
+class Read(Request, tag="read"):
+    """Mark the room as read up to `seq`."""
+
+    room: str
+    seq: Position
+
+
+class Typing(Request, tag="typing"):
+    """Tell others in the room that you are typing."""
+
+    room: str
+
+
+class Rooms(Request, tag="rooms"):
+    """List the rooms that have people in them, without private ones."""
+
+
+class Who(Request, tag="who"):
+    """List the people in a room."""
+
+    room: str
+
+
+class DescribeRoom(Request, tag="room"):
+    """Show a room's settings."""
+
+    room: str
+
+
+class Conversations(Request, tag="conversations"):
+    """List your conversations, the most recent first."""
+
+
+class Nick(Request, tag="nick"):
+    """Change your name."""
+
+    name: str
+
+
+class Register(Request, tag="register"):
+    """Protect your name with a password, or change the password."""
+
+    password: str
+
+
+class Login(Request, tag="login"):
+    """Become the registered user `name`. Your token then belongs to that user, and you are in no room."""
+
+    name: str
+    password: str
+
+
+class Logout(Request, tag="logout"):
+    """Revoke your token and end the connection."""
+
+
+class Quit(Request, tag="quit"):
+    """End the connection."""
+
+
+class Away(Request, tag="away"):
+    """Show yourself as away."""
+
+    why: str = ""
+
+
+class Back(Request, tag="back"):
+    """Show yourself as back."""
+
+
+class Ignore(Request, tag="ignore"):
+    """Hide what somebody says, in rooms and whispers."""
+
+    name: str
+
+
+class Unignore(Request, tag="unignore"):
+    """Show again what somebody says."""
+
+    name: str
+
+
+class Help(Request, tag="help"):
+    """List the slash commands, or explain one."""
+
+    command: str = ""
+
+
+class SlashCommand(Request, tag="command"):
+    """Run a slash command as a person types it, with or without the slash. This is how to reach the commands that
+    modules add."""
+
+    room: str
+    line: str
+
+
+class Topic(Request, tag="topic"):
+    """Set the room's topic. Without `text`: show the room's settings."""
+
+    room: str
+    text: str | UnsetType = UNSET
+
+
+class Private(Request, tag="private"):
+    """Make the room private. Everyone who is in it gets an invitation."""
+
+    room: str
+
+
+class Public(Request, tag="public"):
+    """Open the room to everybody."""
+
+    room: str
+
+
+class Slow(Request, tag="slow"):
+    """Turn on slow mode: everyone but operators waits `seconds` between two messages. 0 turns it off."""
+
+    room: str
+    seconds: Seconds
+
+
+class Moderation(Request):
+    """Something an operator does to somebody in a room. `seconds` is how long it lasts, 0 for permanently."""
+
+    room: str
+    name: str
+    why: str = ""
+    seconds: Seconds = 0
+
+
+class Kick(Moderation, tag="kick"):
+    """Remove somebody from the room. They may come back."""
+
+
+class Ban(Moderation, tag="ban"):
+    """Remove somebody from the room and keep them out."""
+
+
+class Unban(Moderation, tag="unban"):
+    """Lift a ban."""
+
+
+class Mute(Moderation, tag="mute"):
+    """Stop somebody from speaking in the room."""
+
+
+class Unmute(Moderation, tag="unmute"):
+    """Lift a mute."""
+
+
+class Op(Moderation, tag="op"):
+    """Make somebody an operator of the room."""
+
+
+class Deop(Moderation, tag="deop"):
+    """Take operator rights away from somebody."""
+
+
+class Invite(Moderation, tag="invite"):
+    """Invite somebody to a private room."""
+
+
+class Uninvite(Moderation, tag="uninvite"):
+    """Withdraw an invitation."""
+
+
+Command = (
+    Say | Whisper | Reply
+    | Join | Part | History | Search | Edit | Delete | Read | Typing
+    | Rooms | Who | DescribeRoom | Conversations
+    | Nick | Register | Login | Logout | Quit | Away | Back | Ignore | Unignore | Help | SlashCommand
+    | Topic | Private | Public | Slow | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite
+)  # fmt: skip

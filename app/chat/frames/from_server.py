@@ -1,0 +1,287 @@
+"""What the server sends: answers, events and hints of `chat.v1.json`. The text dialect has lines for some of them."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from app.chat.events import PLAIN, Event, Kind
+from app.chat.frames.from_client import RequestId
+from app.chat.logs import DEFAULT_ROOM
+from app.chat.presence import Person
+from app.chat.timestamps import timestamp
+
+
+class Answer(Struct, kw_only=True, tag_field="t", omit_defaults=True):
+    """The answer to a Request, with its `rid`. Some types also come unasked, without `rid`."""
+
+    rid: RequestId = UNSET
+
+
+class Welcome(Struct, tag_field="t", tag="welcome"):
+    """The first frame of a connection: who you are, the token that lets you come back as the same user, and the room in
+    which the server wants people to start."""
+
+    id: int
+    name: str
+    registered: bool
+    token: str
+    epoch: str
+    limits: dict[str, float]
+    room: str = DEFAULT_ROOM
+
+
+class Named(Answer, tag="named"):
+    """Your name is `name` now. Comes unasked when another connection of yours changed it."""
+
+    id: int
+    name: str
+    registered: bool = False
+
+
+class Joined(Answer, tag="joined"):
+    """You follow the room. `recovered` is false if events after your position are lost; you then follow from `head`.
+
+    `read` is your read marker on all your connections. `people` is missing in large rooms.
+    """
+
+    room: str
+    epoch: str
+    head: int
+    recovered: bool
+    members: int
+    topic: str = ""
+    private: bool = False
+    read: int = 0
+    people: tuple[Person, ...] = ()
+
+
+class Parted(Answer, tag="parted"):
+    """You left the room; `why` is set if you did not ask to."""
+
+    room: str
+    why: str = ""
+
+
+class Message(Struct, kw_only=True, tag_field="t", tag="msg", rename={"sender": "from"}, omit_defaults=True, gc=False):
+    """A message. `user` is its author's id, `sender` the name that the author had at the time.
+
+    A whisper has its conversation as `room`, and `to` lists the recipients. Older servers send no `user`.
+    """
+
+    room: str
+    seq: int
+    id: str
+    ts: str
+    sender: str
+    user: int | UnsetType = UNSET
+    text: str
+    to: tuple[str, ...] | UnsetType = UNSET
+    me: bool = False
+    edited: bool = False
+    deleted: bool = False
+
+
+class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
+    """A message or a room was changed. `t` is the event's kind. `user` is 0 if the server itself did it."""
+
+    t: str
+    room: str
+    seq: int
+    id: str
+    ts: str
+    sender: str
+    user: int | UnsetType = UNSET
+    of: int | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+    whom: str | UnsetType = UNSET
+    until: str | UnsetType = UNSET
+    seconds: int | UnsetType = UNSET
+
+
+class Ack(Struct, tag_field="t", tag="ack", gc=False):
+    """Your message `cid` is stored at `seq`, for good."""
+
+    cid: str
+    id: str
+    seq: int
+    ts: str
+
+    @classmethod
+    def of(cls, event: Event) -> Ack:
+        return cls(event.cid, event.id, event.seq, timestamp(event.at))
+
+
+class Done(Answer, tag="done"):
+    """The request was carried out. `seq` is the position of the event it became; `note` tells people what was done if
+    it became none."""
+
+    seq: int | UnsetType = UNSET
+    note: str = ""
+
+
+class Page(Answer, tag="history"):
+    """A page of history, oldest first. `more` says whether there are more events in the direction you asked for."""
+
+    room: str
+    events: list[Message | Changed]
+    more: bool
+
+
+class Found(Answer, tag="found"):
+    """Search results, oldest first. `more` says whether there are older ones."""
+
+    room: str
+    words: str
+    events: list[Message | Changed]
+    more: bool
+
+
+class RoomEntry(Struct, omit_defaults=True):
+    """A room in a list."""
+
+    room: str
+    members: int
+    topic: str = ""
+
+
+class RoomList(Answer, tag="rooms"):
+    """The rooms that have people in them, the largest first."""
+
+    rooms: list[RoomEntry]
+
+
+class People(Answer, tag="who"):
+    """The people in a room. For a large room only `members`, their number, is set."""
+
+    room: str
+    members: int
+    people: tuple[Person, ...] = ()
+
+
+class RoomSettings(Answer, tag="room"):
+    """A room's settings and your rank in it. Names are those people had when the setting was made."""
+
+    room: str
+    topic: str
+    private: bool
+    owner: str
+    operators: tuple[str, ...]
+    slow: int
+    members: int
+    rank: str = ""
+
+
+class ConversationEntry(Struct, rename={"others": "with"}, omit_defaults=True):
+    """A conversation: its room, the current names of the other people, its last position and your read marker."""
+
+    room: str
+    others: list[str]
+    head: int
+    read: int = 0
+
+
+class ConversationList(Answer, tag="conversations"):
+    """Your conversations, the most recent first."""
+
+    conversations: list[ConversationEntry]
+
+
+class Presence(Struct, tag_field="t", tag="presence", omit_defaults=True):
+    """How the people of a room changed since you joined or since the last such frame. For a large room only `members`,
+    their number, is set."""
+
+    room: str
+    members: int
+    came: tuple[Person, ...] = ()
+    went: tuple[Person, ...] = ()
+    changed: tuple[Person, ...] = ()
+
+
+class TypingNow(Struct, tag_field="t", tag="typing", rename={"sender": "from"}):
+    """Somebody is typing. Show it for a few seconds."""
+
+    room: str
+    sender: str
+
+
+class ReadUpTo(Struct, tag_field="t", tag="read"):
+    """Your read marker in the room moved to `seq`, on this connection or another."""
+
+    room: str
+    seq: int
+
+
+class Notice(Answer, tag="notice"):
+    """Text from the server to you alone, such as the answer of a module's command."""
+
+    text: str
+
+
+class Usage(Struct):
+    """How to use a slash command: `/command usage`, and what it does."""
+
+    command: str
+    usage: str
+    help: str
+
+
+class Commands(Answer, tag="help"):
+    """The slash commands."""
+
+    commands: list[Usage]
+
+
+class Error(Answer, tag="error"):
+    """A command was not carried out. `retry` says whether the same command may succeed later, `after` in how many
+    milliseconds. The fields from `reason` on are the values a client needs to write the sentence itself (see
+    `ErrorValues`)."""
+
+    code: str
+    message: str
+    retry: bool
+    cid: str | UnsetType = UNSET
+    after: int | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    room: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    what: str | UnsetType = UNSET
+    size: int | UnsetType = UNSET
+    limit: int | float | UnsetType = UNSET
+    until: str | UnsetType = UNSET
+    why: str | UnsetType = UNSET
+    usage: str | UnsetType = UNSET
+    command: str | UnsetType = UNSET
+    seq: int | UnsetType = UNSET
+
+
+Frame = (
+    Welcome | Named | Joined | Parted | Message | Changed | Ack | Done | Page | Found | RoomList | People
+    | RoomSettings | ConversationList | Presence | TypingNow | ReadUpTo | Notice | Commands | Error
+)  # fmt: skip
+
+
+def event_frame(event: Event) -> Message | Changed:
+    """Build the frame of an event in a log."""
+    at, detail = timestamp(event.at), event.detail
+    if event.kind in (Kind.MSG, Kind.ME):
+        frame = Message(
+            room=event.room, seq=event.seq, id=event.id, ts=at, sender=event.name, user=event.user, text=event.text
+        )
+        if detail is not PLAIN or event.kind == Kind.ME:
+            frame.to = detail.to or UNSET
+            frame.me, frame.edited, frame.deleted = event.kind == Kind.ME, detail.edited, detail.deleted
+        return frame
+    return Changed(
+        event.kind,
+        event.room,
+        event.seq,
+        event.id,
+        at,
+        event.name,
+        event.user,
+        of=event.of or UNSET,
+        text=event.text if event.text or event.kind in (Kind.EDIT, Kind.TOPIC) else UNSET,
+        whom=detail.whom.name if detail.whom else UNSET,
+        until=timestamp(detail.until) if detail.until else UNSET,
+        seconds=detail.seconds if event.kind == Kind.SLOW else UNSET,
+    )

@@ -1,0 +1,17 @@
+"""Times as clients get them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+def timestamp(at: int) -> str:
+    """Format milliseconds since 1970 as RFC 3339 in UTC."""
+    return f"{_second(at // 1000)}.{at % 1000:03}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(at: int) -> str:
+    # Many events fall into one second, and formatting it costs more than the rest of a frame.
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
