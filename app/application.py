@@ -37,11 +37,14 @@ class Application(Starlette):
     (`add_websocket_route`), middleware (`add_middleware`) and resources (`during`).
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, *, looked_up: bool = False) -> None:
         super().__init__(lifespan=_lifespan)
         self.router.default = _not_found
         self.settings = settings
         self.clock = clock or Clock()
+        self.in_test_client = False
+        """Whether Starlette's TestClient runs it and not a server, as of the last lifespan or WebSocket that began."""
+        self._looked_up = looked_up
         self.draining = False
         """Whether the server is going away: no new WebSocket is let in, and `/readyz` says so."""
         self._resources: list[Resource] = []
@@ -75,6 +78,13 @@ class Application(Starlette):
         self._groups.add(path.partition(".")[0])
         return self.settings.property_or_none(path)
 
+    def chosen(self, path: str) -> bool:
+        """Whether the caller of `create_app` set `path` itself, in `overrides` or in `settings`. A setting from a
+        configuration file that `create_app` looked up is not chosen, and neither is a default."""
+        if self._looked_up:
+            return self.settings.overridden(path)
+        return self.settings.property_or_none(path) is not None
+
     def build_middleware_stack(self) -> ASGIApp:
         stack = super().build_middleware_stack()
         return WebSocketGuard(stack, self.settings.app.websockets, lambda: self.draining)
@@ -88,8 +98,10 @@ class Application(Starlette):
                 return
             scope = {**scope, "root_path": root}
         if scope["type"] == "lifespan":
+            self.in_test_client = _is_test_client(scope)
             send = self._telling(send)
         elif scope["type"] == "websocket":
+            self.in_test_client = _is_test_client(scope)
             scope[SERVER_SEND] = send
         await super().__call__(scope, receive, send)
 
@@ -117,9 +129,10 @@ def create_app(
     line, for anything wrong in the configuration or in a module.
     """
     try:
+        looked_up = settings is None
         if settings is None:
             settings = load([find(os.environ, Path.cwd())], overrides)
-        return _assembled(settings, clock)
+        return _assembled(Application(settings, clock, looked_up=looked_up))
     except ConfigurationError as error:
         _exit_under_command(error)
         raise
@@ -133,15 +146,20 @@ def refuse_workers(environment: Mapping[str, str]) -> None:
         raise ConfigurationError(problem, key="WEB_CONCURRENCY", value=workers)
 
 
-def _assembled(settings: Settings, clock: Clock | None) -> Application:
+def _assembled(app: Application) -> Application:
     refuse_workers(os.environ)
-    app = Application(settings, clock)
+    settings = app.settings
     run_modules(app, settings)
     for warning in settings.tree.warnings:
         log.warning("%s", warning)
     for group in settings.refuse_unread(app._groups):
         log.warning("%s: the group %s is read by no module", settings.tree.origin((group,)), group)
     return app
+
+
+def _is_test_client(scope: Scope) -> bool:
+    """Every server puts `asgi` into its scopes, as the ASGI specification demands. Starlette's TestClient does not."""
+    return "asgi" not in scope
 
 
 def _exit_under_command(error: ConfigurationError) -> None:

@@ -22,6 +22,9 @@ from config.values import Origin as WebOrigin
 
 T = TypeVar("T")
 
+OVERRIDES, FLAG = "overrides", "-P:"
+"""How the place of a setting begins that an override set: a mapping of paths, or a `key=value` text."""
+
 DEFAULT_MODULES = (
     "app.modules.chat.module",
     "app.modules.echo.module",
@@ -127,6 +130,11 @@ class Settings:
             node = node.get(key) if isinstance(node, dict) else None
         return node
 
+    def overridden(self, path: str) -> bool:
+        """Whether an override set the value at `path`, rather than a file."""
+        origin = self.tree.origins.get(split(path))
+        return origin is not None and (origin.place == OVERRIDES or origin.place.startswith(FLAG))
+
     def refuse_unread(self, read: Iterable[str]) -> tuple[str, ...]:
         """Hold the top level against `read`, the groups that modules have asked for.
 
@@ -164,7 +172,7 @@ def load(
         evaluation.file(file, _name(file))
     if isinstance(overrides, Mapping):
         for path, value in overrides.items():
-            evaluation.value(split(path), value, "overrides")
+            evaluation.value(split(path), value, OVERRIDES)
     else:
         for override in overrides:
             _override(evaluation, override)
@@ -207,8 +215,8 @@ def _override(evaluation: Evaluation, override: str) -> None:
     key, separator, value = override.partition("=")
     key, value = key.strip(), value.strip()
     if not separator or not split(key):
-        raise ConfigurationError("expected key=value", origin=Origin(f"-P:{override}"))
+        raise ConfigurationError("expected key=value", origin=Origin(f"{FLAG}{override}"))
     if value[:1] in ("[", "{", '"'):
-        evaluation.text(f"{key} = {value}", f"-P:{key}")
+        evaluation.text(f"{key} = {value}", f"{FLAG}{key}")
     else:
-        evaluation.value(split(key), value, f"-P:{key}")
+        evaluation.value(split(key), value, f"{FLAG}{key}")

@@ -17,15 +17,20 @@ from typing import Any
 
 from app.backends import Follower, Unavailable, Watcher
 from app.backends.statements import index, logs, users
+from app.backends.storefile import MEMORY
 from app.backends.worker import Call, Worker
 from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
 from app.chat.presence import Hint, Person
 
 
 class Embedded:
-    """A Backend in the file at `path`, or in memory for `:memory:`."""
+    """A Backend in the file at `path`, or in memory for `:memory:`.
 
-    def __init__(self, path: str) -> None:
+    `in_memory` is asked when the store is opened: if it says so, the store is in memory whatever the path.
+    """
+
+    def __init__(self, path: str, *, in_memory: Callable[[], bool] = lambda: False) -> None:
+        self._in_memory = in_memory
         self._worker = Worker(path)
         self._opening = Lock()
         self._opened = False
@@ -42,6 +47,8 @@ class Embedded:
     def open(self) -> None:
         with self._opening:
             if not self._opened:
+                if self._in_memory():
+                    self._worker.file.path = MEMORY
                 self._worker.start()
                 self._opened = True
 

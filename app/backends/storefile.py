@@ -72,6 +72,9 @@ MIGRATIONS = (
 )
 """SQL by version: `PRAGMA user_version` counts those that were applied."""
 
+MEMORY = ":memory:"
+"""The path of a store that is in no file."""
+
 MAX_CHECKED = 1 << 20
 """Bytes up to which the whole file is checked at the start; of a larger one damage shows when it is read."""
 
@@ -91,7 +94,7 @@ class StoreFile:
 
     def open(self) -> sqlite3.Connection:
         """A connection, to be used in one thread at a time."""
-        if self.path == ":memory:":
+        if self.path == MEMORY:
             return self._connect()
         self._lock()
         try:

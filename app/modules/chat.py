@@ -140,7 +140,7 @@ class ChatSettings:
 def module(app: Application) -> None:
     """Register `/chat`, over a store that is open as long as the application runs, and put it at `app.state.chat`."""
     settings = app.group("chat", ChatSettings)
-    backend = Embedded(settings.store)
+    backend = Embedded(settings.store, in_memory=lambda: _tested(app, settings.store))
     naming = _naming(app, settings)
     app.during(_opened(backend))
     hub = Hub(backend, roster=settings.presence.roster, presence_period=settings.presence.period)
@@ -152,6 +152,15 @@ def module(app: Application) -> None:
         app.during(_trimming(backend, settings.retention, app.clock))
     frame = app.settings.app.websockets.max_frame_size
     app.add_websocket_route("/chat", Chat(service, settings, frame).serve)
+
+
+def _tested(app: Application, store: str) -> bool:
+    """Whether to leave the store alone since a test runs that did not choose it: what people said is safe from tests,
+    and each run of a test begins with an empty chat."""
+    if not app.in_test_client or app.chosen("chat.store"):
+        return False
+    log.info("TestClient runs the application: the store is in memory, not in %s", store)
+    return True
 
 
 def _limits(settings: ChatSettings) -> Limits:

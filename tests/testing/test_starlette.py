@@ -1,0 +1,153 @@
+"""Starlette's TestClient on `create_app()`, as anybody writes it: each run of a test sees the same names and writes
+nothing. The tests that are run here have a folder of their own, and nothing of this project's configuration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+from starlette.testclient import TestClient
+
+from app import create_app
+from config import load
+from tests.clients import ROOT, hear, serving
+
+IN_ALL_SESSIONS_A_LOOP = """
+from starlette.testclient import TestClient
+from app import create_app
+
+
+def test_names():
+    client = TestClient(create_app())
+    with client.websocket_connect("/chat") as one, client.websocket_connect("/chat") as two:
+        assert one.receive_text() == "You are connected! There are 1 users here."
+        assert two.receive_text() == "You are connected! There are 2 users here."
+        one.send_text("hi")
+        assert one.receive_text() == two.receive_text() == "[user0]: hi"
+        two.send_text("hello")
+        assert one.receive_text() == two.receive_text() == "[user1]: hello"
+"""
+IN_ONE_LOOP = """
+from starlette.testclient import TestClient
+from app import create_app
+
+
+def test_names():
+    with TestClient(create_app()) as client, client.websocket_connect("/chat") as one:
+        assert one.receive_text() == "You are connected! There are 1 users here."
+        one.send_text("hi")
+        assert one.receive_text() == "[user0]: hi"
+"""
+AT_IMPORT = """
+from app import create_app
+from starlette.testclient import TestClient
+
+client = TestClient(create_app())
+
+
+def test_names():
+    with client.websocket_connect("/chat") as one:
+        one.receive_text()
+        one.send_text("hi")
+        assert one.receive_text() == "[user0]: hi"
+"""
+WITHOUT_PYTEST = """
+import unittest
+from starlette.testclient import TestClient
+from app import create_app
+
+
+class TestNames(unittest.TestCase):
+    def test_names(self):
+        with TestClient(create_app()) as client, client.websocket_connect("/chat") as one:
+            one.receive_text()
+            one.send_text("hi")
+            self.assertEqual(one.receive_text(), "[user0]: hi")
+"""
+OWN_CONFIGURATION = 'chat { store = "mine.db" }\n'
+
+
+def run(folder: Path, module: str) -> None:
+    """Run the tests in `folder` as somebody would who has the project, and set nothing."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHAT_", "PYTEST_"))}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", module, *(["-q", "-p", "no:cacheprovider"] if module == "pytest" else [])]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        (IN_ALL_SESSIONS_A_LOOP, "pytest"),
+        (IN_ONE_LOOP, "pytest"),
+        (AT_IMPORT, "pytest"),
+        (WITHOUT_PYTEST, "unittest"),
+    ],
+    ids=["a loop for each session", "in with", "at import", "unittest"],
+)
+def test_each_run_sees_the_same_names_and_writes_nothing(source: str, module: str, tmp_path: Path) -> None:
+    (tmp_path / "test_chat.py").write_text(source)
+    for _ in range(2):
+        run(tmp_path, module)
+    assert [path.name for path in tmp_path.iterdir()] == ["test_chat.py"]
+
+
+def test_the_store_of_a_configuration_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "application.conf").write_text(OWN_CONFIGURATION)
+    (tmp_path / "test_chat.py").write_text(IN_ONE_LOOP)
+    for _ in range(2):
+        run(tmp_path, "pytest")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["application.conf", "test_chat.py"]
+
+
+def name_of_a_guest(client: TestClient) -> str:
+    with client.websocket_connect("/chat", subprotocols=["chat.v1.json"]) as session:
+        return hear(session).partition('"name":"')[2].partition('"')[0]
+
+
+@pytest.mark.parametrize("how", ["mapping", "text", "settings"])
+def test_a_store_that_the_test_chooses_is_used(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for _ in range(2):
+        if how == "settings":
+            (tmp_path / "my.conf").write_text(OWN_CONFIGURATION)
+            app = create_app(load([tmp_path / "my.conf"]))
+        else:
+            app = create_app(overrides={"chat.store": "mine.db"} if how == "mapping" else ["chat.store=mine.db"])
+        with TestClient(app) as client:
+            names.append(name_of_a_guest(client))
+    assert names == ["user0", "user1"]
+    assert (tmp_path / "mine.db").exists()
+
+
+def test_a_server_keeps_its_store_in_a_file(tmp_path: Path) -> None:
+    with serving(cwd=tmp_path, environment={"CHAT_STORE": "chat.db"}) as server, server.connect() as client:
+        client.recv(10)
+    assert (tmp_path / "chat.db").exists()
+
+
+def test_another_server_does_too_even_after_a_test_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may look into its application with a TestClient, and then serve it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHAT_STORE")
+    app = create_app()
+    assert TestClient(app).get("/livez").status_code == 200
+
+    async def lifespan() -> None:
+        messages = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+
+        async def receive() -> dict[str, str]:
+            return next(messages)
+
+        async def send(message: object) -> None:
+            assert (tmp_path / "chat.db").exists()
+
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+
+    anyio.run(lifespan)
