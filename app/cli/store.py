@@ -54,10 +54,10 @@ def _export(store: str, flags: argparse.Namespace) -> None:
 
 def _import(store: str, flags: argparse.Namespace) -> None:
     if flags.file == "-":
-        archive.take_in(store, sys.stdin.buffer, "stdin")
+        archive.import_(store, sys.stdin.buffer, "stdin")
     else:
         with Path(flags.file).open("rb") as file:
-            archive.take_in(store, file, flags.file)
+            archive.import_(store, file, flags.file)
 
 
 def _backup(store: str, flags: argparse.Namespace) -> None:

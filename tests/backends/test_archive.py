@@ -21,7 +21,8 @@ import anyio
 import pytest
 
 from app.backends import StoreError
-from app.backends.archive import ArchiveError, back_up, export, reading, take_in
+from app.backends.archive import ArchiveError, back_up, export, import_
+from app.backends.archive.reading import open_to_read
 from app.backends.embedded import Embedded
 from app.backends.storefile import MIGRATIONS
 from app.chat.events import Appended, Detail, Draft, Event, Kind, User
@@ -112,7 +113,7 @@ def exported(path: Path, room: str = "") -> bytes:
 
 
 def imported(path: Path, text: bytes) -> None:
-    take_in(str(path), BytesIO(text), "it.jsonl")
+    import_(str(path), BytesIO(text), "it.jsonl")
 
 
 def lines_of(text: bytes) -> list[dict[str, Any]]:
@@ -245,23 +246,47 @@ def at(kind: str, number: int = 0, **fields: Any) -> Change:
         (lambda lines: lines[1].update(colour="red"), "it.jsonl:2: expected a line of an export: Object contains"),
         (lambda lines: lines[1].pop("name"), "it.jsonl:2: expected a line of an export: Object missing"),
         (lambda lines: lines[0].update(version=2), "it.jsonl:1: the export has version 2, of a newer Natter"),
-        (lambda lines: lines[0].update(t="other"), "it.jsonl:1: this is no export: expected a first line"),
+        pytest.param(
+            lambda lines: lines[0].update(t="other"),
+            "it.jsonl:1: this is not an export: expected a first line",
+            id="<lambda>-it.jsonl:1: this is no export: expected a first line",
+        ),
         (at("user", 1, id=1), "it.jsonl:3: user 1 is out of order: expected each once"),
         (at("user", 1, name="ANN", canonical="ann"), "it.jsonl:3: the name 'ANN' is that of user 1 in"),
         (at("user", 1, name="user7", canonical="user7"), "it.jsonl:3: 'user7' is kept for another user"),
         (at("user", 1, tokens=["no"]), "it.jsonl:3: expected the digests of tokens in hexadecimal"),
-        (at("user", 1, tokens=[SECRETS[0].hex()]), "it.jsonl:3: a token is here twice"),
+        pytest.param(
+            at("user", 1, tokens=[SECRETS[0].hex()]),
+            "it.jsonl:3: a token appears twice",
+            id="<lambda>-it.jsonl:3: a token is here twice",
+        ),
         (at("event", 1, seq=1), "it.jsonl:6: position 1 is out of order"),
         (at("event", 1, seq=2**60), "it.jsonl:6: expected a line of an export: Expected `int` <= "),
-        (at("event", 1, room="~1"), "it.jsonl:6: '~1' is no room and no conversation"),
-        (at("event", 1, room="@2,1"), "it.jsonl:6: '@2,1' is no room and no conversation"),
-        (at("event", 1, room="@x"), "it.jsonl:6: '@x' is no room and no conversation"),
-        (at("event", 6, user=1, cid="c1"), "the cid 'c1' of user 1 is there already: expected it once"),
+        pytest.param(
+            at("event", 1, room="~1"),
+            "it.jsonl:6: '~1' is neither a room nor a conversation",
+            id="<lambda>-it.jsonl:6: '~1' is no room and no conversation",
+        ),
+        pytest.param(
+            at("event", 1, room="@2,1"),
+            "it.jsonl:6: '@2,1' is neither a room nor a conversation",
+            id="<lambda>-it.jsonl:6: '@2,1' is no room and no conversation",
+        ),
+        pytest.param(
+            at("event", 1, room="@x"),
+            "it.jsonl:6: '@x' is neither a room nor a conversation",
+            id="<lambda>-it.jsonl:6: '@x' is no room and no conversation",
+        ),
+        pytest.param(
+            at("event", 6, user=1, cid="c1"),
+            "the cid 'c1' of user 1 is already used: expected each once",
+            id="<lambda>-the cid 'c1' of user 1 is there already: expected it once",
+        ),
         (at("state", 0, seq=5), "position 5 does not set 'ban:2' of 'red'"),
         (at("trim", 0, room="blue", through=2**40), "of 'blue' is kept: expected nothing up to"),
         (at("mark", 0, user=9), "expected a user who is in this export"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_in_a_file_is_told_and_nothing_is_taken_in(
     change: Change, problem: str, store: Path, tmp_path: Path
 ) -> None:
@@ -285,17 +310,25 @@ def test_what_is_wrong_in_a_file_is_told_and_nothing_is_taken_in(
         (at("user", 0, password=HASH), "it.jsonl:2: expected no secret of a user in the export of a room"),
         (at("user", 0, tokens=["00"]), "it.jsonl:2: expected no secret of a user in the export of a room"),
         (at("event", 1, room="blue"), "expected nothing but 'red', which is the room of this export"),
-        (at("event", 1, user=3), "expected who is in this event among the users before it"),
+        pytest.param(
+            at("event", 1, user=3),
+            "this event names somebody who is not among the users",
+            id="<lambda>-expected who is in this event among the users before it",
+        ),
         (at("trim", 0, room="~1"), "expected nothing but 'red'"),
         (lambda lines: lines[0].update(room="@1,2"), "it.jsonl:1: '@1,2' is not the name of a room"),
         (lambda lines: lines.insert(-1, {"t": "ignore", "user": 1, "whom": 2}), "expected no such line"),
         (at("user", 0, name="Eve"), "it.jsonl:2: user 1 is 'Ann' in {store}: expected nobody there, or 'Eve'"),
-        (at("user", 1, id=9), "it.jsonl:3: the name 'bob' is that of user 2 in {store}: expected nobody's, or that of"),
+        pytest.param(
+            at("user", 1, id=9),
+            "it.jsonl:3: the name 'bob' is that of user 2 in {store}, not of user 9",
+            id="<lambda>-it.jsonl:3: the name 'bob' is that of user 2 in {store}: expected nobody's, or that of",
+        ),
         (at("event", 1, text="other"), "is held by another event in {store}: expected it free"),
         (at("event", 0, seq=2), "position 2 is no longer kept in {store}: expected it free"),
         (at("trim", 0, through=10**6), "of 'red' is kept: expected nothing up to 1000000"),
     ],
-)  # fmt: skip
+)
 def test_a_room_that_does_not_fit_into_the_store_leaves_it_as_it_was(change: Change, problem: str, store: Path) -> None:
     before, lines = exported(store), lines_of(exported(store, "red"))
     lines[0]["epoch"] = "another"
@@ -308,7 +341,10 @@ def test_a_room_that_does_not_fit_into_the_store_leaves_it_as_it_was(change: Cha
 
 def test_everything_goes_into_a_new_store_only(store: Path) -> None:
     before = exported(store)
-    with pytest.raises(ArchiveError, match=r"it\.jsonl:1: this is everything of a store: expected .* to be new"):
+    with pytest.raises(
+        ArchiveError,
+        match=r"it\.jsonl:1: this is an export of everything, which needs a new store: .* has content already",
+    ):
         imported(store, before)
     assert exported(store) == before
 
@@ -326,7 +362,7 @@ def test_a_file_that_was_cut_off_is_refused(cut: int, store: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("noise", [b"\n", b"\0" * 100, b"\xff\xfe\n", b'{"t":"natter"}\n', b"[]\n", b'"\\ud800"\n'])
 def test_what_is_no_export_is_refused(noise: bytes, path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"^it\.jsonl:1: this is no export"):
+    with pytest.raises(ArchiveError, match=r"^it\.jsonl:1: this is not an export"):
         imported(path, noise)
     assert not path.exists()
 
@@ -388,7 +424,7 @@ def test_neither_way_holds_more_than_a_few_lines(path: Path, tmp_path: Path) -> 
     assert file.stat().st_size > 20_000_000
     assert size() < 2_000_000
     with file.open("rb") as source, measured() as size:
-        take_in(str(tmp_path / "other.db"), source, "it.jsonl")
+        import_(str(tmp_path / "other.db"), source, "it.jsonl")
     assert size() < 5_000_000
 
 
@@ -442,7 +478,7 @@ def test_reading_beside_a_server_never_checkpoints(held: subprocess.Popen[str], 
     assert b"from the log" in exported(store)
     back_up(str(store), tmp_path / "copy.db")
     assert on_disk(store) == before
-    with reading(str(store)) as connection:
+    with open_to_read(str(store)) as connection:
         for forbidden in ("PRAGMA wal_checkpoint(TRUNCATE)", "DELETE FROM events"):
             with pytest.raises(sqlite3.OperationalError):
                 connection.execute(forbidden).fetchone()
@@ -486,7 +522,7 @@ async def test_a_copy_is_a_store_with_the_same_content(in_use: bool, store: Path
 def test_a_copy_replaces_nothing(ending: str, store: Path, tmp_path: Path) -> None:
     there = tmp_path / f"copy.db{ending}"
     there.symlink_to("nowhere")
-    with pytest.raises(ArchiveError, match=r": this is there already: expected the name of a new file"):
+    with pytest.raises(ArchiveError, match=r": this file exists already: choose the name of a new file"):
         back_up(str(store), tmp_path / "copy.db")
     assert there.is_symlink()
 
@@ -494,7 +530,9 @@ def test_a_copy_replaces_nothing(ending: str, store: Path, tmp_path: Path) -> No
 def test_a_copy_that_fails_leaves_nothing_behind(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "copies"
     folder.mkdir()
-    with pytest.raises(ArchiveError, match=r"copy\.db: no such file or directory: expected the name of a new file in"):
+    with pytest.raises(
+        ArchiveError, match=r"copy\.db: no such file or directory: choose a new file in a folder that you can write to"
+    ):
         back_up(str(store), tmp_path / "none" / "copy.db")
 
     def full(handle: int) -> None:

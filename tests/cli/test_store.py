@@ -276,11 +276,11 @@ def test_a_store_in_use_and_a_copy_that_is_there(store: str, tmp_path: Path) -> 
     text = done("export", CHAT_STORE=store)
     with serving(environment={"CHAT_STORE": store}):
         refused(1, f"{store}: the store is in use by another process", "import", "-", stdin=text, CHAT_STORE=store)
-    refused(1, f"{store}: this is there already: expected the name of a new file", "backup", store, CHAT_STORE=store)
-    refused(1, "none/x.db: no such file or directory: expected", "backup", tmp_path / "none" / "x.db", CHAT_STORE=store)
+    refused(1, f"{store}: this file exists already: choose the name of a new file", "backup", store, CHAT_STORE=store)
+    refused(1, "none/x.db: no such file or directory: choose", "backup", tmp_path / "none" / "x.db", CHAT_STORE=store)
     refused(
         1,
-        f"stdin:1: this is everything of a store: expected {store} to be new",
+        f"stdin:1: this is an export of everything, which needs a new store: {store} has",
         "import",
         "-",
         stdin=text,
@@ -322,15 +322,16 @@ def test_a_copy_that_is_stopped_leaves_nothing_behind(store: str, tmp_path: Path
     script = (
         "import os, signal, sys\n"
         "from app import cli as command\n"
-        "from app.backends import archive\n"
-        "becoming = archive._becoming\n"
-        "archive.STEPS = 100\n"
+        "from app.backends import copying\n"
+        "from app.backends.archive import backup\n"
+        "new_file = backup._new_file\n"
+        "copying.STEPS = 100\n"
         "def stopped(copy):\n"
         "    if copy.name == 'at once.db':\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n"
         "    signal.setitimer(signal.ITIMER_REAL, 0.01)\n"
-        "    return becoming(copy)\n"
-        "archive._becoming = stopped\n"
+        "    return new_file(copy)\n"
+        "backup._new_file = stopped\n"
         "signal.signal(signal.SIGALRM, lambda *_: sys.exit(1))\n"
         "command.entry()\n"
     )

@@ -1,0 +1,49 @@
+"""Backing up: a copy of the store's file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.backends import copying
+from app.backends.archive.lines import ArchiveError
+from app.backends.archive.reading import open_to_read
+from app.backends.storefile import reason
+
+
+def back_up(path: str, copy: Path) -> None:
+    """Copy the store at `path` to the new file `copy`, as a snapshot; a server may have the store open.
+
+    The copy is on the disk once this returns. It is readable by its owner only, and is a history of its own: whoever
+    opens it first gives it an epoch. ArchiveError if the file exists or can't be made; nothing of it is left then.
+    """
+    for file in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):  # SQLite would take these for the copy's own
+        if os.path.lexists(file):
+            raise ArchiveError(f"{file}: this file exists already: choose the name of a new file")
+    with open_to_read(path) as connection, _new_file(copy) as part:
+        try:
+            copying.copy(connection, part)
+        except sqlite3.Error as error:
+            raise ArchiveError(f"{copy}: can't copy the store: {reason(error)}") from None
+
+
+@contextmanager
+def _new_file(copy: Path) -> Iterator[Path]:
+    """Make an empty file that only its owner can read. It becomes `copy` at the end of the block, or is removed if the
+    block fails."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{copy.name[:100]}-", dir=copy.absolute().parent)
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+        raise ArchiveError(f"{copy}: {problem}: choose a new file in a folder that you can write to") from None
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        copying.publish(part, copy)
+    finally:
+        copying.discard(part)

@@ -1,0 +1,51 @@
+"""Opening a store to read it, while a server has it open or not."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from app.backends import StoreError
+from app.backends.storefile import InUse, StoreFile, inspect, reason
+
+
+@contextmanager
+def open_to_read(path: str) -> Iterator[sqlite3.Connection]:
+    """Connect to the store at `path`, and close the connection at the end of the block. A server may have the store
+    open. StoreError if there is no store, or it can't be used.
+    """
+    if not Path(path).exists():
+        raise StoreError(f"{path}: there is no store: expected the file of a chat")
+    file = StoreFile(path)
+    try:
+        try:
+            connection = file.open()
+        except InUse:
+            connection = _connect_beside(path)
+        with closing(connection):
+            yield connection
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {reason(error)}") from None
+    finally:
+        file.release()
+
+
+def _connect_beside(path: str) -> sqlite3.Connection:
+    """Connect to a store that another process writes to.
+
+    SQLite's WAL-reset bug (before 3.51.3) needs two connections that write or checkpoint, and the other process has
+    one. This one can do neither, because `mode=ro` opens the file for reading only: it commits nothing that could
+    trigger a checkpoint, and the checkpoint that the last connection makes when it closes needs an exclusive lock on
+    the file, which the system doesn't grant on such a descriptor. All it does to the other process is to keep it from
+    reusing the WAL meanwhile.
+    """
+    file = Path(path).resolve()
+    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        inspect(Path(path), connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

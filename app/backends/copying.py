@@ -1,0 +1,49 @@
+"""Copying a store into a file of its own, for a backup or before an upgrade."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+STEPS = 100_000
+"""How many of SQLite's steps go between two chances for Python to handle a signal that ends the process."""
+
+
+def copy(connection: sqlite3.Connection, part: Path) -> None:
+    """Copy what `connection` sees, as a snapshot, into the empty file `part`. sqlite3.Error if it fails.
+
+    The copy has no epoch, so whoever opens it gives it one: after it was made, the original goes on to give out
+    positions that the copy would give to other events.
+    """
+    connection.set_progress_handler(lambda: 0, STEPS)  # Python handles signals only while it runs something
+    try:
+        connection.execute("VACUUM INTO ?", (str(part),))
+    finally:
+        connection.set_progress_handler(None, 0)
+    with closing(sqlite3.connect(part, isolation_level=None)) as made:
+        made.execute("PRAGMA synchronous = FULL")
+        made.execute("DELETE FROM meta WHERE key = 'epoch'")
+
+
+def publish(part: Path, target: Path) -> None:
+    """Rename `part` to `target`. Both its content and its new name are on the disk once this returns."""
+    sync(part)
+    part.rename(target)
+    sync(target.absolute().parent)
+
+
+def discard(part: Path) -> None:
+    """Remove `part`, if it is still there, with what SQLite may have left beside it."""
+    for ending in ("", "-journal", "-wal"):
+        Path(f"{part}{ending}").unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
