@@ -1,4 +1,4 @@
-"""The application, and the factory that puts it together from settings and modules."""
+"""The application, and the factory that assembles it from settings and modules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket
 
 from app.clock import Clock
 from app.errors import StartupError
-from app.loader import run_modules, told
+from app.loader import describe, run_modules
 from app.serving.guard import WebSocketGuard
 from app.transports.asgi_channel import SERVER_SEND
 from config import ConfigurationError, Settings, find, load
@@ -31,10 +31,10 @@ log = logging.getLogger("Application")
 
 
 class Application(Starlette):
-    """A Starlette application that knows its settings.
+    """A Starlette application with settings.
 
-    A module function gets it and registers with it: HTTP routes (`add_route`), WebSocket routes
-    (`add_websocket_route`), middleware (`add_middleware`) and resources (`during`).
+    A module is a function that takes the application and registers things with it: HTTP routes (`add_route`), WebSocket
+    routes (`add_websocket_route`), middleware (`add_middleware`) and resources (`during`).
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None, *, looked_up: bool = False) -> None:
@@ -46,35 +46,36 @@ class Application(Starlette):
         """Whether Starlette's TestClient runs it and not a server, as of the last lifespan or WebSocket that began."""
         self._looked_up = looked_up
         self.draining = False
-        """Whether the server is going away: no new WebSocket is let in, and `/readyz` says so."""
+        """Whether the server is shutting down: it accepts no new WebSocket, and `/readyz` answers 503."""
         self._resources: list[Resource] = []
         self._failure = ""
         self._groups: set[str] = set()
 
     def add_websocket_route(self, path: str, endpoint: Callable[[WebSocket], Any], name: str | None = None) -> None:
-        """Serve WebSockets at `path` with `await endpoint(websocket)`. A plain GET there is told what to do (426)."""
+        """Serve WebSockets at `path` with `await endpoint(websocket)`. A plain GET gets 426 and an explanation."""
         self.router.add_websocket_route(path, endpoint, name=name)
         self.add_route(path, _explain_websocket, methods=["GET"], include_in_schema=False)
 
     def during(self, resource: Resource) -> None:
-        """Keep `resource`, a context manager (plain or async), open for as long as the application runs.
+        """Keep `resource`, a context manager (plain or async), open while the application runs.
 
-        Resources open in the order they were given, before the first request, and close in the opposite order.
+        Resources are opened in the order they were added, before the first request, and closed in reverse order.
         """
         self._resources.append(resource)
 
     def group(self, name: str, type_: type[T]) -> T:
-        """This module's own group of settings, which stands beside `app`, as a frozen dataclass: `Settings.group`."""
+        """A module's own group of settings, at the top level of the configuration, as a frozen dataclass `type_`. See
+        `Settings.group`."""
         self._groups.add(name.partition(".")[0])
         return self.settings.group(name, type_)
 
     def property(self, path: str) -> Any:
-        """The setting at `path`, such as `bot.greeting`; ConfigurationError where there is none."""
+        """The setting at `path`, such as `bot.greeting`. ConfigurationError if it isn't set."""
         self._groups.add(path.partition(".")[0])
         return self.settings.property(path)
 
     def property_or_none(self, path: str) -> Any:
-        """The setting at `path`, or None."""
+        """The setting at `path`, or None if it isn't set."""
         self._groups.add(path.partition(".")[0])
         return self.settings.property_or_none(path)
 
@@ -99,21 +100,21 @@ class Application(Starlette):
             scope = {**scope, "root_path": root}
         if scope["type"] == "lifespan":
             self.in_test_client = _is_test_client(scope)
-            send = self._telling(send)
+            send = self._reporting_failure(send)
         elif scope["type"] == "websocket":
             self.in_test_client = _is_test_client(scope)
             scope[SERVER_SEND] = send
         await super().__call__(scope, receive, send)
 
-    def _telling(self, send: Send) -> Send:
-        """`send` for the lifespan, where a start that failed is told in one line, without a trace."""
+    def _reporting_failure(self, send: Send) -> Send:
+        """`send` for the lifespan, with a failed start reported as one line instead of a traceback."""
 
-        async def tell(message: Message) -> None:
+        async def report(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed" and self._failure:
                 message = {**message, "message": self._failure}
             await send(message)
 
-        return tell
+        return report
 
 
 def create_app(
@@ -122,38 +123,38 @@ def create_app(
     overrides: Mapping[str, Any] | Sequence[str] = (),
     clock: Clock | None = None,
 ) -> Application:
-    """An application put together from `settings`, by running each of its modules in order.
+    """Create an application from `settings` by running each of its modules, in order.
 
-    Without settings they are read from `$APP_CONFIG`, `application.conf` in the working directory, or the shipped
-    file, with `overrides` on top: `key=value` texts or a mapping of paths to plain values. ConfigurationError, in one
-    line, for anything wrong in the configuration or in a module.
+    By default the settings are loaded from `$APP_CONFIG`, `application.conf` in the working directory, or the shipped
+    file. `overrides` override them: `key=value` texts or a mapping of paths to plain values. ConfigurationError, whose
+    text is one line, for a problem in the configuration or in a module.
     """
     try:
         looked_up = settings is None
         if settings is None:
             settings = load([find(os.environ, Path.cwd())], overrides)
-        return _assembled(Application(settings, clock, looked_up=looked_up))
+        return _assemble(Application(settings, clock, looked_up=looked_up))
     except ConfigurationError as error:
         _exit_under_command(error)
         raise
 
 
 def refuse_workers(environment: Mapping[str, str]) -> None:
-    """ConfigurationError if `$WEB_CONCURRENCY` asks for several processes: they would not see each other's messages."""
+    """Raise ConfigurationError if `$WEB_CONCURRENCY` asks for several processes: they wouldn't share messages."""
     workers = environment.get("WEB_CONCURRENCY", "")
     if workers not in ("", "1"):
-        problem = "expected 1 or nothing: the chat lives in one process, and several would each be a chat of their own"
+        problem = "expected 1 or nothing: the chat lives in one process, and several would be separate chats"
         raise ConfigurationError(problem, key="WEB_CONCURRENCY", value=workers)
 
 
-def _assembled(app: Application) -> Application:
+def _assemble(app: Application) -> Application:
     refuse_workers(os.environ)
     settings = app.settings
     run_modules(app, settings)
     for warning in settings.tree.warnings:
         log.warning("%s", warning)
-    for group in settings.refuse_unread(app._groups):
-        log.warning("%s: the group %s is read by no module", settings.tree.origin((group,)), group)
+    for group in settings.unread_groups(app._groups):
+        log.warning("%s: the group %s has no effect: no module reads it", settings.tree.origin((group,)), group)
     return app
 
 
@@ -163,7 +164,7 @@ def _is_test_client(scope: Scope) -> bool:
 
 
 def _exit_under_command(error: ConfigurationError) -> None:
-    """End in one line where the `uvicorn` command runs the factory: click prints such an exception without a trace."""
+    """Under the `uvicorn` command, exit with one line: click prints this exception without a traceback."""
     click = sys.modules.get("click")
     if click and click.get_current_context(silent=True):
         failure = click.ClickException(str(error))
@@ -184,7 +185,7 @@ async def _lifespan(app: Application) -> AsyncIterator[None]:
                 app._failure = str(error)
                 raise
             except Exception as error:
-                app._failure = f"a resource could not be opened: {told(error)}"
+                app._failure = f"can't open a resource: {describe(error)}"
                 raise StartupError(app._failure) from error
         yield
 
@@ -197,5 +198,5 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _explain_websocket(request: Request) -> PlainTextResponse:
     url = request.url.replace(scheme="wss" if request.url.scheme == "https" else "ws", query="")
-    text = f"This is a WebSocket. Connect to it with a WebSocket client, for example: websocat {url}\n"
+    text = f"This is a WebSocket endpoint. Connect with a WebSocket client, for example: websocat {url}\n"
     return PlainTextResponse(text, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})

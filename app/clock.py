@@ -1,4 +1,4 @@
-"""The time, in one place, so that a test can move it."""
+"""The time, in one place, so that tests can move it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 
 
 class Clock:
-    """What an application goes by for events, mutes, bans, slow mode, rates, held names and retention. Timers of
-    connections (pings, stalls, presence) go by the event loop."""
+    """The clock of an application, used for events, mutes, bans, slow mode, rates, held names and retention. Timers of
+    connections (pings, stalls, presence) use the event loop's."""
 
     __slots__ = ()
 
@@ -16,5 +16,5 @@ class Clock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Seconds that never go back, from an unspecified start."""
+        """Seconds since an unspecified start. It never goes back."""
         return time.monotonic()

@@ -1,7 +1,7 @@
-"""What ends a start. Wrong settings raise `config.ConfigurationError`."""
+"""The error that ends a start. For wrong settings there is `config.ConfigurationError`."""
 
 from __future__ import annotations
 
 
 class StartupError(Exception):
-    """The application is configured correctly but can't start. Its text is one line."""
+    """The configuration is valid, but the application can't start. The text is one line."""

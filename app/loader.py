@@ -1,4 +1,4 @@
-"""Modules by name: `package.module.function`, imported and run in the order of `app.modules`."""
+"""Loads the modules that `app.modules` lists: imports each `package.module.function` and calls it, in that order."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Module = Callable[[Any], Any]
 
 
 def run_modules(app: object, settings: Settings) -> None:
-    """Import every module of `app.modules`, then run each once, in order.
+    """Import every module of `app.modules`, then call each one with `app`, in order.
 
-    Modules are found in the project and beside the configuration files. ConfigurationError, in one line, for one that
-    is missing, can't be called, is listed twice, or raises.
+    Modules are searched next to the configuration files first, then on Python's path. ConfigurationError for a module
+    that is missing, isn't a function, is listed twice, or raises an error.
     """
     for file in reversed(settings.files):
         directory = str(file.resolve().parent)
@@ -28,9 +28,9 @@ def run_modules(app: object, settings: Settings) -> None:
     names = settings.app.modules
     modules: dict[Module, str] = {}
     for name in names:
-        module = _imported(name, settings)
+        module = _import(name, settings)
         if module in modules:
-            raise _wrong(settings, name, "listed twice: each module runs once")
+            raise _error(settings, name, "listed twice: each module runs once, so remove one of them")
         modules[module] = name
     for module, name in modules.items():
         try:
@@ -38,37 +38,37 @@ def run_modules(app: object, settings: Settings) -> None:
         except ConfigurationError:
             raise
         except Exception as error:
-            raise _wrong(settings, name, f"raised {told(error)}") from error
+            raise _error(settings, name, f"raised {describe(error)}") from error
 
 
-def _imported(name: str, settings: Settings) -> Module:
+def _import(name: str, settings: Settings) -> Module:
     path, _, function = name.rpartition(":" if ":" in name else ".")
     if not path or not all(part.isidentifier() for part in (*path.split("."), function)):
-        raise _wrong(settings, name, "expected a function's name, as in package.module.function")
+        raise _error(settings, name, "expected the name of a function, such as package.module.function")
     try:
         imported = importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name and (path + ".").startswith(error.name + "."):
             where = ", ".join(str(file.resolve().parent) for file in settings.files)
-            beside = f" nor beside the configuration file, in {where}" if where else ""
-            problem = f"there is no Python module {error.name} in the project{beside}"
-            raise _wrong(settings, name, problem) from None
-        raise _wrong(settings, name, f"importing {path} raised {told(error)}") from error
+            places = f"next to the configuration file ({where}) or on Python's path" if where else "on Python's path"
+            problem = f"there is no Python module {error.name} {places}"
+            raise _error(settings, name, problem) from None
+        raise _error(settings, name, f"importing {path} raised {describe(error)}") from error
     except Exception as error:
-        raise _wrong(settings, name, f"importing {path} raised {told(error)}") from error
+        raise _error(settings, name, f"importing {path} raised {describe(error)}") from error
     module = getattr(imported, function, None)
     if module is None:
         functions = [key for key, value in vars(imported).items() if inspect.isfunction(value)]
-        raise _wrong(settings, name, f"{path} has no function {function}{suggestion(function, functions)}")
+        raise _error(settings, name, f"{path} has no function {function}{suggestion(function, functions)}")
     if not callable(module):
-        raise _wrong(settings, name, f"expected a function, but {path}.{function} is of type {type(module).__name__}")
+        raise _error(settings, name, f"expected a function, but {path}.{function} is of type {type(module).__name__}")
     if inspect.iscoroutinefunction(module):
-        raise _wrong(settings, name, "expected a plain function, not an async one: it only registers things")
+        raise _error(settings, name, "expected a plain function, not an async one: a module only registers things")
     return module  # type: ignore[no-any-return]
 
 
-def told(error: BaseException) -> str:
-    """An exception in one line, with the file and line that it came from."""
+def describe(error: BaseException) -> str:
+    """Describe an exception in one line, with the file and line where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     file, line = (
         (error.filename, error.lineno) if isinstance(error, SyntaxError) else (frames[-1].filename, frames[-1].lineno)
@@ -77,5 +77,5 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {message} ({file}, line {line})"
 
 
-def _wrong(settings: Settings, name: str, problem: str) -> ConfigurationError:
+def _error(settings: Settings, name: str, problem: str) -> ConfigurationError:
     return ConfigurationError(problem, origin=settings.tree.origin(("app", "modules")), key="app.modules", value=name)

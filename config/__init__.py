@@ -1,8 +1,22 @@
-"""The configuration: HOCON to typed, frozen settings. Nothing here knows the application."""
+"""The configuration: reads HOCON files into typed, frozen settings. It doesn't depend on `app`.
+
+`settings`
+    The settings of the group `app`, and `load`, which reads them from files, flags and the environment.
+`schema`
+    Turns a group of plain values into a frozen dataclass, for `app` and for modules alike.
+`value_types`
+    The types of single values: Duration, Size, Port and others.
+`hocon_parser`, `hocon_evaluator`
+    From HOCON text to statements, and from statements to plain values.
+`ktor_hints`
+    What to write instead of the keys of a Ktor configuration.
+`errors`
+    ConfigurationError, the only error of the package.
+"""
 
 from config.errors import ConfigurationError, Origin
 from config.settings import App, Deployment, Settings, Tls, WebSockets, find, load, shipped
-from config.values import Duration, Port, Size
+from config.value_types import Duration, Port, Size
 
 __all__ = [
     "App",

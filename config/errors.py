@@ -1,8 +1,9 @@
-"""The one error of the configuration.
+"""The error of the configuration.
 
 ConfigurationError
-    A file, a key or a value that a person wrote and that can't be used. Its text is one line:
-    `<file>:<line>: <key> = <value> (from <VARIABLE>): <what is wrong or expected>`, each part only where it is known.
+    A file, key or value that can't be used. Its text is one line:
+    `<file>:<line>: <key> = <value> (from the environment variable <NAME>): <what is wrong or expected>`, with the parts
+    that are known.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was written: `place` is a file's name or a flag, `line` counts from 1 (0: unknown)."""
+    """Where a value was set: `place` is a file name or a flag, `line` counts from 1 (0: unknown)."""
 
     place: str
     line: int = 0
@@ -27,7 +28,7 @@ class Origin:
 
 
 class ConfigurationError(Exception):
-    """What is wrong with the configuration, in one line (see the module's docstring)."""
+    """A problem in the configuration, as one line (see the module's docstring)."""
 
     def __init__(self, problem: str, *, origin: Origin | None = None, key: str = "", value: Any = ...) -> None:
         self.problem, self.origin, self.key, self.value = problem, origin, key, value
@@ -44,12 +45,12 @@ class ConfigurationError(Exception):
 
 
 def shown(value: Any) -> str:
-    """`value` as it would be written in HOCON, cut to a length that fits on a line."""
+    """`value` as HOCON, cut to at most 80 characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` with the known name nearest to `name`, or nothing where none is near."""
+    """`; did you mean X?` with the known name closest to `name`, or an empty text if none is close."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

@@ -1,8 +1,9 @@
-"""A tree of plain values to typed settings: frozen dataclasses, the same for `app` and for a module's own group.
+"""Turns a group of plain values into typed settings: a frozen dataclass, for `app` as for a module's own group.
 
-A field `ping_period` is the key `ping-period`; a null counts as not set. A field's type is one of `config.values`,
-bool, int, float or str, a `tuple[X, ...]` of those, `X | None`, `dict[str, X]`, a `Literal` of texts, or another such
-dataclass. `metadata={"check": f}` adds a rule: `f(value)` returns what was expected instead, or None.
+The field `ping_period` is the key `ping-period`. A null counts as not set. A field's type is one of
+`config.value_types`, bool, int, float or str, a `tuple[X, ...]` of those, `X | None`, `dict[str, X]`, a `Literal` of
+texts, or another such dataclass. `metadata={"check": f}` adds a rule: `f(value)` returns None, or what was expected
+instead.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import typing
 from typing import Any, TypeVar
 
 from config.errors import ConfigurationError, suggestion
-from config.tree import Tree
-from config.values import PLAIN
+from config.hocon_evaluator import Tree
+from config.value_types import PLAIN
 
 T = TypeVar("T")
 
 
 def build(type_: type[T], tree: Tree, path: tuple[str, ...]) -> T:
-    """The settings at `path` as a `type_`. ConfigurationError for an unknown key or a value of another kind."""
+    """Build a `type_` from the values at `path`. ConfigurationError for an unknown or missing key, or a wrong value."""
     node: Any = tree.values
     for key in path:
         node = node.get(key, {}) if isinstance(node, dict) else node
@@ -28,7 +29,7 @@ def build(type_: type[T], tree: Tree, path: tuple[str, ...]) -> T:
 
 
 def keys(type_: type[Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Every key of a settings dataclass as a full path, with its default (a documentation and a test helper)."""
+    """Every key of a settings dataclass as a full path, with its default. For tests and documentation."""
     found: dict[str, Any] = {}
     hints = typing.get_type_hints(type_)
     for field in dataclasses.fields(type_):

@@ -1,6 +1,6 @@
-"""The settings of the application, typed and frozen. `application.conf` is their manual.
+"""The settings of the application, typed and frozen. `application.conf` explains each of them.
 
-`load` reads files, overrides and the environment into Settings; a module reads its own group with `Settings.group`.
+`load` reads files, overrides and the environment into Settings. A module reads its own group with `Settings.group`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from config.errors import ConfigurationError, Origin, suggestion
-from config.hocon import split
-from config.ktor import hint
+from config.hocon_evaluator import Evaluator, Tree
+from config.hocon_parser import split
+from config.ktor_hints import hint
 from config.schema import build, keys
-from config.tree import Evaluation, Tree
-from config.values import Duration, Port, RootPath, Size, Unmasked
-from config.values import Origin as WebOrigin
+from config.value_types import Duration, Port, RootPath, Size, Unmasked
+from config.value_types import Origin as WebOrigin
 
 T = TypeVar("T")
 
@@ -35,7 +35,9 @@ DEFAULT_MODULES = (
 
 def _at_least_100ms(value: Duration) -> str | None:
     return (
-        None if not value or value >= 0.1 else "0 for never, or at least 100ms (15 alone is 15 milliseconds: write 15s)"
+        None
+        if not value or value >= 0.1
+        else "0 for never, or at least 100ms (a number without a unit is milliseconds)"
     )
 
 
@@ -43,7 +45,7 @@ def _not_empty(value: tuple[str, ...]) -> str | None:
     return None if value else "at least one module, such as app.modules.chat.module"
 
 
-def _positive(value: Size) -> str | None:
+def _at_least_125_bytes(value: Size) -> str | None:
     return None if value >= 125 else "at least 125 bytes, such as 64KiB"
 
 
@@ -58,7 +60,7 @@ def _networks(values: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files in PEM format; both or none."""
+    """Paths of PEM files: both or none."""
 
     certificate: str = ""
     key: str = ""
@@ -66,9 +68,9 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where and how the server listens, and how it stops."""
+    """How the server listens, and how it stops."""
 
-    host: str = "0.0.0.0"  # noqa: S104  (a server in a container must be reached from outside)
+    host: str = "0.0.0.0"  # noqa: S104  (a server in a container must be reachable from outside)
     port: Port = Port(8080)
     root_path: RootPath = RootPath("")
     shutdown_grace: Duration = Duration(3)
@@ -79,12 +81,12 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class WebSockets:
-    """What holds for every WebSocket route."""
+    """Settings of every WebSocket route."""
 
     ping_period: Duration = field(default=Duration(15), metadata={"check": _at_least_100ms})
     timeout: Duration = field(default=Duration(15), metadata={"check": _at_least_100ms})
     deflate: bool = False
-    max_frame_size: Size = field(default=Size(64 * 1024), metadata={"check": _positive})
+    max_frame_size: Size = field(default=Size(64 * 1024), metadata={"check": _at_least_125_bytes})
     masking: Unmasked = Unmasked(0)
     origins: tuple[WebOrigin, ...] = ()
 
@@ -100,23 +102,23 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that was configured: `app` typed, every other group as its module wants it, and the files it came from."""
+    """The whole configuration: the group `app`, the values of all other groups, and the files they came from."""
 
     app: App
     tree: Tree
     files: tuple[Path, ...] = ()
 
     def group(self, name: str, type_: type[T]) -> T:
-        """The group `name`, which stands beside `app`, as a frozen dataclass `type_` (see `config.schema`).
+        """The top-level group `name` as a frozen dataclass `type_` (see `config.schema`).
 
-        A group that is not configured has the dataclass's defaults. ConfigurationError for an unknown key, a value of
-        another kind, or a missing key without a default.
+        A group that isn't configured gets the dataclass's defaults. ConfigurationError for an unknown key, a wrong
+        value, or a missing key that has no default.
         """
         return build(type_, self.tree, split(name))
 
     def property(self, path: str) -> Any:
-        """The value at `path`, such as `chat.room`: text, number, bool, list or dict, as written. ConfigurationError
-        where there is none."""
+        """The value at `path`, such as `chat.room`, as written: text, number, bool, list or dict. ConfigurationError if
+        it isn't set."""
         found = self.property_or_none(path)
         if found is None:
             place = ", ".join(file.name for file in self.files)
@@ -124,7 +126,7 @@ class Settings:
         return found
 
     def property_or_none(self, path: str) -> Any:
-        """The value at `path`, or None."""
+        """The value at `path`, or None if it isn't set."""
         node: Any = self.tree.values
         for key in split(path):
             node = node.get(key) if isinstance(node, dict) else None
@@ -135,11 +137,10 @@ class Settings:
         origin = self.tree.origins.get(split(path))
         return origin is not None and (origin.place == OVERRIDES or origin.place.startswith(FLAG))
 
-    def refuse_unread(self, read: Iterable[str]) -> tuple[str, ...]:
-        """Hold the top level against `read`, the groups that modules have asked for.
+    def unread_groups(self, read: Iterable[str]) -> tuple[str, ...]:
+        """Return the top-level groups that no module asked for. `read` are those that modules did ask for.
 
-        ConfigurationError for a name that looks like a slip of a known one; the other groups that nobody read are
-        the answer.
+        ConfigurationError for a name that looks like a misspelling of a known one.
         """
         known = {"app", *read}
         leaves = {path.rpartition(".")[2]: path for path in (*keys(App, ("app",)), "app.deployment", "app.websockets")}
@@ -163,20 +164,21 @@ def load(
     *,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Read `files` (the right one wins), then `overrides`: `key=value` texts, or a mapping of paths to plain values.
+    """Load the settings from `files`, in which later ones override earlier ones, and from `overrides`, which override
+    the files: `key=value` texts or a mapping of paths to plain values.
 
-    `environment` (that of the process, when None) serves `${NAME}`. ConfigurationError in one line for anything wrong.
+    `${NAME}` is looked up in `environment`, by default that of the process. ConfigurationError for any problem.
     """
-    evaluation = Evaluation(os.environ if environment is None else environment)
+    evaluator = Evaluator(os.environ if environment is None else environment)
     for file in files:
-        evaluation.file(file, _name(file))
+        evaluator.file(file, _name(file))
     if isinstance(overrides, Mapping):
         for path, value in overrides.items():
-            evaluation.value(split(path), value, OVERRIDES)
+            evaluator.value(split(path), value, OVERRIDES)
     else:
         for override in overrides:
-            _override(evaluation, override)
-    tree = evaluation.finish()
+            _override(evaluator, override)
+    tree = evaluator.finish()
     if "ktor" in tree.values:
         raise ConfigurationError(hint(tree.values["ktor"]), origin=tree.origin(("ktor",)), key="ktor")
     app = build(App, tree, ("app",))
@@ -190,7 +192,7 @@ def load(
 
 
 def find(environment: Mapping[str, str], directory: Path) -> Path:
-    """The file to use when none is named: `$APP_CONFIG`, `application.conf` in `directory`, the shipped one."""
+    """The file to load if none is named: `$APP_CONFIG`, or `application.conf` in `directory`, or the shipped one."""
     if environment.get("APP_CONFIG"):
         return Path(environment["APP_CONFIG"])
     local = directory / "application.conf"
@@ -198,7 +200,7 @@ def find(environment: Mapping[str, str], directory: Path) -> Path:
 
 
 def shipped(name: str) -> Path:
-    """A file that the distribution brings: inside the package where installed, at the top level in a checkout."""
+    """The path of a file that ships with Natter: inside this package if installed, at the top level of a checkout."""
     package = Path(__file__).parent
     installed = package / name
     return installed if installed.is_file() else package.parent / name
@@ -211,12 +213,12 @@ def _name(file: Path) -> str:
         return str(file)
 
 
-def _override(evaluation: Evaluation, override: str) -> None:
+def _override(evaluator: Evaluator, override: str) -> None:
     key, separator, value = override.partition("=")
     key, value = key.strip(), value.strip()
     if not separator or not split(key):
         raise ConfigurationError("expected key=value", origin=Origin(f"{FLAG}{override}"))
     if value[:1] in ("[", "{", '"'):
-        evaluation.text(f"{key} = {value}", f"{FLAG}{key}")
+        evaluator.text(f"{key} = {value}", f"{FLAG}{key}")
     else:
-        evaluation.value(split(key), value, f"{FLAG}{key}")
+        evaluator.value(split(key), value, f"{FLAG}{key}")

@@ -91,7 +91,7 @@ def test_a_resource_that_does_not_open_closes_those_before_it() -> None:
     app.during(good())
     app.during(bad())
     with (
-        pytest.raises(StartupError, match=r"^a resource could not be opened: OSError: no database here \("),
+        pytest.raises(StartupError, match=r"^can't open a resource: OSError: no database here \("),
         TestClient(app),
     ):
         pass
@@ -103,7 +103,7 @@ def test_a_plain_get_of_a_websocket_says_what_to_do() -> None:
     assert answer.status_code == 426
     assert answer.headers["upgrade"] == "websocket"
     assert answer.text == (
-        "This is a WebSocket. Connect to it with a WebSocket client, for example: websocat ws://testserver/chat\n"
+        "This is a WebSocket endpoint. Connect with a WebSocket client, for example: websocat ws://testserver/chat\n"
     )
 
 

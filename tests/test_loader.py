@@ -44,7 +44,7 @@ def test_modules_run_in_list_order_each_once(project: Path) -> None:
 
 def test_a_module_that_is_missing(project: Path) -> None:
     line = refused(project, "mine_absent.module")
-    assert "there is no Python module mine_absent in the project nor beside the configuration file, in " in line
+    assert "there is no Python module mine_absent next to the configuration file (" in line
     assert str(project) in line
 
 
@@ -58,7 +58,7 @@ def test_a_package_that_has_no_such_module(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["module", '"mine."', '"1.x"', '"mine:"', '"a b.c"'])
 def test_what_is_no_name_of_a_function(project: Path, name: str) -> None:
-    assert "expected a function's name, as in package.module.function" in refused(project, name)
+    assert "expected the name of a function, such as package.module.function" in refused(project, name)
 
 
 def test_a_module_that_can_not_be_called(project: Path) -> None:

@@ -1,11 +1,13 @@
-"""uvicorn, run on our settings: it listens where they say, and stops the way they say."""
+"""Runs uvicorn with our settings: where it listens, and how it starts and stops."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,13 +29,18 @@ from config import ConfigurationError, Deployment, Settings
 log = logging.getLogger("Application")
 
 BACKLOG = 2048
-COLLECT = 2_000, 10, 1000
-"""The collector's thresholds: new objects until it looks at those, how often it does until it looks at the middle
-generation, and how often that until it looks at everything (Python's own are 700, 10, 10)."""
+GC_THRESHOLDS = 2_000, 10, 1000
+"""The thresholds of the garbage collector's three generations. Python's own are 700, 10 and 10."""
+REMEDIES = {
+    errno.EADDRINUSE: "stop the program that uses it, or choose another port, for example with -port=9090",
+    errno.EACCES: "choose a port above 1023, or allow the process to use this one",
+    errno.EADDRNOTAVAIL: "set app.deployment.host to an address of this machine, or to 0.0.0.0 for all of them",
+}
+"""What to do if the server can't listen, by the error number."""
 
 
 class Application(Protocol):
-    """What the server needs of the application that it serves, beside ASGI."""
+    """What the server needs of the application, besides ASGI."""
 
     settings: Settings
     draining: bool
@@ -45,7 +52,7 @@ class Application(Protocol):
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that tells where it listens, and lets everybody go before it stops listening."""
+    """A uvicorn server that logs its address, and disconnects every client before it stops listening."""
 
     def __init__(self, config: uvicorn.Config, application: Application, url: str) -> None:
         super().__init__(config)
@@ -53,18 +60,18 @@ class Server(uvicorn.Server):
         self.url = url
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve for as long as the application's resources are open; what opening them raises comes out."""
+        """Open the application's resources, serve, and close them. An error while opening them is raised."""
         async with self.application.router.lifespan_context(self.application):
             await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            _tune_collector()
+            _tune_garbage_collector()
             log.info("Responding at %s", self.url)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close every WebSocket with 1012 at once; listen until they are gone, so that `/readyz` can say no."""
+        """Close every WebSocket with 1012, and listen until they are closed, so that `/readyz` can answer 503."""
         self.application.draining = True
         grace = self.application.settings.app.deployment.shutdown_grace
         deadline = asyncio.get_running_loop().time() + grace
@@ -73,11 +80,11 @@ class Server(uvicorn.Server):
             for c in self.server_state.connections
             if isinstance(c, (HardenedWebSocketProtocol, FastHandshake, SocketChannel))
         ]
-        gone = [connection.closed() for connection in leaving]
+        closing = [connection.closed() for connection in leaving]
         for connection in leaving:
             connection.shutdown()
-        if gone:
-            await asyncio.wait(gone, timeout=grace)
+        if closing:
+            await asyncio.wait(closing, timeout=grace)
         left = max(0.1, deadline - asyncio.get_running_loop().time())
         self.config.timeout_graceful_shutdown = left  # type: ignore[assignment]  # uvicorn hands it to asyncio.wait_for
         await super().shutdown(sockets)
@@ -86,21 +93,24 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         with super().capture_signals():
             yield
-            self._captured_signals.clear()  # a stop that was asked for ends with exit code 0, not by the signal
+            self._captured_signals.clear()  # a requested stop exits with code 0, not by the signal
 
 
-def _tune_collector() -> None:
-    """A full collection stops everybody, with thousands of connections for tens of milliseconds, and Python's own
-    thresholds bring one about whenever a quarter more came (`python -m benchmarks.collector`). What is there at the
-    start stays for good and need not be looked at again. Connections come and go, but leave no cycle behind: it is
-    enough to look for some seldom."""
+def _tune_garbage_collector() -> None:
+    """Make full collections rare.
+
+    With thousands of connections, a full collection pauses everything for tens of milliseconds, and with Python's own
+    thresholds there is one whenever the number of objects has grown by a quarter (`python -m benchmarks.collector`).
+    What exists after the start stays, so it is excluded. Connections leave no reference cycles behind, so there is
+    little to collect.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECT)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Sockets bound to every address of the configured host, on one port. StartupError where that is not possible."""
+    """Listen on every address of the configured host, on one port. StartupError if that isn't possible."""
     deployment = settings.app.deployment
     try:
         found = socket.getaddrinfo(
@@ -108,7 +118,7 @@ def bind(settings: Settings) -> list[socket.socket]:
         )
     except (OSError, UnicodeError):
         origin = settings.tree.origin(("app", "deployment", "host"))
-        problem = "expected an address or a name of this machine"
+        problem = "expected an address or a host name of this machine, such as 127.0.0.1"
         raise ConfigurationError(problem, origin=origin, key="app.deployment.host", value=deployment.host) from None
     sockets: list[socket.socket] = []
     port = int(deployment.port)
@@ -123,7 +133,7 @@ def bind(settings: Settings) -> list[socket.socket]:
         except OSError as error:
             for bound in (listener, *sockets):
                 bound.close()
-            raise _refused(settings, port, error) from None
+            raise _cannot_listen(settings, port, error) from None
         listener.set_inheritable(True)
         port = listener.getsockname()[1]
         sockets.append(listener)
@@ -131,16 +141,17 @@ def bind(settings: Settings) -> list[socket.socket]:
 
 
 def url(deployment: Deployment, sockets: list[socket.socket]) -> str:
-    """Where to point a browser: 0.0.0.0, which is no place to go to, is shown as this machine's own address."""
+    """The address to open in a browser. 0.0.0.0, which isn't one, becomes 127.0.0.1."""
     host, port = sockets[0].getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (nothing is bound here)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (nothing listens here)
     host = f"[{host}]" if ":" in host else host
     scheme = "https" if deployment.tls.certificate else "http"
     return f"{scheme}://{host}:{port}{deployment.root_path}"
 
 
 def run(application: Application, sockets: list[socket.socket]) -> None:
-    """Serve until SIGTERM or SIGINT. StartupError where the application's resources can't be opened."""
+    """Serve until SIGTERM or SIGINT. StartupError if the application's resources can't be opened, ConfigurationError if
+    the TLS files can't be used."""
     deployment, websockets = application.settings.app.deployment, application.settings.app.websockets
     config = uvicorn.Config(
         application,
@@ -170,7 +181,7 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
 
 
 class Reload(StatReload):
-    """uvicorn's reloader, which also watches the configuration."""
+    """uvicorn's reloader, which also watches the configuration files."""
 
     files: tuple[Path, ...] = ()
 
@@ -179,17 +190,42 @@ class Reload(StatReload):
         yield from self.files
 
 
-def _refused(settings: Settings, port: int, error: OSError) -> StartupError:
-    origin = settings.tree.origin(("app", "deployment", "port"))
-    where = f"{origin}: " if origin else ""
-    reason = (error.strerror or str(error)).lower()
+def _cannot_listen(settings: Settings, port: int, error: OSError) -> StartupError:
     host = settings.app.deployment.host
-    return StartupError(f"{where}app.deployment.port = {port}: can't listen on {host}:{port}: {reason}")
+    key, value = ("host", host) if error.errno == errno.EADDRNOTAVAIL else ("port", port)
+    origin = settings.tree.origin(("app", "deployment", key))
+    where = f"{origin}: " if origin else ""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    remedy = f"; {REMEDIES[error.errno]}" if error.errno in REMEDIES else ""
+    return StartupError(f"{where}app.deployment.{key} = {value}: can't listen on {address}: {_reason(error)}{remedy}")
 
 
 def _bad_tls(settings: Settings, error: OSError) -> ConfigurationError:
+    """Say which of the two files is at fault, if one of them is."""
     tls = settings.app.deployment.tls
-    value = f"{tls.certificate}, {tls.key}"
-    problem = f"expected a certificate and its key in PEM files: {(error.strerror or str(error)).lower()}"
+    files = (
+        ("certificate", tls.certificate, "CERTIFICATE", "a certificate in PEM format (-----BEGIN CERTIFICATE-----)"),
+        ("key", tls.key, "PRIVATE KEY", "a private key in PEM format (-----BEGIN PRIVATE KEY-----)"),
+    )
+    for name, file, label, expected in files:
+        problem = ""
+        try:
+            if f"{label}-----" not in Path(file).read_text(encoding="latin-1"):
+                problem = f"expected {expected}"
+        except OSError as unreadable:
+            problem = f"can't be read: {_reason(unreadable)}"
+        if problem:
+            origin = settings.tree.origin(("app", "deployment", "tls", name))
+            return ConfigurationError(problem, origin=origin, key=f"app.deployment.tls.{name}", value=file)
+    mismatch = isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH"
+    problem = (
+        "the key doesn't belong to the certificate"
+        if mismatch
+        else f"expected a certificate and its key in PEM format: {_reason(error)}"
+    )
     origin = settings.tree.origin(("app", "deployment", "tls"))
-    return ConfigurationError(problem, origin=origin, key="app.deployment.tls", value=value)
+    return ConfigurationError(problem, origin=origin, key="app.deployment.tls", value=f"{tls.certificate}, {tls.key}")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

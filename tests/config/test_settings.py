@@ -8,7 +8,7 @@ import pytest
 
 import config.schema
 from config import App, ConfigurationError, Duration, Settings, Size, find, load, shipped
-from config.ktor import COUNTERPARTS
+from config.ktor_hints import COUNTERPARTS
 
 
 def read(text: str, tmp_path: Path, *overrides: str, **environment: str) -> Settings:
@@ -147,7 +147,11 @@ def test_a_wrong_value_from_a_flag_names_the_flag(tmp_path: Path) -> None:
     [
         ("none.conf: can't be read: no such file or directory", lambda path: None),
         ("none.conf: can't be read: is a directory", lambda path: path.mkdir()),
-        ("none.conf: expected a text in UTF-8", lambda path: path.write_bytes(b"\xff\xfe")),
+        pytest.param(
+            "none.conf: expected UTF-8 text",
+            lambda path: path.write_bytes(b"\xff\xfe"),
+            id="none.conf: expected a text in UTF-8-<lambda>",
+        ),
     ],
 )
 def test_a_file_that_can_not_be_read(problem: str, make: Any, tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
-"""HOCON text to statements, by pyhocon's grammar and none of its evaluation.
+"""Parses HOCON text into statements, with pyhocon's grammar but without its evaluation.
 
-pyhocon (0.3.63) parses well, but what it makes of the parsed text surprises: `a += 3` on a list gives 3, `0123` becomes
-123, `10m` a timedelta, a missing include is silent, an optional substitution that is unset can bring an overridden
-value back, and its errors name no file. So the text is tagged before pyhocon sees it:
+pyhocon (0.3.63) parses well but evaluates badly: `a += 3` on a list gives 3, `0123` becomes 123 and `10m` a timedelta.
+It silently skips a missing include, an unset optional substitution can bring back an overridden value, and errors name
+no file. So the text is tagged before pyhocon gets it:
 
-- each key becomes unique and carries its line and operator, so nothing is merged and the order is kept;
-- a bare value that starts with a digit and is no JSON number (`0123`, `15s`, `64KiB`, `127.0.0.1`) is quoted, so that
-  it stays text;
-- an include becomes a statement of its own; comments are blanked; `\\uXXXX` is decoded.
+- Each key is made unique and carries its line and operator, so nothing is merged and the order is kept.
+- An unquoted value that starts with a digit and isn't a JSON number (`0123`, `15s`, `64KiB`, `127.0.0.1`) is quoted, so
+  that it stays text.
+- An include becomes a statement of its own, comments are blanked, and `\\uXXXX` is decoded.
 
-`config.tree` evaluates the statements by the rules of the HOCON specification.
+`config.hocon_evaluator` evaluates the statements by the rules of the HOCON specification.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from config.errors import ConfigurationError, Origin
 
 @dataclass(frozen=True, slots=True)
 class Substitution:
-    """`${path}`, or `${?path}` when optional; `space` is what follows it inside a concatenation."""
+    """`${path}`, or `${?path}` if optional. `space` is the whitespace after it inside a concatenation."""
 
     path: str
     optional: bool
@@ -38,7 +38,7 @@ class Substitution:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """`include "path"`, to be evaluated where it stands."""
+    """`include "path"`. It takes effect where it stands."""
 
     path: str
     required: bool
@@ -47,8 +47,8 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """`key = …`; `path` is the key's segments. The value is the concatenation of `tokens`: scalars, lists of token
-    tuples, Blocks and Substitutions."""
+    """`key = …`. `path` holds the segments of the key. The value is the concatenation of `tokens`: scalars, lists of
+    token tuples, Blocks and Substitutions."""
 
     path: tuple[str, ...]
     tokens: tuple[Any, ...]
@@ -58,7 +58,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The statements between two braces, or those of a whole file."""
+    """The statements between two braces, or of a whole file."""
 
     statements: tuple[Assignment | Include, ...]
 
@@ -78,14 +78,14 @@ _SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 
 
 def parse(text: str, place: str) -> Block:
-    """The statements of one HOCON text. `place` names it in errors: ConfigurationError when it is not HOCON."""
+    """Parse a HOCON text. `place` is its name in errors. ConfigurationError if it isn't HOCON."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     tagged = _tagged(text, place)
     try:
         tree = ConfigFactory.parse_string(tagged, resolve=False)
     except ParseBaseException as error:
         raise _unparsable(text, error.lineno, place) from None
-    except Exception:  # noqa: BLE001  pyhocon lets its own AttributeError, TypeError and others out on some texts
+    except Exception:  # noqa: BLE001  on some texts pyhocon raises AttributeError, TypeError and others
         raise ConfigurationError("this is not HOCON", origin=Origin(place)) from None
     if not isinstance(tree, ConfigTree):
         raise ConfigurationError("expected keys with values, got a list", origin=Origin(place, 1))
@@ -93,7 +93,7 @@ def parse(text: str, place: str) -> Block:
 
 
 def split(path: str) -> tuple[str, ...]:
-    """The segments of a HOCON path: `a."b.c".d` has three."""
+    """Split a HOCON path into segments: `a."b.c".d` has three."""
     return tuple(quoted or bare.strip() for quoted, bare in _SEGMENT.findall(path))
 
 
@@ -102,13 +102,13 @@ def _unparsable(text: str, number: int, place: str) -> ConfigurationError:
     number = min(number, len(lines))
     near = lines[number - 1].strip()
     problem = (
-        f"this is not HOCON near `{near[:60]}`" if near else "this is not HOCON: is a bracket or quote not closed?"
+        f"this is not HOCON near `{near[:60]}`" if near else "this is not HOCON: a bracket or a quote may not be closed"
     )
     return ConfigurationError(problem, origin=Origin(place, number))
 
 
 def _tagged(text: str, place: str) -> str:
-    """`text` with unique keys that carry line and operator; no newline is added or removed, so lines stay lines."""
+    """`text` with unique keys that carry line and operator. Line numbers stay the same."""
     mask = _OPAQUE.sub(lambda m: (" " if m["comment"] else "q") * len(m[0]), text)
     edits = [*_tags(text, mask, place)]
     claimed = {position for start, end, _ in edits for position in range(start, end)}
@@ -122,7 +122,7 @@ def _tagged(text: str, place: str) -> str:
 
 
 def _tags(text: str, mask: str, place: str) -> Iterator[tuple[int, int, str]]:
-    """The edits (start, end, replacement) that tag the keys and the includes, which stand in objects, not in lists."""
+    """The edits (start, end, replacement) that tag keys and includes. Those are found in objects, not in lists."""
     enclosing = _enclosing(mask)
     for match in _INCLUDE.finditer(mask):
         start = match.start("include")
@@ -142,7 +142,7 @@ def _tags(text: str, mask: str, place: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _repairs(text: str, mask: str) -> Iterator[tuple[int, int, str]]:
-    """The edits that blank comments, decode `\\uXXXX` and quote what pyhocon would take for a number or a period."""
+    """The edits that blank comments, decode `\\uXXXX`, and quote what pyhocon would read as a number or duration."""
     for match in _OPAQUE.finditer(text):
         if match["comment"]:
             yield *match.span(), ""
@@ -156,7 +156,7 @@ def _repairs(text: str, mask: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _enclosing(mask: str) -> Callable[[int], str]:
-    """A function from a position to the bracket that it stands in, `{` or `[`."""
+    """A function that returns the bracket around a position, `{` or `[`."""
     positions, kinds, stack = [-1], ["{"], ["{"]
     for match in re.finditer(r"[{}\[\]]", mask):
         if match[0] in "{[":

@@ -1,4 +1,4 @@
-"""What each key of a Ktor configuration is called here."""
+"""Tells people who bring a Ktor configuration which setting to use instead of each of its keys."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ COUNTERPARTS = {
     "application.modules": "app.modules, with Python functions such as app.modules.chat.module",
     "application.id": "",
 }
-"""Ktor's key, below `ktor`, to ours; empty where there is none."""
+"""Maps a key of Ktor's group `ktor` to ours; empty if it isn't needed."""
 
 
 def hint(group: Any) -> str:
-    """One line that names the counterpart of every key in the group `ktor`."""
+    """One line that names our counterpart of every key in the group `ktor`."""
     renamed = [f"ktor.{key} is {COUNTERPARTS.get(key) or 'not needed'}" for key in _leaves(group)]
-    return "this is a Ktor configuration; here " + ("; ".join(renamed) or "the group is called app")
+    return "this is a Ktor configuration. In Natter, " + ("; ".join(renamed) or "the group is called app")
 
 
 def _leaves(node: Any, path: str = "") -> list[str]:

@@ -1,7 +1,8 @@
-"""What a single value may be. Each type parses what HOCON or the environment gives, and says what it expected.
+"""The types of single values.
 
-A value type has a class attribute `expected`, words for the error line, and a class method `parse` that raises
-ValueError for anything else. Text is accepted for every one of them, since the environment knows nothing but text.
+A value type is a class with `parse`, a class method that raises ValueError for a value it doesn't accept, and
+`expected`, which completes the sentence "expected …" in the error. All of them accept text, since environment variables
+are always text.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
 class Duration(float):
-    """A length of time in seconds, 0 and up. As in HOCON, a number without a unit is in milliseconds."""
+    """A length of time in seconds, not negative. As HOCON specifies, a number without a unit is in milliseconds."""
 
     expected: ClassVar[str] = "a duration such as 15s, 500ms or 2m (a number without a unit is milliseconds)"
 
@@ -52,7 +53,7 @@ class Duration(float):
 
 
 class Size(int):
-    """A number of bytes, 0 and up: `64KiB`, `64K` and `65536` are the same; `64kB` is 64000."""
+    """A number of bytes, not negative: `64KiB`, `64K` and `65536` are the same, `64kB` is 64000."""
 
     expected: ClassVar[str] = "a size such as 64KiB or 1MiB (a number without a unit is bytes)"
 
@@ -71,7 +72,7 @@ class Size(int):
 
 
 class Port(int):
-    """A TCP port; 0 lets the system choose a free one."""
+    """A TCP port. With 0 the system picks a free one."""
 
     expected: ClassVar[str] = "a port number from 0 to 65535"
 
@@ -82,9 +83,11 @@ class Port(int):
 
 
 class Unmasked(int):
-    """`masking`, which Ktor offers and the protocol forbids a server: only `false` is possible."""
+    """The setting `masking`: Ktor has it, but WebSocket servers must not mask, so only `false` is accepted."""
 
-    expected: ClassVar[str] = "false: RFC 6455, section 5.1, forbids a server to mask its frames, and browsers hang up"
+    expected: ClassVar[str] = (
+        "false: RFC 6455, section 5.1, doesn't allow servers to mask frames, and browsers disconnect"
+    )
 
     @classmethod
     def parse(cls, value: Any) -> Self:
@@ -92,7 +95,7 @@ class Unmasked(int):
 
 
 class RootPath(str):
-    """A prefix of every route: empty, or `/` and segments without a slash at the end."""
+    """A prefix of every route: empty, or `/` and segments without a trailing slash."""
 
     expected: ClassVar[str] = 'a path such as "/team", or ""'
 
@@ -103,7 +106,7 @@ class RootPath(str):
 
 
 class Origin(str):
-    """A web origin: scheme, host and, where it is not the scheme's own, port; or `*` for any."""
+    """A web origin (scheme, host, and port unless it is the default), or `*` for any."""
 
     expected: ClassVar[str] = 'an origin such as "https://chat.example.com", or "*"'
 
@@ -114,7 +117,7 @@ class Origin(str):
 
 
 def boolean(value: Any) -> bool:
-    """`true`, `false`, and HOCON's `yes`, `no`, `on`, `off`."""
+    """Parse `true` or `false`, or HOCON's `yes`, `no`, `on` or `off`."""
     words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
     if isinstance(value, bool):
         return value
@@ -122,21 +125,21 @@ def boolean(value: Any) -> bool:
 
 
 def integer(value: Any) -> int:
-    """A whole number; `0123` is refused, since half of its readers take it for octal."""
+    """Parse a whole number. `0123` is refused, since it could be meant as octal."""
     if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", value):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else _refuse()
 
 
 def number(value: Any) -> float:
-    """A number, as an int or with a fraction."""
+    """Parse a number, with or without a fraction."""
     if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", value, re.ASCII):
         return float(value)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else _refuse()
 
 
 def text(value: Any) -> str:
-    """Text; a whole number counts as its digits. A fraction is refused: it may have been written in another way."""
+    """Parse text. A whole number becomes its digits. A fraction is refused: 1.10 would come out as 1.1."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else _refuse()
@@ -148,7 +151,7 @@ PLAIN = {
     float: (number, "a number"),
     str: (text, "text, in quotes"),
 }
-"""How Python's own types are parsed, and what they expect."""
+"""How to parse Python's own types, and what they expect."""
 
 
 def _quantity(value: Any) -> tuple[Decimal, str]:

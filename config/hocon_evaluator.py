@@ -1,8 +1,8 @@
-"""Statements to one tree of plain values, by the rules of the HOCON specification.
+"""Evaluates HOCON statements to one tree of plain values, by the rules of the HOCON specification.
 
-Statements count in order, over all files: a later value replaces, objects merge, `+=` appends, an optional substitution
-that is unset leaves what was there. Substitutions look at the finished tree first, then at the environment. Every leaf
-keeps its Origin, so an error can name the file, the line and the environment variable.
+Statements apply in order, across all files: a later value replaces an earlier one, objects merge, `+=` appends, and an
+unset optional substitution keeps the earlier value. Substitutions are looked up in the finished tree first, then in the
+environment. Every leaf keeps its Origin, so that an error can name the file, the line and the environment variable.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from config.errors import ConfigurationError, Origin
-from config.hocon import Assignment, Block, Include, Substitution, parse
+from config.hocon_parser import Assignment, Block, Include, Substitution, parse
 
 _UNSET: Final = object()
 
 
 @dataclass(slots=True, eq=False)
 class _Pending:
-    """A value that waits for the finished tree; `previous` is what it replaces."""
+    """A value that is resolved once the tree is finished. `previous` is the value that it replaces."""
 
     tokens: tuple[Any, ...]
     origin: Origin
@@ -33,14 +33,14 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The finished configuration: nested dicts, lists and scalars; `origins` by the path of each leaf."""
+    """The finished configuration: nested dicts, lists and scalars, and the origin of each leaf by its path."""
 
     values: dict[str, Any]
     origins: Mapping[tuple[str, ...], Origin]
     warnings: tuple[str, ...] = ()
 
     def origin(self, path: tuple[str, ...]) -> Origin | None:
-        """Where `path`, or else the nearest of its parents or children, was written."""
+        """Where `path` was set, or else the closest of its parents or children."""
         for length in range(len(path), 0, -1):
             for known, origin in self.origins.items():
                 if known[:length] == path[:length]:
@@ -50,7 +50,7 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file being read: the name that errors call it, the files that include it, and where it was included."""
+    """A file being read: its path, its name in errors, the files that include it, and the object it is included in."""
 
     path: Path
     name: str
@@ -59,8 +59,8 @@ class _Source:
 
 
 @dataclass(slots=True)
-class Evaluation:
-    """Collects statements in order; `finish` resolves them into a Tree."""
+class Evaluator:
+    """Collects statements in order. `finish` resolves them to a Tree."""
 
     environment: Mapping[str, str]
     root: dict[str, Any] = field(default_factory=dict)
@@ -68,24 +68,24 @@ class Evaluation:
     _origins: dict[tuple[str, ...], Origin] = field(default_factory=dict)
 
     def file(self, path: Path, name: str) -> None:
-        """Add the statements of the file at `path`; errors call it `name`."""
+        """Add the statements of the file at `path`. `name` is its name in errors."""
         block = parse(_read(path, Origin(name)), name)
-        self._run(block, self.root, (), _Source(path, name, (path.resolve(),)))
+        self._evaluate(block, self.root, (), _Source(path, name, (path.resolve(),)))
 
     def text(self, text: str, place: str) -> None:
         """Add the statements of a HOCON text."""
-        self._run(parse(text, place), self.root, (), _Source(Path(), place))
+        self._evaluate(parse(text, place), self.root, (), _Source(Path(), place))
 
     def value(self, path: tuple[str, ...], value: Any, place: str) -> None:
-        """Add one assignment of a plain value; a mapping merges."""
+        """Add one assignment of a plain value. A mapping merges."""
         self._assign(self.root, (), Assignment(path, (_token(value),)), _Source(Path(), place))
 
     def finish(self) -> Tree:
-        """Resolve everything. ConfigurationError for a required substitution that is nowhere set, or a cycle."""
+        """Resolve everything. ConfigurationError for a required substitution that isn't set, or for a cycle."""
         values = self._resolve(self.root, ())
         return Tree(values, self._origins, tuple(self.warnings))
 
-    def _run(self, block: Block, into: dict[str, Any], at: tuple[str, ...], source: _Source) -> None:
+    def _evaluate(self, block: Block, into: dict[str, Any], at: tuple[str, ...], source: _Source) -> None:
         for statement in block.statements:
             if isinstance(statement, Include):
                 self._include(into, at, statement, source)
@@ -101,31 +101,31 @@ class Evaluation:
                 problem = "a file can't include itself"
                 raise ConfigurationError(problem, origin=origin, key="include", value=include.path)
             if not target.exists() and not include.required:
-                self.warnings.append(f'{origin}: include "{include.path}": no such file, left out')
+                self.warnings.append(f'{origin}: include "{include.path}": no such file; skipped')
                 continue
             name = str(Path(source.name).parent / Path(include.path).parent / target.name)
             block = parse(_read(target, origin, include.path), name)
-            self._run(block, into, at, _Source(target, name, (*source.stack, target.resolve()), at))
+            self._evaluate(block, into, at, _Source(target, name, (*source.stack, target.resolve()), at))
 
     def _assign(self, into: dict[str, Any], at: tuple[str, ...], statement: Assignment, source: _Source) -> None:
         *parents, key = statement.path
         origin = Origin(source.name, statement.line)
         for parent in parents:
-            into = _object(into, parent, origin)
+            into = _object_at(into, parent, origin)
         if len(statement.tokens) == 1 and isinstance(statement.tokens[0], Block) and not statement.append:
-            self._run(statement.tokens[0], _object(into, key, origin), (*at, *statement.path), source)
+            self._evaluate(statement.tokens[0], _object_at(into, key, origin), (*at, *statement.path), source)
             return
-        tokens = tuple(self._prepared(token, origin, source) for token in statement.tokens)
+        tokens = tuple(self._prepare(token, origin, source) for token in statement.tokens)
         into[key] = _Pending(tokens, origin, source.scope, statement.append, into.get(key, _UNSET))
 
-    def _prepared(self, token: Any, origin: Origin, source: _Source) -> Any:
-        """`token` with each Block inside it evaluated to an object of its own."""
+    def _prepare(self, token: Any, origin: Origin, source: _Source) -> Any:
+        """`token` with each Block in it evaluated to an object."""
         if isinstance(token, Block):
             child: dict[str, Any] = {}
-            self._run(token, child, (), source)
+            self._evaluate(token, child, (), source)
             return child
         if isinstance(token, list):
-            parts = [tuple(self._prepared(part, origin, source) for part in item) for item in token]
+            parts = [tuple(self._prepare(part, origin, source) for part in item) for item in token]
             return [_Pending(part, origin, source.scope) for part in parts]
         return token
 
@@ -137,12 +137,14 @@ class Evaluation:
             items = [self._resolve(item, path) for item in node]
             return [item for item in items if item is not _UNSET]
         if isinstance(node, _Pending):
-            return self._settle(node, path)
+            return self._resolve_pending(node, path)
         return node
 
-    def _settle(self, node: _Pending, path: tuple[str, ...]) -> Any:
+    def _resolve_pending(self, node: _Pending, path: tuple[str, ...]) -> Any:
         if node.resolving:
-            raise ConfigurationError("substitutions that go in a circle", origin=node.origin, key=".".join(path))
+            raise ConfigurationError(
+                "these substitutions refer to each other in a cycle", origin=node.origin, key=".".join(path)
+            )
         node.resolving = True
         origin = node.origin
         values = []
@@ -161,13 +163,13 @@ class Evaluation:
         node.resolving = False
         if not values and node.tokens:
             return self._resolve(node.previous, path)
-        value = _joined(values, node, path)
+        value = _concatenate(values, node, path)
         if node.append:
             previous = self._resolve(node.previous, path)
             before = [] if previous is _UNSET else previous
             if not isinstance(before, list):
                 raise ConfigurationError(
-                    "+= wants a list before it", origin=node.origin, key=".".join(path), value=before
+                    "+= needs a list to append to", origin=node.origin, key=".".join(path), value=before
                 )
             value = [*before, *(value if isinstance(value, list) else [value])]
         if not isinstance(value, dict):
@@ -175,7 +177,7 @@ class Evaluation:
         return value
 
     def _substituted(self, token: Substitution, node: _Pending, path: tuple[str, ...]) -> tuple[Any, str]:
-        """The value of a substitution, and the environment variable that it came from, if any."""
+        """The value of a substitution, and the environment variable it came from, if any."""
         segments = tuple(part.strip('" ') for part in token.path.split("."))
         for candidate in dict.fromkeys(((*node.scope, *segments), segments)):
             found = self._lookup(candidate, node)
@@ -195,7 +197,7 @@ class Evaluation:
         node: Any = self.root
         for index, key in enumerate(path):
             if isinstance(node, _Pending):
-                node = self._settle(node, path[:index])
+                node = self._resolve_pending(node, path[:index])
             if not isinstance(node, dict) or key not in node:
                 return _UNSET
             node = node[key]
@@ -205,7 +207,7 @@ class Evaluation:
 
 
 def _replaces(node: _Pending, asking: _Pending) -> bool:
-    """Whether `asking` is an earlier value of the key that `node` holds now."""
+    """Whether `asking` is an earlier value of the key that now has the value `node`."""
     while isinstance(node.previous, _Pending):
         node = node.previous
         if node is asking:
@@ -213,8 +215,8 @@ def _replaces(node: _Pending, asking: _Pending) -> bool:
     return False
 
 
-def _object(into: dict[str, Any], key: str, origin: Origin) -> dict[str, Any]:
-    """The object at `key`, made where there is none; one that is still to be resolved gets a layer on top."""
+def _object_at(into: dict[str, Any], key: str, origin: Origin) -> dict[str, Any]:
+    """The object at `key`, created if there is none. On top of one that isn't resolved yet, a new layer."""
     existing = into.get(key)
     if isinstance(existing, dict):
         return existing
@@ -224,7 +226,7 @@ def _object(into: dict[str, Any], key: str, origin: Origin) -> dict[str, Any]:
     return fresh
 
 
-def _joined(values: list[Any], node: _Pending, path: tuple[str, ...]) -> Any:
+def _concatenate(values: list[Any], node: _Pending, path: tuple[str, ...]) -> Any:
     if len(values) == 1:
         return values[0]
     if all(isinstance(value, dict) for value in values):
@@ -235,7 +237,7 @@ def _joined(values: list[Any], node: _Pending, path: tuple[str, ...]) -> Any:
     if all(isinstance(value, list) for value in values):
         return [item for value in values for item in value]
     if any(isinstance(value, dict | list) for value in values):
-        problem = "a list or an object next to something else can't be joined"
+        problem = "can't join a list or an object with something else"
         raise ConfigurationError(problem, origin=node.origin, key=".".join(path))
     return "".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values).rstrip()
 
@@ -249,7 +251,7 @@ def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 def _token(value: Any) -> Any:
-    """A plain Python value as a token."""
+    """Convert a plain Python value to a token."""
     if isinstance(value, Mapping):
         return Block(tuple(Assignment((str(key),), (_token(child),)) for key, child in value.items()))
     if isinstance(value, list | tuple):
@@ -262,7 +264,7 @@ def _read(path: Path, origin: Origin, included: str = "") -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise ConfigurationError("expected a text in UTF-8", origin=origin, **subject) from None
+        raise ConfigurationError("expected UTF-8 text", origin=origin, **subject) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ConfigurationError(f"can't be read: {reason}", origin=origin, **subject) from None
