@@ -222,7 +222,7 @@ def test_a_mistake_is_one_line(flags: tuple[str, ...], line: str) -> None:
 
 
 def test_a_mistake_in_the_environment_is_one_line() -> None:
-    variable = 'application.conf:17: app.deployment.port = "x" (from the environment variable PORT): expected a port'
+    variable = 'application.conf:19: app.deployment.port = "x" (from the environment variable PORT): expected a port'
     refused(2, variable, PORT="x")
     refused(2, 'app.deployment.port = "" (from the environment variable PORT)', PORT="")
     refused(2, 'WEB_CONCURRENCY = "3": expected 1 or nothing', WEB_CONCURRENCY="3")
