@@ -1,19 +1,16 @@
-"""For how long the garbage collector stops everybody, with many connected: as the server tunes it, and as Python does.
+"""How long the garbage collector stops the server with many connections: as the server tunes it, and as Python does.
 
     python -m benchmarks.collector [--json] [--quick]
 
-The server runs on the first core with `module` from here among its modules; people come on the second, and one of them
-talks. A full collection is asked for in the end, since as tuned hardly one comes about by itself.
+The server runs on the first core with the `module` below among its modules. Clients connect from the second core, and
+one of them talks. At the end a full collection is asked for, since the tuned collector hardly starts one itself.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import json
-import resource
-import sys
 import tempfile
 import time
 import urllib.request
@@ -26,15 +23,17 @@ from starlette.responses import JSONResponse
 
 from app.application import Application
 from app.load import Crowd
-from benchmarks.fanout import NO_LIMITS, ROOT, Contender, serving
+from benchmarks import report
+from benchmarks.servers import Server, allow_all_files, natter, serve
 
-PEOPLE, SECONDS = 4000, 5.0
-PYTHONS_OWN = 700, 10, 10
+CLIENTS, SECONDS = 4000, 5.0
+THRESHOLDS = 700, 10, 10
+"""Python's own."""
 
 
 def module(app: Application) -> None:
-    """Register `/collector`, which tells what was collected since it was asked last; with `?own` the collector is from
-    then on as Python has it."""
+    """Register `/collector`, which answers with the collections since it was last asked. `/collector?own` gives the
+    collector the settings that Python has by itself."""
     pauses: list[tuple[int, float]] = []
     began = 0.0
 
@@ -45,10 +44,10 @@ def module(app: Application) -> None:
         else:
             pauses.append((details["generation"], 1000 * (time.perf_counter() - began)))
 
-    async def tell(request: Request) -> JSONResponse:
+    async def collector(request: Request) -> JSONResponse:
         if "own" in request.query_params:
             gc.unfreeze()
-            gc.set_threshold(*PYTHONS_OWN)
+            gc.set_threshold(*THRESHOLDS)
         happened = [[pause for generation, pause in pauses if generation == number] for number in range(3)]
         gc.collect()
         full = pauses[-1][1]
@@ -58,59 +57,53 @@ def module(app: Application) -> None:
 
     gc.callbacks.append(watch)
     gc.collect()
-    app.add_route("/collector", tell)
+    app.add_route("/collector", collector)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true", help="with few people, and not for long")
+    parser = report.parser(__doc__)
+    parser.add_argument("--quick", action="store_true", help="few clients, and not for long")
     flags = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    people, seconds = (50, 0.3) if flags.quick else (PEOPLE, SECONDS)
-    found = {name: measure(own, people, seconds) for name, own in (("tuned", False), ("Python's own", True))}
-    if flags.json:
-        print(json.dumps(found))
-        return
-    for name, figures in found.items():
-        pauses = zip(("young", "middle", "full"), figures["collections"], figures["longest_ms"], strict=True)
-        told = ", ".join(f"{count} {kind} up to {longest:.1f} ms" for kind, count, longest in pauses if count)
-        print(
-            f"{name}: while {people:,} come and one talks {told}; with all there a full one {figures['full_ms']:.1f} ms"
-        )
+    allow_all_files()
+    clients, seconds = (50, 0.3) if flags.quick else (CLIENTS, SECONDS)
+    figures = {name: measure(query, clients, seconds) for name, query in (("tuned", ""), ("Python's own", "own"))}
+    report.show(figures, flags, "\n".join(words(name, figure, clients) for name, figure in figures.items()))
 
 
-def measure(own: bool, people: int, seconds: float) -> dict[str, Any]:  # noqa: FBT001
-    """What the collector did in one server, while people came and talked, and in a full collection with all there."""
+def words(name: str, figures: dict[str, Any], clients: int) -> str:
+    pauses = zip(("young", "middle", "full"), figures["collections"], figures["longest_ms"], strict=True)
+    collections = ", ".join(f"{count} {kind} up to {longest:.1f} ms" for kind, count, longest in pauses if count)
+    return (
+        f"{name}: while {clients:,} clients connect and one talks {collections or 'none'}; "
+        f"a full one with all connected {figures['full_ms']:.1f} ms"
+    )
+
+
+def measure(query: str, clients: int, seconds: float) -> dict[str, Any]:
+    """What the collector of one server did while clients connected and talked, and in a full collection after that."""
     with tempfile.TemporaryDirectory() as folder:
-        limits = ", ".join(f"{key} = {value}" for key, value in NO_LIMITS.items())
         configuration = Path(folder) / "collector.conf"
         configuration.write_text(
             "app { deployment.port = ${PORT}, modules = [app.modules.chat.module, benchmarks.collector.module] }\n"
-            f"chat {{ limits {{ {limits} }} }}\n"
         )
-        environment = {"PYTHONPATH": str(ROOT), "CHAT_STORE": ":memory:"}
-        command = [sys.executable, "-m", "app", f"-config={configuration}"]
-        with serving(Contender("ours", "", command, environment=environment)) as (url, process):
-            tell = url.replace("ws:", "http:").removesuffix("/chat") + "/collector?"
-            asked(tell + ("own" if own else ""))
-            return uvloop.run(coming(url, process, people, seconds, tell))
+        with serve(natter(f"-config={configuration}", store=":memory:")) as server:
+            ask(server, query)
+            return uvloop.run(connect_and_talk(server, clients, seconds))
 
 
-async def coming(url: str, process: int, people: int, seconds: float, tell: str) -> dict[str, Any]:
-    crowd = Crowd(url, process=process)
-    await crowd.grow(people, measure=False)
+async def connect_and_talk(server: Server, clients: int, seconds: float) -> dict[str, Any]:
+    crowd = Crowd(server.ws)
+    await crowd.grow(clients)
     await crowd.talk(seconds=seconds)
-    figures = await asyncio.to_thread(asked, tell)
+    figures = await asyncio.to_thread(ask, server, "")
     await crowd.leave()
     return figures
 
 
-def asked(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url) as answer:
-        told: dict[str, Any] = json.load(answer)
-    return told
+def ask(server: Server, query: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{server.http}/collector?{query}") as response:
+        figures: dict[str, Any] = json.load(response)
+    return figures
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-/* The kernel's floor: the least that a server of the chat can do, so that what it costs is what the kernel takes.
+/* The kernel's floor: the least that a chat server can do, so that its cost is the kernel's.
  *
- * It accepts, answers every handshake with the same 101, and sends what one says to all in the room: what one turn of
- * epoll brought is joined, one send() for each member. No limits, no store, no checks: it is for measuring alone.
- * PORT is from the environment; rooms are told apart by the number at the end of ?room=.
+ * It accepts connections, answers every handshake with the same 101, and sends what a client says to all in the room:
+ * what one turn of epoll brings is joined, with one send() per member. No limits, no store, no checks: it is made for
+ * measuring only. It listens on PORT; a room is known by the number at the end of ?room=.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +27,7 @@ struct room {
 };
 struct client {
     int open, number, room, place;
-    uint8_t *ahead; /* the start of a frame that is not whole yet */
+    uint8_t *ahead; /* the beginning of a frame that is still incomplete */
     size_t kept;
 };
 

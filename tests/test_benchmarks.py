@@ -1,4 +1,4 @@
-"""The benchmark of fan-out, run short: every figure is told, and no copy is lost. How fast is not for tests."""
+"""The benchmarks, run short: every figure is there, and no copy is lost. Tests don't check how fast anything is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import fanout
-from benchmarks.fanout import MARKERS, QUICK
+from benchmarks.fanout.contenders import pinned_node, pinned_python
+from benchmarks.fanout.measure import QUICK
+from benchmarks.fanout.tables import MARKERS, tables
 from tests.clients import ROOT
 
 TALK = {"deliveries_per_second", "deliveries_per_cpu_second", "p50_ms", "p99_ms", "max_ms"}
@@ -45,7 +46,7 @@ def test_ours_and_the_naive_one_are_measured_with_every_copy_there(servers: dict
 
 
 def test_the_tables_have_a_row_for_each(servers: dict[str, Any]) -> None:
-    text = fanout.tables(servers, {"somebody": "is not there"}, QUICK)
+    text = tables(servers, {"somebody": "is not there"}, QUICK)
     for server in servers.values():
         assert text.count(f"| {server['name']} |") == 3
     assert text.endswith("Left out: somebody (is not there).")
@@ -66,6 +67,5 @@ def test_the_readme_has_a_place_for_them() -> None:
 
 
 def test_what_others_wrote_is_pinned() -> None:
-    assert all("==" in line for line in fanout.pinned_python().values())
-    dependencies = json.loads((fanout.PEERS / "package.json").read_text())["dependencies"]
-    assert all(version[0].isdigit() for version in dependencies.values())
+    assert all("==" in line for line in pinned_python().values())
+    assert all(version[0].isdigit() for version in pinned_node().values())

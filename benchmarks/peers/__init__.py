@@ -1,1 +1,1 @@
-"""Other chats, to measure beside ours: each tells everybody what one says, at ws path /chat of PORT, and no more."""
+"""Other chats to compare with: each listens on PORT, and sends what one client says at `/chat` to all. No more."""

@@ -1,4 +1,4 @@
-"""The tutorial's chat as one writes it first on Starlette, under uvicorn: a loop that awaits each send in turn."""
+"""The tutorial's chat as a first try on Starlette, under uvicorn: a loop that awaits each send in turn."""
 
 from __future__ import annotations
 

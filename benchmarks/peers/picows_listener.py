@@ -1,4 +1,4 @@
-"""picows on uvloop: callbacks, and a prepared text for each send."""
+"""picows on uvloop: callbacks, and a text that is encoded once."""
 
 from __future__ import annotations
 

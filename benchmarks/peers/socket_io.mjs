@@ -2,8 +2,8 @@
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 
-const http = createServer();
-// The load tool does not answer pings that are texts, so there are none for the length of a benchmark.
+const http = createServer((_, response) => response.end());
+// The load generator doesn't answer pings that are texts, so there are none for as long as a benchmark takes.
 const server = new Server(http, { transports: ["websocket"], path: "/chat", pingInterval: 600_000 });
 let number = 0;
 

@@ -28,7 +28,7 @@ def opened(websocket: Any) -> None:
 
 
 def heard(websocket: Any, message: Any, opcode: Any) -> None:
-    # publish() of the application, unlike that of the connection, tells who said it too.
+    # The application's publish() includes the sender; the connection's doesn't.
     app.publish("chat", f"[{websocket.get_user_data()}]: {message}", opcode, False)  # noqa: FBT003
 
 
@@ -50,5 +50,5 @@ options = {
 if __name__ == "__main__":
     app.ws("/chat", options)
     app.listen(int(os.environ["PORT"]))
-    # Not app.run(): that polls libuv from asyncio, and what it costs would be taken for uWebSockets' own.
+    # Not app.run(): it polls libuv from asyncio, whose cost would count as uWebSockets' own.
     app.loop.uv_loop.run()
