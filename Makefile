@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 TSC := tests/page/browser/node_modules/.bin/tsc
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test lint format bench requirements clean
+.PHONY: run test lint format bench guard requirements clean
 
 run: $(VENV)/run.stamp  ## Start the chat on port 8080 (PORT=9090 make run: on another)
 	@exec $(BIN)/python -m app
@@ -31,6 +31,9 @@ bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store
 	@$(BIN)/python -m benchmarks.fanout $(ARGS)
 	@$(BIN)/python -m benchmarks.page
 	@$(BIN)/python -m benchmarks.terminal
+
+guard: $(VENV)/dev.stamp  ## Compare speed and size with an older build (ARGS="--rows start rss": only some rows)
+	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
 requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
