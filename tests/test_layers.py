@@ -1,4 +1,4 @@
-"""Who may import whom, held against the code. `docs/architecture.md` draws the same map."""
+"""Which package may import which, checked against the code. `docs/architecture.md` shows the same map."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.clients import ROOT
 STANDARD = set(sys.stdlib_module_names)
 
 ALLOWED: dict[str, set[str]] = {
-    # A file's module, or the package it is in, to what it may import beside the standard library and its own package,
-    # in type annotations too. The longest match counts. Nothing here may be wider than the code needs.
+    # What a module or package may import besides the standard library and itself, type annotations included. The
+    # longest matching key applies. Nothing here may be wider than the code needs.
     "config": {"pyhocon", "pyparsing"},
     "app.errors": set(),
     "app.clock": set(),
@@ -66,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 LONG_FILES: dict[str, str] = {
-    # A file of over LONGEST lines, and why it is better whole.
+    # Files of more than LONGEST lines, and why they are better whole.
 }
 LONGEST = 400
 
@@ -81,9 +81,14 @@ def modules() -> tuple[tuple[str, Path], ...]:
     return tuple(found)
 
 
-def imports(tree: ast.AST, *, types: bool = True) -> Iterator[str]:
-    """The names that `tree` imports, as `package.module` or `package.module.name`; those for type checkers too, unless
-    `types` is False."""
+@cache
+def imports(source: str, *, types: bool = True) -> tuple[str, ...]:
+    """The names that `source` imports, as `package.module` or `package.module.name`. Without `types`, those for type
+    checkers only are left out."""
+    return tuple(_imports(ast.parse(source), types=types))
+
+
+def _imports(tree: ast.AST, *, types: bool) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if not types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
@@ -92,11 +97,18 @@ def imports(tree: ast.AST, *, types: bool = True) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        yield from imports(node, types=types)
+        if not isinstance(node, ast.expr):
+            yield from _imports(node, types=types)
 
 
 def below(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
+
+
+def each_module(package: str = "") -> pytest.MarkDecorator:
+    """Run a test for each module, or for each one of a package."""
+    found = [module for module in modules() if not package or below(module[0], package)]
+    return pytest.mark.parametrize(("name", "path"), found, ids=[name for name, _ in found])
 
 
 def layer_of(name: str) -> str:
@@ -105,16 +117,16 @@ def layer_of(name: str) -> str:
 
 def graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
     """Which of the modules in `sources` imports which. A name counts for the longest module it is in: `from app import
-    errors` is an arrow to app.errors, and what only an `__init__` holds is an arrow to its package."""
+    errors` imports app.errors, and a name defined in an `__init__` imports its package."""
     arrows: dict[str, set[str]] = {}
     for name, source in sources.items():
-        found = {max((m for m in sources if below(i, m)), key=len, default="") for i in imports(ast.parse(source))}
+        found = {max((m for m in sources if below(i, m)), key=len, default="") for i in imports(source)}
         arrows[name] = found - {"", name}
     return arrows
 
 
 def circle(arrows: Mapping[str, set[str]]) -> list[str]:
-    """The modules of a circle of imports, the first one again at its end; nothing where there is none."""
+    """The modules of a circle of imports, with the first one again at the end. Empty if there is no circle."""
     try:
         TopologicalSorter(arrows).prepare()
     except CycleError as error:
@@ -122,22 +134,23 @@ def circle(arrows: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
+@cache
 def sources() -> dict[str, str]:
     return {name: path.read_text() for name, path in modules()}
 
 
 def packages(arrows: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """The arrows between the layers."""
+    """The imports between layers."""
     merged: dict[str, set[str]] = {}
     for name, targets in arrows.items():
         merged.setdefault(layer_of(name), set()).update(layer_of(target) for target in targets)
     return {layer: targets - {layer} for layer, targets in merged.items()}
 
 
-@pytest.mark.parametrize(("name", "path"), modules())
+@each_module()
 def test_a_module_imports_only_what_its_layer_may(name: str, path: Path) -> None:
     layer = layer_of(name)
-    for imported in imports(ast.parse(path.read_text())):
+    for imported in imports(path.read_text()):
         if imported.partition(".")[0] in STANDARD or below(imported, layer):
             continue
         assert any(below(imported, allowed) for allowed in ALLOWED[layer]), f"{name} imports {imported}"
@@ -147,7 +160,7 @@ def test_no_layer_is_allowed_what_it_does_not_need() -> None:
     used = {
         (layer_of(name), allowed)
         for name, source in sources().items()
-        for imported in imports(ast.parse(source))
+        for imported in imports(source)
         for allowed in ALLOWED[layer_of(name)]
         if below(imported, allowed)
     }
@@ -174,25 +187,24 @@ def test_no_circle_between_packages() -> None:
     ],
 )
 def test_a_circle_that_is_added_is_found(back: str) -> None:
-    """However a shard came to name the class, which imports the shard."""
-    changed = sources()
-    changed["app.live.shard"] += f"\n{back}\n"
+    """In whichever way app.live.shard imports the class, which imports the shard."""
+    changed = {**sources(), "app.live.shard": f"{sources()['app.live.shard']}\n{back}\n"}
     assert {"app.live.shard", "app.live.connection"} <= set(circle(graph(changed)))
 
 
-@pytest.mark.parametrize(("name", "path"), modules())
+@each_module()
 def test_nobody_imports_a_module_of_the_list(name: str, path: Path) -> None:
-    for imported in imports(ast.parse(path.read_text())):
+    for imported in imports(path.read_text()):
         assert below(name, "app.modules") or not below(imported, "app.modules"), f"{name} imports {imported}"
 
 
-@pytest.mark.parametrize(("name", "path"), modules())
+@each_module()
 def test_config_knows_nothing_of_the_application(name: str, path: Path) -> None:
     if below(name, "config"):
-        assert not any(below(imported, "app") for imported in imports(ast.parse(path.read_text())))
+        assert not any(below(imported, "app") for imported in imports(path.read_text()))
 
 
-@pytest.mark.parametrize(("name", "path"), modules())
+@each_module()
 def test_a_file_is_short_enough_to_read(name: str, path: Path) -> None:
     lines, listed = len(path.read_text().splitlines()), str(path.relative_to(ROOT)) in LONG_FILES
     assert (lines > LONGEST) == listed, f"{path.relative_to(ROOT)} has {lines} lines"
@@ -213,10 +225,10 @@ IMPURE = {
 }
 
 
-@pytest.mark.parametrize(("name", "path"), [module for module in modules() if below(module[0], "app.chat")])
+@each_module("app.chat")
 def test_the_chat_is_pure(name: str, path: Path) -> None:
     tree = ast.parse(path.read_text())
-    assert not {imported.partition(".")[0] for imported in imports(tree, types=False)} & IMPURE
+    assert not {imported.partition(".")[0] for imported in imports(path.read_text(), types=False)} & IMPURE
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("now", "today")]
     assert not [
@@ -225,7 +237,7 @@ def test_the_chat_is_pure(name: str, path: Path) -> None:
 
 
 def test_the_check_catches_a_wrong_import() -> None:
-    assert list(imports(ast.parse("def f():\n    from app.modules import chat\n"))) == ["app.modules.chat"]
-    assert list(imports(ast.parse("if TYPE_CHECKING:\n    import socket\n"))) == ["socket"]
-    assert list(imports(ast.parse("if TYPE_CHECKING:\n    import socket\n"), types=False)) == []
+    assert list(imports("def f():\n    from app.modules import chat\n")) == ["app.modules.chat"]
+    assert list(imports("if TYPE_CHECKING:\n    import socket\n")) == ["socket"]
+    assert list(imports("if TYPE_CHECKING:\n    import socket\n", types=False)) == []
     assert not any(below("appetite", allowed) for allowed in {"app"})
