@@ -1,5 +1,5 @@
-"""A connection that has ended is freed at once: thousands that come and go would fill the memory until the garbage
-collector looks at everything, which stops everybody."""
+"""A connection that has ended is freed at once. Otherwise thousands of them would fill the memory until the garbage
+collector visits every object, which pauses everyone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SAID = {
 
 
 class Served:
-    """The application with a chat in memory, as a server sees it."""
+    """The application with a chat in memory, and uvicorn's state of its connections."""
 
     def __init__(self) -> None:
         self.app = create_app(overrides={"app.modules": ["app.modules.chat.module"], "chat.store": ":memory:"})

@@ -12,7 +12,7 @@ from config import ConfigurationError, load
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for a configuration file and modules beside it, forgotten after the test."""
+    """A folder for a configuration file with modules next to it. After the test, the modules are unloaded."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     known = set(sys.modules)
     yield tmp_path

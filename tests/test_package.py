@@ -1,4 +1,4 @@
-"""The package itself: what it shows, and what it takes to get there."""
+"""The package itself: the names it exports, and how much an import loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's claims, held against the project: each command in it is run, and shows what the README says it shows."""
+"""Checks the README: every command in it runs, and prints what the README shows."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def shown(command: str) -> list[str]:
 
 
 def like(line: str) -> str:
-    """A pattern for a log line of the README: another time, another port."""
+    """A pattern for a log line of the README, with any time and any port."""
     return re.sub(r":\d+$", r":(\\d+)$", re.escape(line.partition(" INFO ")[2]))
 
 
 @contextmanager
 def started(command: str, line: str, cwd: Path, **environment: str) -> Iterator[int]:
-    """A command that serves until it is stopped; the port that it tells in a line like `line`."""
+    """Run a command that serves until it is stopped. Yields the port that it logs in a line like `line`."""
     process = Process(cwd=cwd, command=command, environment=environment)
     try:
         yield int(process.line(like(line))[1])
