@@ -1,7 +1,7 @@
-"""Natter: a chat over WebSockets, on Starlette. `uvicorn app:create_app --factory` and `python -m app` serve it.
+"""Natter: a chat over WebSockets, built on Starlette. `python -m app` or `uvicorn app:create_app --factory` starts it.
 
-These names are what a module may use, and the only place to import them from; all else in the package may move.
-`app.testing` is for a module's tests, and `app.client` for programs that connect.
+Modules import the names listed here, and import them from here. Everything else in the package may move. `app.testing`
+is for the tests of modules, and `app.client` for programs that connect.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.errors import StartupError
     from app.live.context import Call
     from app.live.service import ChatService, Speaker, chat_of
+    from config import ConfigurationError, Duration, Port, Size
 
 __all__ = [
     "Application",
@@ -25,10 +26,14 @@ __all__ = [
     "ChatService",
     "Clock",
     "Code",
+    "ConfigurationError",
     "Draft",
+    "Duration",
     "Event",
     "Kind",
+    "Port",
     "Refused",
+    "Size",
     "Speaker",
     "StartupError",
     "Unavailable",
@@ -47,11 +52,12 @@ _HOMES = {
     "app.errors": ("StartupError",),
     "app.live.context": ("Call",),
     "app.live.service": ("ChatService", "Speaker", "chat_of"),
+    "config": ("ConfigurationError", "Duration", "Port", "Size"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name when it is asked for: the client, a part of the same package, starts without the server."""
+    """Load a name when it is first used. So the client, which is part of this package, starts without the server."""
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home), name)

@@ -19,8 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from app import Application, Code, Refused, Unavailable, chat_of
-from config import Size
+from app import Application, Code, Refused, Size, Unavailable, chat_of
 
 
 @dataclass(frozen=True, slots=True)

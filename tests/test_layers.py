@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "app.modules": {"app", "config", "starlette"},
     "app.__main__": {"app.cli"},
-    "app": {"app"},
+    "app": {"app", "config"},
 }
 
 LONG_FILES: dict[str, str] = {

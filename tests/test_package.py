@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 import subprocess
 import sys
 
@@ -10,6 +13,32 @@ import pytest
 import app
 from app.application import create_app
 from tests.clients import DEADLINE, ROOT
+from tests.test_layers import below, imports
+
+PUBLIC = {f"app.{name}" for name in app.__all__} | {"app.testing", "app.client"}
+"""What modules may import from this project."""
+EXAMPLES = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "examples").glob("**/*.py")}
+BLOCKS = {
+    f"{page}, example {number}": block
+    for page in ("README.md", "examples/README.md", "docs/client.md")
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S), 1)
+}
+
+
+def test_every_public_name_can_be_loaded_and_is_typed() -> None:
+    """Type checkers see the same names as the interpreter."""
+    tree = ast.parse(inspect.getsource(app))
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
+    names = [alias.name for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(names) == sorted(app.__all__)
+    assert all(getattr(app, name).__name__ == name for name in app.__all__)
+
+
+@pytest.mark.parametrize("source", [*EXAMPLES.values(), *BLOCKS.values()], ids=[*EXAMPLES, *BLOCKS])
+def test_examples_import_only_what_is_public(source: str) -> None:
+    for imported in imports(source):
+        if below(imported, "app") or below(imported, "config"):
+            assert any(below(imported, public) for public in PUBLIC), imported
 
 
 def test_the_server_is_there_for_who_asks() -> None:
