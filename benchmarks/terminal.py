@@ -33,7 +33,7 @@ LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"
 PAUSES = 0.05, 0.2
 """Seconds between two keys, at least and at most."""
 LIMIT = 10.0
-JOINED = "you are in lobby"
+JOINED = "You're in lobby"
 """What the client shows once it has joined."""
 
 

@@ -1,4 +1,4 @@
-"""A chat as a library: for bots, scripts, tests, and the program in the terminal.
+"""A chat client as a library, for bots, scripts and tests. `natter chat` is built on it.
 
     async with connect("ws://localhost:8080/chat", name="bot") as chat:
         await chat.join("ops")
@@ -6,8 +6,8 @@
         async for event in chat:
             ...
 
-See `Chat` for what is ordered and what is done once, `app.client.errors` for what can go wrong, `app.client.events` and
-`app.chat.frames` for what one hears.
+See `Chat` for what is ordered and what is stored once, `app.client.errors` for the errors, and `app.client.events` and
+`app.chat.frames` for the events.
 """
 
 from app.chat.frames import Ack, Changed, Joined, Message, Named, Parted, Presence

@@ -1,4 +1,4 @@
-"""`python -m app.client [URL]`: the chat in the terminal."""
+"""`python -m app.client [URL]`: the chat client in the terminal."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The address of a chat: what people type, and what is dialled."""
+"""Addresses of chats: from what people type to the URL of a WebSocket."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ DEFAULT = "ws://localhost:8080/chat"
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
-def normal(url: str) -> str:
-    """`url` as that of a WebSocket: http and https are mapped, no path is /chat. ValueError for what is no URL."""
+def normalize(url: str) -> str:
+    """The WebSocket URL for `url`. http and https become ws and wss, and the path is /chat if there is none. ValueError
+    if it can't be one."""
     if "://" not in url:
         url = f"ws://{url}"
     parts = urlsplit(url)
     scheme = _SCHEMES.get(parts.scheme.lower())
     if scheme is None:
-        raise ValueError(f"{url!r} is no address of a chat: expected ws://, wss://, http:// or https://")
+        raise ValueError(f"{url!r} is not a chat address: use ws://, wss://, http:// or https://")
     try:
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError(f"{url!r} is no address of a chat: expected a port from 0 to 65535") from None
+        raise ValueError(f"{url!r} is not a chat address: the port must be from 0 to 65535") from None
     if not host:
-        raise ValueError(f"{url!r} is no address of a chat: expected a host, as in {DEFAULT}")
+        raise ValueError(f"{url!r} is not a chat address: it has no host, as in {DEFAULT}")
     path = parts.path if parts.path not in ("", "/") else "/chat"
     return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
 
 
-def shown(url: str) -> str:
-    """`url` as people and files may see it: without a password."""
+def without_password(url: str) -> str:
+    """`url` without user name and password, as people and files may see it."""
     parts = urlsplit(url)
     return urlunsplit((*parts[:1], parts.netloc.rpartition("@")[2], *parts[2:]))
 
 
-def named(url: str, name: str) -> str:
-    """`url` with the name that one would like to have there."""
+def with_name(url: str, name: str) -> str:
+    """`url` with the parameter that asks for `name`; unchanged if there is no name."""
     parts = urlsplit(url)
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "name" or not name]
     if name:

@@ -1,55 +1,56 @@
-"""What a client is told beside the frames of the protocol, and what a protocol wants done.
+"""What a client is told beside the frames of the protocol.
 
 Frames of `app.chat.frames` are events too: Message, Changed, Joined, Parted, Presence, TypingNow, ReadUpTo, Named,
-Notice and Error reach the reader as they came.
+Notice and Error reach the reader unchanged.
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from app.chat.frames import Ack, Frame
+from app.chat.frames import Frame
 from app.client.errors import ChatError, Refused
 
 
 class Connected(Struct, frozen=True):
-    """You are in the chat, as `name`, which is nothing where the server speaks only text; `again` after a broken
-    connection."""
+    """You are connected as `name`, which is empty if the server speaks only the text dialect. `again`: after the
+    connection was lost."""
 
     name: str
     again: bool = False
 
 
 class Disconnected(Struct, frozen=True):
-    """The connection broke, for a reason that people understand; the next try is in `delay` seconds."""
+    """The connection was lost, or a try to connect again failed. `reason` is a sentence for people; the next try is in
+    `delay` seconds."""
 
     reason: str
     delay: float
 
 
 class NameRefused(Struct, frozen=True):
-    """You are not called as you asked to be, but `name`. It comes before Connected."""
+    """You could not have the name that you asked for, and are called `name` instead. It comes before Connected."""
 
     name: str
     error: Refused
 
 
 class Missed(Struct, frozen=True):
-    """So many messages of a room came late: they were said while the connection was broken."""
+    """How many messages of a room came late, since they were sent while the connection was down."""
 
     room: str
     count: int
 
 
 class Left(Struct, frozen=True):
-    """You are no longer in a room, and could not get in again after the connection broke."""
+    """You are no longer in a room: you could not join it again after the connection was lost."""
 
     room: str
     error: ChatError
 
 
 class Delayed(Struct, frozen=True):
-    """The server does not take a message yet: it is sent again in `delay` seconds."""
+    """The server does not accept a message yet, for the reason in `message`. It is sent again in `delay` seconds."""
 
     room: str
     message: str
@@ -57,38 +58,10 @@ class Delayed(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """A text from a server that speaks text; `own`: it is what one said oneself."""
+    """A text from a server that speaks only the text dialect; `own` if you sent it."""
 
     text: str
     own: bool = False
 
 
 Event = Frame | Connected | Disconnected | NameRefused | Missed | Left | Delayed | Line
-
-
-class Send(Struct, frozen=True):
-    """Write a text frame."""
-
-    text: str
-
-
-class Tell(Struct, frozen=True):
-    """Tell the reader."""
-
-    event: Event
-
-
-class Settle(Struct, frozen=True):
-    """A request or message has come to its end: `key` is its cid or rid."""
-
-    key: str | int
-    outcome: Ack | Frame | ChatError
-
-
-class Fail(Struct, frozen=True):
-    """End it all: coming back is of no use."""
-
-    error: ChatError
-
-
-Action = Send | Tell | Settle | Fail

@@ -1,8 +1,8 @@
-"""The command `natter chat`, also `python -m app.client`: the arguments, and what becomes of them.
+"""The command `natter chat`, also `python -m app.client`: reads the arguments and starts the client for them.
 
-Exit codes: 0 when done; 1 where a message was not delivered; 2 for wrong arguments; 3 where nobody answers; 4 where
-something else than a chat does; 5 without a secure connection; 6 for a name that can't be had; 7 for who is not let in,
-or put out; 130 after Ctrl-C, 143 after SIGTERM.
+Exit codes: 0 when done; 1 if a message was not delivered; 2 for wrong arguments; 3 if the server can't be reached; 4 if
+something other than a chat server answers; 5 without a secure connection; 6 if you can't have the name; 7 if you may
+not enter, or were removed; 130 after Ctrl+C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
@@ -19,29 +19,33 @@ from urllib.parse import parse_qs, urlsplit
 
 from app.chat.errors import Refused as RefusedName
 from app.chat.logs import room_name
-from app.client.address import DEFAULT, normal
+from app.client.address import DEFAULT, normalize
+from app.client.credentials import Credentials, CredentialsError, state_directory
 from app.client.errors import ChatError, Unreachable
-from app.client.identity import Identities, directory
-from app.client.safe import line
+from app.client.messages.catalogue import Catalogue, load
+from app.client.sanitize import safe_line
 
+# The help and its errors are in English in every language: argparse puts its own English words around them, and mixing
+# two languages in one line is worse than one that is not yours.
 DESCRIPTION = (
-    "Chat in the terminal. In a pipe each line of standard input is a message, delivered and acknowledged before the "
-    "end; messages go to standard output, all else to standard error."
+    "Chat in the terminal. In a pipe, each line of standard input is sent as a message; messages from others go to "
+    "standard output, everything else to standard error. It exits when all lines are acknowledged."
 )
 INTERRUPTED, TERMINATED = 130, 143
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "natter chat") -> int:
-    """Run the command line `arguments`, without the program's name; the answer is the exit code."""
+    """Run the command line `arguments`, without the program's name, and return the exit code."""
     flags = parser(program).parse_intermixed_args(list(sys.argv[1:] if arguments is None else arguments))
+    catalogue = load(os.environ)
     try:
-        return _run(flags, program)
+        return _run(flags, catalogue, program)
     except ChatError as error:
-        return _fail(program, str(error), error.exit_code)
+        return _fail(program, catalogue.translate(error.message), error.exit_code)
     except TimeoutError:
-        return _fail(program, f"not done within {flags.timeout:g} s", Unreachable.exit_code)
+        return _fail(program, catalogue.text("pipe.timeout", seconds=flags.timeout), Unreachable.exit_code)
     except BrokenPipeError:
-        # Who read it has read enough. What is left in the buffer must not be tried again when the process ends.
+        # The reader of the output is gone. Python must not try to flush the buffer again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -49,43 +53,44 @@ def main(arguments: Sequence[str] | None = None, program: str = "natter chat") -
 
 
 def entry(arguments: Sequence[str], program: str = "natter chat") -> NoReturn:
-    """`main` as a process: SIGTERM ends it in good order."""
+    """Run `main` as a process, which SIGTERM stops in an orderly way."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(main(arguments, program))
 
 
-def _run(flags: argparse.Namespace, program: str) -> int:
-    identities = Identities(directory(os.environ))
-    if _piped(flags):
-        return asyncio.run(_pipe(flags, identities, program))
-    return asyncio.run(_talk(flags, identities))
+def _run(flags: argparse.Namespace, catalogue: Catalogue, program: str) -> int:
+    credentials = Credentials(state_directory(os.environ))
+    if _in_pipe(flags):
+        return asyncio.run(_pipe(flags, credentials, catalogue, program))
+    return asyncio.run(_terminal(flags, credentials, catalogue))
 
 
-def _piped(flags: argparse.Namespace) -> bool:
-    """Whether there is no conversation: no terminal, or something is asked for that is for scripts."""
-    wanted = flags.json or flags.follow or flags.once or flags.to or flags.since is not None
-    return bool(wanted) or sys.stdin is None or not (sys.stdin.isatty() and sys.stdout.isatty())
+def _in_pipe(flags: argparse.Namespace) -> bool:
+    """Whether to work as in a pipe: there is no terminal, or a flag for scripts is given."""
+    for_scripts = flags.json or flags.follow or flags.once or flags.to or flags.since is not None
+    return bool(for_scripts) or sys.stdin is None or not (sys.stdin.isatty() and sys.stdout.isatty())
 
 
-async def _talk(flags: argparse.Namespace, identities: Identities) -> int:
-    gc.disable()  # what is loaded here stays: to look for garbage in it takes a tenth of the start
-    from app.client.terminal.start import talk
-    from app.client.terminal.talk import Place
+async def _terminal(flags: argparse.Namespace, credentials: Credentials, catalogue: Catalogue) -> int:
+    gc.disable()  # what is imported here stays: looking for garbage in it takes a tenth of the start
+    from app.client.terminal.launch import run_terminal
+    from app.client.terminal.session import TerminalOptions
 
     gc.freeze()
     gc.enable()
     try:
-        name, token = identities.find(flags.url, flags.name)
-    except OSError as error:
-        raise ChatError(str(error)) from None
-    place = Place(flags.url, name, token, _rooms(flags))
-    return await talk(place, identities, directory(os.environ), colour=not flags.no_color, bell=flags.bell)
+        name, token = credentials.find(flags.url, flags.name)
+    except CredentialsError as error:
+        raise ChatError(error.message) from None
+    options = TerminalOptions(flags.url, name, token, _rooms(flags))
+    home = state_directory(os.environ)
+    return await run_terminal(options, credentials, catalogue, home, colour=not flags.no_color, bell=flags.bell)
 
 
-async def _pipe(flags: argparse.Namespace, identities: Identities, program: str) -> int:
-    from app.client.pipe import Pipe, Plan
+async def _pipe(flags: argparse.Namespace, credentials: Credentials, catalogue: Catalogue, program: str) -> int:
+    from app.client.pipe import Pipe, PipeOptions
 
-    plan = Plan(
+    options = PipeOptions(
         url=flags.url,
         name=flags.name,
         rooms=_rooms(flags),
@@ -96,11 +101,11 @@ async def _pipe(flags: argparse.Namespace, identities: Identities, program: str)
         once=flags.once,
     )
     async with asyncio.timeout(flags.timeout or None):
-        return await Pipe(plan, identities, program).run()
+        return await Pipe(options, credentials, catalogue, program).run()
 
 
 def _rooms(flags: argparse.Namespace) -> tuple[str, ...]:
-    """The rooms to be in: those that are named, or that of the address; none where the server is to say it."""
+    """The rooms to join: those of the flags, or else of the address. Empty if the server is to choose."""
     return tuple(flags.room) or tuple(parse_qs(urlsplit(flags.url).query).get("room", ()))
 
 
@@ -110,30 +115,34 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(program: str) -> argparse.ArgumentParser:
-    """What the command line may have."""
+    """The flags of the command."""
     made = _Parser(prog=program, allow_abbrev=False, description=DESCRIPTION)
-    made.add_argument("url", nargs="?", metavar="URL", type=_url, default=DEFAULT, help=f"the chat ({DEFAULT})")
-    made.add_argument("--name", default="", help="what to be called; without it as the last time, or you are asked")
-    made.add_argument("--room", action="append", type=_room, default=[], help="a room to be in, again for more")
-    made.add_argument("--no-color", action="store_true", help="without colours, as with NO_COLOR set")
-    made.add_argument("--bell", action="store_true", help="ring the bell when somebody names you, or whispers")
+    made.add_argument(
+        "url", nargs="?", metavar="URL", type=_url, default=DEFAULT, help=f"address of the chat (default: {DEFAULT})"
+    )
+    made.add_argument("--name", default="", help="your name; by default the one of last time, or you are asked")
+    made.add_argument("--room", action="append", type=_room, default=[], help="join this room; repeat it for more")
+    made.add_argument("--no-color", action="store_true", help="don't use colors, as if NO_COLOR were set")
+    made.add_argument("--bell", action="store_true", help="ring the bell when somebody mentions you or whispers to you")
     pipes = made.add_argument_group("in a pipe")
     pipes.add_argument(
         "--to", type=_names, default=(), metavar="NAME[,NAME…]", help="whisper each line to these people"
     )
-    pipes.add_argument("--json", action="store_true", help="messages and changes as the server tells them, a line each")
-    pipes.add_argument("--follow", action="store_true", help="go on when the input has ended; print your own lines too")
+    pipes.add_argument("--json", action="store_true", help="print messages and room changes as JSON, one per line")
     pipes.add_argument(
-        "--since", type=_position, metavar="SEQ", help="begin after this position; 0 for all that is kept"
+        "--follow", action="store_true", help="keep running after the input ends, and print your own messages too"
     )
-    pipes.add_argument("--once", action="store_true", help="end after the first message of somebody else")
-    pipes.add_argument("--timeout", type=_seconds, default=0.0, metavar="SECONDS", help="give up after so long")
+    pipes.add_argument(
+        "--since", type=_position, metavar="SEQ", help="print messages after this position first; 0 for all"
+    )
+    pipes.add_argument("--once", action="store_true", help="exit after the first message from somebody else")
+    pipes.add_argument("--timeout", type=_seconds, default=0.0, metavar="SECONDS", help="give up after this time")
     return made
 
 
 def _url(text: str) -> str:
     try:
-        return normal(text)
+        return normalize(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -148,7 +157,7 @@ def _room(text: str) -> str:
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip().removeprefix("@") for name in text.split(","))
     if not all(names):
-        raise argparse.ArgumentTypeError(f"expected names with a comma between two, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected names separated by commas, got {text!r}")
     return names
 
 
@@ -165,9 +174,9 @@ def _seconds(text: str) -> float:
         value = -1
     if 0 < value < float("inf"):
         return value
-    raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
 
 
 def _fail(program: str, problem: str, code: int) -> int:
-    sys.stderr.write(f"{program}: {line(problem)}\n")
+    sys.stderr.write(f"{program}: {safe_line(problem)}\n")
     return code

@@ -1,5 +1,5 @@
-"""The client in a pipe: each line of standard input is a message, messages go to standard output, all else to standard
-error. It ends when the input has ended and all of it is acknowledged, unless it is to go on."""
+"""The client in a pipe: each line of standard input is a message, messages of others go to standard output, and all
+else goes to standard error. It ends when every line of the input is acknowledged, unless it is to go on."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from app.chat import frames, text
 from app.chat.errors import Code
 from app.chat.logs import WHISPERS
 from app.chat.names import reserved
-from app.client.address import shown
+from app.client.address import without_password
 from app.client.chat import Chat, connect
-from app.client.errors import Banned, ChatError, Refused, Uncertain
+from app.client.credentials import Credentials, CredentialsError
+from app.client.errors import Banned, ChatError, Refused, Uncertain, Unsupported, from_frame
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, NameRefused
-from app.client.identity import Identities
-from app.client.lines import lines
-from app.client.safe import line
+from app.client.messages.catalogue import Catalogue, translatable
+from app.client.sanitize import safe_line
+from app.client.stdin import read_lines
 
-AHEAD = 256
+MAX_UNACKNOWLEDGED = 256
 """Lines that are read before the first of them is acknowledged."""
-QUIET = 2.0
-"""Seconds without an event after which no more of the past is expected."""
-_USELESS = (Code.NOT_JOINED, Code.MUTED, Code.BANNED, Code.INVITATION_ONLY, Code.UNKNOWN_NAME, Code.UNKNOWN_TYPE)
-"""What is refused for one line, and will be for the next."""
+HISTORY_TIMEOUT = 2.0
+"""Seconds without an event after which no more of the history is expected."""
+_HOPELESS = (Code.NOT_JOINED, Code.MUTED, Code.BANNED, Code.INVITATION_ONLY, Code.UNKNOWN_NAME, Code.UNKNOWN_TYPE)
+"""If one line is refused with one of these, so would be the next."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do: the arguments of the command."""
+class PipeOptions:
+    """The arguments of the command."""
 
     url: str
     name: str = ""
     rooms: tuple[str, ...] = ()
-    """Without any that in which the server wants people to begin."""
+    """Empty for the room that the server wants people to join first."""
     to: tuple[str, ...] = ()
     json: bool = False
     follow: bool = False
@@ -48,234 +49,248 @@ class Plan:
 
 
 class Pipe:
-    """One run."""
+    """One run of the client in a pipe."""
 
-    def __init__(self, plan: Plan, identities: Identities, program: str) -> None:
-        self._plan, self._identities, self._program = plan, identities, program
-        self._rooms = plan.rooms
-        self._failed = 0
-        self._heads: dict[str, int] = {}
-        """Up to where there is something of the past to print, in each room."""
-        self._heard, self._past = asyncio.Event(), asyncio.Event()
-        self._useless: ChatError | None = None
-        self._talking: asyncio.Task[None] | None = None
-        self._entering: set[str] = set()
-        self._leaving = False
-        """Whether what is not acknowledged yet is told of already."""
+    def __init__(self, options: PipeOptions, credentials: Credentials, catalogue: Catalogue, program: str) -> None:
+        self._options, self._credentials, self._program = options, credentials, program
+        self._catalogue = catalogue
+        self._rooms = options.rooms
+        self._failed_lines = 0
+        self._history_ends: dict[str, int] = {}
+        """By room, the last position of the history that is still being printed."""
+        self._history_done = asyncio.Event()
+        self._message_received = asyncio.Event()
+        """Whether there was a message of somebody else."""
+        self._fatal: ChatError | None = None
+        """Why no more lines can be sent."""
+        self._sending: asyncio.Task[None] | None = None
+        self._joining: set[str] = set()
+        """Rooms whose join was answered, but whose Joined event has not come yet."""
+        self._closing = False
+        """Whether unacknowledged lines have been reported, and need no report of their own."""
 
     async def run(self) -> int:
-        """Do it; the answer is the exit code. ChatError where nothing can be done."""
-        name, token = _remembered(self._identities, self._plan, self._warn)
-        async with connect(self._plan.url, name=name, token=token) as chat:
-            self._keep(chat)
-            await self._enter(chat)
-            listening = asyncio.create_task(self._listen(chat))
-            talking = self._talking = asyncio.create_task(self._talk(chat))
+        """Run until the end, and return the exit code. ChatError if nothing can be done."""
+        name, token = self._find_credentials()
+        async with connect(self._options.url, name=name, token=token) as chat:
+            self._keep_credentials(chat)
+            await self._join(chat)
+            printing = asyncio.create_task(self._print_events(chat))
+            sending = self._sending = asyncio.create_task(self._send_lines(chat))
             try:
-                await self._until_done(listening, talking)
+                await self._until_done(printing, sending)
             finally:
-                for task in (listening, talking):
+                for task in (printing, sending):
                     task.cancel()
-                await asyncio.wait({listening, talking})
-                self._leaving = True
-                if chat.unsaid:
-                    self._warn(f"{chat.unsaid} lines are not acknowledged")
-        if self._useless is not None:
-            raise self._useless
-        return 1 if self._failed else 0
+                await asyncio.wait({printing, sending})
+                self._closing = True
+                if chat.pending_messages:
+                    self._warn("pipe.unacknowledged", count=chat.pending_messages)
+        if self._fatal is not None:
+            raise self._fatal
+        return 1 if self._failed_lines else 0
 
-    async def _until_done(self, listening: asyncio.Task[None], talking: asyncio.Task[None]) -> None:
-        await asyncio.wait({listening, talking}, return_when=asyncio.FIRST_COMPLETED)
-        if talking.done() and self._useless is None:
-            talking.result()
-        if self._useless is None and not listening.done():
-            await self._go_on(listening)
-        if listening.done():
-            listening.result()
+    async def _until_done(self, printing: asyncio.Task[None], sending: asyncio.Task[None]) -> None:
+        await asyncio.wait({printing, sending}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done() and self._fatal is None:
+            sending.result()
+        if self._fatal is None and not printing.done():
+            await self._wait_for_more(printing)
+        if printing.done():
+            printing.result()
 
-    async def _go_on(self, listening: asyncio.Task[None]) -> None:
-        """All is said: wait for what else is wanted."""
-        if self._plan.once or (self._plan.since is not None and not self._plan.follow):
-            waiting = asyncio.create_task((self._heard if self._plan.once else self._past).wait())
-            await asyncio.wait({listening, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    async def _wait_for_more(self, printing: asyncio.Task[None]) -> None:
+        """Wait for what is wanted beyond the end of the input."""
+        if self._options.once or (self._options.since is not None and not self._options.follow):
+            waiting = asyncio.create_task((self._message_received if self._options.once else self._history_done).wait())
+            await asyncio.wait({printing, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-        elif self._plan.follow:
-            await asyncio.wait({listening})
+        elif self._options.follow:
+            await asyncio.wait({printing})
 
-    async def _enter(self, chat: Chat) -> None:
-        """Join what is to be heard."""
+    async def _join(self, chat: Chat) -> None:
+        """Join the rooms to print."""
         self._rooms = self._rooms or (chat.room,)
-        if chat.plain:
-            self._past.set()
-            if self._plan.to:
-                raise Refused(Code.UNKNOWN_TYPE, f"{shown(self._plan.url)} speaks only text: it has no whispers")
+        if chat.text_only:
+            self._history_done.set()
+            if self._options.to:
+                raise Unsupported(translatable("pipe.no_whispers", url=without_password(chat.url)))
             return
-        for room in (WHISPERS,) if self._plan.to else self._rooms:
-            joined = await chat.join(room, after=self._plan.since)
-            self._entering.add(room)
+        for room in (WHISPERS,) if self._options.to else self._rooms:
+            joined = await chat.join(room, after=self._options.since)
+            self._joining.add(room)
             if not joined.recovered:
-                self._warn(f"what came after {self._plan.since} in {room} is no longer kept")
-            elif self._plan.since is not None and joined.head > self._plan.since:
-                self._heads[room] = joined.head
-        if not self._heads:
-            self._past.set()
+                self._warn("pipe.history_trimmed", room=room, seq=self._options.since)
+            elif self._options.since is not None and joined.head > self._options.since:
+                self._history_ends[room] = joined.head
+        if not self._history_ends:
+            self._history_done.set()
 
-    # Talking.
+    # Standard input.
 
-    async def _talk(self, chat: Chat) -> None:
-        """Say each line, and see that each is acknowledged."""
+    async def _send_lines(self, chat: Chat) -> None:
+        """Send each line of the input, and wait until all are acknowledged."""
         if sys.stdin is None or not _may_read(sys.stdin.fileno()):
             return
-        free = asyncio.Semaphore(AHEAD)
+        free = asyncio.Semaphore(MAX_UNACKNOWLEDGED)
         number = 0
-        async for said in lines(sys.stdin.fileno()):
+        async for line in read_lines(sys.stdin.fileno()):
             number += 1
             await free.acquire()
             try:
-                future = self._say(chat, said.decode())
+                future = self._send(chat, line.decode())
             except UnicodeDecodeError:
-                self._refuse(number, "it is not UTF-8")
+                self._report(number, translatable("pipe.not_utf8"))
                 free.release()
-            except Refused as refused:
-                self._refuse(number, str(refused))
+            except Refused as error:
+                self._report(number, error.message)
                 free.release()
             else:
-                future.add_done_callback(self._settled(number, free))
-            if number % AHEAD == 0:
+                future.add_done_callback(self._line_settled(number, free))
+            if number % MAX_UNACKNOWLEDGED == 0:
                 await asyncio.sleep(0)
-        for _ in range(AHEAD):
+        for _ in range(MAX_UNACKNOWLEDGED):
             await free.acquire()
 
-    def _say(self, chat: Chat, said: str) -> asyncio.Future[frames.Ack]:
-        if self._plan.to:
-            return chat.post_whisper(said, to=self._plan.to)
-        return chat.post(said, room=self._rooms[0])
+    def _send(self, chat: Chat, line: str) -> asyncio.Future[frames.Ack]:
+        if self._options.to:
+            return chat.post_whisper(line, to=self._options.to)
+        return chat.post(line, room=self._rooms[0])
 
-    def _settled(self, number: int, free: asyncio.Semaphore) -> Callable[[asyncio.Future[frames.Ack]], None]:
+    def _line_settled(self, number: int, free: asyncio.Semaphore) -> Callable[[asyncio.Future[frames.Ack]], None]:
         def settled(future: asyncio.Future[frames.Ack]) -> None:
             free.release()
             error = None if future.cancelled() else future.exception()
-            if self._leaving:
+            if self._closing:
                 return
-            if isinstance(error, Refused) and error.code in _USELESS:
-                self._stop(error)
+            if isinstance(error, Refused) and error.code in _HOPELESS:
+                self._stop_sending(error)
             elif isinstance(error, Refused | Uncertain):
-                self._refuse(number, str(error))
+                self._report(number, error.message)
 
         return settled
 
-    def _stop(self, error: ChatError) -> None:
-        """No line will be said any more."""
-        self._useless = self._useless or error
-        if self._talking is not None:
-            self._talking.cancel()
+    def _stop_sending(self, error: ChatError) -> None:
+        self._fatal = self._fatal or error
+        if self._sending is not None:
+            self._sending.cancel()
 
-    def _refuse(self, number: int, problem: str) -> None:
-        self._failed += 1
-        self._warn(f"line {number}: {problem}")
+    def _report(self, number: int, problem: str) -> None:
+        """Say what is wrong with a line."""
+        self._failed_lines += 1
+        self._warn("pipe.line", number=number, problem=problem)
 
-    # Listening.
+    # Standard output.
 
-    async def _listen(self, chat: Chat) -> None:
-        """Print what is said, until that is over."""
+    async def _print_events(self, chat: Chat) -> None:
+        """Print what happens, until the chat ends."""
         while True:
             try:
-                async with asyncio.timeout(None if self._past.is_set() else QUIET):
+                async with asyncio.timeout(None if self._history_done.is_set() else HISTORY_TIMEOUT):
                     event = await anext(chat, None)
             except TimeoutError:
-                self._past.set()
+                self._history_done.set()
                 continue
             if event is None:
                 return
-            self._hear(chat, event)
-            if self._plan.once and self._heard.is_set() and sys.stdin is not None and sys.stdin.isatty():
+            self._on_event(chat, event)
+            interactive = sys.stdin is not None and sys.stdin.isatty()
+            if self._options.once and self._message_received.is_set() and interactive:
                 return
 
-    def _hear(self, chat: Chat, event: Event) -> None:
+    def _on_event(self, chat: Chat, event: Event) -> None:
         match event:
             case frames.Message() | frames.Changed():
                 self._print(chat, event)
             case Line(said, own):
-                self._line(said, own=own)
+                self._print_line(said, own=own)
             case Disconnected(reason, delay):
-                self._warn(f"{reason}; trying again in {delay:.1f} s")
+                self._warn("pipe.reconnecting", reason=reason, seconds=f"{delay:.1f}")
             case Connected(again=True):
-                self._warn("connected again")
-                self._keep(chat)
+                self._warn("connected.again")
+                self._keep_credentials(chat)
             case frames.Named():
-                self._keep(chat)
-            case NameRefused(called, error):
-                self._warn(f"{error}; you are {called} now")
+                self._keep_credentials(chat)
+            case NameRefused(name, error):
+                self._warn_about(error.message)
+                self._warn("named", name=name)
             case Delayed(message=message):
-                self._warn(message)
-            case frames.Joined(room=room) if room in self._entering:
-                self._entering.remove(room)  # the answer said it
+                self._warn_about(message)
+            case frames.Joined(room=room) if room in self._joining:
+                self._joining.remove(room)  # `_join` has dealt with it
             case frames.Joined(recovered=False, room=room):
-                self._warn(f"what was said in {room} meanwhile is no longer kept")
+                self._warn("room.gap", room=room)
             case Left(room, error):
-                self._useless = Banned(Code.BANNED, f"you are no longer in {room}: {error}")
-                raise self._useless
+                self._put_out(room, error.message)
             case frames.Parted(room=room, why=why) if why:
-                self._useless = Banned(Code.BANNED, f"you are no longer in {room}: {why}")
-                raise self._useless
-            case frames.Error(message=message):
-                self._warn(message)
+                self._put_out(room, why)
+            case frames.Error():
+                self._warn_about(from_frame(event).message)
             case _:
                 pass
 
+    def _put_out(self, room: str, why: str) -> None:
+        self._fatal = Banned(Code.BANNED, translatable("room.removed", room=room, why=why))
+        raise self._fatal
+
     def _print(self, chat: Chat, event: frames.Message | frames.Changed) -> None:
         own = chat.wrote(event)
-        whole = self._plan.follow or self._plan.since is not None
+        print_own = self._options.follow or self._options.since is not None
         log = WHISPERS if event.room.startswith(WHISPERS) else event.room
-        done = self._plan.once and self._heard.is_set()
-        if (whole or not own) and not done:
-            if self._plan.json:
-                _out(json.dumps(to_builtins(event)))
+        done = self._options.once and self._message_received.is_set()
+        if (print_own or not own) and not done:
+            if self._options.json:
+                _write(json.dumps(to_builtins(event)))
             elif isinstance(event, frames.Message) and not event.deleted:
-                where = f"{event.room} " if len(self._rooms) > 1 else ""
-                _out(where + line(text.said(event)))
+                prefix = f"{event.room} " if len(self._rooms) > 1 else ""
+                _write(prefix + safe_line(text.said(event)))
         if isinstance(event, frames.Message) and not own:
-            self._heard.set()
-        if event.seq >= self._heads.get(log, event.seq + 1):
-            del self._heads[log]
-        if not self._heads:
-            self._past.set()
+            self._message_received.set()
+        if event.seq >= self._history_ends.get(log, event.seq + 1):
+            del self._history_ends[log]
+        if not self._history_ends:
+            self._history_done.set()
 
-    def _line(self, said: str, *, own: bool) -> None:
-        """From a server of text: its own words are no message."""
+    def _print_line(self, said: str, *, own: bool) -> None:
+        """Print a text from a text-only server. What it says itself is no message."""
         if said.startswith(("*** ", "You are connected!")):
-            self._warn(said)
+            self._warn_about(said)
             return
-        if not own or self._plan.follow:
-            _out(json.dumps({"t": "line", "text": said}) if self._plan.json else line(said))
+        if not own or self._options.follow:
+            _write(json.dumps({"t": "line", "text": said}) if self._options.json else safe_line(said))
         if not own:
-            self._heard.set()
+            self._message_received.set()
 
-    def _keep(self, chat: Chat) -> None:
-        """Remember who one is."""
+    # Names and tokens.
+
+    def _find_credentials(self) -> tuple[str, str]:
+        """The name to ask for, and the token."""
+        try:
+            name, token = self._credentials.find(self._options.url, self._options.name)
+        except CredentialsError as error:
+            self._warn_about(error.message)
+            return self._options.name, ""
+        return ("" if reserved(name) else name), token
+
+    def _keep_credentials(self, chat: Chat) -> None:
         if chat.token:
             try:
-                self._identities.keep(chat.url, chat.name, chat.token, last=False)
-            except OSError as error:
-                self._warn(f"your name and token are not kept: {error}")
+                self._credentials.keep(chat.url, chat.name, chat.token, last=False)
+            except CredentialsError as error:
+                self._warn("credentials.not_kept", problem=error.message)
 
-    def _warn(self, problem: str) -> None:
-        sys.stderr.write(f"{self._program}: {line(problem)}\n")
+    # Standard error.
+
+    def _warn(self, key: str, **values: object) -> None:
+        self._warn_about(translatable(key, **values))
+
+    def _warn_about(self, problem: str) -> None:
+        sys.stderr.write(f"{self._program}: {safe_line(self._catalogue.translate(problem))}\n")
         sys.stderr.flush()
 
 
-def _remembered(identities: Identities, plan: Plan, warn: Callable[[str], None]) -> tuple[str, str]:
-    """The name to ask for, and the token to be known by."""
-    try:
-        name, token = identities.find(plan.url, plan.name)
-    except OSError as error:
-        warn(str(error))
-        return plan.name, ""
-    return ("" if reserved(name) else name), token
-
-
 def _may_read(descriptor: int) -> bool:
-    """Whether reading a terminal would not stop this program, as one that runs in the background."""
+    """Whether the program may read standard input: reading a terminal would stop one that runs in the background."""
     if not os.isatty(descriptor):
         return True
     try:
@@ -284,6 +299,6 @@ def _may_read(descriptor: int) -> bool:
         return False
 
 
-def _out(said: str) -> None:
-    sys.stdout.buffer.write(said.encode() + b"\n")
+def _write(line: str) -> None:
+    sys.stdout.buffer.write(line.encode() + b"\n")
     sys.stdout.buffer.flush()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.towns import NO_LIMITS, Quarter, Town
+from tests.client.servers import NO_LIMITS, Quarter, Town
 from tests.clients import Served, serving
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.client.address import named, normal
+from app.client.address import normalize, with_name
 
 
 @pytest.mark.parametrize(
@@ -19,16 +19,16 @@ from app.client.address import named, normal
     ],
 )
 def test_it_becomes_that_of_a_websocket(typed: str, dialled: str) -> None:
-    assert normal(typed) == dialled
+    assert normalize(typed) == dialled
 
 
 @pytest.mark.parametrize("typed", ["ftp://x", "ws://", "ws://x:99999", "ws://x:port", "http:///chat", "://"])
 def test_what_is_none(typed: str) -> None:
-    with pytest.raises(ValueError, match="is no address of a chat: expected"):
-        normal(typed)
+    with pytest.raises(ValueError, match="is not a chat address: "):
+        normalize(typed)
 
 
 def test_the_name_is_asked_for_in_it() -> None:
-    assert named("ws://x/chat?room=ops&name=old", "ann") == "ws://x/chat?room=ops&name=ann"
-    assert named("ws://x/chat", "ünal&co") == "ws://x/chat?name=%C3%BCnal%26co"
-    assert named("ws://x/chat?name=old", "") == "ws://x/chat?name=old"
+    assert with_name("ws://x/chat?room=ops&name=old", "ann") == "ws://x/chat?room=ops&name=ann"
+    assert with_name("ws://x/chat", "ünal&co") == "ws://x/chat?name=%C3%BCnal%26co"
+    assert with_name("ws://x/chat?name=old", "") == "ws://x/chat?name=old"

@@ -11,7 +11,7 @@ from app.client.backoff import CAP, FIRST, Backoff
 def test_the_delay_doubles_up_to_a_cap_and_begins_anew() -> None:
     backoff = Backoff(lambda: 1.0, first=0.5, cap=3)
     assert [backoff.next() for _ in range(5)] == [0.5, 1, 2, 3, 3]
-    backoff.succeeded()
+    backoff.reset()
     assert backoff.next() == 0.5
 
 

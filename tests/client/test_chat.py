@@ -37,9 +37,9 @@ from app.client import (
     Unsupported,
     connect,
 )
-from app.client.connection import dial
+from app.client.dialing import dial
 from app.client.errors import ChatError
-from tests.client.towns import Quarter, Town, tutorial
+from tests.client.servers import Quarter, Town, tutorial
 from tests.clients import DEADLINE, ROOT, serving
 from tests.test_kill import free_port
 
@@ -117,7 +117,7 @@ def test_it_tells_that_it_is_gone_back_and_what_was_missed(town: Town) -> None:
             await hears(ann, Message)
             await asyncio.to_thread(town.kill)
             gone = await hears(ann, Disconnected)
-            assert gone.reason == "the connection broke"
+            assert gone.reason == "The connection was lost"
             assert not ann.connected
             await asyncio.to_thread(town.begin_again)
             async with connect(town.url, name="bob") as bob:
@@ -140,9 +140,9 @@ def test_who_was_away_hears_what_was_missed_and_how_much(quarter: Quarter, monke
                 await allowed.wait()
                 return await dial(*arguments)
 
-            monkeypatch.setattr("app.client.chat.dial", hold)
-            assert ann._connection is not None
-            ann._connection.transport.abort()
+            monkeypatch.setattr("app.client.driver.dial", hold)
+            assert ann._driver.connection is not None
+            ann._driver.connection.transport.abort()
             await hears(ann, Disconnected)
             for number in range(3):
                 await bob.send(str(number), room=quarter.room)
@@ -154,7 +154,7 @@ def test_who_was_away_hears_what_was_missed_and_how_much(quarter: Quarter, monke
 
 
 def test_who_reads_slowly_hears_all_of_it(quarter: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.client.chat.MOST_UNREAD", 100)
+    monkeypatch.setattr("app.client.inbox.MAX_UNREAD", 100)
 
     async def work() -> None:
         async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
@@ -162,7 +162,7 @@ def test_who_reads_slowly_hears_all_of_it(quarter: Quarter, monkeypatch: pytest.
                 await chat.join(quarter.room)
             await asyncio.gather(*(ann.post(str(number), room=quarter.room) for number in range(1000)))
             await bob.send("reads nothing, and can speak", room=quarter.room)
-            assert len(bob._events) <= 110
+            assert len(bob._driver.inbox) <= 110
             texts = [(await hears(bob, Message)).text for _ in range(1001)]
             assert texts == [*map(str, range(1000)), "reads nothing, and can speak"]
 
@@ -214,7 +214,7 @@ def test_the_server_says_where_to_begin_and_how_much_it_reads() -> None:
         async with connect(url) as chat:
             assert chat.room == "hall"
             await chat.join(chat.room)
-            with pytest.raises(Refused, match="the server reads 1024 at most"):
+            with pytest.raises(Refused, match="the server accepts 1024 at most"):
                 await chat.send("x" * 1_000, room=chat.room)
             assert (await chat.send("x" * 900, room=chat.room)).seq == 1
 
@@ -237,7 +237,7 @@ def test_who_is_banned_is_told(quarter: Quarter) -> None:
 def test_text_only() -> None:
     async def work() -> None:
         async with tutorial() as town, connect(town.url) as chat:
-            assert chat.plain
+            assert chat.text_only
             assert (await hears(chat, Line)).text == "You are connected! There are 1 users here."
             assert (await chat.send("hi", room="")).seq == 0
             assert await hears(chat, Line) == Line("[user0]: hi", own=True)
@@ -280,11 +280,11 @@ async def refuses(url: str, error: type[ChatError], pattern: str) -> None:
 
 def test_nobody_listens() -> None:
     port = free_port()
-    run(lambda: refuses(f"ws://127.0.0.1:{port}", Unreachable, "/chat: connection refused: no server listens there"))
+    run(lambda: refuses(f"ws://127.0.0.1:{port}", Unreachable, "/chat: Connection refused: no server is listening"))
 
 
 def test_there_is_no_such_host() -> None:
-    run(lambda: refuses("ws://nowhere.invalid", Unreachable, "there is no such host"))
+    run(lambda: refuses("ws://nowhere.invalid", Unreachable, "Host not found"))
 
 
 @contextmanager
@@ -315,12 +315,12 @@ PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n
 @pytest.mark.parametrize(
     ("answer", "error", "pattern"),
     [
-        (PAGE, NotAChat, "/chat is no chat: it answers HTTP 200"),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", NotAChat, "is no chat: it answers HTTP 404"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", NotAChat, "what answers does not speak WebSocket"),
-        (b"", Unreachable, "what answers there hung up"),
+        (PAGE, NotAChat, "/chat: Not a chat server: it answered with HTTP 200"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", NotAChat, "Not a chat server: .* HTTP 404"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", NotAChat, "it doesn't speak WebSocket"),
+        (b"", Unreachable, "The server closed the connection without an answer"),
         (b"HTTP/1.1 503 No\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfull", Unreachable, "/chat: full"),
-        (b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", Unreachable, "the server is busy: it answers HTTP 502"),
+        (b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", Unreachable, r"The server is busy \(HTTP 502\)"),
     ],
 )
 def test_something_else_answers(answer: bytes, error: type[ChatError], pattern: str) -> None:
@@ -339,7 +339,7 @@ def test_it_lets_one_in_and_hangs_up() -> None:
             await refuses(
                 f"ws://127.0.0.1:{listener.getsockname()[1]}",
                 Unreachable,
-                "/chat does not let you in: come back tomorrow",
+                "/chat: The server closed the connection: come back tomorrow",
             )
 
     run(work)
@@ -350,11 +350,7 @@ def test_the_chat_has_words_for_it(quarter: Quarter) -> None:
 
 
 def test_no_tls_is_spoken(quarter: Quarter) -> None:
-    run(
-        lambda: refuses(
-            quarter.url.replace("ws:", "wss:"), TlsFailure, "no TLS is spoken there: expected wss://, maybe"
-        )
-    )
+    run(lambda: refuses(quarter.url.replace("ws:", "wss:"), TlsFailure, "The server doesn't use TLS here. Try ws://"))
 
 
 @pytest.fixture
@@ -374,7 +370,7 @@ def test_a_certificate_that_is_not_trusted_and_one_that_is(authority: trustme.CA
     authority.configure_trust(trusting)
     with serving(*flags) as server:
         url = f"wss://localhost:{server.port}/chat"
-        run(lambda: refuses(url, TlsFailure, "its certificate can't be trusted: .*(issuer|self.signed)"))
+        run(lambda: refuses(url, TlsFailure, "The server's certificate isn't trusted: .*(issuer|self.signed)"))
 
         async def work() -> None:
             async with connect(url, context=trusting) as chat:
@@ -414,8 +410,8 @@ def test_a_fault_of_ours_reaches_who_iterates(quarter: Quarter, monkeypatch: pyt
     async def work() -> None:
         async with connect(quarter.url) as chat:
             await chat.join(quarter.room)
-            monkeypatch.setattr("app.client.protocol.decode", fail)
-            with pytest.raises(Uncertain, match="a fault in the client"):
+            monkeypatch.setattr("app.client.protocol.json_protocol.decode", fail)
+            with pytest.raises(Uncertain, match="This program has a bug"):
                 await chat.send("hi", room=quarter.room)
             with pytest.raises(ZeroDivisionError, match="a fault"):
                 await hears(chat, Message)
@@ -424,13 +420,13 @@ def test_a_fault_of_ours_reaches_who_iterates(quarter: Quarter, monkeypatch: pyt
 
 
 def test_of_text_that_nobody_reads_the_oldest_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.client.chat.MOST_UNREAD", 10)
+    monkeypatch.setattr("app.client.inbox.MAX_UNREAD", 10)
 
     async def work() -> None:
         async with tutorial() as town, connect(town.url) as chat:
             for number in range(30):
                 await chat.send(str(number), room="")
-            assert len(chat._events) == 10
+            assert len(chat._driver.inbox) == 10
             while (await hears(chat, Line)).text != "[user0]: 29":
                 pass
 

@@ -7,14 +7,14 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from app.chat.commands import USAGES
-from app.client.terminal.completion import Known, WordCompleter
+from app.client.terminal.completion import CompletionSources, WordCompleter
 
 COMPLETER = WordCompleter(
-    Known(
+    CompletionSources(
         names=lambda: ["bob", "Bert", "ann", "be\x1b[2Jvil", "b\u202ebil"],
         rooms=lambda: ["lobby", "ops", "o\x07ps"],
         commands=lambda: [*((usage.command, usage.usage) for usage in USAGES), ("roll", "DICE"), ("r\x1boll", "")],
-        own=lambda: [(12, "second"), (7, "first")],
+        own_messages=lambda: [(12, "second"), (7, "first")],
     )
 )
 

@@ -18,7 +18,7 @@ import pytest
 
 from app.cli import main as natter
 from app.client.main import main
-from tests.client.towns import Quarter, Town, befriended, tutorial
+from tests.client.servers import Quarter, Town, befriended, tutorial
 from tests.clients import DEADLINE, ROOT, serving
 from tests.test_kill import free_port
 
@@ -82,9 +82,9 @@ def test_ten_thousand_lines_once_each_and_in_order_while_the_server_is_killed_tw
     assert speaker.wait(60) == 0
     assert [event["text"] for event in heard] == said
     assert [event["text"] for event in stored(town)] == said
-    assert end(speaker).count("connected again") == 2
+    assert end(speaker).count("Reconnected") == 2
     watcher.send_signal(signal.SIGTERM)
-    assert "connected again" in end(watcher)
+    assert "Reconnected" in end(watcher)
 
 
 def end(process: subprocess.Popen[str]) -> str:
@@ -113,7 +113,7 @@ def test_a_slow_room_keeps_its_order(quarter: Quarter) -> None:
         ann.does("slow", room=quarter.room, seconds=1)
     done = run(quarter.url, said="one\ntwo\nthree\n")
     assert done.returncode == 0
-    assert "is slow" in done.stderr
+    assert "Slow mode is on: one message every 1 second" in done.stderr
     assert [event["text"] for event in stored(quarter) if event["t"] == "msg"] == ["one", "two", "three"]
 
 
@@ -128,10 +128,10 @@ def test_whispers(quarter: Quarter) -> None:
     talking.stdin.write("psst\n")
     talking.stdin.flush()
     assert talking.wait(DEADLINE) == 1, "it does not wait for the next line"
-    assert end(talking) == "natter chat: nobody is called 'nobody'\n"
+    assert end(talking) == "natter chat: Nobody here is called nobody\n"
     done = run(quarter.url, "--to", f"{quarter.ann},nobody", said="psst\n" * 256)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "natter chat: nobody is called 'nobody'"
+    assert done.stderr.splitlines()[-1] == "natter chat: Nobody here is called nobody"
     assert len(done.stderr.splitlines()) <= 2
 
 
@@ -157,7 +157,7 @@ def test_what_was_said_before(quarter: Quarter) -> None:
     done = run(quarter.url, "--since", "99")
     assert (done.returncode, done.stderr) == (
         0,
-        f"natter chat: what came after 99 in {quarter.room} is no longer kept\n",
+        f"natter chat: Messages after 99 in {quarter.room} are no longer available\n",
     )
 
 
@@ -176,9 +176,9 @@ def test_who_one_was_is_kept_for_nobody_else_to_read(town: Town, home: Path) -> 
 def test_what_is_wrong_with_a_line_is_told_and_the_others_are_said(quarter: Quarter) -> None:
     said = b"one\n" + b"\xff\xfe\n" + b"x" * 70_000 + b"\n" + b"y" * 2_000_000 + b"\nfour"
     done = run(quarter.url, said=said)
-    problems = ("it is not UTF-8", "a message of 70000 bytes is too long: expected 65536 at most")
-    assert done.stderr.splitlines()[:2] == [f"natter chat: line {n}: {why}" for n, why in enumerate(problems, 2)]
-    assert done.stderr.splitlines()[2].startswith("natter chat: line 4: a message of 1048577 bytes is too long")
+    problems = ("It isn't UTF-8", "Your message is too long. Shorten it to 65536 bytes.")
+    assert done.stderr.splitlines()[:2] == [f"natter chat: Line {n}: {why}" for n, why in enumerate(problems, 2)]
+    assert done.stderr.splitlines()[2].startswith("natter chat: Line 4: Your message is too long")
     assert done.returncode == 1
     assert [event["text"] for event in stored(quarter)] == ["one", "four"]
 
@@ -187,7 +187,7 @@ def test_a_message_as_long_as_may_be_does_not_end_the_connection(quarter: Quarte
     """The frame around a message has a limit of its own."""
     done = run(quarter.url, said="one\n" + "\x01" * 60_000 + "\nthree\n")
     assert (done.returncode, [event["text"] for event in stored(quarter)]) == (1, ["one", "three"])
-    assert re.search("line 2: a frame of 3600.. bytes is too long: the server reads 65536 at most", done.stderr)
+    assert re.search("Line 2: The message takes 3600.. bytes to send, .* accepts 65536 at most", done.stderr)
 
 
 def test_where_no_room_is_named_it_is_the_servers_and_lines_are_as_long_as_it_reads() -> None:
@@ -196,7 +196,7 @@ def test_where_no_room_is_named_it_is_the_servers_and_lines_are_as_long_as_it_re
         url = f"{server.ws}/chat"
         done = run(url, said=f"one\n{'x' * 1_024}\ntwo\n")
         assert done.returncode == 1
-        assert re.fullmatch(r"natter chat: line 2: a frame of \d+ bytes is too long: .* 1024 at most\n", done.stderr)
+        assert re.fullmatch(r"natter chat: Line 2: The message takes \d+ bytes to send, .* 1024 at most\n", done.stderr)
         with befriended(url, "bob", "hall") as bob:
             assert [event["text"] for event in bob.does("history", room="hall")["events"]] == ["one", "two"]
 
@@ -209,33 +209,35 @@ def test_who_is_kicked_ends(quarter: Quarter) -> None:
             pass
         ann.does("kick", room=quarter.room, name=quarter.bob, why="coffee")
         assert following.wait(DEADLINE) == 7
-        assert end(following) == f"natter chat: you are no longer in {quarter.room}: kicked by {quarter.ann}: coffee\n"
+        assert end(following) == f"natter chat: You're no longer in {quarter.room}: kicked by {quarter.ann}: coffee\n"
         ann.does("ban", room=quarter.room, name=quarter.bob, why="tea")
         done = run(quarter.url, "--name", quarter.bob, said="hi")
-        assert (done.returncode, done.stderr) == (7, f"natter chat: you are banned from {quarter.room}: tea\n")
+        assert (done.returncode, done.stderr) == (7, f"natter chat: You're banned from {quarter.room}: tea\n")
 
 
 def test_the_name_is_taken(quarter: Quarter) -> None:
     with befriended(quarter.chat, quarter.ann, quarter.room):
         done = run(quarter.url, "--name", quarter.ann, said="hi")
-    assert (done.returncode, done.stderr) == (6, f"natter chat: {quarter.ann} is taken by somebody else\n")
+    assert (done.returncode, done.stderr) == (6, f"natter chat: “{quarter.ann}” is taken. Choose another name.\n")
 
 
 def test_nobody_is_there() -> None:
     done = run(url := f"ws://127.0.0.1:{free_port()}/chat", said="hi")
-    assert (done.returncode, done.stderr) == (3, f"natter chat: {url}: connection refused: no server listens there\n")
+    problem = f"natter chat: {url}: Connection refused: no server is listening there\n"
+    assert (done.returncode, done.stderr) == (3, problem)
 
 
 def test_what_answers_is_no_chat_and_speaks_no_tls(quarter: Quarter) -> None:
     page = quarter.chat.replace("ws", "http").replace("/chat", "/livez")
-    assert run(page).stderr == f"natter chat: {page.replace('http', 'ws')} is no chat: it answers HTTP 404\n"
+    problem = "Not a chat server: it answered with HTTP 404"
+    assert run(page).stderr == f"natter chat: {page.replace('http', 'ws')}: {problem}\n"
     assert run(page).returncode == 4
     assert run(quarter.url.replace("ws", "wss")).returncode == 5
 
 
 def test_it_gives_up(quarter: Quarter) -> None:
     done = run(quarter.url, "--follow", "--timeout", "0.5")
-    assert (done.returncode, done.stderr) == (3, "natter chat: not done within 0.5 s\n")
+    assert (done.returncode, done.stderr) == (3, "natter chat: Not done within 0.5 s\n")
 
 
 @pytest.mark.parametrize(
@@ -243,19 +245,19 @@ def test_it_gives_up(quarter: Quarter) -> None:
     [
         (
             ["ftp://host"],
-            "argument URL: 'ftp://host' is no address of a chat: expected ws://, wss://, http:// or https://",
+            "argument URL: 'ftp://host' is not a chat address: use ws://, wss://, http:// or https://",
         ),
         (
             ["ws://host:99999"],
-            "argument URL: 'ws://host:99999' is no address of a chat: expected a port from 0 to 65535",
+            "argument URL: 'ws://host:99999' is not a chat address: the port must be from 0 to 65535",
         ),
         (
             ["--room", "Red"],
             "argument --room: 'Red' can't be a room: expected 1 to 64 of a to z, 0 to 9, and . _ - inside",
         ),
-        (["--to", "ann,"], "argument --to: expected names with a comma between two, got 'ann,'"),
+        (["--to", "ann,"], "argument --to: expected names separated by commas, got 'ann,'"),
         (["--since", "-1"], "argument --since: expected a position, 0 or more, got '-1'"),
-        (["--timeout", "soon"], "argument --timeout: expected seconds, more than 0, got 'soon'"),
+        (["--timeout", "soon"], "argument --timeout: expected a number of seconds above 0, got 'soon'"),
         (["--folow"], "unrecognized arguments: --folow"),
     ],
 )
@@ -313,7 +315,7 @@ def test_a_server_of_text(tmp_path: Path) -> None:
             assert done.stderr == "natter chat: You are connected! There are 1 users here.\n"
             assert await asyncio.to_thread(first_line, town.url, "five\n") == "[user1]: five\n"
             done = await asyncio.to_thread(run, town.url, "--to", "bob", said="psst")
-            assert done.stderr.endswith("speaks only text: it has no whispers\n")
+            assert done.stderr.endswith("speaks only the text dialect, which has no whispers\n")
             assert done.returncode == 1
 
     asyncio.run(work())

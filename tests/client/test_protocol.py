@@ -13,29 +13,30 @@ from msgspec import UNSET
 from app.chat import frames
 from app.chat.errors import Code
 from app.client.errors import Banned, ChatError, Interrupted, NameTaken, NotAChat, Refused, Uncertain
-from app.client.events import Connected, Delayed, Fail, Left, Missed, NameRefused, Send, Settle, Tell
-from app.client.places import CATCHING_UP
-from app.client.protocol import Protocol
+from app.client.events import Connected, Delayed, Left, Missed, NameRefused
+from app.client.protocol.actions import Deliver, Fail, Send, Settle
+from app.client.protocol.json_protocol import JsonProtocol
+from app.client.protocol.subscriptions import CATCH_UP_TIMEOUT
 
 TOKEN = "secret"
 
 
 class Wire:
-    """A Protocol, and what goes to and fro."""
+    """A JsonProtocol, and what goes to and fro."""
 
-    def __init__(self, protocol: Protocol | None = None) -> None:
-        self.protocol = protocol or Protocol()
+    def __init__(self, protocol: JsonProtocol | None = None) -> None:
+        self.protocol = protocol or JsonProtocol()
         self.now = 0.0
         self.sent: list[Any] = []
         self.told: list[Any] = []
         self.settled: dict[str | int, Any] = {}
 
     def work(self) -> None:
-        for action in self.protocol.take():
+        for action in self.protocol.take_actions():
             match action:
                 case Send(text):
                     self.sent.append(json.loads(text))
-                case Tell(event):
+                case Deliver(event):
                     self.told.append(event)
                 case Settle(key, outcome):
                     assert key not in self.settled, "everything ends once"
@@ -44,18 +45,18 @@ class Wire:
                     raise error
 
     def gets(self, **fields: Any) -> None:
-        self.protocol.received(json.dumps(fields), self.now)
+        self.protocol.text_received(json.dumps(fields), self.now)
         self.work()
 
     def welcomed(
         self, name: str = "ann", token: str = TOKEN, epoch: str = "e", room: str = "lobby", **limits: float
     ) -> None:
-        self.protocol.opened()
+        self.protocol.connection_made()
         limits = {"rate": 0, "burst": 20, "frame": 65_536, **limits}
         self.gets(t="welcome", id=1, name=name, registered=False, token=token, epoch=epoch, limits=limits, room=room)
 
     def joins(self, room: str = "ops", head: int = 0, **fields: Any) -> None:
-        self.protocol.ask(frames.Join(room=room), self.now)
+        self.protocol.request(frames.Join(room=room), self.now)
         self.work()
         self.joined(room, head, **fields)
 
@@ -67,7 +68,7 @@ class Wire:
         )
 
     def says(self, cid: str, room: str = "ops") -> None:
-        self.protocol.say(cid, frames.Say(room=room, text=cid), self.now)
+        self.protocol.send(cid, frames.Say(room=room, text=cid), self.now)
         self.work()
 
     def acked(self, cid: str, seq: int = 1) -> None:
@@ -80,15 +81,15 @@ class Wire:
         self.gets(t="error", code=code, message=code, **{"retry": False, **fields})
 
     def lost(self) -> None:
-        self.protocol.lost(self.now)
+        self.protocol.connection_lost(self.now)
         self.work()
         self.sent.clear()
 
     def later(self) -> None:
         """When the protocol wants to be called."""
-        assert self.protocol.wake is not None
-        self.now = self.protocol.wake
-        self.protocol.ticked(self.now)
+        assert self.protocol.wake_at is not None
+        self.now = self.protocol.wake_at
+        self.protocol.tick(self.now)
         self.work()
 
     @property
@@ -145,7 +146,7 @@ def test_what_was_missed_is_counted_though_the_last_of_it_is_kept_from_us(wire: 
     wire.joined(head=5)
     wire.happens(2)
     wire.later()
-    assert wire.now >= CATCHING_UP
+    assert wire.now >= CATCH_UP_TIMEOUT
     assert wire.told[-1] == Missed("ops", 1)
 
 
@@ -167,11 +168,11 @@ def test_a_history_that_is_another_or_trimmed_begins_at_its_head(wire: Wire, epo
 def test_a_slow_reader_passes_over_and_asks_again(wire: Wire) -> None:
     wire.happens(1)
     wire.happens(2)
-    wire.protocol.fall_behind(wire.told.pop())
+    wire.protocol.skip(wire.told.pop())
     wire.happens(3)
     wire.sent.clear()
-    wire.protocol.read_on(wire.now)
-    wire.protocol.read_on(wire.now)
+    wire.protocol.resume_reading(wire.now)
+    wire.protocol.resume_reading(wire.now)
     wire.work()
     assert [(frame["t"], frame["after"]) for frame in wire.sent] == [("join", 1)]
     wire.happens(4)
@@ -198,7 +199,7 @@ def test_in_another_history_nothing_is_stored(wire: Wire) -> None:
 
 
 def test_no_more_is_on_its_way_than_the_window() -> None:
-    wire = Wire(Protocol(window=2))
+    wire = Wire(JsonProtocol(window=2))
     wire.welcomed()
     wire.joins()
     for cid in "abc":
@@ -271,9 +272,9 @@ def test_who_may_not_come_back_is_told(wire: Wire) -> None:
 
 
 def test_requests_that_may_be_done_twice_are_repeated_and_others_not(wire: Wire) -> None:
-    who = wire.protocol.ask(frames.Who(room="ops"), wire.now)
-    nick = wire.protocol.ask(frames.Nick(name="x"), wire.now)
-    join = wire.protocol.ask(frames.Join(room="red"), wire.now)
+    who = wire.protocol.request(frames.Who(room="ops"), wire.now)
+    nick = wire.protocol.request(frames.Nick(name="x"), wire.now)
+    join = wire.protocol.request(frames.Join(room="red"), wire.now)
     wire.work()
     wire.lost()
     assert isinstance(wire.settled[nick], Interrupted)
@@ -287,7 +288,7 @@ def test_requests_that_may_be_done_twice_are_repeated_and_others_not(wire: Wire)
 
 def test_a_login_waits_for_acks_and_what_follows_waits_for_it(wire: Wire) -> None:
     wire.says("a")
-    login = wire.protocol.ask(frames.Login(name="bob", password="horse"), wire.now)
+    login = wire.protocol.request(frames.Login(name="bob", password="horse"), wire.now)
     wire.says("b")
     assert wire.sent[-1]["t"] == "msg"
     wire.acked("a")
@@ -298,7 +299,7 @@ def test_a_login_waits_for_acks_and_what_follows_waits_for_it(wire: Wire) -> Non
 
 
 def test_a_name_that_is_taken() -> None:
-    wire = Wire(Protocol(name="ann"))
+    wire = Wire(JsonProtocol(name="ann"))
     wire.welcomed(name="user3")
     assert wire.told == []
     wire.fails("name_taken")
@@ -308,7 +309,7 @@ def test_a_name_that_is_taken() -> None:
 
 
 def test_a_name_in_another_form_is_ours() -> None:
-    wire = Wire(Protocol(name="ANN"))
+    wire = Wire(JsonProtocol(name="ANN"))
     wire.welcomed(name="ann")
     wire.gets(t="help", commands=[], rid=wire.sent[0]["rid"])
     assert wire.told == [Connected("ann")]
@@ -327,25 +328,25 @@ def test_what_is_longer_than_the_server_reads_is_not_sent() -> None:
     wire = Wire()
     wire.welcomed(frame=200)
     wire.joins()
-    wire.protocol.say("long", frames.Say(room="ops", text="x" * 200), wire.now)
-    rid = wire.protocol.ask(frames.Edit(room="ops", seq=1, text="\n" * 100), wire.now)
+    wire.protocol.send("long", frames.Say(room="ops", text="x" * 200), wire.now)
+    rid = wire.protocol.request(frames.Edit(room="ops", seq=1, text="\n" * 100), wire.now)
     wire.says("short")
     assert [wire.settled[key].code for key in ("long", rid)] == [Code.TOO_LONG] * 2
     assert wire.spoken == ["short"]
     most = 200 - len('{"t":"msg","cid":"most","room":"ops","text":"","me":false}')
-    wire.protocol.say("most", frames.Say(room="ops", text="x" * most), wire.now)
-    wire.protocol.say("more", frames.Say(room="ops", text="x" * (most + 1)), wire.now)
+    wire.protocol.send("most", frames.Say(room="ops", text="x" * most), wire.now)
+    wire.protocol.send("more", frames.Say(room="ops", text="x" * (most + 1)), wire.now)
     wire.work()
     assert (wire.spoken[-1], str(wire.settled["more"])) == (
         "most",
-        "a frame of 201 bytes is too long: the server reads 200 at most",
+        "The message takes 201 bytes to send, but the server accepts 200 at most",
     )
 
 
 def test_what_an_older_server_did_not_read_is_at_its_end_and_the_rest_is_sent_again(wire: Wire) -> None:
     wire.says("a")
-    wire.protocol.say("b", frames.Say(room="ops", text="x" * 1_000), wire.now)
-    wire.protocol.too_big()
+    wire.protocol.send("b", frames.Say(room="ops", text="x" * 1_000), wire.now)
+    wire.protocol.frame_too_big()
     wire.lost()
     assert wire.settled["b"].code == Code.TOO_LONG
     wire.welcomed()
@@ -355,7 +356,7 @@ def test_what_an_older_server_did_not_read_is_at_its_end_and_the_rest_is_sent_ag
 
 def test_an_older_server_tells_no_ids_no_room_and_no_limit_of_a_frame() -> None:
     wire = Wire()
-    wire.protocol.opened()
+    wire.protocol.connection_made()
     older = {"id": 1, "name": "ann", "registered": False, "token": TOKEN, "epoch": "e"}
     wire.gets(t="welcome", **older, limits={"rate": 0, "burst": 20, "message": 10})
     assert (wire.protocol.room, wire.protocol.limits["frame"]) == ("lobby", 65_536)
@@ -364,15 +365,15 @@ def test_an_older_server_tells_no_ids_no_room_and_no_limit_of_a_frame() -> None:
     wire.gets(t="topic", room="ops", seq=2, id="2", ts="", **{"from": "bob", "text": "tea"})
     assert [event.user for event in wire.told[-2:]] == [UNSET, UNSET]
     wire.lost()
-    wire.protocol.opened()
+    wire.protocol.connection_made()
     wire.gets(t="welcome", **older, limits={"rate": 0, "burst": 20, "message": 100_000})
     assert wire.protocol.limits["frame"] == 100_000
 
 
 def test_what_does_not_speak_it_is_no_chat() -> None:
     wire = Wire()
-    wire.protocol.opened()
-    wire.protocol.received("You are connected!", wire.now)
+    wire.protocol.connection_made()
+    wire.protocol.text_received("You are connected!", wire.now)
     with pytest.raises(NotAChat):
         wire.work()
 
@@ -380,8 +381,8 @@ def test_what_does_not_speak_it_is_no_chat() -> None:
 def test_frames_of_an_unknown_type_are_ignored(wire: Wire) -> None:
     before = len(wire.told)
     wire.gets(t="weather", room="ops", sunny=True)
-    wire.protocol.received("no JSON", wire.now)
-    wire.protocol.received('{"t": "msg"}', wire.now)
+    wire.protocol.text_received("no JSON", wire.now)
+    wire.protocol.text_received('{"t": "msg"}', wire.now)
     wire.work()
     assert len(wire.told) == before
 
@@ -390,7 +391,7 @@ def test_at_the_end_all_that_waits_ends(wire: Wire) -> None:
     wire.says("sent")
     wire.lost()
     wire.says("unsent")
-    wire.protocol.failed(ChatError("over"))
+    wire.protocol.fail(ChatError("over"))
     wire.work()
     assert isinstance(wire.settled["sent"], Uncertain)
     assert not isinstance(wire.settled["unsent"], Uncertain)
@@ -402,7 +403,7 @@ def test_whatever_is_lost_each_message_is_stored_once_in_order_and_heard_once_in
     """Between two connections the server has read some of what was sent, and the client some of what came back."""
     wire, log = Wire(), list[str]()
     said = 0
-    wire.protocol.ask(frames.Join(room="ops"), wire.now)
+    wire.protocol.request(frames.Join(room="ops"), wire.now)
     for last in [False] * data.draw(st.integers(0, 6)) + [True]:
         wire.welcomed()
         for _ in range(data.draw(st.integers(0, 5))):

@@ -6,7 +6,7 @@ import pytest
 
 from app.chat.frames import Joined, Presence
 from app.chat.presence import Person
-from app.client.terminal.rooms import HELD, Room, Rooms
+from app.client.terminal.rooms import MAX_UNSEEN, Room, Rooms
 from app.client.terminal.screen import _cut
 
 
@@ -20,10 +20,10 @@ def rooms() -> Rooms:
 
 
 def test_what_happens_elsewhere_is_held_until_it_is_shown(rooms: Rooms) -> None:
-    rooms.hold("red", ["one"], counts=True, mention=False)
-    rooms.hold("red", ["a notice"], counts=False, mention=False)
-    rooms.hold("red", ["two"], counts=True, mention=True)
-    assert [(number, room.name, room.unread, room.mentioned) for number, room in rooms.activity()] == [
+    rooms.add_unseen("red", ["one"], counts=True, mention=False)
+    rooms.add_unseen("red", ["a notice"], counts=False, mention=False)
+    rooms.add_unseen("red", ["two"], counts=True, mention=True)
+    assert [(number, room.name, room.unread, room.mentioned) for number, room in rooms.others()] == [
         (1, "red", 2, True),
         (3, "blue", 0, False),
     ]
@@ -32,11 +32,11 @@ def test_what_happens_elsewhere_is_held_until_it_is_shown(rooms: Rooms) -> None:
 
 
 def test_of_too_much_the_last_is_held_and_the_rest_counted(rooms: Rooms) -> None:
-    for number in range(HELD + 30):
-        rooms.hold("red", [str(number)], counts=True, mention=False)
+    for number in range(MAX_UNSEEN + 30):
+        rooms.add_unseen("red", [str(number)], counts=True, mention=False)
     lines = rooms.show("red")
     assert lines[0] == "(30 more: /history 200)"
-    assert lines[1:] == [str(number) for number in range(30, HELD + 30)]
+    assert lines[1:] == [str(number) for number in range(30, MAX_UNSEEN + 30)]
 
 
 def test_the_one_before_is_shown_after_one_is_left(rooms: Rooms) -> None:
@@ -45,11 +45,11 @@ def test_the_one_before_is_shown_after_one_is_left(rooms: Rooms) -> None:
     rooms.remove("green")
     assert rooms.current == "red"
     rooms.remove("nowhere")
-    rooms.hold("green", ["the past came late"], counts=False, mention=False)
+    rooms.add_unseen("green", ["the past came late"], counts=False, mention=False)
     assert "green" not in rooms
     rooms.remove("red")
     assert rooms.current == ""
-    assert [rooms.number(1), rooms.number(0)] == ["", ""]
+    assert [rooms.numbered(1), rooms.numbered(0)] == ["", ""]
 
 
 def test_people_come_go_and_are_called_otherwise() -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from app.client.safe import lines
-from app.client.terminal.paint import Paint
-from app.client.terminal.words import Words, mentions
+from app.client.messages.catalogue import english
+from app.client.sanitize import safe_lines
+from app.client.terminal.formatting import Formatter, mentions
+from app.client.terminal.style import Style
+from tests.client.servers import Friend, Quarter, Town, befriended, tutorial
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
-from tests.client.test_safe import CORPUS, said
-from tests.client.towns import Friend, Quarter, Town, befriended, tutorial
+from tests.client.test_sanitize import CORPUS, said
 from tests.clients import serving
 from tests.test_kill import free_port
 
@@ -38,7 +39,7 @@ def friend(quarter: Quarter) -> Iterator[Friend]:
 def me(quarter: Quarter) -> Iterator[Terminal]:
     """Ann, who is in the room."""
     with terminal(quarter.url, "--name", quarter.ann) as me:
-        me.shows(f"you are in {quarter.room}")
+        me.shows(f"You're in {quarter.room}")
         me.prompt(f"{quarter.room}>")
         yield me
 
@@ -84,7 +85,7 @@ def test_own_messages_are_completed_to_be_changed(me: Terminal, friend: Friend, 
     me.types("/edit " + TAB)
     me.waits(lambda: "helo" in me.screen.display[me.screen.cursor.y], "the message in the prompt")
     me.types("\x7flo" + ENTER)
-    me.shows("now says: hello")
+    me.shows("edited a message: hello")
     assert friend.does("history", room=room, limit=2)["events"][0]["text"] == "hello"
 
 
@@ -94,7 +95,7 @@ def test_own_messages_stay_ones_own_and_the_name_may_be_somebody_elses(
     me.types("mine" + ENTER)
     me.shows("> mine")
     me.types(f"/nick {quarter.cy}" + ENTER)
-    me.shows(f"you are {quarter.cy} now")
+    me.shows(f"You're {quarter.cy} now")
     friend.does("nick", name=quarter.ann)
     friend.says("not mine")
     me.shows(f"<{quarter.ann}> not mine")
@@ -103,7 +104,7 @@ def test_own_messages_stay_ones_own_and_the_name_may_be_somebody_elses(
     me.types("/edit " + TAB)
     me.waits(lambda: "mine" in me.screen.display[me.screen.cursor.y], "the message in the prompt")
     me.types(" and edited" + ENTER)
-    me.shows(f"{quarter.cy} now says: mine and edited")
+    me.shows(f"{quarter.cy} edited a message: mine and edited")
     me.types("/quit" + ENTER)
     with terminal(quarter.url, "--name", quarter.cy) as again:
         again.shows("mine and edited (edited)")
@@ -113,7 +114,7 @@ def test_own_messages_stay_ones_own_and_the_name_may_be_somebody_elses(
 
 def test_where_no_room_is_named_it_is_the_servers() -> None:
     with serving("-P:chat.room=hall") as server, terminal(f"{server.ws}/chat", "--name", "ann") as me:
-        me.shows("you are in hall")
+        me.shows("You're in hall")
         me.prompt("hall>")
 
 
@@ -125,7 +126,7 @@ def test_whispers_are_shown_as_such(me: Terminal, friend: Friend, quarter: Quart
     me.types(f"/w {friend.name} listen" + ENTER)
     me.shows(f"<you → {friend.name}> listen")
     me.types("/w nobody listen" + ENTER)
-    me.shows("*** not said: nobody is called 'nobody': listen")
+    me.shows("*** “listen” wasn't sent: Nobody here is called nobody")
 
 
 def test_rooms_and_what_happens_in_them(me: Terminal, friend: Friend, quarter: Quarter, room: str) -> None:
@@ -143,21 +144,21 @@ def test_rooms_and_what_happens_in_them(me: Terminal, friend: Friend, quarter: Q
     me.types(CTRL_C + "/part" + ENTER)
     me.prompt("elsewhere>")
     me.types("/part" + ENTER)
-    me.shows("*** you left elsewhere")
+    me.shows("*** You left elsewhere")
     me.types("hello" + ENTER)
-    me.shows("*** you are in no room: /join one")
+    me.shows("*** You're not in a room. Join one with /join ROOM.")
 
 
 def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend, quarter: Quarter) -> None:
     me.types("/help kick" + ENTER)
     me.shows("*** /kick NAME [WHY]: for operators: put somebody out of the room")
     me.types("/dance" + ENTER)
-    me.shows("*** there is no command 'dance': /help lists them")
+    me.shows("*** There's no command /dance. Type /help for a list")
     me.types("/kick" + ENTER)
-    me.shows("*** /kick NAME [WHY]: expected one argument or more, got none")
+    me.shows("*** Wrong arguments. Usage: /kick NAME [WHY]")
     me.types("/topic all about tea" + ENTER)
     me.shows("set the topic: all about tea")
-    me.shows(f"{friend.room} · connected as {quarter.ann} · all about tea")
+    me.shows(f"{friend.room} · Connected as {quarter.ann} · all about tea")
     me.types("/who" + ENTER)
     me.shows(f"*** {friend.name}")
     me.types("/me waves" + ENTER)
@@ -169,7 +170,7 @@ def test_what_is_pasted_is_asked_about(me: Terminal, friend: Friend, room: str) 
     me.prompt(f"{room}> one line only")
     me.types(CTRL_C + "see: ")
     me.pastes("first\nsecond")
-    me.shows("2 lines were pasted")
+    me.shows("You pasted 2 lines")
     me.types("n")
     me.prompt(f"{room}> see:")
     me.pastes("first\nsecond")
@@ -215,15 +216,15 @@ def test_ctrl_c_on_an_empty_line(me: Terminal) -> None:
 def test_what_was_typed_is_remembered_without_passwords(quarter: Quarter, room: str, home: Path) -> None:
     arguments = (quarter.url, "--name", quarter.ann)
     with terminal(*arguments) as me:
-        me.shows("you are in")
+        me.shows("You're in")
         me.types("first" + ENTER + "/register correct horse" + ENTER)
-        me.shows(f"*** you are {quarter.ann} now")
+        me.shows(f"*** You're {quarter.ann} now")
         me.types("second" + ENTER)
         me.shows("> second")
         me.types("/quit" + ENTER)
         assert me.ends() == 0
     with terminal(*arguments) as me:
-        me.shows("you are in")
+        me.shows("You're in")
         me.types("\x1b[A\x1b[A")
         me.prompt(f"{room}> second")
         me.types("\x1b[A")
@@ -239,24 +240,24 @@ def test_what_was_typed_is_remembered_without_passwords(quarter: Quarter, room: 
 def test_the_name_is_asked_for_and_a_taken_one_again(quarter: Quarter, friend: Friend, tmp_path: Path) -> None:
     new = quarter.cy
     with terminal(quarter.url) as me:
-        me.prompt("your name:")
+        me.prompt("Your name:")
         me.types("/quit" + ENTER)
         assert me.ends() == 0
     with terminal(quarter.url) as me:
-        me.prompt("your name:")
+        me.prompt("Your name:")
         me.types(friend.name + ENTER)
-        me.shows(f"*** {friend.name} is taken by somebody else")
-        me.prompt("your name:")
+        me.shows(f"*** “{friend.name}” is taken")
+        me.prompt("Your name:")
         me.types(new + ENTER)
-        me.shows(f"connected as {new}")
+        me.shows(f"Connected as {new}")
     with terminal(quarter.url) as again:
-        again.shows(f"connected as {new}")
+        again.shows(f"Connected as {new}")
     (tmp_path / "file").touch()
     with terminal(quarter.url, XDG_STATE_HOME=str(tmp_path / "file")) as unnamed:
-        unnamed.prompt("your name:")
+        unnamed.prompt("Your name:")
         unnamed.types(ENTER)
-        unnamed.shows("*** your name and token are not kept: ")
-        unnamed.shows("connected as user")
+        unnamed.shows("*** Your name and token were not saved: ")
+        unnamed.shows("Connected as user")
 
 
 def test_without_colours(quarter: Quarter, friend: Friend) -> None:
@@ -272,7 +273,7 @@ def test_without_colours(quarter: Quarter, friend: Friend) -> None:
 
 def test_a_dumb_terminal_gets_lines(quarter: Quarter, friend: Friend) -> None:
     with terminal(quarter.url, "--name", quarter.cy, TERM="dumb") as me:
-        me.shows("you are in")
+        me.shows("You're in")
         friend.says("hello")
         me.shows(f"<{friend.name}> hello")
         me.types("hi\n")
@@ -285,7 +286,7 @@ def test_a_dumb_terminal_gets_lines(quarter: Quarter, friend: Friend) -> None:
 def test_it_rings_on_a_mention_if_asked(quarter: Quarter, friend: Friend) -> None:
     ann = quarter.ann
     with terminal(quarter.url, "--name", ann, "--bell") as me:
-        me.shows("you are in")
+        me.shows("You're in")
         friend.says(f"{ann}son is another")
         me.shows("is another")
         assert b"\a" not in me.raw
@@ -296,16 +297,16 @@ def test_it_rings_on_a_mention_if_asked(quarter: Quarter, friend: Friend) -> Non
 
 def test_the_server_is_killed_and_comes_back(town: Town) -> None:
     with terminal(town.url, "--name", "ann") as me, befriended(town.url, "bob", "lobby") as bob:
-        me.shows("you are in lobby")
+        me.shows("You're in lobby")
         bob.says("before")
         me.shows("<bob> before")
         town.kill()
-        me.shows("what you say meanwhile is sent when the")
+        me.shows("Messages you type now will be sent")
         me.types("typed meanwhile" + ENTER)
-        me.shows("1 to be sent")
+        me.shows("1 message to send")
         me.types("half")
         town.begin_again()
-        me.shows("*** connected again")
+        me.shows("*** Reconnected")
         me.shows("<ann> typed meanwhile")
         me.prompt("lobby> half")
         with befriended(town.url, "cy", "lobby") as cy:
@@ -324,7 +325,7 @@ def test_what_others_write_does_nothing_but_be_shown(me: Terminal, friend: Frien
     me.shows(f"end{len(evil) - 1}")
     for number, text in enumerate(evil):
         shown = "".join(me.lines())
-        assert all(part.strip()[:30] in shown for part in lines(f"{number} {text}")), text
+        assert all(part.strip()[:30] in shown for part in safe_lines(f"{number} {text}")), text
         assert text.encode() not in me.raw[before:].replace(b"\r\n", b"\n") or "\n" in text
     me.prompt(f"{room}> half")
     assert me.screen.title == title
@@ -334,7 +335,7 @@ def test_what_others_write_does_nothing_but_be_shown(me: Terminal, friend: Frien
 
 def test_what_was_missed_is_told(town: Town) -> None:
     with terminal(town.url, "--name", "ann") as me:
-        me.shows("you are in lobby")
+        me.shows("You're in lobby")
         me.process.send_signal(signal.SIGSTOP)
         town.kill()
         town.begin_again()
@@ -343,35 +344,35 @@ def test_what_was_missed_is_told(town: Town) -> None:
                 bob.says(f"while you were away {number}")
             me.process.send_signal(signal.SIGCONT)
             me.shows("<bob> while you were away 2")
-            me.shows("*** missed 3 messages in lobby")
+            me.shows("*** You missed 3 messages in lobby")
             bob.does("register", password="correct horse")
             bob.does("ban", room="lobby", name="ann", why="coffee")
-            me.shows("*** you left lobby: banned by bob: coffee")
+            me.shows("*** You're no longer in lobby: banned by bob: coffee")
     with terminal(town.url, "--name", "ann") as me:
-        me.shows("*** you are banned from lobby: coffee")
+        me.shows("*** You're banned from lobby: coffee")
 
 
 def test_a_server_that_restarts_says_so(town: Town) -> None:
     with terminal(town.url, "--name", "ann") as me:
-        me.shows("you are in lobby")
+        me.shows("You're in lobby")
         town.server.stop()
-        me.shows("*** the server restarts; what you say meanwhile")
+        me.shows("*** The server is restarting")
         me.types("too late" + ENTER)
-        me.shows("1 to be sent")
+        me.shows("1 message to send")
         me.types(CTRL_D)
         assert me.ends() == 0
-        me.shows("*** not said: the chat is over: good-bye: too late")
+        me.shows("*** “too late” wasn't sent: You left the chat")
 
 
 def test_at_the_start_somebody_has_to_be_there(quarter: Quarter) -> None:
     url = f"ws://127.0.0.1:{free_port()}/chat"
     with terminal(url, "--name", "ann") as me:
         assert me.ends() == 3
-        me.shows("connection refused: no server")
+        me.shows("Connection refused: no server")
         assert not any(">" in line for line in me.lines()), "the prompt is taken away"
     with terminal(quarter.chat.replace("/chat", "/livez"), "--name", "ann") as me:
         assert me.ends() == 4
-        me.shows("is no chat: it answers HTTP 404")
+        me.shows("/livez: Not a chat server: it answered")
 
 
 def test_sigterm_ends_it_and_leaves_the_terminal_as_it_was(me: Terminal) -> None:
@@ -386,7 +387,7 @@ def test_a_login_makes_one_somebody_else_in_the_same_rooms(me: Terminal, friend:
     me.types("/join elsewhere" + ENTER)
     me.prompt("elsewhere>")
     me.types(f"/login {friend.name} correct horse" + ENTER)
-    me.shows(f"*** you are {friend.name} now")
+    me.shows(f"*** You're {friend.name} now")
     assert not any("horse" in line for line in me.lines())
     me.types("/join " + room + ENTER + "as my friend" + ENTER)
     me.shows(f"<{friend.name}> as my friend")
@@ -411,9 +412,9 @@ def test_a_server_of_text() -> None:
 
 
 def test_a_day_begins_with_its_date() -> None:
-    words = Words(Paint(on=False), UTC)
+    formatter = Formatter(Style(on=False), english(), UTC)
     at = [f"2026-01-{day}T23:59:00Z" for day in (30, 30, 31)]
-    lines = [line for ts in at for line in words.message(said("ops", "ann", "hi", ts=ts), "me", own=False)]
+    lines = [line for ts in at for line in formatter.message(said("ops", "ann", "hi", ts=ts), "me", own=False)]
     assert lines == [
         "── Friday 2026-01-30 ──",
         "23:59 <ann> hi",
@@ -430,16 +431,16 @@ def test_a_day_begins_with_its_date() -> None:
 def test_who_is_mentioned(text: str, mentioned: bool) -> None:
     message = said("ops", "bob", text)
     assert mentions(message, "ann") is mentioned
-    marked = Words(Paint(on=False), UTC).message(message, "ann", own=False)[-1][5]
+    marked = Formatter(Style(on=False), english(), UTC).message(message, "ann", own=False)[-1][5]
     assert marked == ("!" if mentioned else " ")
-    assert Words(Paint(on=False), UTC).message(message, "ann", own=True)[-1][5] == " "
+    assert Formatter(Style(on=False), english(), UTC).message(message, "ann", own=True)[-1][5] == " "
 
 
 def test_somebody_has_one_colour_under_every_name() -> None:
-    words = Words(Paint(on=True), UTC)
+    formatter = Formatter(Style(on=True), english(), UTC)
     colours = [
-        words.message(said("ops", name, "hi", user=user), "me", own=False)[-1].partition("<")[2][:5]
+        formatter.message(said("ops", name, "hi", user=user), "me", own=False)[-1].partition("<")[2][:5]
         for name, user in (("ann", 1), ("anna", 1), ("ann", 2))
     ]
     assert colours[0] == colours[1] != colours[2]
-    assert len({Paint(on=True).name("ann", user=user) for user in range(1, 13)}) == 12
+    assert len({Style(on=True).name("ann", user=user) for user in range(1, 13)}) == 12

@@ -1,4 +1,4 @@
-"""What Tab completes: names, rooms, commands, and what they take, by the server's own table of commands."""
+"""What Tab completes: names, rooms, commands and their arguments, by the server's table of commands."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from app.chat.commands import NAMES
-from app.client.safe import line
+from app.client.sanitize import safe_line
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What there is to choose from."""
+class CompletionSources:
+    """Where the candidates come from."""
 
     names: Callable[[], Iterable[str]]
-    """Of people, those who spoke last first."""
+    """Names of people, those who spoke last first."""
     rooms: Callable[[], Iterable[str]]
     commands: Callable[[], Iterable[tuple[str, str]]]
-    """Each with its usage."""
-    own: Callable[[], Iterable[tuple[int, str]]]
-    """One's own last messages: position and text, the last first."""
+    """Each command with its usage."""
+    own_messages: Callable[[], Iterable[tuple[int, str]]]
+    """The positions and texts of your last messages, the newest first."""
 
 
 class WordCompleter(Completer):
     """Completes the word before the cursor."""
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
+    def __init__(self, sources: CompletionSources) -> None:
+        self._sources = sources
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
-        """What the word may become. What is not safe to show is not completed: it would stand in the prompt."""
+        """The candidates for the word. One that is not safe to show is left out, since it would stand in the prompt."""
         before = document.text_before_cursor
         word = before.rsplit(None, 1)[-1] if before and not before[-1].isspace() else ""
         for text, shown in self._candidates(before, word):
-            if line(shown) == shown:
+            if safe_line(shown) == shown:
                 yield Completion(text, start_position=-len(word), display=shown)
 
     def _candidates(self, before: str, word: str) -> Iterator[tuple[str, str]]:
@@ -52,42 +52,42 @@ class WordCompleter(Completer):
 
     def _commands(self, word: str) -> Iterator[tuple[str, str]]:
         start = word[1:].casefold()
-        names = [name for name, _ in self._known.commands()]
+        names = [name for name, _ in self._sources.commands()]
         for name in sorted({*names, *(alias for alias, of in NAMES.items() if start and of in names)}):
             if name.startswith(start):
                 yield f"/{name} ", f"/{name}"
 
     def _arguments(self, command: str, rest: str, word: str) -> Iterator[tuple[str, str]]:
-        """What the usage of a command has in the place of the word: `/kick NAME [WHY]`."""
+        """Candidates for what the usage of a command, such as `/kick NAME [WHY]`, has in the place of the word."""
         command = NAMES.get(command, command)
-        usage = dict(self._known.commands()).get(command, "").split()
-        place = min(len(rest.split(" ")), len(usage)) - 1
-        wanted = usage[place].strip("[]") if usage else ""
-        if wanted.startswith("NAME["):
+        usage = dict(self._sources.commands()).get(command, "").split()
+        index = min(len(rest.split(" ")), len(usage)) - 1
+        placeholder = usage[index].strip("[]") if usage else ""
+        if placeholder.startswith("NAME["):
             done, comma, last = word.rpartition(",")
             yield from self._names(last, " ", done + comma)
-        elif wanted == "NAME" or (wanted in ("TEXT", "WHY") and word):
+        elif placeholder == "NAME" or (placeholder in ("TEXT", "WHY") and word):
             yield from self._names(word, " ", "")
-        elif wanted == "ROOM":
+        elif placeholder == "ROOM":
             yield from self._rooms(word)
-        elif wanted == "COMMAND":
+        elif placeholder == "COMMAND":
             start = word.removeprefix("/").casefold()
-            yield from ((name, name) for name, _ in self._known.commands() if name.startswith(start))
-        elif wanted == "ID":
-            yield from self._own(word, whole=command == "edit")
+            yield from ((name, name) for name, _ in self._sources.commands() if name.startswith(start))
+        elif placeholder == "ID":
+            yield from self._own_messages(word, with_text=command == "edit")
 
     def _names(self, start: str, end: str, before: str) -> Iterator[tuple[str, str]]:
-        for name in self._known.names():
+        for name in self._sources.names():
             if name.casefold().startswith(start.casefold()):
                 yield f"{before}{name}{end}", name
 
     def _rooms(self, start: str) -> Iterator[tuple[str, str]]:
-        for room in self._known.rooms():
+        for room in self._sources.rooms():
             if room.startswith(start.removeprefix("#")):
                 yield room, room
 
-    def _own(self, start: str, *, whole: bool) -> Iterator[tuple[str, str]]:
-        """The positions of one's own messages, with the text if that is to be changed."""
-        for seq, text in self._known.own():
+    def _own_messages(self, start: str, *, with_text: bool) -> Iterator[tuple[str, str]]:
+        """The positions of your messages; with their text if that is to be edited."""
+        for seq, text in self._sources.own_messages():
             if str(seq).startswith(start):
-                yield (f"{seq} {text}" if whole else str(seq)), f"{seq} {line(text[:30])}"
+                yield (f"{seq} {text}" if with_text else str(seq)), f"{seq} {safe_line(text[:30])}"

@@ -1,4 +1,4 @@
-"""The rooms that one is in: which one is shown, and what happened in the others meanwhile."""
+"""The rooms that you are in: which one is shown, and what happened in the others meanwhile."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from app.chat.frames import Changed, Joined, Message, Presence
+from app.chat.frames import MAX_PAGE, Changed, Joined, Message, Presence
+from app.client.messages.catalogue import translatable
 
-HELD = 200
+MAX_UNSEEN = 200
 """Lines of a room that is not shown that are kept until it is."""
-RECENT = 20
-"""Own messages that are remembered, to be changed."""
+MAX_OWN = 20
+"""Own messages that are remembered, to be edited or deleted."""
 
 
 @dataclass(slots=True)
 class Room:
-    """A room: its topic, its people by id, and what was not shown yet."""
+    """A room: its topic, its people by user id, and what was not shown yet."""
 
     name: str
     topic: str = ""
@@ -24,21 +25,22 @@ class Room:
     people: dict[int, str] = field(default_factory=dict)
     unread: int = 0
     mentioned: bool = False
-    held: deque[str] = field(default_factory=lambda: deque(maxlen=HELD))
-    early: list[Message | Changed] | None = None
-    """What happens while the past is not there yet, or None once it is."""
-    own: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=RECENT))
-    """The positions and texts of one's last messages."""
-    seen: int = 0
-    """The last position that was shown."""
+    unseen: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_UNSEEN))
+    """The lines to show first when the room is shown."""
+    deferred: list[Message | Changed] | None = None
+    """Events that came while the history was loading; None once it is shown."""
+    own_messages: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_OWN))
+    """The positions and texts of your last messages, the newest first."""
+    last_shown: int = 0
+    """The position of the last event that was shown."""
 
     def joined(self, frame: Joined) -> None:
-        """Who is there, and what it is about."""
+        """Take the topic and the people from the answer to a join."""
         self.topic, self.members = frame.topic, frame.members
         self.people = {person.id: person.name for person in frame.people}
 
     def changed(self, frame: Presence) -> None:
-        """People came, went, or are called otherwise."""
+        """Take who came, who left and who changed their name."""
         self.members = frame.members
         for person in (*frame.came, *frame.changed):
             self.people[person.id] = person.name
@@ -47,66 +49,71 @@ class Room:
 
 
 class Rooms:
-    """All of them, in the order in which they were entered."""
+    """All of them, in the order in which you joined them."""
 
     def __init__(self) -> None:
-        self._rooms: dict[str, Room] = {}
+        self._by_name: dict[str, Room] = {}
         self.current = ""
+        """The room that is shown; empty if you are in none."""
 
     def __contains__(self, name: str) -> bool:
-        return name in self._rooms
+        return name in self._by_name
 
     def __iter__(self) -> Iterator[Room]:
-        return iter(self._rooms.values())
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
 
     def get(self, name: str) -> Room | None:
-        """The room of that name, if one is in it."""
-        return self._rooms.get(name)
+        """The room of that name, if you are in it."""
+        return self._by_name.get(name)
 
     def add(self, name: str) -> Room:
-        """One enters a room."""
-        return self._rooms.setdefault(name, Room(name))
+        """The room of that name, added if you were not in it."""
+        return self._by_name.setdefault(name, Room(name))
 
     def remove(self, name: str) -> None:
-        """One leaves a room; if it was shown, the one before it is next."""
-        names = list(self._rooms)
+        """Remove a room. If it was shown, the room before it is next."""
+        names = list(self._by_name)
         if name not in names:
             return
-        place = names.index(name)
-        del self._rooms[name]
+        index = names.index(name)
+        del self._by_name[name]
         if self.current == name:
-            left = list(self._rooms)
-            self.current = left[max(0, place - 1)] if left else ""
+            rest = list(self._by_name)
+            self.current = rest[max(0, index - 1)] if rest else ""
 
-    def number(self, number: int) -> str:
-        """The name of the room with a number, from 1 on; nothing where there is none."""
-        names = list(self._rooms)
+    def numbered(self, number: int) -> str:
+        """The name of the room with a number, from 1 on; empty if there is none."""
+        names = list(self._by_name)
         return names[number - 1] if 0 < number <= len(names) else ""
 
     def show(self, name: str) -> list[str]:
-        """Show a room; what was held back is the answer."""
+        """Make a room the current one, and return its unseen lines. If some were dropped, the first line says so."""
         self.current = name
-        room = self._rooms[name]
-        lost = room.unread - len(room.held)
-        lines = [f"({lost} more: /history {min(200, room.unread)})"] if lost > 0 and len(room.held) == HELD else []
-        lines += room.held
-        room.held.clear()
+        room = self._by_name[name]
+        lines = list(room.unseen)
+        dropped = room.unread - len(lines)
+        if dropped > 0 and len(lines) == MAX_UNSEEN:
+            lines.insert(0, translatable("room.more", count=dropped, limit=min(MAX_PAGE, room.unread)))
+        room.unseen.clear()
         room.unread, room.mentioned = 0, False
         return lines
 
-    def hold(self, name: str, lines: list[str], *, counts: bool, mention: bool) -> None:
-        """Keep what happens in a room that is not shown; of one that was left nothing."""
-        room = self._rooms.get(name)
+    def add_unseen(self, name: str, lines: list[str], *, counts: bool, mention: bool) -> None:
+        """Keep lines of a room that is not shown. `counts`: they are an unread message; `mention`: it mentions you."""
+        room = self._by_name.get(name)
         if room is None:
             return
-        room.held.extend(lines)
+        room.unseen.extend(lines)
         room.unread += counts
         room.mentioned |= mention
 
-    def activity(self) -> list[tuple[int, Room]]:
-        """The rooms beside the one that is shown, with their numbers."""
-        return [(number, room) for number, room in enumerate(self._rooms.values(), 1) if room.name != self.current]
+    def others(self) -> list[tuple[int, Room]]:
+        """The rooms that are not shown, with their numbers."""
+        return [(number, room) for number, room in enumerate(self._by_name.values(), 1) if room.name != self.current]
 
     def names(self) -> list[str]:
-        """The names of all people that one shares a room with."""
-        return sorted({name for room in self._rooms.values() for name in room.people.values()}, key=str.casefold)
+        """The names of all people in these rooms."""
+        return sorted({name for room in self._by_name.values() for name in room.people.values()}, key=str.casefold)

@@ -1,5 +1,5 @@
-"""The screen of a conversation: a prompt and a line below it, and above them the terminal's own scrollback, into which
-what happens is written without disturbing what is being typed."""
+"""The screen: a prompt with a toolbar below it, and above them the scrollback of the terminal itself, into which lines
+are written without disturbing what is being typed."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
-from app.client.safe import line
-from app.client.terminal.view import Keyboard
+from app.client.messages.catalogue import Catalogue
+from app.client.sanitize import safe_line
+from app.client.terminal.view import InputCallbacks
 
 BATCH = 0.05
-"""Seconds in which what is to be shown is put together: the prompt is drawn anew once for all of it."""
-TALLEST = 8
-"""Lines of the prompt at most."""
+"""Seconds for which lines are collected, so that the prompt is drawn again once for all of them."""
+MAX_PROMPT_LINES = 8
 
 
 class _Output(Vt100_Output):
-    """Writes nothing while it is held, so that what belongs together goes out as one."""
+    """Writes nothing while it is held, so that several changes reach the terminal at once."""
 
     held = False
 
@@ -46,7 +46,7 @@ class _Output(Vt100_Output):
 
 
 class _Application(Application[int]):
-    """Terminals put the text of a narrower screen on more rows: the prompt is then further down than it was drawn."""
+    """Finds the prompt again on a narrower screen: terminals wrap its lines, so it is further down than before."""
 
     columns = 0
 
@@ -64,7 +64,8 @@ class Screen:
 
     def __init__(
         self,
-        keyboard: Keyboard,
+        callbacks: InputCallbacks,
+        catalogue: Catalogue,
         *,
         prompt: Callable[[], str],
         toolbar: Callable[[], str],
@@ -72,31 +73,32 @@ class Screen:
         history: History,
         colour: bool,
     ) -> None:
-        self._keyboard, self._prompt, self._toolbar = keyboard, prompt, toolbar
+        self._callbacks, self._catalogue, self._prompt, self._toolbar = callbacks, catalogue, prompt, toolbar
         self._lines: list[str] = []
         self._bell = False
-        self._flushing: asyncio.Handle | None = None
-        self._over = False
+        self._flush_handle: asyncio.Handle | None = None
+        self._ended = False
         self._pasted: str | None = None
-        """What was pasted, until it is said what is to become of it."""
+        """Pasted lines, until it is decided what to do with them."""
         self._output = _Output(sys.stdout, _size, term=os.environ.get("TERM"), enable_cpr=False)
         self.buffer = Buffer(
-            completer=ConditionalCompleter(completer, Condition(keyboard.talks)),
+            completer=ConditionalCompleter(completer, Condition(callbacks.is_chatting)),
             history=history,
             multiline=True,
-            on_text_changed=self._typed,
+            on_text_changed=self._text_changed,
             complete_while_typing=False,
         )
-        search = SearchToolbar()
+        search_prompt = catalogue.text("prompt.search") + " "
+        search = SearchToolbar(forward_search_prompt=search_prompt, backward_search_prompt=search_prompt)
         input_ = BufferControl(
             self.buffer,
-            input_processors=[BeforeInput(lambda: [("", self._question())])],
+            input_processors=[BeforeInput(lambda: [("", self._prompt_text())])],
             search_buffer_control=search.control,
         )
         rows: list[AnyContainer] = [
-            Window(input_, wrap_lines=True, dont_extend_height=True, height=Dimension(min=1, max=TALLEST)),
+            Window(input_, wrap_lines=True, dont_extend_height=True, height=Dimension(min=1, max=MAX_PROMPT_LINES)),
             search,
-            Window(FormattedTextControl(self._bar), height=1, dont_extend_height=True),
+            Window(FormattedTextControl(self._toolbar_text), height=1, dont_extend_height=True),
         ]
         self._application: _Application = _Application(
             Layout(HSplit(rows)),
@@ -109,51 +111,51 @@ class Screen:
         self._drawn = asyncio.Event()
 
     def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
-        """Write lines above the prompt, with what else comes soon."""
+        """Write lines above the prompt, together with those that come soon."""
         self._lines.extend(lines)
         self._bell |= bell
-        if self._over:
+        if self._ended:
             self._flush()
         else:
             self._flush_soon()
 
-    def changed(self) -> None:
-        """Draw the prompt and the toolbar anew, with what else comes soon."""
+    def refresh(self) -> None:
+        """Draw the prompt and the toolbar again, together with lines that come soon."""
         self._flush_soon()
 
     def _flush_soon(self) -> None:
-        if self._flushing is None and self._application.is_running:
-            self._flushing = asyncio.get_running_loop().call_later(BATCH, self._flush)
+        if self._flush_handle is None and self._application.is_running:
+            self._flush_handle = asyncio.get_running_loop().call_later(BATCH, self._flush)
 
     def end(self, code: int) -> None:
-        """End `run`."""
+        """Let `run` return `code`."""
         if self._application.is_running and not self._application.is_done:
             self._flush()
             self._application.exit(result=code)
 
-    async def there(self) -> None:
+    async def ready(self) -> None:
         """Wait until the prompt is drawn."""
         await self._drawn.wait()
 
     async def run(self) -> int:
-        """Be there until `end`."""
+        """Show and read until `end`, and return the exit code."""
         self._application.columns = self._output.get_size().columns
         code = await self._application.run_async(pre_run=self._begin, set_exception_handler=False)
-        self._over = True
+        self._ended = True
         self._flush()
         return code
 
     def _begin(self) -> None:
         if self._lines:
-            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
+            self._flush_handle = asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Write what waits: take the prompt away, write, and draw it again, all at once."""
-        self._flushing = None
+        """Erase the prompt, write the lines that wait, and draw the prompt again, all at once."""
+        self._flush_handle = None
         if not self._lines:
             self._application.invalidate()
             return
-        text, self._lines = "".join(f"{one}\r\n" for one in self._lines), []
+        text, self._lines = "".join(f"{line}\r\n" for line in self._lines), []
         drawn = self._application.is_running and not self._application.is_done
         self._output.held = True
         if drawn:
@@ -163,14 +165,14 @@ class Screen:
             self._output.bell()
             self._bell = False
         if drawn:
-            self._application.render_counter += 1  # texts are kept for the length of one drawing
+            self._application.render_counter += 1  # formatted text is cached for one rendering
             self._application.renderer.render(self._application, self._application.layout)
         self._output.held = False
         self._output.flush()
 
-    def _bar(self) -> StyleAndTextTuples:
-        """The toolbar; while something is completed, what it may become. It ends before the last column, and has no
-        colour behind it: a line that fills the screen would be two on a narrower one."""
+    def _toolbar_text(self) -> StyleAndTextTuples:
+        """The toolbar, or the candidates while something is completed. It ends before the last column and has no
+        background: a line that fills the screen would become two on a narrower one."""
         width = max(1, self._output.get_size().columns - 1)
         state = self.buffer.complete_state
         if state is None:
@@ -180,15 +182,14 @@ class Screen:
         text = "  ".join(f"[{name}]" if index == state.complete_index else name for index, name in shown[first:])
         return [("", _cut(text, width))]
 
-    def _question(self) -> str:
+    def _prompt_text(self) -> str:
         if self._pasted is None:
             return self._prompt()
-        count = self._pasted.count("\n") + 1
-        return f"{count} lines were pasted: send them as one message (y), line by line (l), edit (e), or not (n)? "
+        return self._catalogue.text("prompt.paste", count=self._pasted.count("\n") + 1) + " "
 
-    def _typed(self, buffer: Buffer) -> None:
+    def _text_changed(self, buffer: Buffer) -> None:
         if buffer.text:
-            self._keyboard.typing(buffer.text)
+            self._callbacks.on_edit(buffer.text)
 
     # Keys.
 
@@ -205,7 +206,7 @@ class Screen:
         keys.add(Keys.BracketedPaste, filter=~asked)(self._paste)
         keys.add("c-l")(self._clear)
         for digit in "1234567890":
-            keys.add("escape", digit, filter=~asked)(self._go)
+            keys.add("escape", digit, filter=~asked)(self._room_key)
         keys.add(Keys.Any, filter=asked, eager=True)(self._decide)
         keys.add("enter", filter=asked, eager=True)(self._decide)
         return keys
@@ -213,29 +214,29 @@ class Screen:
     def _enter(self, event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         text = buffer.text
-        buffer.reset(append_to_history=self._keyboard.talks())
-        self._keyboard.said(text)
+        buffer.reset(append_to_history=self._callbacks.is_chatting())
+        self._callbacks.on_line(text)
 
     def _interrupt(self, _: KeyPressEvent) -> None:
-        """What is typed is dropped; where there is nothing, the program ends."""
+        """Drop what is typed, or end the program if there is nothing."""
         if self._pasted is not None:
             self._pasted = None
         elif self.buffer.text:
             self.buffer.reset()
         else:
-            self._keyboard.leave(130)
+            self._callbacks.on_exit(130)
 
     def _end_of_input(self, _: KeyPressEvent) -> None:
         if self.buffer.text:
             self.buffer.delete()
         else:
-            self._keyboard.leave(0)
+            self._callbacks.on_exit(0)
 
     def _clear(self, event: KeyPressEvent) -> None:
         event.app.renderer.clear()
 
-    def _go(self, event: KeyPressEvent) -> None:
-        self._keyboard.room(int(event.key_sequence[-1].key) or 10)
+    def _room_key(self, event: KeyPressEvent) -> None:
+        self._callbacks.on_room_key(int(event.key_sequence[-1].key) or 10)
 
     def _paste(self, event: KeyPressEvent) -> None:
         text = event.data.replace("\r\n", "\n").replace("\r", "\n")
@@ -245,7 +246,7 @@ class Screen:
         self._pasted = text.rstrip("\n")
 
     def _decide(self, event: KeyPressEvent) -> None:
-        """What becomes of what was pasted: it stands where the cursor is, in what was typed."""
+        """Do with the pasted lines what the key says. They are inserted at the cursor."""
         assert self._pasted is not None
         answer, pasted = event.data.lower(), self._pasted
         before, after = self.buffer.document.text_before_cursor, self.buffer.document.text_after_cursor
@@ -259,8 +260,8 @@ class Screen:
             return
         text = self.buffer.text
         self.buffer.reset(append_to_history=True)
-        for said in [text] if answer == "y" else text.split("\n"):
-            self._keyboard.said(said)
+        for line in [text] if answer == "y" else text.split("\n"):
+            self._callbacks.on_line(line)
 
 
 def _size() -> Size:
@@ -269,11 +270,11 @@ def _size() -> Size:
 
 
 def _cut(text: str, width: int) -> str:
-    """`text`, safe, on at most so many columns; without what joins characters: terminals differ in how wide these are
-    together, and then the cursor is elsewhere than the program thinks."""
+    """`text`, safe, on at most `width` columns. Combining characters are left out: terminals differ in how wide they
+    are, and the cursor would not be where the program expects it."""
     shown = ""
     left = width
-    for character in line(text):
+    for character in safe_line(text):
         if unicodedata.category(character) in ("Cf", "Me", "Mn"):
             continue
         left -= get_cwidth(character)

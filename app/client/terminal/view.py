@@ -1,84 +1,42 @@
-"""What shows a conversation, and who is told what is typed."""
+"""The interface of what shows a session in a terminal and reads what is typed."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.client.lines import lines
-
 
 @dataclass(frozen=True, slots=True)
-class Keyboard:
-    """Who is told what is typed."""
+class InputCallbacks:
+    """What a view calls when keys are pressed."""
 
-    said: Callable[[str], None]
-    """A line was typed."""
-    typing: Callable[[str], None]
-    """A line is being typed."""
-    room: Callable[[int], None]
+    on_line: Callable[[str], None]
+    """A line was entered."""
+    on_edit: Callable[[str], None]
+    """The line that is being typed has changed, to this."""
+    on_room_key: Callable[[int], None]
     """The room with this number is to be shown."""
-    leave: Callable[[int], None]
+    on_exit: Callable[[int], None]
     """The program is to end, with this exit code."""
-    talks: Callable[[], bool]
-    """Whether what is typed belongs to the conversation: it is completed, and remembered."""
+    is_chatting: Callable[[], bool]
+    """Whether lines are messages and commands, to be completed and remembered, and not the answer to a question."""
 
 
 class View(Protocol):
-    """What shows a conversation and hears what is typed."""
+    """A terminal."""
 
     def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
-        """Write lines, above the prompt. They are safe already."""
+        """Write lines above the prompt. They must be safe already."""
 
-    def changed(self) -> None:
-        """What the prompt or the toolbar says is another now."""
+    def refresh(self) -> None:
+        """Draw the prompt and the toolbar again: they have changed."""
 
     def end(self, code: int) -> None:
-        """End `run`."""
+        """Let `run` return `code`."""
 
     async def run(self) -> int:
-        """Be there until `end`; the answer is its exit code."""
+        """Show and read until `end`, and return the exit code."""
 
-    async def there(self) -> None:
+    async def ready(self) -> None:
         """Wait until something can be typed."""
-
-
-class DumbView:
-    """A View of a terminal that only writes lines: what is typed is a line when it is complete."""
-
-    def __init__(self, keyboard: Keyboard) -> None:
-        self._keyboard = keyboard
-        self._ended: asyncio.Future[int] | None = None
-
-    def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
-        """Write lines."""
-        sys.stdout.write("".join(f"{one}\n" for one in lines) + ("\a" if bell else ""))
-        sys.stdout.flush()
-
-    def changed(self) -> None:
-        """There is nothing that could be drawn anew."""
-
-    def end(self, code: int) -> None:
-        """End `run`."""
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(code)
-
-    async def there(self) -> None:
-        """There is nothing to wait for."""
-
-    async def run(self) -> int:
-        """Be there until `end`."""
-        self._ended = asyncio.get_running_loop().create_future()
-        reading = asyncio.create_task(self._read())
-        try:
-            return await self._ended
-        finally:
-            reading.cancel()
-
-    async def _read(self) -> None:
-        async for said in lines(sys.stdin.fileno()):
-            self._keyboard.said(said.decode(errors="replace"))
-        self._keyboard.leave(0)

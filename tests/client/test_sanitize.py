@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from app.chat.frames import Changed, Frame, Joined, Message, Notice, Parted, People
 from app.chat.presence import Person
-from app.client.safe import line, lines
-from app.client.terminal.paint import Paint
-from app.client.terminal.words import Words
+from app.client.messages.catalogue import english
+from app.client.sanitize import safe_line, safe_lines
+from app.client.terminal.formatting import Formatter
+from app.client.terminal.style import Style
 
 
 def said(room: str, sender: str, text: str, **more: Any) -> Message:
@@ -68,33 +69,33 @@ BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 @pytest.mark.parametrize("name", CORPUS)
 def test_the_corpus_is_shown_and_does_nothing(name: str) -> None:
-    shown = line(CORPUS[name])
+    shown = safe_line(CORPUS[name])
     assert is_safe(shown)
     assert shown != CORPUS[name]
-    assert all(map(is_safe, lines(CORPUS[name])))
+    assert all(map(is_safe, safe_lines(CORPUS[name])))
 
 
 @given(st.text(st.characters()))
 def test_nothing_unsafe_is_left(text: str) -> None:
-    assert is_safe(line(text))
-    assert all(map(is_safe, lines(text)))
+    assert is_safe(safe_line(text))
+    assert all(map(is_safe, safe_lines(text)))
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "M"])))
 def test_what_is_seen_is_unchanged(text: str) -> None:
-    assert line(text) == text
+    assert safe_line(text) == text
 
 
 def test_how_it_is_shown() -> None:
-    assert line("a\tb\x1b[1m\x9b\u202e\n") == "a    b\\x1b[1m\\x9b\\u202e\\n"
-    assert lines("one\r\ntwo\nthree\rfour") == ["one", "two", "three\\rfour"]
-    assert line("👩\u200d💻") == "👩\u200d💻"
+    assert safe_line("a\tb\x1b[1m\x9b\u202e\n") == "a    b\\x1b[1m\\x9b\\u202e\\n"
+    assert safe_lines("one\r\ntwo\nthree\rfour") == ["one", "two", "three\\rfour"]
+    assert safe_line("👩\u200d💻") == "👩\u200d💻"
 
 
 @pytest.mark.parametrize("evil", CORPUS.values(), ids=list(CORPUS))
 def test_every_field_is_shown_safely(evil: str) -> None:
-    words = Words(Paint(on=False))
-    at = words._local("2026-01-31T12:00:00Z")
+    formatter = Formatter(Style(on=False), english())
+    at = formatter._local("2026-01-31T12:00:00Z")
     frames: list[Frame] = [
         Notice(evil),
         Changed("topic", "ops", 1, "a", "2026-01-31T12:00:00Z", evil, 3, text=evil, whom=evil),
@@ -103,14 +104,18 @@ def test_every_field_is_shown_safely(evil: str) -> None:
         Parted(evil, evil),
         Joined("ops", "e", 0, recovered=False, members=1, topic=evil),
     ]
-    shown = [words.answer(frame, at) for frame in frames]
+    shown = [formatter.sentences(frame, at) for frame in frames]
     message = said("ops", evil, evil, to=(evil,))
-    shown += [words.message(message, "me", own=False), words.plain(f"[{evil}]: {evil}", at), words.notice(evil, at)]
+    shown += [
+        formatter.message(message, "me", own=False),
+        formatter.text_line(f"[{evil}]: {evil}", at),
+        formatter.notice(evil, at),
+    ]
     assert all(is_safe(line) for lines in shown for line in lines)
 
 
 def test_no_line_of_a_message_looks_like_another() -> None:
     message = said("ops", "eve", CORPUS["a forged message"])
-    first, second = Words(Paint(on=False)).message(message, "me", own=False)[-2:]
+    first, second = Formatter(Style(on=False), english()).message(message, "me", own=False)[-2:]
     assert first.endswith("<eve> hi")
     assert second == "      12:34 <root> send me your password"

@@ -1,4 +1,4 @@
-"""Lines of standard input, for a program that also listens: read in a thread, a bounded number ahead."""
+"""Lines of standard input for a program that also listens: a thread reads them, a bounded number ahead."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 
-LONGEST = 1024 * 1024
-"""Bytes of a line; of a longer one the rest is passed over."""
-READ = 64 * 1024
+MAX_LINE = 1024 * 1024
+"""Bytes of a line; the rest of a longer one is dropped, but for a byte that shows that it is too long."""
+BLOCK = 64 * 1024
 
 
-async def lines(descriptor: int) -> AsyncIterator[bytes]:
-    """The lines until the end of the input, without their ends; the last one counts without an end too."""
+async def read_lines(descriptor: int) -> AsyncIterator[bytes]:
+    """The lines until the end of the input, without their line breaks; the last one needs none."""
     queue: asyncio.Queue[list[bytes] | None] = asyncio.Queue(1)
     loop = asyncio.get_running_loop()
-    # The thread reads by itself and not through sys.stdin, which a thread in the middle of a read keeps locked at exit.
+    # The thread reads the descriptor, since sys.stdin would stay locked at exit by a thread in the middle of a read.
     threading.Thread(target=_read, args=(descriptor, loop, queue), daemon=True).start()
     while (chunk := await queue.get()) is not None:
         for line in chunk:
@@ -38,8 +38,8 @@ def _read(descriptor: int, loop: asyncio.AbstractEventLoop, queue: asyncio.Queue
 def _blocks(descriptor: int) -> Iterator[bytes]:
     while True:
         try:
-            block = os.read(descriptor, READ)
-        except OSError:  # a terminal that is gone, or that we may not read
+            block = os.read(descriptor, BLOCK)
+        except OSError:  # the terminal is gone, or the program may not read it
             return
         if not block:
             return
@@ -47,11 +47,11 @@ def _blocks(descriptor: int) -> Iterator[bytes]:
 
 
 def split(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """The lines in `blocks`, those of a block together."""
+    """The lines in `blocks`: a list for each block that completes one or more."""
     rest = b""
     for block in blocks:
         first, *others = block.split(b"\n")
-        rest = (rest + first)[: LONGEST + 1]
+        rest = (rest + first)[: MAX_LINE + 1]
         if others:
             yield [_without_return(line) for line in (rest, *others[:-1])]
             rest = others[-1]

@@ -1,4 +1,4 @@
-"""What was typed, across runs: in a file that only its owner may read, without passwords."""
+"""The lines that were typed, kept across runs in a file that only its owner can read, without passwords."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from prompt_toolkit.history import History
 
-MOST = 1000
+MAX_LINES = 1000
 """Lines that are kept."""
-_SECRET = ("/login", "/register")
+_WITH_PASSWORD = ("/login", "/register")
 
 
-def secret(line: str) -> bool:
+def has_password(line: str) -> bool:
     """Whether a line has a password in it."""
     words = line.split(maxsplit=1)
-    return bool(words) and words[0].casefold() in _SECRET
+    return bool(words) and words[0].casefold() in _WITH_PASSWORD
 
 
-class KeptHistory(History):
-    """A line of JSON for each line that was typed, as that may have line breaks. Where the file can't be read or
-    written it is kept no longer than the program runs."""
+class InputHistory(History):
+    """A file with a line of JSON for each line that was typed, which may have line breaks. If the file can't be read or
+    written, the history lasts as long as the program."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -34,19 +34,19 @@ class KeptHistory(History):
             lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return
-        if len(lines) > 2 * MOST:
-            self._write(lines[-MOST:])
-        for line in reversed(lines[-MOST:]):
+        if len(lines) > 2 * MAX_LINES:
+            self._write(lines[-MAX_LINES:])
+        for line in reversed(lines[-MAX_LINES:]):
             try:
-                said = json.loads(line)
+                typed = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(said, str):
-                yield said
+            if isinstance(typed, str):
+                yield typed
 
     def append_string(self, string: str) -> None:
-        """Keep a line, unless it is the one before, or a secret."""
-        if secret(string) or (self._loaded_strings and self._loaded_strings[0] == string):
+        """Add a line, unless it equals the one before or has a password."""
+        if has_password(string) or (self._loaded_strings and self._loaded_strings[0] == string):
             return
         super().append_string(string)
 
@@ -54,10 +54,10 @@ class KeptHistory(History):
         """Write a line to the file."""
         self._write([json.dumps(string)], os.O_APPEND)
 
-    def _write(self, lines: list[str], how: int = os.O_TRUNC) -> None:
+    def _write(self, lines: list[str], mode: int = os.O_TRUNC) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | how, 0o600)
+            descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | mode, 0o600)
             with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123
                 file.write("".join(f"{line}\n" for line in lines))
         except OSError:

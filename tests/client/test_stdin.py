@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client.lines import LONGEST, lines, split
+from app.client.stdin import MAX_LINE, read_lines, split
 
 
 @given(st.lists(st.binary(max_size=20).map(lambda text: text.replace(b"x", b"\n"))))
@@ -23,13 +23,13 @@ def test_however_it_comes_the_lines_are_the_same(blocks: list[bytes]) -> None:
 
 def test_of_a_line_without_an_end_only_so_much_is_kept() -> None:
     found = [line for chunk in split(iter([b"x" * 400_000] * 5 + [b"\nnext\n"])) for line in chunk]
-    assert [len(line) for line in found] == [LONGEST + 1, 4]
+    assert [len(line) for line in found] == [MAX_LINE + 1, 4]
 
 
 def test_they_are_read_as_they_come() -> None:
     async def work() -> None:
         reading, writing = os.pipe()
-        found = lines(reading)
+        found = read_lines(reading)
         os.write(writing, b"one\ntw")
         assert await anext(found) == b"one"
         os.write(writing, b"o\n")

@@ -1,4 +1,4 @@
-"""Frames from a server of `chat.v1.json`, decoded: unknown ones are nothing, as the protocol wants it."""
+"""Decodes the frames of a `chat.v1.json` server. Unknown types are ignored, as the protocol asks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from app.chat.events import Kind
 from app.chat.frames import Changed, Found, Frame, Message, Page, RequestId
 
 CHANGES = frozenset(set(Kind) - {Kind.MSG, Kind.ME})
+"""The types of frames that are decoded as Changed."""
 
 
 class _Envelope(msgspec.Struct):
-    """What is looked at first."""
+    """The part of a frame that says how to decode the rest."""
 
     t: str = ""
 
 
 class _Paged(msgspec.Struct):
-    """A page, or what was found, whose events are each of their own type."""
+    """A page of history or of search results, whose events are decoded one by one."""
 
     room: str
     events: list[Any]
@@ -39,7 +40,7 @@ _decoders = {t: msgspec.json.Decoder(type_) for t, type_ in _TYPES.items()}
 
 
 def decode(text: str) -> Frame | None:
-    """The frame in `text`, or None for one of an unknown type. ValueError for what is no frame at all."""
+    """The frame in `text`, or None for one of an unknown type. ValueError if it is no frame."""
     try:
         t = _envelope.decode(text).t
         if t in ("history", "found"):
@@ -47,11 +48,11 @@ def decode(text: str) -> Frame | None:
         decoder = _decoders.get(t)
         return None if decoder is None else decoder.decode(text)
     except msgspec.DecodeError as error:
-        return _half(text, error)
+        return _repaired(text, error)
 
 
 def event(fields: Any) -> Message | Changed | None:
-    """An event of a log from its fields, or None for one of an unknown type."""
+    """The event of a log with these fields, or None for one of an unknown type."""
     t = fields.get("t") if isinstance(fields, dict) else None
     if t == "msg":
         return msgspec.convert(fields, Message)
@@ -66,8 +67,8 @@ def _page(t: str, text: str) -> Frame:
     return Found(room=page.room, words=page.words, events=events, more=page.more, rid=page.rid)
 
 
-def _half(text: str, problem: msgspec.DecodeError) -> Frame | None:
-    """A frame with half of a surrogate pair in it, which is no JSON to everybody; each half becomes U+FFFD."""
+def _repaired(text: str, problem: msgspec.DecodeError) -> Frame | None:
+    """The frame in a text with an unpaired surrogate, which msgspec refuses; each becomes U+FFFD."""
     try:
         repaired = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace").decode()
     except (ValueError, RecursionError):

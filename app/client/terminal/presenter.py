@@ -1,0 +1,199 @@
+"""What is shown: the rooms and what happens in them, the state of the connection, who is typing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from msgspec import UnsetType
+
+from app.chat.commands import USAGES
+from app.chat.events import Kind
+from app.chat.frames import Changed, Frame, Message
+from app.chat.logs import WHISPERS
+from app.client.messages.catalogue import translatable
+from app.client.sanitize import safe_line
+from app.client.terminal.formatting import Formatter, mentions
+from app.client.terminal.rooms import Room, Rooms
+from app.client.terminal.view import View
+
+TYPING_SECONDS = 5.0
+"""How long somebody is shown as typing."""
+MAX_SPEAKERS = 50
+"""People who spoke last whose names are completed first."""
+MAX_TYPING = 3
+"""Names of people who are typing that are shown."""
+
+
+class Presenter:
+    """Keeps what is to be shown, and shows it in `view`, which must be set before anything else is done."""
+
+    view: View
+
+    def __init__(self, server: str, formatter: Formatter, clock: Callable[[], datetime], *, bell: bool) -> None:
+        self.server, self.formatter, self.clock, self.bell = server, formatter, clock, bell
+        self.me = ""
+        """Your name."""
+        self.wrote: Callable[[Message | Changed], bool] = lambda _: False
+        """Whether you are the author of an event."""
+        self.rooms = Rooms()
+        self.status = ""
+        """The state of the connection, as text."""
+        self.connected = False
+        self.problem = ""
+        """Why there is no connection."""
+        self.pending_messages: Callable[[], int] = int
+        """How many messages are not delivered yet."""
+        self.question = ""
+        """The prompt when the line that is typed answers a question; empty otherwise."""
+        self.last_conversation = ""
+        """The room of the last whisper."""
+        self.usages = [(usage.command, usage.usage) for usage in USAGES]
+        self.known_rooms: list[str] = []
+        self._speakers: deque[str] = deque(maxlen=MAX_SPEAKERS)
+        self._typing: dict[str, tuple[str, float]] = {}
+
+    # The scrollback.
+
+    def notice(self, key: str, /, **values: object) -> None:
+        """Show a text of the catalogue."""
+        self.notice_text(translatable(key, **values))
+
+    def notice_text(self, text: str) -> None:
+        """Show a text. A Translatable is translated."""
+        self.view.show(self.formatter.notice(text, self.clock()))
+
+    def answer(self, frame: Frame) -> None:
+        """Show what the server answers."""
+        self.view.show(self.formatter.sentences(frame, self.clock()))
+
+    def room_notice(self, room: Room, key: str, /, **values: object) -> None:
+        """Show a text of the catalogue in a room, or when the room is shown next."""
+        lines = self.formatter.notice(translatable(key, **values), self.clock())
+        if room.name == self.rooms.current:
+            self.view.show(lines)
+        else:
+            self.rooms.add_unseen(room.name, lines, counts=False, mention=False)
+
+    def show_room(self, name: str) -> None:
+        """Make a room the current one, and show what happened there meanwhile."""
+        lines = [self.formatter.catalogue.translate(line) for line in self.rooms.show(name)]
+        self.view.show([self.formatter.heading(name), *lines] if len(self.rooms) > 1 else lines)
+        self.view.refresh()
+
+    def leave_room(self, name: str) -> None:
+        """Remove a room; if it was the current one, show the one before it."""
+        before = self.rooms.current
+        self.rooms.remove(name)
+        if self.rooms.current not in ("", before):
+            self.show_room(self.rooms.current)
+
+    def event(self, event: Message | Changed) -> None:
+        """Show an event of a room or a conversation."""
+        if isinstance(event, Message) and not self.wrote(event):
+            self._spoke(event.sender)
+        room = self.rooms.get(event.room)
+        if event.room.startswith(WHISPERS):
+            self._whisper(event)
+        elif room is not None and room.deferred is not None:
+            room.deferred.append(event)
+        elif room is not None:
+            self.room_event(room, event)
+
+    def room_event(self, room: Room, event: Message | Changed, *, old: bool = False) -> None:
+        """Show an event in its room, or keep it until the room is shown. `old`: it is from the history."""
+        own = self.wrote(event)
+        if isinstance(event, Message):
+            lines = self.formatter.message(event, self.me, own=own)
+            if own:
+                room.own_messages.appendleft((event.seq, event.text))
+        else:
+            lines = self.formatter.sentences(event, self.clock())
+            if event.t == Kind.TOPIC and not isinstance(event.text, UnsetType):
+                room.topic = event.text
+        mention = isinstance(event, Message) and not old and not own and mentions(event, self.me)
+        if room.name == self.rooms.current:
+            room.last_shown = max(room.last_shown, event.seq)
+            self.view.show(lines, bell=mention and self.bell)
+        else:
+            counts = isinstance(event, Message) and not old
+            self.rooms.add_unseen(room.name, lines, counts=counts, mention=mention)
+            self.view.show((), bell=mention and self.bell)
+
+    def typing(self, room: str, name: str) -> None:
+        """Show for a while that somebody is typing."""
+        loop = asyncio.get_running_loop()
+        self._typing[name] = (room, loop.time() + TYPING_SECONDS)
+        loop.call_later(TYPING_SECONDS + 0.1, self.view.refresh)
+
+    def _whisper(self, event: Message | Changed) -> None:
+        """Whispers are shown at once, whichever room is the current one."""
+        self.last_conversation = event.room
+        if isinstance(event, Changed):
+            self.answer(event)
+        else:
+            own = self.wrote(event)
+            self.view.show(self.formatter.message(event, self.me, own=own), bell=self.bell and not own)
+
+    def _spoke(self, name: str) -> None:
+        self._typing.pop(name, None)
+        if name in self._speakers:
+            self._speakers.remove(name)
+        self._speakers.appendleft(name)
+
+    # The prompt and the toolbar.
+
+    def prompt(self) -> str:
+        """What stands before the line that is typed."""
+        return self.question or f"{safe_line(self.rooms.current)}> "
+
+    def toolbar(self) -> str:
+        """The room, the connection, what is unread elsewhere, who is typing, and the topic."""
+        if self.question:
+            return f"{self.server} · {self._text('prompt.name.hint')}"
+        room = self.rooms.get(self.rooms.current)
+        where, topic = (room.name, room.topic) if room else (self.server, "")
+        parts = [where, *self._connection(), *self._other_rooms(), self._typists(), topic]
+        return " · ".join(part for part in parts if part)
+
+    def _text(self, key: str, **values: object) -> str:
+        return self.formatter.catalogue.text(key, **values)
+
+    def _connection(self) -> Iterator[str]:
+        yield self.status
+        if self.connected:
+            return
+        if pending := self.pending_messages():
+            yield self._text("status.pending", count=pending)
+        yield self.formatter.catalogue.translate(self.problem)
+
+    def _other_rooms(self) -> Iterator[str]:
+        for number, room in self.rooms.others():
+            mark = "!" if room.mentioned else ""
+            yield f"{number}:{room.name}" + (f" ({room.unread}{mark})" if room.unread else "")
+
+    def _typists(self) -> str:
+        now = asyncio.get_running_loop().time()
+        self._typing = {name: (room, until) for name, (room, until) in self._typing.items() if until > now}
+        names = [name for name, (room, _) in self._typing.items() if room == self.rooms.current]
+        return self._text("status.typing", count=len(names), names=", ".join(names[:MAX_TYPING])) if names else ""
+
+    # Sources of completion.
+
+    def names(self) -> list[str]:
+        """The names of other people, those who spoke last first."""
+        speakers = list(self._speakers)
+        others = (name for name in self.rooms.names() if name not in speakers)
+        return [name for name in (*speakers, *others) if name != self.me]
+
+    def room_names(self) -> list[str]:
+        """The rooms that you are in, then others that are known."""
+        joined = [room.name for room in self.rooms]
+        return [*joined, *(room for room in self.known_rooms if room not in joined)]
+
+    def own_messages(self) -> list[tuple[int, str]]:
+        """Your last messages in the current room."""
+        room = self.rooms.get(self.rooms.current)
+        return list(room.own_messages) if room else []

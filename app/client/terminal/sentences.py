@@ -1,0 +1,144 @@
+"""Frames in words, in the language of the catalogue: what changed in a room, and the answers to commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UnsetType
+
+from app.chat import frames
+from app.chat.events import Kind
+from app.chat.frames import Changed, Frame, Message
+from app.chat.presence import Person
+from app.client.errors import from_frame
+from app.client.messages.catalogue import Catalogue
+from app.client.messages.times import duration, local_time
+
+
+class Sentences:
+    """Makes the lines for a frame. They hold names and texts as they came: `app.client.sanitize` makes them safe."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._say = catalogue.text
+        self._makers: dict[type[Frame], Callable[[Any], list[str]]] = {
+            Changed: self._changed,
+            frames.Parted: self._parted,
+            frames.Named: lambda frame: [self._say("reply.named", name=frame.name)],
+            frames.Page: self._page,
+            frames.Found: self._found,
+            frames.RoomList: self._rooms,
+            frames.People: self._people,
+            frames.RoomSettings: self._settings,
+            frames.ConversationList: self._conversations,
+            frames.Commands: self._commands,
+            frames.Done: lambda frame: [frame.note] if frame.note else [],
+            frames.Notice: lambda frame: frame.text.split("\n"),
+            frames.Error: lambda frame: [catalogue.translate(from_frame(frame).message)],
+        }
+
+    def of(self, frame: Frame) -> list[str]:
+        """The lines for a frame; none for one that needs no words."""
+        make = self._makers.get(type(frame))
+        return make(frame) if make is not None else []
+
+    def change(self, frame: Changed) -> str:
+        """What somebody changed."""
+        text, whom = _value(frame.text), _value(frame.whom)
+        seconds = _value(frame.seconds)
+        key = f"event.{frame.t}"
+        if frame.t == Kind.TOPIC and not text.split():
+            key = "event.topic.cleared"
+        elif frame.t == Kind.SLOW and not seconds:
+            key = "event.slow.off"
+        return self._say(
+            key,
+            name=frame.sender or self._say("event.somebody"),
+            whom=whom or self._say("event.somebody"),
+            text=text,
+            why=text,
+            until=local_time(frame.until),
+            interval=duration(seconds) if seconds else "",
+        )
+
+    def _changed(self, frame: Changed) -> list[str]:
+        return [self.change(frame)]
+
+    def _parted(self, frame: frames.Parted) -> list[str]:
+        return [self._say("room.removed" if frame.why else "room.left", room=frame.room, why=frame.why)]
+
+    def _page(self, frame: frames.Page) -> list[str]:
+        return self._events(frame.events) or [self._say("history.none", room=frame.room)]
+
+    def _found(self, frame: frames.Found) -> list[str]:
+        if not frame.events:
+            return [self._say("search.none", words=frame.words)]
+        return [self._say("search.count", count=len(frame.events), words=frame.words), *self._events(frame.events)]
+
+    def _rooms(self, frame: frames.RoomList) -> list[str]:
+        rooms = [
+            self._say("rooms.entry", room=entry.room, people=self._count(entry.members), topic=entry.topic)
+            for entry in frame.rooms
+        ]
+        return rooms or [self._say("rooms.none")]
+
+    def _people(self, frame: frames.People) -> list[str]:
+        return [
+            self._say("people.count", room=frame.room, count=frame.members),
+            *(self._person(person) for person in frame.people),
+        ]
+
+    def _settings(self, frame: frames.RoomSettings) -> list[str]:
+        visibility = self._say("room.private" if frame.private else "room.public")
+        return [
+            self._say("room.settings", room=frame.room, visibility=visibility, people=self._count(frame.members)),
+            self._say("room.topic", topic=frame.topic),
+            self._say("room.owner", name=frame.owner),
+            *([self._say("room.operators", names=", ".join(frame.operators))] if frame.operators else []),
+            *([self._say("room.slow", interval=duration(frame.slow))] if frame.slow else []),
+        ]
+
+    def _conversations(self, frame: frames.ConversationList) -> list[str]:
+        conversations = [
+            self._say("conversations.entry", names=", ".join(entry.others)) for entry in frame.conversations
+        ]
+        return conversations or [self._say("conversations.none")]
+
+    def _commands(self, frame: frames.Commands) -> list[str]:
+        commands = []
+        for entry in frame.commands:
+            usage = f"/{entry.command} {entry.usage}".rstrip()
+            # English has no texts for these: the server's are in English, and know the commands of its modules.
+            key = f"command.{entry.command}"
+            help_ = self._say(key) if key in self._catalogue else entry.help
+            commands.append(self._say("help.entry", usage=usage, help=help_))
+        return commands or [self._say("help.none")]
+
+    def _events(self, events: list[Message | Changed]) -> list[str]:
+        return [
+            self._say("history.entry", seq=event.seq, time=local_time(event.ts) or event.ts, line=self._event(event))
+            for event in events
+        ]
+
+    def _event(self, event: Message | Changed) -> str:
+        if isinstance(event, Changed):
+            return self.change(event)
+        if event.deleted:
+            return self._say("event.delete", whom=event.sender)
+        text = self._say("message.edited", text=event.text) if event.edited else event.text
+        who = event.sender if isinstance(event.to, UnsetType) else f"{event.sender} → {', '.join(event.to)}"
+        return f"* {who} {text}" if event.me else f"<{who}> {text}"
+
+    def _person(self, person: Person) -> str:
+        if isinstance(person.away, UnsetType):
+            return person.name
+        return self._say("people.away", name=person.name, why=person.away)
+
+    def _count(self, people: int) -> str:
+        return self._say("room.people", count=people)
+
+
+def _value(field: Any) -> Any:
+    """The value of an optional field of a frame; empty if it is unset."""
+    return "" if isinstance(field, UnsetType) else field
