@@ -1,9 +1,9 @@
-"""Modules of JavaScript joined into one: dozens of small files cost a browser more than what is in them.
+"""Modules of JavaScript joined into one: dozens of requests cost a browser more than what is in the files.
 
-Each becomes a function that is called once, in the order in which a browser would run it, and gives what the module
-exports. That is the same as long as nothing that is exported changes, and modules keep to two forms:
+Each module becomes a function that is called once, in the order in which a browser would run it, and returns what the
+module exports. That works as long as no exported variable changes, and modules use two forms only:
 `import { a, b as c } from "./x.js";` and `export const`, `function`, `async function` or `class`, each at the beginning
-of a line.
+of a line. Indentation and empty lines are left out, in template literals too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping
 IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"(\.{1,2}/[^"]+)";', re.MULTILINE)
 EXPORT = re.compile(r"^export\s+(?=(?:async\s+)?(?:function|class|const)\s+([\w$]+))", re.MULTILINE)
 OTHER = re.compile(r"^(?:import\b(?!\s*\()|export\b)[^\n]*", re.MULTILINE)
+BLANK = re.compile(r"^\s+", re.MULTILINE)
 DYNAMIC = re.compile(r'(\bimport\(\s*")(\.{1,2}/[^"]+)(?=")')
 
 
 def join(entry: str, sources: Mapping[str, str], *, apart: Callable[[str], bool]) -> tuple[str, list[str]]:
-    """One module that does what `entry` and all that it imports do, and the names of those that are in it. Modules that
-    are to stay `apart` are imported. ValueError where modules import each other, or are not of the form above."""
+    """One module that does what `entry` and all its imports do, and the names of the modules in it. Modules that should
+    stay `apart` are imported. ValueError if modules import each other, or don't have the form above."""
     order = _order(entry, sources, apart)
     numbers = {name: f"${number}" for number, name in enumerate(order)}
     imports = [f'import * as {numbers[name]} from "{_relative(name, entry)}";\n' for name in order if apart(name)]
@@ -30,7 +31,7 @@ def join(entry: str, sources: Mapping[str, str], *, apart: Callable[[str], bool]
 
 
 def _order(entry: str, sources: Mapping[str, str], apart: Callable[[str], bool]) -> list[str]:
-    """The modules, each behind all that it imports."""
+    """The modules, each after its imports."""
     order: dict[str, None] = {}
 
     def visit(name: str, path: tuple[str, ...]) -> None:
@@ -39,7 +40,7 @@ def _order(entry: str, sources: Mapping[str, str], apart: Callable[[str], bool])
         if name in order:
             return
         if name not in sources:
-            raise ValueError(f"{path[-1]} imports {name}, which is not there")
+            raise ValueError(f"{path[-1]} imports {name}, which does not exist")
         for _, target in [] if apart(name) else IMPORT.findall(sources[name]):
             visit(_target(name, target), (*path, name))
         order[name] = None
@@ -56,11 +57,12 @@ def _function(name: str, source: str, numbers: Mapping[str, str], entry: str) ->
     if wrong := OTHER.search(body):
         raise ValueError(f"{name}: {wrong[0]}: expected only `import {{ … }} from` and `export const, function, class`")
     body = DYNAMIC.sub(lambda found: found[1] + _relative(_target(name, found[2]), entry), body)
+    body = BLANK.sub("", body).rstrip()
     return f"// {name}\nconst {numbers[name]} = (() => {{\n{body}\nreturn {{ {', '.join(exports)} }};\n}})();\n"
 
 
 def _renamed(names: str) -> str:
-    """The names of an import as those of an object's parts: `a as b` is `a: b`."""
+    """The names of an import in the form of destructuring: `a as b` is `a: b`."""
     return re.sub(r"\s+as\s+", ": ", ", ".join(filter(None, (name.strip() for name in names.split(",")))))
 
 

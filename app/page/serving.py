@@ -1,14 +1,13 @@
 """The page over HTTP: which address answers with which file, how long a browser may keep it, and what it may load.
 
-A file below `/assets/` has an address that names its content, so it is kept for good. The others (the page itself, the
-offline page, the manifest and the service worker) are checked each time.
+A file below `/assets/` has an address that names its content, so it is kept for good. The documents (the page itself,
+the offline page, the manifest and the service worker) are checked each time, and are in the reader's language.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import posixpath
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,19 +19,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.page.assets import FOLDER, HASH_LENGTH, Asset, build, reached
+from app.page import languages
+from app.page.assets import FOLDER, HASH_LENGTH, build
+from app.page.documents import DOCUMENTS, INDEX, documents
 
 STATIC = Path(__file__).parent / "static"
 ENTRY = "main.js"
-INDEX, OFFLINE, MANIFEST, WORKER = "index.html", "offline.html", "manifest.webmanifest", "worker.js"
-PLAIN = (INDEX, OFFLINE, MANIFEST, WORKER)
-SHELL = 'const SHELL = { version: "", files: ["./"] };'
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".json": "application/json",
     ".webmanifest": "application/manifest+json",
     "": "text/plain; charset=utf-8",
 }
@@ -53,20 +52,17 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def routes(folder: Path = STATIC) -> dict[str, Endpoint]:
     """The paths of the page, each with the endpoint that answers there. ValueError if the files in `folder` don't fit
     together."""
-    assets = build(folder, PLAIN, ENTRY)
-    index = _with_preloads(assets)
-    contents = {
-        INDEX: index,
-        OFFLINE: assets[OFFLINE].content,
-        MANIFEST: assets[MANIFEST].content,
-        WORKER: _with_shell(assets, index),
+    catalogues = languages.read(folder)
+    encoded = {languages.name_of(tag): languages.encode(messages) for tag, messages in catalogues.items()}
+    assets = build(folder, DOCUMENTS, ENTRY, replaced=encoded)
+    endpoints = {
+        "/" if name == INDEX else f"/{name}": _serving(
+            {tag: _file(name, content, CHECKED) for tag, content in contents.items()}
+        )
+        for name, contents in documents(assets, catalogues).items()
     }
-    documents = {
-        "/" if name == INDEX else f"/{name}": _serving(_file(name, content, CHECKED))
-        for name, content in contents.items()
-    }
-    kept = {asset.url: _file(asset.name, asset.content, KEPT) for asset in assets.values() if asset.name not in PLAIN}
-    return {**documents, f"/{FOLDER}/{{path:path}}": _serving_from(kept)}
+    kept = {a.url: _file(a.name, a.content, KEPT) for a in assets.values() if a.name not in DOCUMENTS}
+    return {**endpoints, f"/{FOLDER}/{{path:path}}": _serving_from(kept)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +97,9 @@ def _file(name: str, content: bytes, caching: str) -> File:
     headers = {
         "Content-Type": TYPES[suffix],
         "Cache-Control": caching,
-        "Vary": "Accept-Encoding",
+        "Vary": "Accept-Encoding, Accept-Language" if name in DOCUMENTS else "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
-        **(POLICY if name in PLAIN else {}),
+        **(POLICY if name in DOCUMENTS else {}),
     }
     tag = hashlib.sha256(content).hexdigest()[:HASH_LENGTH]
     return File(content, tag, suffix not in UNCOMPRESSED, headers)
@@ -117,9 +113,12 @@ def _accepts_gzip(header: str) -> bool:
     return False
 
 
-def _serving(file: File) -> Endpoint:
+def _serving(variants: Mapping[str, File]) -> Endpoint:
+    """An endpoint with one file for each language."""
+
     async def serve(request: Request) -> Response:
-        return file.answer(request)
+        tag = languages.negotiate(request.headers.get("accept-language", ""), variants)
+        return variants[tag].answer(request)
 
     return serve
 
@@ -132,27 +131,3 @@ def _serving_from(files: Mapping[str, File]) -> Endpoint:
         return file.answer(request)
 
     return serve
-
-
-def _with_preloads(assets: Mapping[str, Asset]) -> bytes:
-    """The page with a hint for each module that it can't start without, so that the browser asks for all at once."""
-    index = assets[INDEX]
-    scripts = [name for name in index.refers if name.endswith(".js")]
-    links = [
-        f'<link rel="modulepreload" href="{assets[name].url}">'
-        for name in reached(assets, scripts, static=True)
-        if name not in scripts
-    ]
-    return index.content.replace(b"</head>", "".join(f"  {link}\n" for link in links).encode() + b"</head>", 1)
-
-
-def _with_shell(assets: Mapping[str, Asset], index: bytes) -> bytes:
-    """The service worker with the list of files to cache: all that the page is made of."""
-    names = reached(assets, [OFFLINE, *(name for name in assets[INDEX].refers if name != MANIFEST)])
-    shell = {"files": ["./", *(assets[name].url for name in names)]}
-    hashes = [assets[name].hash for name in names]
-    version = hashlib.sha256(index + json.dumps(hashes).encode()).hexdigest()[:HASH_LENGTH]
-    source = assets[WORKER].content.decode()
-    if SHELL not in source:
-        raise ValueError(f"{WORKER}: expected the line {SHELL}")
-    return source.replace(SHELL, f"const SHELL = {json.dumps({'version': version, **shell})};", 1).encode()

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 
 IMPORT = re.compile(r'^@import "([^"]+)";\n*', re.MULTILINE)
-COMMENT = re.compile(r"/\*.*?\*/\n*", re.DOTALL)
+UNNEEDED = re.compile(r"/\*.*?\*/\n*|^ +", re.DOTALL | re.MULTILINE)
 
 
 def join(sources: Mapping[str, str]) -> dict[str, str]:
-    """The stylesheets that no other one imports, each with its imports in their place, and without comments.
+    """The stylesheets that no other one imports, each with its imports in their place, and without comments and
+    indentation.
     ValueError for an import of a file that does not exist, is in another folder (its addresses would no longer hold),
     or imports itself."""
     imported = {_target(name, path) for name, source in sources.items() for path in IMPORT.findall(source)}
@@ -27,7 +28,7 @@ def _joined(name: str, sources: Mapping[str, str], path: tuple[str, ...]) -> str
     def content(found: re.Match[str]) -> str:
         return _joined(_target(name, found[1]), sources, (*path, name))
 
-    return IMPORT.sub(content, COMMENT.sub("", sources[name]))
+    return IMPORT.sub(content, UNNEEDED.sub("", sources[name]))
 
 
 def _target(name: str, path: str) -> str:

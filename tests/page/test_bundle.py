@@ -93,7 +93,7 @@ def test_what_is_loaded_later_is_found_from_where_it_is_joined() -> None:
         ("export default 1;", r"main\.js: export default"),
         ('export { a } from "./a.js";', r"main\.js: export \{ a \}"),
         ('export * from "./a.js";', r"main\.js: export \*"),
-        ('import { a } from "./b.js";', r"main\.js imports b\.js, which is not there"),
+        ('import { a } from "./b.js";', r"main\.js imports b\.js, which does not exist"),
         ('import { a } from "./main.js";', r"main\.js → main\.js: expected no module to import itself"),
     ],
 )

@@ -143,7 +143,7 @@ def test_it_is_compressed_for_who_takes_that(client: TestClient, accepted: str, 
     plain = client.get("/", headers=PLAIN)
     answer = client.get("/", headers={"Accept-Encoding": accepted})
     assert answer.headers.get("content-encoding") == encoding
-    assert answer.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert answer.headers["vary"] == plain.headers["vary"] == "Accept-Encoding, Accept-Language"
     assert answer.text == plain.text
     assert (answer.headers["etag"] == plain.headers["etag"]) == (encoding is None)
     assert int(answer.headers["content-length"]) == (
@@ -203,6 +203,7 @@ def test_it_can_be_installed(client: TestClient) -> None:
 def test_the_first_load_is_small(client: TestClient) -> None:
     page = Tags(client.get("/").text)
     wanted = [*page.links(rel="stylesheet"), *page.links(type="module"), *page.links(rel="modulepreload")]
+    wanted += page.links(rel="preload")
     sizes = {path: size(client.get(path)) for path in ["/", *wanted, *page.links(rel="icon")]}
     assert sum(sizes.values()) <= 60 * 1024, sizes
 

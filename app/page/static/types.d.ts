@@ -1,4 +1,4 @@
-// The shapes that the page works on: frames of `chat.v1.json` as docs/protocol.md has them, and the state made of them.
+// The types of the page: frames of `chat.v1.json`, which docs/protocol.md describes, and the state that they lead to.
 
 import type { TemplateResult } from "./vendor/lit-html.js";
 
@@ -27,7 +27,7 @@ export interface LogEvent {
     id: string;
     ts: string;
     from: string;
-    /** The id of the author, which an older server does not tell. */
+    /** The id of the author; an older server does not send it. */
     user?: number;
     text?: string;
     to?: string[];
@@ -40,7 +40,7 @@ export interface LogEvent {
     seconds?: number;
 }
 
-/** What a log shows: its events, and beside them what is for this page alone, put in where it came. */
+/** What a log shows: its events, and among them what only this person sees. */
 export interface Entry extends LogEvent {
     aside?: "whisper" | "notice" | "problem";
 }
@@ -57,14 +57,14 @@ export interface Request {
     [field: string]: unknown;
 }
 
-/** A part of a room's log without holes: events before `first` and after `last` are on the server only. */
+/** A part of a room's log without holes. Events before `first` and after `last` are on the server only. */
 export interface Log {
     entries: readonly Entry[];
     first: number;
     last: number;
     /** Nothing comes before `first`. */
     oldest: boolean;
-    /** Nothing comes after `last`, so what is said now belongs here. */
+    /** Nothing comes after `last`: new messages belong here. */
     live: boolean;
 }
 
@@ -78,31 +78,33 @@ export interface Room {
     /** A conversation of whispers, not a room. */
     conversation: boolean;
     status: "joining" | "joined" | "left";
+    /** Why this person is not in the room. */
     why: string;
     topic: string;
-    /** Only who is invited gets in. */
-    closed: boolean;
-    /** The last position at the last `joined`: what is later is news. */
+    /** People need an invitation to join. */
+    isPrivate: boolean;
+    /** The last position when the room was joined: what comes later is new. */
     head: number;
-    /** The last position that was told of, from where to come back. */
+    /** The last position that arrived: a reconnect resumes after it. */
     position: number;
-    /** The last event that came by itself. */
+    /** The position of the last live event, as opposed to history. */
     delivered: number;
     read: number;
-    /** After which position what is new to the person begins; -1 for nowhere. */
+    /** The position after which messages are new to the person; UNKNOWN if none are. */
     marker: number;
     missed: Missed | null;
     members: number;
-    /** Who is there, or null where only their number is known. */
+    /** Who is present; null if only their number is known. */
     people: readonly Person[] | null;
-    /** Of a conversation: who is in it beside oneself. */
+    /** The names of the others in a conversation. */
     others: readonly string[];
     log: Log;
     loading: "" | "before" | "after" | "newest" | "around";
-    /** The end of the log is in view, so it may be followed. */
+    /** The end of the log is in view, and the list follows it. */
     following: boolean;
-    /** How many messages came that the log does not hold. */
+    /** How many new messages the window of the log does not hold. */
     behind: number;
+    /** Who is typing, and until when that is shown. */
     typing: Readonly<Record<string, number>>;
     owner: string;
     operators: readonly string[];
@@ -110,10 +112,10 @@ export interface Room {
     slow: number;
 }
 
-/** A message that the server has not told of yet. */
+/** A message that has not come back from the server yet. */
 export interface Pending {
     cid: string;
-    /** The room that it is shown in, and said in unless it has `to`. */
+    /** The room that it is shown in, and sent to unless it has `to`. */
     room: string;
     text: string;
     at: number;
@@ -124,14 +126,14 @@ export interface Pending {
     /** The position and id that the server gave it. */
     seq?: number;
     id?: string;
-    /** An event that must be this one came, though no ack did. */
+    /** Its event came, though its ack did not. */
     seen?: boolean;
 }
 
 export interface Connection {
     phase: "idle" | "connecting" | "open" | "waiting" | "ended";
     why: string;
-    /** When the next attempt is made, in milliseconds since 1970. */
+    /** When the next attempt is due, in milliseconds since 1970. */
     until: number;
     attempt: number;
 }
@@ -147,7 +149,7 @@ export interface Settings {
     density: "comfortable" | "compact";
     notifications: boolean;
     sound: boolean;
-    /** The person was asked whether to show notifications. */
+    /** The page has asked whether to show notifications. */
     asked: boolean;
 }
 
@@ -192,24 +194,25 @@ export interface State {
     entering: { busy: boolean; name: string; problem: string; code: string };
     connection: Connection;
     me: { id: number; name: string; registered: boolean } | null;
-    /** The names that this person had, in lower case: others may call them by one. */
+    /** All names that this person had, in lower case: others may mention any of them. */
     names: readonly string[];
     epoch: string;
     limits: Limits;
     rooms: Readonly<Record<string, Room>>;
-    /** Nothing until it is known where to begin. */
+    /** The room in view; empty until it is known where to begin. */
     current: string;
-    /** The room in which the server wants people to begin. */
+    /** The room that the server lets people begin in. */
     home: string;
-    /** A message to bring into view, and to point out. */
+    /** A message to scroll to and to highlight. */
     target: { room: string; seq: number } | null;
-    /** Of all whispers: as in Room. */
+    /** Positions in the log of all whispers, as in Room. */
     whispers: { position: number; head: number; delivered: number };
     /** The conversation of the last whisper. */
     lastWhisper: string;
     outbox: readonly Pending[];
     drafts: Readonly<Record<string, string>>;
     editing: { room: string; seq: number; text: string; original: string } | null;
+    /** The id of the message that shows its tools. */
     active: string;
     commands: readonly Usage[];
     emoji: readonly (readonly [string, string])[];
@@ -217,14 +220,18 @@ export interface State {
     directory: readonly RoomEntry[];
     settings: Settings;
     permission: string;
-    asking: boolean;
+    /** The page asks whether to show notifications. */
+    asksToNotify: boolean;
+    /** Somebody looks at the page. */
     watching: boolean;
-    /** Whether the people of the room are shown, and whether it is searched. */
+    /** The people of the room are shown. */
     people: boolean;
     searching: boolean;
+    /** The sidebar of a narrow window is open. */
     drawer: boolean;
     search: Search;
     dialog: Dialog | null;
+    /** An error that the dialog shows. */
     problem: string;
     toast: string;
     now: number;
@@ -239,3 +246,13 @@ export interface Store {
 }
 
 export type View = TemplateResult | typeof import("./vendor/lit-html.js").nothing;
+
+type English = typeof import("./languages/en.json");
+/** The name of a message: the catalogue of English has all of them. */
+export type MessageKey = keyof English;
+/** A text with the names of its values in braces, or one for each plural category of the value `count`. */
+export type MessageForm = string | Readonly<Record<string, string>>;
+/** One form, or several of which the first counts that has all its values. */
+export type Message = MessageForm | MessageForm[];
+export type Catalogue = Readonly<Record<MessageKey, Message>>;
+export type Values = Readonly<Record<string, string | number | undefined>>;

@@ -81,7 +81,7 @@ def delete(page: Page) -> None:
 def edit(page: Page) -> None:
     page.keyboard.press("Escape")
     composer(page).press("ArrowUp")
-    expect(page.get_by_text("Editing a message")).to_be_visible()
+    expect(page.get_by_text("Editing message")).to_be_visible()
 
 
 SCREENS: dict[str, Callable[[Page], None]] = {

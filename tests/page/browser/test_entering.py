@@ -98,7 +98,7 @@ def test_who_is_led_nowhere_begins_where_the_server_says(tab: Tab) -> None:
         expect(page.get_by_role("heading", level=1, name="hall")).to_be_visible()
         sent(page, "hello")
         page.get_by_role("button", name="hall").click()
-        page.get_by_role("button", name="Leave the room").click()
+        page.get_by_role("button", name="Leave room").click()
         sent(page, "hello")
 
 

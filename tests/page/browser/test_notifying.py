@@ -35,16 +35,16 @@ def test_it_is_asked_when_there_is_the_first_to_show_and_shown_from_then_on(serv
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         bob.say("not for her", room="red")
         expect(page).to_have_title(re.compile("^• "))
-        expect(page.get_by_text("Get a notification")).to_have_count(0)
+        expect(page.get_by_text("Get notified")).to_have_count(0)
         bob.say("@ann are you there?", room="red")
-        expect(page.get_by_text("Get a notification")).to_be_visible()
+        expect(page.get_by_text("Get notified")).to_be_visible()
         assert page.evaluate("window.asked") == 0
-        page.get_by_role("button", name="Yes").click()
+        page.get_by_role("button", name="Turn on").click()
         page.wait_for_function("() => window.asked === 1")
         bob.say("not for her either", "@ann hello?", room="red")
         shown(page, "bob in #red: @ann hello?")
         bob.whisper("psst", "ann")
-        shown(page, "bob whispers: psst")
+        shown(page, "Whisper from bob: psst")
         assert page.evaluate("window.shown.length") == 2
         expect(page).to_have_title(re.compile(r"^\(3\) "))
 
@@ -57,5 +57,5 @@ def test_who_does_not_want_it_is_not_asked_again(server: Served, tab: Tab) -> No
         page.get_by_role("button", name="Not now").click()
         bob.say("@ann hello??", room="red")
         expect(page).to_have_title(re.compile(r"^\(2\) "))
-        expect(page.get_by_text("Get a notification")).to_have_count(0)
+        expect(page.get_by_text("Get notified")).to_have_count(0)
         assert page.evaluate("[window.asked, window.shown.length]") == [0, 0]

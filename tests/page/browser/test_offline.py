@@ -37,8 +37,8 @@ def test_other_pages_say_what_is_wrong(server: Served, tab: Tab) -> None:
         install(page)
         server.stop()
         page.goto(f"{server.http}/livez")
-        expect(page.get_by_role("heading")).to_have_text("No connection to this chat")
-        expect(page.get_by_text("Your drafts are kept")).to_be_visible()
+        expect(page.get_by_role("heading")).to_have_text("Can't connect to this chat")
+        expect(page.get_by_text("Your drafts are saved")).to_be_visible()
         assert page.locator("main").evaluate("one => getComputedStyle(one).textAlign") == "center"
         page.get_by_role("link", name="Try again").click()
         expect(page).to_have_url(f"{server.http}/")
@@ -53,7 +53,7 @@ def test_without_its_page_the_worker_says_what_is_wrong(server: Served, tab: Tab
         )
         server.stop()
         page.reload()
-        expect(page.get_by_role("heading")).to_have_text("No connection to this chat")
+        expect(page.get_by_role("heading")).to_have_text("Can't connect to this chat")
 
 
 def test_nothing_is_kept_but_the_page_itself(server: Served, tab: Tab) -> None:

@@ -87,7 +87,7 @@ def test_a_minute_offline_loses_and_doubles_nothing(server: Served, proxy: Proxy
         page.clock.fast_forward(60_000)
         offline(page, proxy, off=False)
         page.clock.fast_forward(60_000)
-        expect(page.get_by_text("Missed 30 messages")).to_be_visible()
+        expect(page.get_by_text("You missed 30 messages")).to_be_visible()
         expect(message(page, "missed 29")).to_have_count(1)
         sent(page, "said offline")
         assert bob.history().count("said offline") == 1

@@ -82,7 +82,7 @@ def test_it_goes_to_the_very_beginning_and_back_to_the_end(server: Served, tab: 
                 "last => [...document.querySelectorAll('[role=log] [data-seq]')].at(-1).dataset.seq !== last", arg=last
             )
             assert elements(page) < MOST_ELEMENTS
-        page.get_by_role("button", name="To the end").click()
+        page.get_by_role("button", name="Jump to latest").click()
         expect(message(page, f"line {HISTORY - 1} ")).to_be_in_viewport()
 
 

@@ -245,7 +245,7 @@ def test_what_was_said_is_found(server: Served, tab: Tab) -> None:
             page.keyboard.press("Enter")
             found = page.get_by_role("complementary", name="Search").get_by_role("listitem")
             expect(found).to_have_text(re.compile("the green tea"))
-            found.get_by_role("button", name="Show in the room").click()
+            found.get_by_role("button", name="Show in room").click()
             expect(message(page, "the green tea")).to_be_in_viewport()
 
 
@@ -289,7 +289,7 @@ def test_a_reply_goes_to_who_wrote_the_message(server: Served, tab: Tab) -> None
         bob.ask("nick", name="rob")
         cy.ask("nick", name="bob")
         message(page, "who am I?").hover()
-        page.get_by_role("button", name="Reply by whisper").click()
+        page.get_by_role("button", name="Whisper to bob").click()
         say(page, "you are rob by now")
         bob.join("@")
         assert bob.history(f"@{bob.id},{cy.id + 1}") == ["you are rob by now"]

@@ -1,15 +1,16 @@
-// Who one is, and what one asks for beside speaking.
+// Actions about the person, and about others in a room.
 
-import { wordsOf } from "../i18n/answers.js";
+import { t } from "../i18n/messages.js";
+import { replyText } from "../i18n/replies.js";
 
 /** @typedef {import("../types.d.ts").Request} Request */
 
 /**
  * @param {import("./tools.js").Tools} tools
- * @param {import("./navigation.js").Viewing} view
- * @param {() => Promise<string>} permit asks whether notifications may be shown
+ * @param {import("./navigation.js").Navigation} navigation
+ * @param {() => Promise<string>} askPermission to show notifications
  */
-export function createAccount({ session, state, set, toast, ask }, view, permit) {
+export function createAccount({ session, state, set, toast, ask }, navigation, askPermission) {
   return {
     /** @param {string} name */
     enter: (name) => void session.enter(name.trim()),
@@ -17,31 +18,35 @@ export function createAccount({ session, state, set, toast, ask }, view, permit)
     login: (name, password) => void session.login(name.trim(), password),
     reconnect: () => session.retry(),
 
-    /** Gives whether it was done; the answer is told. @param {Request} request about oneself */
+    /** Changes something about the person; gives whether it was done. A toast shows the answer.
+     * @param {Request & { name?: string }} request
+     */
     async account(request) {
       const answer = await ask(request);
-      if (answer) toast(wordsOf(answer) || "Done");
+      if (answer) toast(replyText(answer, request.t, request.name) || t("dialog.done"));
       return Boolean(answer);
     },
 
-    /** Gives whether it was done. @param {Request} request a change of the room, or of what somebody may do in it */
+    /** Changes something about the room, or about what somebody may do in it; gives whether it was done.
+     * @param {Request} request
+     */
     async moderate(request) {
       const done = await ask({ room: state().current, ...request });
-      if (done) toast("Done");
+      if (done) toast(t("dialog.done"));
       return Boolean(done);
     },
 
     async logout() {
       await session.ask({ t: "logout" }).catch(() => null);
-      session.leaveForGood();
+      session.logOut();
     },
 
-    /** Turns notifications on if the person lets the browser show them, or off. @param {boolean} on */
+    /** Turns notifications on, if the person lets the browser show them, or off. @param {boolean} on */
     async notify(on) {
-      set({ asking: false });
-      const permission = on ? await permit() : state().permission;
+      set({ asksToNotify: false });
+      const permission = on ? await askPermission() : state().permission;
       set({ permission });
-      view.settings({ notifications: on && permission === "granted", asked: true });
+      navigation.settings({ notifications: on && permission === "granted", asked: true });
     },
   };
 }

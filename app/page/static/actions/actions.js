@@ -1,22 +1,22 @@
-// What a person can do: each is called by a view, and changes the state or asks the server.
+// Everything that a person can do on the page. Views call these; they change the state, or ask the server.
 
 import { createAccount } from "./account.js";
-import { createSearching } from "./search.js";
+import { createComposing } from "./composing.js";
+import { createNavigation } from "./navigation.js";
+import { createSearch } from "./search.js";
 import { createTools } from "./tools.js";
-import { createViewing } from "./navigation.js";
-import { createWriting } from "./composing.js";
 
 /** @typedef {ReturnType<typeof createActions>} Actions */
 
 /**
  * @param {import("../types.d.ts").Store} store
  * @param {ReturnType<typeof import("../connection/session.js").createSession>} session
- * @param {() => Promise<string>} permit asks whether notifications may be shown
+ * @param {() => Promise<string>} askPermission to show notifications
  */
-export function createActions(store, session, permit) {
+export function createActions(store, session, askPermission) {
   const tools = createTools(store, session);
-  const view = createViewing(tools);
-  const searching = createSearching(tools);
-  const account = createAccount(tools, view, permit);
-  return { ...view, ...searching, ...account, ...createWriting(tools, view, searching, account) };
+  const navigation = createNavigation(tools);
+  const search = createSearch(tools);
+  const account = createAccount(tools, navigation, askPermission);
+  return { ...navigation, ...search, ...account, ...createComposing(tools, navigation, search, account) };
 }

@@ -1,63 +1,65 @@
-// What one writes: drafts, messages, commands, and changes of what was said.
+// What a person writes: drafts, messages, commands, and changes of messages.
 
-import { wordsOf } from "../i18n/answers.js";
+import { format, isRoomName } from "../browser/address.js";
+import { t } from "../i18n/messages.js";
+import { replyText } from "../i18n/replies.js";
+import { isConversation, isMine } from "../state/initial.js";
+import { positionOf } from "../state/log.js";
 import { parse } from "../text/commands.js";
 import { complete, insert, wantsEmoji } from "../text/completion.js";
-import { positionOf } from "../state/log.js";
-import { format, isRoomName } from "../browser/address.js";
-import { isConversation, isMine } from "../state/initial.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Entry} Entry */
 
-/** How often others are told that one types, in milliseconds. */
+/** How often others learn that somebody is typing, in milliseconds. */
 const TYPING = 2_500;
 
 /**
  * @param {import("./tools.js").Tools} tools
- * @param {import("./navigation.js").Viewing} view
- * @param {ReturnType<typeof import("./search.js").createSearching>} searching
+ * @param {import("./navigation.js").Navigation} navigation
+ * @param {ReturnType<typeof import("./search.js").createSearch>} search
  * @param {{ logout(): Promise<void> }} account
  */
-export function createWriting({ store, session, state, set, toast, note, ask }, view, searching, account) {
+export function createComposing({ store, session, state, set, toast, note, ask }, navigation, search, account) {
   let typedAt = 0;
-  /** Of several looks for what completes a word the last one counts: emoji come later. */
+  /** Only the last suggestions are shown: those of emoji come later, since they are loaded first. */
   let suggestions = 0;
 
   /** @param {string} room @param {string} text */
   const draft = (room, text) => store.dispatch({ type: "draft", room, text });
 
-  /** @type {Record<string, (asked: any) => void>} */
-  const typed = {
+  /** What to do with each kind of parsed text. @type {Record<string, (parsed: any) => void>} */
+  const handlers = {
     say: ({ text, me }) => session.say(state().current, text, me ? { me } : {}),
     whisper: ({ to, text }) => session.say(state().current, text, { to }),
     reply({ text }) {
       if (state().lastWhisper) session.say(state().lastWhisper, text);
-      else note("There is no whisper to reply to.", true);
+      else note(t("error.not_found.whisper"), true);
     },
     join({ room }) {
-      if (isRoomName(room)) view.go(room);
-      else note("A room's name has 1 to 64 of a to z, 0 to 9, and . _ - inside.", true);
+      if (isRoomName(room)) navigation.go(room);
+      else note(t("error.bad_room", { room }), true);
     },
-    part: () => void view.leave(state().current),
+    part: () => void navigation.leave(state().current),
     search({ words }) {
-      searching.search();
-      if (words) void searching.find(words);
+      search.search();
+      if (words) void search.find(words);
     },
-    rooms: () => view.rooms(),
-    help: () => view.dialog({ kind: "help" }),
+    rooms: () => navigation.rooms(),
+    help: () => navigation.dialog({ kind: "help" }),
     logout: () => void account.logout(),
     async command({ line }) {
       const answer = await ask({ t: "command", room: state().current, line });
-      if (answer?.t === "found") searching.found(answer);
-      else if (answer) noteAnswer(answer);
+      if (answer?.t === "found") search.found(answer);
+      else if (answer) noteReply(line, answer);
     },
   };
 
-  /** @param {import("../types.d.ts").Frame} answer */
-  function noteAnswer(answer) {
-    const words = wordsOf(answer);
-    if (words) note(words);
+  /** @param {string} line @param {import("../types.d.ts").Frame} answer */
+  function noteReply(line, answer) {
+    const [command, name] = line.slice(1).split(/\s+/);
+    const text = replyText(answer, command.toLowerCase(), name);
+    if (text) note(text);
   }
 
   /** @param {string} text @param {number} caret */
@@ -70,13 +72,13 @@ export function createWriting({ store, session, state, set, toast, note, ask }, 
         if (mine === suggestions) suggest(text, caret);
       });
     }
-    const known = { commands, emoji, names: namesAround(state()), rooms: roomsAround(state()) };
+    const known = { commands, emoji, names: namesToComplete(state()), rooms: roomsToComplete(state()) };
     const completion = complete(text, caret, known);
     set({ completion: completion && { ...completion, index: 0 } });
   }
 
-  const write = {
-    /** @param {string} text what is in the field by now @param {number} caret */
+  const composing = {
+    /** The text in the field changed. @param {string} text @param {number} caret */
     input(text, caret) {
       const { current, editing } = state();
       if (editing) set({ editing: { ...editing, text } });
@@ -88,7 +90,7 @@ export function createWriting({ store, session, state, set, toast, note, ask }, 
       }
     },
 
-    /** Another of the suggestions. @param {number} by */
+    /** Chooses another suggestion. @param {number} by */
     choose(by) {
       const { completion } = state();
       if (!completion) return;
@@ -96,15 +98,15 @@ export function createWriting({ store, session, state, set, toast, note, ask }, 
       set({ completion: { ...completion, index: (completion.index + by + length) % length } });
     },
 
-    /** Puts a suggestion in; gives the new text and caret.
+    /** Accepts a suggestion; gives the new text and caret.
      * @param {string} text
-     * @param {number} [index] the chosen one, unless it says which
+     * @param {number} [index] the chosen one by default
      */
     accept(text, index) {
       const { completion } = state();
       if (!completion) return { text, caret: text.length };
       const next = insert(text, completion, index ?? completion.index);
-      write.input(next.text, next.caret);
+      composing.input(next.text, next.caret);
       set({ completion: null });
       return next;
     },
@@ -112,22 +114,22 @@ export function createWriting({ store, session, state, set, toast, note, ask }, 
     /** @param {string} text */
     submit(text) {
       const { current, editing, commands } = state();
-      if (editing) return write.change(text);
-      const asked = parse(text, commands);
-      if (asked.kind === "nothing") return undefined;
-      if (asked.kind === "problem") return note(asked.text, true);
+      if (editing) return composing.saveEdit(text);
+      const parsed = parse(text, commands);
+      if (parsed.kind === "nothing") return undefined;
+      if (parsed.kind === "problem") return note(parsed.text, true);
       draft(current, "");
       set({ completion: null });
-      return typed[asked.kind](asked);
+      return handlers[parsed.kind](parsed);
     },
 
-    /** Ends the editing of a message, which is to say `text` from now on. @param {string} text */
-    change(text) {
+    /** Ends editing with a new text of the message. @param {string} text */
+    saveEdit(text) {
       const { editing } = state();
       set({ editing: null });
       if (!editing) return;
       const { room, seq, original } = editing;
-      if (!text.trim()) view.dialog({ kind: "delete", room, seq, text: original });
+      if (!text.trim()) navigation.dialog({ kind: "delete", room, seq, text: original });
       else if (text !== original) void ask({ t: "edit", room, seq, text: text.replace(/\s+$/, "") });
     },
 
@@ -141,7 +143,7 @@ export function createWriting({ store, session, state, set, toast, note, ask }, 
       const { rooms, current } = state();
       const entries = rooms[current]?.log.entries ?? [];
       const mine = [...entries].reverse().find((one) => one.t === "msg" && !one.deleted && isMine(state(), one));
-      if (mine) write.edit(mine);
+      if (mine) composing.edit(mine);
     },
 
     stopEditing: () => set({ editing: null }),
@@ -149,52 +151,52 @@ export function createWriting({ store, session, state, set, toast, note, ask }, 
     /** @param {Entry} entry */
     askToDelete(entry) {
       const { room, text = "" } = entry;
-      view.dialog({ kind: "delete", room, seq: positionOf(entry), text });
+      navigation.dialog({ kind: "delete", room, seq: positionOf(entry), text });
     },
 
     /** @param {string} room @param {number} seq */
     async remove(room, seq) {
-      if (await ask({ t: "delete", room, seq })) view.closeDialog();
+      if (await ask({ t: "delete", room, seq })) navigation.closeDialog();
     },
 
-    /** @param {string} cid */
+    /** Sends a message again that failed. @param {string} cid */
     again: (cid) => session.sayAgain(cid),
     /** @param {string} cid */
     discard: (cid) => store.dispatch({ type: "discard", cid }),
 
-    /** To a room, or to a message in it. @param {string} room @param {number} [seq] */
+    /** Copies the link to a room, or to a message in it. @param {string} room @param {number} [seq] */
     async copyLink(room, seq) {
       const { href } = new URL(format(room, seq), location.href);
-      toast((await copied(href)) ? "Link copied" : `The browser lets nothing be copied: ${href}`);
+      toast((await copied(href)) ? t("message.link_copied") : t("message.link_not_copied", { link: href }));
     },
 
-    /** Whispers to somebody: in the conversation, or by a command where nobody here is called so.
+    /** Begins a whisper: in the conversation, or with a command if the id of the person is not known.
      * @param {string} name
-     * @param {number} [user] the id, where it is known
+     * @param {number} [user]
      */
     whisper(name, user) {
-      view.closeDialog();
+      navigation.closeDialog();
       const { me, current, drafts } = state();
       const id = user || idOf(state(), name);
       if (id && me) {
         const room = `@${[...new Set([id, me.id])].sort((a, b) => a - b).join(",")}`;
         session.open(room, 0, [name]);
-        view.go(room);
+        navigation.go(room);
       } else if (!drafts[current]?.startsWith("/w ")) draft(current, `/w ${name} ${drafts[current] ?? ""}`);
     },
 
     /** @param {string} name */
     mention(name) {
-      view.closeDialog();
+      navigation.closeDialog();
       const { current, drafts } = state();
       const text = drafts[current] ?? "";
       draft(current, `${text}${text && !text.endsWith(" ") ? " " : ""}@${name} `);
     },
   };
-  return write;
+  return composing;
 }
 
-/** Whether a text could be put into the clipboard, which pages that came by plain http may not.
+/** Copies a text; gives whether the browser allowed it, which it does not on pages from plain http.
  * @param {string} text
  */
 const copied = async (text) =>
@@ -203,7 +205,7 @@ const copied = async (text) =>
     () => false,
   ) ?? false;
 
-/** The id of somebody who is in a room that one is in; 0 if nobody is known to be called so.
+/** The id of somebody who is present in a room of this person, or 0.
  * @param {State} state
  * @param {string} name
  */
@@ -215,19 +217,19 @@ function idOf({ rooms }, name) {
   return 0;
 }
 
-/** Names to complete: of who spoke last, then of all who are there. @param {State} state */
-function namesAround(state) {
+/** The names of the authors, the last one first, and then of everybody else in the room. @param {State} state */
+function namesToComplete(state) {
   const room = state.rooms[state.current];
   if (!room) return [];
-  const spoke = [...room.log.entries]
+  const authors = [...room.log.entries]
     .reverse()
     .filter((entry) => entry.t === "msg" && entry.from && !isMine(state, entry))
     .map(({ from }) => from);
-  const here = (room.people ?? []).filter(({ id }) => id !== state.me?.id).map(({ name }) => name);
-  return [...new Set([...spoke, ...room.others, ...here])];
+  const present = (room.people ?? []).filter(({ id }) => id !== state.me?.id).map(({ name }) => name);
+  return [...new Set([...authors, ...room.others, ...present])];
 }
 
 /** @param {State} state */
-const roomsAround = ({ rooms, directory }) => [
+const roomsToComplete = ({ rooms, directory }) => [
   ...new Set([...Object.keys(rooms), ...directory.map(({ room }) => room)].filter((name) => !isConversation(name))),
 ];

@@ -1,16 +1,16 @@
-// Where one looks: rooms, parts of their logs, and what is laid over or beside them.
+// What is in view: a room, a part of its log, a dialog, a panel.
 
 import { format, parse } from "../browser/address.js";
 import { isConversation } from "../state/initial.js";
 
-/** @typedef {ReturnType<typeof createViewing>} Viewing */
+/** @typedef {ReturnType<typeof createNavigation>} Navigation */
 
 /** @param {import("./tools.js").Tools} tools */
-export function createViewing({ store, session, state, set, ask }) {
-  const view = {
+export function createNavigation({ store, session, state, set, ask }) {
+  const navigation = {
     set,
 
-    /** Shows what the address says. */
+    /** Shows what the address of the page names. */
     route() {
       const route = parse(location.hash) ?? { room: state().current, seq: 0 };
       if (route.room) session.open(route.room, route.seq);
@@ -18,7 +18,7 @@ export function createViewing({ store, session, state, set, ask }) {
 
     /** @param {string} room @param {number} [seq] a message in it */
     go(room, seq = 0) {
-      if (location.hash === format(room, seq)) view.route();
+      if (location.hash === format(room, seq)) navigation.route();
       else location.hash = format(room, seq);
     },
 
@@ -27,33 +27,33 @@ export function createViewing({ store, session, state, set, ask }) {
       if (!isConversation(room)) await session.leave(room);
       if (state().current !== room) return;
       const next = Object.values(state().rooms).find((one) => !one.conversation && one.name !== room);
-      view.closeDialog();
-      view.go(next?.name ?? state().home);
+      navigation.closeDialog();
+      navigation.go(next?.name ?? state().home);
     },
 
     /** @param {string} room */
     rejoin: (room) => session.open(room),
 
-    /** The beginning of what is loaded comes near. */
+    /** The start of what is loaded comes into view. */
     nearTop() {
       const room = state().rooms[state().current];
       if (room && !room.log.oldest && !room.loading) void session.load(room.name, "before");
     },
 
-    /** The end of what is loaded comes near. */
+    /** The end of what is loaded comes into view. */
     nearEnd() {
       const room = state().rooms[state().current];
       if (room && !room.log.live && !room.loading) void session.load(room.name, "after");
     },
 
-    /** To the end of the room. */
+    /** Goes to the end of the room. */
     latest() {
       const { current } = state();
       history.replaceState(null, "", format(current));
       session.latest(current);
     },
 
-    /** The end of the room is in view, or no longer. @param {boolean} on */
+    /** Whether the end of the room is in view. @param {boolean} on */
     follow(on) {
       const { current, rooms } = state();
       if (rooms[current] && rooms[current].following !== on) store.dispatch({ type: "following", room: current, on });
@@ -65,21 +65,22 @@ export function createViewing({ store, session, state, set, ask }) {
     /** @param {import("../types.d.ts").Dialog} dialog */
     dialog: (dialog) => set({ dialog, problem: "", drawer: false }),
     closeDialog: () => set({ dialog: null, problem: "" }),
-    drawer: (/** @type {boolean} */ drawer) => set({ drawer }),
+    /** The sidebar of a narrow window. @param {boolean} open */
+    drawer: (open) => set({ drawer: open }),
     people: () => set({ people: !state().people || state().searching, searching: false }),
 
     rooms() {
-      view.dialog({ kind: "rooms" });
+      navigation.dialog({ kind: "rooms" });
       void ask({ t: "rooms" });
     },
 
     room() {
-      view.dialog({ kind: "room" });
+      navigation.dialog({ kind: "room" });
       void ask({ t: "room", room: state().current });
     },
 
     /** @param {Partial<import("../types.d.ts").Settings>} change */
     settings: (change) => set({ settings: { ...state().settings, ...change } }),
   };
-  return view;
+  return navigation;
 }

@@ -1,16 +1,16 @@
 // Searching a room.
 
 import { NO_SEARCH } from "../state/initial.js";
-import { problemOf } from "./tools.js";
+import { problemText } from "./tools.js";
 
 /** @typedef {import("../types.d.ts").State["search"]} Search */
 
-/** How many messages a page of what was found has. */
+/** How many messages a page of results has. */
 const PAGE = 20;
 
 /** @param {import("./tools.js").Tools} tools */
-export function createSearching({ session, state, set }) {
-  /** Of several searches the last one counts. */
+export function createSearch({ session, state, set }) {
+  /** Only the results of the last search are shown. */
   let searches = 0;
 
   /** @param {Partial<Search>} change */
@@ -30,11 +30,11 @@ export function createSearching({ session, state, set }) {
         const found = await session.ask({ t: "search", room, words, limit: PAGE, ...(before ? { before } : {}) });
         if (mine === searches) search.found(found, known);
       } catch (error) {
-        if (mine === searches) show({ words, room, problem: problemOf(error), done: true });
+        if (mine === searches) show({ words, room, problem: problemText(error), done: true });
       }
     },
 
-    /** @param {import("../types.d.ts").Frame} frame @param {Search["events"]} [known] what was found before it */
+    /** Shows results. @param {import("../types.d.ts").Frame} frame @param {Search["events"]} [known] newer results */
     found({ room, words, events, more }, known = []) {
       show({ room, words, more, done: true, events: [...events, ...known] });
     },

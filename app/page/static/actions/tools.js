@@ -1,12 +1,14 @@
-// What all actions are made with: the state, and requests whose refusals are told.
+// What all actions share: the state, and requests that report errors to the person.
 
 import { Gone, Refused } from "../connection/requests.js";
+import { t } from "../i18n/messages.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Request} Request */
 /** @typedef {import("../types.d.ts").Frame} Frame */
 /** @typedef {ReturnType<typeof createTools>} Tools */
 
+/** How long a toast is shown, in milliseconds. */
 const TOAST = 2_500;
 
 /**
@@ -15,24 +17,24 @@ const TOAST = 2_500;
  */
 export function createTools(store, session) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let toasting;
+  let toastTimer;
 
   const state = () => store.get();
 
   /** @param {Partial<State>} change */
   const set = (change) => store.dispatch({ type: "set", change });
 
-  /** Words that pass. @param {string} text */
+  /** Shows a short text that disappears by itself. @param {string} text */
   function toast(text) {
-    clearTimeout(toasting);
+    clearTimeout(toastTimer);
     set({ toast: text });
-    toasting = setTimeout(() => set({ toast: "" }), TOAST);
+    toastTimer = setTimeout(() => set({ toast: "" }), TOAST);
   }
 
-  /** Words that stay in the room, for this person alone. @param {string} text @param {boolean} [problem] */
+  /** Shows a text in the room, to this person only. @param {string} text @param {boolean} [problem] */
   const note = (text, problem = false) => store.dispatch({ type: "note", room: state().current, text, problem });
 
-  /** Asks, and gives nothing where the answer is a refusal, which is told in the dialog or else in the room.
+  /** Asks the server. If it refuses, the answer is null, and the dialog or else the room says why.
    * @param {Request} request
    * @returns {Promise<Frame | null>}
    */
@@ -41,7 +43,7 @@ export function createTools(store, session) {
     try {
       return await session.ask(request);
     } catch (error) {
-      const text = problemOf(error);
+      const text = problemText(error);
       if (state().dialog) set({ problem: text });
       else note(text, true);
       return null;
@@ -51,11 +53,11 @@ export function createTools(store, session) {
   return { store, session, state, set, toast, note, ask };
 }
 
-/** Why a request was not done, in words.
+/** Why a request was not carried out.
  * @param {unknown} error
  */
-export function problemOf(error) {
+export function problemText(error) {
   if (error instanceof Refused) return error.message;
-  if (error instanceof Gone) return "The connection was lost before the server answered.";
+  if (error instanceof Gone) return t("status.lost");
   throw error;
 }

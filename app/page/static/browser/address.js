@@ -1,11 +1,11 @@
-// What the part of an address after # means: a room, or a message in it.
+// The part of the page's address after #: a room, a conversation, or a message in one of them.
 
 /** @typedef {{ room: string, seq: number }} Route */
 
 const ROOM = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const CONVERSATION = /^@[1-9][0-9]*(,[1-9][0-9]*)*$/;
 
-/** @param {string} hash @returns {Route | null} null for what is neither */
+/** @param {string} hash @returns {Route | null} null if it is none of them */
 export function parse(hash) {
   const [name, seq = ""] = decode(hash.replace(/^#/, "")).split("/");
   const room = isConversationName(name) ? name : name.toLowerCase();

@@ -1,14 +1,15 @@
-// Keys that work everywhere on the page.
+// Keyboard shortcuts that work everywhere on the page.
 
 import { unread } from "../state/unread.js";
 
 /** @typedef {import("../types.d.ts").State} State */
+/** @typedef {import("../actions/actions.js").Actions} Actions */
 
 /**
  * @param {() => State} state
- * @param {import("../actions/actions.js").Actions} act
+ * @param {Actions} act
  */
-export function listen(state, act) {
+export function listenToKeys(state, act) {
   addEventListener("keydown", (event) => {
     if (state().screen !== "chat" || state().dialog || event.isComposing || event.defaultPrevented) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -22,7 +23,7 @@ export function listen(state, act) {
   });
 }
 
-/** Whether a letter is typed where none belongs: it goes into the message.
+/** Whether a letter is typed outside any field: it goes into the composer.
  * @param {KeyboardEvent} event
  */
 function isText({ key, ctrlKey, metaKey, altKey, target }) {
@@ -30,14 +31,14 @@ function isText({ key, ctrlKey, metaKey, altKey, target }) {
   return !(target instanceof Element && target.closest("input, textarea, select, button, a"));
 }
 
-export function focusComposer() {
+function focusComposer() {
   const field = document.querySelector("#text");
   if (field instanceof HTMLElement) field.focus();
 }
 
-/** To the room above or below, or with `unreadOnly` to the next that has something new.
+/** Goes to the room above or below, or with `unreadOnly` to the next one that has unread messages.
  * @param {State} state
- * @param {import("../actions/actions.js").Actions} act
+ * @param {Actions} act
  * @param {number} by
  * @param {boolean} unreadOnly
  */
@@ -52,7 +53,7 @@ function step(state, act, by, unreadOnly) {
   }
 }
 
-/** @param {State} state @param {import("../actions/actions.js").Actions} act */
+/** @param {State} state @param {Actions} act */
 function escape(state, act) {
   if (state.drawer) act.drawer(false);
   else act.latest();

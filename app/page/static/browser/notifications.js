@@ -1,19 +1,21 @@
-// How somebody learns of what is said while they look elsewhere: the title, a notification, a sound, and words for a
+// How people learn of messages while they look elsewhere: the title, a notification, a sound, and an announcement by a
 // screen reader.
 
-import { mentions } from "../text/markup.js";
-import { listed } from "../views/hues.js";
+import { listed, t } from "../i18n/messages.js";
 import { isConversation, isMine } from "../state/initial.js";
 import { unreadInAll } from "../state/unread.js";
+import { mentions } from "../text/markup.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
 
-/** How long after a change the title shows it, in milliseconds: what is seen at once is never counted there. */
-const SOON = 100;
-/** Words for a screen reader are put together for so long, in milliseconds, and are no more than so many. */
-const TOGETHER = 700;
-const MOST = 3;
+/** How long after a change the title shows it, in milliseconds: messages that are read at once never appear in it. */
+const TITLE_DELAY = 100;
+/** How long announcements are collected, in milliseconds, and how many of them are read out. */
+const ANNOUNCEMENT_DELAY = 700;
+const MOST_ANNOUNCEMENTS = 3;
+/** The length of a text in a notification. */
+const EXCERPT = 200;
 
 /**
  * @param {import("../types.d.ts").Store} store
@@ -21,95 +23,104 @@ const MOST = 3;
  * @param {HTMLElement} options.announcer what a screen reader reads out
  * @param {(room: string) => void} options.show
  */
-export function notifying(store, { announcer, show }) {
+export function sendNotifications(store, { announcer, show }) {
   const announce = createAnnouncer(announcer);
-  const sound = createSound();
+  const playSound = createSound();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   store.subscribe((state, action, before) => {
     timer ??= setTimeout(() => {
       timer = undefined;
-      badge(store.get());
-    }, SOON);
+      updateTitle(store.get());
+    }, TITLE_DELAY);
     const event = /** @type {LogEvent} */ (action.frame);
-    if (action.type !== "frame" || event.t !== "msg" || isMine(state, event) || !isNews(state, event, before)) return;
-    const whisper = isConversation(event.room);
-    const here = state.current === event.room && state.watching;
-    if (state.current === event.room || whisper) announce(`${event.from}${whisper ? " whispers" : ""}: ${event.text}`);
-    if (here || !(whisper || mentions(event.text ?? "", state.names))) return;
-    if (state.settings.sound) sound();
-    if (state.settings.notifications) notify(event, whisper, show);
-    else if (state.permission === "default" && !state.settings.asked) ask(store);
+    if (action.type !== "frame" || event.t !== "msg" || isMine(state, event) || !isNew(state, event, before)) return;
+    const isWhisper = isConversation(event.room);
+    const isInView = state.current === event.room && state.watching;
+    if (state.current === event.room || isWhisper) announce(announcementOf(event, isWhisper));
+    if (isInView || !(isWhisper || mentions(event.text ?? "", state.names))) return;
+    if (state.settings.sound) playSound();
+    if (state.settings.notifications) notify(event, isWhisper, show);
+    else if (state.permission === "default" && !state.settings.asked) offer(store);
   });
 }
 
-/** @param {State} state @param {LogEvent} event @param {State} before */
-function isNews({ rooms, whispers }, { room, seq }, before) {
+/** Whether an event just happened, rather than while this person was away.
+ * @param {State} state
+ * @param {LogEvent} event
+ * @param {State} before
+ */
+function isNew({ rooms, whispers }, { room, seq }, before) {
   const head = isConversation(room) ? whispers.head : rooms[room]?.head;
   const known = isConversation(room) ? before.whispers.position : before.rooms[room]?.position;
   return head !== undefined && seq > head && seq > (known ?? 0);
 }
 
-/** Whether to show notifications is asked once, when there is the first to show.
+/** Asks whether to show notifications, when there is the first one to show.
  * @param {import("../types.d.ts").Store} store
  */
-const ask = (store) => store.dispatch({ type: "set", change: { asking: true } });
+const offer = (store) => store.dispatch({ type: "set", change: { asksToNotify: true } });
 
-/** In the title, and on the icon where the page is installed.
+/** Shows what is unread in the title, and on the icon of an installed page.
  * @param {State} state
  */
-function badge(state) {
+function updateTitle(state) {
   const { count, mentions: mine } = unreadInAll(state);
-  const title = titleOf(state, count, mine);
+  const title = `${mine ? `(${mine}) ` : count ? "• " : ""}${titleOf(state)}`;
   if (title === document.title) return;
   document.title = title;
   void navigator.setAppBadge?.(mine).catch(() => null);
 }
 
-/** @param {State} state @param {number} count @param {number} mine */
-function titleOf(state, count, mine) {
-  const room = state.rooms[state.current];
-  const place =
-    !room || state.screen === "name" ? "" : room.conversation ? `${listed(room.others)} · ` : `#${room.name} · `;
-  return `${mine ? `(${mine}) ` : count ? "• " : ""}${place}Natter`;
+/** @param {State} state */
+function titleOf({ rooms, current, screen }) {
+  const room = rooms[current];
+  if (!room || screen === "name") return t("document.title");
+  if (!room.conversation) return t("document.title.room", { room: room.name });
+  return t("document.title.conversation", { names: listed(room.others) || t("person.self") });
 }
 
-/** @param {LogEvent} event @param {boolean} whisper @param {(room: string) => void} show */
-function notify({ from, room, text = "", id }, whisper, show) {
+/** @param {LogEvent} event @param {boolean} isWhisper */
+const announcementOf = ({ from, text = "" }, isWhisper) =>
+  t(isWhisper ? "announcement.whisper" : "announcement.message", { name: from, text });
+
+/** @param {LogEvent} event @param {boolean} isWhisper @param {(room: string) => void} show */
+function notify({ from, room, text = "", id }, isWhisper, show) {
   if (typeof Notification !== "function" || Notification.permission !== "granted") return;
   try {
-    const title = whisper ? `${from} whispers` : `${from} in #${room}`;
-    const notification = new Notification(title, { body: text.slice(0, 200), tag: id });
+    const title = t(isWhisper ? "notification.whisper" : "notification.message", { name: from, room });
+    const notification = new Notification(title, { body: text.slice(0, EXCERPT), tag: id });
     notification.onclick = () => {
       window.focus();
       notification.close();
       show(room);
     };
   } catch {
-    return; // some phones let only a service worker show them
+    return; // some phones allow notifications from service workers only
   }
 }
 
-/** Asks the person to let the browser show notifications; the answer is the browser's word. */
-export async function permit() {
-  return typeof Notification === "function" ? Notification.requestPermission() : "denied";
-}
+/** Asks the person for permission to show notifications. */
+export const askPermission = async () =>
+  typeof Notification === "function" ? Notification.requestPermission() : "denied";
 
 export const permission = () => (typeof Notification === "function" ? Notification.permission : "denied");
 
 /** @param {HTMLElement} element */
 function createAnnouncer(element) {
   /** @type {string[]} */
-  let words = [];
+  let texts = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   return (/** @type {string} */ text) => {
-    words.push(text);
+    texts.push(text);
     timer ??= setTimeout(() => {
-      element.textContent = words.length > MOST ? `${words.length} new messages` : words.join("\n");
-      words = [];
+      const count = texts.length;
+      element.textContent =
+        count > MOST_ANNOUNCEMENTS ? t("announcement.several", { count }) : texts.join("\n");
+      texts = [];
       timer = undefined;
-    }, TOGETHER);
+    }, ANNOUNCEMENT_DELAY);
   };
 }
 

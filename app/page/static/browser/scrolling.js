@@ -1,26 +1,27 @@
-// Where the list of messages is scrolled to: it follows its end while that is in view, and otherwise what is in view
-// stays where it is, whatever is put in or taken out around it.
+// The scroll position of the list of messages. While its end is in view, the list follows it; otherwise what is in view
+// stays where it is, whatever is added or removed around it.
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {ReturnType<typeof createScrolling>} Scrolling */
 
-/** So near to the end is the end, in pixels; */
+/** How near to its end the list counts as being there, in pixels. */
 const NEAR = 80;
-/** and so near to what is not loaded it is loaded. */
+/** How near to the edge of what is loaded more is loaded, in pixels. */
 const AHEAD = 800;
 
 /** @param {() => import("../actions/actions.js").Actions} actions */
 export function createScrolling(actions) {
   /** @type {HTMLElement | null} */
   let list = null;
-  /** What is in view, and how far below the upper edge. @type {{ element: Element, top: number } | null} */
+  /** The first row in view, and how far it is below the upper edge. @type {{ element: Element, top: number } | null} */
   let anchor = null;
-  /** A room that is shown for the first time is brought into place once its rows are there. */
+  /** The room that was scrolled to its first position, which happens once its rows are drawn. */
   let placed = "";
-  let sought = /** @type {object | null} */ (null);
+  /** The message that was scrolled to last. */
+  let found = /** @type {object | null} */ (null);
   const watcher = typeof ResizeObserver === "function" ? new ResizeObserver(() => following && toEnd()) : null;
   let following = true;
-  /** Whether the list's end is the room's. */
+  /** Whether the end of the list is the end of the room. */
   let live = true;
 
   function toEnd() {
@@ -29,14 +30,14 @@ export function createScrolling(actions) {
 
   const nearEnd = () => !list || list.scrollHeight - list.scrollTop - list.clientHeight < NEAR;
 
-  /** @param {State} state */
+  /** Scrolls a room to the message to show, to what is new in it, or to its end. @param {State} state */
   function place(state) {
     const room = state.rooms[state.current];
     if (!list || !room) return false;
-    if (state.target && sought !== state.target) {
+    if (state.target && found !== state.target) {
       const row = list.querySelector(`[data-seq="${state.target.seq}"]`);
       if (!row) return false;
-      sought = state.target;
+      found = state.target;
       placed = state.current;
       row.scrollIntoView({ block: "center" });
       return true;
@@ -50,10 +51,11 @@ export function createScrolling(actions) {
     return true;
   }
 
-  /** @param {Element} element how far it is below the upper edge of the list */
+  /** How far an element is below the upper edge of the list. @param {Element} element */
   const offset = (element) =>
     element.getBoundingClientRect().top - /** @type {HTMLElement} */ (list).getBoundingClientRect().top;
 
+  /** Loads more if the edge of what is loaded is near. */
   function check() {
     if (!list) return;
     const { scrollTop, scrollHeight, clientHeight } = list;
@@ -69,7 +71,7 @@ export function createScrolling(actions) {
       if (list) watcher?.observe(list);
     },
 
-    /** Before the page changes. */
+    /** Called before the page is drawn. */
     before() {
       anchor = null;
       if (!list || following) return;
@@ -81,12 +83,12 @@ export function createScrolling(actions) {
       }
     },
 
-    /** After it changed. @param {State} state */
+    /** Called after the page is drawn. @param {State} state */
     after(state) {
       const room = state.rooms[state.current];
       if (!list || !room) return;
       live = room.log.live;
-      if (placed !== state.current || (state.target && sought !== state.target)) {
+      if (placed !== state.current || (state.target && found !== state.target)) {
         place(state);
       } else if (room.following && live) toEnd();
       else if (anchor?.element.isConnected) list.scrollTop += offset(anchor.element) - anchor.top;
@@ -95,7 +97,7 @@ export function createScrolling(actions) {
       check();
     },
 
-    /** A room that was left is brought into place anew. */
+    /** The room is no longer in view: the next time it is scrolled to its first position again. */
     leave() {
       placed = "";
     },
@@ -106,7 +108,7 @@ export function createScrolling(actions) {
       check();
     },
 
-    /** @param {KeyboardEvent} event */
+    /** Moves the focus from message to message. @param {KeyboardEvent} event */
     moved(event) {
       const rows = [.../** @type {HTMLElement} */ (list).querySelectorAll("li.message[data-id]")];
       const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];

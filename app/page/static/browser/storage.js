@@ -1,29 +1,29 @@
-// What the browser keeps: per server, since several may share an origin below different paths.
+// What the browser stores, per chat: several chats may share an origin below different paths.
 
 const PREFIX = "natter";
 
 /**
  * @param {string} base the address of the page, without what follows its path
- * @param {Storage} local kept for good, for all tabs
- * @param {Storage} session kept over reloads of this tab
+ * @param {Storage} local for all tabs, for good
+ * @param {Storage} session for this tab, until it is closed
  */
 export function createStorage(base, local, session) {
-  /** @param {Storage} kept @param {string} name @param {any} otherwise */
-  function read(kept, name, otherwise) {
+  /** @param {Storage} storage @param {string} name @param {any} otherwise */
+  function read(storage, name, otherwise) {
     try {
-      return JSON.parse(kept.getItem(`${PREFIX} ${base} ${name}`) ?? "null") ?? otherwise;
+      return JSON.parse(storage.getItem(`${PREFIX} ${base} ${name}`) ?? "null") ?? otherwise;
     } catch {
       return otherwise;
     }
   }
 
-  /** @param {Storage} kept @param {string} name @param {unknown} value */
-  function write(kept, name, value) {
+  /** @param {Storage} storage @param {string} name @param {unknown} value */
+  function write(storage, name, value) {
     try {
-      if (value === null) kept.removeItem(`${PREFIX} ${base} ${name}`);
-      else kept.setItem(`${PREFIX} ${base} ${name}`, JSON.stringify(value));
+      if (value === null) storage.removeItem(`${PREFIX} ${base} ${name}`);
+      else storage.setItem(`${PREFIX} ${base} ${name}`, JSON.stringify(value));
     } catch {
-      return; // full or forbidden: the page works without, until it is closed
+      return; // full or forbidden: the page works without it until it is closed
     }
   }
 

@@ -2,11 +2,11 @@
 
 export const BASE = 500;
 export const CAP = 30_000;
-/** A connection that held so long was a good one: the next break begins anew. */
+/** After a connection that held this long, in milliseconds, the attempts are counted from 0 again. */
 export const STABLE = 10_000;
 
-/** Milliseconds until attempt number `attempt`, from 0 on. The bound doubles, and the wait is anything below it, so
- * that a restart is not met by everybody at once.
+/** Milliseconds to wait before attempt number `attempt`, counted from 0: anything below a bound that doubles each time,
+ * so that clients do not all come back to a restarted server at once.
  * @param {number} attempt
  * @param {() => number} [random]
  */

@@ -1,25 +1,29 @@
-// The socket: it comes back by itself, and says why it is not there.
+// The WebSocket: it reconnects by itself, and says why it is down.
 
+import { t } from "../i18n/messages.js";
 import { delay, STABLE } from "./backoff.js";
-import { DROPPED, ending, LEAVING, OFFLINE, SILENT, UNREACHABLE } from "./closecodes.js";
+import { ending } from "./closecodes.js";
 
 /** @typedef {import("../types.d.ts").Connection} State */
 /** @typedef {import("../types.d.ts").Frame} Frame */
 
-/** A connection on which nothing came for so long is asked whether it is still there, */
-const QUIET = 30_000;
-/** has so long to answer, */
+/** A connection that was silent this long is probed, in milliseconds. */
+const SILENCE = 30_000;
+/** A probe must be answered within this time. */
 const PATIENCE = 5_000;
-/** and is looked after so often. A longer gap between two looks means that the machine slept. */
-const LOOK = 2_000;
+/** How often the connection is checked. */
+const CHECK = 2_000;
+/** A longer gap between two checks means that the machine slept. */
 const SLEPT = 10_000;
 /** How long the handshake may take. */
 const OPENING = 15_000;
+/** A connection on which something came this recently is not probed. */
+const RECENT = 1_000;
 
 /**
  * @param {object} options
  * @param {URL} options.page the address of the page: the chat is beside it
- * @param {() => { name: string, token: string }} options.identity who to be
+ * @param {() => { name: string, token: string }} options.identity who to connect as
  * @param {(frame: Frame) => void} options.onFrame
  * @param {(state: State) => void} options.onState
  */
@@ -29,30 +33,29 @@ export function createConnection({ page, identity, onFrame, onState }) {
   let attempt = 0;
   let openedAt = 0;
   let heardAt = 0;
-  let askedAt = 0;
-  let lookedAt = Date.now();
+  let probedAt = 0;
+  let checkedAt = Date.now();
+  let waitingUntil = 0;
   let wanted = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
   /** @param {State["phase"]} phase @param {string} [why] @param {number} [until] */
-  const tell = (phase, why = "", until = 0) => onState({ phase, why, until, attempt });
+  const report = (phase, why = "", until = 0) => onState({ phase, why, until, attempt });
+
+  /** @param {string} why unless this device is offline */
+  const unlessOffline = (why) => (navigator.onLine ? why : t("closed.offline"));
 
   function open() {
     clearTimeout(timer);
     if (!wanted || socket) return;
-    tell("connecting");
-    const { name, token } = identity();
-    const url = new URL("chat", page);
-    url.protocol = page.protocol === "https:" ? "wss:" : "ws:";
-    url.hash = "";
-    if (name) url.searchParams.set("name", name);
-    const mine = new WebSocket(url, token ? ["chat.v1.json", `token.${token}`] : ["chat.v1.json"]);
+    report("connecting");
+    const mine = connect();
     let opened = false;
     socket = mine;
     openedAt = heardAt = Date.now();
-    askedAt = 0;
-    timer = setTimeout(() => lose(mine, UNREACHABLE), OPENING);
+    probedAt = 0;
+    timer = setTimeout(() => drop(mine, t("closed.unreachable")), OPENING);
     mine.onopen = () => {
       opened = true;
       openedAt = heardAt = Date.now();
@@ -61,9 +64,9 @@ export function createConnection({ page, identity, onFrame, onState }) {
     mine.onmessage = ({ data }) => {
       if (socket !== mine) return;
       heardAt = Date.now();
-      askedAt = 0;
+      probedAt = 0;
       const frame = JSON.parse(data);
-      if (frame.t === "welcome") tell("open");
+      if (frame.t === "welcome") report("open");
       onFrame(frame);
     };
     mine.onclose = ({ code, reason }) => {
@@ -71,8 +74,17 @@ export function createConnection({ page, identity, onFrame, onState }) {
       socket = null;
       clearTimeout(timer);
       if (opened) closed(code, reason);
-      else unopened();
+      else void failedToOpen();
     };
+  }
+
+  function connect() {
+    const { name, token } = identity();
+    const url = new URL("chat", page);
+    url.protocol = page.protocol === "https:" ? "wss:" : "ws:";
+    url.hash = "";
+    if (name) url.searchParams.set("name", name);
+    return new WebSocket(url, token ? ["chat.v1.json", `token.${token}`] : ["chat.v1.json"]);
   }
 
   /** @param {number} code @param {string} reason */
@@ -80,80 +92,81 @@ export function createConnection({ page, identity, onFrame, onState }) {
     const { why, again } = ending(code, reason);
     if (!again) {
       wanted = false;
-      tell("ended", why);
+      report("ended", why);
       return;
     }
     if (Date.now() - openedAt > STABLE) attempt = 0;
-    retry(navigator.onLine ? why : OFFLINE);
+    retry(unlessOffline(why));
   }
 
-  /** The browser does not tell why a socket did not open: whether the server answers otherwise tells. */
-  async function unopened() {
-    retry(navigator.onLine ? UNREACHABLE : OFFLINE);
+  /** The browser does not say why a WebSocket failed to open, so ask the server by plain HTTP. */
+  async function failedToOpen() {
+    retry(unlessOffline(t("closed.unreachable")));
     if (!navigator.onLine) return;
     const until = waitingUntil;
     const response = await fetch(new URL("healthz", page), { cache: "no-store" }).catch(() => null);
     if (response && !socket && wanted && until === waitingUntil)
-      tell("waiting", response.ok ? DROPPED : LEAVING, until);
+      report("waiting", t(response.ok ? "closed.blocked" : "closed.starting"), until);
   }
-
-  let waitingUntil = 0;
 
   /** @param {string} why */
   function retry(why) {
     const wait = delay(attempt++);
     waitingUntil = Date.now() + wait;
-    tell("waiting", why, waitingUntil);
+    report("waiting", why, waitingUntil);
     clearTimeout(timer);
     timer = setTimeout(open, wait);
   }
 
-  /** @param {WebSocket} mine @param {string} why */
-  function lose(mine, why) {
+  /** Gives up a socket that can't be trusted any more.
+   * @param {WebSocket} mine
+   * @param {string} why
+   */
+  function drop(mine, why) {
     if (socket !== mine) return;
     socket = null;
     mine.close();
     retry(why);
   }
 
-  /** Asks a quiet connection for a sign of life. */
+  /** Asks for any answer, to find out whether the connection is alive. */
   function probe() {
-    if (!socket || socket.readyState !== WebSocket.OPEN || askedAt) return;
-    askedAt = Date.now();
+    if (!socket || socket.readyState !== WebSocket.OPEN || probedAt) return;
+    probedAt = Date.now();
     socket.send(JSON.stringify({ t: "help", rid: "probe", command: "help" }));
   }
 
-  /** Something happened after which things may be otherwise: the network, the screen, or the machine came back. */
-  function poke() {
+  /** The network, the screen or the machine came back: reconnect, or make sure of the connection, at once. */
+  function wake() {
     if (!socket) {
       attempt = 0;
       open();
-    } else if (Date.now() - heardAt > 1_000) probe();
+    } else if (Date.now() - heardAt > RECENT) probe();
   }
 
-  function look() {
+  function check() {
     const now = Date.now();
-    const slept = now - lookedAt > SLEPT;
-    lookedAt = now;
+    const slept = now - checkedAt > SLEPT;
+    checkedAt = now;
     if (!wanted) return;
-    if (socket && askedAt && now - askedAt > PATIENCE) lose(socket, navigator.onLine ? SILENT : OFFLINE);
-    else if (slept) poke();
-    else if (socket && now - heardAt > QUIET) probe();
+    if (socket && probedAt && now - probedAt > PATIENCE) drop(socket, unlessOffline(t("closed.silent")));
+    else if (slept) wake();
+    else if (socket && now - heardAt > SILENCE) probe();
   }
 
-  setInterval(look, LOOK);
-  addEventListener("online", () => wanted && poke());
+  setInterval(check, CHECK);
+  addEventListener("online", () => wanted && wake());
   addEventListener("offline", () => probe());
-  addEventListener("pageshow", (event) => wanted && event.persisted && poke());
-  document.addEventListener("visibilitychange", () => wanted && !document.hidden && poke());
+  addEventListener("pageshow", (event) => wanted && event.persisted && wake());
+  document.addEventListener("visibilitychange", () => wanted && !document.hidden && wake());
 
   return {
-    /** Connects, or does so at once instead of later. */
+    /** Connects, or stops waiting for the next attempt. */
     start() {
       wanted = true;
-      poke();
+      wake();
     },
-    /** Connects anew, as whoever one is by now. */
+    /** Closes the connection and opens another, as the person that `identity` gives by then. */
     restart() {
       const mine = socket;
       socket = null;
@@ -162,15 +175,16 @@ export function createConnection({ page, identity, onFrame, onState }) {
       attempt = 0;
       open();
     },
+    /** Disconnects for good. */
     stop() {
       const mine = socket;
       wanted = false;
       socket = null;
       clearTimeout(timer);
       mine?.close();
-      tell("idle");
+      report("idle");
     },
-    /** @param {object} frame */
+    /** Sends a frame; without a connection it is lost. @param {object} frame */
     send(frame) {
       if (socket?.readyState !== WebSocket.OPEN) return;
       socket.send(JSON.stringify(frame));

@@ -1,9 +1,9 @@
-// How fast a client may ask: a token bucket as the server has it, so that the server need not refuse.
+// How fast to send requests: the token bucket of the server, so that it need not refuse any.
 
 /** @typedef {{ tokens: number, at: number }} Bucket */
 
-/** Takes one of `burst` tokens that come back at `rate` a second; `wait` is in how many milliseconds there is one, 0 if
- * it was taken. A rate of 0 is no limit.
+/** Takes one of `burst` tokens, which come back at `rate` a second. `wait` is 0 if there was one, otherwise the
+ * milliseconds until there is. A rate of 0 is no limit.
  * @param {Bucket} bucket
  * @param {{ rate: number, burst: number }} limits
  * @param {number} now in milliseconds

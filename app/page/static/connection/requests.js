@@ -1,45 +1,49 @@
-// Requests and their answers on one connection: each is sent when the server's limits let it, and answered once.
+// The requests of one connection: each is sent when the server's rate limit allows it, and answered once.
 
+import { errorText } from "../i18n/errors.js";
 import { full, take } from "./ratelimit.js";
 
 /** @typedef {import("../types.d.ts").Frame} Frame */
 /** @typedef {import("../types.d.ts").Request} Request */
 
-/** What the server did not do. */
+/** The rate limit allows a little less than the server: clocks and the network are not exact. */
+const SAFETY = 0.9;
+/** A hint is sent only while this many tokens are left for requests. */
+const RESERVE = 3;
+
+/** The server did not carry out a request. */
 export class Refused extends Error {
-  /** @param {Frame} frame */
-  constructor({ message, code, after }) {
-    super(message);
-    this.code = code;
-    /** Milliseconds until a retry is of use. */
-    this.after = after ?? 0;
+  /** @param {Frame} error */
+  constructor(error) {
+    super(errorText(error));
+    this.code = error.code;
   }
 }
 
 /** The connection ended before the answer came. */
 export class Gone extends Error {}
 
-/** @typedef {{ request: Request, resolve: (frame: Frame) => void, reject: (error: Error) => void }} Asked */
+/** @typedef {{ request: Request, resolve: (frame: Frame) => void, reject: (error: Error) => void }} Pending */
 
 /** @param {(frame: object) => void} transmit */
 export function createRequests(transmit) {
-  /** @type {Map<number, Asked>} */
-  const asked = new Map();
+  /** Requests without an answer yet, by `rid`. @type {Map<number, Pending>} */
+  const pending = new Map();
   /** @type {{ frame: object, then?: () => void }[]} */
   let queue = [];
   let limits = { rate: 10, burst: 20 };
   let bucket = full(limits, Date.now());
-  let last = 0;
+  let lastId = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
-  function pump() {
+  function flush() {
     timer = undefined;
     while (queue.length) {
       const taken = take(bucket, limits, Date.now());
       bucket = taken.bucket;
       if (taken.wait) {
-        timer = setTimeout(pump, taken.wait);
+        timer = setTimeout(flush, taken.wait);
         return;
       }
       const { frame, then } = /** @type {{ frame: object, then?: () => void }} */ (queue.shift());
@@ -48,17 +52,17 @@ export function createRequests(transmit) {
     }
   }
 
-  /** @param {object} frame @param {() => void} [then] called once it is on the way */
+  /** @param {object} frame @param {() => void} [then] called once the frame is sent */
   function send(frame, then) {
     queue.push({ frame, then });
-    if (timer === undefined) pump();
+    if (timer === undefined) flush();
   }
 
   /** @param {Request} request @returns {Promise<Frame>} rejects with Refused or Gone */
   function ask(request) {
     return new Promise((resolve, reject) => {
-      const rid = ++last;
-      asked.set(rid, { request, resolve, reject });
+      const rid = ++lastId;
+      pending.set(rid, { request, resolve, reject });
       send({ ...request, rid });
     });
   }
@@ -66,34 +70,34 @@ export function createRequests(transmit) {
   return {
     send,
     ask,
-    /** Sends a hint if that keeps nothing else waiting, or else never. @param {object} frame */
+    /** Sends a frame that may as well be lost, unless requests need the rate. @param {object} frame */
     hint(frame) {
-      if (!queue.length && bucket.tokens > 3) send(frame);
+      if (!queue.length && bucket.tokens > RESERVE) send(frame);
     },
-    /** What the frame answers, if it answers something. @param {Frame} frame @returns {Request | undefined} */
-    requestOf: ({ rid }) => asked.get(rid)?.request,
+    /** The request that a frame answers, if it answers one. @param {Frame} frame @returns {Request | undefined} */
+    requestOf: ({ rid }) => pending.get(rid)?.request,
     /** @param {Frame} frame */
     answer(frame) {
-      const found = asked.get(frame.rid);
+      const found = pending.get(frame.rid);
       if (!found) return;
-      asked.delete(frame.rid);
+      pending.delete(frame.rid);
       if (frame.t !== "error") found.resolve(frame);
       else if (frame.code === "rate_limited")
         setTimeout(() => ask(found.request).then(found.resolve, found.reject), frame.after);
       else found.reject(new Refused(frame));
     },
-    /** @param {{ rate: number, burst: number }} told by the server of this connection */
-    begin(told) {
-      // A little less than the server lets through: its clock and the way to it are not exact.
-      limits = { rate: told.rate * 0.9, burst: Math.max(1, told.burst - 1) };
+    /** A connection begins. @param {{ rate: number, burst: number }} allowed by its server */
+    begin(allowed) {
+      limits = { rate: allowed.rate * SAFETY, burst: Math.max(1, allowed.burst - 1) };
       bucket = full(limits, Date.now());
     },
+    /** The connection ended: what is not answered by now is rejected. */
     end() {
       clearTimeout(timer);
       timer = undefined;
       queue = [];
-      const left = [...asked.values()];
-      asked.clear();
+      const left = [...pending.values()];
+      pending.clear();
       for (const { reject } of left) reject(new Gone("the connection ended"));
     },
   };

@@ -1,63 +1,68 @@
-// One person on one connection: what is asked when it begins, what is said, and what is said again after a break.
+// One person on one connection: what to ask for when it opens, what to send, and what to send again after a break.
 
-import { frameOf, waiting } from "../state/outbox.js";
+import { errorText } from "../i18n/errors.js";
+import { t } from "../i18n/messages.js";
 import { ALL_WHISPERS } from "../state/frames.js";
-import { PAGE } from "../state/log.js";
-import { createRequests, Gone, Refused } from "./requests.js";
 import { isConversation, UNKNOWN } from "../state/initial.js";
+import { PAGE } from "../state/log.js";
+import { frameOf, queued } from "../state/outbox.js";
+import { createRequests, Gone, Refused } from "./requests.js";
 
 /** @typedef {import("../types.d.ts").Frame} Frame */
 /** @typedef {import("../types.d.ts").Request} Request */
 /** @typedef {import("../types.d.ts").State} State */
 
-/** How long to wait before something is tried again that the server gave no time for, in milliseconds. */
-const LATER = 1_000;
-/** Events after which others may do more, or less: oneself too. */
+/** Milliseconds before a retry for which the server named no time. */
+const RETRY = 1_000;
+/** Events that change what people may do in a room, this person too. */
 const APPOINTMENTS = new Set(["owner", "op", "deop"]);
-/** How many positions before a message its surroundings begin. */
-const BEFORE = 40;
+/** How many positions before a message to load with it. */
+const CONTEXT = 40;
 
 /**
  * @param {object} options
  * @param {import("../types.d.ts").Store} options.store
  * @param {{ send(frame: object): void, restart(): void, stop(): void, start(): void }} options.connection
- * @param {(account: { token: string, id: number, name: string } | null) => void} options.keep for next time
+ * @param {(account: { token: string, id: number, name: string } | null) => void} options.keep saves it for next time
  * @param {() => string} [options.newId]
  * @param {(call: () => void, wait: number) => unknown} [options.later]
  */
 export function createSession({ store, connection, keep, newId = randomId, later = setTimeout }) {
   const requests = createRequests((frame) => connection.send(frame));
-  /** The `cid`s that were sent on this connection, or wait to be. @type {Set<string>} */
+  /** The `cid`s that are sent on this connection, or queued for it. @type {Set<string>} */
   const sending = new Set();
-  /** Rooms in which nothing is said for a while: the server asked to wait. @type {Set<string>} */
-  const held = new Set();
+  /** Rooms in which the server asked to wait before the next message. @type {Set<string>} */
+  const paused = new Set();
   let token = "";
   /** The name that was asked for on the first screen. */
   let wanted = "";
   /** Whether the rooms were joined on this connection. */
-  let inside = false;
+  let entered = false;
 
   const state = () => store.get();
 
-  /** @param {State["connection"]} next */
+  /** The state of the connection changed.
+   * @param {State["connection"]} next
+   */
   function changed(next) {
-    if (next.phase !== "open" && next.phase !== "connecting") over();
-    if (next.phase === "ended") fail(next.why);
+    if (next.phase !== "open" && next.phase !== "connecting") reset();
+    if (next.phase === "ended") failSent(next.why);
     store.dispatch({ type: "connection", connection: next });
   }
 
-  /** What was on the way when the connection ended for good may be why: it is not sent again unasked.
+  /** A message that was on its way when the server refused the connection may be the cause, so it is not sent again
+   * unless the person wants that.
    * @param {string} why
    */
-  function fail(why) {
+  function failSent(why) {
     for (const { cid, state: is } of state().outbox) if (is === "sent") store.dispatch({ type: "failed", cid, why });
   }
 
-  function over() {
+  function reset() {
     requests.end();
     sending.clear();
-    held.clear();
-    inside = false;
+    paused.clear();
+    entered = false;
   }
 
   /** @param {Frame} frame */
@@ -67,7 +72,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
     const before = state().me;
     store.dispatch({ type: "frame", frame, request });
     if (frame.t === "named") named(frame, before?.id);
-    if (frame.t === "joined" && frame.room !== ALL_WHISPERS) arrivedIn(frame, request);
+    if (frame.t === "joined" && frame.room !== ALL_WHISPERS) joined(frame, request);
     if (frame.t === "error" && frame.rid === undefined) refused(frame);
     if (frame.t === "ack") sending.delete(frame.cid);
     if (APPOINTMENTS.has(frame.t)) void ask({ t: "room", room: frame.room });
@@ -77,27 +82,28 @@ export function createSession({ store, connection, keep, newId = randomId, later
 
   /** @param {Frame} frame */
   function welcomed(frame) {
-    over();
+    reset();
     requests.begin(frame.limits);
     const known = state().me;
-    // On a store of its own a server gives the same ids anew.
-    const another = known !== null && (known.id !== frame.id || (token !== "" && token !== frame.token));
+    // A server with a new store gives ids that another person had in the old one, so compare the tokens too.
+    const isOther = known !== null && (known.id !== frame.id || (token !== "" && token !== frame.token));
     token = frame.token;
     store.dispatch({ type: "frame", frame });
     if (!state().current) store.dispatch({ type: "open", room: state().home });
-    // A token that is not known any more makes a new guest; one that is registered logged in meanwhile, elsewhere.
-    const asked = wanted || (another ? known.name : "");
-    if (!asked || same(asked, frame.name) || (frame.registered && !wanted)) enter();
-    else if (!wanted) claim(asked);
-    // else the error that comes next says why the name can't be had
+    // The server makes a new guest of somebody whose token it does not know. If the user is registered, somebody logged
+    // in with this token in another tab.
+    const name = wanted || (isOther ? known.name : "");
+    if (!name || isSame(name, frame.name) || (frame.registered && !wanted)) enter();
+    else if (!wanted) void claim(name);
+    // otherwise the next frame is the error that says why the name can't be used
   }
 
-  /** Goes in, under the name that one has by now. */
+  /** Leaves the first screen, under the name that the person has by now. */
   function enter() {
     const { me, current, rooms } = state();
     if (!me) return;
     wanted = "";
-    inside = true;
+    entered = true;
     keep({ token, id: me.id, name: me.name });
     store.dispatch({ type: "entered" });
     const names = [current, ...Object.keys(rooms)].filter((name) => name && !isConversation(name));
@@ -106,44 +112,54 @@ export function createSession({ store, connection, keep, newId = randomId, later
     void ask({ t: "help" });
   }
 
-  /** @param {string} name */
-  async function claim(name) {
+  /** Asks for a name on this connection.
+   * @param {string} name
+   */
+  const claim = (name) => orRefuse(requests.ask({ t: "nick", name }));
+
+  /** Waits for an answer. If the server refuses, the first screen says why.
+   * @param {Promise<unknown>} answer
+   */
+  async function orRefuse(answer) {
     try {
-      await requests.ask({ t: "nick", name });
+      await answer;
     } catch (error) {
       if (error instanceof Refused) store.dispatch({ type: "refused", message: error.message, code: error.code });
     }
   }
 
-  /** @param {Frame} frame @param {number | undefined} before */
+  /** @param {Frame} frame @param {number | undefined} before the id that this person had */
   function named(frame, before) {
-    // After a login one is somebody else, with other rooms and whispers.
-    if (inside && before !== frame.id) return connection.restart();
-    if (!inside) return enter();
+    // Whoever logs in becomes another user, with other rooms and whispers.
+    if (entered && before !== frame.id) return connection.restart();
+    if (!entered) return enter();
     return keep({ token, id: frame.id, name: frame.name });
   }
 
-  /** An error that answers no request: of a name that was asked for, or of something said.
-   * @param {Frame} frame
+  /** Handles an error that answers no request: it is about the name in the address of the connection, or a message.
+   * @param {Frame} error
    */
-  function refused(frame) {
-    if (frame.cid !== undefined) {
-      sending.delete(frame.cid);
-      if (frame.retry) hold(roomOf(frame.cid), frame.after ?? LATER);
-    } else if (!inside && wanted) {
-      store.dispatch({ type: "refused", message: frame.message, code: frame.code });
+  function refused(error) {
+    if (error.cid !== undefined) {
+      sending.delete(error.cid);
+      if (error.retry) pause(roomOf(error.cid), error.after ?? RETRY);
+    } else if (!entered && wanted) {
+      store.dispatch({ type: "refused", message: errorText(error), code: error.code });
     }
   }
 
   /** @param {string} cid */
   const roomOf = (cid) => state().outbox.find((one) => one.cid === cid)?.room ?? "";
 
-  /** @param {string} room @param {number} wait */
-  function hold(room, wait) {
-    if (held.has(room)) return;
-    held.add(room);
+  /** Sends nothing in a room for a while.
+   * @param {string} room
+   * @param {number} wait
+   */
+  function pause(room, wait) {
+    if (paused.has(room)) return;
+    paused.add(room);
     later(() => {
-      if (held.delete(room)) flush(room);
+      if (paused.delete(room)) flush(room);
     }, wait);
   }
 
@@ -173,14 +189,14 @@ export function createSession({ store, connection, keep, newId = randomId, later
   }
 
   /** @param {Frame} frame @param {Request | undefined} request */
-  function arrivedIn({ room: name, read = 0, head }, request) {
+  function joined({ room: name, read = 0, head }, request) {
     if (request) void ask({ t: "room", room: name });
     if (state().current === name && request?.after === undefined) seek();
     if (state().current === name || (read && read < head)) fill(name);
     flush(name);
   }
 
-  /** Loads what a room that is looked at lacks: it may have been joined just now.
+  /** Loads the newest page of a room that has nothing loaded yet.
    * @param {string} name
    */
   function fill(name) {
@@ -189,41 +205,45 @@ export function createSession({ store, connection, keep, newId = randomId, later
       void load(name, "before");
   }
 
-  /** Loads the surroundings of a message that is to be shown and is not there. */
+  /** Loads the surroundings of the message to show, if it is not loaded. */
   function seek() {
     const { target, rooms } = state();
     const room = target && rooms[target.room];
     if (!room || room.log.entries.some(({ seq, aside }) => seq === target.seq && !aside)) return;
-    void load(target.room, "around", Math.max(0, target.seq - BEFORE));
+    void load(target.room, "around", Math.max(0, target.seq - CONTEXT));
   }
 
-  /** @param {string} name @param {"before" | "after" | "around"} direction @param {number} [after] */
+  /** Loads a page of history.
+   * @param {string} name
+   * @param {"before" | "after" | "around"} direction
+   * @param {number} [after]
+   */
   async function load(name, direction, after = 0) {
     const room = state().rooms[name];
-    if (!inside || room?.status !== "joined" || (room.loading && direction !== "around")) return;
+    if (!entered || room?.status !== "joined" || (room.loading && direction !== "around")) return;
     store.dispatch({ type: "loading", room: name, direction });
     const { first, last } = room.log;
     const place = { before: { before: first }, after: { after: last }, around: { after } }[direction];
     const page = await ask({ t: "history", room: name, limit: PAGE, ...place });
     const log = state().rooms[name]?.log;
-    // The window may have moved while the page was on its way: then it would leave a hole.
+    // A page leaves a hole if the window moved while it was on its way.
     const fits = { before: log?.first === first, after: log?.last === last, around: true }[direction];
     if (!page || !fits) return store.dispatch({ type: "loading", room: name, direction: "" });
     store.dispatch({ type: "page", room: name, direction, events: page.events, more: page.more, after });
-    return direction === "around" ? missing(name) : undefined;
+    return direction === "around" ? reportMissing(name) : undefined;
   }
 
-  /** Says so if a message that was looked for is not there, and goes to the end.
+  /** If the message to show does not exist, says so and goes to the end of the room.
    * @param {string} name
    */
-  function missing(name) {
+  function reportMissing(name) {
     const { target, rooms } = state();
     if (target?.room !== name || rooms[name].log.entries.some(({ seq }) => seq === target.seq)) return;
     latest(name);
-    store.dispatch({ type: "note", room: name, problem: true, text: "That message is not here, or no longer." });
+    store.dispatch({ type: "note", room: name, problem: true, text: t("log.missing") });
   }
 
-  /** Goes to the end of a log, of which only an earlier part may be there.
+  /** Goes to the end of a room, also if only an earlier part is loaded.
    * @param {string} room
    */
   function latest(room) {
@@ -231,20 +251,20 @@ export function createSession({ store, connection, keep, newId = randomId, later
     fill(room);
   }
 
-  /** Says what waits in a room, or in a conversation.
+  /** Sends the queued messages of a room or conversation.
    * @param {string} name
    */
   function flush(name) {
     const room = state().rooms[name];
-    if (!inside || held.has(name) || !room || room.status !== "joined") return;
-    for (const pending of waiting(state().outbox, name)) {
+    if (!entered || paused.has(name) || !room || room.status !== "joined") return;
+    for (const pending of queued(state().outbox, name)) {
       if (sending.has(pending.cid)) continue;
       sending.add(pending.cid);
       requests.send(frameOf(pending), () => store.dispatch({ type: "sent", cid: pending.cid }));
     }
   }
 
-  /** Asks, and gives nothing where the answer is a refusal that nobody waits for.
+  /** Asks for something whose refusal does not matter: then the answer is null.
    * @param {Request} request
    */
   async function ask(request) {
@@ -263,19 +283,19 @@ export function createSession({ store, connection, keep, newId = randomId, later
     seek,
     flush,
     fill,
-    /** Asks, and rejects with Refused or Gone. */
+    /** Asks; rejects with Refused or Gone. */
     ask: requests.ask,
 
     /** Who to be on the next connection. */
     identity: () => ({ name: token ? "" : wanted, token }),
 
-    /** @param {string} kept the token of an earlier visit */
-    resume(kept) {
-      token = kept;
+    /** Connects as the person of an earlier visit. @param {string} saved their token */
+    resume(saved) {
+      token = saved;
       connection.start();
     },
 
-    /** @param {string} name */
+    /** Asks for a name on the first screen. @param {string} name */
     async enter(name) {
       const connected = state().connection.phase === "open";
       wanted = name;
@@ -284,24 +304,20 @@ export function createSession({ store, connection, keep, newId = randomId, later
       else connection.start();
     },
 
-    /** Connects now, if it is not connected. */
+    /** Connects now, unless it is connected. */
     retry: () => connection.start(),
 
     /** @param {string} name @param {string} password */
     async login(name, password) {
       store.dispatch({ type: "enter", name });
-      try {
-        await requests.ask({ t: "login", name, password });
-      } catch (error) {
-        if (error instanceof Refused) store.dispatch({ type: "refused", message: error.message, code: error.code });
-      }
+      await orRefuse(requests.ask({ t: "login", name, password }));
     },
 
-    /** @param {string} room @param {number} [seq] @param {string[]} [others] */
+    /** Shows a room. @param {string} room @param {number} [seq] a message in it @param {string[]} [others] */
     open(room, seq = 0, others = []) {
       const known = state().rooms[room];
       store.dispatch({ type: "open", room, seq, others });
-      if (!inside) return;
+      if (!entered) return;
       if (!isConversation(room) && (!known || known.status === "left")) void join(room);
       else if (seq) seek();
       else fill(room);
@@ -313,33 +329,34 @@ export function createSession({ store, connection, keep, newId = randomId, later
       store.dispatch({ type: "frame", frame: { t: "parted", room } });
     },
 
-    /** @param {string} room @param {string} text @param {{ me?: boolean, to?: string[] }} [how] */
+    /** Sends a message. @param {string} room @param {string} text @param {{ me?: boolean, to?: string[] }} [how] */
     say(room, text, how = {}) {
       const pending = { cid: newId(), room, text, at: Date.now(), state: "queued", ...how };
       store.dispatch({ type: "say", pending });
       flush(room);
     },
 
-    /** @param {string} cid */
+    /** Sends a message again that failed. @param {string} cid */
     sayAgain(cid) {
       store.dispatch({ type: "again", cid });
       flush(roomOf(cid));
     },
 
-    /** @param {string} room @param {number} seq */
+    /** The person has read a room up to a position. @param {string} room @param {number} seq */
     async read(room, seq) {
       store.dispatch({ type: "read", room, seq });
-      if (inside) await ask({ t: "read", room, seq });
+      if (entered) await ask({ t: "read", room, seq });
     },
 
     /** @param {string} room */
     typing(room) {
-      if (inside) requests.hint({ t: "typing", room });
+      if (entered) requests.hint({ t: "typing", room });
     },
 
     latest,
 
-    leaveForGood() {
+    /** Forgets who this person is, and goes back to the first screen. */
+    logOut() {
       token = "";
       wanted = "";
       keep(null);
@@ -349,9 +366,9 @@ export function createSession({ store, connection, keep, newId = randomId, later
   };
 }
 
-/** Works on pages that came by plain http too, which have no `crypto.randomUUID`. */
+/** Works on pages from plain http too, where there is no `crypto.randomUUID`. */
 const randomId = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** @param {string} one @param {string} other */
-const same = (one, other) => one.toLowerCase() === other.toLowerCase();
+const isSame = (one, other) => one.toLowerCase() === other.toLowerCase();

@@ -1,35 +1,37 @@
 // What somebody changed in a room, in words.
 
-import { duration } from "./time.js";
+import { dateTime, duration } from "./format.js";
+import { rich, t } from "./messages.js";
 
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
+/** @typedef {import("../types.d.ts").MessageKey} MessageKey */
 
-/** @type {Record<string, (event: LogEvent) => string>} */
-const WORDS = {
-  owner: () => "owns the room now",
-  topic: ({ text }) => (text ? `set the topic: ${text}` : "cleared the topic"),
-  private: () => "made the room private",
-  public: () => "opened the room to everybody",
-  invite: ({ whom }) => `invited ${whom}`,
-  uninvite: ({ whom }) => `took back the invitation of ${whom}`,
-  op: ({ whom }) => `made ${whom} an operator`,
-  deop: ({ whom }) => `made ${whom} an operator no longer`,
-  kick: ({ whom }) => `put ${whom} out of the room`,
-  ban: ({ whom }) => `banned ${whom}`,
-  unban: ({ whom }) => `lets ${whom} in again`,
-  mute: ({ whom }) => `muted ${whom}`,
-  unmute: ({ whom }) => `lets ${whom} speak again`,
-  slow: ({ seconds = 0 }) =>
-    seconds ? `slowed the room down: a message every ${duration(seconds)}` : "ended slow mode",
-};
-
-/** Who did it, and what. @param {LogEvent} event */
-export function wordsOf(event) {
-  const { t, from, whom = "", text = "", until } = event;
-  const who = t === "owner" ? whom : from;
-  const end = until ? ` until ${UNTIL.format(new Date(until))}` : "";
-  const why = t !== "topic" && text ? `: ${text}` : "";
-  return { who, what: `${WORDS[t](event)}${end}${why}` };
+/** The sentence for an event, as parts: `nameView` shows the names in it, `quoteView` what somebody wrote.
+ * @param {LogEvent} event
+ * @param {(name: string) => unknown} nameView
+ * @param {(text: string) => unknown} quoteView
+ */
+export function eventText(event, nameView, quoteView) {
+  const { from, whom = "", text = "", until, seconds = 0 } = event;
+  return rich(keyOf(event), {
+    name: nameView(from),
+    whom: nameView(whom),
+    text: quoteView(text),
+    why: text && quoteView(text),
+    until: dateTime(until),
+    interval: duration(seconds),
+  });
 }
 
-const UNTIL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+/** @param {LogEvent} event */
+function keyOf({ t: kind, text, seconds }) {
+  if (kind === "slow" && !seconds) return "event.slow.off";
+  if (kind === "topic" && !text) return "event.topic.cleared";
+  return /** @type {MessageKey} */ (`event.${kind}`);
+}
+
+/** Why this person is not in a room any more.
+ * @param {LogEvent} event the kick or ban
+ */
+export const expelledText = ({ t: kind, from, text, until }) =>
+  t(kind === "ban" ? "expelled.ban" : "expelled.kick", { name: from, why: text, until: dateTime(until) });

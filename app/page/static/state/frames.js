@@ -1,9 +1,12 @@
-// What each frame from the server does to the state. See docs/protocol.md for what they say.
+// What each frame from the server does to the state; docs/protocol.md describes the frames.
 
+import { errorText } from "../i18n/errors.js";
+import { expelledText } from "../i18n/events.js";
+import { t } from "../i18n/messages.js";
+import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_WHISPERS, UNKNOWN } from "./initial.js";
 import { amend, append, aside, opened } from "./log.js";
 import { acked, arrived, delayed, dropped, failed, inherited, interrupted } from "./outbox.js";
-import { moved } from "./people.js";
-import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_WHISPERS, UNKNOWN } from "./initial.js";
+import { withPresence } from "./people.js";
 import { unread } from "./unread.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -12,11 +15,17 @@ import { unread } from "./unread.js";
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
 /** @typedef {import("../types.d.ts").Action} Action */
 
+/** The room in which a client follows all its whispers. */
 export const ALL_WHISPERS = "@";
-/** For how long somebody is shown to be typing, in milliseconds. */
+/** How long somebody is shown as typing, in milliseconds. */
 export const TYPING = 5_000;
 
-/** @param {State} state @param {string} name @param {(room: Room) => Partial<Room>} change @returns {State} */
+/** With a change of one room; nothing changes if there is no such room.
+ * @param {State} state
+ * @param {string} name
+ * @param {(room: Room) => Partial<Room>} change
+ * @returns {State}
+ */
 export function withRoom(state, name, change) {
   const room = Object.hasOwn(state.rooms, name) ? state.rooms[name] : null;
   return room ? { ...state, rooms: { ...state.rooms, [name]: { ...room, ...change(room) } } } : state;
@@ -24,47 +33,48 @@ export function withRoom(state, name, change) {
 
 /** @type {Record<string, (state: State, frame: Frame, action: Action) => State>} */
 const FRAMES = {
-  welcome(state, { id, name, registered = false, epoch, limits: told, room: home = LOBBY }) {
+  welcome(state, { id, name, registered = false, epoch, limits: allowed, room: home = LOBBY }) {
     const me = { id, name, registered };
     const same = state.me?.id === id;
-    const names = same ? named(state.names, name) : [name.toLowerCase()];
-    // An older server does not tell its limit of a frame, in which the longest message must have had its place.
-    const limits = { frame: Math.max(LIMITS.frame, told.message), ...told };
+    const names = same ? withName(state.names, name) : [name.toLowerCase()];
+    // An older server does not send its limit of a frame, but the longest message must fit into it.
+    const limits = { frame: Math.max(LIMITS.frame, allowed.message), ...allowed };
     const next = { ...state, me, names, epoch, limits, home };
     if (same && state.epoch === epoch) return next;
-    return { ...anew(next), outbox: same ? interrupted(state.outbox) : inherited(state.outbox) };
+    return { ...withoutHistory(next), outbox: same ? interrupted(state.outbox) : inherited(state.outbox) };
   },
 
   named(state, { id, name, registered = false }) {
-    const names = state.me?.id === id ? named(state.names, name) : [name.toLowerCase()];
+    const names = state.me?.id === id ? withName(state.names, name) : [name.toLowerCase()];
     return { ...state, me: { id, name, registered }, names };
   },
 
   joined(state, frame, { request, at }) {
-    const asked = request?.after !== undefined;
-    if (frame.room === ALL_WHISPERS) return followed(state, frame, asked);
+    const resumes = request?.after !== undefined && frame.recovered;
+    if (frame.room === ALL_WHISPERS) return followedWhispers(state, frame, resumes);
     const { room: name, topic = "", members, people, read = 0, head } = frame;
     const known = state.rooms[name] ?? newRoom(name);
-    const told = { status: /** @type {const} */ ("joined"), why: "", topic, closed: Boolean(frame.private), members };
-    const room = { ...known, ...told, head, people: people ?? (members ? null : []) };
-    const next = asked && frame.recovered ? resumed(room, read) : begun(room, read);
+    const status = /** @type {const} */ ("joined");
+    const current = { status, why: "", topic, isPrivate: Boolean(frame.private), members, head };
+    const room = { ...known, ...current, people: people ?? (members ? null : []) };
+    const next = resumes ? resumed(room, read) : started(room, read);
     const joined = { ...state, rooms: { ...state.rooms, [name]: next } };
-    return frame.recovered ? joined : noted(joined, name, LOST, "problem", at);
+    return frame.recovered ? joined : withNote(joined, name, t("log.not_kept"), "problem", at);
   },
 
   parted(state, { room, why = "" }) {
-    if (why) return withRoom(state, room, () => ({ status: "left", why, people: [], members: 0 }));
+    if (why) return withRoom(state, room, (left) => ({ ...LEFT, why: expulsionText(state, left) || why }));
     const { [room]: _, ...rooms } = state.rooms;
     return { ...state, rooms };
   },
 
   presence: (state, frame) =>
-    withRoom(state, frame.room, ({ people }) => ({ members: frame.members, people: moved(people, frame) })),
+    withRoom(state, frame.room, ({ people }) => ({ members: frame.members, people: withPresence(people, frame) })),
 
   who: (state, { room, members, people }) => withRoom(state, room, () => ({ members, people: people ?? null })),
 
   room: (state, { room, topic, owner, operators, slow, members, rank = "", ...frame }) =>
-    withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, closed: frame.private })),
+    withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, isPrivate: frame.private })),
 
   typing: (state, { room, from }, { at }) =>
     withRoom(state, room, ({ typing }) => ({ typing: { ...typing, [from]: at + TYPING } })),
@@ -76,18 +86,20 @@ const FRAMES = {
     return pending ? { ...state, outbox: acked(state.outbox, frame, shownUpTo(state, pending)) } : state;
   },
 
-  error(state, { cid, message, retry, code }) {
+  error(state, frame) {
+    const { cid, retry, code } = frame;
     if (cid === undefined) return state;
-    if (retry) return { ...state, outbox: delayed(state.outbox, cid, code === "rate_limited" ? "" : message) };
+    const why = errorText(frame);
+    if (retry) return { ...state, outbox: delayed(state.outbox, cid, code === "rate_limited" ? "" : why) };
     const seen = state.outbox.find((one) => one.cid === cid)?.seen;
-    return { ...state, outbox: seen ? dropped(state.outbox, cid) : failed(state.outbox, cid, message) };
+    return { ...state, outbox: seen ? dropped(state.outbox, cid) : failed(state.outbox, cid, why) };
   },
 
   conversations(state, { conversations }) {
     const rooms = { ...state.rooms };
     for (const { room: name, with: others, head, read = 0 } of conversations) {
       const known =
-        rooms[name] && rooms[name].position !== UNKNOWN ? rooms[name] : begun(newRoom(name, { head }), read);
+        rooms[name] && rooms[name].position !== UNKNOWN ? rooms[name] : started(newRoom(name, { head }), read);
       rooms[name] = { ...known, others, status: "joined", read: Math.max(known.read, read) };
     }
     return { ...state, rooms };
@@ -98,7 +110,8 @@ const FRAMES = {
   rooms: (state, { rooms }) => ({ ...state, directory: rooms }),
 };
 
-const KINDS = new Set([
+/** The types of events: everything that has a position in the log of a room. */
+const EVENTS = new Set([
   "msg",
   "edit",
   "delete",
@@ -118,23 +131,24 @@ const KINDS = new Set([
   "slow",
 ]);
 
-const LOST = "What was said in between is no longer kept, or the history is another one now.";
+/** What holds of a room that this person is not in. */
+export const LEFT = Object.freeze({ status: /** @type {const} */ ("left"), people: [], members: 0 });
 
 /** @param {State} state @param {Action} action @returns {State} */
 export function receive(state, action) {
   const frame = /** @type {Frame} */ (action.frame);
   if (Object.hasOwn(FRAMES, frame.t)) return FRAMES[frame.t](state, frame, action);
-  return KINDS.has(frame.t) ? happened(state, /** @type {LogEvent} */ (frame)) : state;
+  return EVENTS.has(frame.t) ? withEvent(state, /** @type {LogEvent} */ (frame)) : state;
 }
 
-/** With words for this person alone, in the log of a room.
+/** With a line in the log of a room that only this person sees.
  * @param {State} state
  * @param {string} name
  * @param {string} text
  * @param {"notice" | "problem"} kind
  * @param {number} at
  */
-export function noted(state, name, text, kind, at) {
+export function withNote(state, name, text, kind, at) {
   const ts = new Date(at).toISOString();
   return withRoom(state, name, ({ log }) => ({
     log: aside(log, { t: "msg", room: name, seq: 0, id: `note ${++notes}`, ts, from: "", text, aside: kind }),
@@ -143,11 +157,11 @@ export function noted(state, name, text, kind, at) {
 
 let notes = 0;
 
-/** All that a history of another epoch or user left is forgotten; the rooms are still to be joined.
+/** Without what came from a history of another epoch or user. The rooms stay, and are to be joined.
  * @param {State} state
  * @returns {State}
  */
-function anew(state) {
+function withoutHistory(state) {
   const rooms = Object.values(state.rooms).filter(({ conversation }) => !conversation);
   return {
     ...state,
@@ -158,30 +172,48 @@ function anew(state) {
 }
 
 /** @param {readonly string[]} names @param {string} name */
-const named = (names, name) => [...new Set([...names, name.toLowerCase()])];
+const withName = (names, name) => [...new Set([...names, name.toLowerCase()])];
 
-/** @param {Room} room @param {number} read @returns {Room} */
+/** A room that is followed on from where it was; what was missed in between comes next.
+ * @param {Room} room
+ * @param {number} read
+ * @returns {Room}
+ */
 function resumed(room, read) {
   const { position, head } = room;
   const missed = head > position ? { after: room.missed?.after ?? position, upto: head } : room.missed;
   return { ...room, missed, read: Math.max(room.read, read) };
 }
 
-/** @param {Room} room @param {number} read @returns {Room} */
-function begun(room, read) {
+/** A room that is followed from its head on.
+ * @param {Room} room
+ * @param {number} read
+ * @returns {Room}
+ */
+function started(room, read) {
   const { head } = room;
   const position = { position: head, delivered: 0, read: read || head, marker: read && read < head ? read : UNKNOWN };
   return { ...room, ...position, missed: null, behind: 0, loading: "", log: opened(head) };
 }
 
-/** @param {State} state @param {Frame} joined @param {boolean} asked @returns {State} */
-function followed(state, { head, recovered }, asked) {
-  if (asked && recovered) return { ...state, whispers: { ...state.whispers, head } };
+/** @param {State} state @param {Frame} joined @param {boolean} resumes @returns {State} */
+function followedWhispers(state, { head }, resumes) {
+  if (resumes) return { ...state, whispers: { ...state.whispers, head } };
   const rooms = Object.entries(state.rooms).filter(([, { conversation }]) => !conversation);
   return { ...state, rooms: Object.fromEntries(rooms), whispers: { position: head, head, delivered: 0 } };
 }
 
-/** Up to where the events are known that a pending message may be among.
+/** Why this person is not in the room any more, if its last event is a kick or ban of them.
+ * @param {State} state
+ * @param {Room} room
+ */
+function expulsionText({ names }, { log }) {
+  const event = log.entries.findLast(({ aside }) => !aside);
+  const isExpulsion = event && (event.t === "kick" || event.t === "ban");
+  return isExpulsion && names.includes((event.whom ?? "").toLowerCase()) ? expelledText(event) : "";
+}
+
+/** The position up to which the events are known that may be the pending message.
  * @param {State} state
  * @param {import("../types.d.ts").Pending} pending
  */
@@ -192,26 +224,34 @@ function shownUpTo(state, { room, to }) {
 }
 
 /** @param {State} state @param {LogEvent} event @returns {State} */
-function happened(state, event) {
-  const whisper = isConversation(event.room);
-  const before = whisper ? withConversation(state, event) : state;
+function withEvent(state, event) {
+  const isWhisper = isConversation(event.room);
+  const before = isWhisper ? withConversation(state, event) : state;
   const room = before.rooms[event.room];
-  if (!room || event.seq <= (whisper ? state.whispers.position : room.position)) return state;
-  const next = withRoom(before, room.name, () => ({ ...logged(before, room, event), ...settled(room, event) }));
+  if (!room || event.seq <= (isWhisper ? state.whispers.position : room.position)) return state;
+  const next = withRoom(before, room.name, () => ({ ...logged(before, room, event), ...settingsAfter(room, event) }));
   const outbox = isMine(state, event) ? arrived(state.outbox, event) : state.outbox;
-  return whisper ? whispered({ ...next, outbox }, event) : { ...next, outbox };
+  return isWhisper ? withWhisper({ ...next, outbox }, event) : { ...next, outbox };
 }
 
-/** @param {State} state @param {LogEvent} event */
+/** With the conversation that a whisper begins.
+ * @param {State} state
+ * @param {LogEvent} event
+ */
 function withConversation(state, event) {
   if (Object.hasOwn(state.rooms, event.room)) return state;
   const to = (event.to ?? []).filter((name) => !state.names.includes(name.toLowerCase()));
   const others = isMine(state, event) ? to : [event.from, ...to];
-  const begin = { status: /** @type {const} */ ("joined"), others, head: event.seq - 1 };
-  return { ...state, rooms: { ...state.rooms, [event.room]: begun(newRoom(event.room, begin), 0) } };
+  const room = newRoom(event.room, { status: "joined", others, head: event.seq - 1 });
+  return { ...state, rooms: { ...state.rooms, [event.room]: started(room, 0) } };
 }
 
-/** @param {State} state @param {Room} room @param {LogEvent} event @returns {Partial<Room>} */
+/** What an event changes in the log of its room, and in what is new there.
+ * @param {State} state
+ * @param {Room} room
+ * @param {LogEvent} event
+ * @returns {Partial<Room>}
+ */
 function logged(state, room, event) {
   const current = state.current === room.name;
   const log = append(room.log, event, room.following || !current);
@@ -220,35 +260,35 @@ function logged(state, room, event) {
   const { [event.from]: _, ...typing } = room.typing;
   const behind = log.live ? 0 : room.behind + 1;
   const watched = current && state.watching && room.following;
-  const begins = !isMine(state, event) && !watched && !unread(state, room).count;
-  return { ...position, typing, behind, marker: begins ? event.seq - 1 : room.marker };
+  const isFirstNew = !isMine(state, event) && !watched && !unread(state, room).count;
+  return { ...position, typing, behind, marker: isFirstNew ? event.seq - 1 : room.marker };
 }
 
-/** What an event changes in what is set for its room.
+/** What an event changes in the settings of its room.
  * @param {Room} room
  * @param {LogEvent} event
  * @returns {Partial<Room>}
  */
-function settled(room, { t, text = "", whom = "", seconds = 0 }) {
-  if (t === "topic") return { topic: text };
-  if (t === "slow") return { slow: seconds };
-  if (t === "private" || t === "public") return { closed: t === "private" };
-  if (t === "owner") return { owner: whom };
-  if (t === "op") return { operators: [...room.operators, whom] };
-  if (t === "deop") return { operators: room.operators.filter((name) => name !== whom) };
+function settingsAfter(room, { t: kind, text = "", whom = "", seconds = 0 }) {
+  if (kind === "topic") return { topic: text };
+  if (kind === "slow") return { slow: seconds };
+  if (kind === "private" || kind === "public") return { isPrivate: kind === "private" };
+  if (kind === "owner") return { owner: whom };
+  if (kind === "op") return { operators: [...room.operators, whom] };
+  if (kind === "deop") return { operators: room.operators.filter((name) => name !== whom) };
   return {};
 }
 
-/** A whisper is shown where it came too, and what changes in it changes there.
+/** With a whisper in the room that is open too, where a change of it has to arrive as well.
  * @param {State} state
  * @param {LogEvent} event
  * @returns {State}
  */
-function whispered(state, event) {
-  const { seq, room: name, t, id } = event;
+function withWhisper(state, event) {
+  const { seq, room: name, t: kind, id } = event;
   const whispers = { ...state.whispers, position: seq, delivered: seq };
   const next = { ...state, whispers };
-  if (t !== "msg") return { ...next, rooms: amendedAsides(next.rooms, event) };
+  if (kind !== "msg") return { ...next, rooms: withAmendedAsides(next.rooms, event) };
   const here = next.rooms[next.current];
   const inline = here && !here.conversation && seq > whispers.head;
   const shown = inline
@@ -260,13 +300,13 @@ function whispered(state, event) {
 }
 
 /** @param {State["rooms"]} rooms @param {LogEvent} event */
-function amendedAsides(rooms, event) {
+function withAmendedAsides(rooms, event) {
   const changed = { ...rooms };
   for (const [name, { log }] of Object.entries(rooms)) {
-    const concerns = (/** @type {import("../types.d.ts").Entry} */ one) =>
+    const isAffected = (/** @type {import("../types.d.ts").Entry} */ one) =>
       one.aside === "whisper" && one.room === event.room && one.of === event.of;
-    if (!log.entries.some(concerns)) continue;
-    const entries = log.entries.map((one) => (concerns(one) ? amend(one, event) : one));
+    if (!log.entries.some(isAffected)) continue;
+    const entries = log.entries.map((one) => (isAffected(one) ? amend(one, event) : one));
     changed[name] = { ...changed[name], log: { ...log, entries } };
   }
   return changed;

@@ -1,4 +1,4 @@
-// The state that the page begins with, and a room that it begins with.
+// The initial state of the page, and of a room.
 
 import { EMPTY } from "./log.js";
 
@@ -15,10 +15,10 @@ export const SETTINGS = Object.freeze(
   }),
 );
 
-/** Where people begin on an older server, which does not say where. */
+/** The room to begin in on an older server, which does not name one. */
 export const LOBBY = "lobby";
 
-/** The limits until the server tells its own. */
+/** The limits until the server sends its own. */
 export const LIMITS = {
   frame: 65_536,
   message: 65_536,
@@ -30,7 +30,7 @@ export const LIMITS = {
   burst: 20,
 };
 
-/** No position: of a log that was never followed, or of a line that stands nowhere. */
+/** No position, as of a log that was never followed, or of a marker that is not set. */
 export const UNKNOWN = -1;
 
 export const NO_WHISPERS = Object.freeze({ position: UNKNOWN, head: 0, delivered: 0 });
@@ -46,10 +46,10 @@ export const NO_SEARCH = Object.freeze({
 });
 
 /**
- * @param {Partial<State>} [kept] what is known from an earlier visit
+ * @param {Partial<State>} [restored] from an earlier visit
  * @returns {State}
  */
-export function initial(kept = {}) {
+export function initial(restored = {}) {
   return {
     screen: "name",
     entering: { busy: false, name: "", problem: "", code: "" },
@@ -74,7 +74,7 @@ export function initial(kept = {}) {
     directory: [],
     settings: SETTINGS,
     permission: "default",
-    asking: false,
+    asksToNotify: false,
     watching: true,
     people: true,
     searching: false,
@@ -84,7 +84,7 @@ export function initial(kept = {}) {
     problem: "",
     toast: "",
     now: 0,
-    ...kept,
+    ...restored,
   };
 }
 
@@ -100,7 +100,7 @@ export function newRoom(name, known = {}) {
     status: "joining",
     why: "",
     topic: "",
-    closed: false,
+    isPrivate: false,
     head: 0,
     position: UNKNOWN,
     delivered: 0,
@@ -126,8 +126,8 @@ export function newRoom(name, known = {}) {
 /** @param {string} name */
 export const isConversation = (name) => name.startsWith("@");
 
-/** Whether somebody's own message or change it is. An older server tells no ids of authors: there the names that one
- * had decide, which may be somebody else's by now.
+/** Whether this person is the author of an event. An older server sends no ids of authors, so there the names that this
+ * person had decide, although somebody else may have one of them by now.
  * @param {State} state
  * @param {{ from: string, user?: number }} event
  */

@@ -1,5 +1,4 @@
-// The part of a room's log that the page holds: a window that slides over it. It has no holes, and so many entries at
-// most, however long the log is.
+// The part of a room's log that the page holds: a window that slides over it. It has no holes, and at most MOST entries.
 
 /** @typedef {import("../types.d.ts").Log} Log */
 /** @typedef {import("../types.d.ts").Entry} Entry */
@@ -11,29 +10,29 @@ export const PAGE = 100;
 /** @type {Log} */
 export const EMPTY = Object.freeze({ entries: [], first: 1, last: 0, oldest: false, live: true });
 
-/** The window of one who comes in when the log has got to `head`: nothing yet, and open to what follows.
+/** The window of a log that has reached `head`: empty, and open to what comes next.
  * @param {number} head
  * @returns {Log}
  */
 export const opened = (head) => ({ entries: [], first: head + 1, last: head, oldest: head === 0, live: true });
 
-/** With an event that just happened. One that is known already changes nothing. Where the window is full, `following`
- * says what gives way: the oldest entries or, while somebody reads them, the end.
+/** With an event that just happened; an event that the window has changes nothing. A full window drops its oldest entries
+ * if its end is `followed`, and otherwise its end, since somebody reads the older ones.
  * @param {Log} log
  * @param {LogEvent} event
- * @param {boolean} following
+ * @param {boolean} followed
  * @returns {Log}
  */
-export function append(log, event, following) {
+export function append(log, event, followed) {
   if (event.seq <= log.last && log.live) return log;
   const changed = amended(log, event);
   if (!log.live) return changed;
-  if (!shows(event)) return { ...changed, last: event.seq };
-  if (!following && log.entries.length >= MOST) return { ...changed, live: false };
+  if (!isShown(event)) return { ...changed, last: event.seq };
+  if (!followed && log.entries.length >= MOST) return { ...changed, live: false };
   return withoutOldest({ ...changed, entries: [...changed.entries, event], last: event.seq });
 }
 
-/** With something that belongs to no position, where it came.
+/** With an entry that has no position in the log, at the current end.
  * @param {Log} log
  * @param {Entry} entry
  * @returns {Log}
@@ -43,7 +42,7 @@ export function aside(log, entry) {
   return withoutOldest({ ...log, entries: [...log.entries, { ...entry, seq: log.last }] });
 }
 
-/** With the page of history before it; `more` says whether there is still more before that.
+/** With the page of history before the window; `more` says whether there is more before that.
  * @param {Log} log
  * @param {readonly LogEvent[]} events
  * @param {boolean} more
@@ -53,11 +52,11 @@ export function prepend(log, events, more) {
   const older = events.filter(({ seq }) => seq < log.first);
   const first = older.length ? older[0].seq : log.first;
   const oldest = !more || !older.length;
-  return withoutNewest({ ...log, entries: [...older.filter(shows), ...log.entries], first, oldest });
+  return withoutNewest({ ...log, entries: [...older.filter(isShown), ...log.entries], first, oldest });
 }
 
-/** With the page of history after it. It is live again when the page is the last one and has all up to `delivered`,
- * since an event may have come while the page was on its way.
+/** With the page of history after the window. The window is live again if the page is the last one and reaches
+ * `delivered`: an event may have come while the page was on its way.
  * @param {Log} log
  * @param {readonly LogEvent[]} events
  * @param {boolean} more
@@ -69,10 +68,10 @@ export function extend(log, events, more, delivered) {
   const last = newer.length ? newer[newer.length - 1].seq : log.last;
   const live = !more && (last >= delivered || !newer.length);
   const changed = newer.reduce(amended, log);
-  return withoutOldest({ ...changed, entries: [...changed.entries, ...newer.filter(shows)], last, live });
+  return withoutOldest({ ...changed, entries: [...changed.entries, ...newer.filter(isShown)], last, live });
 }
 
-/** A window of its own on a page of history after `after`.
+/** A new window: the page of history after `after`.
  * @param {readonly LogEvent[]} events
  * @param {boolean} more
  * @param {number} after
@@ -85,23 +84,23 @@ export function around(events, more, after, delivered) {
   return extend(start, events, more, delivered);
 }
 
-/** Whether an event has a place of its own: a change of a message is shown there.
+/** Whether an event is a row of its own: an edit or a delete changes another row.
  * @param {LogEvent} event
  */
-export const shows = ({ t }) => t !== "edit" && t !== "delete";
+export const isShown = ({ t }) => t !== "edit" && t !== "delete";
 
-/** Where a message is in its own log, which for a whisper is not the one that it is shown in.
+/** The position of a message in its own log; a whisper may be shown in another one.
  * @param {Entry} entry
  */
 export const positionOf = ({ seq, of, aside }) => (aside ? (of ?? 0) : seq);
 
-/** With what the event changes in a message.
+/** With what an edit or a delete changes in its message.
  * @param {Log} log
  * @param {LogEvent} event
  * @returns {Log}
  */
 function amended(log, event) {
-  if (shows(event)) return log;
+  if (isShown(event)) return log;
   const index = log.entries.findIndex(({ seq, t, aside }) => seq === event.of && t === "msg" && !aside);
   if (index < 0) return log;
   return { ...log, entries: log.entries.map((entry, at) => (at === index ? amend(entry, event) : entry)) };

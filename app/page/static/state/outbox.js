@@ -1,5 +1,5 @@
-// What was said and is not known to be stored: it is shown as pending, kept over reloads, and sent again after a
-// reconnect with the same `cid`, by which the server stores it once.
+// Messages that are not known to be stored. They are shown as pending, survive a reload, and are sent again after a
+// reconnect with the same `cid`, so that the server stores each once.
 
 /** @typedef {import("../types.d.ts").Pending} Pending */
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
@@ -21,8 +21,8 @@ export const delayed = (outbox, cid, why) => changed(outbox, cid, { state: "queu
 /** @param {Outbox} outbox @param {string} cid @returns {Outbox} */
 export const dropped = (outbox, cid) => outbox.filter((one) => one.cid !== cid);
 
-/** After an ack. It stays in view until its event comes, unless that came already: `position` is up to where the room
- * is known.
+/** After an `ack`. The message stays until its event comes, unless that is there already: `position` is the one up to
+ * which the room is known.
  * @param {Outbox} outbox
  * @param {Frame} ack
  * @param {number} position
@@ -33,8 +33,8 @@ export function acked(outbox, ack, position) {
   return changed(outbox, ack.cid, { state: "stored", seq: ack.seq, id: ack.id, why: "" });
 }
 
-/** After an event of one's own. One that was acked goes; one that was sent, but whose ack got lost, is taken for the
- * event that says the same, is hidden, and waits for the ack of its retry.
+/** After an event of this person. If the message was acked, it goes. If its ack got lost, it is found by its text, hidden,
+ * and kept for the ack of its retry.
  * @param {Outbox} outbox
  * @param {LogEvent} event
  * @returns {Outbox}
@@ -46,7 +46,7 @@ export function arrived(outbox, event) {
   return same ? changed(outbox, same.cid, { seen: true }) : outbox;
 }
 
-/** After a break: what was sent without an answer waits to be sent again.
+/** After a break: messages that were sent without an answer are queued again.
  * @param {Outbox} outbox
  * @returns {Outbox}
  */
@@ -55,19 +55,19 @@ export const interrupted = (outbox) =>
     .filter((one) => one.state !== "stored")
     .map((one) => (one.state === "sent" ? { ...one, state: "queued" } : one));
 
-/** For somebody else: the server knows nothing of a `cid` of the user before, so what it has seen is not said again.
+/** After a change of user. The server does not know the `cid`s of the user before, so what it has seen is not sent again.
  * @param {Outbox} outbox
  * @returns {Outbox}
  */
 export const inherited = (outbox) => interrupted(outbox).filter((one) => !one.seen);
 
-/** What to send now that the room can be spoken in, in the order in which it was said.
+/** The messages to send in a room, in the order in which they were written.
  * @param {Outbox} outbox
  * @param {string} room
  */
-export const waiting = (outbox, room) => outbox.filter((one) => one.room === room && one.state === "queued");
+export const queued = (outbox, room) => outbox.filter((one) => one.room === room && one.state === "queued");
 
-/** The frame that says it.
+/** The frame that sends a message.
  * @param {Pending} pending
  */
 export function frameOf({ cid, room, text, me, to }) {

@@ -1,14 +1,14 @@
-// Who is in a room, kept up by the hints of `presence`.
+// The people in a room, kept up to date by `presence`.
 
 /** @typedef {import("../types.d.ts").Person} Person */
-/** @typedef {readonly Person[] | null} People */
+/** @typedef {readonly Person[] | null} People null if only their number is known */
 
-/** After a `presence`. Where only the number of people is known it stays so.
+/** After a `presence` frame. If it has a number only, no more than that is known.
  * @param {People} people
  * @param {import("../types.d.ts").Frame} presence
  * @returns {People}
  */
-export function moved(people, presence) {
+export function withPresence(people, presence) {
   const { members, came = [], went = [], changed = [] } = presence;
   if (!people || (!came.length && !went.length && !changed.length && members !== people.length)) return null;
   const known = new Map(people.map((person) => [person.id, person]));
@@ -17,7 +17,7 @@ export function moved(people, presence) {
   return [...known.values()];
 }
 
-/** Those at the keyboard first, each by name.
+/** People who are not away first, each group by name.
  * @param {readonly Person[]} people
  */
 export const sorted = (people) =>

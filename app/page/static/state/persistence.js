@@ -1,58 +1,61 @@
-// What of the state is kept in the browser, and what it begins with on the next visit.
+// The parts of the state that the browser stores, and how they are restored on the next visit.
 
-import { interrupted } from "./outbox.js";
 import { newRoom, SETTINGS } from "./initial.js";
+import { interrupted } from "./outbox.js";
 
 /** @typedef {import("../types.d.ts").State} State */
-/** @typedef {ReturnType<typeof import("../browser/storage.js").createStorage>} Kept */
+/** @typedef {ReturnType<typeof import("../browser/storage.js").createStorage>} Storage */
 
-/** Whether to be in the room again on the next visit. @param {import("../types.d.ts").Room} room */
-const joins = ({ conversation, status }) => !conversation && status !== "left";
+/** How long after a change drafts are stored, in milliseconds. */
+const DELAY = 300;
 
-/** How long after a change drafts are written, in milliseconds. */
-const SOON = 300;
+/** Whether to join a room again on the next visit. @param {import("../types.d.ts").Room} room */
+const rejoins = ({ conversation, status }) => !conversation && status !== "left";
 
-/** @param {Kept} kept @returns {Partial<State>} */
-export function restored(kept) {
-  const account = kept.get("account");
-  const rooms = /** @type {string[]} */ (kept.get("rooms", []));
+/** @param {Storage} storage @returns {Partial<State>} */
+export function restore(storage) {
+  const account = storage.get("account");
+  const rooms = /** @type {string[]} */ (storage.get("rooms", []));
   return {
     screen: account ? "chat" : "name",
     me: account && { id: account.id, name: account.name, registered: false },
     names: account ? [account.name.toLowerCase()] : [],
-    entering: { busy: false, name: account?.name ?? kept.get("name", ""), problem: "", code: "" },
+    entering: { busy: false, name: account?.name ?? storage.get("name", ""), problem: "", code: "" },
     rooms: Object.fromEntries(rooms.map((name) => [name, newRoom(name)])),
-    settings: { ...SETTINGS, ...kept.get("settings", {}) },
-    drafts: kept.get("drafts", {}),
-    outbox: interrupted(kept.getOfTab("outbox", [])),
+    settings: { ...SETTINGS, ...storage.get("settings", {}) },
+    drafts: storage.get("drafts", {}),
+    outbox: interrupted(storage.getOfTab("outbox", [])),
   };
 }
 
-/** @param {import("../types.d.ts").Store} store @param {Kept} kept */
-export function keeping(store, kept) {
+/** Stores what changes from now on.
+ * @param {import("../types.d.ts").Store} store
+ * @param {Storage} storage
+ */
+export function persist(store, storage) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  const write = () => {
+  const saveDrafts = () => {
     timer = undefined;
     const drafts = Object.entries(store.get().drafts).filter(([, text]) => text);
-    kept.set("drafts", Object.fromEntries(drafts));
+    storage.set("drafts", Object.fromEntries(drafts));
   };
-  addEventListener("pagehide", write);
+  addEventListener("pagehide", saveDrafts);
   store.subscribe((state, _action, before) => {
-    if (state.settings !== before.settings) kept.set("settings", state.settings);
-    if (state.outbox !== before.outbox) kept.setOfTab("outbox", state.outbox);
-    if (state.current !== before.current) kept.set("current", state.current);
-    if (state.drafts !== before.drafts) timer ??= setTimeout(write, SOON);
-    if (state.rooms !== before.rooms && state.screen === "chat") keepRooms(state, before);
+    if (state.settings !== before.settings) storage.set("settings", state.settings);
+    if (state.outbox !== before.outbox) storage.setOfTab("outbox", state.outbox);
+    if (state.current !== before.current) storage.set("current", state.current);
+    if (state.drafts !== before.drafts) timer ??= setTimeout(saveDrafts, DELAY);
+    if (state.rooms !== before.rooms && state.screen === "chat") saveRooms(state, before);
   });
 
   /** @param {State} state @param {State} before */
-  function keepRooms(state, before) {
+  function saveRooms(state, before) {
     const [now, then] = [state, before].map(({ rooms }) =>
       Object.values(rooms)
-        .filter(joins)
+        .filter(rejoins)
         .map(({ name }) => name),
     );
-    if (String(now) !== String(then)) kept.set("rooms", now);
+    if (String(now) !== String(then)) storage.set("rooms", now);
   }
 }

@@ -1,43 +1,43 @@
-// What is in view of somebody who looks at it has been read: other tabs and devices are told.
+// The read marker: whatever is in view while somebody looks at the page has been read, on their other devices too.
 
 /** @typedef {import("../types.d.ts").Room} Room */
 
-/** How long after it came in view, in milliseconds: one request tells of all that came meanwhile. */
-const SOON = 1_000;
+/** How long to collect what comes into view before it is reported in one request, in milliseconds. */
+const DELAY = 1_000;
 
 /**
  * @param {import("../types.d.ts").Store} store
- * @param {(room: string, seq: number) => Promise<void>} tell
+ * @param {(room: string, seq: number) => Promise<void>} report tells the server
  */
-export function reading(store, tell) {
+export function reportReading(store, report) {
   /** @type {Record<string, number>} */
-  const told = {};
+  const reported = {};
   /** @type {Set<string>} */
   const due = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
-  function send() {
+  function flush() {
     timer = undefined;
     const { rooms } = store.get();
     for (const name of due) {
       const read = rooms[name]?.read ?? 0;
-      if (read > (told[name] ?? 0)) void tell(name, read);
-      told[name] = Math.max(read, told[name] ?? 0);
+      if (read > (reported[name] ?? 0)) void report(name, read);
+      reported[name] = Math.max(read, reported[name] ?? 0);
     }
     due.clear();
   }
 
   store.subscribe((state) => {
     const room = state.rooms[state.current];
-    if (!room || !seen(room) || !state.watching || state.screen !== "chat") return;
+    if (!room || !isEndInView(room) || !state.watching || state.screen !== "chat") return;
     const { name, log } = room;
-    if (log.last <= room.read && log.last <= (told[name] ?? log.last)) return;
+    if (log.last <= room.read && log.last <= (reported[name] ?? log.last)) return;
     due.add(name);
-    timer ??= setTimeout(send, SOON);
+    timer ??= setTimeout(flush, DELAY);
     if (log.last > room.read) store.dispatch({ type: "read", room: name, seq: log.last });
   });
 }
 
 /** @param {Room} room */
-const seen = ({ log, following, status }) => log.live && following && status === "joined";
+const isEndInView = ({ log, following, status }) => log.live && following && status === "joined";

@@ -1,6 +1,6 @@
-// The one function that makes the next state: pure, so that every state of the page can be had from actions alone.
+// The one function that makes the next state. It is pure: the same actions always lead to the same state.
 
-import { noted, receive, withRoom } from "./frames.js";
+import { LEFT, receive, withNote, withRoom } from "./frames.js";
 import { around, extend, opened, prepend } from "./log.js";
 import { dropped, failed, interrupted, sent } from "./outbox.js";
 import { initial, isConversation, newRoom, UNKNOWN } from "./initial.js";
@@ -14,7 +14,7 @@ import { unread } from "./unread.js";
 const ACTIONS = {
   frame: receive,
 
-  /** What only the view knows of. */
+  /** A change that concerns the view only. */
   set: (state, { change }) => ({ ...state, ...change }),
 
   connection(state, { connection }) {
@@ -32,11 +32,11 @@ const ACTIONS = {
 
   entered: (state) => ({ ...state, screen: "chat", entering: initial().entering }),
 
-  /** Somebody leaves for good: nothing of them stays. */
+  /** Somebody logs out: nothing of theirs stays. */
   forget: ({ settings, connection, current, commands }) => initial({ settings, connection, current, commands }),
 
   open(state, { room: name, seq, others = [] }) {
-    const left = state.current && state.current !== name ? withRoom(state, state.current, closed) : state;
+    const left = state.current && state.current !== name ? withRoom(state, state.current, unviewed) : state;
     const begins = isConversation(name) ? { others, status: /** @type {const} */ ("joined"), log: opened(0) } : {};
     const rooms = Object.hasOwn(left.rooms, name) ? left.rooms : { ...left.rooms, [name]: newRoom(name, begins) };
     const next = { ...left, rooms, current: name, target: seq ? { room: name, seq } : null };
@@ -49,7 +49,7 @@ const ACTIONS = {
 
   joining: (state, { room }) => withRoom(state, room, () => ({ status: "joining", why: "" })),
 
-  barred: (state, { room, why }) => withRoom(state, room, () => ({ status: "left", why, people: [], members: 0 })),
+  barred: (state, { room, why }) => withRoom(state, room, () => ({ ...LEFT, why })),
 
   say(state, { pending }) {
     const next = { ...state, outbox: [...state.outbox, pending], active: "", target: null };
@@ -86,14 +86,14 @@ const ACTIONS = {
 
   latest: (state, { room }) =>
     withRoom({ ...state, target: null }, room, ({ log, position }) =>
-      log.live ? { following: true } : fresh(position),
+      log.live ? { following: true } : emptied(position),
     ),
 
   following: (state, { room, on }) => withRoom(state, room, () => ({ following: on })),
 
   read: (state, { room, seq }) => withRoom(state, room, ({ read }) => ({ read: Math.max(read, seq) })),
 
-  note: (state, { room, text, problem, at }) => noted(state, room, text, problem ? "problem" : "notice", at),
+  note: (state, { room, text, problem, at }) => withNote(state, room, text, problem ? "problem" : "notice", at),
 
   tick(state, { at }) {
     const rooms = Object.values(state.rooms).filter(({ typing }) => Object.values(typing).some((until) => until <= at));
@@ -108,17 +108,20 @@ const ACTIONS = {
  */
 export const reduce = (state, action) => ACTIONS[action.type](state, action);
 
-/** A room that is looked at no more: what was new in it is not, and it follows its end again.
+/** A room after somebody leaves its view: nothing in it is new any more, and it follows its end again.
  * @param {Room} room
  * @returns {Partial<Room>}
  */
-function closed(room) {
+function unviewed(room) {
   const seen = { marker: UNKNOWN, missed: null, following: true };
-  return room.log.live ? seen : { ...seen, ...fresh(room.position) };
+  return room.log.live ? seen : { ...seen, ...emptied(room.position) };
 }
 
-/** @param {number} position @returns {Partial<Room>} */
-const fresh = (position) => ({ log: opened(position), behind: 0, loading: "", following: true });
+/** A room whose log is loaded anew from its end.
+ * @param {number} position
+ * @returns {Partial<Room>}
+ */
+const emptied = (position) => ({ log: opened(position), behind: 0, loading: "", following: true });
 
 /** @param {number} at */
 const stillTyping =

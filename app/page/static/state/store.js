@@ -1,4 +1,4 @@
-// The one state, and who is told of its changes: each of them, in their order, after it was made.
+// The one state, and the listeners to its changes. They are called after each change, in order.
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Action} Action */
@@ -12,19 +12,19 @@
 export function createStore(reduce, state) {
   /** @type {Set<Listener>} */
   const listeners = new Set();
-  /** Changes that the listeners are still to be told of: a listener may make another. @type {Parameters<Listener>[]} */
+  /** Changes that wait because a listener made them. @type {Parameters<Listener>[]} */
   const changes = [];
-  let telling = false;
+  let notifying = false;
 
-  function tell() {
-    if (telling) return;
-    telling = true;
+  function notify() {
+    if (notifying) return;
+    notifying = true;
     try {
       for (let change = changes.shift(); change; change = changes.shift()) {
         for (const listener of listeners) listener(...change);
       }
     } finally {
-      telling = false;
+      notifying = false;
     }
   }
 
@@ -35,7 +35,7 @@ export function createStore(reduce, state) {
       state = reduce(state, { at: Date.now(), ...action });
       if (state === before) return;
       changes.push([state, action, before]);
-      tell();
+      notify();
     },
     subscribe: (listener) => void listeners.add(listener),
   };

@@ -1,15 +1,16 @@
-// What somebody has not read of a room, and what of it is for them.
+// How many messages of a room are unread, and how many of those are for the reader.
 
 import { mentions } from "../text/markup.js";
 import { isMine } from "./initial.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
+/** @typedef {{ names: readonly string[], count: number, mentions: number }} Unread */
 
-/** @type {WeakMap<Room, { names: readonly string[], count: number, mentions: number }>} */
+/** @type {WeakMap<Room, Unread>} */
 const counted = new WeakMap();
 
-/** How many messages of others came after what was read, and how many of them are for the person: every whisper is.
+/** The messages of others after the read marker, and those of them that mention the reader, or are whispers.
  * @param {State} state
  * @param {Room} room
  */
@@ -21,7 +22,7 @@ export function unread(state, room) {
   return found;
 }
 
-/** Of all rooms.
+/** Of all rooms together.
  * @param {State} state
  */
 export function unreadInAll(state) {
@@ -34,7 +35,7 @@ export function unreadInAll(state) {
   return total;
 }
 
-/** @param {State} state @param {Room} room */
+/** @param {State} state @param {Room} room @returns {Unread} */
 function count(state, room) {
   const result = { names: state.names, count: 0, mentions: 0 };
   if (room.status === "left") return result;

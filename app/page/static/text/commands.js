@@ -1,39 +1,46 @@
-// What a person typed, as what it asks for. Commands that the page does itself are read here, others go to the server.
+// What a person typed: a message, or a command. The page carries out some commands itself, the server the others.
+
+import { t } from "../i18n/messages.js";
 
 /** @typedef {import("../types.d.ts").Usage} Usage */
 /**
  * @typedef {{ kind: "say", text: string, me?: boolean } | { kind: "whisper", to: string[], text: string }
  * | { kind: "reply", text: string } | { kind: "join", room: string } | { kind: "search", words: string }
  * | { kind: "part" | "rooms" | "help" | "logout" | "nothing" } | { kind: "command", line: string }
- * | { kind: "problem", text: string }} Asked
+ * | { kind: "problem", text: string }} Parsed
  */
 
+/** The end of a help text, where the server names the aliases of a command. */
 const ALIASES = /\(also ([^)]*)\)$/;
 
-/** @param {Usage} usage all names of the command, without the slash */
+/** All names of a command, without the slash.
+ * @param {Usage} usage
+ */
 export function namesOf({ command, help }) {
-  const also = ALIASES.exec(help)?.[1] ?? "";
-  return [command, ...also.split(/[\s,]+/).map((name) => name.replace("/", ""))].filter(Boolean);
+  const aliases = ALIASES.exec(help)?.[1] ?? "";
+  return [command, ...aliases.split(/[\s,]+/).map((name) => name.replace("/", ""))].filter(Boolean);
 }
 
-/** @param {Usage} usage */
+/** The help text of a command without its aliases.
+ * @param {Usage} usage
+ */
 export const withoutAliases = ({ help }) => help.replace(ALIASES, "").trim();
 
-/** @type {Record<string, (rest: string, usage: string) => Asked>} */
+/** The commands that the page carries out. @type {Record<string, (rest: string, usage: string) => Parsed>} */
 const OWN = {
-  me: (text, usage) => (text.trim() ? { kind: "say", text, me: true } : problem("me", usage)),
-  reply: (text, usage) => (text.trim() ? { kind: "reply", text } : problem("reply", usage)),
+  me: (text, usage) => (text.trim() ? { kind: "say", text, me: true } : incomplete("me", usage)),
+  reply: (text, usage) => (text.trim() ? { kind: "reply", text } : incomplete("reply", usage)),
   whisper(rest, usage) {
     const [, names = "", text = ""] = /^(\S+)\s([\s\S]+)$/.exec(rest) ?? [];
     const to = names
       .split(",")
       .map((name) => name.replace(/^@/, ""))
       .filter(Boolean);
-    return to.length && text.trim() ? { kind: "whisper", to, text } : problem("whisper", usage);
+    return to.length && text.trim() ? { kind: "whisper", to, text } : incomplete("whisper", usage);
   },
   join(rest, usage) {
     const room = rest.trim().replace(/^#/, "").toLowerCase();
-    return room ? { kind: "join", room } : problem("join", usage);
+    return room ? { kind: "join", room } : incomplete("join", usage);
   },
   search: (rest) => ({ kind: "search", words: rest.trim() }),
   part: () => ({ kind: "part" }),
@@ -45,7 +52,7 @@ const OWN = {
 /**
  * @param {string} typed
  * @param {readonly Usage[]} usages
- * @returns {Asked}
+ * @returns {Parsed}
  */
 export function parse(typed, usages) {
   const text = typed.replace(/^\n+|\s+$/g, "");
@@ -56,11 +63,12 @@ export function parse(typed, usages) {
   const usage = usages.find((one) => namesOf(one).includes(word.toLowerCase()));
   const name = usage?.command ?? word.toLowerCase();
   if (Object.hasOwn(OWN, name)) return OWN[name](rest, usage?.usage ?? "");
-  if (usages.length && !usage) {
-    return { kind: "problem", text: `There is no command /${word}. Type /help for a list, or // to say it.` };
-  }
+  if (usages.length && !usage) return { kind: "problem", text: t("error.unknown_command", { command: word || "…" }) };
   return { kind: "command", line: text };
 }
 
-/** @param {string} name @param {string} usage @returns {Asked} */
-const problem = (name, usage) => ({ kind: "problem", text: `Expected more: /${name} ${usage || "TEXT"}` });
+/** @param {string} name @param {string} usage @returns {Parsed} */
+const incomplete = (name, usage) => ({
+  kind: "problem",
+  text: t("error.bad_command", { usage: `/${name} ${usage || "TEXT"}` }),
+});

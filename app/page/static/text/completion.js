@@ -1,5 +1,6 @@
-// What may complete the word before the caret: a command, a name, or an emoji.
+// Suggestions for the word before the caret: commands, names, rooms and emoji.
 
+import { t } from "../i18n/messages.js";
 import { namesOf, withoutAliases } from "./commands.js";
 
 /** @typedef {import("../types.d.ts").Completion} Completion */
@@ -28,13 +29,13 @@ export function complete(text, caret, known) {
   return items.length ? { from: caret - word.length, to: caret, items } : null;
 }
 
-/** Whether the emoji are needed for what is typed.
+/** Whether suggestions need the names of emoji.
  * @param {string} text
  * @param {number} caret
  */
 export const wantsEmoji = (text, caret) => /(?:^|\s):[a-z0-9_+-]{2,}$/i.test(text.slice(0, caret));
 
-/** The text with the candidate in it, and where the caret is then.
+/** The text with a candidate in place of the word, and the new position of the caret.
  * @param {string} text
  * @param {Completion} completion
  * @param {number} index
@@ -46,21 +47,24 @@ export function insert(text, { from, to, items }, index) {
 
 /** @param {string} before @param {string} word @param {Known} known @returns {Candidate[]} */
 function candidates(before, word, { commands, names, rooms, emoji }) {
-  if (before === word && word.startsWith("/") && !word.startsWith("//")) return ofCommands(commands, word.slice(1));
+  if (before === word && word.startsWith("/") && !word.startsWith("//")) return commandCandidates(commands, word.slice(1));
   if (
     /^\/(?:w|whisper|msg|tell|kick|ban|unban|mute|unmute|op|deop|invite|uninvite|ignore|unignore)\s\S*$/i.test(before)
   ) {
-    return ofRecipients(names, word);
+    return recipientCandidates(names, word);
   }
-  if (/^\/join\s\S*$/i.test(before)) return beginning(rooms, word.replace("#", "")).map((room) => plain(room, "room"));
+  if (/^\/join\s\S*$/i.test(before)) {
+    const hint = t("composer.suggestions.room");
+    return startingWith(rooms, word.replace("#", "")).map((room) => ({ insert: `${room} `, label: room, hint }));
+  }
   if (word.startsWith("@")) {
-    return beginning(names, word.slice(1)).map((name) => ({ insert: `@${name} `, label: name, hint: "" }));
+    return startingWith(names, word.slice(1)).map((name) => ({ insert: `@${name} `, label: name, hint: "" }));
   }
-  return /^:[a-z0-9_+-]{2,}$/i.test(word) ? ofEmoji(emoji, word.slice(1).toLowerCase()) : [];
+  return /^:[a-z0-9_+-]{2,}$/i.test(word) ? emojiCandidates(emoji, word.slice(1).toLowerCase()) : [];
 }
 
 /** @param {Known["commands"]} commands @param {string} start @returns {Candidate[]} */
-function ofCommands(commands, start) {
+function commandCandidates(commands, start) {
   const wanted = start.toLowerCase();
   return commands
     .filter((usage) => namesOf(usage).some((name) => name.startsWith(wanted)))
@@ -73,9 +77,9 @@ function ofCommands(commands, start) {
 }
 
 /** @param {readonly string[]} names @param {string} word @returns {Candidate[]} */
-function ofRecipients(names, word) {
+function recipientCandidates(names, word) {
   const [, given, start] = /^(.*,)?(.*)$/.exec(word) ?? ["", "", word];
-  return beginning(names, start.replace("@", "")).map((name) => ({
+  return startingWith(names, start.replace("@", "")).map((name) => ({
     insert: `${given ?? ""}${name} `,
     label: name,
     hint: "",
@@ -83,7 +87,7 @@ function ofRecipients(names, word) {
 }
 
 /** @param {Known["emoji"]} emoji @param {string} word @returns {Candidate[]} */
-function ofEmoji(emoji, word) {
+function emojiCandidates(emoji, word) {
   const start = word.replace(/:$/, "");
   const [first, rest] = [[], []].map(() => /** @type {Candidate[]} */ ([]));
   for (const [name, character] of emoji) {
@@ -95,10 +99,7 @@ function ofEmoji(emoji, word) {
 }
 
 /** @param {readonly string[]} words @param {string} start */
-function beginning(words, start) {
+function startingWith(words, start) {
   const wanted = start.toLowerCase();
   return words.filter((word) => word.toLowerCase().startsWith(wanted));
 }
-
-/** @param {string} word @param {string} hint @returns {Candidate} */
-const plain = (word, hint) => ({ insert: `${word} `, label: word, hint });

@@ -1,4 +1,4 @@
-// Names of emoji, for completion. Loaded when somebody types the first one.
+// The names of emoji, for completion. The page loads them when somebody types the first one.
 
 const TABLE = `
 smile 😄 grin 😁 joy 😂 rofl 🤣 slight_smile 🙂 wink 😉 blush 😊 innocent 😇 heart_eyes 😍 star_struck 🤩

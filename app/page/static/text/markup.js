@@ -1,4 +1,4 @@
-// What a text means, as a list of parts that a view shows: links, code and mentions. Nothing in it is ever HTML.
+// The markup of messages: links, code and mentions. A text becomes a list of parts, and nothing in it is ever HTML.
 
 /**
  * @typedef {{ kind: "text" | "code" | "block" | "mention", text: string }
@@ -28,7 +28,7 @@ function partsOf(found) {
   return [{ kind: "mention", text: `@${name}` }, ...(rest ? [/** @type {Part} */ ({ kind: "text", text: rest })] : [])];
 }
 
-/** A link ends before the punctuation of the sentence that it stands in, and before a bracket that it does not open.
+/** A link ends before the punctuation of its sentence, and before a bracket that it does not open.
  * @param {string} address
  * @returns {Part[]}
  */
@@ -44,12 +44,12 @@ function link(address) {
   const text = address.slice(0, end);
   const rest = address.slice(end);
   /** @type {Part} */
-  const first = isAddress(text) ? { kind: "link", text, href: text } : { kind: "text", text };
+  const first = isWebAddress(text) ? { kind: "link", text, href: text } : { kind: "text", text };
   return rest ? [first, { kind: "text", text: rest }] : [first];
 }
 
 /** @param {string} text */
-function isAddress(text) {
+function isWebAddress(text) {
   try {
     const { protocol, hostname } = new URL(text);
     return (protocol === "http:" || protocol === "https:") && hostname !== "";
@@ -77,7 +77,7 @@ function split(text, pattern, match, between) {
   return parts;
 }
 
-/** Whether a text speaks of one of the names (in lower case), as a whole word, outside code.
+/** Whether a text mentions one of the names (in lower case) as a whole word outside code.
  * @param {string} text
  * @param {readonly string[]} names
  */
@@ -91,7 +91,7 @@ export function mentions(text, names) {
   return names.some((name) => words.includes(name));
 }
 
-/** Whether a text is a few emoji and nothing else, which are shown large.
+/** Whether a text is a few emoji and nothing else: those are shown large.
  * @param {string} text
  */
 export const isEmoji = (text) =>

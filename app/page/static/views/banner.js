@@ -1,5 +1,7 @@
-// What is in the way, and what becomes of it: a strip above the messages.
+// A strip above the messages: the connection is lost, or there is a question.
 
+import { waitTime } from "../i18n/format.js";
+import { t } from "../i18n/messages.js";
 import { html, nothing } from "../vendor/lit-html.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -8,11 +10,11 @@ import { html, nothing } from "../vendor/lit-html.js";
 /** The state of the connection in words.
  * @param {State["connection"]} connection
  */
-export function wordsOf({ phase, why, attempt }) {
-  if (phase === "open") return "Connected";
-  if (phase === "connecting") return attempt ? "Connecting again …" : "Connecting …";
-  if (phase === "waiting") return `${why} Trying again …`;
-  return phase === "ended" ? why : "Not connected";
+export function connectionText({ phase, why, attempt }) {
+  if (phase === "open") return t("status.connected");
+  if (phase === "connecting") return t(attempt ? "status.reconnecting" : "status.connecting");
+  if (phase === "waiting") return t("status.retrying", { why });
+  return phase === "ended" ? why : t("status.closed");
 }
 
 /** @param {State} state @param {Actions} act */
@@ -21,31 +23,38 @@ export function bannerView(state, act) {
   if (connection.phase === "ended") {
     return strip(
       connection.why,
-      button("Connect", () => act.reconnect()),
+      button(t("banner.reconnect"), () => act.reconnect()),
     );
   }
   if (connection.phase === "waiting") {
-    const seconds = Math.max(0, Math.ceil((connection.until - now) / 1000));
-    const when = seconds ? `Trying again in ${seconds} s.` : "Trying again.";
+    const left = Math.max(0, connection.until - now);
     return strip(
-      `${connection.why} ${when} What you write is kept and sent then.`,
-      button("Try now", () => act.reconnect()),
+      t("banner.retrying", { why: connection.why, wait: left ? waitTime(left) : "" }),
+      button(t("banner.retry"), () => act.reconnect()),
     );
   }
-  if (connection.phase === "connecting" && connection.attempt) return strip("Connecting again …", nothing);
-  if (state.asking) {
-    return strip(
-      "Get a notification when somebody mentions you or whispers to you?",
-      html` ${button("Yes", () => void act.notify(true))} ${button("Not now", () => void act.notify(false))}`,
-      "ask",
-    );
+  if (connection.phase === "connecting" && connection.attempt) return strip(t("status.reconnecting"), nothing);
+  if (state.asksToNotify) {
+    const accept = button(t("banner.notify.accept"), () => void act.notify(true));
+    const decline = button(t("banner.notify.decline"), () => void act.notify(false));
+    return strip(t("banner.notify"), html`${accept} ${decline}`, "ask");
   }
   return nothing;
 }
 
-/** @param {string} words @param {unknown} buttons @param {string} [kind] */
-const strip = (words, buttons, kind = "") =>
-  html`<div class="banner ${kind}"><span>${words}</span><span class="buttons">${buttons}</span></div>`;
+/** The room can't be read or written in: nobody joined it, or was let in.
+ * @param {import("../types.d.ts").Room} room
+ * @param {Actions} act
+ */
+export const leftView = ({ name, why }, act) =>
+  strip(
+    t("banner.left", { why }),
+    button(t("banner.rejoin"), () => act.rejoin(name)),
+  );
+
+/** @param {string} text @param {unknown} buttons @param {string} [kind] */
+const strip = (text, buttons, kind = "") =>
+  html`<div class="banner ${kind}"><span dir="auto">${text}</span><span class="buttons">${buttons}</span></div>`;
 
 /** @param {string} label @param {() => void} click */
 const button = (label, click) => html`<button type="button" class="secondary" @click=${click}>${label}</button>`;

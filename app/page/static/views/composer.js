@@ -1,17 +1,19 @@
-// Where one writes.
+// The field that people write in, with suggestions above it.
 
+import { listed, t } from "../i18n/messages.js";
 import { html, live, nothing, ref, repeat } from "../vendor/lit-html.js";
-import { listed } from "./hues.js";
 import { icon } from "./icons.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
 /** @typedef {import("../actions/actions.js").Actions} Actions */
 
-/** From this part of the limit on one is told how much is left. */
-const NEAR = 0.8;
-/** How many bytes are in a frame beside the text and the name of the room at most. */
-const AROUND = 200;
+/** What is left is shown from this part of the limit on. */
+const NEAR_LIMIT = 0.8;
+/** The most bytes that a frame has beside the text and the name of the room. */
+const FRAME_OVERHEAD = 200;
+/** The most bytes that one character takes in JSON. */
+const CHARACTER = 6;
 const ENCODER = new TextEncoder();
 
 /** @param {State} state @param {Room} room @param {Actions} act */
@@ -19,28 +21,19 @@ export function composerView(state, room, act) {
   const { editing, completion, limits } = state;
   const text = editing?.text ?? state.drafts[room.name] ?? "";
   const left = bytesLeft(text, limits, room.name);
-  const over = left < 0;
-  const shut = room.status === "left";
-  const name = room.conversation ? listed(room.others) || "yourself" : `#${room.name}`;
-  return html`<form class="composer" @submit=${submitted(act, over)}>
-    ${completion ? completionView(completion, act) : nothing}
-    ${
-      editing
-        ? html`<div class="mode">
-            ${icon("edit")}<span>Editing a message</span>
-            <button type="button" class="link" @click=${() => act.stopEditing()}>Cancel</button>
-          </div>`
-        : nothing
-    }
+  const tooLong = left < 0;
+  const disabled = room.status === "left";
+  return html`<form class="composer" @submit=${submitted(act, tooLong)}>
+    ${completion ? completionView(completion, act) : nothing} ${editing ? editingView(act) : nothing}
     <div class="field">
-      <label class="hidden" for="text">Message</label>
+      <label class="hidden" for="text">${t("composer.message")}</label>
       <textarea
         id="text"
         name="text"
         rows="1"
         dir="auto"
-        placeholder=${shut ? `You are not in ${name}` : room.conversation ? `Whisper to ${name}` : `Message ${name}`}
-        ?disabled=${shut}
+        placeholder=${placeholder(room)}
+        ?disabled=${disabled}
         autocomplete="off"
         aria-autocomplete="list"
         aria-controls=${completion ? "completion" : nothing}
@@ -52,34 +45,54 @@ export function composerView(state, room, act) {
         @keydown=${pressed(state, act)}
         @blur=${() => act.set({ completion: null })}
       ></textarea>
-      <button type="submit" class="send" aria-label="Send" title="Send" ?disabled=${over || shut}>
+      <button
+        type="submit"
+        class="send"
+        aria-label=${t("composer.send")}
+        title=${t("composer.send")}
+        ?disabled=${tooLong || disabled}
+      >
         ${icon("send")}
       </button>
     </div>
-    <p class=${over ? "limit over" : "limit"}>${limitOf(left, limits)}</p>
+    <p class=${tooLong ? "limit over" : "limit"}>${limitText(left, limits)}</p>
   </form>`;
 }
 
-/** How much more may be said: the server bounds the bytes of a message, and those of the frame around it, in which
- * quotes and line breaks take two.
+/** @param {Room} room */
+function placeholder({ status, conversation, others, name }) {
+  const names = listed(others) || t("person.self");
+  if (status === "left") return t("composer.not_in", { room: conversation ? names : `#${name}` });
+  return conversation ? t("composer.to_conversation", { names }) : t("composer.to_room", { room: `#${name}` });
+}
+
+/** @param {Actions} act */
+const editingView = (act) =>
+  html`<div class="mode">
+    ${icon("edit")}<span>${t("composer.editing")}</span>
+    <button type="button" class="link" @click=${() => act.stopEditing()}>${t("composer.cancel")}</button>
+  </div>`;
+
+/** How many bytes of the message are left. The server bounds the text, and the frame around it, in which quotes and line
+ * breaks take two bytes.
  * @param {string} text
  * @param {State["limits"]} limits
  * @param {string} room
  */
 function bytesLeft(text, { message, frame }, room) {
-  const rest = frame - AROUND - room.length;
-  if (text.length * 6 < Math.min(message || rest, rest)) return Infinity;
+  const rest = frame - FRAME_OVERHEAD - room.length;
+  if (text.length * CHARACTER < Math.min(message || rest, rest)) return Infinity;
   const bytes = message ? message - ENCODER.encode(text).length : Infinity;
   return Math.min(bytes, rest - ENCODER.encode(JSON.stringify(text)).length);
 }
 
 /** @param {number} left @param {State["limits"]} limits */
-function limitOf(left, { message, frame }) {
-  if (left > Math.min(message || frame, frame) * (1 - NEAR)) return nothing;
-  return left < 0 ? `${-left} bytes too long for one message` : `${left} bytes left`;
+function limitText(left, { message, frame }) {
+  if (left > Math.min(message || frame, frame) * (1 - NEAR_LIMIT)) return nothing;
+  return t(left < 0 ? "composer.over" : "composer.left", { count: Math.abs(left) });
 }
 
-/** A text field is as high as what is in it, up to what the style allows.
+/** Makes the field as high as its text, in browsers that can't do so by CSS.
  * @param {Element | undefined} element
  */
 function grow(element) {
@@ -90,7 +103,7 @@ function grow(element) {
 
 /** @param {NonNullable<State["completion"]>} completion @param {Actions} act */
 const completionView = ({ items, index }, act) =>
-  html`<ul id="completion" class="completion" role="listbox" aria-label="Suggestions">
+  html`<ul id="completion" class="completion" role="listbox" aria-label=${t("composer.suggestions")}>
     ${repeat(
       items,
       ({ label }) => label,
@@ -110,11 +123,11 @@ const completionView = ({ items, index }, act) =>
 const picked = (act, index) => (/** @type {MouseEvent} */ event) => {
   event.preventDefault(); // the field keeps the focus
   const field = document.querySelector("#text");
-  if (field instanceof HTMLTextAreaElement) put(field, act.accept(field.value, index));
+  if (field instanceof HTMLTextAreaElement) write(field, act.accept(field.value, index));
 };
 
 /** @param {HTMLTextAreaElement} field @param {{ text: string, caret: number }} next */
-function put(field, { text, caret }) {
+function write(field, { text, caret }) {
   field.value = text;
   field.setSelectionRange(caret, caret);
   grow(field);
@@ -129,11 +142,11 @@ const typed =
     act.input(field.value, field.selectionStart);
   };
 
-/** @param {Actions} act @param {boolean} over */
-const submitted = (act, over) => (/** @type {SubmitEvent} */ event) => {
+/** @param {Actions} act @param {boolean} tooLong */
+const submitted = (act, tooLong) => (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
   const field = /** @type {HTMLFormElement} */ (event.target).elements.namedItem("text");
-  if (over || !(field instanceof HTMLTextAreaElement)) return;
+  if (tooLong || !(field instanceof HTMLTextAreaElement)) return;
   act.submit(field.value);
   field.focus();
 };
@@ -156,7 +169,7 @@ const pressed = (state, act) => (/** @type {KeyboardEvent} */ event) => {
   }
 };
 
-/** Whether the key was for the list of suggestions.
+/** Handles a key if it is for the list of suggestions; gives whether it was.
  * @param {KeyboardEvent} event
  * @param {HTMLTextAreaElement} field
  * @param {NonNullable<State["completion"]>} completion
@@ -166,7 +179,7 @@ function completes({ key, shiftKey }, field, { items, index, from, to }, act) {
   const whole = field.value.slice(from, to) === items[index].insert.trim();
   if (key === "ArrowDown" || key === "ArrowUp") act.choose(key === "ArrowDown" ? 1 : -1);
   else if (key === "Escape") act.set({ completion: null });
-  else if (key === "Tab" || (key === "Enter" && !shiftKey && !whole)) put(field, act.accept(field.value));
+  else if (key === "Tab" || (key === "Enter" && !shiftKey && !whole)) write(field, act.accept(field.value));
   else return false;
   return true;
 }

@@ -1,17 +1,19 @@
-// How somebody is shown: a colour and a letter, everywhere the same.
+// The colour and the letter that stand for a person.
 
 export const HUES = 20;
 
-/** Colours of ids that follow each other are so far apart; it has no divisor in common with HUES. */
+/** How far apart the colours of two ids in a row are; it has no divisor in common with HUES. */
 const STEP = 7;
 
-/** One of HUES colours: somebody's for good, by the id, or where that is not known by the name.
+/** One of HUES colours. It goes with the id, so that it stays when a name changes, or else with the name.
  * @param {string} name
  * @param {number} [user]
  */
 export const hueOf = (name, user) => (user ? (user * STEP) % HUES : hueOfName(name));
 
-/** @param {string} name without regard to case */
+/** Upper and lower case are the same. The hash is FNV-1a.
+ * @param {string} name
+ */
 function hueOfName(name) {
   let hash = 2_166_136_261;
   for (const character of name.toLowerCase()) {
@@ -23,9 +25,3 @@ function hueOfName(name) {
 
 /** @param {string} name */
 export const letterOf = (name) => (/[\p{L}\p{N}]/u.exec(name)?.[0] ?? "?").toUpperCase();
-
-/** @param {readonly string[]} names */
-export function listed(names) {
-  if (names.length < 2) return names.join("");
-  return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
-}

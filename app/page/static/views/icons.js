@@ -1,4 +1,4 @@
-// The page's signs: strokes on a grid of 20.
+// The icons: strokes on a grid of 20.
 
 import { html, svg } from "../vendor/lit-html.js";
 

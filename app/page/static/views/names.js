@@ -1,4 +1,4 @@
-// How somebody is named and shown, everywhere the same.
+// How people are named and shown, everywhere the same.
 
 import { html } from "../vendor/lit-html.js";
 import { hueOf, letterOf } from "./hues.js";
@@ -11,14 +11,14 @@ export const avatar = (name, user) =>
  * @param {string} name
  * @param {number} [user]
  */
-export const nameOf = (name, user) => html`<bdi class="name hue-${hueOf(name, user)}">${name}</bdi>`;
+export const nameView = (name, user) => html`<bdi class="name hue-${hueOf(name, user)}">${name}</bdi>`;
 
-/** A name that opens what can be done with the person.
+/** A name that opens the dialog of the person.
  * @param {string} name
  * @param {number | undefined} id
  * @param {import("../actions/actions.js").Actions} act
  */
 export const nameButton = (name, id, act) =>
   html`<button type="button" class="name-button" tabindex="-1" @click=${() => act.dialog({ kind: "person", name, id })}>
-    ${nameOf(name, id)}
+    ${nameView(name, id)}
   </button>`;

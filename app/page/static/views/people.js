@@ -1,9 +1,10 @@
-// Who is in the room.
+// The people of the room.
 
-import { html, repeat } from "../vendor/lit-html.js";
+import { t } from "../i18n/messages.js";
 import { sorted } from "../state/people.js";
+import { html, repeat } from "../vendor/lit-html.js";
 import { icon } from "./icons.js";
-import { avatar, nameOf } from "./names.js";
+import { avatar, nameView } from "./names.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
@@ -12,10 +13,16 @@ import { avatar, nameOf } from "./names.js";
 /** @param {State} state @param {Room} room @param {Actions} act */
 export function peopleView(state, room, act) {
   const { members, people } = room;
-  return html`<aside class="side people" aria-label="People">
+  return html`<aside class="side people" aria-label=${t("people.list")}>
     <header>
-      <h2>${members} ${members === 1 ? "person" : "people"}</h2>
-      <button type="button" class="tool" aria-label="Close" title="Close" @click=${() => act.people()}>
+      <h2>${t("room.people", { count: members })}</h2>
+      <button
+        type="button"
+        class="tool"
+        aria-label=${t("dialog.close")}
+        title=${t("dialog.close")}
+        @click=${() => act.people()}
+      >
         ${icon("close")}
       </button>
     </header>
@@ -25,24 +32,32 @@ export function peopleView(state, room, act) {
             ${repeat(
               sorted(people),
               ({ id }) => id,
-              (person) => entry(state, room, person, act),
+              (person) => entryView(state, room, person, act),
             )}
           </ul>`
-        : html`<p class="quiet">So many people are here that they are not listed.</p>`
+        : html`<p class="quiet">${t("people.too_many")}</p>`
     }
   </aside>`;
 }
 
 /** @param {State} state @param {Room} room @param {import("../types.d.ts").Person} person @param {Actions} act */
-function entry(state, room, { id, name, away }, act) {
-  const role = room.owner === name ? "owner" : room.operators.includes(name) ? "operator" : "";
-  const words = [id === state.me?.id ? "you" : role, away === undefined ? "" : `away${away ? `: ${away}` : ""}`];
+function entryView(state, room, { id, name, away }, act) {
+  const about = [
+    id === state.me?.id ? t("people.you") : roleText(room, name),
+    away === undefined ? "" : t("person.away", { why: away }),
+  ];
   return html`<li>
     <button type="button" class="entry" @click=${() => act.dialog({ kind: "person", name, id })}>
       <span class=${`presence ${away === undefined ? "here" : "away"}`}>${avatar(name, id)}</span>
       <span class="who"
-        >${nameOf(name, id)} <span class="quiet" dir="auto">${words.filter(Boolean).join(", ")}</span></span
+        >${nameView(name, id)} <span class="quiet" dir="auto">${about.filter(Boolean).join(", ")}</span></span
       >
     </button>
   </li>`;
+}
+
+/** @param {Room} room @param {string} name */
+function roleText({ owner, operators }, name) {
+  if (owner === name) return t("person.owner");
+  return operators.includes(name) ? t("person.operator") : "";
 }

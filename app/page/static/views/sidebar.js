@@ -1,9 +1,9 @@
-// The rooms and conversations one is in, and oneself.
+// The rooms and conversations that you are in, and your own name.
 
-import { classMap, html, nothing, repeat } from "../vendor/lit-html.js";
-import { listed } from "./hues.js";
+import { listed, t } from "../i18n/messages.js";
 import { format } from "../browser/address.js";
 import { unread } from "../state/unread.js";
+import { classMap, html, nothing, repeat } from "../vendor/lit-html.js";
 import { icon } from "./icons.js";
 import { avatar } from "./names.js";
 
@@ -11,93 +11,101 @@ import { avatar } from "./names.js";
 /** @typedef {import("../types.d.ts").Room} Room */
 /** @typedef {import("../actions/actions.js").Actions} Actions */
 
+/** A badge shows no larger number. */
+const MOST = 99;
+
 /** @param {State} state @param {Actions} act */
 export function sidebarView(state, act) {
-  const rooms = Object.values(state.rooms);
-  const open = rooms.filter(({ conversation }) => !conversation).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const whispers = rooms.filter(({ conversation }) => conversation).sort((a, b) => b.position - a.position);
+  const all = Object.values(state.rooms);
+  const rooms = all.filter(({ conversation }) => !conversation).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const conversations = all.filter(({ conversation }) => conversation).sort((a, b) => b.position - a.position);
   return html`<section
-    aria-label="Natter"
+    aria-label=${t("document.title")}
     class=${classMap({ sidebar: true, open: state.drawer })}
-    @keydown=${closing(act)}
+    @keydown=${closeOnEscape(act)}
   >
-    <div class="brand"><span class="wordmark">Natter</span></div>
-    <nav aria-label="Rooms">
+    <div class="brand"><span class="wordmark">${t("document.title")}</span></div>
+    <nav aria-label=${t("sidebar.rooms")}>
       <div class="section">
-        <h2>Rooms</h2>
-        <button type="button" class="tool" aria-label="Join a room" title="Join a room" @click=${() => act.rooms()}>
+        <h2>${t("sidebar.rooms")}</h2>
+        <button
+          type="button"
+          class="tool"
+          aria-label=${t("sidebar.join")}
+          title=${t("sidebar.join")}
+          @click=${() => act.rooms()}
+        >
           ${icon("plus")}
         </button>
       </div>
-      <ul>
-        ${repeat(
-          open,
-          ({ name }) => name,
-          (room) => entry(state, room, `#${room.name}`),
-        )}
-      </ul>
+      ${listView(rooms, (room) => entryView(state, room, "#", room.name))}
       ${
-        whispers.length
-          ? html`<div class="section"><h2>Whispers</h2></div>
-              <ul>
-                ${repeat(
-                  whispers,
-                  ({ name }) => name,
-                  (room) => entry(state, room, listed(room.others) || "yourself"),
-                )}
-              </ul>`
+        conversations.length
+          ? html`<div class="section"><h2>${t("sidebar.whispers")}</h2></div>
+              ${listView(conversations, (room) =>
+                entryView(state, room, icon("lock"), listed(room.others) || t("person.self")),
+              )}`
           : nothing
       }
     </nav>
-    ${oneself(state, act)}
+    ${ownView(state, act)}
   </section>`;
 }
 
-/** @param {State} state @param {Room} room @param {string} label */
-function entry(state, room, label) {
+/** @param {readonly Room[]} rooms @param {(room: Room) => unknown} entry */
+const listView = (rooms, entry) => html`<ul>${repeat(rooms, ({ name }) => name, entry)}</ul>`;
+
+/** @param {State} state @param {Room} room @param {unknown} sign @param {string} label */
+function entryView(state, room, sign, label) {
   const { count, mentions } = unread(state, room);
   const current = state.current === room.name;
   const draft = !current && Boolean(state.drafts[room.name]?.trim());
-  const [sign, name] = label.startsWith("#") ? ["#", label.slice(1)] : ["", label];
   return html`<li>
     <a
       class=${classMap({ entry: true, unread: count > 0, left: room.status === "left" })}
       href=${format(room.name)}
       aria-current=${current ? "page" : nothing}
     >
-      <span class="sign" aria-hidden="true">${sign || icon("lock")}</span>
-      <bdi class="label">${name}</bdi>
-      ${draft ? html`<span class="draft">${icon("edit")}<span class="hidden">draft</span></span>` : nothing}
-      ${
-        count
-          ? html`<span class=${mentions ? "badge mentions" : "badge"}
-              >${count > 99 ? "99+" : count}<span class="hidden">
-                ${mentions && !room.conversation ? `unread, ${mentions} for you` : "unread"}</span
-              ></span
-            >`
-          : nothing
-      }
+      <span class="sign" aria-hidden="true">${sign}</span>
+      <bdi class="label">${label}</bdi>
+      ${draft ? html`<span class="draft">${icon("edit")}<span class="hidden">${t("sidebar.draft")}</span></span>` : nothing}
+      ${count ? badgeView(count, mentions, room.conversation) : nothing}
     </a>
   </li>`;
 }
 
+/** @param {number} count @param {number} mentions @param {boolean} conversation in which all messages are for you */
+function badgeView(count, mentions, conversation) {
+  const text =
+    mentions && !conversation
+      ? t("sidebar.unread.mentions", { count, mentions })
+      : t("sidebar.unread", { count });
+  return html`<span class=${mentions ? "badge mentions" : "badge"}
+    ><span aria-hidden="true">${count > MOST ? `${MOST}+` : count}</span><span class="hidden">${text}</span></span
+  >`;
+}
+
 /** @param {State} state @param {Actions} act */
-function oneself(state, act) {
-  const { name, id } = state.me ?? { name: "", id: 0 };
-  const { phase } = state.connection;
+function ownView({ me, connection }, act) {
+  const { name, id, registered } = me ?? { name: "", id: 0, registered: false };
   return html`<div class="oneself">
-    <button type="button" class="entry" title="About you" @click=${() => act.dialog({ kind: "person", name, id })}>
-      <span class=${`presence ${phase === "open" ? "here" : "away"}`}>${avatar(name, id)}</span>
+    <button
+      type="button"
+      class="entry"
+      title=${t("sidebar.profile")}
+      @click=${() => act.dialog({ kind: "person", name, id })}
+    >
+      <span class=${`presence ${connection.phase === "open" ? "here" : "away"}`}>${avatar(name, id)}</span>
       <span class="who"
         ><bdi class="label">${name}</bdi>
-        <span class="quiet">${state.me?.registered ? "Registered" : "Guest"}</span></span
+        <span class="quiet">${t(registered ? "person.registered" : "person.guest")}</span></span
       >
     </button>
     <button
       type="button"
       class="tool"
-      aria-label="Settings"
-      title="Settings"
+      aria-label=${t("sidebar.settings")}
+      title=${t("sidebar.settings")}
       @click=${() => act.dialog({ kind: "settings" })}
     >
       ${icon("gear")}
@@ -106,7 +114,7 @@ function oneself(state, act) {
 }
 
 /** @param {Actions} act */
-const closing =
+const closeOnEscape =
   (act) =>
   (/** @type {KeyboardEvent} */ { key }) => {
     if (key === "Escape") act.drawer(false);

@@ -1,10 +1,13 @@
-// The first screen: who one is.
+// The first screen: choose a name.
 
-import { html, nothing } from "../vendor/lit-html.js";
+import { rich, t } from "../i18n/messages.js";
 import { isConversation } from "../state/initial.js";
+import { html, nothing } from "../vendor/lit-html.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../actions/actions.js").Actions} Actions */
+
+const PASSWORD_HELPS = ["name_taken", "wrong_password"];
 
 /** @param {State} state @param {Actions} act */
 export function welcomeView(state, act) {
@@ -12,14 +15,10 @@ export function welcomeView(state, act) {
   const waits = entering.busy && connection.phase === "waiting";
   return html`<main class="welcome">
     <form @submit=${submitted(state, act)}>
-      <img src=${icon()} alt="" width="56" height="56" />
-      <h1>Natter</h1>
-      ${
-        current && !isConversation(current)
-          ? html`<p class="quiet">You will join <strong>#${current}</strong></p>`
-          : nothing
-      }
-      <label for="name">Your name</label>
+      <img src=${iconAddress()} alt="" width="56" height="56" />
+      <h1>${t("document.title")}</h1>
+      ${current && !isConversation(current) ? roomView(current) : nothing}
+      <label for="name">${t("welcome.name")}</label>
       <input
         id="name"
         name="name"
@@ -33,28 +32,32 @@ export function welcomeView(state, act) {
         aria-invalid=${entering.problem ? "true" : "false"}
       />
       <p id="name-problem" class="problem" role="alert">${entering.problem}</p>
-      ${entering.code === "name_taken" || entering.code === "wrong_password" ? password() : nothing}
+      ${PASSWORD_HELPS.includes(entering.code) ? passwordView() : nothing}
       <button type="submit" class="primary" ?disabled=${entering.busy && !waits}>
-        ${entering.busy ? "Joining …" : "Join"}
+        ${t(entering.busy ? "welcome.joining" : "welcome.join")}
       </button>
-      ${waits ? html`<p class="problem">${connection.why} Trying again …</p>` : nothing}
+      ${waits ? html`<p class="problem">${t("status.retrying", { why: connection.why })}</p>` : nothing}
     </form>
   </main>`;
 }
 
-const password = () =>
-  html`<label for="password">Or log in, if a password protects the name</label>
+/** @param {string} room */
+const roomView = (room) =>
+  html`<p class="quiet">${rich("welcome.room", { room: html`<strong>#${room}</strong>` })}</p>`;
+
+const passwordView = () =>
+  html`<label for="password">${t("welcome.password")}</label>
     <input id="password" name="password" type="password" autocomplete="current-password" />`;
 
-/** The address under which the page has its icon. */
-const icon = () => document.querySelector('link[rel="icon"]')?.getAttribute("href") ?? nothing;
+/** Where the icon is: its address names its content, and the page knows it. */
+const iconAddress = () => document.querySelector('link[rel="icon"]')?.getAttribute("href") ?? nothing;
 
 /** @param {State} state @param {Actions} act */
 const submitted = (state, act) => (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
   const data = new FormData(/** @type {HTMLFormElement} */ (event.target));
-  const [name, secret] = [String(data.get("name")), String(data.get("password") ?? "")];
+  const [name, password] = [String(data.get("name")), String(data.get("password") ?? "")];
   if (state.entering.busy && state.connection.phase === "waiting") act.reconnect();
-  else if (secret) act.login(name, secret);
+  else if (password) act.login(name, password);
   else act.enter(name);
 };

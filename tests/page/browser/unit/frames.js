@@ -1,6 +1,7 @@
 // Frames as docs/protocol.md has them, and a session of the page that is driven by them.
 
 import { reduce } from "../../../../app/page/static/state/reduce.js";
+import "./english.js";
 import { createSession } from "../../../../app/page/static/connection/session.js";
 import { initial } from "../../../../app/page/static/state/initial.js";
 import { createStore } from "../../../../app/page/static/state/store.js";

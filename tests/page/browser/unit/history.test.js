@@ -62,6 +62,6 @@ test("a message that is not there is told, and the end of the room is shown", as
   await settled();
   const { target, rooms } = tab.state;
   assert.deepEqual([target, rooms.lobby.log.live], [null, true]);
-  assert.match(rooms.lobby.log.entries.at(-1).text, /not here/);
+  assert.match(rooms.lobby.log.entries.at(-1).text, /never existed/);
   assert.equal(tab.requests("history").at(-1).before, 9_001);
 });

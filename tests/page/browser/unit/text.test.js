@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "./english.js";
 import { parse as command } from "../../../../app/page/static/text/commands.js";
 import { complete, insert, MOST, wantsEmoji } from "../../../../app/page/static/text/completion.js";
 import { EMOJI } from "../../../../app/page/static/text/emoji.js";

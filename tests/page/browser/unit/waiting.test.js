@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "./english.js";
 import { BASE, CAP, delay } from "../../../../app/page/static/connection/backoff.js";
 import { ending } from "../../../../app/page/static/connection/closecodes.js";
-import { hueOf, HUES, letterOf, listed } from "../../../../app/page/static/views/hues.js";
+import { listed } from "../../../../app/page/static/i18n/messages.js";
+import { hueOf, HUES, letterOf } from "../../../../app/page/static/views/hues.js";
 import { full, take } from "../../../../app/page/static/connection/ratelimit.js";
 
 test("the delay grows up to a bound, and is anything below it", () => {
@@ -54,5 +56,5 @@ test("a name has one colour and one letter, however it is written", () => {
   assert.equal(hueOf("ann", 7), hueOf("bob", 7), "whoever is known by an id keeps the colour under another name");
   assert.equal(new Set(Array.from({ length: HUES }, (_, index) => hueOf("ann", index + 1))).size, HUES);
   assert.deepEqual([letterOf("ann"), letterOf("_9x"), letterOf("…")], ["A", "9", "?"]);
-  assert.equal(listed(["a", "b", "c"]), "a, b and c");
+  assert.equal(listed(["a", "b", "c"]), "a, b, and c");
 });

@@ -1,5 +1,6 @@
-// A dialog: the browser keeps the focus in it, and gives it back.
+// A dialog: the browser keeps the focus in it, and gives it back when it closes.
 
+import { t } from "../../i18n/messages.js";
 import { html, nothing, ref } from "../../vendor/lit-html.js";
 import { icon } from "../icons.js";
 
@@ -13,11 +14,17 @@ import { icon } from "../icons.js";
  * @param {unknown} content
  */
 export const dialogView = (state, act, title, content) =>
-  html`<dialog aria-labelledby="dialog-title" ${ref(show)} @close=${() => act.closeDialog()} @click=${outside}>
+  html`<dialog aria-labelledby="dialog-title" ${ref(show)} @close=${() => act.closeDialog()} @click=${closeOutside}>
     <div class="sheet">
       <header>
         <h2 id="dialog-title">${title}</h2>
-        <button type="button" class="tool" aria-label="Close" title="Close" @click=${() => act.closeDialog()}>
+        <button
+          type="button"
+          class="tool"
+          aria-label=${t("dialog.close")}
+          title=${t("dialog.close")}
+          @click=${() => act.closeDialog()}
+        >
           ${icon("close")}
         </button>
       </header>
@@ -26,10 +33,10 @@ export const dialogView = (state, act, title, content) =>
     </div>
   </dialog>`;
 
-/** What had the focus before, and gets it back. @type {Element | null} */
+/** The element that had the focus before, and gets it back. @type {Element | null} */
 let opener = null;
 
-/** @param {Element | undefined} element none when the dialog is gone */
+/** @param {Element | undefined} element undefined when the dialog is removed */
 function show(element) {
   if (element instanceof HTMLDialogElement) {
     opener = document.activeElement;
@@ -37,7 +44,9 @@ function show(element) {
   } else if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
 }
 
-/** @param {HTMLDialogElement} element it begins at a field that asks for the focus, or at its beginning */
+/** Opens the dialog. The focus goes to the field marked `data-focus`, or else to the first one.
+ * @param {HTMLDialogElement} element
+ */
 function open(element) {
   if (!element.isConnected || element.open) return;
   element.showModal();
@@ -45,14 +54,14 @@ function open(element) {
   if (field instanceof HTMLElement) field.focus();
 }
 
-/** A click beside it closes it.
+/** Closes the dialog when somebody clicks beside it.
  * @param {MouseEvent} event
  */
-function outside({ target }) {
+function closeOutside({ target }) {
   if (target instanceof HTMLDialogElement) target.close();
 }
 
-/** Handles the submission of a form with what is in its fields.
+/** Handles the submission of a form: `use` gets the values of its fields by their names.
  * @param {(fields: Record<string, string>, form: HTMLFormElement) => unknown} use
  */
 export const fields = (use) => (/** @type {SubmitEvent} */ event) => {

@@ -1,5 +1,6 @@
-// Joining a room: one of those that there are, or another.
+// Joining a room: one from the list, or any other by its name.
 
+import { t } from "../../i18n/messages.js";
 import { html, nothing, repeat } from "../../vendor/lit-html.js";
 import { dialogView, fields } from "./dialog.js";
 
@@ -11,9 +12,9 @@ export const roomsView = (state, act) =>
   dialogView(
     state,
     act,
-    "Join a room",
-    html` <form class="line" @submit=${fields(({ room }) => go(act, room.trim().replace(/^#/, "").toLowerCase()))}>
-        <label for="room">Name</label>
+    t("join.title"),
+    html` <form class="line" @submit=${fields(({ room }) => join(act, room.trim().replace(/^#/, "").toLowerCase()))}>
+        <label for="room">${t("join.name")}</label>
         <input
           id="room"
           name="room"
@@ -21,33 +22,36 @@ export const roomsView = (state, act) =>
           pattern="#?[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}"
           autocomplete="off"
           autocapitalize="off"
-          title="1 to 64 of a to z, 0 to 9, and . _ - inside"
-          placeholder="A new room, or one there is"
+          title=${t("join.rule")}
+          placeholder=${t("join.placeholder")}
           data-focus
         />
-        <button class="primary">Join</button>
+        <button class="primary">${t("join.submit")}</button>
       </form>
-      <h3>With people in them</h3>
+      <h3>${t("join.browse")}</h3>
       <ul class="directory">
         ${repeat(
           state.directory,
           ({ room }) => room,
-          ({ room, members, topic }) =>
-            html`<li>
-              <button type="button" class="entry" @click=${() => go(act, room)}>
-                <span class="who"
-                  ><bdi class="label">#${room}</bdi>
-                  ${topic ? html`<span class="quiet" dir="auto">${topic}</span>` : nothing}</span
-                >
-                <span class="quiet">${members}<span class="hidden"> ${members === 1 ? "person" : "people"}</span></span>
-              </button>
-            </li>`,
+          (room) => entryView(room, act),
         )}
       </ul>`,
   );
 
+/** @param {import("../../types.d.ts").RoomEntry} room @param {Actions} act */
+const entryView = ({ room, members, topic }, act) =>
+  html`<li>
+    <button type="button" class="entry" @click=${() => join(act, room)}>
+      <span class="who"
+        ><bdi class="label">#${room}</bdi>
+        ${topic ? html`<span class="quiet" dir="auto">${topic}</span>` : nothing}</span
+      >
+      <span class="quiet">${t("room.people", { count: members })}</span>
+    </button>
+  </li>`;
+
 /** @param {Actions} act @param {string} room */
-function go(act, room) {
+function join(act, room) {
   act.closeDialog();
   act.go(room);
 }

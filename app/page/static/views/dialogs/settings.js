@@ -1,107 +1,122 @@
-// What somebody can set for this browser, and for themselves.
+// What people set for this device, and for their account.
 
+import { t } from "../../i18n/messages.js";
 import { html, nothing } from "../../vendor/lit-html.js";
 import { dialogView, fields } from "./dialog.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../actions/actions.js").Actions} Actions */
 
-const THEMES = { system: "As the system", light: "Light", dark: "Dark" };
-const DENSITIES = { comfortable: "Comfortable", compact: "Compact" };
-
 /** @param {State} state @param {Actions} act */
-export function settingsView(state, act) {
-  const { settings, permission } = state;
-  const blocked = permission === "denied";
-  return dialogView(
+export const settingsView = (state, act) =>
+  dialogView(
     state,
     act,
-    "Settings",
-    html` <section>
-        <h3>On this device</h3>
-        ${choice("Theme", "theme", settings.theme, THEMES, (theme) => act.settings({ theme }))}
-        ${choice("Density", "density", settings.density, DENSITIES, (density) => act.settings({ density }))}
-        ${toggle("Notifications of mentions and whispers", settings.notifications, act.notify, blocked)}
-        ${blocked ? html`<p class="quiet">The browser was told to show none. Its settings change that.</p>` : nothing}
-        ${toggle("Sound with mentions and whispers", settings.sound, (sound) => act.settings({ sound }))}
-      </section>
-      ${account(state, act)}
+    t("settings.title"),
+    html` ${deviceView(state, act)} ${accountView(state, act)}
       <p>
-        <button type="button" class="link" @click=${() => act.dialog({ kind: "help" })}>Keys and commands</button>
+        <button type="button" class="link" @click=${() => act.dialog({ kind: "help" })}>${t("settings.help")}</button>
       </p>`,
   );
+
+/** @param {State} state @param {Actions} act */
+function deviceView({ settings, permission }, act) {
+  const { theme, density, notifications, sound } = settings;
+  const blocked = permission === "denied";
+  const themes = {
+    system: t("settings.theme.system"),
+    light: t("settings.theme.light"),
+    dark: t("settings.theme.dark"),
+  };
+  const densities = { comfortable: t("settings.density.comfortable"), compact: t("settings.density.compact") };
+  return html`<section>
+    <h3>${t("settings.device")}</h3>
+    ${choiceView(t("settings.theme"), "theme", theme, themes, (value) => act.settings({ theme: value }))}
+    ${choiceView(t("settings.density"), "density", density, densities, (value) => act.settings({ density: value }))}
+    ${toggleView(t("settings.notifications"), notifications, act.notify, blocked)}
+    ${blocked ? html`<p class="quiet">${t("settings.notifications.blocked")}</p>` : nothing}
+    ${toggleView(t("settings.sound"), sound, (value) => act.settings({ sound: value }))}
+  </section>`;
 }
 
 /** @param {State} state @param {Actions} act */
-function account({ me, limits }, act) {
+function accountView({ me, limits }, act) {
   const registered = me?.registered ?? false;
+  const name = me?.name ?? "";
   return html`<section>
-    <h3>You</h3>
-    <form class="line" @submit=${fields(({ name }) => void act.account({ t: "nick", name: name.trim() }))}>
-      <label for="nick">Name</label>
+    <h3>${t("settings.account")}</h3>
+    <form class="line" @submit=${fields((values) => void act.account({ t: "nick", name: values.name.trim() }))}>
+      <label for="nick">${t("settings.name")}</label>
       <input
         id="nick"
         name="name"
         required
         maxlength=${limits.name || 64}
         autocomplete="nickname"
-        .value=${me?.name ?? ""}
+        .value=${name}
       />
-      <button class="secondary">Change</button>
+      <button class="secondary">${t("dialog.save")}</button>
     </form>
-    <form
-      class="line"
-      @submit=${fields(async ({ password }, form) => {
-        if (await act.account({ t: "register", password })) form.reset();
-      })}
-    >
-      <input
-        class="hidden"
-        name="username"
-        autocomplete="username"
-        tabindex="-1"
-        aria-hidden="true"
-        readonly
-        .value=${me?.name ?? ""}
-      />
-      <label for="register">${registered ? "New password" : "Protect the name with a password"}</label>
-      <input
-        id="register"
-        name="password"
-        type="password"
-        required
-        minlength="8"
-        maxlength="128"
-        autocomplete="new-password"
-      />
-      <button class="secondary">${registered ? "Change" : "Register"}</button>
-    </form>
-    ${
-      registered
-        ? nothing
-        : html`<form
-            class="line"
-            @submit=${fields(({ name, password }) => void act.account({ t: "login", name: name.trim(), password }))}
-          >
-            <label for="login">Log in as somebody registered</label>
-            <input id="login" name="name" required placeholder="Name" autocomplete="username" />
-            <input
-              name="password"
-              type="password"
-              required
-              placeholder="Password"
-              aria-label="Password"
-              autocomplete="current-password"
-            />
-            <button class="secondary">Log in</button>
-          </form>`
-    }
+    ${passwordView(name, registered, act)} ${registered ? nothing : loginView(act)}
     <p>
-      <button type="button" class="secondary" @click=${() => void act.logout()}>Log out</button>
-      <span class="quiet">${registered ? "" : "Nobody can be this guest again then."}</span>
+      <button type="button" class="secondary" @click=${() => void act.logout()}>${t("settings.log_out")}</button>
     </p>
+    ${registered ? nothing : html`<p class="quiet">${t("settings.log_out.guest")}</p>`}
   </section>`;
 }
+
+/** The hidden field tells password managers whose password it is.
+ * @param {string} name
+ * @param {boolean} registered
+ * @param {Actions} act
+ */
+const passwordView = (name, registered, act) =>
+  html`<form
+    class="line"
+    @submit=${fields(async ({ password }, form) => {
+      if (await act.account({ t: "register", password })) form.reset();
+    })}
+  >
+    <input
+      class="hidden"
+      name="username"
+      autocomplete="username"
+      tabindex="-1"
+      aria-hidden="true"
+      readonly
+      .value=${name}
+    />
+    <label for="register">${t(registered ? "settings.password.change" : "settings.password.register")}</label>
+    <input
+      id="register"
+      name="password"
+      type="password"
+      required
+      minlength="8"
+      maxlength="128"
+      autocomplete="new-password"
+    />
+    <button class="secondary">${t(registered ? "dialog.save" : "settings.password.register.submit")}</button>
+  </form>`;
+
+/** @param {Actions} act */
+const loginView = (act) =>
+  html`<form
+    class="line"
+    @submit=${fields(({ name, password }) => void act.account({ t: "login", name: name.trim(), password }))}
+  >
+    <label for="login">${t("settings.log_in.label")}</label>
+    <input id="login" name="name" required placeholder=${t("settings.log_in.name")} autocomplete="username" />
+    <input
+      name="password"
+      type="password"
+      required
+      placeholder=${t("settings.log_in.password")}
+      aria-label=${t("settings.log_in.password")}
+      autocomplete="current-password"
+    />
+    <button class="secondary">${t("settings.log_in")}</button>
+  </form>`;
 
 /**
  * @template {string} T
@@ -111,12 +126,12 @@ function account({ me, limits }, act) {
  * @param {Record<T, string>} options
  * @param {(value: T) => void} change
  */
-const choice = (label, name, value, options, change) =>
+const choiceView = (label, name, value, options, change) =>
   html`<fieldset class="choice">
     <legend>${label}</legend>
     <div>
       ${Object.entries(options).map(
-        ([key, words]) =>
+        ([key, text]) =>
           html`<label>
             <input
               type="radio"
@@ -125,14 +140,14 @@ const choice = (label, name, value, options, change) =>
               .checked=${key === value}
               @change=${() => change(/** @type {T} */ (key))}
             />
-            <span>${words}</span></label
+            <span>${text}</span></label
           >`,
       )}
     </div>
   </fieldset>`;
 
 /** @param {string} label @param {boolean} on @param {(on: boolean) => unknown} change @param {boolean} [disabled] */
-const toggle = (label, on, change, disabled = false) =>
+const toggleView = (label, on, change, disabled = false) =>
   html`<label class="toggle"
     ><span>${label}</span>
     <input

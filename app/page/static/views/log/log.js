@@ -1,13 +1,12 @@
-// The messages of a room: a list that knows when its end is in view, and stays where it is when something is put
-// above it.
+// The messages of a room.
 
-import { guard, html, nothing, ref, repeat } from "../../vendor/lit-html.js";
+import { listed, t } from "../../i18n/messages.js";
 import { positionOf } from "../../state/log.js";
-import { rowsOf } from "./rows.js";
 import { unread } from "../../state/unread.js";
-import { listed } from "../hues.js";
+import { guard, html, nothing, ref, repeat } from "../../vendor/lit-html.js";
 import { icon } from "../icons.js";
 import { rowView } from "./message.js";
+import { rowsOf } from "./rows.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../types.d.ts").Room} Room */
@@ -26,7 +25,7 @@ export function logView(state, room, act, scrolling) {
     <div
       class="log"
       role="log"
-      aria-label="Messages"
+      aria-label=${t("log.messages")}
       aria-live="off"
       tabindex="0"
       ${ref(scrolling.attach)}
@@ -39,8 +38,8 @@ export function logView(state, room, act, scrolling) {
     >
       ${
         log.oldest
-          ? beginning(state, room)
-          : html`<p class="more" aria-hidden="true">${room.loading ? "Loading …" : ""}</p>`
+          ? startView(state, room)
+          : html`<p class="more" aria-hidden="true">${room.loading ? t("log.loading") : ""}</p>`
       }
       <ol>
         ${repeat(
@@ -50,11 +49,11 @@ export function logView(state, room, act, scrolling) {
         )}
       </ol>
     </div>
-    ${pill(state, room, act)}
+    ${jumpView(state, room, act)}
   </div>`;
 }
 
-/** What the view of a row depends on: as long as it is the same, the row stays as it is.
+/** What the view of a row depends on: while that is the same, the row is not drawn again.
  * @param {State} state
  * @param {import("./rows.js").Row} row
  */
@@ -71,29 +70,35 @@ function dependencies(state, row) {
 }
 
 /** @param {State} state @param {Room} room */
-function beginning(state, room) {
-  const among = room.others.length ? ` and ${listed(room.others)}` : "";
-  const quiet = !room.log.entries.length && !state.outbox.some((one) => one.room === room.name);
+function startView(state, room) {
+  const { conversation, name, others, log } = room;
+  const names = listed(others);
+  const empty = !log.entries.length && !state.outbox.some((one) => one.room === name);
   return html`<div class="beginning">
-    <h2 dir="auto">${room.conversation ? listed(room.others) : `#${room.name}`}</h2>
+    <h2 dir="auto">${conversation ? names || t("person.self") : `#${name}`}</h2>
     <p>
-      ${room.conversation ? `Only you${among} see what is said here.` : "This is where the room begins."}
-      ${quiet ? html`<br />Nothing was said yet. Say hello.` : nothing}
+      ${conversation ? conversationText(names) : t("log.start")} ${empty ? html`<br />${t("log.empty")}` : nothing}
     </p>
   </div>`;
 }
 
-/** @param {State} state @param {Room} room @param {Actions} act */
-function pill(state, room, act) {
+/** @param {string} names */
+const conversationText = (names) => (names ? t("log.conversation", { names }) : t("log.conversation.self"));
+
+/** The button that leads to the end of the room, while that is not in view.
+ * @param {State} state
+ * @param {Room} room
+ * @param {Actions} act
+ */
+function jumpView(state, room, act) {
   if (room.following && room.log.live) return nothing;
   const { count } = unread(state, room);
-  const label = count ? `${count} new ${count === 1 ? "message" : "messages"}` : "To the end";
   return html`<button type="button" class=${count ? "pill news" : "pill"} @click=${() => act.latest()}>
-    ${icon("down")}${label}
+    ${icon("down")}${count ? t("log.new_messages", { count }) : t("log.latest")}
   </button>`;
 }
 
-/** The row that has the pointer or the focus shows what can be done with it.
+/** Makes the row that has the pointer or the focus the active one, which shows its tools.
  * @param {Actions} act
  */
 const activate =
@@ -102,14 +107,3 @@ const activate =
     const row = target instanceof Element ? target.closest("[data-id]") : null;
     act.activate(row?.getAttribute("data-id") ?? "");
   };
-
-/** @param {Room} room */
-export function typingView(room) {
-  const names = Object.keys(room.typing);
-  if (!names.length) return html`<p class="typing"></p>`;
-  const words =
-    names.length > 3 ? "Several people are typing" : `${listed(names)} ${names.length === 1 ? "is" : "are"} typing`;
-  return html`<p class="typing">
-    <bdi>${words}</bdi><span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>
-  </p>`;
-}

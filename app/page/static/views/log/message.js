@@ -1,15 +1,15 @@
-// One row of a room: a message, something that somebody changed, a line between two of them.
+// One row of a room: a message, an event, or a line between two of them.
 
-import { classMap, html, nothing } from "../../vendor/lit-html.js";
-import { wordsOf } from "../../i18n/events.js";
+import { eventText } from "../../i18n/events.js";
+import { dayName, fullTime, time } from "../../i18n/format.js";
+import { listed, t } from "../../i18n/messages.js";
+import { isMine } from "../../state/initial.js";
 import { positionOf } from "../../state/log.js";
 import { mentions } from "../../text/markup.js";
-import { listed } from "../hues.js";
-import { isMine } from "../../state/initial.js";
-import { dayName, full, time } from "../../i18n/time.js";
+import { classMap, html, nothing } from "../../vendor/lit-html.js";
 import { icon } from "../icons.js";
-import { avatar, nameButton, nameOf } from "../names.js";
-import { textOf } from "../text.js";
+import { avatar, nameButton, nameView } from "../names.js";
+import { textView } from "../text.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../types.d.ts").Room} Room */
@@ -28,11 +28,9 @@ export function rowView(state, room, row, act) {
     case "day":
       return html`<li class="day"><span>${dayName(row.ts, Date.now())}</span></li>`;
     case "new":
-      return html`<li class="divider"><span>New</span></li>`;
+      return dividerView(t("log.new"));
     case "missed":
-      return html`<li class="divider">
-        <span>Missed ${row.count} ${row.count === 1 ? "message" : "messages"}</span>
-      </li>`;
+      return dividerView(t("log.missed", { count: row.count }));
     case "event":
       return eventView(room, row.entry);
     case "note":
@@ -44,23 +42,29 @@ export function rowView(state, room, row, act) {
   }
 }
 
+/** @param {string} text */
+const dividerView = (text) => html`<li class="divider"><span>${text}</span></li>`;
+
 /** @param {Room} room @param {Entry} entry */
 function eventView(room, entry) {
-  const { who, what } = wordsOf(entry);
-  const user = who === entry.from ? entry.user : room.people?.find(({ name }) => name === who)?.id;
-  return html`<li class="event" data-seq=${entry.seq}>
-    ${nameOf(who, user)} <span dir="auto">${what}</span> ${timeView(entry.ts)}
-  </li>`;
+  const idOf = (/** @type {string} */ name) =>
+    name === entry.from ? entry.user : room.people?.find((person) => person.name === name)?.id;
+  const text = eventText(entry, (name) => nameView(name, idOf(name)), quoteView);
+  return html`<li class="event" data-seq=${entry.seq}>${text} ${timeView(entry.ts)}</li>`;
 }
 
+/** What somebody wrote, kept apart from the direction of the text around it. @param {string} text */
+const quoteView = (text) => html`<bdi>${text}</bdi>`;
+
 /** @param {string} ts */
-const timeView = (ts) => html`<time datetime=${ts} title=${full(ts)}>${time(ts)}</time>`;
+const timeView = (ts) => html`<time datetime=${ts} title=${fullTime(ts)}>${time(ts)}</time>`;
 
 /** @param {State} state @param {Room} room @param {Entry} entry @param {boolean} first @param {Actions} act */
 function messageView(state, room, entry, first, act) {
   const { id, from, user, ts, aside, to } = entry;
   const mine = isMine(state, entry);
   const active = state.active === id;
+  const hasHead = first && !entry.me;
   const classes = {
     message: true,
     first: first || Boolean(entry.me),
@@ -78,82 +82,89 @@ function messageView(state, room, entry, first, act) {
     tabindex="-1"
     data-id=${id}
   >
-    ${first && !entry.me ? avatar(from, user) : html`<span class="gutter">${timeView(ts)}</span>`}
+    ${hasHead ? avatar(from, user) : html`<span class="gutter">${timeView(ts)}</span>`}
     <div class="body">
-      ${first && !entry.me ? headView(nameButton(from, user, act), aside === "whisper" ? to : undefined, ts) : nothing}
-      <div class="said">${contentOf(state, entry, act)}</div>
+      ${hasHead ? headView(nameButton(from, user, act), aside === "whisper" ? to : undefined, ts) : nothing}
+      <div class="said">${contentView(state, entry, act)}</div>
     </div>
-    ${active && !entry.deleted ? toolbar(room, entry, mine, act) : nothing}
+    ${active && !entry.deleted ? toolsView(room, entry, mine, act) : nothing}
   </li>`;
 }
 
 /**
  * @param {unknown} name
- * @param {string[] | undefined} to for whom it is, where not all can read it
+ * @param {string[] | undefined} to the recipients of a whisper that is shown in a room
  * @param {string} ts
  */
 const headView = (name, to, ts) =>
   html`<div class="head">
-    ${name}${to ? html`<span class="tag">${icon("lock")}whispered to ${listed(to)}</span>` : nothing}${timeView(ts)}
+    ${name}${
+      to ? html`<span class="tag">${icon("lock")}${t("message.whispered", { names: listed(to) })}</span>` : nothing
+    }${timeView(ts)}
   </div>`;
 
-/** @param {unknown} name @param {string} text @param {readonly string[]} names */
-const doing = (name, text, names) => html`<span class="does">${name} ${textOf(text, names)}</span>`;
+/** What somebody does, as in "/me waves".
+ * @param {unknown} name
+ * @param {string} text
+ * @param {readonly string[]} names
+ */
+const emoteView = (name, text, names) => html`<span class="does">${name} ${textView(text, names)}</span>`;
 
 /** @param {State} state @param {Entry} entry @param {Actions} act */
-function contentOf(state, { deleted, me, from, user, text = "", edited }, act) {
-  if (deleted) return html`<em class="gone">This message was deleted.</em>`;
-  const said = me ? doing(nameButton(from, user, act), text, state.names) : textOf(text, state.names);
-  const after = edited ? html` <span class="edited">edited</span>` : nothing;
-  return html`${said}${after}`;
+function contentView({ names }, { deleted, me, from, user, text = "", edited }, act) {
+  if (deleted) return html`<em class="gone">${t("message.deleted")}</em>`;
+  const content = me ? emoteView(nameButton(from, user, act), text, names) : textView(text, names);
+  return html`${content}${edited ? html` <span class="edited">${t("message.edited")}</span>` : nothing}`;
 }
 
 /** @param {Room} room @param {Entry} entry @param {boolean} mine @param {Actions} act */
-function toolbar(room, entry, mine, act) {
-  const operates = room.rank !== "" && !entry.aside;
+function toolsView(room, entry, mine, act) {
+  const moderates = room.rank !== "" && !entry.aside;
   const { from, user } = entry;
   const moderate = () => act.dialog({ kind: "person", name: from, id: user });
-  return html`<div class="tools" role="toolbar" aria-label="Message by ${from}">
-    ${mine ? nothing : tool("reply", "Reply by whisper", () => act.whisper(from, user))}
-    ${mine ? tool("edit", "Edit", () => act.edit(entry)) : nothing}
-    ${tool("link", "Copy link", () => void act.copyLink(entry.room, positionOf(entry)))}
-    ${mine || operates ? tool("trash", "Delete", () => act.askToDelete(entry)) : nothing}
-    ${operates && !mine ? tool("more", `Moderate ${from}`, moderate) : nothing}
+  return html`<div class="tools" role="toolbar" aria-label=${t("message.tools", { name: from })}>
+    ${mine ? nothing : toolView("reply", t("message.whisper", { name: from }), () => act.whisper(from, user))}
+    ${mine ? toolView("edit", t("message.edit"), () => act.edit(entry)) : nothing}
+    ${toolView("link", t("message.copy_link"), () => void act.copyLink(entry.room, positionOf(entry)))}
+    ${mine || moderates ? toolView("trash", t("message.delete"), () => act.askToDelete(entry)) : nothing}
+    ${moderates && !mine ? toolView("more", t("message.moderate", { name: from }), moderate) : nothing}
   </div>`;
 }
 
 /** @param {Parameters<typeof icon>[0]} sign @param {string} label @param {() => void} click */
-const tool = (sign, label, click) =>
+const toolView = (sign, label, click) =>
   html`<button type="button" class="tool" aria-label=${label} title=${label} @click=${click}>${icon(sign)}</button>`;
-
-/** @param {boolean} failed @param {string} why */
-const whyView = (failed, why) =>
-  html`<p class="why">${failed ? html`<strong>Not sent.</strong>` : nothing} <span dir="auto">${why}</span></p>`;
 
 /** @param {State} state @param {Extract<Row, { kind: "pending" }>} row @param {Actions} act */
 function pendingView(state, { pending, first }, act) {
   const { name, id } = state.me ?? { name: "", id: 0 };
-  const { state: is, why = "", cid, to, at } = pending;
+  const { state: is, why = "", to, at } = pending;
   const failed = is === "failed";
+  const hasHead = first && !pending.me;
   const ts = new Date(at).toISOString();
   return html`<li
     class=${classMap({ message: true, first, mine: true, pending: !failed, failed, whisper: Boolean(to) })}
     data-state=${failed ? "failed" : "pending"}
     data-seq="0"
   >
-    ${first && !pending.me ? avatar(name, id) : html`<span class="gutter"></span>`}
+    ${hasHead ? avatar(name, id) : html`<span class="gutter"></span>`}
     <div class="body">
-      ${first && !pending.me ? headView(nameOf(name, id), to, ts) : nothing}
-      <div class="said">${pending.me ? doing(nameOf(name, id), pending.text, []) : textOf(pending.text, [])}</div>
-      ${why || failed ? whyView(failed, why) : nothing}
-      ${
-        failed
-          ? html`<p class="why">
-              <button type="button" class="link" @click=${() => act.again(cid)}>Try again</button>
-              <button type="button" class="link" @click=${() => act.discard(cid)}>Discard</button>
-            </p>`
-          : nothing
-      }
+      ${hasHead ? headView(nameView(name, id), to, ts) : nothing}
+      <div class="said">${pending.me ? emoteView(nameView(name, id), pending.text, []) : textView(pending.text, [])}</div>
+      ${why || failed ? whyView(failed, why) : nothing} ${failed ? failedView(pending, act) : nothing}
     </div>
   </li>`;
 }
+
+/** @param {boolean} failed @param {string} why */
+const whyView = (failed, why) =>
+  html`<p class="why">
+    ${failed ? html`<strong>${t("message.not_sent")}</strong>` : nothing} <span dir="auto">${why}</span>
+  </p>`;
+
+/** @param {import("../../types.d.ts").Pending} pending @param {Actions} act */
+const failedView = ({ cid }, act) =>
+  html`<p class="why">
+    <button type="button" class="link" @click=${() => act.again(cid)}>${t("message.retry")}</button>
+    <button type="button" class="link" @click=${() => act.discard(cid)}>${t("message.discard")}</button>
+  </p>`;

@@ -1,7 +1,7 @@
-// What a room shows, from top to bottom: messages in groups, and what stands between them.
+// The rows of a room from top to bottom: messages in groups, and the lines between them.
 
+import { dayKey } from "../../i18n/format.js";
 import { isMine, UNKNOWN } from "../../state/initial.js";
-import { day } from "../../i18n/time.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../types.d.ts").Room} Room */
@@ -15,29 +15,29 @@ import { day } from "../../i18n/time.js";
  * | { kind: "new", key: string }} Row
  */
 
-/** Messages of one author that are no further apart than this, in milliseconds, are one group. */
-const TOGETHER = 5 * 60_000;
+/** Messages of one author are one group while they are no further apart than this, in milliseconds. */
+const GROUP_GAP = 5 * 60_000;
 
 /** @param {State} state @param {Room} room @returns {Row[]} */
 export function rowsOf(state, room) {
   /** @type {Row[]} */
   const rows = [];
-  const divide = divider(state, room);
-  let today = "";
+  const dividerBefore = createDivider(state, room);
+  let day = "";
   /** @type {Entry | null} */
-  let before = null;
+  let previous = null;
   for (const entry of room.log.entries) {
-    if (day(entry.ts) !== today) {
-      today = day(entry.ts);
-      rows.push({ kind: "day", key: `day ${today}`, ts: entry.ts });
-      before = null;
+    if (dayKey(entry.ts) !== day) {
+      day = dayKey(entry.ts);
+      rows.push({ kind: "day", key: `day ${day}`, ts: entry.ts });
+      previous = null;
     }
-    const division = divide(entry);
-    if (division) rows.push(division);
-    rows.push({ kind: kindOf(entry), key: entry.id, entry, first: division !== null || !goesOn(before, entry) });
-    before = entry;
+    const divider = dividerBefore(entry);
+    if (divider) rows.push(divider);
+    rows.push({ kind: kindOf(entry), key: entry.id, entry, first: divider !== null || !continues(previous, entry) });
+    previous = entry;
   }
-  return [...rows, ...pendingRows(state, room, before)];
+  return [...rows, ...pendingRows(state, room, previous)];
 }
 
 /** @param {Entry} entry */
@@ -46,30 +46,34 @@ function kindOf({ aside, t }) {
   return t === "msg" ? "message" : "event";
 }
 
-/** @param {Entry | null} before @param {Entry} entry */
-function goesOn(before, entry) {
-  if (!before || before.t !== "msg" || entry.t !== "msg") return false;
-  if (before.user !== entry.user || before.from !== entry.from) return false;
-  if (before.aside !== entry.aside || before.me || entry.me || String(before.to) !== String(entry.to)) return false;
-  return Date.parse(entry.ts) - Date.parse(before.ts) < TOGETHER;
+/** Whether an entry belongs to the group of the one before it.
+ * @param {Entry | null} previous
+ * @param {Entry} entry
+ */
+function continues(previous, entry) {
+  if (!previous || previous.t !== "msg" || entry.t !== "msg") return false;
+  if (previous.user !== entry.user || previous.from !== entry.from) return false;
+  if (previous.aside !== entry.aside || previous.me || entry.me || String(previous.to) !== String(entry.to))
+    return false;
+  return Date.parse(entry.ts) - Date.parse(previous.ts) < GROUP_GAP;
 }
 
-/** Gives the line above the first message that was missed or is new, once.
+/** Gives the line above the first missed or new message, once.
  * @param {State} state
  * @param {Room} room
  */
-function divider(state, { log, marker, missed }) {
+function createDivider(state, { log, marker, missed }) {
   let done = false;
-  const isNews = (/** @type {Entry} */ entry, /** @type {number} */ after) =>
+  const isNew = (/** @type {Entry} */ entry, /** @type {number} */ after) =>
     entry.seq > after && entry.t === "msg" && !entry.aside && !isMine(state, entry);
   return (/** @type {Entry} */ entry) => {
     if (done) return null;
-    if (missed && isNews(entry, missed.after) && entry.seq <= missed.upto) {
+    if (missed && isNew(entry, missed.after) && entry.seq <= missed.upto) {
       done = true;
-      const count = log.entries.filter((one) => isNews(one, missed.after) && one.seq <= missed.upto).length;
+      const count = log.entries.filter((one) => isNew(one, missed.after) && one.seq <= missed.upto).length;
       return /** @type {Row} */ ({ kind: "missed", key: "missed", count });
     }
-    if (!missed && marker !== UNKNOWN && isNews(entry, marker)) {
+    if (!missed && marker !== UNKNOWN && isNew(entry, marker)) {
       done = true;
       return /** @type {Row} */ ({ kind: "new", key: "new" });
     }
@@ -77,18 +81,18 @@ function divider(state, { log, marker, missed }) {
   };
 }
 
-/** @param {State} state @param {Room} room @param {Entry | null} before @returns {Row[]} */
-function pendingRows(state, room, before) {
+/** @param {State} state @param {Room} room @param {Entry | null} previous @returns {Row[]} */
+function pendingRows(state, room, previous) {
   const shown = state.outbox.filter((one) => one.room === room.name && !one.seen);
   return shown.map((pending, index) => ({
     kind: "pending",
     key: pending.cid,
     pending,
-    first: index === 0 && !(before && isOwn(state, before) && Boolean(before.to) === Boolean(pending.to)),
+    first: index === 0 && !(previous && isOwn(state, previous) && Boolean(previous.to) === Boolean(pending.to)),
   }));
 }
 
-/** Whether it is a message of one's own, under the name of now.
+/** Whether an entry is a message that this person sent under the current name.
  * @param {State} state
  * @param {Entry} entry
  */

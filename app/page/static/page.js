@@ -1,0 +1,119 @@
+// The page's parts, and how they are connected.
+
+import { createActions } from "./actions/actions.js";
+import { format, parse } from "./browser/address.js";
+import { createDrawing } from "./browser/drawing.js";
+import { listenToKeys } from "./browser/keys.js";
+import { askPermission, permission, sendNotifications } from "./browser/notifications.js";
+import { createScrolling } from "./browser/scrolling.js";
+import { createStorage } from "./browser/storage.js";
+import { createConnection } from "./connection/connection.js";
+import { createSession } from "./connection/session.js";
+import { initial } from "./state/initial.js";
+import { persist, restore } from "./state/persistence.js";
+import { reportReading } from "./state/readmarker.js";
+import { reduce } from "./state/reduce.js";
+import { createStore } from "./state/store.js";
+import { pageView } from "./views/page.js";
+
+/** @typedef {import("./types.d.ts").State} State */
+
+/** From this width on, in pixels, the people of a room are shown beside it. */
+const WIDE = 900;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+export function startPage() {
+  const address = new URL("./", document.baseURI);
+  const storage = createStorage(address.pathname, localStorage, sessionStorage);
+  const restored = restore(storage);
+  const [firstRoom = ""] = Object.keys(restored.rooms ?? {});
+  const current = parse(location.hash)?.room ?? parse(storage.get("current", ""))?.room ?? firstRoom;
+  const store = createStore(
+    reduce,
+    initial({
+      ...restored,
+      current,
+      now: Date.now(),
+      permission: permission(),
+      people: innerWidth >= WIDE,
+    }),
+  );
+  const connection = createConnection({
+    page: address,
+    identity: () => session.identity(),
+    onFrame: (frame) => session.received(frame),
+    onState: (state) => session.changed(state),
+  });
+  const session = createSession({ store, connection, keep: (account) => keepAccount(storage, account) });
+  const act = createActions(store, session, askPermission);
+  const scrolling = createScrolling(() => act);
+  const drawing = createDrawing(elementOf("#page"), store.get, {
+    view: (state) => pageView(state, act, scrolling),
+    scrolling,
+    wide: () => innerWidth >= WIDE,
+  });
+
+  store.subscribe((state, { type }, before) => {
+    if (state.settings !== before.settings) applyTheme(state.settings);
+    if (state.current !== before.current && !location.hash) history.replaceState(null, "", format(state.current));
+    drawing.changed(type);
+  });
+  persist(store, storage);
+  reportReading(store, session.read);
+  sendNotifications(store, { announcer: elementOf("#announcer"), show: (room) => act.go(room) });
+  listenToKeys(store.get, act);
+  addEventListener("hashchange", () => act.route());
+  watchFocus(store, act);
+  setInterval(() => tick(store), SECOND);
+
+  applyTheme(store.get().settings);
+  if (current && !location.hash) history.replaceState(null, "", format(current));
+  act.route();
+  const account = storage.get("account");
+  if (account) session.resume(account.token);
+  drawing.draw();
+}
+
+/** @param {string} selector */
+const elementOf = (selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
+
+/**
+ * @param {ReturnType<typeof createStorage>} storage
+ * @param {{ token: string, id: number, name: string } | null} account null after logging out
+ */
+function keepAccount(storage, account) {
+  storage.set("account", account);
+  if (account) storage.set("name", account.name);
+  else storage.set("rooms", null);
+}
+
+/** @param {State["settings"]} settings */
+function applyTheme({ theme }) {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+}
+
+/** Keeps up whether somebody looks at the page.
+ * @param {import("./types.d.ts").Store} store
+ * @param {import("./actions/actions.js").Actions} act
+ */
+function watchFocus(store, act) {
+  const update = () => {
+    const watching = !document.hidden && document.hasFocus();
+    if (watching !== store.get().watching) act.set({ watching });
+  };
+  document.addEventListener("visibilitychange", update);
+  addEventListener("focus", update);
+  addEventListener("blur", update);
+  update();
+}
+
+/** Tells the state what time it is: each second while something counts down, otherwise each minute.
+ * @param {import("./types.d.ts").Store} store
+ */
+function tick(store) {
+  const { connection, rooms, current, now } = store.get();
+  const countsDown = connection.phase === "waiting" || Object.keys(rooms[current]?.typing ?? {}).length > 0;
+  if (countsDown || Date.now() - now > MINUTE) store.dispatch({ type: "tick" });
+}

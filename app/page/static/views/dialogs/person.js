@@ -1,0 +1,119 @@
+// One person: what everybody can do, and what operators can do.
+
+import { duration } from "../../i18n/format.js";
+import { t } from "../../i18n/messages.js";
+import { isMine } from "../../state/initial.js";
+import { html, nothing } from "../../vendor/lit-html.js";
+import { avatar, nameView } from "../names.js";
+import { dialogView, fields } from "./dialog.js";
+
+/** @typedef {import("../../types.d.ts").State} State */
+/** @typedef {import("../../types.d.ts").Room} Room */
+/** @typedef {import("../../actions/actions.js").Actions} Actions */
+
+/** How long a ban or a mute may last, in seconds; 0 is forever. */
+const DURATIONS = [0, 600, 3600, 86_400, 604_800];
+const OWNERS = ["owner", "server operator"];
+
+/** Shows people who are online under their current name, whatever they were called where somebody clicked.
+ * @param {State} state
+ * @param {Room} room
+ * @param {Extract<State["dialog"], { kind: "person" }>} dialog
+ * @param {Actions} act
+ */
+export function personView(state, room, { name: clicked, id }, act) {
+  const person = room.people?.find((one) => (id ? one.id === id : one.name === clicked));
+  const mine = isMine(state, { from: clicked, user: id });
+  const name = (mine ? state.me?.name : person?.name) ?? clicked;
+  const user = id ?? person?.id;
+  const about = [roleText(room, name), person?.away === undefined ? "" : t("profile.away", { why: person.away })];
+  return dialogView(
+    state,
+    act,
+    html`${avatar(name, user)} ${nameView(name, user)}`,
+    html` ${about.some(Boolean) ? html`<p class="quiet" dir="auto">${about.filter(Boolean).join(" · ")}</p>` : nothing}
+    ${mine ? ownView(person, act) : othersView(name, user, act)}
+    ${!mine && room.rank && !room.conversation ? moderationView(room, name, act) : nothing}`,
+  );
+}
+
+/** @param {Room} room @param {string} name */
+function roleText({ owner, operators }, name) {
+  if (owner === name) return t("profile.owner");
+  return operators.includes(name) ? t("profile.operator") : "";
+}
+
+/** @param {string} name @param {number | undefined} user @param {Actions} act */
+const othersView = (name, user, act) =>
+  html`<div class="buttons">
+    <button type="button" class="primary" @click=${() => act.whisper(name, user)}>${t("profile.whisper")}</button>
+    <button type="button" class="secondary" @click=${() => act.mention(name)}>${t("profile.mention")}</button>
+    <button type="button" class="secondary" @click=${() => void act.account({ t: "ignore", name })}>
+      ${t("profile.ignore")}
+    </button>
+  </div>`;
+
+/** @param {import("../../types.d.ts").Person | undefined} person @param {Actions} act */
+const ownView = (person, act) =>
+  html`<p class="quiet">${t("profile.self")}</p>
+    ${
+      person?.away === undefined
+        ? html`<form class="line" @submit=${fields(({ why }) => void act.account({ t: "away", why: why.trim() }))}>
+            <label for="away">${t("profile.away.label")}</label>
+            <input
+              id="away"
+              name="why"
+              maxlength="300"
+              placeholder=${t("profile.away.placeholder")}
+              autocomplete="off"
+            />
+            <button class="secondary">${t("profile.away.set")}</button>
+          </form>`
+        : html`<div class="buttons">
+            <button type="button" class="primary" @click=${() => void act.account({ t: "back" })}>
+              ${t("profile.away.back")}
+            </button>
+          </div>`
+    }`;
+
+/** @param {Room} room @param {string} name @param {Actions} act */
+function moderationView({ rank, operators }, name, act) {
+  const appoint = operators.includes(name)
+    ? submitButton("deop", t("moderation.remove_operator"))
+    : submitButton("op", t("moderation.make_operator"));
+  const use = fields(async ({ t: type, why, seconds }, form) => {
+    const lasts = type === "ban" || type === "mute" ? { seconds: Number(seconds) } : {};
+    if (await act.moderate({ t: type, name, why: why.trim(), ...lasts })) form.reset();
+  });
+  return html`<form class="moderation" @submit=${use}>
+    <h3>${t("moderation.title")}</h3>
+    <label for="why">${t("moderation.reason")}</label>
+    <input
+      id="why"
+      name="why"
+      maxlength="300"
+      placeholder=${t("moderation.reason.placeholder")}
+      autocomplete="off"
+    />
+    <label for="seconds">${t("moderation.duration")}</label>
+    <select id="seconds" name="seconds">
+      ${DURATIONS.map(
+        (seconds) =>
+          html`<option value=${seconds}>${seconds ? duration(seconds) : t("moderation.forever")}</option>`,
+      )}
+    </select>
+    <div class="buttons">
+      ${submitButton("kick", t("moderation.kick"))} ${submitButton("mute", t("moderation.mute"))}
+      ${submitButton("unmute", t("moderation.unmute"))} ${submitButton("ban", t("moderation.ban"))}
+      ${submitButton("unban", t("moderation.unban"))}
+    </div>
+    ${OWNERS.includes(rank) ? html`<div class="buttons">${appoint}</div>` : nothing}
+  </form>`;
+}
+
+/** A button that submits its form with the type of a request.
+ * @param {string} type
+ * @param {string} label
+ */
+export const submitButton = (type, label) =>
+  html`<button name="t" value=${type} class="secondary">${label}</button>`;

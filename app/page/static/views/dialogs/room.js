@@ -1,0 +1,92 @@
+// One room: its topic, who runs it, and what operators can set.
+
+import { duration } from "../../i18n/format.js";
+import { listed, t } from "../../i18n/messages.js";
+import { html, nothing } from "../../vendor/lit-html.js";
+import { dialogView, fields } from "./dialog.js";
+import { submitButton } from "./person.js";
+
+/** @typedef {import("../../types.d.ts").State} State */
+/** @typedef {import("../../types.d.ts").Room} Room */
+/** @typedef {import("../../actions/actions.js").Actions} Actions */
+
+/** @param {State} state @param {Room} room @param {Actions} act */
+export const roomView = (state, room, act) =>
+  dialogView(
+    state,
+    act,
+    html`<bdi>#${room.name}</bdi>`,
+    html` ${topicView(state, room, act)}
+      <p class="quiet">${factsOf(room).map((fact, index) => html`${index ? html`<br />` : nothing}${fact}`)}</p>
+      ${room.rank ? operatorView(room, act) : nothing}
+      <div class="buttons">
+        <button type="button" class="secondary" @click=${() => void act.copyLink(room.name)}>
+          ${t("room_dialog.copy_link")}
+        </button>
+        <button type="button" class="secondary" @click=${() => void act.leave(room.name)}>
+          ${t("room_dialog.leave")}
+        </button>
+      </div>`,
+  );
+
+/** @param {State} state @param {Room} room @param {Actions} act */
+function topicView({ limits }, { rank, owner, topic }, act) {
+  const mayChange = rank !== "" || owner === "";
+  return html`<form
+    class="line"
+    @submit=${fields(({ text }) => void act.moderate({ t: "topic", text: text.trim() }))}
+  >
+    <label for="topic">${t("room_dialog.topic")}</label>
+    <input
+      id="topic"
+      name="text"
+      dir="auto"
+      maxlength=${limits.topic || 1000}
+      ?readonly=${!mayChange}
+      .value=${topic}
+    />
+    ${mayChange ? html`<button class="secondary">${t("dialog.save")}</button>` : nothing}
+  </form>`;
+}
+
+/** What is set for the room, one fact a line.
+ * @param {Room} room
+ */
+const factsOf = ({ owner, operators, isPrivate, slow }) =>
+  [
+    isPrivate ? t("room.private") : "",
+    owner ? t("room.owner", { name: owner }) : t("room.owner.none"),
+    operators.length ? t("room.operators", { names: listed(operators) }) : "",
+    slow ? t("room.slow", { interval: duration(slow) }) : "",
+  ].filter(Boolean);
+
+/** @param {Room} room @param {Actions} act */
+const operatorView = ({ slow, isPrivate }, act) =>
+  html` <form
+      class="line"
+      @submit=${fields(({ seconds }) => void act.moderate({ t: "slow", seconds: Number(seconds) }))}
+    >
+      <label for="slow">${t("room_dialog.slow")}</label>
+      <input id="slow" name="seconds" type="number" min="0" max="86400" required .value=${String(slow)} />
+      <button class="secondary">${t("dialog.save")}</button>
+    </form>
+    <form
+      class="line"
+      @submit=${fields(async ({ t: type, name }, form) => {
+        if (await act.moderate({ t: type, name: name.trim() })) form.reset();
+      })}
+    >
+      <label for="by-name">${t("room_dialog.by_name")}</label>
+      <input id="by-name" name="name" required placeholder=${t("room_dialog.name")} autocomplete="off" />
+      ${submitButton("invite", t("room_dialog.invite"))}${submitButton("uninvite", t("room_dialog.uninvite"))}
+      ${submitButton("unban", t("moderation.unban"))}${submitButton("unmute", t("moderation.unmute"))}
+    </form>
+    <p>
+      <button
+        type="button"
+        class="secondary"
+        @click=${() => void act.moderate({ t: isPrivate ? "public" : "private" })}
+      >
+        ${t(isPrivate ? "room_dialog.make_public" : "room_dialog.make_private")}
+      </button>
+    </p>`;
