@@ -2,15 +2,24 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TSC := tests/page/browser/node_modules/.bin/tsc
+# What is compiled is kept: the tests start hundreds of interpreters.
+unexport PYTHONDONTWRITEBYTECODE
+PYTEST := $(BIN)/python -m pytest -n auto --durations=10
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test lint format bench guard requirements clean
+.PHONY: run test slow tools lint format bench guard requirements clean help
 
 run: $(VENV)/run.stamp  ## Start the chat on port 8080 (PORT=9090 make run: on another)
 	@exec $(BIN)/python -m app
 
-test: $(VENV)/dev.stamp  ## Run every test
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev.stamp  ## Run the tests (make test ARGS="-x -k name": only those, to the first failure)
+	@$(PYTEST) $(ARGS)
+
+slow: tools  ## Run the tests that take other programs or long (make slow PART=faults: only that part; see tests/parts.py)
+	@$(PYTEST) --slow="$(or $(PART),all)" $(ARGS)
+
+tools: $(VENV)/dev.stamp  ## Install the programs that tests need: from Debian as root, and from npm
+	@$(BIN)/python -m tests.parts $(PART)
 
 lint: $(VENV)/dev.stamp  ## Check style and types
 	@$(BIN)/ruff check .
@@ -42,8 +51,11 @@ requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
-clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/page/browser/node_modules
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/programs/node_modules tests/page/browser/node_modules
+
+help:  ## List what make can do
+	@sed -n 's/^\([a-z]*\):.*  ## /\1: /p' $(MAKEFILE_LIST)
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,16 +1,82 @@
-"""Fixtures that many tests share. Every test has a deadline, and so has every receive in it."""
+"""The two tiers of tests, and what every test has: a deadline, and a plain environment."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from types import FrameType
 
+import hypothesis
 import pytest
 
+from tests import parts
+
 TEST_DEADLINE = 120
+WORKERS_PER_CORE = 2
+"""`make test` runs so many tests at once: they spend half their time waiting for a server, a browser or a clock."""
+
+hypothesis.settings.register_profile(
+    # A machine that is busy is slow: only TEST_DEADLINE is a reason to fail.
+    "busy",
+    hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("busy")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--slow", metavar="PARTS", default="", help=f"run parts of the slow tier: {', '.join(parts.PARTS)}, all"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow(part): runs in `make slow` only; tests/parts.py lists the parts")
+    try:
+        parts.chosen(config.getoption("slow"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The number of workers for `-n auto`. Few tests are not worth what the start of a worker takes."""
+    cores = len(os.sched_getaffinity(0))
+    return cores if config.getoption("keyword") else WORKERS_PER_CORE * cores
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the tier that is run."""
+    wanted = parts.chosen(config.getoption("slow"))
+    kept: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        part = part_of(item)
+        kept[part in wanted if wanted else not part and not lacks_browser(item)].append(item)
+    config.hook.pytest_deselected(items=kept[False])
+    items[:] = kept[True]
+
+
+def part_of(item: pytest.Item) -> str:
+    """The part of the slow tier that a test is in; "" for the fast tier."""
+    mark = item.get_closest_marker("slow")
+    if mark is None:
+        return ""
+    if mark.kwargs or len(mark.args) != 1 or mark.args[0] not in parts.PARTS:
+        raise pytest.UsageError(f"{item.nodeid}: expected slow(part) with one of {', '.join(parts.PARTS)}")
+    return str(mark.args[0])
+
+
+def lacks_browser(item: pytest.Item) -> bool:
+    """Whether a test can't run here for want of Chromium. In CI it runs, and fails."""
+    return "chromium" in getattr(item, "fixturenames", ()) and not (parts.located("chromium") or os.environ.get("CI"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not (config.getoption("slow") or parts.located("chromium")):
+        terminalreporter.write_line(
+            f"The tests in a browser did not run: chromium is not installed ({parts.remedy('chromium')})", yellow=True
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +101,9 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAT_STORE", ":memory:")
 
 
-def need(program: str, install: str) -> str:
-    """The path of a program. Where it is absent the test fails in CI, and is skipped elsewhere with what to install."""
-    path = shutil.which(program)
+def need(program: str) -> str:
+    """The path of a program, or else the test fails with what installs it."""
+    path = parts.located(program)
     if path is None:
-        reason = f"{program} is not installed: {install}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        pytest.fail(f"{program} is not installed: {parts.remedy(program)}", pytrace=False)
     return path

@@ -34,6 +34,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow("packages")
 def test_the_console_script_serves_what_was_shipped(installed: Path, tmp_path: Path) -> None:
     process = Process("-port=0", cwd=tmp_path, command=str(installed / "natter"), environment={"PYTHONPATH": ""})
     port = int(process.line(r"Responding at http://127\.0\.0\.1:(\d+)$")[1])
@@ -41,6 +42,7 @@ def test_the_console_script_serves_what_was_shipped(installed: Path, tmp_path: P
     assert process.stop() == 0
 
 
+@pytest.mark.slow("packages")
 def test_uvicorn_serves_the_factory(installed: Path, tmp_path: Path) -> None:
     command = f"{installed}/uvicorn app:create_app --factory --port 0"
     process = Process(cwd=tmp_path, command=command, environment={"PYTHONPATH": ""})
@@ -134,6 +136,7 @@ class TestDockerfile:
         assert lines[0] == "*"
         assert {line[1:] for line in lines if line.startswith("!")} == copied
 
+    @pytest.mark.slow("packages")
     def test_the_install_step(self, image: Path, tmp_path: Path) -> None:
         """The RUN of the first stage, with a folder in place of `/opt/natter`, then the CMD in the result."""
         (step,) = [value for value in values("RUN") if "pip install" in value]

@@ -11,6 +11,8 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 
+import pytest
+
 from tests.clients import DEADLINE, serving
 from tests.conftest import need
 
@@ -68,8 +70,9 @@ def peer(*command: str) -> Iterator[Peer]:
         peer.leave()
 
 
+@pytest.mark.slow("programs")
 def test_websocat_wscat_and_websockets_chat_with_each_other() -> None:
-    wscat = need("wscat", "npm install --global wscat")
+    wscat = need("wscat")
     with serving() as server, ExitStack() as stack:
         url = f"{server.ws}/chat"
         peers = []

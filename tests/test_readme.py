@@ -76,11 +76,11 @@ def test_every_command_is_run_here_or_by_ci() -> None:
     }
     by_ci = {command for command in COMMANDS if re.search(rf"^{re.escape(command)}$", CI, re.M)}
     assert set(COMMANDS) == run_here | elsewhere | by_ci
-    assert by_ci == {"make test", "make lint"}
+    assert by_ci == {"make test", "make lint", "make slow"}
 
 
 def test_make_run_and_two_terminals() -> None:
-    need("make", "apt-get install make")
+    need("make")
     (line,) = shown("make run")
     conversations = [text.splitlines()[1:] for text in CONSOLE if text.startswith("$ websocat")]
     with started("make run", line, ROOT, PORT="0", VENV=str(Path(sys.prefix))) as port:
@@ -135,8 +135,9 @@ def test_keeping_it(tmp_path: Path) -> None:
     assert len({store.epoch for store in stores}) == len(stores)
 
 
+@pytest.mark.slow("programs")
 def test_the_client_in_the_terminal(tmp_path: Path) -> None:
-    jq = need("jq", "apt-get install jq")
+    jq = need("jq")
     state = {"XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     environment = {**os.environ, **state}
     with serving() as server, terminal(f"{server.ws}/chat", module=("app", "chat"), **state) as me:
@@ -171,6 +172,7 @@ def test_the_client_in_the_terminal(tmp_path: Path) -> None:
         following.communicate(timeout=DEADLINE)
 
 
+@pytest.mark.slow("programs")
 def test_a_module_of_your_own(tmp_path: Path) -> None:
     python = PYTHON[0]
     hocon = [text for kind, text in BLOCKS if kind == "hocon"][1]
@@ -178,7 +180,7 @@ def test_a_module_of_your_own(tmp_path: Path) -> None:
     (tmp_path / "my.conf").write_text(hocon + "app.deployment.port = 0\n")
     assert len(python.strip().splitlines()) <= 5
     (block,) = [text for text in CONSOLE if "curl" in text]
-    curl = need("curl", "apt-get install curl")
+    curl = need("curl")
     with started(
         f"{NATTER} -config=my.conf", "x INFO Application - Responding at http://127.0.0.1:8080", tmp_path
     ) as port:

@@ -58,7 +58,7 @@ def vendored(name: str) -> bool:
 
 def run(folder: Path, sources: dict[str, str]) -> str:
     """What node prints for main.js."""
-    node = need("node", "apt-get install nodejs")
+    node = need("node")
     for name, source in {**sources, "package.json": '{"type": "module"}'}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(source)
@@ -67,6 +67,7 @@ def run(folder: Path, sources: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.slow("programs")
 def test_joined_modules_do_what_they_did_apart(tmp_path: Path) -> None:
     joined, inside = join("main.js", SOURCES, apart=vendored)
     assert inside == ["parts/sums.js", "parts/people.js", "main.js"]

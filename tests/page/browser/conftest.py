@@ -40,7 +40,7 @@ def chromium() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
     That loop counts as running for as long as Playwright is open, and a thread can have only one: between the tests
     that use the browser it is set aside, so that other tests can run loops of their own.
     """
-    program = need("chromium", "apt-get install chromium")
+    program = need("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         loop = asyncio.get_running_loop()

@@ -99,12 +99,14 @@ SCREENS: dict[str, Callable[[Page], None]] = {
 }
 
 
+@pytest.mark.slow("browser")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_first_screen_has_no_violation(tab: Tab, scheme: str) -> None:
     with tab(color_scheme=scheme) as page:
         assert violations(page) == []
 
 
+@pytest.mark.slow("browser")
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
 def test_no_screen_has_a_violation(server: Served, tab: Tab, scheme: str, width: int) -> None:
     with tab("ann", color_scheme=scheme, viewport={"width": width, "height": 720}) as page:
@@ -127,11 +129,13 @@ def test_a_short_name_of_a_room_is_shown_whole(tab: Tab) -> None:
         assert button.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
+@pytest.mark.slow("browser")
 def test_a_long_name_of_a_room_leaves_the_buttons_beside_it_alone(tab: Tab) -> None:
     with tab("ann", path=f"/#{'room' * 16}", viewport=PHONE) as page:
         assert violations(page) == []
 
 
+@pytest.mark.slow("browser")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_without_a_connection_it_has_no_violation(server: Served, tab: Tab, scheme: str) -> None:
     with tab("ann", color_scheme=scheme, lost=True) as page:
@@ -142,6 +146,7 @@ def test_without_a_connection_it_has_no_violation(server: Served, tab: Tab, sche
         assert violations(page) == []
 
 
+@pytest.mark.slow("browser")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_offline_page_has_no_violation(server: Served, tab: Tab, scheme: str) -> None:
     with tab(path="/offline.html", color_scheme=scheme) as page:
