@@ -1,0 +1,131 @@
+"""A second language is one more file: nothing else changes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from shutil import copytree
+from typing import Any
+
+import pytest
+from httpx2 import get
+from playwright.sync_api import expect
+
+from app.page import serving
+from tests.clients import Served
+from tests.clients import serving as served
+from tests.page.browser.conftest import PROMPT, UNLIMITED, Tab, enter
+from tests.page.browser.people import peer
+
+MODULE = """
+from pathlib import Path
+
+from app.page.serving import routes
+
+def module(app):
+    for path, endpoint in routes(Path(__file__).parent / "static").items():
+        app.add_route(path, endpoint)
+"""
+CONFIGURATION = """
+app.modules = [app.modules.chat.module, app.modules.health.module, other_page.module]
+chat.store = ":memory:"
+"""
+CATEGORIES = ("one", "few", "many", "other")
+"""The plural categories of Polish."""
+
+
+def translated(message: Any, mark: str = "") -> Any:
+    """A message as it might be in Polish: its text in brackets, each plural form with its category."""
+    if isinstance(message, str):
+        return f"⟦{mark}{message}⟧"
+    if isinstance(message, list):
+        return [translated(form) for form in message]
+    return {category: translated(message["other"], f"{category} ") for category in CATEGORIES}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server whose page has a second language, Polish, in which one message is not translated."""
+    folder = tmp_path_factory.mktemp("polish")
+    copytree(serving.STATIC, folder / "static")
+    english = json.loads((serving.STATIC / "languages/en.json").read_text())
+    polish = {key: translated(message) for key, message in english.items() if key != "composer.send"}
+    polish["language.direction"] = "ltr"
+    (folder / "static/languages/pl.json").write_text(json.dumps(polish))
+    (folder / "other_page.py").write_text(MODULE)
+    (folder / "my.conf").write_text(CONFIGURATION)
+    with served(f"-config={folder / 'my.conf'}", UNLIMITED, PROMPT) as server:
+        yield server
+
+
+def test_the_page_is_in_the_language_that_the_reader_prefers(server: Served, tab: Tab) -> None:
+    with tab(locale="pl-PL") as page, peer(server, "bob"), peer(server, "cy"):
+        expect(page.locator("html")).to_have_attribute("lang", "pl")
+        expect(page).to_have_title("⟦Natter⟧")
+        page.get_by_label("⟦Your name⟧").fill("bob")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("⟦“bob” is taken. Choose another name⟧")
+        page.get_by_label("⟦Your name⟧").fill("ann")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="⟦few 3 people⟧")).to_be_visible()
+        expect(page.get_by_role("button", name="Send")).to_be_visible()
+        page.get_by_role("button", name="⟦Settings⟧").click()
+        expect(page.get_by_role("dialog", name="⟦Settings⟧")).to_be_visible()
+        texts = page.locator("body").inner_text().split("\n")
+        names = {"Natter", "ann", "bob", "cy", "#", "A", "B", "C", "3", "lobby", "#lobby"}
+        assert [text for text in texts if text.strip() and text.strip() not in names and "⟦" not in text] == []
+
+
+def test_everybody_else_has_it_in_english(server: Served, tab: Tab) -> None:
+    with tab(locale="fr-FR") as page:
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        enter(page, "dan")
+        assert "⟦" not in page.content()
+
+
+def test_the_page_itself_has_the_last_word(server: Served, tab: Tab) -> None:
+    """A proxy may strip Accept-Language, and a browser may send less in it than it tells its pages."""
+    script = "Object.defineProperty(navigator, 'languages', { get: () => ['pl', 'en'] })"
+    with tab(locale="en-US", script=script) as page:
+        expect(page.get_by_label("⟦Your name⟧")).to_be_visible()
+        expect(page.locator("html")).to_have_attribute("lang", "pl")
+
+
+def test_the_messages_are_asked_for_with_the_scripts(server: Served, tab: Tab) -> None:
+    """Whoever waits for the script waits for nothing more."""
+    for locale, tag in (("pl-PL", "pl"), ("en-US", "en")):
+        with tab(locale=locale) as page:
+            expect(page.get_by_role("textbox")).to_be_visible()
+            loads = page.evaluate(
+                "performance.getEntriesByType('resource').map(one => [one.name, one.initiatorType, one.startTime])"
+            )
+            catalogues = [(name, initiator) for name, initiator, _ in loads if "/languages/" in name]
+            ((name, initiator),) = set(catalogues)
+            assert re.search(rf"/languages/{tag}\.[0-9a-f]+\.json$", name)
+            assert initiator == "link"
+
+
+@pytest.mark.parametrize(("accepted", "tag"), [("pl", "pl"), ("de, pl;q=0.5", "pl"), ("en", "en"), ("", "en")])
+def test_what_has_no_script_is_in_the_language_of_the_request(server: Served, accepted: str, tag: str) -> None:
+    headers = {"Accept-Language": accepted}
+    page, offline = (get(f"{server.http}{path}", headers=headers) for path in ("/", "/offline.html"))
+    manifest = get(f"{server.http}/manifest.webmanifest", headers=headers).json()
+    for document in (page, offline):
+        assert f'<html lang="{tag}" dir="ltr">' in document.text
+        assert ("⟦" in document.text) == (tag == "pl")
+        assert "{" not in document.text
+        assert document.headers["vary"] == "Accept-Encoding, Accept-Language"
+    assert manifest["lang"] == tag
+    assert manifest["description"].startswith("⟦") == (tag == "pl")
+
+
+def test_without_a_connection_it_is_in_the_same_language(tab: Tab, server: Served) -> None:
+    with tab(locale="pl-PL", lost=True) as page:
+        page.evaluate("() => navigator.serviceWorker.register('worker.js')")
+        page.wait_for_function("() => navigator.serviceWorker.ready.then(one => one.active.state === 'activated')")
+        page.context.set_offline(True)
+        page.reload()
+        expect(page.get_by_label("⟦Your name⟧")).to_be_visible()
+        page.goto(f"{server.http}/livez")
+        expect(page.get_by_role("heading")).to_have_text("⟦Can't connect to this chat⟧")
