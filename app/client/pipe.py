@@ -213,7 +213,7 @@ class Pipe:
                 self._keep_credentials(chat)
             case NameRefused(name, error):
                 self._warn_about(error.message)
-                self._warn("named", name=name)
+                self._warn("reply.named", name=name)
             case Delayed(message=message):
                 self._warn_about(message)
             case frames.Joined(room=room) if room in self._joining:

@@ -48,7 +48,7 @@ class InputHandler:
         if room:
             self._post(text, lambda: self._chat.post(text, room=room, me=me))
         else:
-            self._presenter.notice("error.not_joined", room="")
+            self._presenter.notice("input.no_room")
 
     def _command(self, line: str) -> None:
         presenter = self._presenter

@@ -125,7 +125,7 @@ class Sentences:
         if isinstance(event, Changed):
             return self.change(event)
         if event.deleted:
-            return self._say("event.delete", whom=event.sender)
+            return self._say("event.delete", name="", whom=event.sender)
         text = self._say("message.edited", text=event.text) if event.edited else event.text
         who = event.sender if isinstance(event.to, UnsetType) else f"{event.sender} → {', '.join(event.to)}"
         return f"* {who} {text}" if event.me else f"<{who}> {text}"
