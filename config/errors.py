@@ -2,8 +2,8 @@
 
 ConfigurationError
     A file, key or value that can't be used. Its text is one line:
-    `<file>:<line>: <key> = <value> (from the environment variable <NAME>): <what is wrong or expected>`, with the parts
-    that are known.
+    `<file>:<line>: <key> = <value> (from the environment variable <NAME>): <what is wrong or expected>`, or
+    `-P:<key> = <value>: <what is wrong or expected>`, with the parts that are known.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+FLAG = "-P:"
+"""The flag that sets a single value: `-P:key=value`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -23,8 +26,13 @@ class Origin:
     line: int = 0
     variable: str = ""
 
+    @property
+    def is_flag(self) -> bool:
+        """Whether a flag on the command line set it."""
+        return self.place.startswith(FLAG)
+
     def __str__(self) -> str:
-        return f"{self.place}:{self.line}" if self.line else self.place
+        return f"{self.place}:{self.line}" if self.line and not self.is_flag else self.place
 
 
 class ConfigurationError(Exception):
@@ -40,7 +48,10 @@ class ConfigurationError(Exception):
             subject = f"{subject} = {shown(self.value)}".removeprefix(" = ")
         if self.origin and self.origin.variable:
             subject = f"{subject} (from the environment variable {self.origin.variable})"
-        parts = (str(self.origin) if self.origin else "", subject, self.problem)
+        place = str(self.origin) if self.origin else ""
+        if self.key and place == f"{FLAG}{self.key}":  # the flag names the key already
+            place, subject = "", f"{FLAG}{subject}"
+        parts = (place, subject, self.problem)
         return ": ".join(" ".join(part.split()) for part in parts if part)
 
 

@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config.errors import ConfigurationError, Origin, suggestion
+from config.errors import FLAG, ConfigurationError, Origin, suggestion
 from config.hocon_evaluator import Evaluator, Tree
 from config.hocon_parser import split
 from config.ktor_hints import hint
@@ -22,8 +22,8 @@ from config.value_types import Origin as WebOrigin
 
 T = TypeVar("T")
 
-OVERRIDES, FLAG = "overrides", "-P:"
-"""How the place of a setting begins that an override set: a mapping of paths, or a `key=value` text."""
+OVERRIDES = "overrides"
+"""The place of a setting from a mapping of overrides."""
 
 DEFAULT_MODULES = (
     "app.modules.chat.module",
@@ -135,7 +135,7 @@ class Settings:
     def overridden(self, path: str) -> bool:
         """Whether an override set the value at `path`, rather than a file."""
         origin = self.tree.origins.get(split(path))
-        return origin is not None and (origin.place == OVERRIDES or origin.place.startswith(FLAG))
+        return origin is not None and (origin.place == OVERRIDES or origin.is_flag)
 
     def unread_groups(self, read: Iterable[str]) -> tuple[str, ...]:
         """Return the top-level groups that no module asked for. `read` are those that modules did ask for.
@@ -182,12 +182,12 @@ def load(
     if "ktor" in tree.values:
         raise ConfigurationError(hint(tree.values["ktor"]), origin=tree.origin(("ktor",)), key="ktor")
     app = build(App, tree, ("app",))
-    if bool(app.deployment.tls.certificate) != bool(app.deployment.tls.key):
-        missing = "key" if app.deployment.tls.certificate else "certificate"
+    tls = app.deployment.tls
+    if bool(tls.certificate) != bool(tls.key):
+        given, missing = ("certificate", "key") if tls.certificate else ("key", "certificate")
         problem = "missing: a certificate and its key go together"
-        raise ConfigurationError(
-            problem, origin=tree.origin(("app", "deployment", "tls")), key=f"app.deployment.tls.{missing}"
-        )
+        origin = tree.origin(("app", "deployment", "tls", given))
+        raise ConfigurationError(problem, origin=origin, key=f"app.deployment.tls.{missing}")
     return Settings(app, tree, tuple(files))
 
 

@@ -193,11 +193,11 @@ class Reload(StatReload):
 def _cannot_listen(settings: Settings, port: int, error: OSError) -> StartupError:
     host = settings.app.deployment.host
     key, value = ("host", host) if error.errno == errno.EADDRNOTAVAIL else ("port", port)
-    origin = settings.tree.origin(("app", "deployment", key))
-    where = f"{origin}: " if origin else ""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     remedy = f"; {REMEDIES[error.errno]}" if error.errno in REMEDIES else ""
-    return StartupError(f"{where}app.deployment.{key} = {value}: can't listen on {address}: {_reason(error)}{remedy}")
+    problem = f"can't listen on {address}: {_reason(error)}{remedy}"
+    origin = settings.tree.origin(("app", "deployment", key))
+    return StartupError(str(ConfigurationError(problem, origin=origin, key=f"app.deployment.{key}", value=value)))
 
 
 def _bad_tls(settings: Settings, error: OSError) -> ConfigurationError:

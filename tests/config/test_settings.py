@@ -136,7 +136,7 @@ def test_a_wrong_value_from_the_environment_names_the_variable(tmp_path: Path) -
 
 
 def test_a_wrong_value_from_a_flag_names_the_flag(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r'^-P:app\.deployment\.port: app\.deployment\.port = "x": expected'):
+    with pytest.raises(ConfigurationError, match=r'^-P:app\.deployment\.port = "x": expected'):
         read("app.deployment.port = 1", tmp_path, "app.deployment.port=x")
     with pytest.raises(ConfigurationError, match=r"^-P:nonsense: expected key=value"):
         read("", tmp_path, "nonsense")

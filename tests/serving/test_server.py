@@ -35,7 +35,7 @@ def test_an_address_of_another_machine() -> None:
     with pytest.raises(StartupError) as caught:
         bind(settings(host="192.0.2.1", port=0))
     assert str(caught.value) == (
-        "overrides: app.deployment.host = 192.0.2.1: can't listen on 192.0.2.1:0: cannot assign requested address; "
+        'overrides: app.deployment.host = "192.0.2.1": can\'t listen on 192.0.2.1:0: cannot assign requested address; '
         "set app.deployment.host to an address of this machine, or to 0.0.0.0 for all of them"
     )
 
