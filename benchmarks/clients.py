@@ -8,21 +8,22 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.load.frames import TEXT, frame, frame_at, handshake
+from app.load.frames import PING, PONG, TEXT, frame, frame_at, handshake
 
 SUBPROTOCOL = "Sec-WebSocket-Protocol: chat.v1.json"
 
 
 class Client(asyncio.Protocol):
-    """One connection. Either ask() and wait for answers, or set `on_data` to a function that counts in what arrives:
-    frames, in pieces of any length."""
+    """One connection. Either ask() and wait for answers, or set `on_texts` to a function that takes the payloads of the
+    texts that a read brought."""
 
     def __init__(self, request: bytes) -> None:
-        self.on_data: Callable[[bytes], None] = self._take_head
+        self._payloads: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.on_texts: Callable[[list[bytes]], None] = self._keep
         self.transport: asyncio.Transport
         self._request = request
+        self._open = False
         self._data = b""
-        self._payloads: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._rid = 0
         self._ended = asyncio.Event()
 
@@ -31,7 +32,24 @@ class Client(asyncio.Protocol):
         self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        self.on_data(data)
+        self._data += data
+        if not self._open:
+            head, end, rest = self._data.partition(b"\r\n\r\n")
+            if not end:
+                return
+            if not head.startswith(b"HTTP/1.1 101 "):
+                self.transport.abort()
+                return
+            self._open, self._data = True, rest
+        at, data, texts = 0, self._data, []
+        while (found := frame_at(data, at)) is not None:
+            opcode, start, at = found
+            if opcode == TEXT:
+                texts.append(data[start:at])
+            elif opcode == PING:
+                self.transport.write(frame(data[start:at], PONG))
+        self._data = data[at:]
+        self.on_texts(texts)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._payloads.put_nowait(None)
@@ -57,32 +75,19 @@ class Client(asyncio.Protocol):
             if answer.get("rid") == self._rid:
                 return answer
 
-    def _take_head(self, data: bytes) -> None:
-        self._data += data
-        head, end, rest = self._data.partition(b"\r\n\r\n")
-        if not end:
-            return
-        if not head.startswith(b"HTTP/1.1 101 "):
-            self.transport.abort()
-            return
-        self._data = b""
-        self.on_data = self._take_frames
-        self._take_frames(rest)
-
-    def _take_frames(self, data: bytes) -> None:
-        self._data += data
-        at = 0
-        while (found := frame_at(self._data, at)) is not None:
-            opcode, start, at = found
-            if opcode == TEXT:
-                self._payloads.put_nowait(self._data[start:at])
-        self._data = self._data[at:]
+    def ignore_texts(self) -> None:
+        """Take what arrives, and forget it."""
+        self.on_texts = lambda _: None
 
     async def close(self) -> None:
         """Close the connection, and wait until what was sent has left."""
-        self.on_data = lambda _: None
+        self.ignore_texts()
         self.transport.close()
         await self._ended.wait()
+
+    def _keep(self, texts: list[bytes]) -> None:
+        for text in texts:
+            self._payloads.put_nowait(text)
 
 
 async def connect(url: str) -> Client:
@@ -112,13 +117,12 @@ class Sender:
         self.on_acks: Callable[[int], None] = self.refill
         """Called with the number of acknowledgements that a read brought. They come in the order of the messages."""
         self._outstanding = 0
-        self._tail = b""
         self._finished: asyncio.Future[None] | None = None
 
     async def connect(self, url: str) -> None:
         self.client = await connect(url)
         await self.client.ask("join", room=self.room)
-        self.client.on_data = self._count
+        self.client.on_texts = self._count
 
     def start(self, outstanding: int) -> None:
         """From now on keep so many messages outstanding."""
@@ -137,10 +141,8 @@ class Sender:
         first, self.sent = self.sent, self.sent + count
         self.client.send(*(message(self.room, f"c{number}") for number in range(first, self.sent)))
 
-    def _count(self, data: bytes) -> None:
-        data = self._tail + data
-        self._tail = data[1 - len(ACK) :]  # a frame's start may be cut in two
-        if count := data.count(ACK):
+    def _count(self, texts: list[bytes]) -> None:
+        if count := sum(text.startswith(ACK) for text in texts):
             self.acked += count
             self.on_acks(count)
             if self._finished and self.acked == self.sent and not self._finished.done():

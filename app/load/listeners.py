@@ -56,11 +56,14 @@ class Newcomer(asyncio.BufferedProtocol):
                 return
             if opcode == TEXT and self._data.startswith(greeting, start):
                 if not self.joined.done():
-                    listener = Listener(self.traffic, self.transport, self.place, self._data[at:])
+                    listener = Listener(self.traffic, self.transport, self.place)
                     self.transport.set_protocol(listener)
                     self.traffic.joined(listener.room)
+                    listener.take(self._data[at:])  # a ping may have come with the greeting
                     self.joined.set_result(listener)
                 return
+            if opcode == PING:
+                self.transport.write(frame(self._data[start:at], PONG))
         self._data = self._data[at:]
 
     def _fail(self, problem: Exception) -> None:
@@ -76,10 +79,10 @@ class Listener(asyncio.BufferedProtocol):
 
     __slots__ = ("place", "reading", "rest", "room", "traffic", "transport")
 
-    def __init__(self, traffic: Traffic, transport: asyncio.Transport, place: int, rest: bytes) -> None:
+    def __init__(self, traffic: Traffic, transport: asyncio.Transport, place: int) -> None:
         self.traffic, self.transport, self.place = traffic, transport, place
         self.room = place % len(traffic.readers)
-        self.rest = rest
+        self.rest = b""
         """The beginning of a frame that is still incomplete."""
         self.reading = True
 
@@ -95,6 +98,10 @@ class Listener(asyncio.BufferedProtocol):
         traffic.received += copies
         if traffic.received >= traffic.due:
             traffic.send_more()
+
+    def take(self, data: bytes) -> None:
+        """Take data that comes by another way than a read."""
+        self.traffic.received += self.walk(data)
 
     def walk(self, data: bytes) -> int:
         """Go from frame to frame, over many of our messages at once, and answer pings and a close. Return the number of

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 
+from app.load.errors import LoadError
 from app.load.frames import frame, frame_size
 from app.load.plan import Envelope
 
@@ -78,8 +79,7 @@ class Traffic:
         if reading:
             self.readers[room] -= 1
         if any(transport is speaker.transport for speaker in self._speakers):
-            reasons = ", ".join(self.close_reasons) or "without a close frame"
-            self.fail(f"the server closed the connection of a client that sends: {reasons}")
+            self.fail(self._closed())
             self._speakers = ()
         elif self._pending:
             self._pending.clear()
@@ -89,6 +89,10 @@ class Traffic:
         """Stop the run."""
         self.problem = problem
         self.stopped.set()
+
+    def _closed(self) -> str:
+        reasons = ", ".join(self.close_reasons) or "without a close frame"
+        return f"the server closed the connection of a client that sends: {reasons}"
 
     def heard(self, payload: bytes) -> None:
         """A text arrived that is no message of ours."""
@@ -106,6 +110,8 @@ class Traffic:
         self.size, self.mark, self.due = NEVER, 0, NEVER
         self.received, self._prefixes, self.notice = 0, {}, ""
         envelope = self.envelope
+        if any(speaker.transport.is_closing() for speaker in speakers):
+            raise LoadError(self._closed())
         for number, speaker in enumerate(speakers):
             speaker.transport.write(frame(b"%b~%016x%b" % (envelope.before, number, envelope.after)))
         return sum(self.readers[speaker.room] for speaker in speakers)

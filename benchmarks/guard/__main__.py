@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             out = [verdict.row.name for verdict in first if not verdict.holds]
             again = judge(measure(out, flags.rounds)) if out else []
     except (BuildError, StartError, LoadError, ConnectionError, TimeoutError) as error:
-        say(f"guard: {error or 'the server did not answer in time'}")
+        say(f"guard: {str(error) or 'the server did not answer in time'}")
         return 2
     below = failed(first, again)
     report.show(figures(first, again), flags, table(names["old"], names["new"], first, again))

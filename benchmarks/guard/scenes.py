@@ -185,8 +185,7 @@ async def send(scale: Scale, servers: Sequence[Server]) -> Pair:
         count, cpu = sum(sender.acked for sender in some), process.cpu_seconds()
         await asyncio.sleep(scale.seconds)
         count, cpu = sum(sender.acked for sender in some) - count, process.cpu_seconds() - cpu
-        for sender in some:
-            await asyncio.wait_for(sender.finish(), DEADLINE)
+        await asyncio.wait_for(asyncio.gather(*(sender.finish() for sender in some)), DEADLINE)
         return count / cpu
 
     return await in_turn(acked)

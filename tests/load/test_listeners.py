@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import pytest
 
 from app.load import Envelope, listeners
 from app.load.frames import frame
-from app.load.listeners import Listener
+from app.load.listeners import Listener, Newcomer
 from app.load.traffic import Traffic
 
 
@@ -21,6 +22,9 @@ class Transport:
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
+
+    def set_protocol(self, _: Any) -> None:
+        pass
 
 
 def server_frame(payload: bytes, opcode: int = 1) -> bytes:
@@ -43,10 +47,27 @@ def test_pieces_of_any_length_are_counted_right(size: int) -> None:
     for cut in range(1, len(stream)):
         traffic, transport = Traffic(Envelope()), Transport()
         traffic.size, traffic.mark = len(ours), len(ours) - 17
-        listener = Listener(traffic, cast(Any, transport), 0, b"")
+        listener = Listener(traffic, cast(Any, transport), 0)
         for start, end in pairwise((0, cut, min(cut + 70, len(stream)), len(stream))):
             listeners._BUFFER[: end - start] = stream[start:end]
             if end > start:
                 listener.buffer_updated(end - start)
         assert traffic.received == 6, cut
         assert transport.written == [frame(b"you", 10)]
+
+
+def test_a_ping_that_comes_with_the_greeting_is_answered() -> None:
+    async def answers(*reads: bytes) -> list[bytes]:
+        traffic, transport = Traffic(Envelope()), Transport()
+        newcomer = Newcomer(traffic, 0, b"request")
+        newcomer.connection_made(cast(Any, transport))
+        for read in reads:
+            listeners._BUFFER[: len(read)] = read
+            newcomer.buffer_updated(len(read))
+        assert (await newcomer.joined).transport is cast(Any, transport)
+        return transport.written[1:]
+
+    head, greeting, ping = b"HTTP/1.1 101 Switching Protocols\r\n\r\n", server_frame(b"hello"), server_frame(b"you", 9)
+    pong = frame(b"you", 10)
+    for reads in ((head + greeting + ping,), (head + ping + greeting,), (head, ping, greeting + ping)):
+        assert asyncio.run(answers(*reads)) == [pong] * b"".join(reads).count(ping)
