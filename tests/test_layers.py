@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.clock": set(),
     "app.loader": {"config"},
     "app.chat": {"msgspec"},
-    "app.backends": {"app.chat", "msgspec"},
+    "app.backends": {"app.chat", "app.clock", "msgspec"},
     "app.transports": {"app.chat", "starlette", "uvicorn", "websockets", "httptools"},
     "app.identity": {"app.chat", "app.clock", "argon2", "precis_i18n", "confusable_homoglyphs"},
     "app.live": {

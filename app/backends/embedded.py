@@ -18,9 +18,10 @@ from typing import Any
 from app.backends import Follower, Unavailable, Watcher
 from app.backends.statements import index, logs, users
 from app.backends.storefile import MEMORY
-from app.backends.worker import Call, Worker
+from app.backends.worker import Request, Worker
 from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
 from app.chat.presence import Hint, Person
+from app.clock import Clock
 
 
 class Embedded:
@@ -29,9 +30,9 @@ class Embedded:
     `in_memory` is asked when the store is opened: if it says so, the store is in memory whatever the path.
     """
 
-    def __init__(self, path: str, *, in_memory: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, path: str, *, clock: Clock | None = None, in_memory: Callable[[], bool] = lambda: False) -> None:
         self._in_memory = in_memory
-        self._worker = Worker(path)
+        self._worker = Worker(path, clock or Clock())
         self._opening = Lock()
         self._opened = False
         self._finalizer = weakref.finalize(self, self._worker.stop)
@@ -92,12 +93,12 @@ class Embedded:
         return self._worker.follow(follower)
 
     def create_user(self, secret: bytes) -> asyncio.Future[User]:
-        numbers = self._worker.numbers
-        return self._call(lambda connection: users.create_user(connection, secret, numbers), writes=True)
+        ids = self._worker.user_ids
+        return self._call(lambda connection: users.create_user(connection, secret, ids), writes=True)
 
     def create_guest(self) -> asyncio.Future[User]:
         future = asyncio.get_running_loop().create_future()
-        user = User.newcomer(next(self._worker.numbers))
+        user = User.newcomer(next(self._worker.user_ids))
         if self._worker.add_guest(user):
             future.set_result(user)
         else:
@@ -149,6 +150,6 @@ class Embedded:
     def _call(self, run: Draft | Callable[[sqlite3.Connection], Any], *, writes: bool = False) -> asyncio.Future[Any]:
         """Ask for `run`, which must not refer to this object: forgetting it is what stops its thread."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if not self._worker.ask(Call(run, future, writes)):
+        if not self._worker.submit(Request(run, future, writes)):
             future.set_exception(Unavailable("the store is closed"))
         return future

@@ -22,7 +22,7 @@ file of less than 128 GiB."""
 MAX_SIZE = 1 << 37
 
 
-def clear_gaps(file: int) -> None:
+def zero_gaps(file: int) -> None:
     """Zero what no cell takes up in the pages of the database that is open as `file`."""
     size = os.fstat(file).st_size
     if not FILE_HEADER < size < MAX_SIZE:

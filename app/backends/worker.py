@@ -1,4 +1,4 @@
-"""The thread of the embedded backend: it answers calls in batches, and keeps the store in order in between."""
+"""The thread of the embedded backend: it runs requests in batches, and does upkeep in between."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ from time import monotonic
 from typing import Any, cast
 
 from app.backends import Follower, Unavailable, statements
+from app.backends.reasons import reason
 from app.backends.statements import users
 from app.backends.statements.rows import WRONG, savepoint, transaction
-from app.backends.storefile import StoreFile, reason
+from app.backends.storefile import StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import Appended, Draft, User
+from app.clock import Clock
 
 log = logging.getLogger("store")
 
-BATCH = 1000
-"""How many calls are answered between two looks at the queue."""
-GATHERING = 0.05
-"""Seconds that newcomers are gathered before they are written, for which nobody waits. A commit for each, or only to
-wake the thread for each, would take a third of what their coming takes."""
-RETRY = 5.0
-"""Seconds until it is tried again where the store can't be written."""
+MAX_BATCH = 1000
+"""The most requests in one batch."""
+GUEST_DELAY = 0.05
+"""How many seconds new guests are gathered before they are written. Nobody waits for that write. Without the delay, a
+commit for each guest, or just waking the thread for each, would take a third of the CPU time of a guest's connection.
+"""
+RETRY_DELAY = 5.0
+"""How many seconds go by before new guests are written again after the store could not be written."""
 
 
 @dataclass(slots=True)
-class Call:
-    """Something to do with the connection, or a draft to append. A write is done inside the batch's transaction, a read
-    after it."""
+class Request:
+    """A draft to append, or a function to call with the connection. Those that write share the batch's transaction;
+    those that read run after it."""
 
     run: Draft | Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
@@ -44,184 +47,199 @@ class Call:
 
 
 class Signal(Enum):
-    """What the thread is told beside calls."""
+    """What the queue has beside requests."""
 
-    NEWCOMERS = "there are some, to be written in a while"
-    CLOSED = "there is nothing more to come"
+    GUESTS = "new guests are waiting to be written"
+    CLOSE = "no more requests will come"
 
 
 class Worker:
-    """The thread with the connection. It does not know the Embedded that it serves, which can so be forgotten."""
+    """The thread, its connection and its queue. It has no reference to its Embedded, so that this can become
+    garbage and stop the thread."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, clock: Clock) -> None:
         self.file = StoreFile(path)
-        self.queue: SimpleQueue[Call | Signal] = SimpleQueue()
+        self.queue: SimpleQueue[Request | Signal] = SimpleQueue()
         self.followers: dict[object, Follower] = {}
-        self.asking, self.closed = Lock(), False
-        self.following = Lock()
         self.thread: Thread | None = None
-        self.numbers: Iterator[int] = iter(())
-        """The ids of users to come, once it is started."""
-        self._newcomers: list[User] = []
-        self._gather_until = 0.0
+        self.user_ids: Iterator[int] = iter(())
+        """The ids of users to come, once the store is open."""
+        self._clock = clock
+        self._submitting, self._closed = Lock(), False
+        self._changing_followers = Lock()
+        self._guests: list[User] = []
+        self._guests_due = 0.0
+        self._upkeep: Upkeep
 
     def start(self) -> None:
+        """Open the store and start the thread. StoreError if the store can't be used."""
         connection = self.file.open()
-        self.numbers = count(users.last(connection) + 1)
+        self.user_ids = count(users.last(connection) + 1)
+        self._upkeep = Upkeep(self.file, connection, self._clock)
         self.thread = Thread(target=self._serve, args=(connection,), name="store", daemon=True)
         self.thread.start()
 
     def stop(self) -> None:
-        with self.asking:
-            self.closed = True
-            self.queue.put(Signal.CLOSED)
+        """Finish what was submitted, and close the store."""
+        with self._submitting:
+            self._closed = True
+            self.queue.put(Signal.CLOSE)
         if self.thread is not None and self.thread is not current_thread():  # the collector may run in any thread
             self.thread.join()
 
-    def ask(self, call: Call) -> bool:
-        """Have `call` answered; False, and it never is, once the store is closed."""
-        with self.asking:
-            if not self.closed:
-                self.queue.put(call)
-            return not self.closed
+    def submit(self, request: Request) -> bool:
+        """Queue a request. Return False if the store is closed; the request is dropped then."""
+        with self._submitting:
+            if not self._closed:
+                self.queue.put(request)
+            return not self._closed
 
     def add_guest(self, user: User) -> bool:
-        """Have a new user written in a while, and before any call that is asked for later; False, and it never is, once
-        the store is closed."""
-        with self.asking:
-            if not self.closed:
-                if not self._newcomers:
-                    self._gather_until = monotonic() + GATHERING
-                    self.queue.put(Signal.NEWCOMERS)
-                self._newcomers.append(user)
-            return not self.closed
+        """Have a new user written after GUEST_DELAY, or together with any request that is submitted later. Return False
+        if the store is closed; the user is dropped then."""
+        with self._submitting:
+            if not self._closed:
+                if not self._guests:
+                    self._guests_due = monotonic() + GUEST_DELAY
+                    self.queue.put(Signal.GUESTS)
+                self._guests.append(user)
+            return not self._closed
 
     def follow(self, follower: Follower) -> Callable[[], None]:
+        """Call `follower` with what is committed from now on, until the returned function is called."""
         key = object()
-        with self.following:
+        with self._changing_followers:
             self.followers = {**self.followers, key: follower}
 
         def unfollow() -> None:
-            with self.following:
+            with self._changing_followers:
                 self.followers = {known: other for known, other in self.followers.items() if known is not key}
 
         return unfollow
 
     def _serve(self, connection: sqlite3.Connection) -> None:
-        upkeep = Upkeep(self.file, connection)
-        while self._serve_batch(connection, upkeep):
+        while self._serve_batch(connection):
             pass
-        upkeep.finish()
+        self._upkeep.finish()
         connection.close()
         self.file.release()
 
-    def _serve_batch(self, connection: sqlite3.Connection, upkeep: Upkeep) -> bool:
-        """Answer all who wait, or do what is due when nobody does; False once the store is closed."""
-        calls, closed = self._next_calls(upkeep.due())
-        newcomers: list[User] = []
-        if calls or closed or monotonic() >= self._gather_until:
-            with self.asking:
-                newcomers, self._newcomers = self._newcomers, []
-        elif self._newcomers:
+    def _serve_batch(self, connection: sqlite3.Connection) -> bool:
+        """Run what is queued, or some upkeep if nothing is. Return False once the store is closed."""
+        upkeep = self._upkeep
+        requests, closed = self._next_requests(upkeep.due())
+        guests: list[User] = []
+        if requests or closed or monotonic() >= self._guests_due:
+            with self._submitting:
+                guests, self._guests = self._guests, []
+        elif self._guests:
             return True
-        self._answer(connection, newcomers, calls)
+        self._run(connection, guests, requests)
         if closed:
             return False
-        upkeep.wrote(len(newcomers) + sum(call.writes for call in calls))
-        if not (calls or newcomers) or upkeep.late:
+        upkeep.count_writes(len(guests) + sum(request.writes for request in requests))
+        if not (requests or guests) or upkeep.overdue:
             upkeep.step()
         return True
 
-    def _next_calls(self, patience: float | None) -> tuple[list[Call], bool]:
-        """All that wait, or none after `patience` seconds or when it is time for newcomers; and whether the store was
-        closed after them."""
-        if self._newcomers:
-            patience = max(0, self._gather_until - monotonic())
-        calls: list[Call] = []
+    def _next_requests(self, timeout: float | None) -> tuple[list[Request], bool]:
+        """Return all queued requests, and whether the store was closed after them. Wait for the first one until the
+        timeout in seconds has passed or guests are due."""
+        if self._guests:
+            timeout = max(0, self._guests_due - monotonic())
+        requests: list[Request] = []
         with suppress(Empty):
-            call = self.queue.get(timeout=patience)
-            while call is not Signal.CLOSED:
-                if isinstance(call, Call):
-                    calls.append(call)
-                    if len(calls) == BATCH:
-                        return calls, False
-                call = self.queue.get_nowait()
-            return calls, True
-        return calls, False
+            request = self.queue.get(timeout=timeout)
+            while request is not Signal.CLOSE:
+                if isinstance(request, Request):
+                    requests.append(request)
+                    if len(requests) == MAX_BATCH:
+                        return requests, False
+                request = self.queue.get_nowait()
+            return requests, True
+        return requests, False
 
-    def _answer(self, connection: sqlite3.Connection, newcomers: list[User], calls: Sequence[Call]) -> None:
-        answers: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-        writes = [call for call in calls if call.writes]
-        for call, answer in [*self._written(connection, newcomers, writes), *_read(connection, calls)]:
-            answers.setdefault(call.future.get_loop(), []).append((call.future, answer))
-        for loop, settled in answers.items():
-            with suppress(RuntimeError):  # that loop has ended, and nobody waits in it
+    def _run(self, connection: sqlite3.Connection, guests: list[User], requests: Sequence[Request]) -> None:
+        """Run a batch, and hand the outcomes to the event loops that wait for them."""
+        outcomes: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+        writes = [request for request in requests if request.writes]
+        for request, outcome in [*self._write(connection, guests, writes), *self._read(connection, requests)]:
+            outcomes.setdefault(request.future.get_loop(), []).append((request.future, outcome))
+        for loop, settled in outcomes.items():
+            with suppress(RuntimeError):  # the loop is closed, so nobody waits in it
                 loop.call_soon_threadsafe(_settle, settled)
 
-    def _written(
-        self, connection: sqlite3.Connection, newcomers: list[User], writes: Sequence[Call]
-    ) -> list[tuple[Call, Any]]:
-        """One transaction for all writes: each has its answer, or all have Unavailable, and newcomers another try."""
-        if not newcomers and not writes:
+    def _write(
+        self, connection: sqlite3.Connection, guests: list[User], writes: Sequence[Request]
+    ) -> list[tuple[Request, Any]]:
+        """Run all writes in one transaction. If it fails, each has Unavailable as its outcome, and guests are tried
+        again later."""
+        if not guests and not writes:
             return []
         try:
             with transaction(connection):
-                if newcomers:
-                    users.insert(connection, newcomers)
-                answers = _outcomes(connection, writes)
+                if guests:
+                    users.insert(connection, guests)
+                outcomes = _write_in_order(connection, writes)
         except sqlite3.Error as error:
-            log.error("%s: %s", self.file.path, reason(error))
-            with self.asking:
-                self._newcomers = newcomers + self._newcomers
-                self._gather_until = monotonic() + RETRY
-            return [(call, Unavailable(f"the store can't be written: {reason(error)}")) for call in writes]
-        committed = [answer.event for _, answer in answers if isinstance(answer, Appended) and not answer.duplicate]
+            self._report("the store can't be written", error)
+            with self._submitting:
+                self._guests = guests + self._guests
+                self._guests_due = monotonic() + RETRY_DELAY
+            return [(request, Unavailable(f"the store can't be written: {reason(error)}")) for request in writes]
+        committed = [
+            outcome.event for _, outcome in outcomes if isinstance(outcome, Appended) and not outcome.duplicate
+        ]
         if committed:
             for follower in self.followers.values():
                 follower(committed)
-        return answers
+        return outcomes
+
+    def _read(self, connection: sqlite3.Connection, requests: Sequence[Request]) -> list[tuple[Request, Any]]:
+        outcomes: list[tuple[Request, Any]] = []
+        for request in requests:
+            if not request.writes:
+                try:
+                    outcomes.append((request, _outcome(request, connection)))
+                except sqlite3.Error as error:
+                    self._report("the store can't be read", error)
+                    outcomes.append((request, Unavailable(f"the store can't be read: {reason(error)}")))
+        return outcomes
+
+    def _report(self, problem: str, error: sqlite3.Error) -> None:
+        log.error("%s: %s: %s", self.file.path, problem, reason(error))
+        self._upkeep.count_error()
 
 
-def _outcomes(connection: sqlite3.Connection, writes: Sequence[Call]) -> list[tuple[Call, Any]]:
-    """Do the writes in order, drafts that follow each other together."""
-    answers: list[tuple[Call, Any]] = []
-    for drafts, group in groupby(writes, key=lambda call: isinstance(call.run, Draft)):
-        calls = list(group)
-        if drafts:
-            outcomes: Sequence[Any] = statements.append(connection, [cast(Draft, call.run) for call in calls])
+def _write_in_order(connection: sqlite3.Connection, writes: Sequence[Request]) -> list[tuple[Request, Any]]:
+    """Run the writes in order, consecutive drafts together."""
+    outcomes: list[tuple[Request, Any]] = []
+    for are_drafts, group in groupby(writes, key=lambda request: isinstance(request.run, Draft)):
+        requests = list(group)
+        if are_drafts:
+            drafts = [cast(Draft, request.run) for request in requests]
+            results: Sequence[Any] = statements.append(connection, drafts)
         else:
-            outcomes = [_outcome(call, connection) for call in calls]
-        answers += zip(calls, outcomes, strict=True)
-    return answers
+            results = [_outcome(request, connection) for request in requests]
+        outcomes += zip(requests, results, strict=True)
+    return outcomes
 
 
-def _read(connection: sqlite3.Connection, calls: Sequence[Call]) -> list[tuple[Call, Any]]:
-    answers: list[tuple[Call, Any]] = []
-    for call in calls:
-        if not call.writes:
-            try:
-                answers.append((call, _outcome(call, connection)))
-            except sqlite3.Error as error:
-                log.error("the store can't be read: %s", reason(error))
-                answers.append((call, Unavailable(f"the store can't be read: {reason(error)}")))
-    return answers
-
-
-def _outcome(call: Call, connection: sqlite3.Connection) -> Any:
-    """A call's answer. What it alone got wrong is its answer too; an error of the store concerns all who wait."""
-    assert not isinstance(call.run, Draft)
+def _outcome(request: Request, connection: sqlite3.Connection) -> Any:
+    """Return a request's result, or the error that concerns it alone. Raise an error that concerns the whole store."""
+    assert not isinstance(request.run, Draft)
     try:
-        with savepoint(connection) if call.writes else nullcontext():
-            return call.run(connection)
+        with savepoint(connection) if request.writes else nullcontext():
+            return request.run(connection)
     except WRONG as error:
         return error
 
 
 def _settle(settled: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
-    for future, answer in settled:
+    for future, outcome in settled:
         if future.done():
             continue
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
         else:
-            future.set_result(answer)
+            future.set_result(outcome)

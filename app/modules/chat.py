@@ -140,7 +140,7 @@ class ChatSettings:
 def module(app: Application) -> None:
     """Register `/chat`, over a store that is open as long as the application runs, and put it at `app.state.chat`."""
     settings = app.group("chat", ChatSettings)
-    backend = Embedded(settings.store, in_memory=lambda: _tested(app, settings.store))
+    backend = Embedded(settings.store, clock=app.clock, in_memory=lambda: _tested(app, settings.store))
     naming = _naming(app, settings)
     app.during(_opened(backend))
     hub = Hub(backend, roster=settings.presence.roster, presence_period=settings.presence.period)

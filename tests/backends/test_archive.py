@@ -24,7 +24,7 @@ from app.backends import StoreError
 from app.backends.archive import ArchiveError, back_up, export, import_
 from app.backends.archive.reading import open_to_read
 from app.backends.embedded import Embedded
-from app.backends.storefile import MIGRATIONS
+from app.backends.schema import MIGRATIONS
 from app.chat.events import Appended, Detail, Draft, Event, Kind, User
 from app.chat.logs import mailbox
 from tests.backends.test_embedded import by_hand, contents, opened, soon

@@ -61,7 +61,7 @@ async def indexed(backend: Embedded, text: str) -> bool:
 async def cleared(backend: Embedded) -> None:
     """Until the store has done what it does when it is idle."""
     with anyio.fail_after(DEADLINE):
-        while await backend._call(index.purge_wanted):
+        while await backend._call(index.purge_pending):
             await anyio.lowlevel.checkpoint()
 
 
@@ -83,7 +83,7 @@ WORDS = [word(number) for number in range(1, 6)]
 
 
 async def test_an_idle_store_clears_its_files(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "PAUSE", 0.0)  # it may be idle for a moment in between
+    monkeypatch.setattr(upkeep, "PURGE_INTERVAL", 0.0)  # it may be idle for a moment in between
     with opened(path) as backend:
         await said_and_changed(backend)
         await cleared(backend)
@@ -138,19 +138,19 @@ async def test_purges_are_rare_in_a_busy_store(path: Path) -> None:
             if number == 0:
                 await cleared(backend)
         assert remain(path.parent, word(0), word(1)) == [word(1)]
-        assert await soon(backend._call(index.purge_wanted))
+        assert await soon(backend._call(index.purge_pending))
     assert remain(path.parent, word(0), word(1)) == []
 
 
 async def test_while_another_program_reads_the_clearing_is_put_off(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried, outcomes, clear = Flag(), [], StoreFile.clear
+    tried, outcomes, clear = Flag(), [], StoreFile.scrub
 
     def watched(file: StoreFile, connection: sqlite3.Connection) -> bool:
         outcomes.append(clear(file, connection))
         tried.set()
         return outcomes[-1]
 
-    monkeypatch.setattr(StoreFile, "clear", watched)
+    monkeypatch.setattr(StoreFile, "scrub", watched)
     with opened(path) as backend:
         said = await say(backend, word(1))
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
@@ -161,14 +161,14 @@ async def test_while_another_program_reads_the_clearing_is_put_off(path: Path, m
             assert reader.execute("SELECT text FROM events").fetchall() == [(word(1),)]
             assert await say(backend, "on it goes")
         assert outcomes == [False]
-        assert await soon(backend._call(index.purge_wanted))
+        assert await soon(backend._call(index.purge_pending))
     assert outcomes == [False, True]
     assert remain(path.parent, word(1)) == []
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_nothing_remains_of_many_that_come_and_go(path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "PAUSE", 0.0)
+    monkeypatch.setattr(upkeep, "PURGE_INTERVAL", 0.0)
     chance = random.Random(seed)
     numbers = iter(range(100_000))
     used: list[str] = []
@@ -211,7 +211,7 @@ async def test_an_idle_store_indexes_what_was_said(path: Path) -> None:
     with opened(path) as backend:
         await soon(gather(*[backend.append(draft(f"word {number}")) for number in range(3000)]))
         with anyio.fail_after(DEADLINE):
-            while await backend._call(index.behind):
+            while await backend._call(index.backlog):
                 await anyio.lowlevel.checkpoint()
         [found] = await soon(backend._call(lambda connection: connection.execute(COUNT).fetchone()))
         assert found == 3000
@@ -226,7 +226,7 @@ async def test_an_index_that_fails_harms_nobody(path: Path, monkeypatch: pytest.
 
     with opened(path) as backend:
         with monkeypatch.context() as patch:
-            patch.setattr(index, "step", full)
+            patch.setattr(index, "add_next", full)
             said = await soon(gather(*[backend.append(draft(f"word {number}")) for number in range(6000)]))
             log = await soon(backend.read("room", after=0, limit=10_000))
         assert log == [answer.event for answer in said]

@@ -22,7 +22,7 @@ import pytest
 
 from app.backends import StoreError, Unavailable, statements
 from app.backends.embedded import Embedded
-from app.backends.storefile import MIGRATIONS
+from app.backends.schema import MIGRATIONS
 from app.chat.events import Appended, Draft, Event, User
 
 T = TypeVar("T")

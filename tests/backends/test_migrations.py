@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.backends.storefile import APPLICATION_ID, MIGRATIONS
+from app.backends.schema import APPLICATION_ID, MIGRATIONS
 from app.chat.events import PLAIN, Account, Appended, Bounds, Event, User
 from tests.backends.test_embedded import draft, log_of, opened, soon
 

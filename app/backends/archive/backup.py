@@ -12,7 +12,7 @@ from pathlib import Path
 from app.backends import copying
 from app.backends.archive.lines import ArchiveError
 from app.backends.archive.reading import open_to_read
-from app.backends.storefile import reason
+from app.backends.reasons import reason
 
 
 def back_up(path: str, copy: Path) -> None:

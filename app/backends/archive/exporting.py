@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from msgspec import json
 
-from app.backends import StoreError
+from app.backends import StoreError, schema
 from app.backends.archive.lines import (
     VERSION,
     End,
@@ -24,7 +24,6 @@ from app.backends.archive.lines import (
 )
 from app.backends.archive.reading import open_to_read
 from app.backends.statements.rows import COLUMNS, decoded
-from app.backends.storefile import MIGRATIONS
 
 CHUNK = 1 << 16
 """How many bytes are written at once, at least."""
@@ -41,8 +40,8 @@ def export(path: str, write: Callable[[bytes], object], room: str = "") -> None:
     """
     with open_to_read(path) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version < len(MIGRATIONS):
-            wanted = len(MIGRATIONS)
+        if version < len(schema.MIGRATIONS):
+            wanted = len(schema.MIGRATIONS)
             raise StoreError(f"{path}: an older Natter has the store open: expected version {wanted}, not {version}")
         connection.execute("BEGIN")  # until the connection is closed, all reads are of one snapshot
         if room and not _has_room(connection, room):

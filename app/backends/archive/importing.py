@@ -25,9 +25,10 @@ from app.backends.archive.lines import (
     TrimLine,
     UserLine,
 )
+from app.backends.reasons import reason
 from app.backends.statements import index
 from app.backends.statements.rows import COLUMNS, encoded, events, transaction, trimmed
-from app.backends.storefile import StoreFile, reason
+from app.backends.storefile import StoreFile
 from app.chat.events import Event
 from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
 
@@ -185,7 +186,7 @@ class _Import:
             sql = "INSERT OR IGNORE INTO talks VALUES (?, ?)"
             self.connection.executemany(sql, [(user, line.room) for user in people])
         if line.seq <= self.indexed:  # later ones are indexed in the background
-            index.learn(self.connection, line.seq)
+            index.add(self.connection, line.seq)
 
     def _check_log(self, room: str) -> None:
         try:

@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from app.backends import StoreError
-from app.backends.storefile import InUse, StoreFile, inspect, reason
+from app.backends.reasons import reason
+from app.backends.storefile import InUse, StoreFile, inspect
 
 
 @contextmanager

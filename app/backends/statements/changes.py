@@ -51,11 +51,11 @@ def _rewrite(connection: sqlite3.Connection, event: Event, **became: bool) -> bo
     ).fetchone()
     if row is None or decoded(row[0]).deleted:
         return False
-    index.forget(connection, "seq = ?", event.of)
+    index.remove(connection, "seq = ?", event.of)
     detail = encoded(replace(decoded(row[0]), **became))
     connection.execute("UPDATE events SET text = ?, detail = ? WHERE seq = ?", (event.text, detail, event.of))
-    index.learn(connection, event.of)
-    index.want_purge(connection)
+    index.add(connection, event.of)
+    index.request_purge(connection)
     return True
 
 
@@ -65,4 +65,4 @@ def _set_state(connection: sqlite3.Connection, event: Event) -> None:
     connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (*where, event.seq))
     if row and row[0] <= trimmed(connection, event.room):  # it was kept for being the state alone
         connection.execute("DELETE FROM events WHERE seq = ?", row)
-        index.want_purge(connection)
+        index.request_purge(connection)

@@ -29,7 +29,7 @@ PAGES = 64
 """Pages of the index that are merged in one go."""
 
 
-def behind(connection: sqlite3.Connection) -> int:
+def backlog(connection: sqlite3.Connection) -> int:
     """How many positions at most are still to be indexed."""
     sql = f"SELECT max(0, coalesce(max(seq), 0) - {INDEXED}) FROM events"  # noqa: S608
     count: int
@@ -37,7 +37,7 @@ def behind(connection: sqlite3.Connection) -> int:
     return count
 
 
-def step(connection: sqlite3.Connection) -> None:
+def add_next(connection: sqlite3.Connection) -> None:
     """Index the next events."""
     sql = f"SELECT max(seq) FROM (SELECT seq FROM events WHERE seq > {INDEXED} ORDER BY seq LIMIT ?)"  # noqa: S608
     (last,) = connection.execute(sql, (STEP,)).fetchone()
@@ -50,7 +50,7 @@ def step(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE meta SET value = ? WHERE key = 'indexed'", (str(last),))
 
 
-def forget(connection: sqlite3.Connection, where: str, *values: str | int) -> None:
+def remove(connection: sqlite3.Connection, where: str, *values: str | int) -> None:
     """Take events out of the index, which have still the text that they are in it with."""
     connection.execute(
         f"INSERT INTO words (words, rowid, scope, text) SELECT 'delete', seq, {SCOPE}, text FROM events "  # noqa: S608
@@ -59,7 +59,7 @@ def forget(connection: sqlite3.Connection, where: str, *values: str | int) -> No
     )
 
 
-def learn(connection: sqlite3.Connection, seq: int) -> None:
+def add(connection: sqlite3.Connection, seq: int) -> None:
     """Put an event with a new text into the index, unless its turn is to come."""
     connection.execute(
         f"INSERT INTO words (rowid, scope, text) SELECT seq, {SCOPE}, text FROM events "  # noqa: S608
@@ -73,9 +73,9 @@ def search(connection: sqlite3.Connection, log: str, words: str, before: int, li
     phrases = list(dict.fromkeys(filter(None, map(_phrase, words.replace("\0", " ").split()))))
     if not phrases:
         return []
-    while behind(connection):
+    while backlog(connection):
         with transaction(connection):
-            step(connection)
+            add_next(connection)
     query = f"scope : {_scope(log)} AND text : ({' AND '.join(phrases)})"
     page = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
     sql = f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY seq"  # noqa: S608
@@ -95,16 +95,16 @@ def _phrase(word: str) -> str:
     return '"' + word.rstrip("*").replace('"', '""') + '"' + ("*" if word.endswith("*") else "")
 
 
-def want_purge(connection: sqlite3.Connection) -> None:
+def request_purge(connection: sqlite3.Connection) -> None:
     """Remember that deleted text is still to be cleared away."""
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('purge', '')")
 
 
-def purge_wanted(connection: sqlite3.Connection) -> bool:
+def purge_pending(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM meta WHERE key = 'purge'").fetchone() is not None
 
 
-def purged(connection: sqlite3.Connection) -> None:
+def end_purge(connection: sqlite3.Connection) -> None:
     """Remember that nothing is left to be cleared away."""
     connection.execute("DELETE FROM meta WHERE key = 'purge'")
 

@@ -102,7 +102,7 @@ def trim(connection: sqlite3.Connection, room: str, keep: int, since: int, limit
 def _forget(connection: sqlite3.Connection, room: str, gone: int, going: list[int]) -> None:
     """Delete the events at the positions `going`, the first after `gone`, but keep what is still the room's state."""
     those, through = "room = ? AND seq > ? AND seq <= ?", going[-1]
-    index.forget(connection, those, room, gone, through)
+    index.remove(connection, those, room, gone, through)
     connection.execute(
         f"DELETE FROM events WHERE {those} AND seq NOT IN (SELECT seq FROM state WHERE room = ?)",  # noqa: S608
         (room, gone, through, room),
@@ -114,7 +114,7 @@ def _forget(connection: sqlite3.Connection, room: str, gone: int, going: list[in
         _raise_trimmed(connection, mailbox(user), through)
         if not left:
             connection.execute("DELETE FROM talks WHERE user = ? AND room = ?", (user, room))
-    index.want_purge(connection)
+    index.request_purge(connection)
 
 
 def _raise_trimmed(connection: sqlite3.Connection, log: str, through: int) -> None:

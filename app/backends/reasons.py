@@ -1,0 +1,20 @@
+"""SQLite's errors in words that say what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_KNOWN = {
+    "file is not a database": "the store is damaged, or not a store of Natter",
+    "database disk image is malformed": "the store is damaged: restore a backup",
+    "attempt to write a readonly database": "the store is read-only: make the file and its folder writable",
+    "unable to open database file": "this can't be opened: expected a file, or a folder that one can be created in",
+    "database is locked": "the store is in use by another process",
+    "database or disk is full": "the disk is full",
+}
+
+
+def reason(error: sqlite3.Error) -> str:
+    """What went wrong, in one line."""
+    text = str(error)
+    return _KNOWN.get(text, text)

@@ -1,0 +1,66 @@
+"""The tables of the embedded store, as the migrations that make them.
+
+A released migration never changes. To change the schema, add a migration at the end, and a sample of the new version to
+the tests (see `tests/backends/sample.py`). Keep `meta` as it is: an upgrade relies on it.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x4E617474
+"""Marks a SQLite file as a store of Natter: "Natt" in its header."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE users (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        secret BLOB NOT NULL UNIQUE
+    );
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        room TEXT NOT NULL,
+        id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        user INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        text TEXT NOT NULL,
+        cid TEXT NOT NULL
+    );
+    CREATE TABLE trims (room TEXT PRIMARY KEY, through INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX events_by_room ON events (room, seq);
+    CREATE UNIQUE INDEX events_by_cid ON events (user, cid) WHERE cid != '';
+    """,
+    """
+    ALTER TABLE events ADD COLUMN kind TEXT NOT NULL DEFAULT 'msg';
+    ALTER TABLE events ADD COLUMN of INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE events ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+    CREATE INDEX events_by_of ON events (room, of) WHERE of > 0;
+    CREATE TABLE state (room TEXT, key TEXT, seq INTEGER NOT NULL, PRIMARY KEY (room, key)) WITHOUT ROWID;
+    CREATE TABLE mail (user INTEGER, seq INTEGER, PRIMARY KEY (user, seq)) WITHOUT ROWID;
+    CREATE TABLE talks (user INTEGER, room TEXT, PRIMARY KEY (user, room)) WITHOUT ROWID;
+
+    CREATE TABLE tokens (secret BLOB PRIMARY KEY, user INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO tokens SELECT secret, id FROM users;
+    CREATE TABLE named (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        canonical TEXT NOT NULL UNIQUE,
+        password TEXT NOT NULL DEFAULT '',
+        seen INTEGER NOT NULL DEFAULT 0
+    );
+    INSERT INTO named (id, name, canonical) SELECT id, name, name FROM users;
+    DELETE FROM sqlite_sequence WHERE name = 'named';
+    INSERT INTO sqlite_sequence SELECT 'named', seq FROM sqlite_sequence WHERE name = 'users';
+    DROP TABLE users;
+    ALTER TABLE named RENAME TO users;
+    CREATE TABLE marks (user INTEGER, room TEXT, seq INTEGER NOT NULL, PRIMARY KEY (user, room)) WITHOUT ROWID;
+    CREATE TABLE ignores (user INTEGER, whom INTEGER, PRIMARY KEY (user, whom)) WITHOUT ROWID;
+
+    CREATE VIRTUAL TABLE words USING fts5 (
+        scope, text, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 2'
+    );
+    INSERT INTO meta VALUES ('indexed', '0');
+    """,
+)
+"""SQL by version: `PRAGMA user_version` is the number of migrations that a store has had."""

@@ -1,0 +1,184 @@
+"""Upgrading a store to the newest schema, and the copy that is made before.
+
+The copy, `chat.db.before-v3`, is the store as it was before the upgrade to version 3, to go back to with the Natter
+that was used before. It still has what is deleted from the store after the upgrade, so it doesn't stay for good: once
+the store has run for a day without an error, the copy is removed.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import re
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from app.backends import StoreError, copying, schema
+from app.backends.reasons import reason
+from app.backends.statements.rows import transaction
+from app.clock import Clock
+
+log = logging.getLogger("store")
+
+CLEAN_DAY = 24 * 60 * 60.0
+"""How many seconds a store runs without an error before its copies are removed. They may be spread over several runs,
+and an error starts the count again."""
+SAVE_INTERVAL = 10 * 60.0
+"""How often the count is saved, in seconds. A process that is killed loses no more of it."""
+COUNT = "clean_seconds"
+"""The key of the count in `meta`."""
+NAME = re.compile(r"\.before-v[0-9]+(-part)?(-journal|-wal|-shm|-lock)?")
+"""What the name of a copy, finished or not, or of a file that SQLite leaves beside it has after the store's name."""
+VERSION = slice(60, 64)
+"""Where a SQLite file has its `user_version`."""
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Upgrade the store at `path` to the newest schema: all the way, or not at all.
+
+    A store with content is copied first. StoreError if it can't be copied, sqlite3.Error if a migration fails; the
+    store is then as it was, and no copy stays.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    newest = len(schema.MIGRATIONS)
+    if version >= newest:
+        return
+    copy = _copy_aside(connection, path, version) if version else None
+    steps = [*schema.MIGRATIONS[version:], f"PRAGMA user_version = {newest};"]
+    if copy:
+        steps.append(f"INSERT OR REPLACE INTO meta VALUES ('{COUNT}', '0');")  # noqa: S608
+    else:
+        steps.append(f"PRAGMA application_id = {schema.APPLICATION_ID};")
+    try:
+        connection.executescript("\n".join(["BEGIN IMMEDIATE;", *steps, "COMMIT;"]))
+    except BaseException:
+        if copy:
+            copying.discard(copy)
+        raise
+
+
+def newer_version(path: Path, version: int) -> StoreError:
+    """Return the error for a store of a version that only a newer Natter can read."""
+    newest = len(schema.MIGRATIONS)
+    remedy = "install that Natter again, or restore a backup"
+    for copy in copies(str(path)):
+        if 0 < _version(copy) <= newest:
+            remedy = f"install that Natter again, or go back to {copy} from before the upgrade"
+    return StoreError(
+        f"{path}: the store has version {version}, of a newer Natter; this one reads versions up to {newest}: {remedy}"
+    )
+
+
+def copies(path: str) -> list[Path]:
+    """The copies beside the store at `path`, with all that is left of unfinished ones."""
+    store = Path(os.path.realpath(path))
+    found = store.parent.glob(f"{glob.escape(store.name)}.before-v*")
+    return sorted(file for file in found if NAME.fullmatch(file.name, len(store.name)))
+
+
+class CopyRetention:
+    """Counts how long the store at `path` has run without an error, and then removes its copies."""
+
+    def __init__(self, path: str, connection: sqlite3.Connection, clock: Clock) -> None:
+        self._path, self._connection, self._clock = path, connection, clock
+        self._copies = copies(path)
+        self._started = self._saved = clock.monotonic()
+        self._before = 0.0
+        """Seconds without an error in earlier runs."""
+        if self._copies:
+            with suppress(sqlite3.Error):  # an error starts the count again
+                row = connection.execute("SELECT value FROM meta WHERE key = ?", (COUNT,)).fetchone()
+                self._before = float(row[0]) if row else 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether there is no copy, or none any more."""
+        return not self._copies
+
+    def due(self) -> float:
+        """In how many seconds `step` has something to do."""
+        now = self._clock.monotonic()
+        return max(0.0, min(self._saved + SAVE_INTERVAL - now, CLEAN_DAY - self._clean(now)))
+
+    def step(self) -> None:
+        """Save the count, or remove the copies if it is complete. OSError or sqlite3.Error if that fails."""
+        if self._clean(self._clock.monotonic()) < CLEAN_DAY:
+            self.save()
+        else:
+            self._remove()
+
+    def save(self) -> None:
+        """Save the count. sqlite3.Error if that fails."""
+        self._saved = self._clock.monotonic()
+        with transaction(self._connection):
+            count = str(self._clean(self._saved))
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (COUNT, count))
+
+    def restart(self) -> None:
+        """Count from the beginning, because there was an error."""
+        self._before, self._started = 0.0, self._clock.monotonic()
+        self._saved = self._started - SAVE_INTERVAL  # what is saved is wrong now
+
+    def _clean(self, now: float) -> float:
+        return self._before + now - self._started
+
+    def _remove(self) -> None:
+        for copy in self._copies:
+            copy.unlink(missing_ok=True)
+        copying.sync(self._copies[0].parent)
+        names = ", ".join(copy.name for copy in self._copies)
+        self._copies = []
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM meta WHERE key = ?", (COUNT,))
+        log.info("%s: removed %s, since the upgraded store has run for a day without an error", self._path, names)
+
+
+def _copy_aside(connection: sqlite3.Connection, path: str, version: int) -> Path:
+    newest = len(schema.MIGRATIONS)
+    copy = Path(f"{os.path.realpath(path)}.before-v{newest}")
+    part = Path(f"{copy}-part")
+    problem = f"{path}: not upgraded from version {version} to {newest}"
+    needed = _size(connection)
+    system = os.statvfs(copy.parent)
+    free = system.f_bavail * system.f_frsize
+    if free < needed:
+        raise StoreError(
+            f"{problem}, because there is no room for a copy of it: free {_mib(needed - free)} MiB in {copy.parent}"
+        )
+    try:
+        copying.discard(part)  # a process that was killed may have left it
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        copying.copy(connection, part)
+        copying.publish(part, copy)
+    except (sqlite3.Error, OSError) as error:
+        why = reason(error) if isinstance(error, sqlite3.Error) else (error.strerror or str(error)).lower()
+        raise StoreError(f"{problem}, because it can't be copied to {copy}: {why}") from None
+    finally:
+        copying.discard(part)
+    log.warning(
+        "%s: upgrading from version %d to %d; %s has the store as it was, until it has run for a day without an error",
+        path,
+        version,
+        newest,
+        copy,
+    )
+    return copy
+
+
+def _size(connection: sqlite3.Connection) -> int:
+    """How many bytes a copy has, at most."""
+    pages, unused, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - unused) * size)
+
+
+def _mib(size: int) -> int:
+    return -(-size // 2**20)
+
+
+def _version(copy: Path) -> int:
+    with copy.open("rb") as file:
+        return int.from_bytes(file.read(VERSION.stop)[VERSION], "big")
