@@ -51,6 +51,7 @@ def test_uvicorn_serves_the_factory(installed: Path, tmp_path: Path) -> None:
     process.stop()
 
 
+@pytest.mark.slow("packages")
 def test_the_distribution_is_natter_chat_and_the_command_natter(installed: Path) -> None:
     """PyPI's `natter` is another project."""
     program = (
@@ -63,6 +64,7 @@ def test_the_distribution_is_natter_chat_and_the_command_natter(installed: Path)
     assert done.stdout == f"{app.__version__} natter\n"
 
 
+@pytest.mark.slow("packages")
 def test_a_release_can_be_built_from_its_source_archive(installed: Path, tmp_path: Path) -> None:
     """The wheel built from the sdist holds the packages, the shipped configuration and the page, and nothing else."""
     python = str(installed / "python")
