@@ -1,5 +1,5 @@
-"""What every Channel promises (see app.transports): one suite over AsgiChannel, alone (`stock`) and above uvicorn's
-protocol (`beside`), and over SocketChannel (`fast`), on the event loops of asyncio and uvloop.
+"""What every Channel promises (see app.transports): one suite over AsgiChannel, alone and above uvicorn's protocol, and
+over SocketChannel, on the event loops of asyncio and uvloop.
 
 The peers speak RFC 6455 where there is a socket, and ASGI messages where there is none. The tests see no difference.
 """
@@ -202,7 +202,7 @@ Open = Callable[..., Any]
 
 
 @asynccontextmanager
-async def stock(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
+async def asgi_channel(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
     peer, receiver = AsgiPeer(), RecordingReceiver()
     peer.speaks.put_nowait({"type": "websocket.connect"})
     await peer.websocket.accept()
@@ -217,7 +217,7 @@ async def stock(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
+async def asgi_channel_above_uvicorn(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
     """AsgiChannel under plain uvicorn."""
     channels, receiver = asyncio.Queue[AsgiChannel](), RecordingReceiver()
 
@@ -251,7 +251,7 @@ async def beside(stall: float = LONG, **_: Any) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def fast(stall: float = LONG, period: float = 0, patience: float = 0) -> AsyncIterator[Connection]:
+async def socket_channel(stall: float = LONG, period: float = 0, patience: float = 0) -> AsyncIterator[Connection]:
     loop = asyncio.get_running_loop()
     heartbeat, connections, receiver = Heartbeat(loop, period, patience, stall), set[Any](), RecordingReceiver()
     ours, theirs = tcp_pair()
@@ -289,14 +289,16 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 
 LOOPS = {"asyncio": ("asyncio", {"use_uvloop": False}), "uvloop": ("asyncio", {"use_uvloop": True})}
-LINES = [pytest.param(fast, LOOPS[loop], id=f"fast on {loop}") for loop in LOOPS]
-BESIDE = [pytest.param(beside, LOOPS[loop], id=f"stock beside uvicorn on {loop}") for loop in LOOPS]
-WAYS = [pytest.param(stock, LOOPS["asyncio"], id="stock"), *BESIDE, *LINES]
-on_every_way = pytest.mark.parametrize(("opened", "anyio_backend"), WAYS)
-on_every_line = pytest.mark.parametrize(("opened", "anyio_backend"), LINES)
+SOCKET_CHANNELS = [pytest.param(socket_channel, LOOPS[loop], id=f"fast on {loop}") for loop in LOOPS]
+ABOVE_UVICORN = [
+    pytest.param(asgi_channel_above_uvicorn, LOOPS[loop], id=f"stock beside uvicorn on {loop}") for loop in LOOPS
+]
+CHANNELS = [pytest.param(asgi_channel, LOOPS["asyncio"], id="stock"), *ABOVE_UVICORN, *SOCKET_CHANNELS]
+on_every_channel = pytest.mark.parametrize(("opened", "anyio_backend"), CHANNELS)
+on_socket_channels = pytest.mark.parametrize(("opened", "anyio_backend"), SOCKET_CHANNELS)
 
 
-@on_every_way
+@on_every_channel
 async def test_frames_leave_in_order_and_whole(opened: Open) -> None:
     async with opened() as one:
         texts = ["", "é🙂", *map(str, range(200)), "x" * 125, "y" * 126, "z" * 65_536]
@@ -307,7 +309,7 @@ async def test_frames_leave_in_order_and_whole(opened: Open) -> None:
         assert await one.peer.texts(1) == ["later"]
 
 
-@on_every_way
+@on_every_channel
 async def test_what_the_peer_says_is_heard_in_order_and_binary_is_not(opened: Open) -> None:
     async with opened() as one:
         await one.peer.say("a", b"b", "", "é", b"", "c")
@@ -317,7 +319,7 @@ async def test_what_the_peer_says_is_heard_in_order_and_binary_is_not(opened: Op
         assert one.receiver.texts == ["a", "", "é", "c", *map(str, range(100))]
 
 
-@on_every_way
+@on_every_channel
 async def test_it_is_full_for_a_peer_that_does_not_read_and_writable_once_it_reads(opened: Open) -> None:
     async with opened() as one:
         assert not one.channel.full
@@ -341,7 +343,7 @@ async def test_it_is_full_for_a_peer_that_does_not_read_and_writable_once_it_rea
         assert await one.peer.texts(1) == ["and on"]
 
 
-@on_every_way
+@on_every_channel
 async def test_a_peer_that_reads_nothing_is_ended_after_the_stall_and_the_listener_told_once(opened: Open) -> None:
     async with opened(stall=0.05) as one:
         for text in MORE_THAN_THE_KERNEL_HIDES:
@@ -354,7 +356,7 @@ async def test_a_peer_that_reads_nothing_is_ended_after_the_stall_and_the_listen
         assert code in (0, CloseCode.SLOW_READER)  # a socket that is full has no room for a close frame
 
 
-@on_every_way
+@on_every_channel
 async def test_a_peer_that_reads_slowly_is_not_ended(opened: Open) -> None:
     async with opened(stall=1) as one:
         for text in MORE_THAN_THE_KERNEL_HIDES:
@@ -372,7 +374,7 @@ async def test_a_peer_that_reads_slowly_is_not_ended(opened: Open) -> None:
         assert not one.receiver.ends
 
 
-@on_every_way
+@on_every_channel
 async def test_a_close_has_a_code_and_a_reason(opened: Open) -> None:
     async with opened() as one:
         reason = "é" * 61 + "x"
@@ -383,7 +385,7 @@ async def test_a_close_has_a_code_and_a_reason(opened: Open) -> None:
         await one.over()
 
 
-@on_every_way
+@on_every_channel
 async def test_a_close_for_a_peer_that_does_not_read_comes_to_an_end(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,7 +401,7 @@ async def test_a_close_for_a_peer_that_does_not_read_comes_to_an_end(
             await one.over()
 
 
-@on_every_way
+@on_every_channel
 async def test_a_finish_sends_first_what_waits(opened: Open) -> None:
     async with opened() as one:
         texts = ["x" * 50_000] * 4
@@ -414,7 +416,7 @@ async def test_a_finish_sends_first_what_waits(opened: Open) -> None:
         assert one.receiver.texts == []
 
 
-@on_every_way
+@on_every_channel
 async def test_a_finish_for_a_peer_that_does_not_read_comes_to_an_end(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,7 +430,7 @@ async def test_a_finish_for_a_peer_that_does_not_read_comes_to_an_end(
             assert not await one.channel.writable()
 
 
-@on_every_way
+@on_every_channel
 async def test_what_is_paused_is_not_read_on_before_it_is_resumed(opened: Open) -> None:
     async with opened() as one:
         one.receiver.do = lambda text: one.channel.pause_reading() if text == "pause" else None
@@ -444,7 +446,7 @@ async def test_what_is_paused_is_not_read_on_before_it_is_resumed(opened: Open) 
         await until(lambda: one.receiver.texts == ["pause", "a", "b"])
 
 
-@on_every_way
+@on_every_channel
 async def test_the_listener_may_end_the_connection_from_what_it_hears(opened: Open) -> None:
     async with opened() as one:
         one.receiver.do = lambda text: one.channel.close(CloseCode.POLICY, text)
@@ -454,7 +456,7 @@ async def test_the_listener_may_end_the_connection_from_what_it_hears(opened: Op
         assert one.receiver.texts == ["enough"]
 
 
-@on_every_way
+@on_every_channel
 async def test_a_paused_connection_ends_too(opened: Open) -> None:
     async with opened() as one:
         one.channel.pause_reading()
@@ -463,7 +465,7 @@ async def test_a_paused_connection_ends_too(opened: Open) -> None:
         await one.over()
 
 
-@on_every_way
+@on_every_channel
 async def test_the_end_is_told_once_whoever_ends_it(opened: Open) -> None:
     async with opened() as one:
         await one.peer.say("bye")
@@ -478,7 +480,7 @@ async def test_the_end_is_told_once_whoever_ends_it(opened: Open) -> None:
         await one.over()
 
 
-@on_every_way
+@on_every_channel
 async def test_nothing_happens_after_the_end(opened: Open) -> None:
     async with opened() as one:
         await one.peer.leave()
@@ -494,7 +496,7 @@ async def test_nothing_happens_after_the_end(opened: Open) -> None:
         one.channel.write(batch("x"))
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_line_never_writes_to_a_descriptor_that_is_anothers_by_now(opened: Open) -> None:
     """The kernel reuses the lowest free number: a write after the end would reach somebody else."""
     async with opened() as one:
@@ -522,7 +524,7 @@ async def test_a_line_never_writes_to_a_descriptor_that_is_anothers_by_now(opene
             end.close()
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_line_whose_peer_has_gone_is_written_to_without_harm(opened: Open) -> None:
     """The kernel reports it at a write, before the event loop does. A broadcast must not stop there."""
     async with opened() as one:
@@ -539,7 +541,7 @@ async def test_a_line_whose_peer_has_gone_is_written_to_without_harm(opened: Ope
         assert one.channel.sender.fileno() == -1
 
 
-@on_every_line
+@on_socket_channels
 async def test_pings_are_answered_also_between_fragments(opened: Open) -> None:
     async with opened() as one:
         await one.peer.send(frame(Opcode.PING, b"there?") + frame(Opcode.TEXT, b"Hel", fin=False))
@@ -549,7 +551,7 @@ async def test_pings_are_answered_also_between_fragments(opened: Open) -> None:
         await until(lambda: one.receiver.texts == ["Hello"])
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_close_is_answered_with_its_code_and_the_connection_ended(opened: Open) -> None:
     for payload in (b"\x03\xe8bye", b"\x0f\xa1", b""):
         async with opened() as one:
@@ -561,7 +563,7 @@ async def test_a_close_is_answered_with_its_code_and_the_connection_ended(opened
             assert one.receiver.texts == []
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_wrong_frame_is_closed_with_its_code_and_nothing_is_read_after_it(opened: Open) -> None:
     for wrong, code in ((frame(3), 1002), (frame(1, b"\xff"), 1007), (frame(1, bytes(LIMIT + 1)), 1009)):
         async with opened() as one:
@@ -573,7 +575,7 @@ async def test_a_wrong_frame_is_closed_with_its_code_and_nothing_is_read_after_i
             assert one.receiver.texts == ["before"]
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_peer_that_answers_pings_stays(opened: Open) -> None:
     async with opened(period=0.05, patience=2) as one:
         for _ in range(10):
@@ -582,7 +584,7 @@ async def test_a_peer_that_answers_pings_stays(opened: Open) -> None:
         assert not one.receiver.ends
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_peer_that_does_not_answer_a_ping_is_ended_with_1011(opened: Open) -> None:
     async with opened(period=0.05, patience=0.1) as one:
         assert await one.peer.frame() == (Opcode.PING, b"")
@@ -590,7 +592,7 @@ async def test_a_peer_that_does_not_answer_a_ping_is_ended_with_1011(opened: Ope
         await one.over()
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_peer_that_is_full_and_reads_nothing_is_ended_for_want_of_an_answer(opened: Open) -> None:
     async with opened(period=0.05, patience=0.1) as one:
         one.channel.write(batch(*MORE_THAN_THE_KERNEL_HIDES))
@@ -598,7 +600,7 @@ async def test_a_peer_that_is_full_and_reads_nothing_is_ended_for_want_of_an_ans
         await one.over()
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_peer_that_reads_is_there_even_if_there_is_no_room_to_ask(opened: Open) -> None:
     """It has more to read than it can within the ping timeout."""
     async with opened(period=0.1, patience=1) as one:
@@ -614,7 +616,7 @@ async def test_a_peer_that_reads_is_there_even_if_there_is_no_room_to_ask(opened
         assert not one.receiver.ends
 
 
-@on_every_line
+@on_socket_channels
 async def test_a_thousand_pings_from_a_peer_that_reads_nothing_cut_it_off(opened: Open) -> None:
     async with opened() as one:
         one.channel.write(batch(*MORE_THAN_THE_KERNEL_HIDES[:4]))
@@ -626,7 +628,7 @@ async def test_a_thousand_pings_from_a_peer_that_reads_nothing_cut_it_off(opened
         await one.over()
 
 
-@on_every_line
+@on_socket_channels
 async def test_who_begins_after_the_end_is_told_it_at_once(anyio_backend: Any, opened: Open) -> None:
     loop = asyncio.get_running_loop()
     ours, theirs = tcp_pair()
@@ -645,7 +647,7 @@ async def test_who_begins_after_the_end_is_told_it_at_once(anyio_backend: Any, o
     assert receiver.ended.is_set()
 
 
-@on_every_way
+@on_every_channel
 async def test_many_at_once_do_not_disturb_each_other(opened: Open) -> None:
     async with AsyncExitStack() as stack:
         many = [await stack.enter_async_context(opened(stall=0.2)) for _ in range(8)]

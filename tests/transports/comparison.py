@@ -243,4 +243,4 @@ async def both(
 
 
 def faults(outcome: Outcome) -> list[str]:
-    return [channel for channel in outcome.logged if not channel.startswith('"WebSocket')]
+    return [line for line in outcome.logged if not line.startswith('"WebSocket')]

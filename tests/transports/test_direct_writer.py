@@ -22,13 +22,13 @@ from app.transports.asgi_channel import AsgiChannel
 from app.transports.direct_writer import DirectWriter, _TransportProxy
 from app.transports.frames import Opcode
 from tests.clients import frame
-from tests.contracts.test_channels import LONG, LOOPS, Open, RecordingReceiver, batch, beside, until
+from tests.contracts.test_channels import LONG, LOOPS, Open, RecordingReceiver, asgi_channel_above_uvicorn, batch, until
 from tests.transports.harness import client, server, tls_contexts
 
 pytestmark = pytest.mark.anyio
 
 on_every_loop = pytest.mark.parametrize("anyio_backend", LOOPS.values(), ids=LOOPS)
-opened: Open = beside
+opened: Open = asgi_channel_above_uvicorn
 RESET = b"\1\0\0\0\0\0\0\0"
 """For SO_LINGER: closing resets the connection."""
 

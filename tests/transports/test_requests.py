@@ -81,7 +81,7 @@ OTHER = {
     "latin-1 in the path": request(target=b"/caf\xe9"),
     "no target": request(first=b"GET  HTTP/1.1"),
     "three words before the version": request(first=b"GET / / HTTP/1.1"),
-    "tab in the first channel": request(first=b"GET\t/\tHTTP/1.1"),
+    "tab in the first line": request(first=b"GET\t/\tHTTP/1.1"),
     "protocols in two headers": request(b"Sec-WebSocket-Protocol: chat", b"Sec-WebSocket-Protocol: superchat"),
     "protocols, empty ones": request(b"Sec-WebSocket-Protocol: ,a,, b ,"),
     "protocol with a blank": request(b"Sec-WebSocket-Protocol: a b"),
