@@ -25,6 +25,7 @@ HOSTS = {
     "www.unicode.org",
     "www.w3.org",
 }
+BINARY = {".png", ".db"}
 RESERVED = (".example", ".invalid", ".localhost", ".test", ".example.com", ".evil.com")
 HOST = re.compile(r"\b(?:https?|wss?)://(?:[^/\s@\"'`]*@)?([\w-]+(?:\.[\w-]+)*\.[a-z]{2,})\b", re.I)
 PERSONAL_FOLDER = re.compile(r"(?<![\w.])/(?:root|work|workspace|Users)/\w|(?<![\w.])/home/(?!ann\b)\w")
@@ -37,7 +38,7 @@ def files() -> list[Path]:
 
 
 def texts() -> list[tuple[Path, str]]:
-    return [(path, path.read_text(encoding="utf-8")) for path in files() if path.suffix != ".png"]
+    return [(path, path.read_text(encoding="utf-8")) for path in files() if path.suffix not in BINARY]
 
 
 def test_text_files_end_with_one_newline_and_hold_no_tabs_or_blanks_at_the_end() -> None:
