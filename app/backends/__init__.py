@@ -1,35 +1,38 @@
-"""Where logs and identities live.
+"""The store's interface: logs of events, and users.
 
-What every backend promises, and `tests/contracts` holds it to:
+Every backend promises the following. `tests/contracts` holds each to it.
 
-- **Atomic.** An append is in the log whole or not at all. Of several appends with one user and `cid` exactly one is
-  stored; the others get it as a duplicate.
-- **Ordered.** All who read or follow a room see its events in one order, `seq` strictly increasing. Appends from one
-  caller to one room are stored in the order of the calls. Positions are never used twice, and may have gaps.
-- **Durable.** An append is answered once it survives the loss of power (embedded: fsync; a cluster: a quorum). Nothing
-  is shown to a reader or a follower before that.
-- **Conversations.** What is appended to the log `@3,5` is a whisper between the users 3 and 5. It is one event at one
-  position, which is read in the log itself and in the mailbox of each of them, `~3` and `~5`, and nowhere else. A
-  mailbox is read, bounded and followed like a room; nothing is appended to it. It begins after the last position that
-  was trimmed from any of its conversations: older whispers that are kept are read in their conversation, or found.
-- **State.** An event with a `key` is the room's state under that key until the next one, and is kept by `trim` so
-  long; once trimmed it is in `state` alone.
-- **Changed afterwards.** An edit of position `of` also puts its text there, a deletion empties the text there and in
-  all edits of it; both atomically with their append. Where no message is, or one that is deleted, neither has an
-  effect, and the edit is stored without its text. A deleted or trimmed text leaves the store's files: at once what is
-  read, within a minute of the store being idle, or when it is closed, the last trace in an index or a journal.
-- **Names.** A canonical name has one holder at a time: a claim is compare-and-set. `userN` is for the user who got it
-  first, whatever that one is called now.
-- **Presence and typing** are hints: not stored, lost when they get lost. A backend that other nodes share tells them,
-  keeps a node's presence alive as a lease, and ends it within 15 s of the node's death.
-- **Unavailable for a while.** Any call may raise Unavailable (a full disk, a lost quorum). Then nothing is known of its
-  outcome: whoever retries an append uses the same `cid`.
-- **Alone in being wrong.** What can't be (a room of no Unicode, a position of over 64 bits, an append to a mailbox, a
-  user who is not there) is a ValueError or an OverflowError to its caller, and harms nobody else.
-- **Following.** A follower gets every event that is committed after `follow`, in order per room. What came before is
-  read. So whoever follows first and reads then misses nothing, and drops what is not after its position.
+- **Atomic.** An append is in the log as a whole or not at all. Of several appends with the same user and `cid`, exactly
+  one is stored, and the others return it as a duplicate.
+- **Ordered.** Everybody who reads or follows a room sees its events in the same order, with strictly increasing `seq`.
+  Appends from one caller to one room are stored in the order of the calls. A position is never used twice. Gaps between
+  positions are normal.
+- **Durable.** An append returns only once it would survive a power failure (embedded: fsync; a cluster: a quorum). No
+  reader and no follower sees the event before that.
+- **Conversations.** The log `@3,5` holds the whispers between the users 3 and 5. A whisper is one event at one
+  position. It is read from the conversation's log and from the mailboxes of its people, `~3` and `~5`, and from nowhere
+  else. A mailbox is read, bounded and followed like a room, but nothing can be appended to it. It starts after the last
+  position that was trimmed from any of its conversations; older whispers that are kept can still be read in their
+  conversation, or searched.
+- **State.** An event with a `key` is the room's state under that key until the next one. `trim` doesn't lose the state:
+  an event that is trimmed from the log stays readable by `state` for as long as it is current.
+- **Edits and deletions.** An edit of position `of` also replaces the text there. A deletion also clears the text there
+  and in all edits of it. Both happen atomically with the append. If there is no message at that position, or a deleted
+  one, neither has an effect, and an edit is stored without its text. A deleted or trimmed text is unreadable at once.
+  Its last traces in an index or a journal leave the store's files within a minute of the store being idle, or when the
+  store is closed. The copy that is made before an upgrade is an exception, see `upgrade`.
+- **Names.** At any time, a canonical name belongs to one user: a claim is compare-and-set. The default name `userN`
+  stays reserved for the user who first got it, whatever that user is called now.
+- **Presence and typing** are hints: they are not stored, and may be lost. A backend that several nodes share passes
+  them on to the others, holds a node's presence as a lease, and ends it within 15 s of the node's death.
+- **Unavailable.** Any call may raise Unavailable, for example because the disk is full or the quorum is lost. The
+  outcome of the call is then unknown: to retry an append safely, use the same `cid`.
+- **Isolated errors.** An impossible argument (a room that is not valid Unicode, a position above 64 bits, an append to
+  a mailbox, an unknown user) raises ValueError or OverflowError to its caller, and affects nobody else.
+- **Following.** A follower gets every event that is committed after the call of `follow`, in order per room, and
+  nothing from before. To miss nothing, follow first, then read, and drop what is not after the last position read.
 
-A backend may be used from several event loops; each call is answered in the loop that made it.
+Calls may come from several event loops. Each returns in the loop that made it. Times are in milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -41,145 +44,153 @@ from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Even
 from app.chat.presence import Hint, Person
 
 Follower = Callable[[Sequence[Event]], None]
-"""Called with committed events, in any thread, one call at a time; it must not wait and must not raise."""
+"""Called with committed events, in any thread, one call at a time. It must not block and must not raise."""
 
 Watcher = Callable[[Hint], None]
-"""Called with what other nodes hint at, in any thread; it must not wait and must not raise."""
+"""Called with the hints of other nodes, in any thread. It must not block and must not raise."""
 
 
 class StoreError(Exception):
-    """The store can't be opened. Its text is one line."""
+    """The store can't be opened. The text is one line."""
 
 
 class Unavailable(Exception):
-    """The store can't answer now. Its text is one line."""
+    """The store can't be used at the moment. The text is one line."""
 
 
 class Trimmed(Exception):
-    """What should be read is no longer kept: everything up to position `through` is gone."""
+    """The events to read have been trimmed: everything up to position `through` is gone."""
 
     def __init__(self, through: int) -> None:
-        super().__init__(f"everything up to position {through} is no longer kept")
+        super().__init__(f"everything up to position {through} has been trimmed")
         self.through = through
 
 
 class NameTaken(Exception):
-    """Somebody else has the name: `holder`."""
+    """The name belongs to another user: `holder`."""
 
     def __init__(self, holder: Account) -> None:
-        super().__init__(f"{holder.user.name} has that name")
+        super().__init__(f"the name belongs to {holder.user.name}")
         self.holder = holder
 
 
 class Backend(Protocol):
-    """The interface; see the module's docstring for what it promises."""
+    """The interface. The module's docstring has the promises that apply to all of it."""
 
     @property
     def epoch(self) -> str:
-        """Names this history: positions of another epoch mean nothing here. Known once open."""
+        """Identifies this history. A position from another epoch means nothing here. Known once the store is open."""
 
     @property
     def shared(self) -> bool:
-        """Whether other nodes may be on the same store, so that `announce`, `hint` and `watch` are of use."""
+        """Whether other nodes may use the same store. If not, `announce`, `hint` and `watch` do nothing."""
 
     def open(self) -> None:
-        """Open the store, once: later calls do nothing. StoreError if it can't be used; it is then left as it was."""
+        """Open the store. Further calls do nothing. StoreError if it can't be used; it is then left as it was."""
 
     def close(self) -> None:
-        """Finish what was asked for and let the store go."""
+        """Finish the calls that were made, and close the store."""
 
     def append(self, draft: Draft) -> Awaitable[Appended]:
-        """Append to the log of `draft.room`. The order of the calls is that of the log; awaiting is for the answer."""
+        """Append to the log of `draft.room`. The order is that of the calls, not of the awaits."""
 
     def read(self, room: str, *, after: int, limit: int) -> Awaitable[list[Event]]:
-        """At most `limit` events of `room` with a position over `after`, oldest first. Trimmed if there were more."""
+        """Return the first events of `room` after position `after`, oldest first, at most `limit`. Raise Trimmed if
+        some of them are gone."""
 
     def read_backwards(self, room: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
-        """The last `limit` events of `room` with a position below `before`, oldest first."""
+        """Return the last events of `room` before position `before`, oldest first, at most `limit`."""
 
     def get(self, room: str, seq: int) -> Awaitable[Event | None]:
-        """The event of `room` at position `seq`, if it is there and not trimmed."""
+        """Return the event of `room` at position `seq`, or None if there is none or it was trimmed."""
 
     def find_by_cid(self, user: int, cid: str) -> Awaitable[Event | None]:
-        """What the user's `cid` stored, as long as it is kept."""
+        """Return the event that the user stored with this `cid`, or None if there is none or it was trimmed."""
 
     def search(self, log: str, words: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
-        """The last `limit` messages below `before` in a room, a conversation or a mailbox that hold all of `words`,
-        oldest first. A word that ends with `*` stands for all that start so. Case and accents make no difference. What
-        was appended before the call is found; an edited text by what it is now.
+        """Return the last messages before position `before` that contain all of `words`, oldest first, at most `limit`.
+        `log` is a room, a conversation or a mailbox.
+
+        `word*` matches all words that start with it. Case and accents are ignored. Everything that was appended before
+        the call is searched, edited messages with their present text.
         """
 
     def state(self, room: str) -> Awaitable[list[Event]]:
-        """The last event of each key, in the order of their positions."""
+        """Return the current event of each key, ordered by position."""
 
     def bounds(self, room: str) -> Awaitable[Bounds]:
-        """What the log of `room` holds."""
+        """Return how far a log goes, and how far it was trimmed."""
 
     def trim(self, room: str, *, keep: int, since: int, limit: int) -> Awaitable[int]:
-        """Forget the oldest events of `room`: those before the last `keep` (0: all are kept) and those from before
-        `since`, in milliseconds since 1970; at most `limit` at once. The answer is how many were forgotten. Atomic:
-        an event is readable, or its position is below `Bounds.trimmed`. The texts leave the file's pages too.
+        """Remove the oldest events of `room`, at most `limit`, and return how many.
+
+        An event goes if it is not among the last `keep` (0 for no such rule), or if it is older than `since`. Atomic:
+        an event is readable, or its position is not above `Bounds.trimmed`. The texts leave the file's pages too.
         """
 
     def rooms(self) -> Awaitable[list[str]]:
-        """The rooms and conversations that hold an event or a state."""
+        """Return the rooms and conversations that have an event or a state."""
 
     def conversations(self, user: int) -> Awaitable[list[Conversation]]:
-        """The conversations of a user that hold an event, that with the latest first."""
+        """Return the user's conversations that have an event, the one with the latest event first."""
 
     def follow(self, follower: Follower) -> Callable[[], None]:
-        """Call `follower` with all that is committed from now on, until the returned function is called."""
+        """Call `follower` with everything that is committed from now on. The function that is returned stops that."""
 
-    def create_user(self, secret: bytes) -> Awaitable[User]:
-        """A new user, who has `secret`; the name is `userN`, N counting up and never given twice. Asked again with the
-        same secret it answers with the same user.
-        """
+    def create_user(self, token: bytes) -> Awaitable[User]:
+        """Create a user who signs in with a token, given by its digest. The name is `userN`; N counts up and is never
+        reused. Idempotent: with a digest that is known, return its user."""
 
     def create_guest(self) -> Awaitable[User]:
-        """A new user without a secret, who so is gone with the connection. It need not wait for the store: the user is
-        in it before anything that refers to it, and soon in any case; one that is lost by then leaves no trace.
+        """Create a user without a token, who can't come back once the connection is closed.
+
+        This doesn't wait for the store. The user is written before anything that refers to it, and soon in any case. If
+        the process dies before that, no trace is left.
         """
 
-    def user_by_token(self, secret: bytes) -> Awaitable[User | None]:
-        """The user who has `secret`."""
+    def user_by_token(self, token: bytes) -> Awaitable[User | None]:
+        """Return the user whose token has this digest, or None."""
 
-    def bind_token(self, secret: bytes, user: int) -> Awaitable[None]:
-        """Make `secret` one of this user's, whoever had it."""
+    def bind_token(self, token: bytes, user: int) -> Awaitable[None]:
+        """Make the token with this digest one of the user's. If it was another user's, it no longer is."""
 
-    def revoke_token(self, secret: bytes) -> Awaitable[None]:
-        """Make `secret` nobody's."""
+    def revoke_token(self, token: bytes) -> Awaitable[None]:
+        """Make the token with this digest nobody's."""
 
     def account(self, canonical: str) -> Awaitable[Account | None]:
-        """Who has a name."""
+        """Return the account with this canonical name, or None."""
 
     def users(self, ids: Sequence[int]) -> Awaitable[list[User]]:
-        """The users with these ids, in that order; unknown ones are left out."""
+        """Return the users with these ids, in the same order. Unknown ids are left out."""
 
     def claim(self, user: int, name: str, canonical: str, *, evict: int = 0) -> Awaitable[User]:
-        """Give `user` the name, and its former one back. NameTaken if another has it, unless that one is the user
-        `evict` and has no password: that one gets its `userN` back. One's own name may be claimed in another form.
+        """Rename `user`, and free the former name.
+
+        Raise NameTaken if the name belongs to another user. If that one is the user `evict` and has no password, it
+        gets its `userN` back instead. A user may claim its own name again in another spelling.
         """
 
     def set_password(self, user: int, password: str) -> Awaitable[User]:
-        """Keep the hash of a password for a user, who is registered from then on."""
+        """Store the hash of the user's password. From then on the user is registered."""
 
     def record_seen(self, user: int, at: int) -> Awaitable[None]:
-        """The user was here at `at`, in milliseconds since 1970; an earlier time than the one known changes nothing."""
+        """Record that the user was here at the time `at`. A time before the recorded one changes nothing."""
 
     def mark_read(self, user: int, room: str, seq: int) -> Awaitable[int]:
-        """The user has read `room` (or the mailbox) up to `seq`. It only moves on; the answer is where it is."""
+        """Move the user's read marker in a room or the mailbox to `seq`, unless it is further already. Return where it
+        is then; with `seq` 0, this only reads it."""
 
     def ignore(self, user: int, whom: int, *, on: bool) -> Awaitable[None]:
-        """Whether `user` wants to hear nothing of `whom`."""
+        """Start or stop ignoring: while `on`, `user` gets nothing from `whom`."""
 
     def ignored(self, user: int) -> Awaitable[frozenset[int]]:
-        """Of whom `user` wants to hear nothing."""
+        """Return the ids of those whom the user ignores."""
 
     def announce(self, room: str, people: Sequence[Person]) -> None:
-        """Who is in `room` on this node, until the next call."""
+        """Tell other nodes who is in `room` on this node. This replaces what was announced before."""
 
     def hint(self, hint: Hint) -> None:
-        """Tell the watchers on other nodes."""
+        """Pass a hint on to the watchers on other nodes."""
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
-        """Call `watcher` with what other nodes announce and hint, until the returned function is called."""
+        """Call `watcher` with what other nodes announce and hint. The function that is returned stops that."""

@@ -1,9 +1,9 @@
 """The embedded backend: SQLite, one connection on one thread.
 
-All that is asked for while a commit is under way becomes the next commit: the cost of an fsync is shared by those who
-wait. WAL with `synchronous=FULL` survives a loss of power; NORMAL does not (measured: 40 of 40 simulated losses).
-One connection alone writes and checkpoints, which also keeps clear of SQLite's WAL-reset bug (before 3.51.3).
-As one process holds the store there are no other nodes: nobody is told of presence and hints, and no watcher called.
+Calls that arrive during a commit share the next one, and so the cost of its fsync. WAL with `synchronous=FULL` survives
+a power failure; NORMAL does not (40 of 40 simulated failures lost data). Only one connection writes and checkpoints,
+which also rules out SQLite's WAL-reset bug (before 3.51.3). The store belongs to one process, so there are no other
+nodes: presence and hints go nowhere, and watchers are never called.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from app.clock import Clock
 class Embedded:
     """A Backend in the file at `path`, or in memory for `:memory:`.
 
-    `in_memory` is asked when the store is opened: if it says so, the store is in memory whatever the path.
+    `in_memory` is called when the store is opened. If it returns True, the store is in memory, whatever the path.
     """
 
     def __init__(self, path: str, *, clock: Clock | None = None, in_memory: Callable[[], bool] = lambda: False) -> None:
@@ -92,9 +92,9 @@ class Embedded:
     def follow(self, follower: Follower) -> Callable[[], None]:
         return self._worker.follow(follower)
 
-    def create_user(self, secret: bytes) -> asyncio.Future[User]:
+    def create_user(self, token: bytes) -> asyncio.Future[User]:
         ids = self._worker.user_ids
-        return self._call(lambda connection: users.create_user(connection, secret, ids), writes=True)
+        return self._call(lambda connection: users.create_user(connection, token, ids), writes=True)
 
     def create_guest(self) -> asyncio.Future[User]:
         future = asyncio.get_running_loop().create_future()
@@ -105,14 +105,14 @@ class Embedded:
             future.set_exception(Unavailable("the store is closed"))
         return future
 
-    def user_by_token(self, secret: bytes) -> asyncio.Future[User | None]:
-        return self._call(lambda connection: users.user_by_token(connection, secret))
+    def user_by_token(self, token: bytes) -> asyncio.Future[User | None]:
+        return self._call(lambda connection: users.user_by_token(connection, token))
 
-    def bind_token(self, secret: bytes, user: int) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.bind_token(connection, secret, user), writes=True)
+    def bind_token(self, token: bytes, user: int) -> asyncio.Future[None]:
+        return self._call(lambda connection: users.bind_token(connection, token, user), writes=True)
 
-    def revoke_token(self, secret: bytes) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.revoke_token(connection, secret), writes=True)
+    def revoke_token(self, token: bytes) -> asyncio.Future[None]:
+        return self._call(lambda connection: users.revoke_token(connection, token), writes=True)
 
     def account(self, canonical: str) -> asyncio.Future[Account | None]:
         return self._call(lambda connection: users.account(connection, canonical))
@@ -148,7 +148,7 @@ class Embedded:
         return lambda: None
 
     def _call(self, run: Draft | Callable[[sqlite3.Connection], Any], *, writes: bool = False) -> asyncio.Future[Any]:
-        """Ask for `run`, which must not refer to this object: forgetting it is what stops its thread."""
+        """Submit `run`. It must not refer to this object, because the thread stops when this object is garbage."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if not self._worker.submit(Request(run, future, writes)):
             future.set_exception(Unavailable("the store is closed"))

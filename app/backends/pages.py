@@ -1,9 +1,9 @@
-"""Clearing the unused parts of SQLite's pages, which `secure_delete` leaves out.
+"""Zeroing the unused parts of SQLite's pages, which `secure_delete` leaves out.
 
-SQLite zeroes what it deletes, but where it shares out the rows of a page anew it leaves copies of the moved ones in the
-gap between the page's table of cells and the cells; when such a row is deleted later its copy stays (measured: of 1,000
-deleted texts about one). The gap has no meaning, so it may be zeroed in the file while the journal is empty and
-SQLite has no page in its cache. See "B-tree Pages" in https://www.sqlite.org/fileformat2.html.
+SQLite zeroes what it deletes. But when it redistributes the rows of a page, it leaves copies of those that moved in the
+gap between the page's cell pointers and its cells. If such a row is deleted later, its copy stays (measured: about one
+in 1,000 deleted texts). The gap has no meaning, so it can be zeroed in the file, as long as the WAL is empty and SQLite
+has no page in its cache. See "B-tree Pages" in https://www.sqlite.org/fileformat2.html.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from mmap import ACCESS_READ, mmap
 FILE_HEADER = 100
 PAGE_SIZE = struct.Struct(">16xH")
 HEADER = struct.Struct(">B2xHH")
-"""Of a page of a b-tree: its kind, the number of its cells, and where they begin."""
+"""The start of a b-tree page: its kind, the number of its cells, and the offset where they begin."""
 INNER, LEAF = (2, 5), (10, 13)
-"""The kinds of pages: of an index, of a table. Any other page begins with the number of a page, and so with 0 or 1 in a
-file of less than 128 GiB."""
+"""The kinds of b-tree pages, of an index and of a table each. Any other page begins with a page number, and so with 0
+or 1 in a file of less than 128 GiB."""
 MAX_SIZE = 1 << 37
 
 
 def zero_gaps(file: int) -> None:
-    """Zero what no cell takes up in the pages of the database that is open as `file`."""
+    """Zero the gaps in all pages of the database whose descriptor is `file`, and sync it."""
     size = os.fstat(file).st_size
     if not FILE_HEADER < size < MAX_SIZE:
         return
     with mmap(file, size, access=ACCESS_READ) as pages:
         (page_size,) = PAGE_SIZE.unpack_from(pages)
-        if page_size == 1:  # how the header says it
+        if page_size == 1:  # that is how the header encodes it
             page_size = 1 << 16
         for page in range(0, size, page_size):
             header = page or FILE_HEADER

@@ -1,6 +1,6 @@
-"""The SQL of the embedded backend: each call of the interface, on a connection and inside whatever transaction is open.
+"""The SQL of the embedded backend: a function for each call of the interface. The caller opens the transaction.
 
-What a caller alone got wrong raises one of `rows.WRONG`; any other error of SQLite's concerns the store.
+An error that concerns one call alone is one of `rows.WRONG`. Any other error of SQLite concerns the whole store.
 """
 
 from app.backends.statements.appending import append as append

@@ -1,4 +1,4 @@
-"""Storing drafts, many at once: the way that every message takes."""
+"""Storing drafts, many at once. Every message goes through here."""
 
 from __future__ import annotations
 
@@ -13,68 +13,72 @@ from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
 
 ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ROWS = 64
-"""Drafts that one statement stores."""
-SAID = frozenset((Kind.MSG, Kind.ME))
-NO_ROOM = (CONVERSATION, MAILBOX)
+"""How many drafts one statement stores, at most."""
+SPOKEN = frozenset((Kind.MSG, Kind.ME))
+"""The kinds of messages; all others change a message or the room."""
+NOT_A_ROOM = (CONVERSATION, MAILBOX)
 
 
 def append(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Appended | Exception]:
-    """Store drafts in order, or find what their `cid` stored before."""
-    answers: list[Appended | Exception] = []
+    """Store drafts in order, and return an outcome for each: the stored event, which is the earlier one if the `cid` is
+    stored already, or the error if the draft can't be stored."""
+    outcomes: list[Appended | Exception] = []
     for first in range(0, len(drafts), ROWS):
-        answers += _append(connection, drafts[first : first + ROWS])
-    return answers
+        outcomes += _append(connection, drafts[first : first + ROWS])
+    return outcomes
 
 
 def _append(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> Sequence[Appended | Exception]:
-    """One statement for all: a thread that runs SQL gives up and gets back the interpreter once for each."""
+    """Store up to ROWS drafts with one statement, since each statement releases and retakes the interpreter lock."""
     try:
-        if not any(map(_does_more, drafts)):
-            return _stored(connection, drafts)
+        if not any(map(_has_effects, drafts)):
+            return _store(connection, drafts)
         with savepoint(connection):
             for draft in drafts:
                 _check(draft)
-            return [_done(connection, answer) for answer in _stored(connection, drafts)]
+            return [_apply(connection, appended) for appended in _store(connection, drafts)]
     except WRONG as error:
         if len(drafts) == 1:
             return [error]
-        return [answer for draft in drafts for answer in _append(connection, [draft])]
+        return [outcome for draft in drafts for outcome in _append(connection, [draft])]
 
 
-def _does_more(draft: Draft) -> bool:
-    """Whether a draft does more than to stand in the log of a room."""
-    return draft.kind not in SAID or draft.room.startswith(NO_ROOM)
+def _has_effects(draft: Draft) -> bool:
+    """Whether a draft does more than add a message to a room."""
+    return draft.kind not in SPOKEN or draft.room.startswith(NOT_A_ROOM)
 
 
 def _check(draft: Draft) -> None:
     if draft.room.startswith(MAILBOX):
         raise ValueError(f"{draft.room!r} is a mailbox: expected a room or a conversation")
     if draft.room.startswith(CONVERSATION) and draft.room != conversation(set(participants(draft.room))):
-        raise ValueError(f"{draft.room!r} is no conversation: expected the ids of users in order")
+        raise ValueError(f"{draft.room!r} is not a conversation: expected @ and user ids in ascending order")
 
 
-def _done(connection: sqlite3.Connection, answer: Appended) -> Appended:
-    if answer.duplicate or not (answer.event.kind not in SAID or answer.event.room.startswith(CONVERSATION)):
-        return answer
-    return Appended(changes.take_effect(connection, answer.event), duplicate=False)
+def _apply(connection: sqlite3.Connection, appended: Appended) -> Appended:
+    event = appended.event
+    if appended.duplicate or not (event.kind not in SPOKEN or event.room.startswith(CONVERSATION)):
+        return appended
+    return Appended(changes.apply(connection, event), duplicate=False)
 
 
-def _stored(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Appended]:
+def _store(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Appended]:
     stored = _insert(connection, drafts)
-    answers: list[Appended] = []
+    outcomes: list[Appended] = []
     for draft in drafts:
         positions = stored.get(draft.id)
         if positions:
-            answers.append(Appended(_event(draft, positions.popleft()), duplicate=False))
+            outcomes.append(Appended(_event(draft, positions.popleft()), duplicate=False))
         else:
             sql = f"SELECT {COLUMNS} FROM events WHERE user = ? AND cid = ? AND cid != ''"  # noqa: S608
             (event,) = events(connection.execute(sql, (draft.user.id, draft.cid)))
-            answers.append(Appended(event, duplicate=True))
-    return answers
+            outcomes.append(Appended(event, duplicate=True))
+    return outcomes
 
 
 def _insert(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str, deque[int]]:
-    """Store drafts in order, but for those whose `cid` is there; the positions of the stored, in order, by id."""
+    """Insert drafts in order, except those whose `cid` is stored already. Return the positions of the inserted ones by
+    event id, in order."""
     values: list[str | int] = []
     for draft in drafts:
         user, detail = draft.user, draft.detail
@@ -95,7 +99,7 @@ def _insert(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str
 def _event(draft: Draft, seq: int) -> Event:
     user, detail = draft.user, draft.detail
     if detail is not PLAIN and detail == PLAIN:
-        detail = PLAIN  # callers tell by identity whether there is any
+        detail = PLAIN  # callers compare by identity
     return Event(
         draft.room,
         seq,

@@ -1,4 +1,4 @@
-"""What an event does beside standing in a log: it changes a message, sets a state, lies in mailboxes."""
+"""The effects of an event beyond its log: it edits or deletes a message, sets a state, or goes into mailboxes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.chat.events import Event, Kind
 from app.chat.logs import participants
 
 
-def take_effect(connection: sqlite3.Connection, event: Event) -> Event:
-    """Do what a newly stored event does; the answer is the event as it is stored then."""
+def apply(connection: sqlite3.Connection, event: Event) -> Event:
+    """Apply the effects of a newly stored event, and return the event as it is stored then."""
     if event.kind == Kind.EDIT:
         event = _edit(connection, event)
     elif event.kind == Kind.DELETE:
@@ -30,7 +30,7 @@ def take_effect(connection: sqlite3.Connection, event: Event) -> Event:
 def _edit(connection: sqlite3.Connection, event: Event) -> Event:
     if _rewrite(connection, event, edited=True):
         return event
-    # The message was deleted meanwhile: no text of it may come back.
+    # There is no message to edit, or a deleted one: no text of it may come back.
     connection.execute("UPDATE events SET text = '' WHERE seq = ?", (event.seq,))
     return replace(event, text="")
 
@@ -44,7 +44,7 @@ def _delete(connection: sqlite3.Connection, event: Event) -> None:
 
 
 def _rewrite(connection: sqlite3.Connection, event: Event, **became: bool) -> bool:
-    """Put the event's text where its `of` points; False if no message is there, or one that is deleted."""
+    """Put the event's text at position `of`. Return False if there is no message, or a deleted one."""
     row = connection.execute(
         "SELECT detail FROM events WHERE seq = ? AND seq < ? AND room = ? AND kind IN ('msg', 'me')",
         (event.of, event.seq, event.room),
@@ -63,6 +63,6 @@ def _set_state(connection: sqlite3.Connection, event: Event) -> None:
     where = (event.room, event.key)
     row = connection.execute("SELECT seq FROM state WHERE room = ? AND key = ?", where).fetchone()
     connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (*where, event.seq))
-    if row and row[0] <= trimmed(connection, event.room):  # it was kept for being the state alone
+    if row and row[0] <= trimmed(connection, event.room):  # only its being the state kept it
         connection.execute("DELETE FROM events WHERE seq = ?", row)
         index.request_purge(connection)

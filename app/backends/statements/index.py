@@ -1,11 +1,11 @@
-"""The words of what was said, in an FTS5 index without content of its own, which lags behind the log.
+"""The search index: the words of all messages, in an FTS5 table without content of its own, which lags behind the log.
 
-A row of it has the seq of a message, the message's text, and its scope: one token for the room, or for a conversation
-one and another for each participant. A search is an intersection of lists of positions, walked from the newest.
+A row has the `seq` of a message, its text, and its scope. The scope is one token for a room; for a conversation it is a
+token for the conversation and one for each of its people. A search intersects lists of positions, newest first.
 
-`indexed` in `meta` is the position up to which messages are in the index. Whoever changes or deletes one of them
-takes its old text out first: FTS5 then notes the removal, and drops the words themselves when it merges. `purge` in
-`meta` remembers that such words, and pages in the journal with the text, are still to be cleared away.
+`indexed` in `meta` is the position up to which messages are in the index. Before one of them is changed or deleted, its
+old text must be removed from the index: FTS5 notes the removal, and drops the words when it merges. `purge` in `meta`
+says that such words, or pages in the WAL with the text, are still in the files.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from app.chat.logs import CONVERSATION, MAILBOX
 
 SCOPE = """CASE WHEN substr(room, 1, 1) = '@'
     THEN 'c' || hex(room) || ' u' || replace(substr(room, 2), ',', ' u') ELSE 'r' || hex(room) END"""
-"""Of an event, in SQL. In hexadecimal the name of a room is one token, whatever it consists of."""
-FOUND = "kind IN ('msg', 'me') AND text != ''"
-"""What is in the index, as a condition on events."""
+"""The scope of an event, as an SQL expression. In hexadecimal, any room name is one token."""
+SEARCHABLE = "kind IN ('msg', 'me') AND text != ''"
+"""Which events go into the index, as an SQL condition."""
 INDEXED = "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'indexed')"
-STEP = 1000
-"""Events that are indexed in one go."""
+BATCH = 1000
+"""How many events are indexed in one step."""
 PAGES = 64
-"""Pages of the index that are merged in one go."""
+"""How many pages of the index are merged in one step."""
 
 
 def backlog(connection: sqlite3.Connection) -> int:
-    """How many positions at most are still to be indexed."""
+    """Return how many events are still to be indexed, at most."""
     sql = f"SELECT max(0, coalesce(max(seq), 0) - {INDEXED}) FROM events"  # noqa: S608
     count: int
     (count,) = connection.execute(sql).fetchone()
@@ -38,38 +38,38 @@ def backlog(connection: sqlite3.Connection) -> int:
 
 
 def add_next(connection: sqlite3.Connection) -> None:
-    """Index the next events."""
+    """Index the next batch of events."""
     sql = f"SELECT max(seq) FROM (SELECT seq FROM events WHERE seq > {INDEXED} ORDER BY seq LIMIT ?)"  # noqa: S608
-    (last,) = connection.execute(sql, (STEP,)).fetchone()
+    (last,) = connection.execute(sql, (BATCH,)).fetchone()
     if last is not None:
         connection.execute(
             f"INSERT INTO words (rowid, scope, text) SELECT seq, {SCOPE}, text FROM events "  # noqa: S608
-            f"WHERE seq > {INDEXED} AND seq <= ? AND {FOUND} ORDER BY seq",
+            f"WHERE seq > {INDEXED} AND seq <= ? AND {SEARCHABLE} ORDER BY seq",
             (last,),
         )
         connection.execute("UPDATE meta SET value = ? WHERE key = 'indexed'", (str(last),))
 
 
 def remove(connection: sqlite3.Connection, where: str, *values: str | int) -> None:
-    """Take events out of the index, which have still the text that they are in it with."""
+    """Remove events from the index. They must still have the text that was indexed."""
     connection.execute(
         f"INSERT INTO words (words, rowid, scope, text) SELECT 'delete', seq, {SCOPE}, text FROM events "  # noqa: S608
-        f"WHERE {where} AND seq <= {INDEXED} AND {FOUND} ORDER BY seq",
+        f"WHERE {where} AND seq <= {INDEXED} AND {SEARCHABLE} ORDER BY seq",
         values,
     )
 
 
 def add(connection: sqlite3.Connection, seq: int) -> None:
-    """Put an event with a new text into the index, unless its turn is to come."""
+    """Add an event with a new text to the index, unless a later batch will."""
     connection.execute(
         f"INSERT INTO words (rowid, scope, text) SELECT seq, {SCOPE}, text FROM events "  # noqa: S608
-        f"WHERE seq = ? AND seq <= {INDEXED} AND {FOUND}",
+        f"WHERE seq = ? AND seq <= {INDEXED} AND {SEARCHABLE}",
         (seq,),
     )
 
 
 def search(connection: sqlite3.Connection, log: str, words: str, before: int, limit: int) -> list[Event]:
-    """Outside of a transaction, since it first indexes what is left."""
+    """Search, after indexing the backlog. No transaction may be open."""
     phrases = list(dict.fromkeys(filter(None, map(_phrase, words.replace("\0", " ").split()))))
     if not phrases:
         return []
@@ -89,28 +89,29 @@ def _scope(log: str) -> str:
 
 
 def _phrase(word: str) -> str:
-    """A word in the syntax of FTS5, in quotation marks so that nothing in it has a meaning there; or nothing."""
+    """Quote a word for FTS5, so that nothing in it has a special meaning. Return "" if it has no letter or digit."""
     if not any(unicodedata.category(letter)[0] in "LN" for letter in word):
         return ""
     return '"' + word.rstrip("*").replace('"', '""') + '"' + ("*" if word.endswith("*") else "")
 
 
 def request_purge(connection: sqlite3.Connection) -> None:
-    """Remember that deleted text is still to be cleared away."""
+    """Record that the files hold deleted text."""
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('purge', '')")
 
 
 def purge_pending(connection: sqlite3.Connection) -> bool:
+    """Return whether the files may hold deleted text."""
     return connection.execute("SELECT 1 FROM meta WHERE key = 'purge'").fetchone() is not None
 
 
 def end_purge(connection: sqlite3.Connection) -> None:
-    """Remember that nothing is left to be cleared away."""
+    """Record that no deleted text is left in the files."""
     connection.execute("DELETE FROM meta WHERE key = 'purge'")
 
 
 def merge(connection: sqlite3.Connection) -> bool:
-    """Rewrite a part of the index without the words that were taken out of it; False once nothing is left to do."""
+    """Rewrite a part of the index without the words that were removed. Return False once nothing is left to do."""
     before = connection.total_changes
     connection.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (-PAGES,))
     return connection.total_changes - before >= 2  # the statement itself counts as one

@@ -1,4 +1,4 @@
-"""Logs: reading them, and forgetting their oldest events."""
+"""Reading logs, and trimming them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from app.chat.logs import MAILBOX, mailbox, participants
 
 
 def _positions(log: str) -> tuple[str, str | int]:
-    """The SQL that selects what is in a room, a conversation or a mailbox, and its one parameter."""
+    """Return the SQL that selects the positions of a log, and its one parameter."""
     if not log.startswith(MAILBOX):
         return "SELECT seq FROM events WHERE room = ?", log
     user = int(log[1:])
     if log != mailbox(user):
-        raise ValueError(f"{log!r} is no mailbox: expected the id of a user")
+        raise ValueError(f"{log!r} is not a mailbox: expected ~ and the id of a user")
     return "SELECT seq FROM mail WHERE user = ?", user
 
 
 def bounds(connection: sqlite3.Connection, log: str) -> Bounds:
     positions, whose = _positions(log)
     (head,) = connection.execute(f"SELECT max(seq) FROM ({positions})", (whose,)).fetchone()  # noqa: S608
-    gone = trimmed(connection, log)
-    return Bounds(gone, max(head or 0, gone))
+    trimmed_to = trimmed(connection, log)
+    return Bounds(trimmed_to, max(head or 0, trimmed_to))
 
 
 def read(connection: sqlite3.Connection, log: str, after: int, limit: int) -> list[Event]:
     positions, whose = _positions(log)
-    gone = trimmed(connection, log)
-    if after < gone:
-        raise Trimmed(gone)
+    trimmed_to = trimmed(connection, log)
+    if after < trimmed_to:
+        raise Trimmed(trimmed_to)
     page = f"{positions} AND seq > ? ORDER BY seq LIMIT ?"
     sql = f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY seq"  # noqa: S608
     return events(connection.execute(sql, (whose, after, limit)))
@@ -68,7 +68,7 @@ def rooms(connection: sqlite3.Connection) -> list[str]:
             UNION ALL SELECT (SELECT min(room) FROM events WHERE room > named.room) FROM named WHERE room IS NOT NULL
         )
         SELECT room FROM named WHERE room IS NOT NULL
-    """  # a jump from room to room in the index, which does not touch the events
+    """  # jumps from room to room in the index, without reading events
     return [room for (room,) in connection.execute(sql)]
 
 
@@ -83,34 +83,34 @@ def conversations(connection: sqlite3.Connection, user: int) -> list[Conversatio
 def trim(connection: sqlite3.Connection, room: str, keep: int, since: int, limit: int) -> int:
     if room.startswith(MAILBOX):
         raise ValueError(f"{room!r} is a mailbox: expected a room or a conversation")
-    gone = through = trimmed(connection, room)
+    trimmed_to = through = trimmed(connection, room)
     if keep:
         sql = "SELECT seq FROM events WHERE room = ? AND seq > ? ORDER BY seq DESC LIMIT 1 OFFSET ?"
-        through = (connection.execute(sql, (room, gone, keep)).fetchone() or (gone,))[0]
-    # Clocks may jump, so an old event can stand behind a newer one: only a run of old ones at the start goes.
+        through = (connection.execute(sql, (room, trimmed_to, keep)).fetchone() or (trimmed_to,))[0]
+    # Clocks may jump, so an old event can come after a newer one. Only the run of old ones at the start goes.
     sql = "SELECT seq, at FROM events WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?"
-    going = []
-    for seq, at in connection.execute(sql, (room, gone, limit)):
+    removed = []
+    for seq, at in connection.execute(sql, (room, trimmed_to, limit)):
         if seq > through and at >= since:
             break
-        going.append(seq)
-    if going:
-        _forget(connection, room, gone, going)
-    return len(going)
+        removed.append(seq)
+    if removed:
+        _remove(connection, room, trimmed_to, removed)
+    return len(removed)
 
 
-def _forget(connection: sqlite3.Connection, room: str, gone: int, going: list[int]) -> None:
-    """Delete the events at the positions `going`, the first after `gone`, but keep what is still the room's state."""
-    those, through = "room = ? AND seq > ? AND seq <= ?", going[-1]
-    index.remove(connection, those, room, gone, through)
+def _remove(connection: sqlite3.Connection, room: str, trimmed_to: int, removed: list[int]) -> None:
+    """Remove the events at these positions, the first after `trimmed_to`, except those that are the room's state."""
+    where, through = "room = ? AND seq > ? AND seq <= ?", removed[-1]
+    index.remove(connection, where, room, trimmed_to, through)
     connection.execute(
-        f"DELETE FROM events WHERE {those} AND seq NOT IN (SELECT seq FROM state WHERE room = ?)",  # noqa: S608
-        (room, gone, through, room),
+        f"DELETE FROM events WHERE {where} AND seq NOT IN (SELECT seq FROM state WHERE room = ?)",  # noqa: S608
+        (room, trimmed_to, through, room),
     )
     _raise_trimmed(connection, room, through)
     (left,) = connection.execute("SELECT EXISTS (SELECT 1 FROM events WHERE room = ?)", (room,)).fetchone()
     for user in participants(room):
-        connection.executemany("DELETE FROM mail WHERE user = ? AND seq = ?", [(user, seq) for seq in going])
+        connection.executemany("DELETE FROM mail WHERE user = ? AND seq = ?", [(user, seq) for seq in removed])
         _raise_trimmed(connection, mailbox(user), through)
         if not left:
             connection.execute("DELETE FROM talks WHERE user = ? AND room = ?", (user, room))

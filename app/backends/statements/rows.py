@@ -1,4 +1,4 @@
-"""What the statements share: events as rows, positions that are gone, transactions."""
+"""What the statements share: rows and events, trimmed positions, transactions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.backends import NameTaken, Trimmed
 from app.chat.events import PLAIN, Detail, Event
 
 COLUMNS = "room, seq, id, at, user, name, text, cid, kind, of, detail"
+"""The columns of an event, in the order of the fields of Event."""
 WRONG = (
     Trimmed,
     NameTaken,
@@ -22,20 +23,23 @@ WRONG = (
     sqlite3.IntegrityError,
     sqlite3.InterfaceError,
 )
+"""Errors that concern one call alone, and not the store."""
 
 _detail = json.Decoder(Detail)
 
 
 def encoded(detail: Detail) -> str:
+    """A detail as it is stored."""
     return "" if detail == PLAIN else json.encode(detail).decode()
 
 
 def decoded(text: str) -> Detail:
+    """A stored detail."""
     return _detail.decode(text) if text else PLAIN
 
 
 def events(rows: Iterable[tuple[Any, ...]]) -> list[Event]:
-    """The events in rows of COLUMNS."""
+    """Turn rows of COLUMNS into events."""
     return [_event(row) for row in rows]
 
 
@@ -46,27 +50,27 @@ def _event(row: tuple[Any, ...]) -> Event:
 
 
 def trimmed(connection: sqlite3.Connection, log: str) -> int:
-    """The position up to which a log is gone."""
+    """Return the position up to which a log was trimmed."""
     row = connection.execute("SELECT through FROM trims WHERE room = ?", (log,)).fetchone()
     return row[0] if row else 0
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of it is committed, or nothing."""
+    """Commit all that the block does, or roll all of it back if it raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # some errors have ended it already
+        if connection.in_transaction:  # some errors roll back by themselves
             connection.execute("ROLLBACK")
         raise
 
 
 @contextmanager
 def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
-    """A part of a transaction: all of it is done, or nothing."""
+    """Like `transaction`, for a part of one."""
     connection.execute("SAVEPOINT part")
     try:
         yield

@@ -1,4 +1,4 @@
-"""Users: who has a secret, a name, a password; what they have read, and whom they ignore."""
+"""Users: their tokens, names and passwords, what they have read and whom they ignore."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from app.backends import NameTaken
 from app.chat.events import Account, User
 
 USER = "id, name, password != ''"
+"""The columns of a user."""
 NUMBERED = re.compile("user([0-9]{1,18})")
 
 
@@ -20,7 +21,7 @@ def _user(row: tuple[int, str, int]) -> User:
     return User(id_, name, bool(registered))
 
 
-def _known(connection: sqlite3.Connection, id_: int) -> User:
+def _get(connection: sqlite3.Connection, id_: int) -> User:
     row = connection.execute(f"SELECT {USER} FROM users WHERE id = ?", (id_,)).fetchone()  # noqa: S608
     if row is None:
         raise ValueError(f"there is no user {id_}")
@@ -28,41 +29,42 @@ def _known(connection: sqlite3.Connection, id_: int) -> User:
 
 
 def last(connection: sqlite3.Connection) -> int:
-    """The highest id that a user has or had; 0 if there never was one."""
+    """Return the highest id that was ever given out; 0 if there was none."""
     sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'users'"
     number: int
     (number,) = connection.execute(sql).fetchone()
     return number
 
 
-def insert(connection: sqlite3.Connection, newcomers: Sequence[User]) -> None:
+def insert(connection: sqlite3.Connection, new_users: Sequence[User]) -> None:
+    """Insert users under their default names."""
     sql = "INSERT INTO users (id, name, canonical) VALUES (?, ?, ?)"
-    connection.executemany(sql, [(user.id, user.name, user.name) for user in newcomers])
+    connection.executemany(sql, [(user.id, user.name, user.name) for user in new_users])
 
 
-def create_user(connection: sqlite3.Connection, secret: bytes, numbers: Iterator[int]) -> User:
-    known = user_by_token(connection, secret)
-    if known is not None:  # asked again, since the first answer got lost
+def create_user(connection: sqlite3.Connection, token: bytes, ids: Iterator[int]) -> User:
+    known = user_by_token(connection, token)
+    if known is not None:  # the caller asks again, because the first answer got lost
         return known
-    user = User.newcomer(next(numbers))
+    user = User.newcomer(next(ids))
     insert(connection, [user])
-    bind_token(connection, secret, user.id)
+    bind_token(connection, token, user.id)
     return user
 
 
-def user_by_token(connection: sqlite3.Connection, secret: bytes) -> User | None:
+def user_by_token(connection: sqlite3.Connection, token: bytes) -> User | None:
     sql = f"SELECT {USER} FROM users WHERE id = (SELECT user FROM tokens WHERE secret = ?)"  # noqa: S608
-    row = connection.execute(sql, (secret,)).fetchone()
+    row = connection.execute(sql, (token,)).fetchone()
     return _user(row) if row else None
 
 
-def bind_token(connection: sqlite3.Connection, secret: bytes, user: int) -> None:
-    _known(connection, user)
-    connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (secret, user))
+def bind_token(connection: sqlite3.Connection, token: bytes, user: int) -> None:
+    _get(connection, user)
+    connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (token, user))
 
 
-def revoke_token(connection: sqlite3.Connection, secret: bytes) -> None:
-    connection.execute("DELETE FROM tokens WHERE secret = ?", (secret,))
+def revoke_token(connection: sqlite3.Connection, token: bytes) -> None:
+    connection.execute("DELETE FROM tokens WHERE secret = ?", (token,))
 
 
 def account(connection: sqlite3.Connection, canonical: str) -> Account | None:
@@ -82,7 +84,7 @@ def users(connection: sqlite3.Connection, ids: Sequence[int]) -> list[User]:
 
 
 def claim(connection: sqlite3.Connection, user: int, name: str, canonical: str, evict: int) -> User:
-    _known(connection, user)
+    _get(connection, user)
     holder = _reserved_for(connection, canonical) or account(connection, canonical)
     if holder is not None and holder.user.id != user:
         if holder.user.id != evict or holder.password or NUMBERED.fullmatch(canonical):
@@ -90,23 +92,23 @@ def claim(connection: sqlite3.Connection, user: int, name: str, canonical: str, 
         back = holder.user.default_name
         connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (back, back, evict))
     connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (name, canonical, user))
-    return _known(connection, user)
+    return _get(connection, user)
 
 
 def _reserved_for(connection: sqlite3.Connection, canonical: str) -> Account | None:
-    """Whose numbered name this is, whatever that one is called now: it is what an evicted user gets back."""
+    """Return the account that a default name is reserved for, whatever it is called now; None for any other name."""
     if not re.fullmatch("user[0-9]+", canonical):
         return None
     numbered = NUMBERED.fullmatch(canonical)
     owner = _account(connection, "id", int(numbered[1]) + 1) if numbered else None
     if owner is None or canonical != owner.user.default_name:
-        raise ValueError(f"{canonical!r} is kept for a user to come")
+        raise ValueError(f"{canonical!r} is reserved for a user to come")
     return owner
 
 
 def set_password(connection: sqlite3.Connection, user: int, password: str) -> User:
     connection.execute("UPDATE users SET password = ? WHERE id = ?", (password, user))
-    return _known(connection, user)
+    return _get(connection, user)
 
 
 def record_seen(connection: sqlite3.Connection, user: int, at: int) -> None:
