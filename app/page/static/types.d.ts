@@ -189,9 +189,18 @@ export interface Candidate {
     hint: string;
 }
 
+/** The first screen. */
+export interface Entering {
+    busy: boolean;
+    name: string;
+    problem: string;
+    /** A password may help: the name belongs to somebody registered. */
+    asksPassword: boolean;
+}
+
 export interface State {
     screen: "name" | "chat";
-    entering: { busy: boolean; name: string; problem: string; code: string };
+    entering: Entering;
     connection: Connection;
     me: { id: number; name: string; registered: boolean } | null;
     /** All names that this person had, in lower case: others may mention any of them. */

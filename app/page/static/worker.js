@@ -1,11 +1,11 @@
-// The service worker: it keeps the files that the page is made of, so that the page opens without a connection, and
-// nothing else. A page that is open keeps its files until it is closed: a new worker waits for that.
+// The service worker: it caches the files that the page is made of, and nothing else, so that the page opens without a
+// connection. An open page keeps its files until it is closed: a new worker waits for that.
 
 /** @typedef {{ version: string, files: string[] }} Shell */
 
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 
-/** What to keep, which the server writes here. @type {Shell} */
+/** The files to cache; the server writes them here. @type {Shell} */
 const SHELL = { version: "", files: ["./"] };
 
 const PREFIX = `natter ${worker.registration.scope} `;
@@ -13,21 +13,21 @@ const CACHE = PREFIX + SHELL.version;
 
 const HOME = worker.registration.scope;
 const OFFLINE = new URL("offline.html", HOME).href;
-/** What the server says of Vary is no matter: all of it is compressed or not on the way only. */
+/** A cached answer fits any request: what varies is its compression, and the language that this browser asks for. */
 const ANY = { ignoreVary: true };
-const KEPT = new Set(SHELL.files.map((file) => new URL(file, HOME).href));
+const FILES = new Set(SHELL.files.map((file) => new URL(file, HOME).href));
 
-async function keep() {
+async function install() {
   const cache = await caches.open(CACHE);
-  await cache.addAll([...KEPT].map((url) => new Request(url, { cache: "no-cache" })));
+  await cache.addAll([...FILES].map((url) => new Request(url, { cache: "no-cache" })));
 }
 
-async function forgetOlder() {
+async function deleteOldCaches() {
   const names = await caches.keys();
   await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).map((name) => caches.delete(name)));
 }
 
-/** The page as the server has it or, without a connection, as it was kept.
+/** The page from the server or, without a connection, from the cache.
  * @param {Request} request
  */
 async function navigate(request) {
@@ -38,21 +38,21 @@ async function navigate(request) {
     const home = request.url.split(/[?#]/)[0] === HOME;
     const [page, offline] = await Promise.all([cache.match(home ? HOME : request, ANY), cache.match(OFFLINE, ANY)]);
     if (page || home || !offline) return page ?? offline ?? Response.error();
-    return Response.redirect(OFFLINE); // there the addresses in it, which are relative, lead to its files
+    return Response.redirect(OFFLINE); // the addresses in it are relative to its own
   }
 }
 
 /** @param {Request} request */
-async function kept(request) {
+async function fromCache(request) {
   const cache = await caches.open(CACHE);
   return (await cache.match(request, ANY)) ?? fetch(request);
 }
 
-worker.addEventListener("install", (event) => event.waitUntil(keep()));
-worker.addEventListener("activate", (event) => event.waitUntil(forgetOlder()));
+worker.addEventListener("install", (event) => event.waitUntil(install()));
+worker.addEventListener("activate", (event) => event.waitUntil(deleteOldCaches()));
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;
   if (request.mode === "navigate") event.respondWith(navigate(request));
-  else if (KEPT.has(request.url)) event.respondWith(kept(request));
+  else if (FILES.has(request.url)) event.respondWith(fromCache(request));
 });

@@ -17,6 +17,7 @@ export class Refused extends Error {
   constructor(error) {
     super(errorText(error));
     this.code = error.code;
+    this.reason = error.reason;
   }
 }
 

@@ -124,9 +124,16 @@ export function createSession({ store, connection, keep, newId = randomId, later
     try {
       await answer;
     } catch (error) {
-      if (error instanceof Refused) store.dispatch({ type: "refused", message: error.message, code: error.code });
+      if (error instanceof Refused) refuse(error.message, error.code, error.reason);
     }
   }
+
+  /** Shows on the first screen why the server refused a name or a password.
+   * @param {string} message
+   * @param {string} code
+   * @param {string | undefined} reason
+   */
+  const refuse = (message, code, reason) => store.dispatch({ type: "refused", message, code, reason });
 
   /** @param {Frame} frame @param {number | undefined} before the id that this person had */
   function named(frame, before) {
@@ -144,7 +151,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
       sending.delete(error.cid);
       if (error.retry) pause(roomOf(error.cid), error.after ?? RETRY);
     } else if (!entered && wanted) {
-      store.dispatch({ type: "refused", message: errorText(error), code: error.code });
+      refuse(errorText(error), error.code, error.reason);
     }
   }
 

@@ -52,7 +52,7 @@ export const NO_SEARCH = Object.freeze({
 export function initial(restored = {}) {
   return {
     screen: "name",
-    entering: { busy: false, name: "", problem: "", code: "" },
+    entering: { busy: false, name: "", problem: "", asksPassword: false },
     connection: { phase: "idle", why: "", until: 0, attempt: 0 },
     me: null,
     names: [],

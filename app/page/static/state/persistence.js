@@ -20,7 +20,7 @@ export function restore(storage) {
     screen: account ? "chat" : "name",
     me: account && { id: account.id, name: account.name, registered: false },
     names: account ? [account.name.toLowerCase()] : [],
-    entering: { busy: false, name: account?.name ?? storage.get("name", ""), problem: "", code: "" },
+    entering: { busy: false, name: account?.name ?? storage.get("name", ""), problem: "", asksPassword: false },
     rooms: Object.fromEntries(rooms.map((name) => [name, newRoom(name)])),
     settings: { ...SETTINGS, ...storage.get("settings", {}) },
     drafts: storage.get("drafts", {}),

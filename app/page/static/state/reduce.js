@@ -22,13 +22,13 @@ const ACTIONS = {
     return { ...state, connection, outbox: broke ? interrupted(state.outbox) : state.outbox };
   },
 
-  enter: (state, { name }) => ({ ...state, entering: { busy: true, name, problem: "", code: "" } }),
+  enter: (state, { name }) => ({ ...state, entering: { busy: true, name, problem: "", asksPassword: false } }),
 
-  refused: (state, { message, code }) => ({
-    ...state,
-    screen: "name",
-    entering: { ...state.entering, busy: false, problem: message, code },
-  }),
+  /** The server refused a name. An older server does not say whether it is registered. */
+  refused(state, { message, code, reason = "registered" }) {
+    const asksPassword = code === "wrong_password" || (code === "name_taken" && reason === "registered");
+    return { ...state, screen: "name", entering: { ...state.entering, busy: false, problem: message, asksPassword } };
+  },
 
   entered: (state) => ({ ...state, screen: "chat", entering: initial().entering }),
 

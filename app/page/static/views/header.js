@@ -27,8 +27,7 @@ export function headerView(state, room, act) {
     <div class="title">
       <h1>${conversation ? html`<bdi>${listed(room.others) || t("person.self")}</bdi>` : roomButton(room, act)}</h1>
       ${topic ? html`<p class="topic" dir="auto" title=${topic}>${textView(topic, state.names)}</p>` : nothing}
-      ${room.isPrivate ? html`<span class="tag">${icon("lock")}${t("room.private")}</span>` : nothing}
-      ${room.slow ? html`<span class="tag">${t("room.slow.tag", { interval: duration(room.slow) })}</span>` : nothing}
+      ${room.isPrivate || room.slow ? tagsView(room) : nothing}
     </div>
     ${searchButton(state, act)} ${conversation ? nothing : peopleButton(state, room, act)}
   </header>`;
@@ -39,6 +38,13 @@ const roomButton = ({ name }, act) =>
   html`<button type="button" class="room-button" @click=${() => act.room()} title=${t("room.details")}>
     <span class="sign">#</span><bdi>${name}</bdi>
   </button>`;
+
+/** @param {Room} room */
+const tagsView = ({ isPrivate, slow }) =>
+  html`<p class="tags">
+    ${isPrivate ? html`<span class="tag">${icon("lock")}${t("room.private")}</span>` : nothing}
+    ${slow ? html`<span class="tag">${t("room.slow.tag", { interval: duration(slow) })}</span>` : nothing}
+  </p>`;
 
 /** @param {State} state @param {Actions} act */
 const searchButton = ({ searching }, act) =>

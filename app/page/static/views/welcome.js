@@ -7,8 +7,6 @@ import { html, nothing } from "../vendor/lit-html.js";
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../actions/actions.js").Actions} Actions */
 
-const PASSWORD_HELPS = ["name_taken", "wrong_password"];
-
 /** @param {State} state @param {Actions} act */
 export function welcomeView(state, act) {
   const { entering, connection, limits, current } = state;
@@ -32,7 +30,7 @@ export function welcomeView(state, act) {
         aria-invalid=${entering.problem ? "true" : "false"}
       />
       <p id="name-problem" class="problem" role="alert">${entering.problem}</p>
-      ${PASSWORD_HELPS.includes(entering.code) ? passwordView() : nothing}
+      ${entering.asksPassword ? passwordView() : nothing}
       <button type="submit" class="primary" ?disabled=${entering.busy && !waits}>
         ${t(entering.busy ? "welcome.joining" : "welcome.join")}
       </button>

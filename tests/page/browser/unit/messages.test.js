@@ -111,7 +111,7 @@ test("an answer to a command is told, and what only the server knows in its word
   assert.equal(replyText({ t: "done" }, "kick", "bob"), "");
   assert.equal(
     replyText({ t: "who", room: "den", members: 2, people: [{ name: "ann" }, { name: "bob", away: "tea" }] }, "who"),
-    "2 people in den: ann and bob (away: tea)",
+    "2 people in #den: ann and bob (away: tea)",
   );
 });
 

@@ -20,6 +20,7 @@ export const roomView = (state, room, act) =>
       <p class="quiet">${factsOf(room).map((fact, index) => html`${index ? html`<br />` : nothing}${fact}`)}</p>
       ${room.rank ? operatorView(room, act) : nothing}
       <div class="buttons">
+        ${room.rank ? visibilityButton(room, act) : nothing}
         <button type="button" class="secondary" @click=${() => void act.copyLink(room.name)}>
           ${t("room_dialog.copy_link")}
         </button>
@@ -61,7 +62,7 @@ const factsOf = ({ owner, operators, isPrivate, slow }) =>
   ].filter(Boolean);
 
 /** @param {Room} room @param {Actions} act */
-const operatorView = ({ slow, isPrivate }, act) =>
+const operatorView = ({ slow }, act) =>
   html` <form
       class="line"
       @submit=${fields(({ seconds }) => void act.moderate({ t: "slow", seconds: Number(seconds) }))}
@@ -78,15 +79,18 @@ const operatorView = ({ slow, isPrivate }, act) =>
     >
       <label for="by-name">${t("room_dialog.by_name")}</label>
       <input id="by-name" name="name" required placeholder=${t("room_dialog.name")} autocomplete="off" />
-      ${submitButton("invite", t("room_dialog.invite"))}${submitButton("uninvite", t("room_dialog.uninvite"))}
-      ${submitButton("unban", t("moderation.unban"))}${submitButton("unmute", t("moderation.unmute"))}
-    </form>
-    <p>
-      <button
-        type="button"
-        class="secondary"
-        @click=${() => void act.moderate({ t: isPrivate ? "public" : "private" })}
-      >
-        ${t(isPrivate ? "room_dialog.make_public" : "room_dialog.make_private")}
-      </button>
-    </p>`;
+      <div class="buttons">
+        ${submitButton("invite", t("room_dialog.invite"))} ${submitButton("uninvite", t("room_dialog.uninvite"))}
+        ${submitButton("unban", t("moderation.unban"))} ${submitButton("unmute", t("moderation.unmute"))}
+      </div>
+    </form>`;
+
+/** @param {Room} room @param {Actions} act */
+const visibilityButton = ({ isPrivate }, act) =>
+  html`<button
+    type="button"
+    class="secondary"
+    @click=${() => void act.moderate({ t: isPrivate ? "public" : "private" })}
+  >
+    ${t(isPrivate ? "room_dialog.make_public" : "room_dialog.make_private")}
+  </button>`;

@@ -94,6 +94,7 @@ const passwordView = (name, registered, act) =>
       required
       minlength="8"
       maxlength="128"
+      placeholder=${t("settings.password")}
       autocomplete="new-password"
     />
     <button class="secondary">${t(registered ? "dialog.save" : "settings.password.register.submit")}</button>
@@ -111,8 +112,8 @@ const loginView = (act) =>
       name="password"
       type="password"
       required
-      placeholder=${t("settings.log_in.password")}
-      aria-label=${t("settings.log_in.password")}
+      placeholder=${t("settings.password")}
+      aria-label=${t("settings.password")}
       autocomplete="current-password"
     />
     <button class="secondary">${t("settings.log_in")}</button>
