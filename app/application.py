@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket
 
 from app.clock import Clock
 from app.errors import StartupError
-from app.loader import describe, run_modules
+from app.loader import Module, describe, run_modules
 from app.serving.guard import WebSocketGuard
 from app.transports.asgi_channel import SERVER_SEND
 from config import ConfigurationError, Settings, find, load
@@ -121,19 +121,21 @@ def create_app(
     settings: Settings | None = None,
     *,
     overrides: Mapping[str, Any] | Sequence[str] = (),
+    modules: Sequence[str | Module] | None = None,
     clock: Clock | None = None,
 ) -> Application:
     """Create an application from `settings` by running each of its modules, in order.
 
     By default the settings are loaded from `$APP_CONFIG`, `application.conf` in the working directory, or the shipped
-    file. `overrides` override them: `key=value` texts or a mapping of paths to plain values. ConfigurationError, whose
-    text is one line, for a problem in the configuration or in a module.
+    file. `overrides` override them: `key=value` texts or a mapping of paths to plain values. `modules` replaces the
+    setting `app.modules`: names as there, or functions. ConfigurationError, whose text is one line, for a problem in
+    the configuration or in a module.
     """
     try:
         looked_up = settings is None
         if settings is None:
             settings = load([find(os.environ, Path.cwd())], overrides)
-        return _assemble(Application(settings, clock, looked_up=looked_up))
+        return _assemble(Application(settings, clock, looked_up=looked_up), modules)
     except ConfigurationError as error:
         _exit_under_command(error)
         raise
@@ -147,10 +149,10 @@ def refuse_workers(environment: Mapping[str, str]) -> None:
         raise ConfigurationError(problem, key="WEB_CONCURRENCY", value=workers)
 
 
-def _assemble(app: Application) -> Application:
+def _assemble(app: Application, modules: Sequence[str | Module] | None) -> Application:
     refuse_workers(os.environ)
     settings = app.settings
-    run_modules(app, settings)
+    run_modules(app, settings, modules)
     for warning in settings.tree.warnings:
         log.warning("%s", warning)
     for group in settings.unread_groups(app._groups):

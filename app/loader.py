@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from config import ConfigurationError, Settings
@@ -15,20 +15,20 @@ from config.errors import suggestion
 Module = Callable[[Any], Any]
 
 
-def run_modules(app: object, settings: Settings) -> None:
-    """Import every module of `app.modules`, then call each one with `app`, in order.
+def run_modules(app: object, settings: Settings, listed: Sequence[str | Module] | None = None) -> None:
+    """Import every module of `app.modules`, or of `listed` instead, then call each one with `app`, in order.
 
-    Modules are searched next to the configuration files first, then on Python's path. ConfigurationError for a module
-    that is missing, isn't a function, is listed twice, or raises an error.
+    Modules are searched next to the configuration files first, then on Python's path; `listed` may also hold the
+    functions themselves. ConfigurationError for a module that is missing, isn't a function, is listed twice, or raises
+    an error.
     """
     for file in reversed(settings.files):
         directory = str(file.resolve().parent)
         if directory not in sys.path:
             sys.path.insert(0, directory)
-    names = settings.app.modules
     modules: dict[Module, str] = {}
-    for name in names:
-        module = _import(name, settings)
+    for one in settings.app.modules if listed is None else listed:
+        module, name = (_import(one, settings), one) if isinstance(one, str) else (one, _name(one))
         if module in modules:
             raise _error(settings, name, "listed twice: each module runs once, so remove one of them")
         modules[module] = name
@@ -39,6 +39,10 @@ def run_modules(app: object, settings: Settings) -> None:
             raise
         except Exception as error:
             raise _error(settings, name, f"raised {describe(error)}") from error
+
+
+def _name(module: Module) -> str:
+    return f"{module.__module__}.{getattr(module, '__qualname__', type(module).__qualname__)}"
 
 
 def _import(name: str, settings: Settings) -> Module:

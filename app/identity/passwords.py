@@ -33,7 +33,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """What the store keeps of a password."""
-        return await self._run(self._hasher.hash, password)
+        return await self._run(self.hasher.hash, password)
 
     async def check(self, address: str, hashed: str, password: str) -> None:
         """Refused unless `hashed` is of `password`, or after too many wrong ones from `address`. What takes long takes
@@ -60,17 +60,18 @@ class Passwords:
 
     def _fits(self, hashed: str, password: str) -> bool:
         try:
-            return self._hasher.verify(hashed or self._nobodys, password) and bool(hashed)
+            return self.hasher.verify(hashed or self._nobodys, password) and bool(hashed)
         except (VerificationError, InvalidHashError):
             return False
 
     @cached_property
-    def _hasher(self) -> PasswordHasher:
+    def hasher(self) -> PasswordHasher:
+        """What hashes. Tests set one that is fast."""
         return PasswordHasher()
 
     @cached_property
     def _nobodys(self) -> str:
-        return self._hasher.hash("")
+        return self.hasher.hash("")
 
     @cached_property
     def _executor(self) -> ThreadPoolExecutor:

@@ -24,9 +24,9 @@ RETRY = 1.0
 
 
 @asynccontextmanager
-async def listening(backend: Backend, listener: Listener) -> AsyncIterator[None]:
+async def listening(backend: Backend, listener: Listener) -> AsyncIterator[Listening]:
     """Await `listener(event)` for each event in a room that is committed from now on. Whispers are left out."""
-    heard = _Heard(backend, listener)
+    heard = Listening(backend, listener)
     loop = asyncio.get_running_loop()
 
     def committed(events: Sequence[Event]) -> None:
@@ -36,14 +36,14 @@ async def listening(backend: Backend, listener: Listener) -> AsyncIterator[None]
     unfollow = backend.follow(committed)
     task = asyncio.create_task(heard.run())
     try:
-        yield
+        yield heard
     finally:
         unfollow()
         task.cancel()
         await asyncio.wait({task})
 
 
-class _Heard:
+class Listening:
     """What waits for one listener: events, and rooms of which it has to read the log since too much waited."""
 
     def __init__(self, backend: Backend, listener: Listener) -> None:
@@ -51,6 +51,8 @@ class _Heard:
         self._waiting: deque[Event] = deque()
         self._behind: dict[str, _Gap] = {}
         self._wake = asyncio.Event()
+        self.idle = asyncio.Event()
+        """Set while nothing waits and the listener is not at work."""
 
     def put(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -62,6 +64,7 @@ class _Heard:
                 self._waiting.append(event)
             else:
                 self._behind[event.room] = _Gap(event.seq - 1, event.seq)
+        self.idle.clear()
         self._wake.set()
 
     async def run(self) -> None:
@@ -72,6 +75,7 @@ class _Heard:
                 await self._catch_up(room, self._behind[room])
             if not self._waiting and not self._behind:
                 self._wake.clear()
+                self.idle.set()
                 await self._wake.wait()
 
     async def _catch_up(self, room: str, gap: _Gap) -> None:

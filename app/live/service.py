@@ -42,7 +42,7 @@ from app.errors import StartupError
 from app.live.context import ChatContext, Naming, Rates, Rule, Run
 from app.live.handlers import HANDLERS
 from app.live.hub import Hub
-from app.live.listening import Listener, listening
+from app.live.listening import Listener, Listening, listening
 from app.transports import Overflow
 
 log = logging.getLogger("chat")
@@ -78,6 +78,7 @@ class ChatService(ChatContext):
     ) -> None:
         super().__init__(backend, hub, limits, rates, naming, overflow, HANDLERS, clock or Clock())
         self._listeners: list[Listener] = []
+        self._listening: list[Listening] = []
         self._speakers: dict[str, Speaker] = {}
 
     def command(self, name: str, run: Run, *, help: str, usage: str = "") -> None:  # noqa: A002
@@ -128,8 +129,17 @@ class ChatService(ChatContext):
             except (Refused, Unavailable) as error:
                 raise StartupError(str(error)) from None
             for listener in self._listeners:
-                await stack.enter_async_context(listening(self.backend, listener))
+                self._listening.append(await stack.enter_async_context(listening(self.backend, listener)))
+            stack.callback(self._listening.clear)
             yield
+
+    async def listeners_idle(self) -> None:
+        """Wait until listeners have heard everything that is stored, what they said themselves meanwhile included. What
+        a listener started and does not await is not waited for."""
+        await self.backend.users([])  # an answer of the store comes after everything it stored before was handed out
+        while working := [one for one in self._listening if not one.idle.is_set()]:
+            for one in working:
+                await one.idle.wait()
 
 
 class Speaker:

@@ -52,12 +52,16 @@ class Application(Protocol):
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that logs its address, and disconnects every client before it stops listening."""
+    """A uvicorn server that logs its address, and disconnects every client before it stops listening.
 
-    def __init__(self, config: uvicorn.Config, application: Application, url: str) -> None:
+    `own_process`: whether the process does nothing else, so that the garbage collector can be tuned for the server.
+    """
+
+    def __init__(self, config: uvicorn.Config, application: Application, url: str, *, own_process: bool = True) -> None:
         super().__init__(config)
         self.application = application
         self.url = url
+        self.own_process = own_process
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the application's resources, serve, and close them. An error while opening them is raised."""
@@ -67,7 +71,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            _tune_garbage_collector()
+            if self.own_process:
+                _tune_garbage_collector()
             log.info("Responding at %s", self.url)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -152,6 +157,11 @@ def url(deployment: Deployment, sockets: list[socket.socket]) -> str:
 def run(application: Application, sockets: list[socket.socket]) -> None:
     """Serve until SIGTERM or SIGINT. StartupError if the application's resources can't be opened, ConfigurationError if
     the TLS files can't be used."""
+    make_server(application, sockets).run(sockets)
+
+
+def make_server(application: Application, sockets: list[socket.socket], *, own_process: bool = True) -> Server:
+    """Create the server that is to run on `sockets`. ConfigurationError if the TLS files can't be used."""
     deployment, websockets = application.settings.app.deployment, application.settings.app.websockets
     config = uvicorn.Config(
         application,
@@ -177,7 +187,7 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
         config.load()
     except OSError as error:
         raise _bad_tls(application.settings, error) from None
-    Server(config, application, url(deployment, sockets)).run(sockets)
+    return Server(config, application, url(deployment, sockets), own_process=own_process)
 
 
 class Reload(StatReload):

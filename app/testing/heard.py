@@ -1,0 +1,90 @@
+"""What a client hears: messages and changes of a room as values, in either dialect, and refusals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.chat import text
+from app.chat.events import Kind
+
+SAID = frozenset({Kind.MSG, Kind.ME})
+NOTICE = "*** "
+
+_LINE = re.compile(r"\[(?P<name>[^\]→]+?)(?: → (?P<to>[^\]]+))?\](?P<colon>:?) (?P<text>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message, or a change of a room, as one client got it.
+
+    `name` said or did it; `kind` is one of `app.Kind`; `to` is for whom a whisper is, and empty for all else. The text
+    dialect tells no more than that: `seq`, `id`, `user`, `whom` and `of` are from JSON (docs/protocol.md says what they
+    mean). `frame` is what came: a dict in JSON, a line of text.
+    """
+
+    name: str
+    text: str
+    kind: str
+    room: str = ""
+    to: tuple[str, ...] = ()
+    seq: int = 0
+    id: str = ""
+    user: int = 0
+    whom: str = ""
+    of: int = 0
+    frame: Any = field(default=None, repr=False, compare=False)
+
+
+class Refusal(AssertionError):
+    """The server refused what a client asked for. Uncaught, it fails the test.
+
+    `code` is one of `app.Code`, and empty in the text dialect, which has none. `message` is for people. `frame` is the
+    whole error in JSON, or else empty.
+    """
+
+    def __init__(self, who: object, code: str, message: str, frame: Mapping[str, Any] | None = None) -> None:
+        self.code, self.message, self.frame = code, message, dict(frame or {})
+        super().__init__(f"{who} was refused: {': '.join(filter(None, (code, message)))}")
+
+
+def from_frame(frame: Mapping[str, Any]) -> Heard | None:
+    """The message or the change in a frame of JSON; None for a frame that is neither."""
+    if not {"seq", "id", "from"} <= frame.keys():
+        return None
+    kind = frame["t"]
+    return Heard(
+        name=frame["from"],
+        text=frame.get("text", ""),
+        kind=str(Kind.ME) if kind == Kind.MSG and frame.get("me") else kind,
+        room=frame["room"],
+        to=tuple(frame.get("to", ())),
+        seq=frame["seq"],
+        id=frame["id"],
+        user=frame.get("user", 0),
+        whom=frame.get("whom", ""),
+        of=frame.get("of", 0),
+        frame=frame,
+    )
+
+
+def from_line(line: str, room: str) -> Heard | None:
+    """The message in a line of the text dialect; None for a line that is none. `room` is where the client is."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    to = tuple(found["to"].split(", ")) if found["to"] else ()
+    kind = str(Kind.MSG if found["colon"] else Kind.ME)
+    return Heard(found["name"], found["text"], kind, "" if to else room, to, frame=line)
+
+
+def says(heard: Heard, wanted: str | re.Pattern[str] | None) -> bool:
+    """Whether the text is `wanted`, matches it, or nothing is wanted."""
+    if isinstance(wanted, re.Pattern):
+        return wanted.search(heard.text) is not None
+    if wanted is None or heard.text == wanted:
+        return True
+    # In the text dialect a line that looks like somebody's message is indented.
+    return isinstance(heard.frame, str) and heard.text == text.message(heard.name, wanted).partition("]: ")[2]

@@ -1,0 +1,149 @@
+"""What runs the application of a test: Starlette's TestClient, or a server of our own in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Protocol
+
+from anyio.from_thread import start_blocking_portal
+
+from app.application import Application
+from app.serving.server import Server, bind, make_server
+from app.testing.sockets import Opening, Socket, open_in_process, open_over_network
+
+if TYPE_CHECKING:
+    import httpx2
+
+MISSING = "app.testing needs httpx2 (and so does Starlette's TestClient): pip install 'natter-chat[testing]'"
+
+
+class Runner(Protocol):
+    """An application that runs."""
+
+    url: str
+    """Where it is, with the root path."""
+
+    @property
+    def http(self) -> httpx2.Client:
+        """An HTTP client of it."""
+
+    def open(self, opening: Opening, deadline: float) -> Socket:
+        """Open a WebSocket. Denied if the application does not let it in."""
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function, plain or async, in the application's event loop; what it returns, or raises."""
+
+
+class InProcess:
+    """The application in Starlette's TestClient, which is entered if the lifespan is to run."""
+
+    def __init__(self, app: Application) -> None:
+        try:
+            from starlette.testclient import TestClient
+        except (ImportError, RuntimeError):
+            raise ImportError(MISSING) from None
+        self.root = app.settings.app.deployment.root_path
+        self.url = f"http://testserver{self.root}"
+        self.http = TestClient(app, base_url=self.url)
+
+    def open(self, opening: Opening, deadline: float) -> Socket:
+        return open_in_process(self.http, opening._replace(path=self.root + opening.path), deadline)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if self.http.portal is not None:
+            return self.http.portal.call(function, *arguments)
+        with start_blocking_portal() as portal:
+            return portal.call(function, *arguments)
+
+
+@contextmanager
+def in_process(app: Application, *, lifespan: bool) -> Iterator[InProcess]:
+    """Run `app` in this process; without its lifespan, each connection has an event loop of its own."""
+    runner = InProcess(app)
+    if lifespan:
+        with runner.http:
+            yield runner
+    else:
+        with closing(runner.http):
+            yield runner
+
+
+class InThread:
+    """The server that `python -m app` runs, in a thread of its own."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.url = server, server.url
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._http: httpx2.Client | None = None
+
+    @property
+    def http(self) -> httpx2.Client:
+        if self._http is None:
+            try:
+                import httpx2
+            except ImportError:
+                raise ImportError(MISSING) from None
+            self._http = httpx2.Client(base_url=self.url, trust_env=False)
+        return self._http
+
+    def close(self) -> None:
+        """Close the HTTP client."""
+        if self._http is not None:
+            self._http.close()
+
+    def open(self, opening: Opening, deadline: float) -> Socket:
+        return open_over_network(self.url.replace("http", "ws", 1), opening, deadline)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        async def run() -> Any:
+            result = function(*arguments)
+            return await result if inspect.isawaitable(result) else result
+
+        assert self.loop is not None
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result()
+
+
+@contextmanager
+def in_thread(app: Application, deadline: float) -> Iterator[InThread]:
+    """Serve `app` where its settings say. What keeps it from starting is raised."""
+    sockets = bind(app.settings)
+    server = make_server(app, sockets, own_process=False)
+    runner, began = InThread(server), Event()
+    failed: list[BaseException] = []
+
+    @contextmanager
+    def running() -> Iterator[None]:
+        runner.loop = asyncio.get_running_loop()
+        began.set()
+        yield
+
+    def serve() -> None:
+        try:
+            server.run(sockets)
+        except BaseException as error:  # noqa: BLE001  (raised where the test waits)
+            failed.append(error)
+        finally:
+            began.set()
+
+    app.during(running())  # the last of its resources: all others are open by then
+    thread = Thread(target=serve, name="test server", daemon=True)
+    thread.start()
+    try:
+        if not began.wait(deadline):
+            raise AssertionError(f"the server did not start within {deadline:g} s")
+        if not failed:
+            yield runner
+    finally:
+        runner.close()
+        server.should_exit = True
+        thread.join(deadline)
+        for listener in sockets:
+            listener.close()
+    if thread.is_alive():
+        raise AssertionError(f"the server did not stop within {deadline:g} s")
+    if failed:
+        raise failed[0]
