@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -23,8 +24,9 @@ class Client(ABC):
 
     What it does (`say`, `whisper`, `nick` …) returns once the server has done it, so what happens in a test has one
     order; Refusal if the server refuses it. What it waits for (`hears`, `notice` …) has a deadline, after which an
-    AssertionError shows what came instead. Each wait passes over what came before the thing it waits for, so a test
-    names what it cares about, in order. A client's own messages are returned by `say`, and are not heard a second time.
+    AssertionError shows what came instead. Such a wait passes over what came before in the same room: a test names what
+    it cares about, in order. Whispers count as a room of their own. A client's own messages are returned by `say`, and
+    are not heard a second time.
     """
 
     def __init__(self, host: Host, socket: Socket, name: str, room: str) -> None:
@@ -102,11 +104,11 @@ class Client(ABC):
 
     def receive(self) -> Any:
         """The next frame that is no hint (presence, typing, read): a dict in JSON, or a line of text."""
-        return self._wait(lambda frame: not self._is_hint(frame), "a frame")
+        return self._take(lambda frame: not self._is_hint(frame), "a frame")
 
     def frame(self) -> Any:
         """The very next frame, hints included."""
-        return self._wait(lambda _: True, "a frame")
+        return self._take(lambda _: True, "a frame")
 
     def expect_nothing(self) -> None:
         """AssertionError if anything came that was not waited for. Hints don't count.
@@ -157,6 +159,10 @@ class Client(ABC):
     def _is_hint(self, frame: Any) -> bool: ...
 
     @abstractmethod
+    def _log(self, frame: Any) -> str:
+        """Which order the frame is part of: its room, `@` for whispers, or nothing."""
+
+    @abstractmethod
     def _heard(self, frame: Any) -> Heard | None: ...
 
     @abstractmethod
@@ -195,10 +201,12 @@ class Client(ABC):
         return heard
 
     def _wait(self, fits: Callable[[Any], bool], what: str) -> Any:
-        """The first frame that fits; those before it are dropped."""
+        """The first frame that fits; those before it in the same room are dropped."""
         index = self._find(fits, what)
         frame = self._arrived[index]
-        del self._arrived[: index + 1]
+        log, before = self._log(frame), self._arrived[:index]
+        stay = [other for other in before if not log or self._log(other) != log]
+        self._arrived = stay + self._arrived[index + 1 :]
         return frame
 
     def _take(self, fits: Callable[[Any], bool], what: str) -> Any:
@@ -256,4 +264,5 @@ def _listed(frames: Sequence[Any]) -> str:
     """What came, one frame a line."""
     if not frames:
         return "Nothing came."
-    return "This came:\n" + "\n".join(f"  {frame}" for frame in frames)
+    lines = (frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False) for frame in frames)
+    return "This came:\n" + "\n".join(f"  {line}" for line in lines)

@@ -7,6 +7,10 @@ import time
 from app.clock import Clock
 
 
+UPTIME = 1_000_000.0
+"""Seconds since an unspecified start, as on a machine that has been up for days."""
+
+
 class ManualClock(Clock):
     """The application's time in a test: it begins at `now`, milliseconds since 1970 (without it: the present), and
     stands still until `advance`.
@@ -26,7 +30,7 @@ class ManualClock(Clock):
         return self._start + round(1000 * self._elapsed)
 
     def monotonic(self) -> float:
-        return self._elapsed
+        return UPTIME + self._elapsed
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass. Fractions count to the millisecond; time never goes back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -52,12 +53,17 @@ class Host:
 
     def __init__(self, app: Application, runner: Runner, deadline: float) -> None:
         self.app, self.deadline, self._runner = app, deadline, runner
-        self.clock = app.clock
-        """The application's clock: a ManualClock, unless the test gave another."""
         self.url = runner.url
         """Where the application is: with `server=True` other programs can reach it there."""
         self._clients: list[Client] = []
         self._sockets = ExitStack()
+
+    @property
+    def clock(self) -> ManualClock:
+        """The clock of the application, to be advanced. TypeError if the test gave another than a ManualClock."""
+        if not isinstance(self.app.clock, ManualClock):
+            raise TypeError(f"the application goes by {self.app.clock!r}, which a test can't advance")
+        return self.app.clock
 
     @property
     def http(self) -> httpx2.Client:
@@ -96,7 +102,7 @@ class Host:
         subprotocols = [JSON_SUBPROTOCOL] if dialect == "json" else []
         subprotocols += [f"token.{how['token']}"] if how.get("token") else []
         path = "/chat" + (f"?{asked}" if asked else "")
-        socket = self.websocket(path, subprotocols=subprotocols, headers=how.get("headers", {}))
+        socket = self.websocket(path, subprotocols=subprotocols, headers=how.get("headers"))
         with _closed_on_failure(socket):
             client: Client
             if dialect == "json":
@@ -115,9 +121,11 @@ class Host:
         again.room = client.room
         return again
 
-    def websocket(self, path: str, *, subprotocols: Sequence[str] = (), headers: Mapping[str, str] = {}) -> Socket:
+    def websocket(
+        self, path: str, *, subprotocols: Sequence[str] = (), headers: Mapping[str, str] | None = None
+    ) -> Socket:
         """Open a WebSocket on any route, below the root path. Denied if the application does not let it in."""
-        socket = self._runner.open(Opening(path, subprotocols, headers), self.deadline)
+        socket = self._runner.open(Opening(path, subprotocols, headers or {}), self.deadline)
         self._sockets.callback(socket.close)
         return socket
 
@@ -132,7 +140,14 @@ class Host:
             client.settle()
         chat = getattr(self.app.state, "chat", None)
         if isinstance(chat, ChatService):
-            self.call(chat.listeners_idle)
+            try:
+                self.call(self._listeners_idle, chat)
+            except TimeoutError:
+                raise AssertionError(f"listeners were still busy after {self.deadline:g} s") from None
+
+    async def _listeners_idle(self, chat: ChatService) -> None:
+        async with asyncio.timeout(self.deadline):
+            await chat.listeners_idle()
 
     def close(self) -> None:
         """Let every client leave, the last one first."""

@@ -188,6 +188,9 @@ class JsonClient(Client):
             self.positions[log] = max(self.positions[log], frame["seq"])
         return frame
 
+    def _log(self, frame: Any) -> str:
+        return _log(frame.get("room", ""))
+
     def _is_hint(self, frame: Any) -> bool:
         return frame["t"] in HINTS
 

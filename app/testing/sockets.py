@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,8 +40,8 @@ class Opening(NamedTuple):
     """How to open a WebSocket."""
 
     path: str
-    subprotocols: Sequence[str] = ()
-    headers: Mapping[str, str] = {}
+    subprotocols: Sequence[str]
+    headers: Mapping[str, str]
 
 
 class Socket(ABC):
@@ -149,7 +149,8 @@ def open_in_process(client: TestClient, opening: Opening, deadline: float) -> So
     from starlette.websockets import WebSocketDisconnect
 
     try:
-        session = client.websocket_connect(opening.path, list(opening.subprotocols) or None, headers=opening.headers)
+        headers = dict(opening.headers)  # TestClient adds its own to it
+        session = client.websocket_connect(opening.path, list(opening.subprotocols) or None, headers=headers)
         return InProcessSocket(session, deadline)
     except WebSocketDenialResponse as denied:
         raise Denied(denied.status_code, denied.text.strip()) from None
@@ -160,9 +161,10 @@ def open_in_process(client: TestClient, opening: Opening, deadline: float) -> So
 class NetworkSocket(Socket):
     """A WebSocket over the network."""
 
-    def __init__(self, connection: ClientConnection, deadline: float) -> None:
+    def __init__(self, connection: AbstractContextManager[ClientConnection], deadline: float) -> None:
         super().__init__(deadline)
-        self._connection = connection
+        self._stack = ExitStack()
+        self._connection = self._stack.enter_context(connection)
 
     @property
     def subprotocol(self) -> str | None:
@@ -181,7 +183,8 @@ class NetworkSocket(Socket):
             raise _closed(error) from None
 
     def close(self, code: int = 1000) -> None:
-        self._connection.close(code)
+        with self._stack:
+            self._connection.close(code)
 
 
 def _closed(error: ConnectionClosed) -> Closed:
@@ -191,7 +194,7 @@ def _closed(error: ConnectionClosed) -> Closed:
 def open_over_network(url: str, opening: Opening, deadline: float) -> Socket:
     """Open a WebSocket at `url`, the address of the server. Denied if it answers anything but 101."""
     try:
-        connection = connect(
+        connecting = connect(
             url + opening.path,
             subprotocols=[Subprotocol(name) for name in opening.subprotocols] or None,
             additional_headers=dict(opening.headers),
@@ -202,6 +205,6 @@ def open_over_network(url: str, opening: Opening, deadline: float) -> Socket:
             close_timeout=deadline,
             ping_interval=None,
         )
+        return NetworkSocket(connecting, deadline)
     except InvalidStatus as error:
         raise Denied(error.response.status_code, (error.response.body or b"").decode().strip()) from None
-    return NetworkSocket(connection, deadline)

@@ -139,6 +139,10 @@ class TextClient(Client):
             raise AssertionError(f"{self!r} got a binary message, which the chat does not send: {message!r}")
         return message
 
+    def _log(self, frame: Any) -> str:
+        heard = self._heard(frame)
+        return "@" if heard is not None and heard.to else self.room
+
     def _is_hint(self, frame: Any) -> bool:  # noqa: ARG002  (the text dialect has none)
         return False
 
