@@ -7,13 +7,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from app.testing.heard import SAID, Heard, Refusal, says
 from app.testing.sockets import Closed, Socket
-
-if TYPE_CHECKING:
-    from app.testing.host import Host
 
 Wanted = str | re.Pattern[str] | None
 """A text, a pattern to search for in it, or any text."""
@@ -29,8 +26,9 @@ class Client(ABC):
     are not heard a second time.
     """
 
-    def __init__(self, host: Host, socket: Socket, name: str, room: str) -> None:
-        self.host, self.socket, self.name, self.room = host, socket, name, room
+    def __init__(self, socket: Socket, settle: Callable[[], None], name: str, room: str) -> None:
+        self.socket, self.name, self.room = socket, name, room
+        self._settle_all = settle
         self._arrived: list[Any] = []
         self._answered = True
         """Whether the server has carried out everything that was sent."""
@@ -118,7 +116,7 @@ class Client(ABC):
         delivered after everything before it. What a module does later by itself, on a timer or in a task, is not
         waited for.
         """
-        self.host.settle()
+        self._settle_all()
         self._round_trip()
         came = [frame for frame in self._arrived if not self._is_hint(frame)]
         self._arrived.clear()

@@ -6,7 +6,6 @@ import time
 
 from app.clock import Clock
 
-
 UPTIME = 1_000_000.0
 """Seconds since an unspecified start, as on a machine that has been up for days."""
 

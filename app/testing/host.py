@@ -106,9 +106,9 @@ class Host:
         with _closed_on_failure(socket):
             client: Client
             if dialect == "json":
-                client = JsonClient(self, socket, name)
+                client = JsonClient(socket, self.settle, name)
             else:
-                client = TextClient(self, socket, name, how.get("room") or self._first_room())
+                client = TextClient(socket, self.settle, name, how.get("room") or self._first_room())
         self._clients.append(client)
         return client
 
@@ -197,7 +197,7 @@ def test_application(
         chat = getattr(app.state, "chat", None)
         if isinstance(chat, ChatService):
             chat.passwords.hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        with in_thread(app, deadline) if server else in_process(app, lifespan=lifespan) as runner:
+        with in_thread(app) if server else in_process(app, lifespan=lifespan) as runner:
             host = Host(app, runner, deadline)
             try:
                 yield host

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from app.chat.dialects import JSON_SUBPROTOCOL
 from app.testing.client import Client, Wanted, matches, names_of
 from app.testing.heard import Heard, Refusal, from_frame
 from app.testing.sockets import Socket
-
-if TYPE_CHECKING:
-    from app.testing.host import Host
 
 HINTS = frozenset({"presence", "typing", "read"})
 """Frames that come whenever something changes, and that no test waits for by chance."""
@@ -23,8 +20,8 @@ WHISPERS = "@"
 class JsonClient(Client):
     """A client of `chat.v1.json`: beside what every client does, it can ask for anything that the protocol has."""
 
-    def __init__(self, host: Host, socket: Socket, name: str = "") -> None:
-        super().__init__(host, socket, name, "")
+    def __init__(self, socket: Socket, settle: Callable[[], None], name: str = "") -> None:
+        super().__init__(socket, settle, name, "")
         if socket.subprotocol != JSON_SUBPROTOCOL:
             raise AssertionError(f"the server does not speak {JSON_SUBPROTOCOL}")
         self.positions: dict[str, int] = {}

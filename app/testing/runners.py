@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import httpx2
 
 MISSING = "app.testing needs httpx2 (and so does Starlette's TestClient): pip install 'natter-chat[testing]'"
+PATIENCE = 30.0
+"""Seconds that a server may take to start, and to stop."""
 
 
 class Runner(Protocol):
@@ -108,7 +110,7 @@ class InThread:
 
 
 @contextmanager
-def in_thread(app: Application, deadline: float) -> Iterator[InThread]:
+def in_thread(app: Application) -> Iterator[InThread]:
     """Serve `app` where its settings say. What keeps it from starting is raised."""
     sockets = bind(app.settings)
     server = make_server(app, sockets, own_process=False)
@@ -133,17 +135,17 @@ def in_thread(app: Application, deadline: float) -> Iterator[InThread]:
     thread = Thread(target=serve, name="test server", daemon=True)
     thread.start()
     try:
-        if not began.wait(deadline):
-            raise AssertionError(f"the server did not start within {deadline:g} s")
+        if not began.wait(PATIENCE):
+            raise AssertionError(f"the server did not start within {PATIENCE:g} s")
         if not failed:
             yield runner
     finally:
         runner.close()
         server.should_exit = True
-        thread.join(deadline)
+        thread.join(PATIENCE)
         for listener in sockets:
             listener.close()
     if thread.is_alive():
-        raise AssertionError(f"the server did not stop within {deadline:g} s")
+        raise AssertionError(f"the server did not stop within {PATIENCE:g} s")
     if failed:
         raise failed[0]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.chat import text as words
 from app.chat.events import Kind
 from app.testing.client import Client, Wanted, matches, names_of
 from app.testing.heard import NOTICE, Heard, Refusal, from_line, says
 from app.testing.sockets import Socket
-
-if TYPE_CHECKING:
-    from app.testing.host import Host
 
 GREETING = re.compile(r"You are connected! There are [0-9]+ users here\.")
 
@@ -23,8 +20,8 @@ class TextClient(Client):
     """A client of the text dialect, in one room. A guest's `name` is empty until it has said something: the server
     does not tell it."""
 
-    def __init__(self, host: Host, socket: Socket, name: str = "", room: str = "") -> None:
-        super().__init__(host, socket, name, room)
+    def __init__(self, socket: Socket, settle: Callable[[], None], name: str = "", room: str = "") -> None:
+        super().__init__(socket, settle, name, room)
         self._asked = 0
         self._prefix = secrets.token_hex(4)
         self.greeting = self.receive()

@@ -80,29 +80,28 @@ def run(folder: Path, module: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("source", "module"),
-    [
-        (IN_ALL_SESSIONS_A_LOOP, "pytest"),
-        (IN_ONE_LOOP, "pytest"),
-        (AT_IMPORT, "pytest"),
-        (WITHOUT_PYTEST, "unittest"),
-    ],
-    ids=["a loop for each session", "in with", "at import", "unittest"],
-)
-def test_each_run_sees_the_same_names_and_writes_nothing(source: str, module: str, tmp_path: Path) -> None:
-    (tmp_path / "test_chat.py").write_text(source)
-    for _ in range(2):
-        run(tmp_path, module)
-    assert [path.name for path in tmp_path.iterdir()] == ["test_chat.py"]
-
-
-def test_the_store_of_a_configuration_file_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "application.conf").write_text(OWN_CONFIGURATION)
-    (tmp_path / "test_chat.py").write_text(IN_ONE_LOOP)
+def test_each_run_sees_the_same_names_and_writes_nothing(tmp_path: Path) -> None:
+    sources = {
+        "test_a_loop_for_each_session.py": IN_ALL_SESSIONS_A_LOOP,
+        "test_in_with.py": IN_ONE_LOOP,
+        "test_at_import.py": AT_IMPORT,
+    }
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source)
     for _ in range(2):
         run(tmp_path, "pytest")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["application.conf", "test_chat.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(sources)
+
+
+@pytest.mark.parametrize("configuration", ["", OWN_CONFIGURATION], ids=["no configuration", "its own"])
+def test_so_it_is_without_pytest_and_with_a_configuration_file(configuration: str, tmp_path: Path) -> None:
+    """A store that the configuration file names is the server's, and no test's."""
+    (tmp_path / "test_chat.py").write_text(WITHOUT_PYTEST)
+    if configuration:
+        (tmp_path / "application.conf").write_text(configuration)
+    for _ in range(2):
+        run(tmp_path, "unittest")
+    assert {path.name for path in tmp_path.iterdir()} <= {"application.conf", "test_chat.py"}
 
 
 def name_of_a_guest(client: TestClient) -> str:
