@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.chat.commands import USAGES
 from app.chat.events import Kind
 from app.page import languages, serving
 from app.page.documents import DOCUMENTS
@@ -86,7 +87,7 @@ def test_every_message_of_the_catalogue_is_used() -> None:
     used = {key for script in SCRIPTS.values() for key in literals(script)}
     used |= {key for name in DOCUMENTS for key in languages.PLACEHOLDER.findall((serving.STATIC / name).read_text())}
     families = {family for script in SCRIPTS.values() for family in FAMILIES.findall(script)} & GROUPS
-    assert families == {"done", "error", "event"}
+    assert families == {"command", "done", "error", "event"}
     assert {key for key in ENGLISH if key.partition(".")[0] not in families} - used == set()
 
 
@@ -109,6 +110,11 @@ def test_every_message_gets_its_values() -> None:
 def test_every_event_has_a_sentence() -> None:
     sentences = {key.split(".")[1] for key in ENGLISH if key.startswith("event.")}
     assert sentences == set(Kind) - UNSHOWN
+
+
+def test_every_command_is_described() -> None:
+    described = {key.split(".")[1] for key in ENGLISH if key.startswith("command.")}
+    assert described == {usage.command for usage in USAGES}
 
 
 @pytest.mark.parametrize("case", CASES, ids=map(str, CASES))

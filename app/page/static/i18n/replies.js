@@ -1,6 +1,6 @@
 // What the server answered to a command, in words.
 
-import { withoutAliases } from "../text/commands.js";
+import { helpText, usageText } from "../text/commands.js";
 import { duration } from "./format.js";
 import { find, listed, t } from "./messages.js";
 
@@ -29,7 +29,7 @@ const WORDS = {
       .join("\n") || t("reply.conversations.none"),
   help: ({ commands }) =>
     commands
-      .map((/** @type {Usage} */ usage) => t("help.line", { usage: usageText(usage), help: withoutAliases(usage) }))
+      .map((/** @type {Usage} */ usage) => t("help.line", { usage: usageText(usage), help: helpText(usage) }))
       .join("\n"),
 };
 
@@ -42,9 +42,6 @@ export function replyText(frame, command, name = "") {
   if (frame.t === "done") return find([`done.${command}`], { name }) || (frame.note ?? "");
   return WORDS[frame.t]?.(frame) ?? "";
 }
-
-/** A command as it is typed. @param {Usage} usage */
-export const usageText = ({ command, usage }) => `/${command} ${usage}`.trim();
 
 /** @param {{ name: string, away?: string }} person */
 const personText = ({ name, away }) => (away === undefined ? name : t("reply.who.away", { name, why: away }));

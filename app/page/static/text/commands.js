@@ -1,6 +1,6 @@
 // What a person typed: a message, or a command. The page carries out some commands itself, the server the others.
 
-import { t } from "../i18n/messages.js";
+import { find, t } from "../i18n/messages.js";
 
 /** @typedef {import("../types.d.ts").Usage} Usage */
 /**
@@ -21,10 +21,15 @@ export function namesOf({ command, help }) {
   return [command, ...aliases.split(/[\s,]+/).map((name) => name.replace("/", ""))].filter(Boolean);
 }
 
-/** The help text of a command without its aliases.
+/** What a command does: from the catalogue, or in the server's words if it is a command of a module.
  * @param {Usage} usage
  */
-export const withoutAliases = ({ help }) => help.replace(ALIASES, "").trim();
+export const helpText = ({ command, help }) => find([`command.${command}`], {}) || help.replace(ALIASES, "").trim();
+
+/** A command as it is typed.
+ * @param {Usage} usage
+ */
+export const usageText = ({ command, usage }) => `/${command} ${usage}`.trim();
 
 /** The commands that the page carries out. @type {Record<string, (rest: string, usage: string) => Parsed>} */
 const OWN = {

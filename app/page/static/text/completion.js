@@ -1,7 +1,7 @@
 // Suggestions for the word before the caret: commands, names, rooms and emoji.
 
 import { t } from "../i18n/messages.js";
-import { namesOf, withoutAliases } from "./commands.js";
+import { helpText, namesOf, usageText } from "./commands.js";
 
 /** @typedef {import("../types.d.ts").Completion} Completion */
 /** @typedef {import("../types.d.ts").Candidate} Candidate */
@@ -71,8 +71,8 @@ function commandCandidates(commands, start) {
     .sort((a, b) => Number(b.command.startsWith(wanted)) - Number(a.command.startsWith(wanted)))
     .map((usage) => ({
       insert: `/${usage.command} `,
-      label: `/${usage.command} ${usage.usage}`.trim(),
-      hint: withoutAliases(usage),
+      label: usageText(usage),
+      hint: helpText(usage),
     }));
 }
 

@@ -9,6 +9,7 @@ import { eventText, expelledText } from "../../../../app/page/static/i18n/events
 import { dayName, duration, waitTime } from "../../../../app/page/static/i18n/format.js";
 import { choose } from "../../../../app/page/static/i18n/language.js";
 import { find, listed, rich, t, use } from "../../../../app/page/static/i18n/messages.js";
+import { helpText } from "../../../../app/page/static/text/commands.js";
 import { replyText } from "../../../../app/page/static/i18n/replies.js";
 
 afterEach(() => use(read("en"), "en"));
@@ -113,6 +114,12 @@ test("an answer to a command is told, and what only the server knows in its word
     replyText({ t: "who", room: "den", members: 2, people: [{ name: "ann" }, { name: "bob", away: "tea" }] }, "who"),
     "2 people in #den: ann and bob (away: tea)",
   );
+});
+
+test("a command is described in the reader's language, one of a module in the server's words", () => {
+  use({ "command.who": "kto tu jest" }, "pl");
+  assert.equal(helpText({ command: "who", usage: "[ROOM]", help: "who is here (also /w)" }), "kto tu jest");
+  assert.equal(helpText({ command: "dice", usage: "", help: "roll dice (also /roll)" }), "roll dice");
 });
 
 test("times and lists are written as in the language", () => {

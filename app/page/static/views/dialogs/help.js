@@ -1,8 +1,7 @@
 // Keyboard shortcuts and commands.
 
 import { listed, rich, t } from "../../i18n/messages.js";
-import { usageText } from "../../i18n/replies.js";
-import { namesOf, withoutAliases } from "../../text/commands.js";
+import { helpText, namesOf, usageText } from "../../text/commands.js";
 import { html, nothing } from "../../vendor/lit-html.js";
 import { dialogView } from "./dialog.js";
 
@@ -41,5 +40,5 @@ function commandView(usage) {
   const [, ...aliases] = namesOf(usage).map((name) => `/${name}`);
   const also = aliases.length ? html`<br />${t("help.also", { names: listed(aliases) })}` : nothing;
   return html`<dt><code>${usageText(usage)}</code></dt>
-    <dd>${withoutAliases(usage)}${also}</dd>`;
+    <dd>${helpText(usage)}${also}</dd>`;
 }
