@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from app.clock import Clock
     from app.errors import StartupError
     from app.live.context import Call
-    from app.live.service import ChatService, Speaker, chat_of
+    from app.live.service import ChatService, chat_of
+    from app.live.speaker import Speaker
     from config import ConfigurationError, Duration, Port, Size
 
 __all__ = [
@@ -51,7 +52,8 @@ _HOMES = {
     "app.clock": ("Clock",),
     "app.errors": ("StartupError",),
     "app.live.context": ("Call",),
-    "app.live.service": ("ChatService", "Speaker", "chat_of"),
+    "app.live.service": ("ChatService", "chat_of"),
+    "app.live.speaker": ("Speaker",),
     "config": ("ConfigurationError", "Duration", "Port", "Size"),
 }
 

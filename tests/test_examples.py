@@ -106,7 +106,7 @@ def test_who_rolls_aloud_is_answered_in_the_room(tmp_path: Path) -> None:
         assert hear(ann) == "[croupier]: ann, 3d1: 1 + 1 + 1 = 3"
         assert bob.texts(4)[-1] == "ann, 3d1: 1 + 1 + 1 = 3"
         ann.send_text("/nick croupier")
-        assert hear(ann).startswith("*** croupier is taken by somebody else")
+        assert hear(ann).startswith("*** The name croupier is taken")
 
 
 def test_what_is_said_again_is_answered_once(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_secret_of_any_letters(tmp_path: Path) -> None:
         ("lobby", b'{"text": "\\ud800"}', 400, "expected"),
         ("lobby", b'{"deep": ' + b"[" * 50_000, 400, "expected"),
         ("lobby", b'{"text": "' + b"x" * 65_537 + b'"}', 413, "expected 65536 bytes at most"),
-        ("lobby", b'{"text": "12345678901234567"}', 413, "a message of 17 bytes is too long: expected 16 at most"),
+        ("lobby", b'{"text": "12345678901234567"}', 413, "A message can have at most 16 bytes, and this one has 17"),
         ("No%20Room", b'{"text": "x"}', 422, "'No Room' can't be a room"),
         ("lobby", b'{"text": "spam"}', 422, "no spam"),
     ],
@@ -241,7 +241,7 @@ def test_a_key_that_is_too_long(tmp_path: Path) -> None:
         response = client.post("/hooks/lobby", json={"text": "x"}, headers=headers)
         assert (response.status_code, response.text) == (
             422,
-            "a cid of 65 characters is too long: expected 64 at most",
+            "A cid can have at most 64 characters, and this one has 65",
         )
 
 

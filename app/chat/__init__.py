@@ -1,1 +1,1 @@
-"""The chat, pure: no await, no clock, no socket. It imports the standard library and itself."""
+"""The chat's rules and formats. Pure: no await, no clock, no I/O."""

@@ -1,4 +1,4 @@
-"""Why a connection ends: the close codes that this server sends, and whether coming back is of use."""
+"""Close codes: why a connection ends, and whether to reconnect."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Self
 
 
 class CloseCode(IntEnum):
-    """A WebSocket close code (RFC 6455, section 7.4; 4000 to 4099 are this project's own)."""
+    """A WebSocket close code (RFC 6455, section 7.4). 4000 to 4099 are this project's own."""
 
     reconnect: bool
-    """Whether a client should connect again, with a delay that grows and has a random part."""
+    """Whether a client should reconnect, after a delay that grows and has a random part."""
 
     def __new__(cls, code: int, reconnect: bool) -> Self:  # noqa: FBT001  (the members below read as a table)
         member = int.__new__(cls, code)
@@ -19,20 +19,20 @@ class CloseCode(IntEnum):
         return member
 
     BYE = 1000, False
-    """The client left."""
+    """The client said goodbye."""
     GOING_AWAY = 1001, True
-    """The page or program of the client ended."""
+    """The client's page or program was closed."""
     PROTOCOL_ERROR = 1002, False
-    """What came is no WebSocket frame."""
+    """Invalid WebSocket frame."""
     NOT_UTF8 = 1007, False
-    """A text that is not UTF-8."""
+    """A text that is not valid UTF-8."""
     POLICY = 1008, False
-    """Refused; the reason says why."""
+    """Refused by a policy, which the close reason names."""
     TOO_BIG = 1009, False
-    """A message over the limit."""
+    """A frame over the size limit."""
     PING_TIMEOUT = 1011, True
-    """The client did not answer a ping, or the server has a fault."""
+    """The client did not answer a ping, or an internal error of the server."""
     RESTARTING = 1012, True
-    """The server goes away; it or another is back soon."""
+    """The server restarts or shuts down."""
     SLOW_READER = 4000, True
-    """More waited for the client than its outbox may hold."""
+    """The client reads too slowly."""

@@ -1,7 +1,7 @@
-"""The slash commands: a line that a person types, turned into the Command that it stands for.
+"""Slash commands: parsing what a person types after `/`.
 
-Each is a row of a table; `parse` does what is the same for all. A command is found by its whole name, never by the
-beginning of one, so that `/who` can't be meant by `/whoami`.
+Every command is a row of a table. Commands are found by their whole name, never by the beginning of it, so that `/who`
+can't be taken for `/whoami`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ _WORD = re.compile(r"\s*(\S+)(?:\s(.*))?", re.DOTALL)
 _DURATION = re.compile(r"([0-9]+)([smhd])", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SAFE_INTEGER = 2**53 - 1
-"""The largest position: what JSON can carry to any client."""
+"""The largest position: the largest integer that every JSON client can read."""
 
 Build = Callable[[str, str], Command]
-"""Makes the command from its arguments, as they were typed, and the room in which they were."""
+"""Builds the command from its arguments, as typed, and the room in which they were typed."""
 
 
-class _Expected(Exception):
-    """An argument is not what it should be; the words say what that is."""
+class _BadArguments(Exception):
+    """The arguments are wrong. The text says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A slash command: `least` words at least, and `most` at most, must follow it; None is any number."""
+    """A slash command, which takes `min_words` to `max_words` words; None is any number."""
 
     name: str
     aliases: tuple[str, ...]
     usage: str
     help: str
-    least: int
-    most: int | None
+    min_words: int
+    max_words: int | None
     build: Build
 
     def __str__(self) -> str:
@@ -46,10 +46,10 @@ class Row:
 
 
 def parse(line: str, room: str) -> Command:
-    """What `line`, with its slash or without, asks for in `room`.
+    """Parse `line`, typed in `room` with or without its slash.
 
-    A command that is not in the table becomes a Slash: a module may know it. Refused where an argument is missing, one
-    too many, or not what it should be.
+    A command that is not in the table becomes a SlashCommand, since it may be a module's. Refused if an argument is
+    missing, wrong, or one too many.
     """
     found = _COMMAND.fullmatch(line)
     word, arguments = (found[1], found[2] or "") if found else ("", "")
@@ -58,26 +58,22 @@ def parse(line: str, room: str) -> Command:
         return frames.SlashCommand(room=room, line=line)
     count = len(arguments.split())
     try:
-        if count < row.least:
-            raise _Expected(f"expected {_arguments(row.least)}{_bound(row, 'or more')}, got {count or 'none'}")
-        if row.most is not None and count > row.most:
-            raise _Expected(f"expected {_arguments(row.most)}{_bound(row, 'or less')}, got {count}")
+        if count < row.min_words:
+            raise _BadArguments(f"Expected {_bound('at least', row, row.min_words)}, got {count or 'none'}")
+        if row.max_words is not None and count > row.max_words:
+            raise _BadArguments(f"Expected {_bound('at most', row, row.max_words)}, got {count}")
         return row.build(arguments, room)
-    except _Expected as problem:
-        raise Refused(Code.BAD_COMMAND, f"{row}: {problem}", command=row.name, usage=str(row)) from None
+    except _BadArguments as problem:
+        raise Refused(Code.BAD_COMMAND, f"{problem}. Usage: {row}", command=row.name, usage=str(row)) from None
 
 
-def _arguments(count: int) -> str:
-    return {0: "no argument", 1: "one argument"}.get(count, f"{count} arguments")
-
-
-def _bound(row: Row, direction: str) -> str:
-    """Nothing for a command that takes so many arguments and no other number."""
-    return "" if row.least == row.most else f" {direction}"
+def _bound(which: str, row: Row, count: int) -> str:
+    arguments = {0: "no arguments", 1: "one argument"}.get(count, f"{count} arguments")
+    return arguments if row.min_words == row.max_words else f"{which} {arguments}"
 
 
 def _split(arguments: str) -> tuple[str, str]:
-    """The first word, and what follows the one blank or line break after it: a text keeps its form."""
+    """Split into the first word and what follows the one space or line break after it, which is kept as it is."""
     found = _WORD.fullmatch(arguments)
     return (found[1], found[2] or "") if found else ("", "")
 
@@ -89,28 +85,28 @@ def _quoted(word: str) -> str:
 def _name(word: str) -> str:
     name = word.strip().removeprefix("@")
     if not name:
-        raise _Expected(f"expected a name, got {_quoted(word)}")
+        raise _BadArguments(f"Expected a name, got {_quoted(word)}")
     return name
 
 
 def _names(word: str) -> list[str]:
     try:
         return [_name(part) for part in word.split(",")]
-    except _Expected:
-        problem = f"expected names with a comma between two, got {_quoted(word)}"
-        raise _Expected(problem) from None
+    except _BadArguments:
+        problem = f"Expected names separated by commas, got {_quoted(word)}"
+        raise _BadArguments(problem) from None
 
 
 def _room(word: str) -> str:
     room = word.strip().removeprefix("#")
     if not room:
-        raise _Expected(f"expected a room, got {_quoted(word)}")
+        raise _BadArguments(f"Expected a room, got {_quoted(word)}")
     return room
 
 
 def _number(word: str, least: int, most: int) -> int:
     digits = word.strip()
-    # Python reads the digits of every script, and refuses to read more than some thousands of them.
+    # int() accepts digits of every script, and refuses more than a few thousand of them.
     if (
         digits.isascii()
         and digits.isdigit()
@@ -118,11 +114,11 @@ def _number(word: str, least: int, most: int) -> int:
         and least <= int(digits) <= most
     ):
         return int(digits)
-    raise _Expected(f"expected a number from {least} to {most}, got {_quoted(digits)}")
+    raise _BadArguments(f"Expected a number from {least} to {most}, got {_quoted(digits)}")
 
 
 def _duration(text: str) -> tuple[int, str]:
-    """The seconds that `text` begins with, or 0, and the rest."""
+    """Return the seconds that `text` begins with, or 0, and the rest."""
     word, rest = _split(text)
     found = _DURATION.fullmatch(word)
     if not found:
@@ -130,16 +126,17 @@ def _duration(text: str) -> tuple[int, str]:
     digits, unit = found[1].lstrip("0"), _SECONDS[found[2].lower()]
     seconds = int(digits) * unit if 0 < len(digits) <= len(str(frames.MAX_SECONDS)) else 0
     if not 0 < seconds <= frames.MAX_SECONDS:
-        raise _Expected(f"expected a time from 1s to {frames.MAX_SECONDS // _SECONDS['d']}d, got {_quoted(word)}")
+        longest = frames.MAX_SECONDS // _SECONDS["d"]
+        raise _BadArguments(f"Expected a time from 1s to {longest}d, got {_quoted(word)}")
     return seconds, rest
 
 
-def _whisper(arguments: str, room: str) -> Command:  # noqa: ARG001  (a whisper is in no room)
+def _whisper(arguments: str, room: str) -> Command:  # noqa: ARG001  (whispers belong to no room)
     names, text = _split(arguments)
     return frames.Whisper(to=_names(names), text=text)
 
 
-def _reply(arguments: str, room: str) -> Command:  # noqa: ARG001  (the session knows the last whisper)
+def _reply(arguments: str, room: str) -> Command:  # noqa: ARG001  (the connection knows the last whisper)
     return frames.Reply(text=arguments)
 
 
@@ -159,7 +156,7 @@ def _history(arguments: str, room: str) -> Command:
 def _search(arguments: str, room: str) -> Command:
     words = arguments.strip()
     if len(words) > frames.MAX_WORDS:
-        raise _Expected(f"expected at most {frames.MAX_WORDS} characters, got {len(words)}")
+        raise _BadArguments(f"Expected at most {frames.MAX_WORDS} characters, got {len(words)}")
     return frames.Search(room=room, words=words)
 
 
@@ -172,7 +169,7 @@ def _delete(arguments: str, room: str) -> Command:
     return frames.Delete(room=room, seq=_number(arguments, 0, _SAFE_INTEGER))
 
 
-def _login(arguments: str, room: str) -> Command:  # noqa: ARG001  (who one is, is the same in every room)
+def _login(arguments: str, room: str) -> Command:  # noqa: ARG001  (your name is the same in every room)
     word, password = _split(arguments)
     return frames.Login(name=_name(word), password=password.strip())
 
@@ -188,7 +185,7 @@ _Moderation = type[
 
 
 def _moderation(command: _Moderation, *, timed: bool = False) -> Build:
-    """A builder for `NAME [WHY]`, or `NAME [FOR] [WHY]` where it is `timed`."""
+    """Return a builder for `NAME [WHY]`, or for `NAME [FOR] [WHY]` if it is `timed`."""
 
     def build(arguments: str, room: str) -> Command:
         word, rest = _split(arguments)
@@ -199,49 +196,53 @@ def _moderation(command: _Moderation, *, timed: bool = False) -> Build:
 
 
 _TABLE = (
-    Row("whisper", ("w", "msg", "tell"), "NAME[,NAME…] TEXT", "say something to these people and nobody else",
+    Row("whisper", ("w", "msg", "tell"), "NAME[,NAME…] TEXT", "Send a message that only these people see",
         2, None, _whisper),
-    Row("reply", ("r",), "TEXT", "say something to all of your last whisper", 1, None, _reply),
-    Row("me", (), "TEXT", "say what you do", 1, None, lambda text, room: frames.Say(room=room, text=text, me=True)),
-    Row("nick", (), "NAME", "be called NAME", 1, 1, lambda name, _: frames.Nick(name=_name(name))),
-    Row("join", (), "ROOM", "go to another room", 1, 1, lambda name, _: frames.Join(room=_room(name))),
-    Row("part", ("leave",), "", "leave the room", 0, 0, lambda _, room: frames.Part(room=room)),
-    Row("rooms", (), "", "which rooms there are", 0, 0, lambda *_: frames.Rooms()),
-    Row("who", (), "[ROOM]", "who is in the room", 0, 1,
+    Row("reply", ("r",), "TEXT", "Whisper back to everyone in the last whisper", 1, None, _reply),
+    Row("me", (), "TEXT", "Say what you are doing", 1, None,
+        lambda text, room: frames.Say(room=room, text=text, me=True)),
+    Row("nick", (), "NAME", "Change your name", 1, 1, lambda name, _: frames.Nick(name=_name(name))),
+    Row("join", (), "ROOM", "Go to another room", 1, 1, lambda name, _: frames.Join(room=_room(name))),
+    Row("part", ("leave",), "", "Leave the room", 0, 0, lambda _, room: frames.Part(room=room)),
+    Row("rooms", (), "", "List the rooms with people in them", 0, 0, lambda *_: frames.Rooms()),
+    Row("who", (), "[ROOM]", "List the people in the room", 0, 1,
         lambda name, room: frames.Who(room=_room(name) if name.strip() else room)),
-    Row("room", (), "", "what is set for the room", 0, 0, lambda _, room: frames.DescribeRoom(room=room)),
-    Row("topic", (), "[TOPIC]", "what the room is about, or let it be about TOPIC; - is nothing", 0, None, _topic),
-    Row("history", (), "[NUMBER]", "what was said, with the ID of each message", 0, 1, _history),
-    Row("search", (), "WORDS", "the newest messages that hold all of WORDS", 1, None, _search),
-    Row("edit", (), "ID TEXT", "give a message of yours another text", 2, None, _edit),
-    Row("delete", (), "ID", "take the text of a message away, for good", 1, 1, _delete),
-    Row("conversations", (), "", "with whom you whispered", 0, 0, lambda *_: frames.Conversations()),
-    Row("ignore", (), "NAME", "hear nothing of somebody", 1, 1, lambda name, _: frames.Ignore(name=_name(name))),
-    Row("unignore", (), "NAME", "hear somebody again", 1, 1, lambda name, _: frames.Unignore(name=_name(name))),
-    Row("away", (), "[WHY]", "you are not at the keyboard", 0, None, lambda why, _: frames.Away(why=why.strip())),
-    Row("back", (), "", "you are again", 0, 0, lambda *_: frames.Back()),
-    Row("register", (), "PASSWORD", "protect your name with a password, or change the password", 1, None,
+    Row("room", (), "", "Show the room's settings", 0, 0, lambda _, room: frames.DescribeRoom(room=room)),
+    Row("topic", (), "[TOPIC]", "Show or set the topic; - clears it", 0, None, _topic),
+    Row("history", (), "[NUMBER]", "Show recent messages with their IDs", 0, 1, _history),
+    Row("search", (), "WORDS", "Find the newest messages that contain all of WORDS", 1, None, _search),
+    Row("edit", (), "ID TEXT", "Change the text of one of your messages", 2, None, _edit),
+    Row("delete", (), "ID", "Delete the text of a message for good", 1, 1, _delete),
+    Row("conversations", (), "", "List your conversations", 0, 0, lambda *_: frames.Conversations()),
+    Row("ignore", (), "NAME", "Hide what somebody says", 1, 1, lambda name, _: frames.Ignore(name=_name(name))),
+    Row("unignore", (), "NAME", "Stop ignoring somebody", 1, 1, lambda name, _: frames.Unignore(name=_name(name))),
+    Row("away", (), "[WHY]", "Show others that you are away", 0, None, lambda why, _: frames.Away(why=why.strip())),
+    Row("back", (), "", "Show others that you are back", 0, 0, lambda *_: frames.Back()),
+    Row("register", (), "PASSWORD", "Protect your name with a password, or change the password", 1, None,
         lambda password, _: frames.Register(password=password.strip())),
-    Row("login", (), "NAME PASSWORD", "be who registered NAME", 2, None, _login),
-    Row("logout", (), "", "forget who you are, and good-bye", 0, 0, lambda *_: frames.Logout()),
-    Row("help", (), "[COMMAND]", "which commands there are, or how one is used", 0, 1,
+    Row("login", (), "NAME PASSWORD", "Log in with a registered name", 2, None, _login),
+    Row("logout", (), "", "Log out and disconnect", 0, 0, lambda *_: frames.Logout()),
+    Row("help", (), "[COMMAND]", "List all commands, or explain one", 0, 1,
         lambda word, _: frames.Help(command=word.strip().removeprefix("/"))),
-    Row("quit", (), "", "good-bye", 0, 0, lambda *_: frames.Quit()),
-    Row("kick", (), "NAME [WHY]", "for operators: put somebody out of the room", 1, None, _moderation(frames.Kick)),
-    Row("ban", (), "NAME [FOR] [WHY]", "for operators: let somebody in no more, for good or FOR 10m, 2h, 7d",
+    Row("quit", (), "", "Disconnect", 0, 0, lambda *_: frames.Quit()),
+    Row("kick", (), "NAME [WHY]", "Remove somebody from the room (operators only)",
+        1, None, _moderation(frames.Kick)),
+    Row("ban", (), "NAME [FOR] [WHY]", "Ban somebody from the room, for good or FOR 10m, 2h, 7d (operators only)",
         1, None, _moderation(frames.Ban, timed=True)),
-    Row("unban", (), "NAME", "for operators: let somebody in again", 1, 1, _moderation(frames.Unban)),
-    Row("mute", (), "NAME [FOR] [WHY]", "for operators: let somebody listen only, for good or FOR 10m, 2h, 7d",
+    Row("unban", (), "NAME", "Lift a ban (operators only)", 1, 1, _moderation(frames.Unban)),
+    Row("mute", (), "NAME [FOR] [WHY]", "Stop somebody from speaking, for good or FOR 10m, 2h, 7d (operators only)",
         1, None, _moderation(frames.Mute, timed=True)),
-    Row("unmute", (), "NAME", "for operators: let somebody speak again", 1, 1, _moderation(frames.Unmute)),
-    Row("slow", (), "SECONDS", "for operators: let everybody wait between two messages; 0 ends it", 1, 1, _slow),
-    Row("op", (), "NAME", "for the owner: make somebody an operator", 1, 1, _moderation(frames.Op)),
-    Row("deop", (), "NAME", "for the owner: make somebody an operator no longer", 1, 1, _moderation(frames.Deop)),
-    Row("invite", (), "NAME", "for operators: let somebody into a private room", 1, 1, _moderation(frames.Invite)),
-    Row("uninvite", (), "NAME", "for operators: take an invitation back", 1, 1, _moderation(frames.Uninvite)),
-    Row("private", (), "", "for operators: let only those in who are invited", 0, 0,
+    Row("unmute", (), "NAME", "Lift a mute (operators only)", 1, 1, _moderation(frames.Unmute)),
+    Row("slow", (), "SECONDS", "Make everyone wait between two messages; 0 ends it (operators only)", 1, 1, _slow),
+    Row("op", (), "NAME", "Make somebody an operator (owner only)", 1, 1, _moderation(frames.Op)),
+    Row("deop", (), "NAME", "Remove somebody as an operator (owner only)", 1, 1, _moderation(frames.Deop)),
+    Row("invite", (), "NAME", "Invite somebody to a private room (operators only)",
+        1, 1, _moderation(frames.Invite)),
+    Row("uninvite", (), "NAME", "Withdraw an invitation (operators only)", 1, 1, _moderation(frames.Uninvite)),
+    Row("private", (), "", "Make the room private, so that joining needs an invitation (operators only)", 0, 0,
         lambda _, room: frames.Private(room=room)),
-    Row("public", (), "", "for operators: let everybody in", 0, 0, lambda _, room: frames.Public(room=room)),
+    Row("public", (), "", "Open the room to everyone (operators only)", 0, 0,
+        lambda _, room: frames.Public(room=room)),
 )  # fmt: skip
 
 _ROWS = {word: row for row in _TABLE for word in (row.name, *row.aliases)}
@@ -254,6 +255,6 @@ USAGES = [
     )
     for row in _TABLE
 ]
-"""What `/help` tells of the commands, in the order of the table."""
+"""The built-in commands as `/help` lists them."""
 NAMES = {word: row.name for word, row in _ROWS.items()}
-"""Each name and alias to the name: they are taken, a module's command needs another."""
+"""Each name and alias with the name it stands for. A module's command can't have any of these."""

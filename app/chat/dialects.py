@@ -1,6 +1,6 @@
-"""The two ways to speak: a dialect turns what a client sends into a Command, and a Frame into what the client gets.
+"""The two dialects of `/chat`: text and JSON. A dialect decodes what a client sends and encodes what it gets.
 
-A dialect keeps nothing: an event is encoded once for all who speak it.
+Dialects keep no state, so an event is encoded once for everyone who speaks the same one.
 """
 
 from __future__ import annotations
@@ -38,50 +38,50 @@ from app.chat.frames import (
 
 JSON_SUBPROTOCOL = "chat.v1.json"
 TYPES = {command.__struct_config__.tag for command in get_args(Command)}
-"""What `t` may be in a frame from a client."""
+"""The types of frames that clients may send."""
 
 
 class Dialect(Protocol):
     """The interface of a dialect."""
 
-    def decode(self, said: str, room: str) -> Command:
-        """What the client asks for; `room` is where it is without saying so. Refused for what is no command."""
+    def decode(self, received: str, room: str) -> Command:
+        """Decode a command; `room` is where it belongs if it names no room itself. Refused if it can't be decoded."""
 
     def encode(self, frame: Frame) -> str | None:
-        """What the client gets, or None where this dialect has no words for it."""
+        """Encode a frame, or return None if the dialect has no words for it."""
 
-    def answer(self, frame: Frame) -> list[str]:
-        """The same in as many texts as there should be, for what one client alone gets."""
+    def encode_answer(self, frame: Frame) -> list[str]:
+        """Encode a frame that only one client gets, as one or more texts."""
 
 
 class TextDialect:
-    """The tutorial's: every frame is something said, in the one room of the connection, or a slash command."""
+    """The tutorial's dialect: every text is a message in the connection's only room, or a slash command."""
 
-    def decode(self, said: str, room: str) -> Command:
-        if not said.startswith("/"):
-            return Say(room=room, text=said)
-        if said.startswith("//"):
-            return Say(room=room, text=said[1:])
-        return commands.parse(said, room)
+    def decode(self, received: str, room: str) -> Command:
+        if not received.startswith("/"):
+            return Say(room=room, text=received)
+        if received.startswith("//"):
+            return Say(room=room, text=received[1:])
+        return commands.parse(received, room)
 
     def encode(self, frame: Frame) -> str | None:
-        words = SAID.get(type(frame))
-        return None if words is None else words(frame)
+        write = WRITERS.get(type(frame))
+        return None if write is None else write(frame)
 
-    def answer(self, frame: Frame) -> list[str]:
-        """A list is a text for each line: programs such as websocat show a text on one line."""
+    def encode_answer(self, frame: Frame) -> list[str]:
+        """Encode each line as a text of its own: programs such as websocat show a text on one line."""
         encoded = self.encode(frame)
         if encoded is None:
             return []
         return [encoded] if isinstance(frame, Message) else encoded.split("\n")
 
 
-SAID: dict[type[Frame], Callable[[Any], str | None]] = {
-    Message: text.said,
+WRITERS: dict[type[Frame], Callable[[Any], str | None]] = {
+    Message: text.message_frame,
     Changed: text.changed,
     Joined: text.joined,
     Parted: text.parted,
-    Named: lambda frame: text.name(frame.name),
+    Named: lambda frame: text.named(frame.name),
     Page: text.page,
     Found: text.found,
     RoomList: text.rooms,
@@ -93,47 +93,47 @@ SAID: dict[type[Frame], Callable[[Any], str | None]] = {
     Notice: lambda frame: text.notice(frame.text),
     Error: lambda frame: text.notice(frame.message),
 }
-"""How the text dialect says a frame; it has no words for the others."""
+"""How the text dialect writes each type of frame. It has no words for the others."""
 
 
 class JsonDialect:
-    """`chat.v1.json`: one JSON object a frame."""
+    """`chat.v1.json`: each frame is a JSON object."""
 
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(Command)
         self._envelope = msgspec.json.Decoder(_Envelope)
 
-    def decode(self, said: str, room: str) -> Command:  # noqa: ARG002  (each frame names its room)
+    def decode(self, received: str, room: str) -> Command:  # noqa: ARG002  (each frame names its room)
         try:
-            command: Command = self._decoder.decode(said)
+            command: Command = self._decoder.decode(received)
         except _UNREADABLE as error:
-            raise self._refused(said, str(error)) from None
+            raise self._refused(received, str(error)) from None
         if isinstance(command, Speech) and isinstance(command.cid, msgspec.UnsetType):
-            raise self._refused(said, "Object missing required field `cid`")
+            raise self._refused(received, "Object missing required field `cid`")
         return command
 
     def encode(self, frame: Frame) -> str | None:
         return self._encoder.encode(frame).decode()
 
-    def answer(self, frame: Frame) -> list[str]:
+    def encode_answer(self, frame: Frame) -> list[str]:
         return [self._encoder.encode(frame).decode()]
 
-    def _refused(self, said: str, problem: str) -> Refused:
-        """What is wrong with a frame, with the `rid` and `cid` that it had if they could be read."""
+    def _refused(self, received: str, problem: str) -> Refused:
+        """The error for a frame that can't be decoded, with its `rid` and `cid` if those can be."""
         try:
-            envelope = self._envelope.decode(said)
+            envelope = self._envelope.decode(received)
         except _UNREADABLE:
             envelope = _Envelope()
-        rid, cid = _read(envelope.rid, RequestId), _read(envelope.cid, Cid)
+        rid, cid = _convert(envelope.rid, RequestId), _convert(envelope.cid, Cid)
         if isinstance(envelope.t, str) and envelope.t not in TYPES:
             type_ = envelope.t[:80]
-            return Refused(Code.UNKNOWN_TYPE, f"there is no command {type_!r}", rid=rid, cid=cid, command=type_)
+            return Refused(Code.UNKNOWN_TYPE, f"There is no command {type_!r}", rid=rid, cid=cid, command=type_)
         return Refused(Code.BAD_FRAME, " ".join(problem.split()), rid=rid, cid=cid)
 
 
 class _Envelope(msgspec.Struct):
-    """What a frame says of itself: of any type, so that one that is wrong does not hide the others."""
+    """The fields that any frame may have. They are of any type here, so that a wrong one does not hide the others."""
 
     t: Any = None
     rid: Any = msgspec.UNSET
@@ -141,11 +141,11 @@ class _Envelope(msgspec.Struct):
 
 
 _UNREADABLE = (msgspec.ValidationError, msgspec.DecodeError, RecursionError, UnicodeEncodeError)
-"""What the decoder raises for a frame; the last for half a surrogate pair, which UTF-8 has no bytes for."""
+"""What the decoder raises for a bad frame; the last for half a surrogate pair, which can't be encoded as UTF-8."""
 
 
-def _read(value: Any, type_: Any) -> Any:
-    """`value` if it is of `type_`."""
+def _convert(value: Any, type_: Any) -> Any:
+    """Return `value` if it is of `type_`, otherwise UNSET."""
     try:
         return msgspec.convert(value, type_) if value is not msgspec.UNSET else value
     except msgspec.ValidationError:

@@ -1,9 +1,9 @@
-"""What happened in a room, and what is about to.
+"""Events: what happened in a room, and drafts of what is about to.
 
-A room's log holds messages and changes of the room: each is an Event, each has a position. A change with a `key`
-replaces the one before it under that key, and the last of each key, which is the room's state, outlives retention.
+A room's log consists of messages and changes. Each is an Event with a position. A change with a `key` replaces the
+earlier ones with that key; the last event of each key makes up the room's settings and is kept by retention.
 
-None of these is tracked by the garbage collector: they hold texts, numbers and each other, and never a cycle.
+The garbage collector tracks none of these: they hold texts, numbers and each other, and never form a cycle.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """What an event is. The first two are said; the others change what was said, or the room."""
+    """The kinds of events. The first two are messages; the others change a message or the room."""
 
     MSG = "msg"
     ME = "me"
-    """What somebody does, as in `/me waves`."""
+    """An action, as in `/me waves`."""
     EDIT = "edit"
     DELETE = "delete"
     OWNER = "owner"
@@ -55,7 +55,7 @@ _KEYS: dict[str, str] = {
 
 
 class User(Struct, frozen=True, gc=False):
-    """Somebody the store knows: `id` for good, `name` as others see it, `registered` if a password protects it."""
+    """A user: `id` is permanent, `name` is what others see, `registered` is whether a password protects the name."""
 
     id: int
     name: str
@@ -63,18 +63,18 @@ class User(Struct, frozen=True, gc=False):
 
     @property
     def default_name(self) -> str:
-        """The name of who never chose one: `user0` for the first user, whose id is 1."""
+        """The name of a user who never chose one: `user0` for the first, whose id is 1."""
         return f"user{self.id - 1}"
 
     @classmethod
     def newcomer(cls, id_: int) -> User:
-        """A user as it is at first, under its default name."""
+        """A new user with its default name."""
         return cls(id_, cls(id_, "").default_name)
 
 
 class Account(Struct, frozen=True):
-    """A user with what only the server needs: the hash of the password or nothing, and when the user was last seen, in
-    milliseconds since 1970."""
+    """A user with what only the server needs: the password's hash, empty for a guest, and when the user was last seen,
+    in milliseconds since 1970."""
 
     user: User
     password: str
@@ -82,8 +82,12 @@ class Account(Struct, frozen=True):
 
 
 class Detail(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What an event has beside its text: whom it concerns, until when (milliseconds since 1970, 0 for good), how many
-    seconds; whom a whisper was for, by the names of then; and what became of a message since."""
+    """What an event has beside its text.
+
+    `whom` is the person it concerns. `until` is when a ban or mute ends, in milliseconds since 1970; 0 is never.
+    `seconds` is for slow mode. `to` has the recipients of a whisper by the names they had then. `edited` and `deleted`
+    say what has become of a message since.
+    """
 
     whom: User | None = None
     until: int = 0
@@ -102,11 +106,11 @@ def _key(kind: str, detail: Detail) -> str:
 
 
 class Draft(Struct, frozen=True, gc=False):
-    """An event on its way into the log.
+    """An event that is not in the log yet.
 
-    `id` names the event for good. `cid` is the client's own id for it, the same on every retry, or empty where the
-    client has none; a user's `cid` is stored once. `at` is in milliseconds since 1970. `of` is the position of the
-    message in the same room that an edit or a deletion is about.
+    `id` names the event for good. `cid` is the client's id for it, the same on every retry; a user's `cid` is stored
+    once. It is empty if the client sent none. `at` is in milliseconds since 1970. `of` is the position, in the same
+    room, of the message that is edited or deleted.
     """
 
     room: str
@@ -121,12 +125,12 @@ class Draft(Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> str:
-        """The key of the state that this sets, or nothing for what is no state."""
+        """The key of the room setting that this sets, or nothing."""
         return _key(self.kind, self.detail)
 
 
 class Event(Struct, frozen=True, gc=False):
-    """Something in the log of `room`, at position `seq`: strictly increasing in a room, with gaps."""
+    """An event in the log of `room`. `seq` is its position; positions increase within a room and may have gaps."""
 
     room: str
     seq: int
@@ -142,26 +146,26 @@ class Event(Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> str:
-        """The key of the state that this sets, or nothing for what is no state."""
+        """The key of the room setting that this sets, or nothing."""
         return _key(self.kind, self.detail)
 
 
 class Appended(Struct, frozen=True, gc=False):
-    """What an append came to: `event` is in the log, and `duplicate` says that it had been there before."""
+    """The result of an append: the `event` in the log, and whether it is a `duplicate` that was there before."""
 
     event: Event
     duplicate: bool
 
 
 class Bounds(Struct, frozen=True, gc=False):
-    """What a log holds: positions after `trimmed` up to `head`; both 0 for a log that never had an event."""
+    """What a log contains: positions after `trimmed`, up to `head`. Both are 0 if it never had an event."""
 
     trimmed: int
     head: int
 
 
 class Conversation(Struct, frozen=True):
-    """People who whisper to each other: the name of their log, and the position of the last whisper in it."""
+    """A conversation: the name of its log, and the position of the last whisper in it."""
 
     room: str
     head: int

@@ -1,4 +1,4 @@
-"""How much of everything a client may have: numbers that it is held to, and the rate at which it may ask."""
+"""What one client may have, and how fast it may ask."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from app.chat.errors import Code, Refused
 
-_WHOLE = 1 - 1e-9
-"""A token, less what floats lose: who waits as long as it was told to gets one."""
+_ONE_TOKEN = 1 - 1e-9
+"""One token, less rounding errors: whoever waits as long as the bucket said gets one."""
 
 
 class Bucket:
-    """A token bucket: `burst` at once, then `rate` a second. Over t seconds it lets `burst + rate * t` through at most.
+    """A token bucket: `burst` tokens at once, then `rate` a second, so at most `burst + rate * t` in t seconds.
 
-    A `rate` of 0 is no limit. A `burst` below 1 would let nothing through, ever, and counts as 1. Time is in seconds by
-    any clock: one that goes back gives nothing, and goes on from there.
+    A `rate` of 0 means no limit. A `burst` below 1 counts as 1, since it would never give out a token. Times are in
+    seconds of any clock; if that is set back, the bucket gets no tokens for it and goes on from there.
     """
 
     __slots__ = ("_at", "_burst", "_rate", "_tokens")
@@ -25,16 +25,43 @@ class Bucket:
         self._at: float | None = None
 
     def take(self, now: float) -> float:
-        """Take a token: 0.0 if there was one, otherwise the seconds until there is."""
+        """Take a token. Return 0.0 if there was one, otherwise the seconds until there is."""
         if self._rate <= 0:
             return 0.0
         if self._at is not None and now > self._at:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        if self._tokens >= _WHOLE:
+        if self._tokens >= _ONE_TOKEN:
             self._tokens = max(0.0, self._tokens - 1)
             return 0.0
         return (1 - self._tokens) / self._rate
+
+
+class RateLimit(Bucket):
+    """The rate limit of one connection. After `max_strikes` refusals in a row it is `exhausted`; 0 means never."""
+
+    __slots__ = ("_max_strikes", "_strikes")
+
+    def __init__(self, rate: float, burst: float, max_strikes: float) -> None:
+        super().__init__(rate, burst)
+        self._max_strikes, self._strikes = max_strikes, 0
+
+    def check(self, now: float) -> Refused | None:
+        """Count a command. Return the error for one that comes too fast."""
+        wait = self.take(now)
+        if not wait:
+            self._strikes = 0
+            return None
+        self._strikes += 1
+        after = max(1, round(1000 * wait))
+        problem = f"You are too fast: the limit is {self._rate:g} a second. Try again in {after} ms"
+        limit = int(self._rate) if self._rate == int(self._rate) else self._rate
+        return Refused(Code.RATE_LIMITED, problem, retry=True, after=after, limit=limit)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the client goes on in spite of being refused."""
+        return 0 < self._max_strikes <= self._strikes
 
 
 @dataclass(frozen=True)
@@ -51,50 +78,47 @@ class Limits:
     password: int = 128
 
     def check_message(self, text: str) -> None:
-        """Refused for a text that is too long for a message."""
+        """Refused if the text is too long for a message."""
         if not self.message or 4 * len(text) <= self.message:
-            return  # no character has more than 4 bytes, and few texts are worth the counting
+            return  # a character has at most 4 bytes, so most texts need not be encoded to be measured
         size = len(text.encode(errors="surrogatepass"))
         if size > self.message:
-            problem = f"a message of {size} bytes is too long: expected {self.message} at most"
+            problem = f"A message can have at most {self.message} bytes, and this one has {size}"
             raise Refused(Code.TOO_LONG, problem, what="message", size=size, limit=self.message)
 
     def check_topic(self, text: str) -> None:
-        """Refused for a text that is too long for a topic."""
-        _check("topic", len(text), self.topic)
+        """Refused if the text is too long for a topic."""
+        if self.topic and len(text) > self.topic:
+            raise _too_long("topic", "A topic", len(text), self.topic)
 
     def check_why(self, text: str) -> None:
-        """Refused for a reason that is too long: why somebody is away, or banned."""
-        _check("why", len(text), self.why)
+        """Refused if the text is too long for a reason: of a kick, ban or mute, or for being away."""
+        if self.why and len(text) > self.why:
+            raise _too_long("why", "A reason", len(text), self.why)
 
     def check_rooms(self, count: int) -> None:
         """Refused if a connection may not be in `count` rooms."""
         if self.rooms and count > self.rooms:
-            problem = f"to be in {count} rooms is too much: expected {self.rooms} at most"
+            problem = f"You can be in at most {self.rooms} rooms. Leave one first"
             raise Refused(Code.TOO_MANY_ROOMS, problem, limit=self.rooms)
 
     def check_recipients(self, count: int) -> None:
-        """Refused if a whisper may not be for `count` people."""
+        """Refused if a whisper may not have `count` recipients."""
         if self.recipients and count > self.recipients:
-            problem = f"a whisper for {count} people is for too many: expected {self.recipients} at most"
+            problem = f"A whisper can have at most {self.recipients} recipients, and this one has {count}"
             raise Refused(Code.TOO_MANY_RECIPIENTS, problem, size=count, limit=self.recipients)
 
     def check_password(self, password: str) -> None:
-        """Refused for what can't be a password: an empty one can't, whatever the limits. It is not in the message."""
+        """Refused if the text can't be a password. An empty one never can. The error does not contain it."""
         size, least = len(password), max(self.password_min, 1)
         if size < least:
-            problem = f"a password of {size} characters is too short: expected {least} at least"
+            problem = f"A password needs at least {least} characters, and this one has {size}"
             raise Refused(Code.BAD_PASSWORD, problem, reason="short", size=size, limit=least)
         if self.password and size > self.password:
-            problem = f"a password of {size} characters is too long: expected {self.password} at most"
+            problem = f"A password can have at most {self.password} characters, and this one has {size}"
             raise Refused(Code.BAD_PASSWORD, problem, reason="long", size=size, limit=self.password)
 
 
-_CALLED = {"topic": "a topic", "why": "a reason"}
-"""What a text is called in a sentence."""
-
-
-def _check(what: str, size: int, most: int) -> None:
-    if most and size > most:
-        problem = f"{_CALLED[what]} of {size} characters is too long: expected {most} at most"
-        raise Refused(Code.TOO_LONG, problem, what=what, size=size, limit=most)
+def _too_long(what: str, subject: str, size: int, limit: int) -> Refused:
+    problem = f"{subject} can have at most {limit} characters, and this one has {size}"
+    return Refused(Code.TOO_LONG, problem, what=what, size=size, limit=limit)

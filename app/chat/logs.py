@@ -21,7 +21,7 @@ CONVERSATION = "@"
 MAILBOX = "~"
 WHISPERS = CONVERSATION
 """The room in which a client follows all its whispers."""
-ROOM_RULE = "1 to 64 of a to z, 0 to 9, and . _ - inside"
+ROOM_RULE = "1 to 64 characters of a-z, 0-9 and . _ -, with a letter or digit first"
 _ROOM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _CONVERSATION = re.compile(r"@[1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*")
 _SHOWN = 80
@@ -32,7 +32,7 @@ def room_name(name: str) -> str:
     """Return `name` if it can be the name of a room. Refused if it can't."""
     if not _ROOM.fullmatch(name):
         shown = name[:_SHOWN]
-        raise Refused(Code.BAD_ROOM, f"{shown!r} can't be a room: expected {ROOM_RULE}", room=shown)
+        raise Refused(Code.BAD_ROOM, f"{shown!r} can't be a room: use {ROOM_RULE}", room=shown)
     return name
 
 

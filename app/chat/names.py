@@ -1,7 +1,7 @@
-"""What somebody can be called.
+"""What people can be called.
 
-A name has two forms: `display` is what others see, `canonical` is who it is. Two names with one canonical form are the
-same name, and only one person has it.
+A name has two forms: `display` is what others see, `canonical` is what is compared. Names with the same canonical form
+are the same name, and only one user has it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _RESERVED = re.compile(r"user[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name as others see it, and what it is compared by."""
+    """A name in its two forms."""
 
     display: str
     canonical: str
 
 
 NameRule = Callable[[str, int], Name]
-"""Makes a Name of at most so many characters from a text, 0 for no limit. Refused for what can't be one."""
+"""Makes a Name of at most so many characters from a text; 0 is no limit. Refused if the text can't be a name."""
 
 
 def ascii_name(text: str, longest: int) -> Name:
-    """A name of ASCII letters, digits and `_ . -`; upper case and lower case are the same."""
+    """Allow ASCII letters, digits and `_ . -`. Case makes no difference."""
     if not text or (longest and len(text) > longest):
         raise bad_name(text, longest, "length")
     if not _ASCII.fullmatch(text):
@@ -38,16 +38,17 @@ def ascii_name(text: str, longest: int) -> Name:
 
 
 def reserved(canonical: str) -> bool:
-    """Whether the name is one of those that are given to who has none: `user0`, `user1` and so on."""
+    """Whether the server assigns this name to guests: `user0`, `user1` and so on."""
     return bool(_RESERVED.fullmatch(canonical))
 
 
 def bad_name(text: str, longest: int, reason: str, problem: str = "") -> Refused:
-    """`text` can't be a name. `reason` is for programs; `problem` is for people, who otherwise are told the rule."""
+    """The error for a text that can't be a name. `reason` is for programs; `problem` is for people, or else they get
+    the rule."""
     shown = text if len(text) <= 40 else text[:40] + "…"
-    many = f"1 to {longest}" if longest else "some"
-    message = problem or f"expected {many} letters, digits or _ . - with a letter or digit first"
-    refused = Refused(Code.BAD_NAME, f"{shown!r} can't be a name: {message}", reason=reason, name=shown)
+    many = f"1 to {longest} " if longest else ""
+    rule = f"use {many}letters, digits or _ . - and start with a letter or digit"
+    refused = Refused(Code.BAD_NAME, f"{shown!r} can't be a name: {problem or rule}", reason=reason, name=shown)
     if longest:
         refused.values["limit"] = longest
     return refused

@@ -1,4 +1,4 @@
-"""Who follows a room here, up to which position each has got, and what is about to be handed out."""
+"""The subscribers of a room in one event loop: how far each has read, and what is about to be sent to them."""
 
 from __future__ import annotations
 
@@ -8,208 +8,209 @@ from typing import Any, Generic, TypeVar
 from app.chat.events import Event
 from app.chat.state import RoomState
 
-F = TypeVar("F")
+S = TypeVar("S")
 
 UNKNOWN = -1
-BLOCK = 1024
-"""How many are given something in one go: what that takes is how long others have to wait."""
+BLOCK_SIZE = 1024
+"""Most cursors in a block. Sending to one block is how long everything else in the event loop has to wait."""
 
 
-class Cursor(Generic[F]):
-    """One follower's place in a room.
+class Cursor(Generic[S]):
+    """A subscriber's position in a room.
 
-    One in a `block` is live: it is given each event as it is handed out. One in none is behind: it reads the log after
-    `at`, in pages, until it is caught up.
+    A cursor in a `block` is live: events are pushed to it. A cursor without one is behind: its subscriber reads the log
+    after `read_to`, page by page, until it has caught up.
     """
 
-    __slots__ = ("at", "block", "room", "subscriber")
+    __slots__ = ("block", "read_to", "room", "subscriber")
 
-    def __init__(self, room: Room[F], subscriber: F, at: int) -> None:
-        self.room, self.subscriber, self.at = room, subscriber, at
-        self.block: Block[F] | None = None
+    def __init__(self, room: Room[S], subscriber: S, read_to: int) -> None:
+        self.room, self.subscriber, self.read_to = room, subscriber, read_to
+        self.block: Block[S] | None = None
 
     @property
     def live(self) -> bool:
-        """Whether it is given events as they are handed out."""
+        """Whether events are pushed to it."""
         return self.block is not None
 
     @property
-    def waits(self) -> bool:
-        """Whether it is owed what is being handed out."""
-        return self.block is not None and self.block.waits
+    def pending(self) -> bool:
+        """Whether the batch that is being sent has not reached it yet."""
+        return self.block is not None and self.block.pending
 
     @property
     def position(self) -> int:
-        """Up to where it has got."""
+        """The position up to which it has everything."""
         if not self.live:
-            return self.at
-        return max(self.at, self.room.before if self.waits else self.room.handed)
+            return self.read_to
+        return max(self.read_to, self.room.sent_before if self.pending else self.room.sent)
 
 
-class Block(Generic[F]):
-    """Some of the live followers who are given the same: all at once, and in one go."""
+class Block(Generic[S]):
+    """Live cursors that get the same bytes, all in one go."""
 
-    __slots__ = ("cursors", "group", "waits")
+    __slots__ = ("cursors", "group", "pending")
 
     def __init__(self, group: Any) -> None:
         self.group = group
-        self.cursors: dict[Cursor[F], Any] = {}
-        """And what each is given events through."""
-        self.waits = False
-        """Whether it is not its turn yet in what is being handed out."""
+        self.cursors: dict[Cursor[S], Any] = {}
+        """Each cursor with the sender for its events."""
+        self.pending = False
+        """Whether the batch that is being sent has not reached this block yet."""
 
 
-class Room(Generic[F]):
-    """The followers of a room. Joining, leaving, falling behind and catching up are O(1), for up to some thousands.
+class Room(Generic[S]):
+    """The cursors in a room. Attaching, detaching, falling behind and going live are O(1), for up to some thousands.
 
-    Attach first, then read: a cursor is in the room before its follower reads the log, so that `delivered` counts
-    what is committed meanwhile. There is then no event between the last page and the first live one.
+    Attach first, then read the log: the room counts what is committed from then on in `committed`, so no event gets
+    lost between the last page that is read and the first event that is pushed.
 
-    What is committed is handed out a little later, all of it at once, to the live followers, who are grouped by what
-    they are given, and in blocks, between which others may have their turn.
+    Committed events are collected in a batch, which is sent a little later to all live cursors at once. These are
+    grouped by the bytes they get, and split into blocks so that other work can run in between.
     """
 
     __slots__ = (
         "_batch",
         "_cursors",
-        "_first",
+        "_first_order",
+        "_last_spoke",
         "_live",
-        "_spoke",
         "_state",
-        "before",
-        "delivered",
-        "handed",
+        "committed",
         "head",
         "loaded",
         "name",
+        "sent",
+        "sent_before",
     )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.loaded = False
-        """Whether `state` is known."""
-        self.delivered = self.handed = self.before = 0
-        """The positions of the last event that was committed, of the last that was handed out, which may not be over,
-        and of the last that had been handed out before; since it is here."""
+        """Whether `state` was read from the store."""
+        self.committed = self.sent = self.sent_before = 0
+        """Positions, since the room is here: of the last event that was committed; of the last event in the last batch,
+        which may still be on its way; and of the last event in the batch before that."""
         self.head = UNKNOWN
-        """The position of the last event in the log, once it was read."""
-        self._live: dict[Hashable, list[Block[F]]] = {}
-        self._cursors: dict[Cursor[F], None] = {}
+        """The position of the last event in the log, or UNKNOWN until it was read."""
+        self._live: dict[Hashable, list[Block[S]]] = {}
+        self._cursors: dict[Cursor[S], None] = {}
         self._batch: list[tuple[int, Event]] = []
-        self._first = 0
-        """The mark of the first event that is being handed out."""
+        self._first_order = 0
+        """The order number of the first event in the batch that is being sent."""
         self._state: RoomState | None = None
-        self._spoke: dict[int, int] | None = None
+        self._last_spoke: dict[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self._cursors)
 
     @property
     def state(self) -> RoomState:
-        """What is set for the room."""
+        """The room's settings."""
         if self._state is None:
             self._state = RoomState()
         return self._state
 
     @property
-    def ruled(self) -> bool:
-        """Whether anything is set for the room."""
+    def has_settings(self) -> bool:
+        """Whether anything was ever set in the room."""
         return bool(self._state)
 
     @property
-    def spoke(self) -> dict[int, int]:
-        """When each user spoke last, in milliseconds since 1970, as long as the room is slow."""
-        if self._spoke is None:
-            self._spoke = {}
-        return self._spoke
+    def last_spoke(self) -> dict[int, int]:
+        """When each user last spoke, in milliseconds since 1970. Kept only while the room is in slow mode."""
+        if self._last_spoke is None:
+            self._last_spoke = {}
+        return self._last_spoke
 
     @property
-    def blocks(self) -> list[Block[F]]:
-        """The live followers."""
+    def blocks(self) -> list[Block[S]]:
+        """All live cursors."""
         return [block for blocks in self._live.values() for block in blocks]
 
     @property
-    def unsettled(self) -> bool:
-        """Whether something is going to be handed out."""
+    def has_batch(self) -> bool:
+        """Whether events wait to be sent."""
         return bool(self._batch)
 
-    def cursors(self) -> list[Cursor[F]]:
-        """All places in the room."""
+    def cursors(self) -> list[Cursor[S]]:
+        """Return all cursors, live or behind."""
         return list(self._cursors)
 
-    def attach(self, subscriber: F, at: int) -> Cursor[F]:
-        """A place in the room after position `at`, not live yet."""
-        cursor = Cursor(self, subscriber, at)
+    def attach(self, subscriber: S, read_to: int) -> Cursor[S]:
+        """Add a cursor after position `read_to`. It is not live yet."""
+        cursor = Cursor(self, subscriber, read_to)
         self._cursors[cursor] = None
         return cursor
 
-    def detach(self, cursor: Cursor[F]) -> None:
-        """Give the place up, and what was not handed out to it yet. Doing so twice is doing so once."""
+    def detach(self, cursor: Cursor[S]) -> None:
+        """Remove a cursor. Whatever has not reached it is dropped. Removing it again does nothing."""
         self._leave_block(cursor)
         self._cursors.pop(cursor, None)
 
-    def caught_up(self, cursor: Cursor[F], group: Hashable, outlet: object = None) -> bool:
-        """Go live in `group`, and be given events through `outlet`, if there is nothing that was committed and that the
-        cursor has not got. What is about to be handed out would be handed to it as well: it has to wait for that. One
-        that is live stays where it is.
+    def go_live(self, cursor: Cursor[S], group: Hashable, sender: object = None) -> bool:
+        """Push events to `cursor` from now on, through `sender`, unless it has to read more first. Whether it is live.
 
-        A cursor that has read what is still on its way here waits too, where others need that. Where nobody does, what
-        it has read counts as handed out, and is not taken when it comes.
+        It has to read more if it misses a committed event. It has to wait while a batch is about to be sent, which it
+        would get as well, and also if it has read an event that other live cursors have not received yet. If there are
+        none, that event counts as sent and is skipped when it is committed here.
         """
         if cursor not in self._cursors:
             return False
         if cursor.live:
             return True
-        if cursor.at < self.delivered or self._batch or (cursor.at > self.delivered and self._live):
+        if cursor.read_to < self.committed or self._batch or (cursor.read_to > self.committed and self._live):
             return False
-        self.delivered = self.handed = cursor.at
+        self.committed = self.sent = cursor.read_to
         if self.head != UNKNOWN:
-            self.head = max(self.head, cursor.at)
+            self.head = max(self.head, cursor.read_to)
         cursor.block = self._block(group)
-        cursor.block.cursors[cursor] = outlet
+        cursor.block.cursors[cursor] = sender
         return True
 
-    def fall_behind(self, cursor: Cursor[F], at: int) -> None:
-        """Be live no longer: read the log after `at`. One that is behind already stays where it is."""
+    def fall_behind(self, cursor: Cursor[S], read_to: int) -> None:
+        """Push nothing more to `cursor`: it reads the log after `read_to`. One that is behind already is left alone."""
         if cursor.live:
-            cursor.at = max(cursor.at, at)
+            cursor.read_to = max(cursor.read_to, read_to)
             self._leave_block(cursor)
 
-    def commit(self, event: Event, mark: int = 0) -> None:
-        """`event` is committed; `mark` is kept with it until it is handed out. Events come in order, and once."""
-        if event.seq > self.delivered:
-            self.delivered = event.seq
+    def commit(self, event: Event, order: int = 0) -> None:
+        """Add a committed event to the batch, with its order number. Events come in order; duplicates are skipped."""
+        if event.seq > self.committed:
+            self.committed = event.seq
             if self.head != UNKNOWN:
                 self.head = event.seq
-            self._batch.append((mark, event))
+            self._batch.append((order, event))
 
-    def take_batch(self) -> tuple[list[tuple[int, Event]], Iterator[Block[F]]]:
-        """What the live followers are given now, with its marks, and to whom: one block after the other, each of which
-        waits until it is its turn. Between two of them anybody may come and go. What is committed meanwhile is for the
-        next time, which must not begin before this one is over."""
+    def take_batch(self) -> tuple[list[tuple[int, Event]], Iterator[Block[S]]]:
+        """Start sending the batch: return its events with their order numbers, and the blocks to send it to.
+
+        Each block is pending until the iterator yields it. Cursors may come and go between two blocks. Events that are
+        committed meanwhile go into the next batch, which may only be taken after this iterator is exhausted.
+        """
         batch, self._batch = self._batch, []
-        self.before, self.handed = self.handed, self.delivered
+        self.sent_before, self.sent = self.sent, self.committed
         blocks = self.blocks if batch else []
         for block in blocks:
-            self._first, block.waits = batch[0][0], True
+            self._first_order, block.pending = batch[0][0], True
         return batch, _in_turn(blocks)
 
-    def owed(self, cursor: Cursor[F]) -> int | None:
-        """The mark of the first event that a live cursor is still to be given."""
-        if cursor.waits:
-            return self._first
+    def first_pending(self, cursor: Cursor[S]) -> int | None:
+        """Return the order number of the first event that a live cursor has yet to get, or None if it has all."""
+        if cursor.pending:
+            return self._first_order
         return self._batch[0][0] if self._batch and cursor.live else None
 
-    def _block(self, group: Hashable) -> Block[F]:
-        """One with room for one more who is owed nothing of what is being handed out."""
+    def _block(self, group: Hashable) -> Block[S]:
+        """Find or make a block that has a free place and is not pending."""
         blocks = self._live.setdefault(group, [])
         for block in blocks:
-            if len(block.cursors) < BLOCK and not block.waits:
+            if len(block.cursors) < BLOCK_SIZE and not block.pending:
                 return block
         blocks.append(Block(group))
         return blocks[-1]
 
-    def _leave_block(self, cursor: Cursor[F]) -> None:
+    def _leave_block(self, cursor: Cursor[S]) -> None:
         block, cursor.block = cursor.block, None
         if block is not None:
             del block.cursors[cursor]
@@ -219,8 +220,8 @@ class Room(Generic[F]):
                     del self._live[block.group]
 
 
-def _in_turn(blocks: list[Block[F]]) -> Iterator[Block[F]]:
+def _in_turn(blocks: list[Block[S]]) -> Iterator[Block[S]]:
     for block in blocks:
-        block.waits = False
+        block.pending = False
         if block.cursors:
             yield block

@@ -1,7 +1,9 @@
-"""Who may do what in a room, and what a change becomes in its log.
+"""Who may do what in a room, and which events moderation becomes.
 
-Ranks, from low to high: member, operator (made by the owner), owner (the first registered user who came in), operator
-of the server (named in the configuration). An operator acts on who ranks below, the owner on operators too.
+Ranks, from low to high: member, operator (appointed by the owner), owner (the first registered user who joined), server
+operator (named in the configuration). Operators act on people who rank below them.
+
+Times are in milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from app.chat.timestamps import timestamp
 
 
 class Rank(IntEnum):
-    """How much a user may do in a room."""
+    """What a user may do in a room."""
 
     MEMBER = 0
     OPERATOR = 1
@@ -26,68 +28,67 @@ class Rank(IntEnum):
     SERVER_OPERATOR = 3
 
     def __str__(self) -> str:
-        """In words; nothing for a member, who is nothing in particular."""
+        """The rank in words, or nothing for a member."""
         return self.name.lower().replace("_", " ") if self else ""
 
 
 APPOINTMENTS = (Kind.OP, Kind.DEOP)
 LASTING = (Kind.BAN, Kind.MUTE)
+"""Events that hold until they are lifted or run out."""
 
 
 def rank(state: RoomState, user: User, *, server_operator: bool) -> Rank:
-    """The rank of a user. Nobody has one who is not registered: without a password a name is anybody's."""
+    """Return the rank of a user. Guests are always members: without a password anybody can take their name."""
     if not user.registered:
         return Rank.MEMBER
     if server_operator:
         return Rank.SERVER_OPERATOR
     if state.owner == user.id:
         return Rank.OWNER
-    return Rank.OPERATOR if state.operates(user.id) else Rank.MEMBER
+    return Rank.OPERATOR if state.is_operator(user.id) else Rank.MEMBER
 
 
-def enter(room: str, state: RoomState, user: User, own: Rank, now: int) -> None:
-    """Refused for who may not come in; `now` is in milliseconds since 1970, here and below."""
-    if own >= Rank.OWNER:
+def check_admission(room: str, state: RoomState, user: User, rank: Rank, now: int) -> None:
+    """Refused if the user is banned, or not invited to a private room."""
+    if rank >= Rank.OWNER:
         return
     if ban := state.ban(user.id, now):
-        raise _in_force(Code.BANNED, room, f"you are banned from {room}", ban)
-    if state.private and own < Rank.OPERATOR and not state.invited(user.id):
-        raise Refused(Code.INVITATION_ONLY, "the room is private: only who is invited gets in", room=room)
+        raise _in_force(Code.BANNED, room, f"You are banned from {room}", ban)
+    if state.private and rank < Rank.OPERATOR and not state.is_invited(user.id):
+        raise Refused(Code.INVITATION_ONLY, f"{room} is private. Ask an operator for an invitation", room=room)
 
 
-def speak(room: str, state: RoomState, user: User, own: Rank, now: int, last: int) -> None:
-    """Refused for who may not speak now; `last` is when the user spoke last in the room."""
-    if own >= Rank.OWNER:
+def check_speaking(room: str, state: RoomState, user: User, rank: Rank, now: int, last_spoke: int) -> None:
+    """Refused if the user is muted, or spoke too recently in slow mode."""
+    if rank >= Rank.OWNER:
         return
     if mute := state.mute(user.id, now):
-        raise _in_force(Code.MUTED, room, f"you may not speak in {room}", mute)
-    wait = last + 1000 * state.slow - now
-    if state.slow and wait > 0 and own < Rank.OPERATOR:
-        problem = f"{room} is slow: one message in {state.slow} s, the next in {-(-wait // 1000)} s"
+        raise _in_force(Code.MUTED, room, f"You are muted in {room}", mute)
+    wait = last_spoke + 1000 * state.slow - now
+    if state.slow and wait > 0 and rank < Rank.OPERATOR:
+        problem = f"{room} is in slow mode: one message every {state.slow} s. Wait {-(-wait // 1000)} s"
         raise Refused(Code.SLOW_MODE, problem, retry=True, after=wait, room=room, limit=state.slow)
 
 
-def amend(event: Event, user: User) -> None:
-    """Refused for who may not give the message another text: all but its author."""
+def check_edit(event: Event, user: User) -> None:
+    """Refused unless the user wrote the message."""
     if event.user != user.id:
-        problem = f"{event.name} wrote that message: only {event.name} may change it"
+        problem = f"Only {event.name}, who wrote this message, can edit it"
         raise Refused(Code.NOT_YOURS, problem, reason="edit", name=event.name)
 
 
-def remove(event: Event, user: User, own: Rank) -> None:
-    """Refused for who may not delete the message: all but its author and operators."""
-    if event.user != user.id and own < Rank.OPERATOR:
-        problem = f"{event.name} wrote that message: only {event.name} or an operator may delete it"
+def check_delete(event: Event, user: User, rank: Rank) -> None:
+    """Refused unless the user wrote the message or is an operator."""
+    if event.user != user.id and rank < Rank.OPERATOR:
+        problem = f"Only {event.name}, who wrote this message, or an operator can delete it"
         raise Refused(Code.NOT_YOURS, problem, reason="delete", name=event.name)
 
 
-def change(command: Topic | Private | Public | Slow, state: RoomState, own: Rank) -> tuple[Kind, str, Detail]:
-    """What a change of the room becomes: kind, text and detail. Refused for who may not.
-
-    The topic of a room that nobody owns is everybody's.
-    """
-    anybody = isinstance(command, Topic) and not state.owner
-    if own < Rank.OPERATOR and not anybody:
+def setting_event(command: Topic | Private | Public | Slow, state: RoomState, rank: Rank) -> tuple[Kind, str, Detail]:
+    """Return the kind, text and detail of the event for a new room setting. Refused unless an operator sets it; the
+    topic of a room without an owner is for anyone to set."""
+    for_anyone = isinstance(command, Topic) and not state.owner
+    if rank < Rank.OPERATOR and not for_anyone:
         raise _not_operator(command.room)
     kind = _kind(command)
     if isinstance(command, Topic):
@@ -97,37 +98,39 @@ def change(command: Topic | Private | Public | Slow, state: RoomState, own: Rank
     return kind, "", Detail()
 
 
-def moderate(command: Moderation, own: Rank, whom: User, other: Rank, now: int) -> tuple[Kind, str, Detail]:
-    """What is done to `whom`, of rank `other`, by somebody of rank `own`: kind, text and detail. Refused for who may
-    not."""
+def moderation_event(
+    command: Moderation, rank: Rank, whom: User, whose_rank: Rank, now: int
+) -> tuple[Kind, str, Detail]:
+    """Return the kind, text and detail of the event for moderating `whom`. Refused if the moderator's rank is too low
+    for that, or for that person."""
     kind = _kind(command)
     if kind in APPOINTMENTS:
-        if own < Rank.OWNER:
-            problem = f"that is for the owner of {command.room}"
+        if rank < Rank.OWNER:
+            problem = f"Only the owner of {command.room} can do this"
             raise Refused(Code.NOT_OPERATOR, problem, reason="owner", room=command.room)
         if not whom.registered:
-            problem = f"{whom.name} is not registered: expected somebody whose name a password protects (/register)"
+            problem = f"{whom.name} is not registered. Only registered users can be operators"
             raise Refused(Code.NOT_REGISTERED, problem, name=whom.name)
-    elif own < Rank.OPERATOR:
+    elif rank < Rank.OPERATOR:
         raise _not_operator(command.room)
-    elif other >= own and kind in (Kind.KICK, Kind.BAN, Kind.MUTE):
-        problem = f"{whom.name} ranks no lower than you in {command.room}"
+    elif whose_rank >= rank and kind in (Kind.KICK, Kind.BAN, Kind.MUTE):
+        problem = f"{whom.name} has the same rank as you in {command.room}, or a higher one"
         raise Refused(Code.NOT_OPERATOR, problem, reason="rank", room=command.room, name=whom.name)
     until = now + 1000 * command.seconds if command.seconds and kind in LASTING else 0
     return kind, command.why, Detail(whom=whom, until=until)
 
 
 def _kind(command: Topic | Private | Public | Slow | Moderation) -> Kind:
-    """The event that a command becomes has the name of the command."""
+    """Events have the names of the commands that they come from."""
     return Kind(str(command.__struct_config__.tag))
 
 
 def _not_operator(room: str) -> Refused:
-    return Refused(Code.NOT_OPERATOR, f"that is for operators of {room}", reason="operator", room=room)
+    return Refused(Code.NOT_OPERATOR, f"Only operators of {room} can do this", reason="operator", room=room)
 
 
 def _in_force(code: Code, room: str, problem: str, event: Event) -> Refused:
-    """A ban or mute is in force: until when, and why, where it says so."""
+    """The error for a ban or mute that is in force, with its end and its reason if it has them."""
     values = ErrorValues(room=room)
     if event.detail.until:
         values["until"] = timestamp(event.detail.until)

@@ -1,4 +1,4 @@
-"""What is set for a room: the fold of its events that have a key."""
+"""A room's settings, computed from its events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.chat.events import Event, Kind
 
 
 class RoomState:
-    """The last event of each key. Applying events in any order, and any of them twice, comes to the same."""
+    """The last event of each key. Events may be applied in any order and more than once, with the same result."""
 
     __slots__ = ("_last",)
 
@@ -18,7 +18,7 @@ class RoomState:
             self.apply(event)
 
     def apply(self, event: Event) -> None:
-        """Let `event` count, unless a later one of its key does already; nothing happens for one without a key."""
+        """Apply `event`, unless it has no key or a later event of its key was applied already."""
         key = event.key
         if key and (key not in self._last or self._last[key].seq < event.seq):
             self._last[key] = event
@@ -29,60 +29,60 @@ class RoomState:
 
     @property
     def topic(self) -> str:
-        """What the room is about, or nothing."""
+        """The topic, or nothing."""
         event = self._last.get("topic")
         return event.text if event else ""
 
     @property
     def private(self) -> bool:
-        """Whether only those who are invited get in."""
+        """Whether joining needs an invitation."""
         return self._is(Kind.PRIVATE, "access")
 
     @property
     def slow(self) -> int:
-        """Seconds that must pass between two messages of one user; 0 for none."""
+        """Seconds between two messages of one user in slow mode; 0 if it is off."""
         event = self._last.get("slow")
         return event.detail.seconds if event else 0
 
     @property
     def owner(self) -> int:
-        """The id of the user who owns the room; 0 for nobody."""
+        """The owner's user id, or 0."""
         event = self._last.get("owner")
         return event.detail.whom.id if event and event.detail.whom else 0
 
     @property
     def owner_name(self) -> str:
-        """The owner's name when it became the owner, or nothing."""
+        """The name the owner had when becoming the owner, or nothing."""
         event = self._last.get("owner")
         return event.detail.whom.name if event and event.detail.whom else ""
 
     @property
     def operators(self) -> tuple[str, ...]:
-        """The names of the operators, as they were when they became it."""
+        """The names that the operators had when they were appointed."""
         appointed = (event for event in self._last.values() if event.kind == Kind.OP and event.key.startswith("op:"))
         return tuple(event.detail.whom.name for event in appointed if event.detail.whom)
 
-    def operates(self, user: int) -> bool:
-        """Whether the user was made an operator of the room."""
+    def is_operator(self, user: int) -> bool:
+        """Whether the user is an operator of the room."""
         return self._is(Kind.OP, f"op:{user}")
 
-    def invited(self, user: int) -> bool:
-        """Whether the user may enter while the room is private."""
+    def is_invited(self, user: int) -> bool:
+        """Whether the user may join while the room is private."""
         return self._is(Kind.INVITE, f"invite:{user}")
 
     def ban(self, user: int, now: int) -> Event | None:
-        """What keeps the user out at `now`, in milliseconds since 1970."""
-        return self._holds(Kind.BAN, f"ban:{user}", now)
+        """Return the user's ban if it is in force at `now`, in milliseconds since 1970."""
+        return self._in_force(Kind.BAN, f"ban:{user}", now)
 
     def mute(self, user: int, now: int) -> Event | None:
-        """What keeps the user silent at `now`, in milliseconds since 1970."""
-        return self._holds(Kind.MUTE, f"mute:{user}", now)
+        """Return the user's mute if it is in force at `now`, in milliseconds since 1970."""
+        return self._in_force(Kind.MUTE, f"mute:{user}", now)
 
     def _is(self, kind: Kind, key: str) -> bool:
         event = self._last.get(key)
         return event is not None and event.kind == kind
 
-    def _holds(self, kind: Kind, key: str, now: int) -> Event | None:
+    def _in_force(self, kind: Kind, key: str, now: int) -> Event | None:
         event = self._last.get(key)
         if event is None or event.kind != kind or 0 < event.detail.until <= now:
             return None

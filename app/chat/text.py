@@ -1,7 +1,7 @@
-"""The text dialect, that of the tutorial: what a person reads.
+"""The lines of the text dialect, which is the tutorial's.
 
-A line is a message, `[ann]: hi`, or a notice, `*** ann kicked bob`. Nobody's words make a line that reads as either: in
-a message such a line is indented, and a notice is one line, whatever is in it.
+A line is a message, `[ann]: hi`, or a notice, `*** ann kicked bob`. Nobody can write a line that looks like somebody
+else's message or like a notice: inside a message such a line is indented, and a notice is always a single line.
 """
 
 from __future__ import annotations
@@ -29,154 +29,154 @@ from app.chat.frames import (
 from app.chat.logs import WHISPERS
 from app.chat.presence import Person
 
-_BROKEN = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
-"""Controls that break no line, what turns a line around, and half characters."""
-_UNSEEN = (
+_CONTROLS = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+"""Control characters other than line breaks, marks that change the direction of text, and half surrogate pairs."""
+_INVISIBLE = (
     r"\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     r"\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""All that can stand before a bracket and not be seen there: controls, and Unicode's Default_Ignorable_Code_Point."""
-_FORGERY = re.compile(rf"(?<=[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])(?=[{_UNSEEN}]*(?:\[|\*\*\*[\s{_UNSEEN}]))")
-_CONTROL = re.compile(f"[{_BROKEN}]")
-_NOT_IN_NAMES = re.compile(rf"[\s\[\]:,→{_UNSEEN}]+")
+"""Characters that can stand before a bracket unseen: controls, and Unicode's Default_Ignorable_Code_Point."""
+_FORGERY = re.compile(rf"(?<=[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])(?=[{_INVISIBLE}]*(?:\[|\*\*\*[\s{_INVISIBLE}]))")
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_NOT_IN_NAMES = re.compile(rf"[\s\[\]:,→{_INVISIBLE}]+")
 
 
 def greeting(users: int) -> str:
-    """What a joiner is told; `users` counts it."""
+    """The first line for somebody who joins; `users` includes them."""
     return f"You are connected! There are {users} users here."
 
 
 def message(name: str, text: str) -> str:
-    """`text` as everyone sees it.
-
-    A line inside it that looks like somebody's message or a notice is indented by a space, so that nobody can speak
-    in another's name; all else is unchanged.
-    """
-    return f"[{_word(name)}]: {_unforged(text)}"
+    """A message to a room. Lines in it that look like another message or a notice are indented by a space."""
+    return f"[{_clean_name(name)}]: {_indent_forgeries(text)}"
 
 
 def whisper(name: str, to: Iterable[str], text: str) -> str:
-    """`text` as those see it whom it is for, `to`, and who whispered it."""
-    return f"{_speaker(name, to)}: {_unforged(text)}"
+    """A whisper, with its recipients `to`."""
+    return f"{_speaker(name, to)}: {_indent_forgeries(text)}"
 
 
-def me(name: str, text: str, to: Iterable[str] = ()) -> str:
-    """What somebody does."""
-    return f"{_speaker(name, to)} {_unforged(text)}"
+def action(name: str, text: str, to: Iterable[str] = ()) -> str:
+    """What somebody does, from `/me`."""
+    return f"{_speaker(name, to)} {_indent_forgeries(text)}"
 
 
-def _unforged(text: str) -> str:
-    """A line break is not printable, and most texts are: the search, which is slow, is for the rest."""
+def _indent_forgeries(text: str) -> str:
+    # Line breaks aren't printable and most texts are, so that few need the slow search.
     return text if text.isprintable() else _FORGERY.sub(" ", text)
 
 
 def notice(text: str) -> str:
-    """Something for the reader alone, which nobody else can have said: on one line."""
-    return f"*** {_flat(text)}"
+    """A line from the server."""
+    return f"*** {_one_line(text)}"
 
 
 def notices(lines: Iterable[str]) -> str:
-    """Several notices, one below the other."""
+    """Several notices, one per line."""
     return "\n".join(map(notice, lines))
 
 
-def said(frame: Message) -> str:
-    """A message, a whisper, or what somebody does."""
+def message_frame(frame: Message) -> str:
+    """A message, whisper or action."""
     if frame.deleted:
         return notice(_deleted(frame))
     text = f"{frame.text} (edited)" if frame.edited else frame.text
     to = () if isinstance(frame.to, UnsetType) else frame.to
     if frame.me:
-        return me(frame.sender, text, to)
+        return action(frame.sender, text, to)
     return whisper(frame.sender, to, text) if to else message(frame.sender, text)
 
 
 def changed(frame: Changed) -> str | None:
-    """What somebody changed, or None where there are no words for it."""
+    """A change of a message or room, or None if there are no words for it."""
     sentence = _change(frame)
     return None if sentence is None else notice(sentence)
 
 
 def joined(frame: Joined) -> str | None:
-    """You are in a room. What is whispered to you comes without a word."""
+    """The greeting of a room. Following your whispers has none."""
     lines = [] if frame.room == WHISPERS else [greeting(frame.members)]
     if not frame.recovered:
-        lines.append(notice("what you missed is no longer kept"))
+        lines.append(notice("Some messages you missed are no longer kept"))
     return "\n".join(lines) or None
 
 
 def parted(frame: Parted) -> str:
-    """You are in a room no longer."""
-    return notice(f"you left {_word(frame.room)}" + _because(frame.why))
+    """You left a room."""
+    return notice(f"You left {_clean_name(frame.room)}" + _suffix(frame.why))
 
 
 def page(frame: Page) -> str:
     """A page of history."""
-    return notices(_history(frame.events) or [f"there is nothing to show of {_word(frame.room)}"])
+    return notices(_history(frame.events) or [f"There is no history in {_clean_name(frame.room)}"])
 
 
 def found(frame: Found) -> str:
-    """What a search found."""
+    """Search results."""
     lines = _history(frame.events)
-    return notices([f"found {len(lines) or 'nothing'}: {frame.words}", *lines])
+    count = {0: "No results", 1: "1 result"}.get(len(lines), f"{len(lines)} results")
+    return notices([f"{count} for {frame.words}", *lines])
 
 
 def rooms(frame: RoomList) -> str:
-    """Which rooms there are."""
-    lines = [f"{_word(entry.room)}: {_users(entry.members)}{_because(entry.topic)}" for entry in frame.rooms]
-    return notices(lines or ["there is nobody in any room"])
+    """The list of rooms."""
+    lines = [f"{_clean_name(entry.room)}: {_users(entry.members)}{_suffix(entry.topic)}" for entry in frame.rooms]
+    return notices(lines or ["There are no rooms with people in them"])
 
 
 def people(frame: People) -> str:
-    """Who is in a room, one a line: why somebody is away can't look like another."""
-    return notices([f"{_word(frame.room)}: {_users(frame.members)}", *map(_person, frame.people)])
+    """The people of a room, one per line, so that nobody's reason for being away can look like another person."""
+    return notices([f"{_clean_name(frame.room)}: {_users(frame.members)}", *map(_person, frame.people)])
 
 
 def settings(frame: RoomSettings) -> str:
-    """What is set for a room."""
+    """A room's settings."""
     lines = [
-        f"{_word(frame.room)}: {_users(frame.members)}, {'private' if frame.private else 'public'}",
-        f"topic: {frame.topic}" if _flat(frame.topic) else "no topic",
-        f"owner: {_word(frame.owner)}" if frame.owner else "no owner",
+        f"{_clean_name(frame.room)}: {_users(frame.members)}, {'private' if frame.private else 'public'}",
+        f"Topic: {frame.topic}" if _one_line(frame.topic) else "No topic",
+        f"Owner: {_clean_name(frame.owner)}" if frame.owner else "No owner",
     ]
     if frame.operators:
-        lines.append(f"operators: {', '.join(map(_word, frame.operators))}")
+        lines.append(f"Operators: {', '.join(map(_clean_name, frame.operators))}")
     if frame.slow:
-        lines.append(f"slow: a message every {frame.slow} s")
+        lines.append(f"Slow mode: one message every {frame.slow} s")
     return notices(lines)
 
 
 def conversations(frame: ConversationList) -> str:
-    """With whom you whispered."""
-    lines = [f"with {', '.join(map(_word, entry.others)) or 'yourself'}" for entry in frame.conversations]
-    return notices(lines or ["you have whispered with nobody"])
+    """The list of your conversations."""
+    lines = [
+        f"Conversation with {', '.join(map(_clean_name, entry.others)) or 'yourself'}" for entry in frame.conversations
+    ]
+    return notices(lines or ["You have no conversations yet"])
 
 
 def usages(frame: Commands) -> str:
-    """How commands are used."""
+    """How to use slash commands."""
     lines = [f"{f'/{usage.command} {usage.usage}'.rstrip()}: {usage.help}" for usage in frame.commands]
-    return notices(lines or ["there are no commands"])
+    return notices(lines or ["There are no commands"])
 
 
-def name(name: str) -> str:
-    """What you are called."""
-    return notice(f"you are {_word(name)} now")
+def named(name: str) -> str:
+    """Your name."""
+    return notice(f"You are {_clean_name(name)} now")
 
 
 @lru_cache(maxsize=1024)
-def _word(name: str) -> str:
-    """`name` without what could part it from the rest of its line: no rule for names lets that in, but a store that
-    was written under another may hold it."""
+def _clean_name(name: str) -> str:
+    """Remove what could make a name look like the rest of a line. No rule for names allows that, but a store written
+    under other rules may contain it."""
     return _NOT_IN_NAMES.sub("", name) or "?"
 
 
-def _flat(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(_CONTROL.sub("", text).split())
 
 
-def _because(why: str) -> str:
-    return f": {why}" if _flat(why) else ""
+def _suffix(text: str) -> str:
+    """A topic or reason at the end of a line, if there is one."""
+    return f": {text}" if _one_line(text) else ""
 
 
 def _users(count: int) -> str:
@@ -184,71 +184,71 @@ def _users(count: int) -> str:
 
 
 def _speaker(name: str, to: Iterable[str]) -> str:
-    """Who speaks, and to whom if not to all."""
-    others = ", ".join(map(_word, to))
-    return f"[{_word(name)} → {others}]" if others else f"[{_word(name)}]"
+    """The author, and the recipients if it is a whisper."""
+    others = ", ".join(map(_clean_name, to))
+    return f"[{_clean_name(name)} → {others}]" if others else f"[{_clean_name(name)}]"
 
 
 def _person(person: Person) -> str:
     if isinstance(person.away, UnsetType):
-        return _word(person.name)
-    return f"{_word(person.name)} is away{_because(person.away)}"
+        return _clean_name(person.name)
+    return f"{_clean_name(person.name)} is away{_suffix(person.away)}"
 
 
 def _minute(timestamp: str) -> str:
-    """RFC 3339 to the minute, and easier on the eye."""
+    """RFC 3339, cut off after the minute and easier to read."""
     return timestamp[:16].replace("T", " ")
 
 
 def _deleted(frame: Message) -> str:
-    return f"a message of {_word(frame.sender)} was deleted"
+    return f"A message from {_clean_name(frame.sender)} was deleted"
 
 
 def _history(events: Iterable[Message | Changed]) -> list[str]:
-    told = ((event, _line(event)) for event in events)
-    return [f"{event.seq} {_minute(event.ts)} {line}" for event, line in told if line is not None]
+    lines = ((event, _line(event)) for event in events)
+    return [f"{event.seq} {_minute(event.ts)} {line}" for event, line in lines if line is not None]
 
 
 def _line(event: Message | Changed) -> str | None:
     if isinstance(event, Changed):
         return _change(event)
-    return _deleted(event) if event.deleted else said(event)
+    return _deleted(event) if event.deleted else message_frame(event)
 
 
 def _change(frame: Changed) -> str | None:
-    """The sentence for a change. Who deletes a message may not be who wrote it: it is theirs only where the event says
-    so."""
-    who = _word(frame.sender)
-    whom = None if isinstance(frame.whom, UnsetType) else _word(frame.whom)
+    """The sentence for a change. The person who deletes a message need not be its author, who is named only if the
+    event does."""
+    who = _clean_name(frame.sender)
+    whom = None if isinstance(frame.whom, UnsetType) else _clean_name(frame.whom)
     text = "" if isinstance(frame.text, UnsetType) else frame.text
     until = "" if isinstance(frame.until, UnsetType) else f" until {_minute(frame.until)} UTC"
     match frame.t:
         case Kind.EDIT:
-            return f"{who} now says: {text}"
+            return f"{who} edited a message: {text}"
         case Kind.DELETE:
-            return f"a message of {whom} was deleted" if whom else f"{who} deleted a message"
+            return f"A message from {whom} was deleted" if whom else f"{who} deleted a message"
         case Kind.TOPIC:
-            return f"{who} set the topic: {text}" if _flat(text) else f"{who} cleared the topic"
+            return f"{who} set the topic: {text}" if _one_line(text) else f"{who} cleared the topic"
         case Kind.SLOW if frame.seconds:
-            return f"{who} slowed the room down: a message every {frame.seconds} s"
+            return f"{who} turned on slow mode: one message every {frame.seconds} s"
         case _:
             sentence = _SENTENCES.get(frame.t)
-            return sentence and sentence.format(who=who, whom=whom or "somebody") + until + _because(text)
+            return sentence and sentence.format(who=who, whom=whom or "somebody") + until + _suffix(text)
 
 
 _SENTENCES: dict[str, str] = {
     Kind.OWNER: "{whom} owns the room now",
     Kind.PRIVATE: "{who} made the room private",
-    Kind.PUBLIC: "{who} opened the room to everybody",
+    Kind.PUBLIC: "{who} made the room public",
     Kind.INVITE: "{who} invited {whom}",
-    Kind.UNINVITE: "{who} took back the invitation of {whom}",
+    Kind.UNINVITE: "{who} withdrew the invitation of {whom}",
     Kind.OP: "{who} made {whom} an operator",
-    Kind.DEOP: "{who} made {whom} an operator no longer",
+    Kind.DEOP: "{who} removed {whom} as an operator",
     Kind.KICK: "{who} kicked {whom}",
     Kind.BAN: "{who} banned {whom}",
     Kind.UNBAN: "{who} unbanned {whom}",
     Kind.MUTE: "{who} muted {whom}",
     Kind.UNMUTE: "{who} unmuted {whom}",
-    Kind.SLOW: "{who} ended the slow mode",
+    Kind.SLOW: "{who} turned off slow mode",
 }
-"""What a change is told as, before until when and why."""
+"""The sentence for each kind of change, without its end and reason."""

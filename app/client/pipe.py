@@ -243,7 +243,7 @@ class Pipe:
                 _write(json.dumps(to_builtins(event)))
             elif isinstance(event, frames.Message) and not event.deleted:
                 prefix = f"{event.room} " if len(self._rooms) > 1 else ""
-                _write(prefix + safe_line(text.said(event)))
+                _write(prefix + safe_line(text.message_frame(event)))
         if isinstance(event, frames.Message) and not own:
             self._message_received.set()
         if event.seq >= self._history_ends.get(log, event.seq + 1):

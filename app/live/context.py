@@ -1,4 +1,4 @@
-"""What every connection of a chat shares: where the logs are, who is there, what may be done and by whom."""
+"""What all connections of a chat share: the store, who is online, the limits, and what modules added."""
 
 from __future__ import annotations
 
@@ -21,31 +21,34 @@ from app.transports import Overflow
 log = logging.getLogger("chat")
 
 Handler = Callable[[Any, Any], Awaitable[None]]
-"""`await handler(connection, command)` carries out one kind of command."""
+"""`await handler(connection, command)` carries out one type of command."""
 
 Rule = Callable[[Draft], str | None]
-"""Why the draft of an event must not be stored, or None. It must not wait: it stands between others and the store. It
-may raise Refused instead, to say more than why."""
+"""Returns why an event must not be stored, or None. It must not block, since everybody waits for it. To send the client
+more than a sentence, raise Refused instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A slash command of a module, as somebody typed it: who, where, and what stood after its name. `room` is one that
-    the user is in, or a conversation, or nothing for who is in no room."""
+    """A module's slash command as somebody typed it.
+
+    `room` is a room that the user is in, a conversation, or empty for a text client in no room. `arguments` is the text
+    after the command's name.
+    """
 
     user: User
     room: str
     arguments: str
 
 
-Run = Callable[[Call], Awaitable[str | None]]
-"""Carries a command out; what it returns is told to the caller alone. It may raise Refused."""
+CommandFunction = Callable[[Call], Awaitable[str | None]]
+"""Carries out a module's slash command. What it returns is sent to the caller alone. It may raise Refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How much one connection may ask: `rate` commands a second, `burst` at once; after `strikes` refused ones in a row
-    it is closed. 0 is no limit."""
+    """The rate limit of each connection: `rate` commands a second after `burst` at once. After `strikes` refusals in a
+    row the connection is closed. 0 means no limit."""
 
     rate: float
     burst: float
@@ -53,9 +56,9 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
-    """What can be a name, for how many seconds the name of somebody who left is kept, and whose names operate the
-    server, in canonical form."""
+class NamePolicy:
+    """Which names are allowed, how many seconds the name of a guest who left is held, and the canonical names of the
+    server operators."""
 
     rule: NameRule
     hold: float
@@ -63,7 +66,7 @@ class Naming:
 
 
 class ChatContext:
-    """What connections, their handlers and speakers go by. It is one for all event loops of the process."""
+    """What connections, handlers and speakers work with. All event loops of the process share one."""
 
     def __init__(
         self,
@@ -71,94 +74,97 @@ class ChatContext:
         hub: Hub,
         limits: Limits,
         rates: Rates,
-        naming: Naming,
+        names: NamePolicy,
         overflow: Overflow,
         handlers: Mapping[type[Command], Handler],
         clock: Clock,
     ) -> None:
         self.backend, self.hub, self.limits, self.rates = backend, hub, limits, rates
-        self.naming, self.overflow, self.handlers, self.clock = naming, overflow, handlers, clock
-        self.commands: dict[str, Run] = {}
+        self.names, self.overflow, self.handlers, self.clock = names, overflow, handlers, clock
+        self.commands: dict[str, CommandFunction] = {}
+        """The slash commands that modules added, by name."""
         self.usages: list[Usage] = []
-        """How the commands that modules added are used."""
+        """How to use them."""
         self.passwords = Passwords(clock)
         self._rules: list[Rule] = []
         self._started = clock.now()
 
-    async def call(self, name: str, user: User, room: str, arguments: str) -> str | None:
-        """Carry out the added command `name`; the answer is what the caller is told. Refused if it fails."""
+    async def run_command(self, name: str, user: User, room: str, arguments: str) -> str | None:
+        """Run a module's slash command and return its answer. Refused if it raises."""
         try:
             return await self.commands[name](Call(user, room, arguments))
         except (Refused, Unavailable):
             raise
         except Exception:
-            log.exception("/%s failed", name)
-            raise Refused(Code.REFUSED, f"/{name} failed: the server's log says why") from None
+            log.exception("The command /%s failed", name)
+            raise Refused(Code.REFUSED, f"/{name} failed. The server's log has the details") from None
 
-    def judge(self, draft: Draft) -> None:
-        """Refused if a rule says so, or fails: what it was to keep out must not pass for that."""
+    def check_rules(self, draft: Draft) -> None:
+        """Refused if a rule forbids the event, or raises: what it would have kept out must not get through."""
         for rule in self._rules:
             try:
                 reason = rule(draft)
             except Refused:
                 raise
             except Exception:
-                log.exception("a rule failed at what %s said in %s", draft.user.name, draft.room)
-                raise Refused(Code.REFUSED, "a rule failed, so nothing passes: the server's log says why") from None
+                log.exception("A rule failed for an event by %s in %s", draft.user.name, draft.room)
+                problem = "A rule of this server failed, so this was not sent. The server's log has the details"
+                raise Refused(Code.REFUSED, problem) from None
             if reason:
                 raise Refused(Code.REFUSED, reason)
 
-    def operates(self, user: User) -> bool:
-        """Whether the configuration makes the user an operator of the server. Only a password proves who one is."""
-        if not user.registered or not self.naming.operators:
+    def is_server_operator(self, user: User) -> bool:
+        """Whether the configuration names the user as a server operator. Only registered users can be."""
+        if not user.registered or not self.names.operators:
             return False
-        return self.name(user.name).canonical in self.naming.operators
+        return self.parse_name(user.name).canonical in self.names.operators
 
-    def name(self, text: str) -> Name:
-        """`text` as a name. Refused for what can't be one."""
-        return self.naming.rule(text, self.limits.name)
+    def parse_name(self, text: str) -> Name:
+        """Return `text` as a name. Refused if it can't be one."""
+        return self.names.rule(text, self.limits.name)
 
-    async def find(self, name: str) -> Account | None:
-        """Who is called so, if anybody."""
+    async def find_account(self, name: str) -> Account | None:
+        """Return the account that has a name, or None."""
         try:
-            canonical = self.name(name).canonical
+            canonical = self.parse_name(name).canonical
         except Refused:
             return None
         return await self.backend.account(canonical)
 
     async def account(self, name: str) -> Account:
-        """Who is called so. Refused where nobody is."""
-        account = await self.find(name)
+        """Return the account that has a name. Refused if there is none."""
+        account = await self.find_account(name)
         if account is None:
             shown = name[:40]
-            raise Refused(Code.UNKNOWN_NAME, f"nobody is called {shown!r}", name=shown)
+            raise Refused(Code.UNKNOWN_NAME, f"Nobody is called {shown!r}", name=shown)
         return account
 
-    async def claim(self, user: User, text: str) -> User:
-        """Give `user` another name. Refused for what can't be a name, and for one that somebody else has: registered,
-        or present, or not gone for longer than names are kept."""
-        name = self.name(text)
+    async def claim_name(self, user: User, text: str) -> User:
+        """Give `user` a new name. Refused if `text` can't be a name, and if somebody else has it: a registered user, a
+        guest who is present, or one who left less than the hold time ago."""
+        name = self.parse_name(text)
         if reserved(name.canonical) and name.canonical != user.default_name:
-            problem = f"{name.display} is taken: names like user7 are given, not chosen"
+            problem = f"Names like {name.display} are assigned by the server. Choose another name"
             raise Refused(Code.NAME_TAKEN, problem, reason="reserved", name=name.display)
         try:
             return await self._claim(user, name)
         except NameTaken as taken:
             holder = taken.holder.user
-            hint = f"; if you are: /login {holder.name} PASSWORD" if holder.registered else ""
-            problem = f"{name.display} is taken by somebody else{hint}"
             reason = "registered" if holder.registered else "in_use"
+            remedy = f"If it's yours: /login {holder.name} PASSWORD" if holder.registered else "Choose another one"
+            problem = f"The name {name.display} is taken. {remedy}"
             raise Refused(Code.NAME_TAKEN, problem, reason=reason, name=name.display) from None
 
     async def _claim(self, user: User, name: Name) -> User:
         try:
             return await self.backend.claim(user.id, name.display, name.canonical)
         except NameTaken as taken:
-            if not self._is_free(taken.holder):
+            if not self._has_expired(taken.holder):
                 raise
             return await self.backend.claim(user.id, name.display, name.canonical, evict=taken.holder.user.id)
 
-    def _is_free(self, holder: Account) -> bool:
-        if holder.user.registered or self.hub.present(holder.user.id):
+    def _has_expired(self, holder: Account) -> bool:
+        """Whether somebody else may take over the holder's name."""
+        if holder.user.registered or self.hub.is_present(holder.user.id):
             return False
-        return self.clock.now() - max(holder.seen, self._started) >= 1000 * self.naming.hold
+        return self.clock.now() - max(holder.seen, self._started) >= 1000 * self.names.hold

@@ -1,4 +1,4 @@
-"""The places of one connection in the logs it follows: entering, leaving, and reading on where it is behind."""
+"""The rooms that one connection follows: joining, leaving, and catching up where it is behind."""
 
 from __future__ import annotations
 
@@ -18,96 +18,97 @@ from app.live.hub import Hub
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
 
-NONE = -1
-NOTHING_SET = RoomState()
-PAGE = 100
-"""Events that are read from the log at once by a connection that is behind."""
+NOT_LIVE = -1
+NO_SETTINGS = RoomState()
+PAGE_SIZE = 100
+"""Events that a connection that is behind reads from the log at a time."""
 
 
-class Follower(Subscriber, Protocol):
-    """What it needs of its connection."""
+class FollowingConnection(Subscriber, Protocol):
+    """What this module needs of a connection."""
 
     shard: Shard
-    known: bool
-    """Whether the user was here before, so that the store may hold read marks of it."""
+    returning: bool
+    """Whether the user has been here before, so that the store may hold read markers of it."""
 
     @property
     def backend(self) -> Backend:
-        """Where the logs are."""
+        """The store."""
 
     @property
     def hub(self) -> Hub:
         """Who is in which room."""
 
-    def enter(self, room: Room[Subscriber]) -> None:
-        """Refused if the user may not come in."""
+    def check_admission(self, room: Room[Subscriber]) -> None:
+        """Refused if the user may not join the room."""
 
 
 class Following:
-    """The rooms of a connection, and how far it has got in each. It belongs to the connection's event loop.
+    """The rooms of a connection and its position in each. Used in the connection's event loop only.
 
-    It does not refer to its connection, which each call names: they would keep each other until a collection.
+    It has no reference to the connection, which every call names instead. The two would otherwise form a cycle and stay
+    in memory until the next garbage collection.
     """
 
-    __slots__ = ("_catching_up", "_cursors", "mail")
+    __slots__ = ("_catching_up", "_cursors", "whispers_sent")
 
     def __init__(self) -> None:
         self._cursors: dict[str, Cursor[Subscriber]] = {}
-        self.mail = NONE
-        """Up to which position it has got its whispers, as long as it is given each as it is committed; else NONE. That
-        nearly always is so, for nearly every connection, and a place in a room would cost more."""
+        self.whispers_sent = NOT_LIVE
+        """The position up to which it has its whispers, while they are pushed to it; otherwise NOT_LIVE. They nearly
+        always are, and this number is smaller than a cursor for each connection."""
         self._catching_up: asyncio.Task[None] | None = None
 
     def __contains__(self, room: str) -> bool:
-        return room in self._cursors or (room == WHISPERS and self.mail != NONE)
+        return room in self._cursors or (room == WHISPERS and self.whispers_sent != NOT_LIVE)
 
     def __len__(self) -> int:
         return len(self._cursors) - (WHISPERS in self._cursors)
 
     def rooms(self) -> list[str]:
-        """The rooms that are followed."""
+        """Return the rooms that it follows, without its whispers."""
         return [room for room in self._cursors if room != WHISPERS]
 
     def cursor(self, room: str) -> Cursor[Subscriber] | None:
-        """The place in a room, if it has one there."""
+        """Return the cursor in a room, or None if it does not follow the room."""
         return self._cursors.get(room) if room != WHISPERS else None
 
-    def owed(self) -> int | None:
-        """The mark of the first event that it is still to be given where it is live; None where that is nothing."""
-        marks = [mark for cursor in self._cursors.values() if (mark := cursor.room.owed(cursor)) is not None]
-        return min(marks, default=None)
+    def first_pending(self) -> int | None:
+        """Return the order number of the first event it has yet to get where it is live, or None if it has all."""
+        pending = [order for one in self._cursors.values() if (order := one.room.first_pending(one)) is not None]
+        return min(pending, default=None)
 
-    def read(self) -> int:
-        """Up to where it has got its whispers; 0 if it does not follow them."""
+    def whispers_received(self) -> int:
+        """Return the position up to which it has its whispers, or 0 if it does not follow them."""
         behind = self._cursors.get(WHISPERS)
-        return behind.at if behind is not None else max(self.mail, 0)
+        return behind.read_to if behind is not None else max(self.whispers_sent, 0)
 
-    async def join(self, connection: Follower, command: Join, log: str) -> None:
-        """Follow `log` from where the command says, and answer. Joining again starts anew from there.
+    async def join(self, connection: FollowingConnection, command: Join, log: str) -> None:
+        """Follow `log` from the position in the command, and answer. Joining again starts over from there.
 
-        It attaches first and reads then, so that nothing is missed in between. Whoever may not enter is refused.
+        Attaches first and reads afterwards, so that nothing is missed in between. Refused if the user may not join.
         """
         backend, room = connection.backend, command.room
         cursor = connection.shard.attach(connection, log, 0)
         whispers = room == WHISPERS
         try:
             bounding = None if self._starts_at_a_known_head(command, cursor.room) else backend.bounds(log)
-            reading = backend.mark_read(connection.user.id, log, 0) if connection.known else None
+            reading = backend.mark_read(connection.user.id, log, 0) if connection.returning else None
             if not whispers and not cursor.room.loaded:
                 for event in await backend.state(log):
                     cursor.room.state.apply(event)
                 cursor.room.loaded = True
             bounds = await bounding if bounding else Bounds(0, cursor.room.head)
             read = await reading if reading else 0
-            cursor.room.head = max(bounds.head, cursor.room.delivered)
+            cursor.room.head = max(bounds.head, cursor.room.committed)
             if not whispers:
-                connection.enter(cursor.room)
+                connection.check_admission(cursor.room)
         except BaseException:
             connection.shard.detach(cursor)
             raise
-        recovered = self._start(connection, cursor, command, bounds)
+        recovered = self._set_start(connection, cursor, command, bounds)
         self._replace(connection, room, cursor)
-        state = NOTHING_SET if whispers else cursor.room.state
+        state = NO_SETTINGS if whispers else cursor.room.state
         members, people = (1, ()) if whispers else connection.hub.people(log)
         connection.send(
             Joined(
@@ -123,74 +124,76 @@ class Following:
                 rid=command.rid,
             )
         )
-        if cursor.at < bounds.head or not self._caught_up(connection, room, cursor):
+        if cursor.read_to < bounds.head or not self._go_live(connection, room, cursor):
             self.catch_up(connection)
 
-    def part(self, connection: Follower, room: str) -> None:
-        """Leave a room that it is in."""
+    def part(self, connection: FollowingConnection, room: str) -> None:
+        """Leave a room that it follows."""
         if room == WHISPERS:
-            self.mail = NONE
+            self.whispers_sent = NOT_LIVE
         if cursor := self._cursors.pop(room, None):
             connection.shard.detach(cursor)
         if room != WHISPERS:
             connection.hub.part(connection.user, room)
 
-    def part_all(self, connection: Follower) -> None:
+    def part_all(self, connection: FollowingConnection) -> None:
         """Leave every room."""
         for room in [*self._cursors, WHISPERS]:
             self.part(connection, room)
 
-    def stop(self, connection: Follower) -> None:
-        """Leave every room, and read no log any more."""
+    def stop(self, connection: FollowingConnection) -> None:
+        """Leave every room and stop reading logs."""
         self.part_all(connection)
         if self._catching_up is not None:
             self._catching_up.cancel()
 
-    def regroup(self, connection: Follower) -> None:
-        """Go on with what the connection wants now."""
+    def regroup(self, connection: FollowingConnection) -> None:
+        """Leave the delivery group, because what the connection accepts has changed, and go live in the right one."""
         for cursor in self._cursors.values():
             if cursor.live:
                 cursor.room.fall_behind(cursor, cursor.position)
                 self.catch_up(connection)
 
-    def miss_whispers(self, connection: Follower, after: int) -> None:
-        """Read the whispers after a position from the log: more waits for the client than should."""
-        self.mail = NONE
+    def whispers_fell_behind(self, connection: FollowingConnection, after: int) -> None:
+        """Read whispers after a position from the log, because the channel is full."""
+        self.whispers_sent = NOT_LIVE
         log = mailbox(connection.user.id)
         self._cursors[WHISPERS] = connection.shard.attach(connection, log, after)
 
-    def catch_up(self, connection: Follower) -> None:
-        """Read on, a page at a time, wherever it is behind."""
+    def catch_up(self, connection: FollowingConnection) -> None:
+        """Start reading the logs in which it is behind."""
         if self._catching_up is None or self._catching_up.done():
-            self._catching_up = asyncio.get_running_loop().create_task(self._pull(connection))
+            self._catching_up = asyncio.get_running_loop().create_task(self._read_logs(connection))
 
     def _starts_at_a_known_head(self, command: Join, room: Room[Subscriber]) -> bool:
-        """Whether nothing need be read: who wants what is said from now on gets all that comes after the head."""
+        """Whether the store need not be asked for the log's bounds."""
         return isinstance(command.after, UnsetType) and room.head != UNKNOWN
 
-    def _start(self, connection: Follower, cursor: Cursor[Subscriber], command: Join, bounds: Bounds) -> bool:
-        """Put the cursor where the client wants it, or at the head where that can't be; whether it could."""
-        cursor.at = bounds.head
+    def _set_start(
+        self, connection: FollowingConnection, cursor: Cursor[Subscriber], command: Join, bounds: Bounds
+    ) -> bool:
+        """Move the cursor to where the client wants it, or to the head if that is not possible. Whether it was."""
+        cursor.read_to = bounds.head
         if isinstance(command.after, UnsetType):
             return True
         same = isinstance(command.epoch, UnsetType) or command.epoch == connection.backend.epoch
-        recovered = same and bounds.trimmed <= command.after <= max(bounds.head, cursor.room.delivered)
+        recovered = same and bounds.trimmed <= command.after <= max(bounds.head, cursor.room.committed)
         if recovered:
-            cursor.at = command.after
+            cursor.read_to = command.after
         return recovered
 
-    def _replace(self, connection: Follower, room: str, cursor: Cursor[Subscriber]) -> None:
+    def _replace(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> None:
         before = self._cursors.get(room)
         self._cursors[room] = cursor
         if room == WHISPERS:
-            self.mail = NONE
+            self.whispers_sent = NOT_LIVE
         if before is not None:
             connection.shard.detach(before)
         elif room != WHISPERS:
             connection.hub.join(connection.user, room)
 
-    async def _pull(self, connection: Follower) -> None:
-        """Read the log for every room that is behind, a page at a time and as fast as the client reads."""
+    async def _read_logs(self, connection: FollowingConnection) -> None:
+        """Read every log in which it is behind, one page at a time and as fast as the client reads."""
         while behind := [item for item in self._cursors.items() if not item[1].live]:
             for room, cursor in behind:
                 if not await connection.channel.writable():
@@ -201,37 +204,37 @@ class Following:
                     connection.channel.close(CloseCode.PING_TIMEOUT)
                     return
 
-    async def _read_page(self, connection: Follower, room: str, cursor: Cursor[Subscriber]) -> None:
-        through = 0
+    async def _read_page(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> None:
+        trimmed = 0
         events: list[Event] = []
         try:
-            events = await connection.backend.read(cursor.room.name, after=cursor.at, limit=PAGE)
-        except Trimmed as trimmed:
-            through = trimmed.through
-        if self._cursors.get(room) is not cursor:  # parted or joined anew meanwhile
+            events = await connection.backend.read(cursor.room.name, after=cursor.read_to, limit=PAGE_SIZE)
+        except Trimmed as error:
+            trimmed = error.through
+        if self._cursors.get(room) is not cursor:  # the connection left or joined again meanwhile
             return
-        if through:
-            self._tell_hole(connection, room, cursor, through)
+        if trimmed:
+            self._report_gap(connection, room, cursor, trimmed)
             return
         for event in events:
-            if connection.wants(event):
+            if connection.accepts(event):
                 connection.send(event_frame(event))
-            cursor.at = event.seq
-        if len(events) < PAGE and not self._caught_up(connection, room, cursor) and cursor.room.unsettled:
+            cursor.read_to = event.seq
+        if len(events) < PAGE_SIZE and not self._go_live(connection, room, cursor) and cursor.room.has_batch:
             await connection.shard.flushed()
 
-    def _caught_up(self, connection: Follower, room: str, cursor: Cursor[Subscriber]) -> bool:
-        """Be given what is committed from now on, if nothing is missing before it."""
-        if not cursor.room.caught_up(cursor, connection.group, connection.channel.sender):
+    def _go_live(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> bool:
+        """Have events pushed from now on, unless some are missing. Whether it is live."""
+        if not cursor.room.go_live(cursor, connection.group, connection.channel.sender):
             return False
         if room == WHISPERS:
-            self.mail = cursor.at
+            self.whispers_sent = cursor.read_to
             del self._cursors[room]
             connection.shard.detach(cursor)
         return True
 
-    def _tell_hole(self, connection: Follower, room: str, cursor: Cursor[Subscriber], through: int) -> None:
-        """What a slow reader has not read yet is no longer kept: say so, and go on with what is."""
-        cursor.at = through
+    def _report_gap(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber], through: int) -> None:
+        """Tell a slow reader that events up to `through` are trimmed, and go on after them."""
+        cursor.read_to = through
         members = connection.hub.members(cursor.room.name)
         connection.send(Joined(room, connection.backend.epoch, through, recovered=False, members=members))

@@ -1,4 +1,4 @@
-"""Hearing what happens in all rooms, for modules: each event once and in order, however slow it is."""
+"""Listeners: modules that get every event in all rooms, once and in order, however slow they are."""
 
 from __future__ import annotations
 
@@ -16,98 +16,98 @@ log = logging.getLogger("chat")
 
 Listener = Callable[[Event], Awaitable[None]]
 
-MOST_UNHEARD = 10_000
-"""Events that wait for a listener in memory; what is more it gets from the log."""
-PAGE = 100
-RETRY = 1.0
-"""Seconds until the log is asked again by who could not read it."""
+MAX_BACKLOG = 10_000
+"""Events that wait for a listener in memory. It reads further ones from the log."""
+PAGE_SIZE = 100
+RETRY_DELAY = 1.0
+"""Seconds to wait before reading the log again when the store is unavailable."""
 
 
 @asynccontextmanager
-async def listening(backend: Backend, listener: Listener) -> AsyncIterator[Listening]:
-    """Await `listener(event)` for each event in a room that is committed from now on. Whispers are left out."""
-    heard = Listening(backend, listener)
+async def listening(backend: Backend, listener: Listener) -> AsyncIterator[Backlog]:
+    """Await `listener(event)` for each event that is committed in a room from now on. Whispers are left out."""
+    backlog = Backlog(backend, listener)
     loop = asyncio.get_running_loop()
 
     def committed(events: Sequence[Event]) -> None:
         with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(heard.put, events)
+            loop.call_soon_threadsafe(backlog.put, events)
 
     unfollow = backend.follow(committed)
-    task = asyncio.create_task(heard.run())
+    task = asyncio.create_task(backlog.run())
     try:
-        yield heard
+        yield backlog
     finally:
         unfollow()
         task.cancel()
         await asyncio.wait({task})
 
 
-class Listening:
-    """What waits for one listener: events, and rooms of which it has to read the log since too much waited."""
+class Backlog:
+    """What one listener has yet to get: events, and gaps in rooms where too many came to keep them in memory."""
 
     def __init__(self, backend: Backend, listener: Listener) -> None:
         self._backend, self._listener = backend, listener
-        self._waiting: deque[Event] = deque()
-        self._behind: dict[str, _Gap] = {}
+        self._events: deque[Event] = deque()
+        self._gaps: dict[str, _Gap] = {}
         self._wake = asyncio.Event()
         self.idle = asyncio.Event()
-        """Set while nothing waits and the listener is not at work."""
+        """Set while nothing waits and the listener is not running."""
 
     def put(self, events: Sequence[Event]) -> None:
         for event in events:
             if event.room[0] == CONVERSATION:
                 continue
-            if gap := self._behind.get(event.room):
+            if gap := self._gaps.get(event.room):
                 gap.newest = event.seq
-            elif len(self._waiting) < MOST_UNHEARD:
-                self._waiting.append(event)
+            elif len(self._events) < MAX_BACKLOG:
+                self._events.append(event)
             else:
-                self._behind[event.room] = _Gap(event.seq - 1, event.seq)
+                self._gaps[event.room] = _Gap(event.seq - 1, event.seq)
         self.idle.clear()
         self._wake.set()
 
     async def run(self) -> None:
         while True:
-            while self._waiting:
-                await self._hear(self._waiting.popleft())
-            for room in list(self._behind):
-                await self._catch_up(room, self._behind[room])
-            if not self._waiting and not self._behind:
+            while self._events:
+                await self._call_listener(self._events.popleft())
+            for room in list(self._gaps):
+                await self._read_gap(room, self._gaps[room])
+            if not self._events and not self._gaps:
                 self._wake.clear()
                 self.idle.set()
                 await self._wake.wait()
 
-    async def _catch_up(self, room: str, gap: _Gap) -> None:
-        """Read on until the log holds nothing newer; what is committed meanwhile widens the gap, and is not put."""
-        while gap.at < gap.newest:
+    async def _read_gap(self, room: str, gap: _Gap) -> None:
+        """Read the log until the gap is closed. Events that are committed meanwhile widen it."""
+        while gap.after < gap.newest:
             newest = gap.newest
             try:
-                events = await self._backend.read(room, after=gap.at, limit=PAGE)
+                events = await self._backend.read(room, after=gap.after, limit=PAGE_SIZE)
             except Trimmed as trimmed:
-                gap.at = trimmed.through
+                gap.after = trimmed.through
                 continue
             except Unavailable as error:
-                log.warning("a listener is behind in %s, and has to wait: %s", room, error)
-                await asyncio.sleep(RETRY)
+                log.warning("A listener is behind in %s and waits for the store: %s", room, error)
+                await asyncio.sleep(RETRY_DELAY)
                 continue
-            events = [event for event in events if event.seq <= newest]  # what is newer is put yet, or has been
+            events = [event for event in events if event.seq <= newest]  # `put` gets the newer ones
             for event in events:
-                await self._hear(event)
-            gap.at = events[-1].seq if events else newest
-        del self._behind[room]
+                await self._call_listener(event)
+            gap.after = events[-1].seq if events else newest
+        del self._gaps[room]
 
-    async def _hear(self, event: Event) -> None:
+    async def _call_listener(self, event: Event) -> None:
         try:
             await self._listener(event)
         except Exception:
-            log.exception("a listener failed at event %s in %s", event.seq, event.room)
+            log.exception("A listener failed at event %s in %s", event.seq, event.room)
 
 
 class _Gap:
-    """What a listener has to read: after `at`, up to `newest`."""
+    """Events that a listener has to read from the log: those after `after`, up to `newest`."""
 
-    __slots__ = ("at", "newest")
+    __slots__ = ("after", "newest")
 
-    def __init__(self, at: int, newest: int) -> None:
-        self.at, self.newest = at, newest
+    def __init__(self, after: int, newest: int) -> None:
+        self.after, self.newest = after, newest

@@ -1,4 +1,4 @@
-"""The connections of one event loop: what is committed becomes one frame per dialect and one write per connection."""
+"""The connections of one event loop. A committed event becomes one frame per dialect and one write per connection."""
 
 from __future__ import annotations
 
@@ -12,76 +12,89 @@ from app.chat.events import Event, Kind
 from app.chat.frames import Frame, Presence, event_frame
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
 from app.chat.presence import Person, difference
-from app.chat.room import BLOCK, Cursor, Room
-from app.live.delivery import Broadcast, Outgoing, senders, wire
+from app.chat.room import BLOCK_SIZE, Cursor, Room
+from app.live.delivery import Broadcast, Outgoing, senders, wire_frame
 from app.live.subscriber import Subscriber
 from app.transports import Frame as WireFrame
 
-COSTLY = 0.002
-"""Seconds that sending may take without being worth waiting for."""
-SLICE = 0.005
-"""Seconds that sending goes on before others have their turn: handshakes, what is said, small rooms."""
-LOOK = 64
-"""Subscribers that are sent to between two looks at the clock."""
-EXPELLING = (Kind.KICK, Kind.BAN)
+SLOW_FLUSH = 0.002
+"""Seconds after which a flush counts as slow, so that the next one waits for appends that are under way."""
+TIME_SLICE = 0.005
+"""Seconds that a flush may take before handshakes, incoming messages and small rooms get their turn."""
+CLOCK_CHECK_INTERVAL = 64
+"""Connections to write to between two looks at the clock."""
+EXPULSIONS = (Kind.KICK, Kind.BAN)
 
-People = Callable[[str], tuple[int, tuple[Person, ...]]]
-"""How many are in a room, and who they are unless it is a large one."""
+PeopleLookup = Callable[[str], tuple[int, tuple[Person, ...]]]
+"""Returns how many people are in a room, and who they are unless the room is large."""
 
 
 class Shard:
     """The connections of one event loop, by room and by user.
 
-    Whatever is to leave in one turn of the loop leaves at its end, as one write per connection: events that were
-    committed, acks and answers, each connection's in the order in which they came about.
+    Everything that is due in one turn of the loop (events, acks, answers) is sent at the end of the turn, with one
+    write per connection, in the order in which it became due.
 
-    Where that is much it takes several turns. Then a connection may get what is said in another room before what was
-    said in one that has thousands in it. Each room's events, and acks and answers among them, keep their order.
+    If that is too much for one turn it is spread over several. A connection may then get a message from another room
+    before an earlier one from a very large room. Within a room the order of events, acks and answers stays.
     """
 
-    def __init__(self, people: People, presence_period: float) -> None:
+    def __init__(self, people: PeopleLookup, presence_period: float) -> None:
         self._people, self._presence_period = people, presence_period
         self.size = 0
-        """How many connections it has."""
+        """How many connections there are."""
         self.rooms: dict[str, Room[Subscriber]] = {}
         self.connections: dict[int, tuple[Subscriber, ...]] = {}
-        """The connections of each user, in the order in which they came."""
+        """The connections of each user, oldest first."""
         self.unacknowledged: dict[str, Subscriber] = {}
-        """Who waits for the ack of a draft, by its id."""
+        """By the id of a draft, the connection that waits for its ack."""
         self._loop = asyncio.get_running_loop()
-        self.appending = 0
-        """Drafts of its connections that are on their way into the log."""
-        self._flushing = self._waited = self._costly = False
-        self._mark = 0
+        self.pending_appends = 0
+        """Drafts from these connections that are not stored yet."""
+        self._flush_scheduled = self._flush_deferred = self._last_flush_was_slow = False
+        self._order = 0
+        """The last order number that was used."""
         self._dirty: dict[Room[Subscriber], None] = {}
-        """The rooms in which something was committed."""
+        """Rooms with committed events that are not sent yet."""
         self._broadcasts: dict[Room[Subscriber], Broadcast] = {}
-        """Those in which it is being handed out, in several turns."""
+        """Broadcasts that are spread over several turns."""
         self._flushed: asyncio.Future[None] | None = None
-        self._private: dict[Subscriber, Outgoing] = {}
-        self._shown: dict[str, tuple[Person, ...]] = {}
-        self._stale: dict[str, asyncio.TimerHandle] = {}
+        self._outgoing: dict[Subscriber, Outgoing] = {}
+        self._presence_sent: dict[str, tuple[Person, ...]] = {}
+        self._presence_timers: dict[str, asyncio.TimerHandle] = {}
 
-    def attach(self, subscriber: Subscriber, log: str, at: int) -> Cursor[Subscriber]:
-        """Follow a log after `at`: not live yet (see `Room`)."""
+    def register(self, subscriber: Subscriber) -> None:
+        """Add a connection to those of its user."""
+        user = subscriber.user.id
+        self.connections[user] = (*self.connections.get(user, ()), subscriber)
+
+    def unregister(self, subscriber: Subscriber) -> None:
+        """Remove a connection from those of its user."""
+        user = subscriber.user.id
+        others = tuple(one for one in self.connections.pop(user) if one is not subscriber)
+        if others:
+            self.connections[user] = others
+
+    def attach(self, subscriber: Subscriber, log: str, after: int) -> Cursor[Subscriber]:
+        """Add a cursor to a log after a position. It is not live yet (see `Room`)."""
         if log not in self.rooms:
             self.rooms[log] = Room(log)
-        return self.rooms[log].attach(subscriber, at)
+        return self.rooms[log].attach(subscriber, after)
 
     def detach(self, cursor: Cursor[Subscriber]) -> None:
-        """Follow no longer."""
+        """Remove a cursor, and its room once it is empty."""
         room = cursor.room
         room.detach(cursor)
         if not room and self.rooms.get(room.name) is room:
             del self.rooms[room.name]
             self._dirty.pop(room, None)
             self._broadcasts.pop(room, None)
-            self._shown.pop(room.name, None)
-            if timer := self._stale.pop(room.name, None):
+            self._presence_sent.pop(room.name, None)
+            if timer := self._presence_timers.pop(room.name, None):
                 timer.cancel()
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Take committed events, in order: for its sender first the ack, then for everybody the event."""
+        """Take committed events in order. The sender gets the ack first, then everyone gets the event."""
         for event in events:
             if event.cid and (sender := self.unacknowledged.pop(event.id, None)):
                 sender.acknowledge(event)
@@ -89,90 +102,90 @@ class Shard:
                 for user in participants(event.room):
                     self._commit(self.rooms.get(mailbox(user)), event)
                     for subscriber in self.connections.get(user, ()):
-                        self._whisper(subscriber, event)
+                        self._deliver_whisper(subscriber, event)
             else:
                 self._commit(self.rooms.get(event.room), event)
 
-    def put(self, subscriber: Subscriber, frame: WireFrame) -> None:
+    def send(self, subscriber: Subscriber, frame: WireFrame) -> None:
         """Send `frame` to one connection at the end of this turn."""
-        self._mark += 1
-        self._private.setdefault(subscriber, Outgoing()).add([(self._mark, frame)])
+        self._order += 1
+        self._outgoing.setdefault(subscriber, Outgoing()).add([(self._order, frame)])
         self._schedule()
 
-    def drop(self, subscriber: Subscriber) -> None:
-        """Forget what was put for a connection that has ended."""
-        self._private.pop(subscriber, None)
+    def discard(self, subscriber: Subscriber) -> None:
+        """Drop what is queued for a connection that has ended."""
+        self._outgoing.pop(subscriber, None)
 
     def flush(self, *, now: bool = False) -> None:
-        """Send what waits for the end of the turn: `now`, all of it, or as much as a turn may take and the rest later.
+        """Send what is due: as much as fits in a turn and the rest later, or all of it if `now`.
 
-        Where sending takes long, what is on its way into the log now is better sent together with this than after it:
-        it is waited for, once. So batches grow under load, and the time until a message arrives does not.
+        After a slow flush, the next one is put off once until the appends under way are committed, and sends them too.
+        So batches grow under load, while the time until a message arrives does not.
         """
-        self._flushing = False
-        if self._costly and self.appending and not (self._waited or self._broadcasts or now):
-            self._waited = True
+        self._flush_scheduled = False
+        if self._last_flush_was_slow and self.pending_appends and not (self._flush_deferred or self._broadcasts or now):
+            self._flush_deferred = True
             return
-        self._waited = False
+        self._flush_deferred = False
         began = self._loop.time()
-        self._flush(began + SLICE)
-        while now and (self._private or self._dirty or self._broadcasts):
+        self._flush(began + TIME_SLICE)
+        while now and (self._outgoing or self._dirty or self._broadcasts):
             self._flush(float("inf"))
-        self._costly = self._loop.time() - began > COSTLY
-        if self._private or self._dirty or self._broadcasts:
+        self._last_flush_was_slow = self._loop.time() - began > SLOW_FLUSH
+        if self._outgoing or self._dirty or self._broadcasts:
             self._schedule()
         if self._flushed is not None:
             self._flushed.set_result(None)
             self._flushed = None
 
     async def flushed(self) -> None:
-        """Wait until something was sent."""
+        """Wait for the next flush."""
         if self._flushed is None:
             self._flushed = self._loop.create_future()
         await asyncio.shield(self._flushed)
 
-    def appended(self) -> None:
-        """One draft less is on its way."""
-        self.appending -= 1
-        if self._waited and not self.appending:
+    def append_done(self) -> None:
+        """Count one pending append less."""
+        self.pending_appends -= 1
+        if self._flush_deferred and not self.pending_appends:
             self._schedule()
 
     def _schedule(self) -> None:
-        if not self._flushing:
-            self._flushing = True
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
             self._loop.call_soon(self.flush)
 
     def _commit(self, room: Room[Subscriber] | None, event: Event) -> None:
         if room is None:
             return
-        self._mark += 1
-        room.commit(event, self._mark)
+        self._order += 1
+        room.commit(event, self._order)
         self._dirty[room] = None
         self._schedule()
         if event.kind != Kind.MSG:
-            self._take_effect(room, event)
-        elif room.ruled and room.state.slow:
-            room.spoke[event.user] = max(event.at, room.spoke.get(event.user, 0))
+            self._apply(room, event)
+        elif room.has_settings and room.state.slow:
+            room.last_spoke[event.user] = max(event.at, room.last_spoke.get(event.user, 0))
 
     def _flush(self, until: float) -> None:
-        """Hand out what was committed, then send to those who get something else as well. Large rooms come last, one
-        block each in turn."""
-        outgoing, self._private = self._private, {}
+        """Send broadcasts, then write to the connections that get something else as well. Large rooms come last, one
+        block of each in turn."""
+        outgoing, self._outgoing = self._outgoing, {}
         rooms = [room for room in self._dirty if room not in self._broadcasts]
         alone = len(rooms) == 1 and not self._broadcasts
         for room in rooms:
-            self._dirty.pop(room, None)  # those who were cut off meanwhile may have been its last
+            self._dirty.pop(room, None)  # sending to another room may have closed this one's last connection
             broadcast = Broadcast(room)
-            if len(room) > BLOCK:
+            if len(room) > BLOCK_SIZE:
                 self._broadcasts[room] = broadcast
             else:
                 broadcast.finish(outgoing, alone=alone)
         if self._broadcasts:
             self._broadcast_large(outgoing, until)
-        self._send(outgoing, until)
+        self._write(outgoing, until)
 
     def _broadcast_large(self, outgoing: dict[Subscriber, Outgoing], until: float) -> None:
-        """At least one block, or there would be no end to it."""
+        """Send at least one block, so that there is progress in every turn."""
         others = senders(outgoing)
         turns = deque(self._broadcasts.items())
         while turns:
@@ -184,75 +197,75 @@ class Shard:
             if self._loop.time() > until:
                 return
 
-    def _send(self, outgoing: dict[Subscriber, Outgoing], until: float) -> None:
-        """Send to each what it gets, but for what comes after something in a room that it is still to be given. What is
-        left goes another time, before what is put for the connection from now on."""
+    def _write(self, outgoing: dict[Subscriber, Outgoing], until: float) -> None:
+        """Write to each connection what may go now. Frames that come after an event it has yet to get are kept, and go
+        before whatever is sent to it from now on."""
         for number, (subscriber, waiting) in enumerate(outgoing.items(), 1):
             now: Outgoing | None = waiting
-            if (self._broadcasts or self._dirty) and (owed := subscriber.following.owed()) is not None:
-                now, later = waiting.parted(owed)
+            if (self._broadcasts or self._dirty) and (first := subscriber.following.first_pending()) is not None:
+                now, later = waiting.split(first)
                 if later is not None:
-                    self._private[subscriber] = later
+                    self._outgoing[subscriber] = later
             if now is not None:
                 subscriber.channel.write(now.batch(deflated=subscriber.channel.deflated))
-            if number % LOOK == 0 and self._loop.time() > until:
-                self._private.update(islice(outgoing.items(), number, None))
+            if number % CLOCK_CHECK_INTERVAL == 0 and self._loop.time() > until:
+                self._outgoing.update(islice(outgoing.items(), number, None))
                 return
 
-    def _whisper(self, subscriber: Subscriber, event: Event) -> None:
-        """Give a whisper to a connection that follows its user's, unless it reads them from the log."""
+    def _deliver_whisper(self, subscriber: Subscriber, event: Event) -> None:
+        """Push a whisper to a connection that follows its whispers, unless it reads them from the log."""
         following = subscriber.following
-        if not 0 <= following.mail < event.seq:
+        if not 0 <= following.whispers_sent < event.seq:
             return
         if subscriber.channel.full:
-            subscriber.miss_whispers(event.seq - 1)
+            subscriber.whispers_fell_behind(event.seq - 1)
             subscriber.fell_behind()
             return
-        following.mail = event.seq
-        if subscriber.wants(event) and (frame := wire(subscriber.dialect, event_frame(event))) is not None:
-            self.put(subscriber, frame)
+        following.whispers_sent = event.seq
+        if subscriber.accepts(event) and (frame := wire_frame(subscriber.dialect, event_frame(event))) is not None:
+            self.send(subscriber, frame)
 
-    def _take_effect(self, room: Room[Subscriber], event: Event) -> None:
+    def _apply(self, room: Room[Subscriber], event: Event) -> None:
         room.state.apply(event)
         if event.kind == Kind.SLOW:
-            room.spoke.clear()
-        if event.kind in EXPELLING and event.detail.whom:
-            self.flush(now=True)  # who is put out is told so first
+            room.last_spoke.clear()
+        if event.kind in EXPULSIONS and event.detail.whom:
+            self.flush(now=True)  # the event itself has to reach the person before they leave the room
             for subscriber in self.connections.get(event.detail.whom.id, ()):
                 subscriber.expel(event)
 
-    def tell(self, room: str, frame: Frame, but: int = 0) -> None:
-        """Give all in `room` a hint, but for the user `but`."""
+    def hint_room(self, room: str, frame: Frame, except_user: int = 0) -> None:
+        """Send a hint to everyone in `room` but one user."""
         here = self.rooms.get(room)
-        self._hint([cursor.subscriber for cursor in here.cursors()] if here else [], frame, but)
+        self._hint([cursor.subscriber for cursor in here.cursors()] if here else [], frame, except_user)
 
-    def tell_user(self, user: int, frame: Frame) -> None:
-        """Give all connections of `user` that follow its whispers a hint."""
+    def hint_user(self, user: int, frame: Frame) -> None:
+        """Send a hint to those connections of `user` that follow their whispers."""
         self._hint([one for one in self.connections.get(user, ()) if WHISPERS in one.following], frame)
 
-    def _hint(self, connections: Iterable[Subscriber], frame: Frame, but: int = 0) -> None:
-        """Who reads slowly goes without."""
+    def _hint(self, connections: Iterable[Subscriber], frame: Frame, except_user: int = 0) -> None:
+        """Send a hint to connections whose channels are not full."""
         frames: dict[Dialect, WireFrame | None] = {}
         for subscriber in connections:
-            if subscriber.user.id == but or subscriber.channel.full:
+            if subscriber.user.id == except_user or subscriber.channel.full:
                 continue
             if subscriber.dialect not in frames:
-                frames[subscriber.dialect] = wire(subscriber.dialect, frame)
+                frames[subscriber.dialect] = wire_frame(subscriber.dialect, frame)
             if (encoded := frames[subscriber.dialect]) is not None:
-                self.put(subscriber, encoded)
+                self.send(subscriber, encoded)
 
-    def show(self, room: str) -> None:
-        """The people of `room` changed: tell so a little later, together with what changes until then."""
-        if room in self.rooms and room not in self._stale:
+    def people_changed(self, room: str) -> None:
+        """Tell the room that its people changed: once per presence period, with all changes since."""
+        if room in self.rooms and room not in self._presence_timers:
             loop = asyncio.get_running_loop()
-            self._stale[room] = loop.call_later(self._presence_period, self._show_now, room)
+            self._presence_timers[room] = loop.call_later(self._presence_period, self._send_presence, room)
 
-    def _show_now(self, room: str) -> None:
-        del self._stale[room]
+    def _send_presence(self, room: str) -> None:
+        del self._presence_timers[room]
         members, people = self._people(room)
-        before = self._shown.get(room, ())
-        self._shown[room] = people
+        before = self._presence_sent.get(room, ())
+        self._presence_sent[room] = people
         if members > len(people):
-            self.tell(room, Presence(room, members))
+            self.hint_room(room, Presence(room, members))
         elif change := difference(before, people):
-            self.tell(room, Presence(room, members, change.came, change.went, change.changed))
+            self.hint_room(room, Presence(room, members, change.came, change.went, change.changed))

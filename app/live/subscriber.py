@@ -1,4 +1,4 @@
-"""What delivery, shard, hub and following need of a connection. They name this interface and never the class."""
+"""What delivery, shard, hub and following need of a connection. They use this interface instead of the class."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from app.transports import Channel
 
 
 class DeliveryGroup(NamedTuple):
-    """Subscribers with equal values here are sent the same bytes; a room groups its subscribers by it."""
+    """Subscribers with equal groups get the same bytes. A room keeps its live cursors by group."""
 
     dialect: Dialect
     deflated: bool
     ignoring: int = 0
-    """A number of its own for a subscriber who ignores somebody, which puts it alone in its group; 0 for the rest."""
+    """A number of its own for a subscriber whose user ignores somebody: it is alone in its group. 0 for all others."""
 
 
 class Subscriptions(Protocol):
     """A subscriber's positions in the logs it follows, as far as delivery needs them."""
 
-    mail: int
-    """The position up to which it has its whispers, while each is pushed as it is committed; else NONE (-1)."""
+    whispers_sent: int
+    """The position up to which it has its whispers, while they are pushed to it; otherwise NOT_LIVE (-1)."""
 
     def __contains__(self, room: str, /) -> bool:
         """Whether it follows `room`."""
 
-    def owed(self) -> int | None:
-        """The mark of the first event that is still to be sent in a room where it is live; None for nothing."""
+    def first_pending(self) -> int | None:
+        """Return the order number of the first event it has yet to get where it is live, or None if it has all."""
 
 
 class Subscriber(Protocol):
-    """A connection that follows rooms. Everything here is called in the connection's event loop, and nothing waits."""
+    """A connection that follows rooms. All calls come from the connection's event loop, and none of them waits."""
 
     user: User
     dialect: Dialect
@@ -45,10 +45,10 @@ class Subscriber(Protocol):
 
     @property
     def group(self) -> DeliveryGroup:
-        """Subscribers of one group are sent the same bytes."""
+        """Subscribers of one group get the same bytes."""
 
-    def wants(self, event: Event) -> bool:
-        """Whether to send it an event that is due; False for the words of somebody whom its user ignores."""
+    def accepts(self, event: Event) -> bool:
+        """Decide whether to send an event that is due. False for somebody whom the user ignores."""
 
     def acknowledge(self, event: Event) -> None:
         """Tell the client that `event`, which it sent, is stored."""
@@ -57,16 +57,16 @@ class Subscriber(Protocol):
         """Send `frame` at the end of this turn of the loop, if the dialect has words for it."""
 
     def fell_behind(self) -> None:
-        """Its channel is full: from now on it reads the log, or is closed, as `chat.outbox.overflow` says."""
+        """Handle a full channel: read the log from now on, or close, as `chat.outbox.overflow` says."""
 
-    def miss_whispers(self, after: int) -> None:
-        """Read the whispers after a position from the log, since its channel is full."""
+    def whispers_fell_behind(self, after: int) -> None:
+        """Read whispers after a position from the log, because the channel is full."""
 
     def expel(self, event: Event) -> None:
-        """Leave the room of a kick or ban."""
+        """Leave the room because of a kick or ban."""
 
     def ignore(self, users: frozenset[int]) -> None:
-        """Leave out what these users say from now on."""
+        """Hide what these users say from now on."""
 
-    def renamed(self, user: User) -> None:
-        """Its user has another name, or is registered now: tell the client."""
+    def user_changed(self, user: User) -> None:
+        """Tell the client that its user has a new name or is registered now."""

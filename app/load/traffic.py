@@ -98,7 +98,7 @@ class Traffic:
         """A text arrived that is no message of ours."""
         if payload.startswith(b"*** "):
             self.notice = payload[4:].decode("utf-8", "replace").partition("\n")[0]
-            if self.notice.startswith("too fast"):
+            if "too fast" in self.notice:
                 remedy = "set chat.limits.rate to 0, or use a lower --rate or more --publishers"
                 self.fail(f"the server says: {self.notice} ({remedy})")
 

@@ -8,7 +8,7 @@ from app.application import Application
 
 
 def module(app: Application) -> None:
-    """Register `/echo`, which greets and then says back each text that it hears."""
+    """Register `/echo`, which greets each client and sends every text back."""
     app.add_websocket_route("/echo", echo)
 
 

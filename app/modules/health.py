@@ -1,7 +1,7 @@
-"""`/livez`, `/readyz` and `/healthz`, for whoever watches over the process.
+"""`/livez`, `/readyz` and `/healthz`: health checks for load balancers and process supervisors.
 
-`/livez`: 200 while the process answers. `/readyz`, and `/healthz` which is the same: 200 while new clients are welcome,
-503 once the server is going away.
+`/livez` answers 200 while the process works. `/readyz` and its synonym `/healthz` answer 200 while the server accepts
+new clients, and 503 once it shuts down.
 """
 
 from __future__ import annotations

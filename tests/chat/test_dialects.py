@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from app.chat import frames
-from app.chat.dialects import JSON, SAID, TEXT, TYPES
+from app.chat.dialects import JSON, TEXT, TYPES, WRITERS
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Event, Kind, User
 from app.chat.frames import Ack, Command, History, Join, Part, Reply, Say, SlashCommand, Whisper, event_frame
@@ -206,8 +206,8 @@ def test_only_a_line_that_starts_with_a_slash_is_a_command(said: str) -> None:
 
 def test_the_text_dialect_knows_every_frame_there_is() -> None:
     """A frame that is missing in both is new: say it, or say that there is nothing to say."""
-    assert set(SAID) | SILENT == set(get_args(frames.Frame))
-    assert not set(SAID) & SILENT
+    assert set(WRITERS) | SILENT == set(get_args(frames.Frame))
+    assert not set(WRITERS) & SILENT
 
 
 @pytest.mark.parametrize("name", ["lobby", "a", "0", "a.b-c_d", "x" * 64])

@@ -22,7 +22,7 @@ def test_what_can_not_be_a_name(text: str) -> None:
     with pytest.raises(Refused) as caught:
         ascii_name(text, 32)
     assert caught.value.code == Code.BAD_NAME
-    assert "can't be a name: expected 1 to 32 letters" in caught.value.message
+    assert "can't be a name: use 1 to 32 letters" in caught.value.message
     assert len(caught.value.message.splitlines()) == 1
 
 

@@ -42,7 +42,7 @@ class Coming(RuleBasedStateMachine):
 
     @rule(target=connections, user=USERS)
     def enter(self, user: int) -> tuple[int, set[str]]:
-        self.roster.enter(user, f"name{user}")
+        self.roster.connect(user, f"name{user}")
         connection = user, set[str]()
         self.open.append(connection)
         return connection
@@ -62,14 +62,14 @@ class Coming(RuleBasedStateMachine):
     @rule(connection=connections, why=st.sampled_from(["", "lunch"]))
     def go_away(self, connection: tuple[int, set[str]], why: str) -> None:
         self.away[connection[0]] = why
-        self.roster.away(connection[0], why)
+        self.roster.set_away(connection[0], why)
 
     @rule(connection=consumes(connections))
     def leave(self, connection: tuple[int, set[str]]) -> None:
         for room in connection[1]:
             self.roster.part(connection[0], room)
         self.open = [other for other in self.open if other is not connection]
-        last = self.roster.leave(connection[0])
+        last = self.roster.disconnect(connection[0])
         assert last == (connection[0] not in [user for user, _ in self.open])
         if last:
             self.away.pop(connection[0], None)
@@ -77,7 +77,7 @@ class Coming(RuleBasedStateMachine):
     @rule(room=ROOMS, there=rooms)
     def hear_of_others(self, room: str, there: tuple[Person, ...]) -> None:
         self.elsewhere[room] = there
-        self.roster.elsewhere(room, there)
+        self.roster.set_people_elsewhere(room, there)
 
     @invariant()
     def agrees(self) -> None:
@@ -88,7 +88,7 @@ class Coming(RuleBasedStateMachine):
             assert {person.id for person in told} == here | there
             assert len(told) == self.roster.members(room) == len(here | there)
             assert (room in self.roster.rooms()) == bool(here | there)
-            assert {one.id: one.away for one in self.roster.here(room)} == {
+            assert {one.id: one.away for one in self.roster.people_here(room)} == {
                 user: self.away.get(user, UNSET) for user in here
             }
 

@@ -29,7 +29,7 @@ positions = st.integers(1, 5)
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.chat.room.BLOCK", SMALL)
+        patch.setattr("app.chat.room.BLOCK_SIZE", SMALL)
         yield
 
 
@@ -116,7 +116,7 @@ class Following(RuleBasedStateMachine):
     def begin_to_hand_out(self) -> None:
         self.batch, self.turns = self.room.take_batch()
         assert [mark for mark, _ in self.batch] == sorted({mark for mark, _ in self.batch})
-        assert not self.room.unsettled
+        assert not self.room.has_batch
 
     def give_a_block(self, slow: int) -> None:
         """Those in `slow`, by the bits of their place, take nothing now, and fall behind."""
@@ -133,7 +133,7 @@ class Following(RuleBasedStateMachine):
             if cursor not in late:
                 cursor.subscriber.got += [event.seq for _, event in self.batch]
         for cursor in late:
-            self.room.fall_behind(cursor, self.room.before)
+            self.room.fall_behind(cursor, self.room.sent_before)
             assert not cursor.live
 
     @rule(target=followers, back=st.integers(0, 10))
@@ -157,9 +157,9 @@ class Following(RuleBasedStateMachine):
         """Only who is behind reads; whoever comes to the log's end may go live at once, or later."""
         if cursor.live:
             return
-        page = [seq for seq in self.log if seq > cursor.at][:limit]
+        page = [seq for seq in self.log if seq > cursor.read_to][:limit]
         cursor.subscriber.got += page
-        cursor.at = page[-1] if page else cursor.at
+        cursor.read_to = page[-1] if page else cursor.read_to
         cursor.subscriber.at_the_end = len(page) < limit
         if group is not None:
             self.catch_up(cursor, group)
@@ -169,11 +169,11 @@ class Following(RuleBasedStateMachine):
         """Who once was at the log's end may try at any time, and as often as it likes."""
         if cursor.subscriber.at_the_end:
             was = cursor.block
-            went = self.room.caught_up(cursor, group)
+            went = self.room.go_live(cursor, group)
             assert went == cursor.live
             assert was in (None, cursor.block)
             assert was or cursor.block is None or cursor.block.group == group
-            assert not (was is None and cursor.waits), "it has read what is being handed out"
+            assert not (was is None and cursor.pending), "it has read what is being handed out"
 
     @rule(cursor=followers)
     def fall_behind(self, cursor: Cursor[Subscriber]) -> None:
@@ -184,7 +184,7 @@ class Following(RuleBasedStateMachine):
     def detach(self, cursor: Cursor[Subscriber], group: str) -> None:
         self.room.detach(cursor)
         self.room.detach(cursor)
-        assert not self.room.caught_up(cursor, group)
+        assert not self.room.go_live(cursor, group)
         self.here.remove(cursor)
 
     @invariant()
@@ -210,7 +210,7 @@ class Following(RuleBasedStateMachine):
     def the_mark_of_what_a_live_one_is_owed_is_that_of_the_first_event_it_has_not_got(self) -> None:
         for cursor in self.here:
             owed = self.marks_of(cursor) if cursor.live else []
-            assert self.room.owed(cursor) == (owed[0] if owed else None)
+            assert self.room.first_pending(cursor) == (owed[0] if owed else None)
 
     def marks_of(self, cursor: Cursor[Subscriber]) -> list[int]:
         """Of what the room knows and the follower has not got."""
@@ -244,17 +244,17 @@ def handed(room: Room[Subscriber]) -> list[tuple[int, Event]]:
 def test_what_a_follower_read_before_the_room_heard_of_it_is_not_handed_to_it_again() -> None:
     room: Room[Subscriber] = Room("lobby")
     early = room.attach(Subscriber(0), 5)
-    assert room.caught_up(early, "text")
+    assert room.go_live(early, "text")
     room.commit(event(5))
     assert handed(room) == []
     late = room.attach(Subscriber(0), 7)
-    assert not room.caught_up(late, "text"), "the other one is owed what is on its way"
+    assert not room.go_live(late, "text"), "the other one is owed what is on its way"
     for seq in (6, 7):
         room.commit(event(seq), seq)
-    assert not room.caught_up(late, "text"), "it would be handed out to both"
+    assert not room.go_live(late, "text"), "it would be handed out to both"
     assert handed(room) == [(6, event(6)), (7, event(7))]
-    assert room.before == 5
-    assert room.caught_up(late, "text")
+    assert room.sent_before == 5
+    assert room.go_live(late, "text")
     [block] = room.blocks
     assert list(block.cursors) == [early, late]
 
@@ -263,37 +263,37 @@ def test_between_two_blocks_anybody_may_come_and_go() -> None:
     room: Room[Subscriber] = Room("lobby")
     first, second, third, leaves = (room.attach(Subscriber(0), 0) for _ in range(4))
     for cursor in (first, second, third, leaves):
-        assert room.caught_up(cursor, "text")
+        assert room.go_live(cursor, "text")
     assert [len(block.cursors) for block in room.blocks] == [SMALL, SMALL]
     room.detach(second)
     room.commit(event(1), 1)
     batch, turns = room.take_batch()
     assert [cursor.position for cursor in (first, third)] == [0, 0]
     came = room.attach(Subscriber(1), 1)
-    assert room.caught_up(came, "text")
+    assert room.go_live(came, "text")
     assert came.block not in (first.block, third.block), "it is not owed what they are owed"
     assert list(next(turns).cursors) == [first]
-    assert (first.waits, third.waits, first.position, third.position) == (False, True, 1, 0)
+    assert (first.pending, third.pending, first.position, third.position) == (False, True, 1, 0)
     again = room.attach(Subscriber(1), 1)
-    assert room.caught_up(again, "text")
+    assert room.go_live(again, "text")
     assert again.block is first.block
     room.detach(leaves)
     room.commit(event(2), 2)
     late = room.attach(Subscriber(2), 2)
-    assert not room.caught_up(late, "text"), "it would be handed to it again"
-    assert room.unsettled
-    assert [room.owed(cursor) for cursor in (first, third, came, late)] == [2, 1, 2, None]
+    assert not room.go_live(late, "text"), "it would be handed to it again"
+    assert room.has_batch
+    assert [room.first_pending(cursor) for cursor in (first, third, came, late)] == [2, 1, 2, None]
     assert list(next(turns).cursors) == [third]
     assert next(turns, None) is None
     assert batch == [(1, event(1))]
     assert [mark for mark, _ in handed(room)] == [2]
-    assert room.caught_up(late, "text")
+    assert room.go_live(late, "text")
     assert late.block is third.block
 
 
 def test_nothing_is_kept_for_a_room_that_nothing_is_set_for() -> None:
     room: Room[Subscriber] = Room("lobby")
-    assert not room.ruled
+    assert not room.has_settings
     assert not room.state
-    room.spoke[1] = 5
-    assert room.spoke == {1: 5}
+    room.last_spoke[1] = 5
+    assert room.last_spoke == {1: 5}

@@ -43,7 +43,9 @@ def test_events_come_to_the_same_in_any_order_and_twice(drawn: list[tuple[Kind, 
 
 
 def view(state: RoomState) -> object:
-    people = [(state.operates(id_), state.invited(id_), state.ban(id_, 0), state.mute(id_, 0)) for id_ in (1, 2, 3)]
+    people = [
+        (state.is_operator(id_), state.is_invited(id_), state.ban(id_, 0), state.mute(id_, 0)) for id_ in (1, 2, 3)
+    ]
     return state.topic, state.private, state.slow, sorted(state.operators), people
 
 
@@ -72,12 +74,12 @@ def test_nobody_is_put_out_by_who_ranks_no_higher(own: Rank, other: Rank) -> Non
     allowed = own >= Rank.OPERATOR and own > other
     for command in (Kick("den", "bob"), Ban("den", "bob", seconds=60)):
         if allowed:
-            kind, _, detail = rules.moderate(command, own, BOB, other, now=1000)
+            kind, _, detail = rules.moderation_event(command, own, BOB, other, now=1000)
             assert (kind, detail.whom) == (Kind(str(command.__struct_config__.tag)), BOB)
             assert detail.until == (61_000 if kind == Kind.BAN else 0)
         else:
             with pytest.raises(Refused) as refused:
-                rules.moderate(command, own, BOB, other, now=1000)
+                rules.moderation_event(command, own, BOB, other, now=1000)
             assert refused.value.code == Code.NOT_OPERATOR
 
 
@@ -91,39 +93,39 @@ def test_who_appoints_and_who_changes_a_room(own: Rank) -> None:
         (Slow("den", 5), owned, own >= Rank.OPERATOR),
     ):
         if allowed:
-            rules.change(command, state, own)
+            rules.setting_event(command, state, own)
         else:
             with pytest.raises(Refused):
-                rules.change(command, state, own)
+                rules.setting_event(command, state, own)
     if own >= Rank.OWNER:
-        assert rules.moderate(Op("den", "bob"), own, BOB, Rank.MEMBER, 0)[0] == Kind.OP
+        assert rules.moderation_event(Op("den", "bob"), own, BOB, Rank.MEMBER, 0)[0] == Kind.OP
         with pytest.raises(Refused) as refused:
-            rules.moderate(Op("den", "cy"), own, CY, Rank.MEMBER, 0)
+            rules.moderation_event(Op("den", "cy"), own, CY, Rank.MEMBER, 0)
         assert refused.value.code == Code.NOT_REGISTERED
     else:
         with pytest.raises(Refused):
-            rules.moderate(Op("den", "bob"), own, BOB, Rank.MEMBER, 0)
+            rules.moderation_event(Op("den", "bob"), own, BOB, Rank.MEMBER, 0)
 
 
 def test_who_is_banned_muted_or_not_invited() -> None:
     state = RoomState([event(1, Kind.PRIVATE), event(2, Kind.INVITE, "", BOB), event(3, Kind.MUTE, "noise", BOB)])
-    rules.enter("den", state, BOB, Rank.MEMBER, 0)
+    rules.check_admission("den", state, BOB, Rank.MEMBER, 0)
     with pytest.raises(Refused, match="private"):
-        rules.enter("den", state, CY, Rank.MEMBER, 0)
-    rules.enter("den", state, CY, Rank.OPERATOR, 0)
+        rules.check_admission("den", state, CY, Rank.MEMBER, 0)
+    rules.check_admission("den", state, CY, Rank.OPERATOR, 0)
     with pytest.raises(Refused, match="noise"):
-        rules.speak("den", state, BOB, Rank.MEMBER, 0, 0)
+        rules.check_speaking("den", state, BOB, Rank.MEMBER, 0, 0)
     banned = RoomState([event(1, Kind.BAN, "", BOB)])
     for rank in (Rank.MEMBER, Rank.OPERATOR):
         with pytest.raises(Refused, match="banned"):
-            rules.enter("den", banned, BOB, rank, 0)
-    rules.enter("den", banned, BOB, Rank.OWNER, 0)
+            rules.check_admission("den", banned, BOB, rank, 0)
+    rules.check_admission("den", banned, BOB, Rank.OWNER, 0)
 
 
 def test_a_slow_room_tells_how_long_to_wait() -> None:
     state = RoomState([event(1, Kind.SLOW, seconds=10)])
     with pytest.raises(Refused) as refused:
-        rules.speak("den", state, CY, Rank.MEMBER, now=14_000, last=5_000)
+        rules.check_speaking("den", state, CY, Rank.MEMBER, now=14_000, last_spoke=5_000)
     assert (refused.value.code, refused.value.after, refused.value.retry) == (Code.SLOW_MODE, 1000, True)
-    rules.speak("den", state, CY, Rank.MEMBER, now=15_000, last=5_000)
-    rules.speak("den", state, CY, Rank.OPERATOR, now=14_000, last=5_000)
+    rules.check_speaking("den", state, CY, Rank.MEMBER, now=15_000, last_spoke=5_000)
+    rules.check_speaking("den", state, CY, Rank.OPERATOR, now=14_000, last_spoke=5_000)

@@ -69,20 +69,20 @@ def seen(line: str) -> str:
         (message(to=("bob", "cy")), "[ann → bob, cy]: hi"),
         (message("waves", me=True, to=("bob", "cy")), "[ann → bob, cy] waves"),
         (message(edited=True), "[ann]: hi (edited)"),
-        (message("", deleted=True), "*** a message of ann was deleted"),
-        (message("", deleted=True, me=True, to=("bob",)), "*** a message of ann was deleted"),
-        (changed(Kind.EDIT, of=57, text="new\ntext"), "*** ann now says: new text"),
+        (message("", deleted=True), "*** A message from ann was deleted"),
+        (message("", deleted=True, me=True, to=("bob",)), "*** A message from ann was deleted"),
+        (changed(Kind.EDIT, of=57, text="new\ntext"), "*** ann edited a message: new text"),
         (changed(Kind.DELETE, of=57), "*** ann deleted a message"),
-        (changed(Kind.DELETE, of=57, whom="bob"), "*** a message of bob was deleted"),
+        (changed(Kind.DELETE, of=57, whom="bob"), "*** A message from bob was deleted"),
         (changed(Kind.OWNER, whom="ann", sender="server"), "*** ann owns the room now"),
         (changed(Kind.TOPIC, text="tea  and\ncake"), "*** ann set the topic: tea and cake"),
         (changed(Kind.TOPIC, text=""), "*** ann cleared the topic"),
         (changed(Kind.PRIVATE), "*** ann made the room private"),
-        (changed(Kind.PUBLIC), "*** ann opened the room to everybody"),
+        (changed(Kind.PUBLIC), "*** ann made the room public"),
         (changed(Kind.INVITE, whom="bob"), "*** ann invited bob"),
-        (changed(Kind.UNINVITE, whom="bob"), "*** ann took back the invitation of bob"),
+        (changed(Kind.UNINVITE, whom="bob"), "*** ann withdrew the invitation of bob"),
         (changed(Kind.OP, whom="bob"), "*** ann made bob an operator"),
-        (changed(Kind.DEOP, whom="bob"), "*** ann made bob an operator no longer"),
+        (changed(Kind.DEOP, whom="bob"), "*** ann removed bob as an operator"),
         (changed(Kind.KICK, whom="bob"), "*** ann kicked bob"),
         (changed(Kind.KICK, whom="bob", text="{who}"), "*** ann kicked bob: {who}"),
         (changed(Kind.BAN, whom="bob"), "*** ann banned bob"),
@@ -90,22 +90,22 @@ def seen(line: str) -> str:
         (changed(Kind.UNBAN, whom="bob"), "*** ann unbanned bob"),
         (changed(Kind.MUTE, whom="bob", until=TS), "*** ann muted bob until 2026-11-24 06:38 UTC"),
         (changed(Kind.UNMUTE, whom="bob"), "*** ann unmuted bob"),
-        (changed(Kind.SLOW, seconds=30), "*** ann slowed the room down: a message every 30 s"),
-        (changed(Kind.SLOW, seconds=0), "*** ann ended the slow mode"),
+        (changed(Kind.SLOW, seconds=30), "*** ann turned on slow mode: one message every 30 s"),
+        (changed(Kind.SLOW, seconds=0), "*** ann turned off slow mode"),
         (changed("dance"), None),
         (frames.Joined(room="lobby", epoch="e", head=5, recovered=True, members=3, topic="tea"),
             "You are connected! There are 3 users here."),
         (frames.Joined(room="lobby", epoch="e", head=5, recovered=True, members=1),
             "You are connected! There are 1 users here."),
         (frames.Joined(room="lobby", epoch="e", head=5, recovered=False, members=3),
-            "You are connected! There are 3 users here.\n*** what you missed is no longer kept"),
+            "You are connected! There are 3 users here.\n*** Some messages you missed are no longer kept"),
         (frames.Joined(room="@", epoch="e", head=5, recovered=True, members=1), None),
         (frames.Joined(room="@", epoch="e", head=5, recovered=False, members=1),
-            "*** what you missed is no longer kept"),
-        (frames.Parted(room="lobby"), "*** you left lobby"),
-        (frames.Parted(room="lobby", why="ann kicked you"), "*** you left lobby: ann kicked you"),
-        (frames.Named(id=1, name="ann"), "*** you are ann now"),
-        (frames.Page(room="lobby", events=[], more=False), "*** there is nothing to show of lobby"),
+            "*** Some messages you missed are no longer kept"),
+        (frames.Parted(room="lobby"), "*** You left lobby"),
+        (frames.Parted(room="lobby", why="ann kicked you"), "*** You left lobby: ann kicked you"),
+        (frames.Named(id=1, name="ann"), "*** You are ann now"),
+        (frames.Page(room="lobby", events=[], more=False), "*** There is no history in lobby"),
         (frames.Page(
             room="lobby",
             events=[
@@ -119,15 +119,15 @@ def seen(line: str) -> str:
                 "*** 57 2026-11-24 06:38 [ann] waves\n"
                 "*** 57 2026-11-24 06:38 [ann → bob]: hi\n"
                 "*** 57 2026-11-24 06:38 [ann]: hi (edited)\n"
-                "*** 57 2026-11-24 06:38 a message of ann was deleted\n"
+                "*** 57 2026-11-24 06:38 A message from ann was deleted\n"
                 "*** 58 2026-11-24 06:38 ann set the topic: tea"
             )),
         (frames.Found(room="lobby", words="hi  you", events=[message()], more=False),
-            "*** found 1: hi you\n*** 57 2026-11-24 06:38 [ann]: hi"),
-        (frames.Found(room="lobby", words="hi", events=[], more=False), "*** found nothing: hi"),
+            "*** 1 result for hi you\n*** 57 2026-11-24 06:38 [ann]: hi"),
+        (frames.Found(room="lobby", words="hi", events=[], more=False), "*** No results for hi"),
         (frames.RoomList(rooms=[frames.RoomEntry("lobby", 2, "tea"), frames.RoomEntry("den", 1)]),
             "*** lobby: 2 users: tea\n*** den: 1 user"),
-        (frames.RoomList(rooms=[]), "*** there is nobody in any room"),
+        (frames.RoomList(rooms=[]), "*** There are no rooms with people in them"),
         (frames.People(room="lobby", members=3, people=(Person(1, "ann"), Person(2, "bo", ""), Person(3, "cy", "tea"))),
             "*** lobby: 3 users\n*** ann\n*** bo is away\n*** cy is away: tea"),
         (frames.People(room="lobby", members=3000), "*** lobby: 3000 users"),
@@ -135,25 +135,25 @@ def seen(line: str) -> str:
             room="den", topic="tea", private=True, owner="ann", operators=("bob", "cy"), slow=5, members=1),
             (
                 "*** den: 1 user, private\n"
-                "*** topic: tea\n"
-                "*** owner: ann\n"
-                "*** operators: bob, cy\n"
-                "*** slow: a message every 5 s"
+                "*** Topic: tea\n"
+                "*** Owner: ann\n"
+                "*** Operators: bob, cy\n"
+                "*** Slow mode: one message every 5 s"
             )),
         (frames.RoomSettings(room="den", topic="", private=False, owner="", operators=(), slow=0, members=2),
-            "*** den: 2 users, public\n*** no topic\n*** no owner"),
+            "*** den: 2 users, public\n*** No topic\n*** No owner"),
         (frames.ConversationList(conversations=[
             frames.ConversationEntry("@1,2,3", ["bob", "cy"], 5), frames.ConversationEntry("@1", [], 6)]),
-            "*** with bob, cy\n*** with yourself"),
-        (frames.ConversationList(conversations=[]), "*** you have whispered with nobody"),
-        (frames.Commands([frames.Usage("who", "[ROOM]", "who is there"), frames.Usage("quit", "", "good-bye")]),
-            "*** /who [ROOM]: who is there\n*** /quit: good-bye"),
+            "*** Conversation with bob, cy\n*** Conversation with yourself"),
+        (frames.ConversationList(conversations=[]), "*** You have no conversations yet"),
+        (frames.Commands([frames.Usage("who", "[ROOM]", "List people"), frames.Usage("quit", "", "Disconnect")]),
+            "*** /who [ROOM]: List people\n*** /quit: Disconnect"),
         (frames.Notice(text="rolled\n6"), "*** rolled 6"),
         (frames.Error(code="x", message="the store\ncan't answer", retry=True), "*** the store can't answer"),
         (frames.Welcome(1, "ann", False, "secret", "e", {}), None),
         (frames.Ack("c", "a1", 5, TS), None),
         (frames.Done(), None),
-        (frames.Done(note="you are away"), "*** you are away"),
+        (frames.Done(note="You are away"), "*** You are away"),
         (frames.Presence("lobby", 3), None),
         (frames.TypingNow("lobby", "ann"), None),
         (frames.ReadUpTo("lobby", 5), None),

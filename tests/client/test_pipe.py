@@ -253,7 +253,10 @@ def test_it_gives_up(quarter: Quarter) -> None:
         ),
         (
             ["--room", "Red"],
-            "argument --room: 'Red' can't be a room: expected 1 to 64 of a to z, 0 to 9, and . _ - inside",
+            (
+                "argument --room: 'Red' can't be a room: "
+                "use 1 to 64 characters of a-z, 0-9 and . _ -, with a letter or digit first"
+            ),
         ),
         (["--to", "ann,"], "argument --to: expected names separated by commas, got 'ann,'"),
         (["--since", "-1"], "argument --since: expected a position, 0 or more, got '-1'"),

@@ -151,7 +151,7 @@ def test_rooms_and_what_happens_in_them(me: Terminal, friend: Friend, quarter: Q
 
 def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend, quarter: Quarter) -> None:
     me.types("/help kick" + ENTER)
-    me.shows("*** /kick NAME [WHY]: for operators: put somebody out of the room")
+    me.shows("*** /kick NAME [WHY]: Remove somebody from the room (operators only)")
     me.types("/dance" + ENTER)
     me.shows("*** There's no command /dance. Type /help for a list")
     me.types("/kick" + ENTER)

@@ -168,7 +168,7 @@ def test_resume_of_a_trimmed_range_is_told_and_goes_on_from_the_head(tmp_path: P
         bob.ask("history", room="lobby", after=0)
         assert [event["text"] for event in bob.next()["events"]] == ["3", "4"]
         with server.websocket_connect("/chat?after=1") as cy:
-            assert [hear(cy), hear(cy)][1] == "*** what you missed is no longer kept"
+            assert [hear(cy), hear(cy)][1] == "*** Some messages you missed are no longer kept"
 
 
 def test_rooms_are_apart(server: TestClient) -> None:

@@ -16,7 +16,7 @@ from app.chat.dialects import JSON
 from app.chat.events import Detail, Event, Kind, User
 from app.chat.frames import Ack
 from app.chat.logs import conversation
-from app.live.delivery import wire
+from app.live.delivery import wire_frame
 from app.live.shard import Shard
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports import Batch
@@ -62,21 +62,21 @@ class Listening:
         self.shard, self.user, self.dialect = shard, User(user, f"user{user - 1}"), JSON
         self.ignored = ignored
         self.channel = Channel()
-        self.following: Any = SimpleNamespace(mail=0, owed=self._owed)
+        self.following: Any = SimpleNamespace(whispers_sent=0, first_pending=self._first_pending)
         self.behind, self.cut_off = 0, False
         self.expelled: list[Event] = []
         self.cursors = {}
         for room in rooms:
             self.cursors[room] = shard.attach(self.subscriber, room, 0)
-            assert self.cursors[room].room.caught_up(self.cursors[room], self.group, self.channel.sender)
+            assert self.cursors[room].room.go_live(self.cursors[room], self.group, self.channel.sender)
         shard.connections[user] = (*shard.connections.get(user, ()), self.subscriber)
 
-    def miss_whispers(self, after: int) -> None:
-        self.following.mail = -1
+    def whispers_fell_behind(self, after: int) -> None:
+        self.following.whispers_sent = -1
 
-    def _owed(self) -> int | None:
-        owed = [cursor.room.owed(cursor) for cursor in self.cursors.values()]
-        return min((mark for mark in owed if mark is not None), default=None)
+    def _first_pending(self) -> int | None:
+        pending = [cursor.room.first_pending(cursor) for cursor in self.cursors.values()]
+        return min((order for order in pending if order is not None), default=None)
 
     @property
     def subscriber(self) -> Subscriber:
@@ -86,13 +86,13 @@ class Listening:
     def group(self) -> Any:
         return DeliveryGroup(JSON, self.channel.deflated, id(self) if self.ignored else 0)
 
-    def wants(self, event: Event) -> bool:
+    def accepts(self, event: Event) -> bool:
         return event.user not in self.ignored
 
     def acknowledge(self, event: Event) -> None:
-        frame = wire(JSON, Ack.of(event))
+        frame = wire_frame(JSON, Ack.of(event))
         assert frame is not None
-        self.shard.put(self.subscriber, frame)
+        self.shard.send(self.subscriber, frame)
 
     def fell_behind(self) -> None:
         self.behind += 1
@@ -223,16 +223,16 @@ def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_i
 
     with pytest.MonkeyPatch.context() as patch:
         for module in ("app.chat.room", "app.live.shard"):
-            patch.setattr(f"{module}.BLOCK", block)
-        patch.setattr("app.live.shard.SLICE", -1)
-        patch.setattr("app.live.shard.LOOK", 1)
+            patch.setattr(f"{module}.BLOCK_SIZE", block)
+        patch.setattr("app.live.shard.TIME_SLICE", -1)
+        patch.setattr("app.live.shard.CLOCK_CHECK_INTERVAL", 1)
         in_a_loop(run())
 
 
 def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("app.chat.room", "app.live.shard"):
-        monkeypatch.setattr(f"{module}.BLOCK", 2)
-    monkeypatch.setattr("app.live.shard.SLICE", -1)
+        monkeypatch.setattr(f"{module}.BLOCK_SIZE", 2)
+    monkeypatch.setattr("app.live.shard.TIME_SLICE", -1)
 
     async def run() -> None:
         shard = new_shard()
@@ -249,7 +249,7 @@ def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPat
         many[20].channel.full = True
         shard.flush(now=True)
         assert all(one.got() == [("msg", 1), ("msg", 3)] for one in many[:20])
-        assert (many[20].got(), many[20].cursors["a"].at, many[20].behind) == ([], 0, 1)
+        assert (many[20].got(), many[20].cursors["a"].read_to, many[20].behind) == ([], 0, 1)
 
     in_a_loop(run())
 
@@ -284,9 +284,9 @@ def test_who_is_full_falls_behind_and_is_given_nothing_but_its_acks() -> None:
         assert slow.got() == [("msg", 1), ("msg", 2), ("ack", 3)]
         assert other.got() == [("msg", 1), ("msg", 2), ("msg", 3), ("msg", 4), ("msg", 5)]
         assert slow.behind == 2, "once for the room and once for the whisper"
-        assert (slow.cursors["a"].live, slow.cursors["a"].at) == (False, 1)
+        assert (slow.cursors["a"].live, slow.cursors["a"].read_to) == (False, 1)
         assert slow.cursors["b"].live
-        assert slow.following.mail == -1
+        assert slow.following.whispers_sent == -1
 
     in_a_loop(run())
 
@@ -296,7 +296,7 @@ def test_a_room_whose_last_are_cut_off_while_they_are_sent_to_is_gone(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("app.chat.room", "app.live.shard"):
-        monkeypatch.setattr(f"{module}.BLOCK", block)
+        monkeypatch.setattr(f"{module}.BLOCK_SIZE", block)
 
     async def run() -> None:
         shard = new_shard()
@@ -321,7 +321,7 @@ def test_what_a_socket_does_not_take_is_kept_or_left_to_the_log() -> None:
         shard.flush()
         assert quick.got() == short.got() == [("msg", 1), ("msg", 2)]
         assert full.got() == []
-        assert (full.behind, full.cursors["a"].live, full.cursors["a"].at) == (1, False, 0)
+        assert (full.behind, full.cursors["a"].live, full.cursors["a"].read_to) == (1, False, 0)
         assert quick.cursors["a"].live
         assert short.cursors["a"].live
 

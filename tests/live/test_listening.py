@@ -75,8 +75,8 @@ async def test_each_event_is_heard_once_and_in_order(backend: Embedded) -> None:
 async def test_what_is_too_much_to_wait_is_read_from_the_log(
     backend: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listening, "MOST_UNHEARD", 3)
-    monkeypatch.setattr(listening, "PAGE", 4)
+    monkeypatch.setattr(listening, "MAX_BACKLOG", 3)
+    monkeypatch.setattr(listening, "PAGE_SIZE", 4)
     hearer = Hearer()
     async with listening.listening(backend, hearer):
         await say(backend, "0")
@@ -96,7 +96,7 @@ async def test_what_is_too_much_to_wait_is_read_from_the_log(
 async def test_what_was_trimmed_meanwhile_is_all_that_is_left_out(
     backend: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listening, "MOST_UNHEARD", 2)
+    monkeypatch.setattr(listening, "MAX_BACKLOG", 2)
     hearer = Hearer()
     async with listening.listening(backend, hearer):
         await say(backend, "0")
@@ -112,7 +112,7 @@ async def test_what_was_trimmed_meanwhile_is_all_that_is_left_out(
 async def test_a_log_that_is_trimmed_to_its_end_ends_the_wait(
     backend: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listening, "MOST_UNHEARD", 1)
+    monkeypatch.setattr(listening, "MAX_BACKLOG", 1)
     hearer = Hearer()
     async with listening.listening(backend, hearer):
         await say(backend, "0")
@@ -126,8 +126,8 @@ async def test_a_log_that_is_trimmed_to_its_end_ends_the_wait(
 
 
 async def test_a_store_that_can_not_answer_is_asked_again(backend: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "MOST_UNHEARD", 1)
-    monkeypatch.setattr(listening, "RETRY", 0)
+    monkeypatch.setattr(listening, "MAX_BACKLOG", 1)
+    monkeypatch.setattr(listening, "RETRY_DELAY", 0)
     failures = [Unavailable("the disk is gone"), Unavailable("the disk is gone")]
     read = backend.read
 
@@ -171,7 +171,7 @@ class Early:
 
 
 async def test_what_a_read_shows_early_is_not_heard_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "MOST_UNHEARD", 1)
+    monkeypatch.setattr(listening, "MAX_BACKLOG", 1)
     early, hearer = Early(), Hearer()
     early.log = [Event("room", seq, str(seq), 0, 1, "ann", str(seq)) for seq in range(1, 8)]
     async with listening.listening(cast(Backend, early), hearer):
@@ -213,7 +213,7 @@ async def test_a_listener_that_raises_goes_on_and_disturbs_no_other(
         await say(backend, "3")
         await hearer.until("3")
     assert failed[:3] == texts(0, 3)
-    assert "a listener failed at event" in caplog.text
+    assert "A listener failed at event" in caplog.text
     assert "RuntimeError: boom" in caplog.text
 
 

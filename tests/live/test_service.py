@@ -21,7 +21,8 @@ from app.chat.errors import Code, Refused
 from app.chat.events import Draft, Event, Kind, User
 from app.errors import StartupError
 from app.live.context import Call
-from app.live.service import ChatService, Speaker, chat_of
+from app.live.service import ChatService, chat_of
+from app.live.speaker import Speaker
 from config import ConfigurationError, load
 from tests.clients import DEADLINE, Process, hear
 from tests.talking import Client, connected
@@ -165,7 +166,7 @@ def test_what_a_command_refuses_is_told_and_what_it_fails_at_is_logged(
             "t": "error",
             "rid": 7,
             "code": "refused",
-            "message": "/fail failed: the server's log says why",
+            "message": "/fail failed. The server's log has the details",
             "retry": False,
         }
         assert "RuntimeError: boom" in caplog.text
@@ -242,7 +243,9 @@ def test_what_a_rule_fails_at_does_not_pass(running: Any, caplog: pytest.LogCapt
         ann.ask("msg", room="lobby", cid="c1", text="boom")
         error = ann.next()
         assert (error["t"], error["code"], error["cid"]) == ("error", "refused", "c1")
-        assert error["message"] == "a rule failed, so nothing passes: the server's log says why"
+        assert (
+            error["message"] == "A rule of this server failed, so this was not sent. The server's log has the details"
+        )
         assert "ZeroDivisionError" in caplog.text
         _, event = ann.say("fine", "c2")
         assert bob.next() == event
@@ -273,7 +276,7 @@ def test_a_rule_that_would_wait() -> None:
     async def rule(draft: Draft) -> str | None:
         return None
 
-    with pytest.raises(ValueError, match="a rule must not wait"):
+    with pytest.raises(ValueError, match="a rule must be a plain function"):
         Server().chat.refuse(rule)  # type: ignore[arg-type]
 
 
@@ -394,7 +397,7 @@ def test_a_text_client_that_loses_its_name_is_told() -> None:
         says(server)
         ann.send_text("/say hello")
         lines = {hear(ann) for _ in range(3)}
-        assert {"*** you are user0 now", "[bot]: hello"} < lines
+        assert {"*** You are user0 now", "[bot]: hello"} < lines
 
 
 async def registered(path: Path, name: str) -> None:
@@ -416,7 +419,7 @@ def test_a_name_that_somebody_registered_ends_the_start(tmp_path: Path) -> None:
     anyio.run(registered, tmp_path / "chat.db", "Bot")
     server = Server(**{"chat.store": str(tmp_path / "chat.db")})
     says(server)
-    line = "bot: somebody else registered the name that a module is to speak as"
+    line = "bot: a module wants to speak under this name, but somebody else has registered it"
     with pytest.raises(StartupError, match=f"^{line}$"), server.client:
         pass
 
@@ -440,7 +443,7 @@ def test_a_name_that_somebody_registered_is_one_line_and_exit_code_1(tmp_path: P
     )
     process = Process("-config=x.conf", "-port=0", "-host=127.0.0.1", cwd=tmp_path)
     assert process.wait() == 1
-    assert process.log == ["natter: bot: somebody else registered the name that a module is to speak as"]
+    assert process.log == ["natter: bot: a module wants to speak under this name, but somebody else has registered it"]
 
 
 def test_a_speaker_is_the_same_after_a_restart(tmp_path: Path) -> None:
@@ -611,12 +614,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     [
         (
             "mine_of_chat.module, app.modules.chat.module",
-            '"mine_of_chat.module": raised LookupError: there is no chat to add to: list app.modules.chat.module',
+            '"mine_of_chat.module": raised LookupError: there is no chat yet: list app.modules.chat.module',
         ),
         ("app.modules.echo.module, mine_of_chat.module", "list app.modules.chat.module before it"),
         (
             "app.modules.chat.module, mine_of_chat.module, mine_of_chat.again",
-            'app.modules = "mine_of_chat.again": raised ValueError: /hello: there is a command of that name already',
+            'app.modules = "mine_of_chat.again": raised ValueError: /hello: there is a command with this name already',
         ),
         (
             "app.modules.chat.module, mine_of_chat.nobody",

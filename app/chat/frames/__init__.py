@@ -54,6 +54,7 @@ from app.chat.frames.from_client import (
     Unmute,
     Whisper,
     Who,
+    cid_of,
 )
 from app.chat.frames.from_server import (
     Ack,
@@ -158,5 +159,6 @@ __all__ = [
     "Welcome",
     "Whisper",
     "Who",
+    "cid_of",
     "event_frame",
 ]

@@ -279,3 +279,8 @@ Command = (
     | Nick | Register | Login | Logout | Quit | Away | Back | Ignore | Unignore | Help | SlashCommand
     | Topic | Private | Public | Slow | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite
 )  # fmt: skip
+
+
+def cid_of(speech: Speech) -> str:
+    """Return the `cid` of a message, or nothing."""
+    return "" if isinstance(speech.cid, UnsetType) else speech.cid

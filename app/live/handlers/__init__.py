@@ -1,4 +1,4 @@
-"""What a connection does for each command: one coroutine each, `await handler(connection, command)`.
+"""What a connection does for each type of command: one coroutine each, `await handler(connection, command)`.
 
 A handler answers with `connection.send`, or raises Refused or Unavailable, which the connection answers.
 """
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.chat import frames
-from app.live.handlers import helping, moderating, people, reading, rooms, speaking
+from app.live.handlers import account, helping, moderating, people, reading, rooms, speaking
 
 HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Say: speaking.say,
@@ -23,14 +23,14 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Conversations: reading.conversations,
     frames.Join: rooms.join,
     frames.Part: rooms.part,
-    frames.Rooms: rooms.rooms,
-    frames.Who: rooms.who,
-    frames.DescribeRoom: rooms.look,
+    frames.Rooms: rooms.list_rooms,
+    frames.Who: rooms.list_people,
+    frames.DescribeRoom: rooms.describe,
     frames.Typing: rooms.typing,
     frames.Topic: moderating.topic,
     frames.Private: moderating.private,
-    frames.Public: moderating.change,
-    frames.Slow: moderating.change,
+    frames.Public: moderating.change_setting,
+    frames.Slow: moderating.change_setting,
     frames.Kick: moderating.moderate,
     frames.Ban: moderating.moderate,
     frames.Unban: moderating.moderate,
@@ -40,15 +40,15 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Deop: moderating.moderate,
     frames.Invite: moderating.moderate,
     frames.Uninvite: moderating.moderate,
-    frames.Nick: people.nick,
-    frames.Register: people.register,
-    frames.Login: people.login,
-    frames.Logout: people.logout,
-    frames.Quit: people.leave,
+    frames.Nick: account.nick,
+    frames.Register: account.register,
+    frames.Login: account.login,
+    frames.Logout: account.logout,
+    frames.Quit: account.leave,
     frames.Away: people.away,
     frames.Back: people.back,
     frames.Ignore: people.ignore,
     frames.Unignore: people.unignore,
     frames.Help: helping.explain,
-    frames.SlashCommand: helping.slash,
+    frames.SlashCommand: helping.run,
 }

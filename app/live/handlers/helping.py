@@ -1,4 +1,4 @@
-"""SlashCommand commands: what there is, and those that a module added."""
+"""Slash commands: listing them, and running those that come as a typed line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LINE = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
 
 
 async def explain(connection: Connection, command: Help) -> None:
-    """The slash commands, or one of them."""
+    """Answer with all slash commands, or with one of them."""
     usages = [*commands.USAGES, *connection.context.usages]
     wanted = command.command.removeprefix("/").casefold()
     if wanted:
@@ -24,10 +24,10 @@ async def explain(connection: Connection, command: Help) -> None:
     connection.send(Commands(usages, rid=command.rid))
 
 
-async def slash(connection: Connection, command: SlashCommand) -> None:
-    """Carry out a line as it would be typed."""
+async def run(connection: Connection, command: SlashCommand) -> None:
+    """Carry out a slash command as somebody typed it: a built-in one or a module's."""
     if command.room:
-        connection.log(command.room)
+        connection.log_of(command.room)
     line = command.line if command.line.startswith("/") else f"/{command.line}"
     parsed = commands.parse(line, command.room)
     if not isinstance(parsed, SlashCommand):
@@ -39,10 +39,10 @@ async def slash(connection: Connection, command: SlashCommand) -> None:
     name, arguments = (found[1], found[2]) if found else ("", "")
     if name.casefold() not in connection.context.commands:
         raise _unknown(name)
-    answer = await connection.context.call(name.casefold(), connection.user, command.room, arguments.strip())
+    answer = await connection.context.run_command(name.casefold(), connection.user, command.room, arguments.strip())
     connection.send(Notice(answer, rid=command.rid) if answer else Done(rid=command.rid))
 
 
 def _unknown(name: str) -> Refused:
     shown = name[:40]
-    return Refused(Code.UNKNOWN_COMMAND, f"there is no command {shown!r}: /help lists them", command=shown)
+    return Refused(Code.UNKNOWN_COMMAND, f"There is no command {shown!r}. /help lists all commands", command=shown)

@@ -1,4 +1,4 @@
-"""What was said before: pages of it, searches in it, and how far somebody has read."""
+"""Reading what is stored: history, search, read markers and conversations."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from app.chat.frames import (
 from app.chat.logs import participants
 from app.live.connection import Connection
 
-FAR = 2**62
+END = 2**62
 """A position after all others."""
-MOST_CONVERSATIONS = 200
-"""How many conversations a list has."""
+MAX_CONVERSATIONS = 200
+"""Most conversations in a list."""
 
 
 async def history(connection: Connection, command: History) -> None:
-    """A page of a log that the client may read."""
-    log, limit = connection.log(command.room), command.limit
+    """Answer with a page of events."""
+    log, limit = connection.log_of(command.room), command.limit
     if not isinstance(command.after, UnsetType):
         after = command.after
         try:
@@ -40,39 +40,39 @@ async def history(connection: Connection, command: History) -> None:
             events = await connection.backend.read(log, after=trimmed.through, limit=limit + 1)
         more, events = len(events) > limit, events[:limit]
     else:
-        before = FAR if isinstance(command.before, UnsetType) else command.before
+        before = END if isinstance(command.before, UnsetType) else command.before
         events = await connection.backend.read_backwards(log, before=before, limit=limit + 1)
         more, events = len(events) > limit, events[-limit:]
-    shown = [event_frame(event) for event in events if event.user not in connection.ignored]
-    connection.send(Page(command.room, shown, more, rid=command.rid))
+    frames = [event_frame(event) for event in events if event.user not in connection.ignored]
+    connection.send(Page(command.room, frames, more, rid=command.rid))
 
 
 async def search(connection: Connection, command: Search) -> None:
-    """The messages that hold some words, in a log that the client may read."""
-    log, limit = connection.log(command.room), command.limit
-    before = FAR if isinstance(command.before, UnsetType) else command.before
+    """Answer with the messages that contain all of some words."""
+    log, limit = connection.log_of(command.room), command.limit
+    before = END if isinstance(command.before, UnsetType) else command.before
     events = await connection.backend.search(log, command.words, before=before, limit=limit + 1)
-    shown = [event_frame(event) for event in events[-limit:] if event.user not in connection.ignored]
-    connection.send(Found(command.room, command.words, shown, len(events) > limit, rid=command.rid))
+    frames = [event_frame(event) for event in events[-limit:] if event.user not in connection.ignored]
+    connection.send(Found(command.room, command.words, frames, len(events) > limit, rid=command.rid))
 
 
 async def read(connection: Connection, command: Read) -> None:
-    """Keep how far the user has read, and tell the user's connections where that moves on."""
-    log = connection.log(command.room)
+    """Move the user's read marker, and tell its connections if it moved."""
+    log = connection.log_of(command.room)
     before = await connection.backend.mark_read(connection.user.id, log, 0)
     if command.seq > (await connection.backend.bounds(log)).head:
-        problem = f"there is nothing at {command.seq} in {command.room} yet"
+        problem = f"{command.room} has no position {command.seq} yet"
         raise Refused(Code.NOT_FOUND, problem, reason="future", room=command.room, seq=command.seq)
     after = await connection.backend.mark_read(connection.user.id, log, command.seq)
-    connection.known = True
+    connection.returning = True
     if after > before:
-        connection.hub.has_read(command.room, connection.user, after)
+        connection.hub.read_marker_moved(command.room, connection.user, after)
     connection.send(Done(rid=command.rid))
 
 
 async def conversations(connection: Connection, command: Conversations) -> None:
-    """With whom the user whispered."""
-    found = (await connection.backend.conversations(connection.user.id))[:MOST_CONVERSATIONS]
+    """Answer with the user's conversations."""
+    found = (await connection.backend.conversations(connection.user.id))[:MAX_CONVERSATIONS]
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
     reads = await asyncio.gather(*(connection.backend.mark_read(connection.user.id, one.room, 0) for one in found))
@@ -84,4 +84,5 @@ async def conversations(connection: Connection, command: Conversations) -> None:
 
 
 def _others(user: int, ids: tuple[int, ...], names: dict[int, str]) -> list[str]:
+    """Return the names of everyone else in a conversation; the user's own if nobody else is in it."""
     return [names[id_] for id_ in ids if id_ in names and (id_ != user or len(ids) == 1)]

@@ -1,4 +1,4 @@
-"""Rooms: coming in, leaving, looking around."""
+"""Rooms: joining, leaving, and what there is to see."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from app.chat.rules import rank
 from app.chat.state import RoomState
 from app.live.connection import SERVER, Connection
 
-MOST_ROOMS = 200
-"""How many rooms a list has."""
+MAX_ROOMS = 200
+"""Most rooms in a list."""
 TYPING_PERIOD = 2.0
-"""Seconds between two tellings that one connection types."""
+"""Seconds between two typing hints from one connection."""
 
 
 async def join(connection: Connection, command: Join) -> None:
-    """Follow a room. The first registered user in a room owns it. In the text dialect one is in one room at a time."""
+    """Follow a room. In the text dialect this leaves the room before."""
     following = connection.following
     if command.room == WHISPERS:
         await following.join(connection, command, mailbox(connection.user.id))
@@ -47,11 +47,11 @@ async def join(connection: Connection, command: Join) -> None:
         connection.room = room
         if before != room and before in following:
             following.part(connection, before)
-    await own(connection, room)
+    await take_ownership(connection, room)
 
 
-async def own(connection: Connection, room: str) -> None:
-    """Make the user the owner of a room that it is in, if it may be: of several at once the first one is."""
+async def take_ownership(connection: Connection, room: str) -> None:
+    """Make a registered user the owner of a room it is in, if the room has none. If several try, the first wins."""
     cursor = connection.following.cursor(room)
     if connection.user.registered and cursor and not cursor.room.state.owner:
         id_ = f"owner:{room}"
@@ -62,45 +62,45 @@ async def own(connection: Connection, room: str) -> None:
 
 
 async def part(connection: Connection, command: Part) -> None:
-    """Follow a room no longer."""
-    connection.log(command.room)
+    """Leave a room."""
+    connection.log_of(command.room)
     if command.room not in connection.following:
         room = command.room[:80]
-        raise Refused(Code.NOT_JOINED, f"you are not in {room!r}: nothing to leave", room=room)
+        raise Refused(Code.NOT_JOINED, f"You are not in {room!r}", room=room)
     connection.following.part(connection, command.room)
     if connection.room == command.room and connection.dialect is TEXT:
         connection.room = ""
     connection.send(Parted(command.room, rid=command.rid))
 
 
-async def rooms(connection: Connection, command: Rooms) -> None:
-    """The rooms with people in them; private ones are shown to those who are there."""
+async def list_rooms(connection: Connection, command: Rooms) -> None:
+    """Answer with the rooms that have people in them. Private rooms are listed for those who are in them."""
     counts = sorted(connection.hub.rooms().items(), key=lambda item: (-item[1], item[0]))
     entries = []
-    for room, members in counts[:MOST_ROOMS]:
+    for room, members in counts[:MAX_ROOMS]:
         state = await state_of(connection, room)
         if not state.private or room in connection.following:
             entries.append(RoomEntry(room, members, state.topic))
     connection.send(RoomList(entries, rid=command.rid))
 
 
-async def who(connection: Connection, command: Who) -> None:
-    """Who is in a room: for those who are there, or whoever may go there."""
-    room = await _open(connection, command.room)
+async def list_people(connection: Connection, command: Who) -> None:
+    """Answer with the people in a room."""
+    room = await _visible_room(connection, command.room)
     members, people = connection.hub.people(room)
     connection.send(People(room, members, people, rid=command.rid))
 
 
-async def look(connection: Connection, command: DescribeRoom) -> None:
-    """What is set for a room."""
-    await show(connection, command.room, command.rid)
+async def describe(connection: Connection, command: DescribeRoom) -> None:
+    """Answer with a room's settings."""
+    await show_settings(connection, command.room, command.rid)
 
 
-async def show(connection: Connection, name: str, rid: int | str | UnsetType = UNSET) -> None:
-    """Tell what is set for a room."""
-    room = await _open(connection, name)
+async def show_settings(connection: Connection, name: str, rid: int | str | UnsetType = UNSET) -> None:
+    """Send a room's settings and the user's rank in it."""
+    room = await _visible_room(connection, name)
     state = await state_of(connection, room)
-    own = rank(state, connection.user, server_operator=connection.context.operates(connection.user))
+    own_rank = rank(state, connection.user, server_operator=connection.context.is_server_operator(connection.user))
     connection.send(
         RoomSettings(
             room,
@@ -110,35 +110,35 @@ async def show(connection: Connection, name: str, rid: int | str | UnsetType = U
             state.operators,
             state.slow,
             connection.hub.members(room),
-            str(own),
+            str(own_rank),
             rid=rid,
         )
     )
 
 
 async def typing(connection: Connection, command: Typing) -> None:
-    """Tell the others, but not too often, and not in a large room."""
-    log = connection.log(command.room)
+    """Tell others in the room that the user is typing: not too often, and not in large rooms."""
+    log = connection.log_of(command.room)
     if command.room == WHISPERS:
-        problem = f"{WHISPERS} is all conversations: expected one of them, or a room"
+        problem = f"{WHISPERS} stands for all your conversations. Name one of them, or a room"
         raise Refused(Code.BAD_ROOM, problem, reason="conversation", room=WHISPERS)
-    at = connection.context.clock.monotonic()
-    if at - connection.typed >= TYPING_PERIOD and connection.hub.members(log) <= connection.hub.largest_roster:
-        connection.typed = at
-        connection.hub.types(command.room, connection.user)
+    now = connection.context.clock.monotonic()
+    if now - connection.last_typing >= TYPING_PERIOD and connection.hub.members(log) <= connection.hub.max_roster:
+        connection.last_typing = now
+        connection.hub.typing(command.room, connection.user)
 
 
 async def state_of(connection: Connection, room: str) -> RoomState:
-    """What is set for a room, whether anybody is there or not."""
+    """Return the settings of any room, with or without people in it."""
     here = connection.shard.rooms.get(room)
     return here.state if here and here.loaded else RoomState(await connection.backend.state(room))
 
 
-async def _open(connection: Connection, name: str) -> str:
-    """The name of a room that the user may look into."""
+async def _visible_room(connection: Connection, name: str) -> str:
+    """Return the name of a room that the user may look at. Refused for a private one that it is not in."""
     if not name:
-        connection.log(name)
+        connection.log_of(name)
     room = room_name(name)
     if room not in connection.following and (await state_of(connection, room)).private:
-        raise Refused(Code.INVITATION_ONLY, f"{room} is private: only who is in it may look", room=room)
+        raise Refused(Code.INVITATION_ONLY, f"{room} is private. Only people in it can see this", room=room)
     return room

@@ -69,7 +69,7 @@ def people() -> Iterator[tuple[Client, Client]]:
     """Two people, of whom the first owns the lobby."""
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setattr(passwords, "PasswordHasher", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        patch.setattr(passwords, "WRONG_ONES", 10**9)
+        patch.setattr(passwords, "MAX_WRONG", 10**9)
         overrides = {"chat.store": ":memory:", "chat.limits.rate": 0, "chat.operators": ["root"]}
         server = stack.enter_context(TestClient(create_app(overrides=overrides)))
         ann = stack.enter_context(connected(server, query="?name=ann"))

@@ -109,7 +109,7 @@ def test_a_password_protects_a_name_and_gives_it_back(server: TestClient) -> Non
         assert bob.next()["code"] == "not_joined"
         hear(text)
         text.send_text(f"/login ann {PASSWORD}")
-        assert hear(text) == "*** you are ann now"
+        assert hear(text) == "*** You are ann now"
         assert hear(text) == "You are connected! There are 1 users here."
         assert hear(text) == "*** ann owns the room now"
         text.send_text("hi")

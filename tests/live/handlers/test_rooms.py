@@ -183,7 +183,7 @@ def test_a_topic_is_told_and_kept(server: TestClient) -> None:
         assert ann.answer("rooms")["rooms"] == [{"room": "den", "members": 2, "topic": "tea"}]
         assert ann.refused("topic", room="den", text="x" * 301) == "too_long"
         bob.send_text("/topic")
-        assert [hear(bob), hear(bob)] == ["*** den: 2 users, public", "*** topic: tea"]
+        assert [hear(bob), hear(bob)] == ["*** den: 2 users, public", "*** Topic: tea"]
 
 
 def test_a_server_operator_is_named_in_the_configuration(server: TestClient) -> None:
@@ -258,11 +258,11 @@ def test_the_text_dialect_moves_from_room_to_room(server: TestClient) -> None:
         ann.send_text("//me waves")
         assert hear(ann) == "[ann]: /me waves"
         ann.send_text("/part")
-        assert hear(ann) == "*** you left den"
+        assert hear(ann) == "*** You left den"
         ann.send_text("lost")
         assert hear(ann).startswith("*** ")
         ann.send_text("/dance")
-        assert hear(ann).startswith("*** there is no command 'dance'")
+        assert hear(ann).startswith("*** There is no command 'dance'")
         ann.send_text("/help who")
         assert "/who" in hear(ann)
         bob.quiet()

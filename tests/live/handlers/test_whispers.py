@@ -125,7 +125,7 @@ def test_the_text_dialect_whispers(server: TestClient) -> None:
         bob.send_text("/r yes?")
         assert hear(ann) == hear(bob) == hear(cy) == "[bob → ann, cy]: yes?"
         ann.send_text("/w dora hi")
-        assert hear(ann) == "*** nobody is called 'dora'"
+        assert hear(ann) == "*** Nobody is called 'dora'"
         bob.send_text("still here")
         assert hear(bob) == hear(cy) == "[bob]: still here"
 

@@ -1,0 +1,75 @@
+"""Who you are: names, registration, logging in and out."""
+
+from __future__ import annotations
+
+from app.chat.closing import CloseCode
+from app.chat.dialects import TEXT
+from app.chat.events import User
+from app.chat.frames import Done, Join, Login, Logout, Nick, Quit, Register
+from app.chat.logs import WHISPERS, mailbox
+from app.live.connection import Connection
+from app.live.handlers.rooms import take_ownership
+
+
+async def nick(connection: Connection, command: Nick) -> None:
+    """Change the user's name, on all of its connections."""
+    user = await connection.context.claim_name(connection.user, command.name)
+    _announce_user(connection, user, command)
+
+
+async def register(connection: Connection, command: Register) -> None:
+    """Protect the user's name with a password. The user becomes the owner of the rooms it is in that have none."""
+    connection.limits.check_password(command.password)
+    hashed = await connection.context.passwords.hash(command.password)
+    user = await connection.backend.set_password(connection.user.id, hashed)
+    _announce_user(connection, user, command)
+    for room in connection.following.rooms():
+        await take_ownership(connection, room)
+
+
+async def login(connection: Connection, command: Login) -> None:
+    """Become the user with this name and password. The connection's token then belongs to that user."""
+    account = await connection.context.find_account(command.name)
+    hashed = account.password if account else ""
+    await connection.context.passwords.check(connection.address, hashed, command.password)
+    assert account is not None, "without an account no password is right"
+    room = connection.room
+    if connection.token_hash:
+        await connection.backend.bind_token(connection.token_hash, account.user.id)
+    connection.switch_user(account.user)
+    connection.ignore(await connection.backend.ignored(account.user.id))
+    connection.user_changed(account.user, rid=command.rid)
+    if connection.dialect is TEXT:
+        await follow_whispers(connection)
+        if room:
+            await connection.execute(Join(room))
+
+
+async def follow_whispers(connection: Connection) -> None:
+    """Follow the user's whispers from its read marker on."""
+    if not connection.returning:
+        connection.following.whispers_sent = 0
+        return
+    read = await connection.backend.mark_read(connection.user.id, mailbox(connection.user.id), 0)
+    await connection.execute(Join(WHISPERS, after=read))
+
+
+async def logout(connection: Connection, command: Logout) -> None:
+    """Revoke the connection's token and end the connection."""
+    if connection.token_hash:
+        await connection.backend.revoke_token(connection.token_hash)
+    connection.send(Done(note="Goodbye", rid=command.rid))
+    connection.flush_and_close(CloseCode.BYE)
+
+
+async def leave(connection: Connection, command: Quit) -> None:
+    """End the connection."""
+    connection.send(Done(note="Goodbye", rid=command.rid))
+    connection.flush_and_close(CloseCode.BYE)
+
+
+def _announce_user(connection: Connection, user: User, command: Nick | Register) -> None:
+    """Tell all connections of a user its new name. The one that asked gets it as its answer."""
+    connection.hub.rename(user)
+    connection.user_changed(user, rid=command.rid)
+    connection.hub.for_connections_of(user.id, lambda one: one.user_changed(user) if one is not connection else None)

@@ -1,0 +1,78 @@
+"""`/chat`: the chat, over a store that is open as long as the application runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.application import Application
+from app.backends import Backend, StoreError
+from app.backends.embedded import Embedded
+from app.backends.storefile import MEMORY
+from app.chat.errors import Refused
+from app.chat.names import NameRule, ascii_name
+from app.errors import StartupError
+from app.live.context import NamePolicy
+from app.live.hub import Hub
+from app.live.retention import trimming
+from app.live.service import ChatService
+from app.modules.chat.endpoint import ChatEndpoint
+from app.modules.chat.settings import ChatSettings
+from app.transports import Overflow
+from config import ConfigurationError
+
+log = logging.getLogger("chat")
+
+
+def module(app: Application) -> None:
+    """Register `/chat`, and put the chat at `app.state.chat` for other modules."""
+    settings = app.group("chat", ChatSettings)
+    backend = Embedded(settings.store, clock=app.clock, in_memory=lambda: _keep_in_memory(app, settings.store))
+    names = _name_policy(app, settings)
+    app.during(_open(backend))
+    hub = Hub(backend, roster=settings.presence.roster, presence_period=settings.presence.period)
+    limits, rates, overflow = settings.limits.limits(), settings.limits.rates(), Overflow(settings.outbox.overflow)
+    service = ChatService(backend, hub, limits, rates, names, overflow, app.clock)
+    app.state.chat = service
+    app.during(service.running())
+    count, age = settings.retention.count, settings.retention.age
+    if count or age:
+        app.during(trimming(backend, app.clock, count=count, age=age))
+    max_frame_size = int(app.settings.app.websockets.max_frame_size)
+    app.add_websocket_route("/chat", ChatEndpoint(service, settings, max_frame_size).serve)
+
+
+def _keep_in_memory(app: Application, store: str) -> bool:
+    """Whether to leave the store's file alone, because TestClient runs the application and the test chose no store.
+    Tests then can't damage a real chat, and each run starts with an empty one."""
+    if store == MEMORY or not app.in_test_client or app.chosen("chat.store"):
+        return False
+    log.info("Running in TestClient: the store is in memory, not in %s", store)
+    return True
+
+
+def _name_policy(app: Application, settings: ChatSettings) -> NamePolicy:
+    rule: NameRule = ascii_name
+    if settings.names.unicode:
+        from app.identity.unicode_names import unicode_name  # loading its tables doubles the time to start
+
+        rule = unicode_name
+    operators = set()
+    for name in settings.operators:
+        try:
+            operators.add(rule(name, settings.limits.name).canonical)
+        except Refused as refused:
+            origin = app.settings.tree.origin(("chat", "operators"))
+            raise ConfigurationError(refused.message, origin=origin, key="chat.operators", value=name) from None
+    return NamePolicy(rule, settings.names.hold, frozenset(operators))
+
+
+@asynccontextmanager
+async def _open(backend: Backend) -> AsyncIterator[None]:
+    try:
+        backend.open()
+    except StoreError as error:
+        raise StartupError(str(error)) from None
+    yield
+    backend.close()

@@ -1,0 +1,163 @@
+"""The endpoint of `/chat`: from a WebSocket handshake to a Connection, and the first frames it gets."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+from collections.abc import Mapping
+
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket
+
+from app.backends import Unavailable
+from app.chat.closing import CloseCode
+from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT, Dialect
+from app.chat.errors import Refused
+from app.chat.events import User
+from app.chat.frames import Join, Nick, Welcome
+from app.chat.logs import room_name
+from app.live.admission import Admission
+from app.live.connection import NOBODY, Connection
+from app.live.handlers.account import follow_whispers
+from app.live.service import ChatService
+from app.modules.chat.settings import ChatSettings
+from app.transports.asgi_channel import SERVER_SEND, AsgiChannel
+from app.transports.handover import HANDOVER
+from app.transports.socket_channel import SocketChannel
+
+log = logging.getLogger("chat")
+
+TOKEN_PREFIX = "token."  # noqa: S105
+TOKEN_BYTES = 24
+NO_QUERY: Mapping[str, str] = {}
+
+
+class ChatEndpoint:
+    """The endpoint. `max_frame_size` is in bytes, of a frame from a client."""
+
+    def __init__(self, service: ChatService, settings: ChatSettings, max_frame_size: int) -> None:
+        self.service, self.settings = service, settings
+        self.admission = Admission(settings.limits.connections, settings.limits.connections_per_address)
+        self._room, self._limits = room_name(settings.room), settings.limits.advertised(max_frame_size)
+        self._on_close = self._closed  # one bound method for all connections
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Serve one connection, from its handshake on."""
+        address = websocket.client.host if websocket.client else ""
+        if refusal := self.admission.refusal(address):
+            await _deny(websocket, *refusal)
+            return
+        self.admission.enter(address)
+        connected = False
+        try:
+            connected = await self._serve(websocket, address)
+        finally:
+            if not connected:
+                self.admission.leave(address)
+
+    def _closed(self, connection: Connection) -> None:
+        self.admission.leave(connection.address)
+        log.info("Removing %s!", connection.user.name)
+
+    async def _serve(self, websocket: WebSocket, address: str) -> bool:
+        """Serve a connection. False if it was refused; otherwise its Connection handles its end, which may come long
+        after this returns."""
+        offered = websocket.scope.get("subprotocols", [])
+        dialect, subprotocol = (JSON, JSON_SUBPROTOCOL) if JSON_SUBPROTOCOL in offered else (TEXT, None)
+        try:
+            # Most queries are empty, and parsing one would be a tenth of the work in here.
+            query = websocket.query_params if websocket.scope.get("query_string") else NO_QUERY
+            join = self._first_join(query)
+            self.service.backend.open()
+            user, token, returning = await self._identify(offered, dialect)
+            ignored = await self.service.backend.ignored(user.id) if returning else NOBODY
+        except Refused as refused:
+            await _deny(websocket, 400, refused.message)
+            return False
+        except Unavailable as error:
+            await _deny(websocket, 503, str(error))
+            return False
+        await websocket.accept(subprotocol)
+        log.info("Adding user!")
+        high, stall = self.settings.outbox.size, self.settings.outbox.stall
+        hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
+        taken_over: SocketChannel | None = hand_over(high, stall) if hand_over else None
+        channel = taken_over or AsgiChannel(high, stall, websocket.scope.pop(SERVER_SEND, None))
+        connection = Connection(
+            self.service,
+            user,
+            dialect,
+            channel,
+            join.room,
+            token_hash=_hash(token) if token else b"",
+            has_token=returning or dialect is JSON,
+            address=address,
+        )
+        connection.on_close, connection.returning, connection.ignored = self._on_close, returning, ignored
+        try:
+            await self._welcome(connection, token, join, query.get("name", ""))
+            if taken_over is not None:
+                taken_over.start(connection)
+            elif isinstance(channel, AsgiChannel):
+                await channel.serve(websocket, connection)
+        except BaseException:
+            connection.channel_closed()
+            if taken_over is not None:
+                taken_over.close(CloseCode.PING_TIMEOUT)
+            raise
+        return True
+
+    async def _welcome(self, connection: Connection, token: str, join: Join, name: str) -> None:
+        """Send what a connection gets before it sends anything: `welcome`, or the greeting of the text dialect. If it
+        can't have the name it asked for, an error follows."""
+        user, text = connection.user, connection.dialect is TEXT
+        refused: Refused | None = None
+        if name and name != user.name:
+            try:
+                user = await self.service.claim_name(user, name)
+            except Refused as error:
+                refused = error
+            else:
+                self.service.hub.rename(user)
+                self.service.hub.for_connections_of(
+                    user.id, lambda one: one.user_changed(user) if one is not connection else None
+                )
+                connection.user = user
+        epoch = self.service.backend.epoch
+        connection.send(Welcome(user.id, user.name, user.registered, token, epoch, self._limits, self._room))
+        if text:
+            await connection.execute(join)
+            await follow_whispers(connection)
+        if refused is not None:
+            connection.refuse(refused, Nick(name))
+
+    def _first_join(self, query: Mapping[str, str]) -> Join:
+        """Return where a text client starts: `?room=lobby&after=41`, both optional. Refused if that can't be a room."""
+        room = room_name(query["room"]) if "room" in query else self._room
+        after = query.get("after", "")
+        return Join(room, after=int(after)) if re.fullmatch("[0-9]{1,15}", after) else Join(room)
+
+    async def _identify(self, offered: list[str], dialect: Dialect) -> tuple[User, str, bool]:
+        """Return the user, its token, and whether it has been here before: the user of an offered token, or a new one.
+        A new text client gets no token, since there is no way to tell it."""
+        for subprotocol in offered:
+            if subprotocol.startswith(TOKEN_PREFIX):
+                token = subprotocol.removeprefix(TOKEN_PREFIX)
+                user = await self.service.backend.user_by_token(_hash(token))
+                if user is not None:
+                    return user, token, True
+        if dialect is TEXT:
+            return await self.service.backend.create_guest(), "", False
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        return await self.service.backend.create_user(_hash(token)), token, False
+
+
+async def _deny(websocket: WebSocket, status: int, problem: str) -> None:
+    await websocket.send_denial_response(PlainTextResponse(f"{problem}\n", status))
+
+
+def _hash(token: str) -> bytes:
+    """Hash a token for the store, so that the store does not reveal it."""
+    return hashlib.sha256(token.encode()).digest()
