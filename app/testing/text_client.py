@@ -99,9 +99,9 @@ class TextClient(Client):
 
     def _named(self, line: str, name: str) -> None:
         self.send(line)
-        found = re.compile(re.escape(words.name(name)), re.IGNORECASE)  # a login may write the name another way
+        found = re.compile(re.escape(words.named(name)), re.IGNORECASE)  # a login may write the name another way
         said = self._succeed(lambda line: found.fullmatch(line) is not None)
-        at = words.name(name).index(name)
+        at = words.named(name).index(name)
         self.name = said[at : at + len(name)]
 
     def _succeed(self, fits: Callable[[str], bool]) -> str:
