@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from app.backends.archive import ArchiveError
 from app.chat.errors import Refused
 from app.chat.logs import room_name
 from app.cli.flags import Parser, add_settings, fail, load_settings, parse
+from app.cli.subcommands import PROGRAM
 from config import ConfigurationError, Settings
 from config.errors import suggestion
 from config.schema import build
@@ -66,6 +68,7 @@ def _backup(store: str, flags: argparse.Namespace) -> None:
 
 def _run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse.Namespace], None]) -> int:
     """Do `work` on the store that the settings name. Report a failure in one line."""
+    logging.basicConfig(format=f"{PROGRAM}: %(message)s")  # the store may be upgraded, which is worth a line
     try:
         add_settings(parser)
         flags = parse(parser, arguments)

@@ -17,6 +17,7 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from app.backends.embedded import Embedded
+from app.backends.schema import APPLICATION_ID, MIGRATIONS
 from app.cli import main
 from tests.clients import DEADLINE, ROOT, Served, serving
 
@@ -286,6 +287,18 @@ def test_a_store_in_use_and_a_copy_that_is_there(store: str, tmp_path: Path) -> 
         stdin=text,
         CHAT_STORE=store,
     )
+
+
+def test_a_store_of_an_older_version_is_upgraded_with_a_line(tmp_path: Path) -> None:
+    store = tmp_path / "chat.db"
+    with closing(sqlite3.connect(store)) as connection:
+        connection.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};")
+    ended = natter("export", CHAT_STORE=str(store))
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout.splitlines()[0])["t"] == "natter"
+    (line,) = ended.stderr.decode().splitlines()
+    assert line.startswith(f"natter: {store}: upgrading from version 1 to {len(MIGRATIONS)}; {store}.before-v")
+    assert done("export", CHAT_STORE=str(store)) == ended.stdout
 
 
 def test_who_stops_reading_ends_an_export_quietly(store: str) -> None:
