@@ -22,6 +22,7 @@ from typing import Any
 
 from pyhocon import ConfigFactory, ConfigTree
 from pyhocon.config_tree import ConfigQuotedString, ConfigSubstitution, ConfigValues
+from pyhocon.exceptions import ConfigWrongTypeException
 from pyparsing import ParseBaseException
 
 from config.errors import ConfigurationError, Origin
@@ -74,6 +75,8 @@ _BARE = re.compile(
     r"(?:\A|(?<=[=:\[,\n]))[ \t]*(?P<bare>[-+]?\d[^\s,{}\[\]\"$]*(?:[ \t]+[^\s,{}\[\]\"$=:]+)*)[ \t]*(?=[\n,}\]]|\Z)"
 )
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_LINE = re.compile(r"\(line: (\d+)")
+"""Where pyhocon says that a mistake is."""
 _SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 
 
@@ -85,8 +88,12 @@ def parse(text: str, place: str) -> Block:
         tree = ConfigFactory.parse_string(tagged, resolve=False)
     except ParseBaseException as error:
         raise _unparsable(text, error.lineno, place) from None
+    except ConfigWrongTypeException as error:  # a value and what follows it, taken for one
+        line = _LINE.search(str(error))
+        hint = ": a comma or a line break may be missing"
+        raise _unparsable(text, int(line[1]) if line else 0, place, hint) from None
     except Exception:  # noqa: BLE001  on some texts pyhocon raises AttributeError, TypeError and others
-        raise ConfigurationError("this is not HOCON", origin=Origin(place)) from None
+        raise _unparsable(text, 0, place) from None
     if not isinstance(tree, ConfigTree):
         raise ConfigurationError("expected keys with values, got a list", origin=Origin(place, 1))
     return _block(tree)
@@ -97,12 +104,17 @@ def split(path: str) -> tuple[str, ...]:
     return tuple(quoted or bare.strip() for quoted, bare in _SEGMENT.findall(path))
 
 
-def _unparsable(text: str, number: int, place: str) -> ConfigurationError:
+def _unparsable(text: str, number: int, place: str, hint: str = "") -> ConfigurationError:
+    """The error for a text with a mistake on or before line `number` (0: unknown)."""
+    if not number:
+        return ConfigurationError(f"this is not HOCON{hint}", origin=Origin(place))
     lines = text.split("\n")
     number = min(number, len(lines))
     near = lines[number - 1].strip()
     problem = (
-        f"this is not HOCON near `{near[:60]}`" if near else "this is not HOCON: a bracket or a quote may not be closed"
+        f"this is not HOCON near `{near[:60]}`{hint}"
+        if near
+        else "this is not HOCON: a bracket or a quote may not be closed"
     )
     return ConfigurationError(problem, origin=Origin(place, number))
 

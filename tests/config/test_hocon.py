@@ -128,6 +128,10 @@ def test_meaning(text: str, expected: Any, tmp_path: Path) -> None:
         ("a = {b = 1}}", r"x\.conf:1: this is not HOCON near `a = {b = 1}}`"),
         ("\na = 1 b = 2", r"x\.conf:2: this is not HOCON"),
         ('a = "x', r"x\.conf:1: this is not HOCON"),
+        (
+            "a = 1\nb {\n  c { d = 1 } e = 2\n}",
+            r"x\.conf:3: this is not HOCON near `c { d = 1 } e = 2`: a comma or a line break may be missing",
+        ),
         ("[1, 2]", r"x\.conf:1: expected keys with values, got a list"),
         pytest.param(
             "a = ${b}\nb = ${a}",
