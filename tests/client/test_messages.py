@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from app.chat.commands import NAMES
 from app.chat.errors import Code
 from app.chat.events import Kind
 from app.chat.frames import Changed, Commands, Error, Frame, Usage
@@ -89,7 +90,7 @@ def test_every_text_that_is_shown_is_in_the_catalogue_and_gets_its_values() -> N
 
 
 def test_every_text_of_the_catalogue_is_shown() -> None:
-    families = [r"error\.", r"event\.", r"weekday\.[1-7]$"]
+    families = [r"error\.", r"event\.", r"command\.", r"weekday\.[1-7]$"]
     named = constants()
     unused = [key for key in ENGLISH if key not in named and not any(re.match(family, key) for family in families)]
     assert unused == []
@@ -123,13 +124,23 @@ def test_every_change_has_a_sentence() -> None:
     assert named - {"somebody"} == set(Kind) - {Kind.MSG, Kind.ME}
 
 
+def test_every_command_has_a_sentence() -> None:
+    assert {key.split(".")[1] for key in ENGLISH if key.startswith("command.")} == set(NAMES.values())
+
+
+def test_the_page_says_the_same() -> None:
+    page = json.loads((ROOT / "app/page/static/languages/en.json").read_text())
+    shared = [key for key in ENGLISH if re.match(r"(command|event|done)\.", key) and key in page]
+    assert len(shared) > 50
+    assert {key: ENGLISH[key] for key in shared} == {key: page[key] for key in shared}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_language_has_the_same_values_and_its_own_plurals(path: Path) -> None:
     numbers = (*range(1000), 10**6)
     categories = {category(path.stem, number) for number in numbers}
     for key, entry in json.loads(path.read_text()).items():
-        if not key.startswith("command."):
-            assert placeholders(entry) <= placeholders(ENGLISH[key]), key
+        assert placeholders(entry) <= placeholders(ENGLISH[key]), key
         for form in [entry] if not isinstance(entry, list) else entry:
             assert isinstance(form, str) or set(form) == categories, key
 

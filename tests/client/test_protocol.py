@@ -286,6 +286,16 @@ def test_requests_that_may_be_done_twice_are_repeated_and_others_not(wire: Wire)
     assert isinstance(wire.settled[join], frames.Joined)
 
 
+def test_nobody_hears_that_a_hint_was_refused(wire: Wire) -> None:
+    before = len(wire.told)
+    typing = wire.protocol.request(frames.Typing(room="ops"), wire.now)
+    slash = wire.protocol.request(frames.SlashCommand(room="ops", line="/roll"), wire.now)
+    wire.fails("not_joined", rid=typing)
+    assert len(wire.told) == before
+    wire.fails("not_joined", rid=slash)
+    assert [event.code for event in wire.told[before:]] == ["not_joined"]
+
+
 def test_a_login_waits_for_acks_and_what_follows_waits_for_it(wire: Wire) -> None:
     wire.says("a")
     login = wire.protocol.request(frames.Login(name="bob", password="horse"), wire.now)

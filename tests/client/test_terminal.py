@@ -151,11 +151,11 @@ def test_rooms_and_what_happens_in_them(me: Terminal, friend: Friend, quarter: Q
 
 def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend, quarter: Quarter) -> None:
     me.types("/help kick" + ENTER)
-    me.shows("*** /kick NAME [WHY]: Remove somebody from the room (operators only)")
+    me.shows("*** /kick NAME [WHY]: Remove someone from the room (operators)")
     me.types("/dance" + ENTER)
     me.shows("*** There's no command /dance. Type /help for a list")
     me.types("/kick" + ENTER)
-    me.shows("*** Wrong arguments. Usage: /kick NAME [WHY]")
+    me.shows("*** Check the command. Usage: /kick NAME [WHY]")
     me.types("/topic all about tea" + ENTER)
     me.shows("set the topic: all about tea")
     me.shows(f"{friend.room} · Connected as {quarter.ann} · all about tea")
@@ -271,7 +271,7 @@ def test_without_colours(quarter: Quarter, friend: Friend) -> None:
         assert re.search(rb"\x1b\[[39][1-6]m" + friend.name.encode(), me.raw)
 
 
-def test_a_dumb_terminal_gets_lines(quarter: Quarter, friend: Friend) -> None:
+def test_a_dumb_terminal_gets_lines(quarter: Quarter, friend: Friend, tmp_path: Path) -> None:
     with terminal(quarter.url, "--name", quarter.cy, TERM="dumb") as me:
         me.shows("You're in")
         friend.says("hello")
@@ -281,6 +281,13 @@ def test_a_dumb_terminal_gets_lines(quarter: Quarter, friend: Friend) -> None:
         me.types(CTRL_D)
         assert me.ends() == 0
         assert b"\x1b" not in me.raw
+    with terminal(quarter.chat, TERM="dumb", XDG_STATE_HOME=str(tmp_path / "nobody")) as me:
+        me.shows("Your name:")
+        me.types(quarter.bob + "\n")
+        me.shows(f"*** “{quarter.bob}” is taken")
+        me.types(quarter.bob + "2\n")
+        me.shows("You're in lobby")
+        assert sum("Your name:" in line for line in me.lines()) == 2
 
 
 def test_it_rings_on_a_mention_if_asked(quarter: Quarter, friend: Friend) -> None:

@@ -10,6 +10,7 @@ order, and `wake_at` is when to call `tick`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,8 @@ class JsonProtocol:
         self.wake_at: float | None = None
         self._outbox, self._subscriptions = Outbox(window), Subscriptions()
         self._numbers = 0
+        self._typing: deque[int] = deque(maxlen=16)
+        """The last `typing` requests, whose errors nobody wants to see."""
         self._name_pending = self._connected_before = False
         self._actions: list[Action] = []
         self._encode = msgspec.json.Encoder().encode
@@ -229,6 +232,8 @@ class JsonProtocol:
         self._finish(item, frame)
 
     def _on_error(self, frame: frames.Error, now: float) -> None:
+        if frame.rid in self._typing:
+            return
         item = self._outbox.answered(frame.rid if isinstance(frame.cid, UnsetType) else frame.cid)
         error = from_frame(frame)
         if item is None:
@@ -292,10 +297,12 @@ class JsonProtocol:
         if self.connected:
             for item in self._outbox.due(now):
                 self._act(Send(self._encode(item.command).decode()))
-                # These are answered by nothing or by an error, which is delivered like a frame that nobody asked for.
                 if isinstance(item.command, frames.Typing | frames.SlashCommand):
+                    # There may be no answer. An error is delivered like a frame that nobody asked for.
                     self._outbox.answered(item.key)
                     self._settle(item, frames.Done())
+                if isinstance(item.command, frames.Typing):
+                    self._typing.append(item.number)
         self._schedule(now)
 
     def _schedule(self, now: float) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from app.client.stdin import read_lines
 from app.client.terminal.view import InputCallbacks
 
 
 class DumbTerminal:
-    """A View without a prompt."""
+    """A View without a prompt. A question is written as a line."""
 
-    def __init__(self, callbacks: InputCallbacks) -> None:
-        self._callbacks = callbacks
+    def __init__(self, callbacks: InputCallbacks, question: Callable[[], str]) -> None:
+        """`question` returns the question whose answer is expected, or an empty string."""
+        self._callbacks, self._question = callbacks, question
+        self._asked = ""
         self._ended: asyncio.Future[int] | None = None
 
     def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
@@ -23,7 +25,10 @@ class DumbTerminal:
         sys.stdout.flush()
 
     def refresh(self) -> None:
-        """Do nothing: there is no prompt."""
+        """Write the question, if it is a new one."""
+        asked, self._asked = self._asked, self._question()
+        if self._asked and self._asked != asked:
+            self.show([self._asked])
 
     def end(self, code: int) -> None:
         """Let `run` return `code`."""

@@ -41,7 +41,7 @@ def _view(session: TerminalSession, presenter: Presenter, catalogue: Catalogue, 
         is_chatting=session.is_chatting,
     )
     if os.environ.get("TERM", "dumb") == "dumb":
-        return DumbTerminal(callbacks)
+        return DumbTerminal(callbacks, question=lambda: presenter.question)
     sources = CompletionSources(
         names=presenter.names,
         rooms=presenter.room_names,

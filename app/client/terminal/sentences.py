@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import UnsetType
 
 from app.chat import frames
+from app.chat.commands import NAMES
 from app.chat.events import Kind
 from app.chat.frames import Changed, Frame, Message
 from app.chat.presence import Person
@@ -25,7 +26,7 @@ class Sentences:
         self._makers: dict[type[Frame], Callable[[Any], list[str]]] = {
             Changed: self._changed,
             frames.Parted: self._parted,
-            frames.Named: lambda frame: [self._say("reply.named", name=frame.name)],
+            frames.Named: self._named,
             frames.Page: self._page,
             frames.Found: self._found,
             frames.RoomList: self._rooms,
@@ -68,6 +69,9 @@ class Sentences:
     def _parted(self, frame: frames.Parted) -> list[str]:
         return [self._say("room.removed" if frame.why else "room.left", room=frame.room, why=frame.why)]
 
+    def _named(self, frame: frames.Named) -> list[str]:
+        return [self._say("reply.registered" if frame.registered else "reply.named", name=frame.name)]
+
     def _page(self, frame: frames.Page) -> list[str]:
         return self._events(frame.events) or [self._say("history.none", room=frame.room)]
 
@@ -109,11 +113,16 @@ class Sentences:
         commands = []
         for entry in frame.commands:
             usage = f"/{entry.command} {entry.usage}".rstrip()
-            # English has no texts for these: the server's are in English, and know the commands of its modules.
-            key = f"command.{entry.command}"
-            help_ = self._say(key) if key in self._catalogue else entry.help
-            commands.append(self._say("help.entry", usage=usage, help=help_))
+            commands.append(self._say("help.entry", usage=usage, help=self._help(entry)))
         return commands or [self._say("help.none")]
+
+    def _help(self, entry: frames.Usage) -> str:
+        """What a command does: from the catalogue, or in the server's words for a command of a module."""
+        key = f"command.{entry.command}"
+        if key not in self._catalogue:
+            return entry.help
+        aliases = [f"/{alias}" for alias, command in NAMES.items() if command == entry.command != alias]
+        return self._say("help.aliases", help=self._say(key), names=", ".join(aliases)) if aliases else self._say(key)
 
     def _events(self, events: list[Message | Changed]) -> list[str]:
         return [
