@@ -191,7 +191,7 @@ def conversation(said: bytes = HEAD, early: int = 0) -> Script:
 
 
 async def visited(
-    way: Any,
+    first: Any,
     behave: Behaviour,
     script: Script,
     caplog: pytest.LogCaptureFixture,
@@ -203,7 +203,7 @@ async def visited(
     outcome, application = Outcome(), Application(behave)
     with suppress(ConnectionError):  # from closing a connection that was reset already
         async with (
-            server(application, tls.ours if tls else None, way, deflate=deflate) as port,
+            server(application, tls.ours if tls else None, first, deflate=deflate) as port,
             client(port, b"", tls.theirs if tls else None) as one,
         ):
             await script(Visit(one, application, outcome))
@@ -236,7 +236,7 @@ async def both(
 ) -> Outcome:
     """The outcome of a visit, after checking that it is the same both ways."""
     ours, uvicorns = [
-        await visited(way, behave, script, caplog, tls, deflate) for way in (ProtocolSelector, HardenedHttpProtocol)
+        await visited(first, behave, script, caplog, tls, deflate) for first in (ProtocolSelector, HardenedHttpProtocol)
     ]
     assert ours == uvicorns
     return ours

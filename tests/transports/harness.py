@@ -77,14 +77,14 @@ class Endpoint:
         if self.before_accept is not None:
             await self.before_accept()
         await websocket.accept()
-        channel = scope["extensions"][HANDOVER](LIMIT, 30.0)
-        self.channels.append(channel)
-        way = channel or AsgiChannel(LIMIT, 30.0)
-        way.write(Batch([Frame("welcome")]))
-        if channel is not None:
+        taken_over: SocketChannel | None = scope["extensions"][HANDOVER](LIMIT, 30.0)
+        self.channels.append(taken_over)
+        channel = taken_over or AsgiChannel(LIMIT, 30.0)
+        channel.write(Batch([Frame("welcome")]))
+        if isinstance(channel, SocketChannel):
             channel.start(receiver)
         else:
-            await way.serve(websocket, receiver)
+            await channel.serve(websocket, receiver)
 
 
 class Client:
@@ -112,17 +112,17 @@ class Client:
 
 @asynccontextmanager
 async def server(
-    endpoint: Application, tls: ssl.SSLContext | None = None, way: Any = ProtocolSelector, *, deflate: bool = False
+    endpoint: Application, tls: ssl.SSLContext | None = None, first: Any = ProtocolSelector, *, deflate: bool = False
 ) -> AsyncIterator[int]:
-    """Serve `endpoint`, with `way` as the first protocol of each connection. Yields the port."""
+    """Serve `endpoint`, with `first` as the first protocol of each connection. Yields the port."""
     config = uvicorn.Config(
-        endpoint, http=way, ws=HandoverProtocol, ws_max_size=LIMIT, ws_per_message_deflate=deflate, log_config=None
+        endpoint, http=first, ws=HandoverProtocol, ws_max_size=LIMIT, ws_per_message_deflate=deflate, log_config=None
     )
     config.load()
     loop = asyncio.get_running_loop()
 
     def protocol() -> asyncio.Protocol:
-        return cast(asyncio.Protocol, way(config=config, server_state=endpoint.state, app_state={}))
+        return cast(asyncio.Protocol, first(config=config, server_state=endpoint.state, app_state={}))
 
     listening = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
     try:
