@@ -7,10 +7,12 @@ import inspect
 import re
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 import app
+import app.testing
 from app.application import create_app
 from tests.clients import DEADLINE, ROOT
 from tests.test_layers import below, imports
@@ -18,9 +20,10 @@ from tests.test_layers import below, imports
 PUBLIC = {f"app.{name}" for name in app.__all__} | {"app.testing", "app.client"}
 """What modules may import from this project."""
 EXAMPLES = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "examples").glob("**/*.py")}
+PAGES = ["README.md", "examples/README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 BLOCKS = {
     f"{page}, example {number}": block
-    for page in ("README.md", "examples/README.md", "docs/client.md")
+    for page in PAGES
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S), 1)
 }
 
@@ -39,6 +42,12 @@ def test_examples_import_only_what_is_public(source: str) -> None:
     for imported in imports(source):
         if below(imported, "app") or below(imported, "config"):
             assert any(below(imported, public) for public in PUBLIC), imported
+
+
+@pytest.mark.parametrize(("package", "page"), [(app, "docs/modules.md"), (app.testing, "docs/testing.md")])
+def test_every_public_name_is_documented(package: ModuleType, page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert [name for name in package.__all__ if not re.search(rf"`{name}\b", text)] == []
 
 
 def test_the_server_is_there_for_who_asks() -> None:
