@@ -8,21 +8,19 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection
 
 from app.backends.embedded import Embedded
 from app.backends.schema import APPLICATION_ID, MIGRATIONS
 from app.cli import main
-from tests.clients import DEADLINE, ROOT, Served, serving
+from app.testing import JsonClient, Refusal, test_application
+from tests.clients import DEADLINE, ROOT, serving
 
 COMMAND = [sys.executable, "-m", "app"]
-FREELY = "-P:chat.limits.rate=0"
 
 
 def natter(*arguments: str | Path, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -37,7 +35,7 @@ def natter(*arguments: str | Path, stdin: bytes = b"", **environment: str) -> su
 
 
 def done(*arguments: str | Path, stdin: bytes = b"", **environment: str) -> bytes:
-    """What a command that succeeds writes; it says nothing else."""
+    """What a subcommand that succeeds writes to standard output; it writes nothing else."""
     ended = natter(*arguments, stdin=stdin, **environment)
     assert (ended.returncode, ended.stderr) == (0, b"")
     return ended.stdout
@@ -52,109 +50,83 @@ def refused(code: int, line: str, *arguments: str | Path, stdin: bytes = b"", **
     assert line in told
 
 
-class Client:
-    """A client of the JSON dialect."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
-        self.welcome = self.next()
-        self.token, self.rid = self.welcome["token"], 0
-
-    def next(self) -> Any:
-        return json.loads(self.connection.recv(DEADLINE))
-
-    def ask(self, t: str, **fields: Any) -> Any:
-        """The answer: an error too."""
-        self.rid += 1
-        key = "cid" if "cid" in fields else "rid"
-        self.connection.send(json.dumps({"t": t, **({} if key == "cid" else {"rid": self.rid}), **fields}))
-        while (told := self.next()).get(key) != (fields["cid"] if key == "cid" else self.rid):
-            pass
-        return told
-
-    def history(self, room: str) -> list[Any]:
-        page = self.ask("history", room=room, limit=200)
-        assert (page["t"], page["more"]) == ("history", False)
-        return list(page["events"])
-
-
-@contextmanager
-def client(server: Served, token: str = "") -> Iterator[Client]:
-    subprotocols = ["chat.v1.json", *([f"token.{token}"] if token else [])]
-    with server.connect(subprotocols=subprotocols) as connection:
-        yield Client(connection)
-
-
-def answered(answer: Any) -> Any:
-    assert answer["t"] != "error", answer
-    return answer
+def history(client: JsonClient, room: str) -> list[Any]:
+    page = client.answer("history", room=room, limit=200)
+    assert page["more"] is False
+    return list(page["events"])
 
 
 def test_a_chat_goes_on_in_another_store(tmp_path: Path) -> None:
     old, new = str(tmp_path / "old.db"), str(tmp_path / "new.db")
-    with serving(FREELY, environment={"CHAT_STORE": old}) as server, client(server) as ann, client(server) as bob:
-        assert answered(ann.ask("nick", name="Ann"))["name"] == "Ann"
-        answered(ann.ask("register", password="correct horse"))
-        answered(bob.ask("nick", name="Bob"))
-        epoch = answered(ann.ask("join", room="red"))["epoch"]
-        answered(bob.ask("join", room="red"))
-        answered(ann.ask("topic", room="red", text="paint"))
-        ack = answered(ann.ask("msg", room="red", cid="c1", text="vermilion"))
-        answered(bob.ask("whisper", to=["Ann"], cid="c2", text="psst scarlet"))
-        answered(ann.ask("ban", room="red", name="Bob"))
-        answered(ann.ask("join", room="@"))
-        said, whispered = ann.history("red"), ann.history("@")
+    with test_application(store=old, server=True) as chat:
+        ann, bob = chat.connect(), chat.connect()
+        ann.nick("Ann")
+        ann.register("correct horse")
+        bob.nick("Bob")
+        epoch = ann.join("red")["epoch"]
+        bob.join("red")
+        ann.answer("topic", room="red", text="paint")
+        ann.ask("msg", room="red", cid="c1", text="vermilion")
+        ack = ann.ack("c1")
+        bob.whisper(ann, "psst scarlet")
+        ann.answer("ban", room="red", name="Bob")
+        ann.join("@")
+        said, whispered = history(ann, "red"), history(ann, "@")
         whole = done("export", CHAT_STORE=old)
     (tmp_path / "chat.jsonl").write_bytes(whole)
     done("import", tmp_path / "chat.jsonl", CHAT_STORE=new)
     assert [event["text"] for event in whispered] == ["psst scarlet"]
-    with serving(FREELY, environment={"CHAT_STORE": new}) as server:
-        with client(server, ann.token) as again:
-            assert (again.welcome["id"], again.welcome["name"], again.welcome["registered"]) == (1, "Ann", True)
-            assert again.welcome["epoch"] != epoch
-            joined = answered(again.ask("join", room="red", epoch=epoch, after=1))
-            assert (joined["recovered"], joined["topic"], joined["head"]) == (False, "paint", said[-1]["seq"])
-            assert again.history("red") == said
-            answered(again.ask("join", room="@"))
-            assert again.history("@") == whispered
-            assert again.ask("msg", room="red", cid="c1", text="vermilion") == ack
-            (found,) = again.ask("search", room="red", words="vermilion")["events"]
-            assert found["seq"] == ack["seq"]
-            assert len(again.ask("search", room="@", words="scarlet")["events"]) == 1
-            assert again.ask("msg", room="red", cid="c9", text="new")["seq"] > said[-1]["seq"]
-        with client(server, bob.token) as again:
-            assert again.welcome["name"] == "Bob"
-            assert again.ask("join", room="red")["t"] == "error"
-            answered(again.ask("join", room="@"))
-            assert again.history("@") == whispered
-        with client(server) as other:
-            assert other.welcome["name"] == "user2"
-            assert other.ask("login", name="ann", password="wrong horse")["t"] == "error"
-            assert answered(other.ask("login", name="ann", password="correct horse"))["id"] == 1
+    with test_application(store=new, server=True) as chat:
+        again = chat.connect(token=ann.token)
+        assert (again.id, again.name, again.welcome["registered"]) == (1, "Ann", True)
+        assert again.epoch != epoch
+        joined = again.join("red", epoch=epoch, after=1)
+        assert (joined["recovered"], joined["topic"], joined["head"]) == (False, "paint", said[-1]["seq"])
+        assert history(again, "red") == said
+        again.join("@")
+        assert history(again, "@") == whispered
+        again.ask("msg", room="red", cid="c1", text="vermilion")
+        assert again.ack("c1") == ack
+        (found,) = again.answer("search", room="red", words="vermilion")["events"]
+        assert found["seq"] == ack["seq"]
+        assert len(again.answer("search", room="@", words="scarlet")["events"]) == 1
+        assert again.say("new", room="red").seq > said[-1]["seq"]
+        again = chat.connect(token=bob.token)
+        assert again.name == "Bob"
+        with pytest.raises(Refusal, match="banned"):
+            again.join("red")
+        again.join("@")
+        assert history(again, "@") == whispered
+        other = chat.connect()
+        assert other.name == "user2"
+        with pytest.raises(Refusal, match="wrong_password"):
+            other.login("ann", "wrong horse")
+        other.login("ann", "correct horse")
+        assert other.id == 1
 
 
 class Talker(threading.Thread):
-    """Says one thing after the other, and keeps what was acknowledged: texts by position."""
+    """Sends one message after the other, and keeps what was acknowledged: texts by position."""
 
-    def __init__(self, server: Served) -> None:
+    def __init__(self, client: JsonClient) -> None:
         super().__init__(daemon=True)
-        self.server = server
+        self.client = client
         self.acked: dict[int, str] = {}
         self.changed, self.enough = threading.Condition(), False
 
     def run(self) -> None:
-        with client(self.server) as one:
-            answered(one.ask("join", room="red"))
-            number = 0
-            while not self.enough:
-                number += 1
-                ack = answered(one.ask("msg", room="red", cid=f"c{number}", text=f"message {number}"))
-                with self.changed:
-                    self.acked[ack["seq"]] = f"message {number}"
-                    self.changed.notify()
+        self.client.join("red")
+        number = 0
+        while not self.enough:
+            number += 1
+            self.client.ask("msg", room="red", cid=f"c{number}", text=f"message {number}")
+            ack = self.client.ack(f"c{number}")
+            with self.changed:
+                self.acked[ack["seq"]] = f"message {number}"
+                self.changed.notify()
 
     def said(self, more: int) -> dict[int, str]:
-        """All that is acknowledged, once there is so much more of it."""
+        """Wait for `more` acks, and return all messages that are acknowledged."""
         with self.changed:
             least = len(self.acked) + more
             assert self.changed.wait_for(lambda: len(self.acked) >= least, DEADLINE)
@@ -168,8 +140,8 @@ class Talker(threading.Thread):
 
 def test_a_copy_from_under_traffic_holds_all_that_was_acknowledged(tmp_path: Path) -> None:
     store, copy = str(tmp_path / "chat.db"), tmp_path / "copy.db"
-    with serving(FREELY, environment={"CHAT_STORE": store}) as server:
-        talker = Talker(server)
+    with test_application(store=store, server=True) as chat:
+        talker = Talker(chat.connect())
         talker.start()
         before = talker.said(100)
         done("backup", copy, CHAT_STORE=store)
@@ -187,23 +159,20 @@ def test_a_copy_from_under_traffic_holds_all_that_was_acknowledged(tmp_path: Pat
     backend = Embedded(str(copy))
     backend.open()
     backend.close()
-    with serving(FREELY, environment={"CHAT_STORE": str(copy)}) as server, client(server) as one:
-        head = answered(one.ask("join", room="red"))["head"]
-        assert head == max(copied)
+    with test_application(store=copy) as chat:
+        assert chat.connect().join("red")["head"] == max(copied)
 
 
 def test_a_room_through_a_pipe_by_the_settings_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "one.conf").write_text(f'chat.store = "{tmp_path}/one.db"')
     (tmp_path / "two.conf").write_text(f'chat.store = "{tmp_path}/two.db"')
-    with (
-        serving(f"-config={tmp_path}/one.conf", "-port=0", environment={"CHAT_STORE": ""}) as server,
-        client(server) as ann,
-    ):
-        answered(ann.ask("join", room="red"))
-        answered(ann.ask("msg", room="red", cid="c1", text="vermilion"))
+    with test_application(store=tmp_path / "one.db") as chat:
+        ann = chat.join(room="red")
+        ann.say("vermilion")
     text = done("export", f"-config={tmp_path}/one.conf", "red")
     assert text == done("export", "red", "--config", tmp_path / "one.conf")
     assert text == done("export", "red", f"-P:chat.store={tmp_path}/one.db")
+    assert b"vermilion" in text
     assert ann.token.encode() not in text
     done("import", "-", f"-config={tmp_path}/two.conf", stdin=text)
     again = done("export", f"-config={tmp_path}/two.conf", "red")
