@@ -25,6 +25,7 @@ from app.backends.embedded import Embedded
 from app.backends.upgrade import CLEAN_DAY, SAVE_INTERVAL
 from app.chat.events import Draft, Kind, User
 from app.clock import Clock
+from app.testing import ManualClock, test_application
 from tests.backends.sample import ANN, FAR, PASSWORD, SAMPLES, TOKENS, everything, fill, lost
 from tests.backends.test_embedded import DEADLINE, by_hand, draft, soon
 
@@ -38,18 +39,6 @@ UPGRADE = "ALTER TABLE users ADD COLUMN extra TEXT NOT NULL DEFAULT 'new'; CREAT
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class MovedClock(Clock):
-    """A clock that stands still until a test moves it."""
-
-    __slots__ = ("seconds",)
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 @contextmanager
@@ -360,7 +349,7 @@ async def test_a_newer_store_can_be_replaced_by_its_copy(path: Path, request: py
 @pytest.fixture
 def upgraded(path: Path, outdated: Any) -> Path:
     """The copy of a store that was upgraded just now."""
-    with opened(path, MovedClock()):
+    with opened(path, ManualClock()):
         pass
     copy = path.with_name(f"chat.db.before-v{NEXT}")
     assert copy.exists()
@@ -382,12 +371,12 @@ async def count_is(backend: Embedded, expected: float | None) -> None:
 async def test_the_copy_is_removed_after_a_day_without_an_error(
     path: Path, upgraded: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = MovedClock()
+    clock = ManualClock()
     with caplog.at_level(logging.INFO, "store"), opened(path, clock) as backend:
-        clock.seconds += CLEAN_DAY - 1
+        clock.advance(CLEAN_DAY - 1)
         await count_is(backend, CLEAN_DAY - 1)
         assert upgrade.copies(str(path)) == [upgraded]
-        clock.seconds += 1
+        clock.advance(1)
         await count_is(backend, None)
         assert files(path.parent) == ["chat.db", "chat.db-shm", "chat.db-wal"]
         assert caplog.messages == [
@@ -396,40 +385,40 @@ async def test_the_copy_is_removed_after_a_day_without_an_error(
 
 
 async def test_a_text_that_is_deleted_after_the_upgrade_leaves_with_the_copy(path: Path, upgraded: Path) -> None:
-    clock = MovedClock()
+    clock = ManualClock()
     with opened(path, clock) as backend:
         (said, *_) = await soon(backend.search("lobby", "crimson paint", before=FAR, limit=1))
         await soon(backend.append(Draft("lobby", ANN, "", id="gone", at=1, kind=Kind.DELETE, of=said.seq)))
     assert holding(path.parent, b"crimson paint") == [upgraded.name]
     with opened(path, clock) as backend:
-        clock.seconds += CLEAN_DAY
+        clock.advance(CLEAN_DAY)
         await count_is(backend, None)
     assert holding(path.parent, b"crimson paint") == []
 
 
 async def test_the_day_may_be_spread_over_several_runs(path: Path, upgraded: Path) -> None:
     for _ in range(3):
-        clock = MovedClock()
+        clock = ManualClock()
         with opened(path, clock):
-            clock.seconds += CLEAN_DAY / 3 - 1
+            clock.advance(CLEAN_DAY / 3 - 1)
         assert upgrade.copies(str(path)) == [upgraded]
-        clock.seconds += 10 * CLEAN_DAY  # while it is closed no time counts
-    clock = MovedClock()
+        clock.advance(10 * CLEAN_DAY)  # while it is closed no time counts
+    clock = ManualClock()
     with opened(path, clock) as backend:
-        clock.seconds += 2
+        clock.advance(2)
         await soon(backend.rooms())
         assert upgrade.copies(str(path)) == [upgraded]
-        clock.seconds += 1
+        clock.advance(1)
         await count_is(backend, None)
         assert upgrade.copies(str(path)) == []
 
 
 async def test_a_process_that_is_killed_loses_little_of_the_day(path: Path, upgraded: Path) -> None:
-    clock = MovedClock()
+    clock = ManualClock()
     with opened(path, clock) as backend:
-        clock.seconds += SAVE_INTERVAL - 1
+        clock.advance(SAVE_INTERVAL - 1)
         await soon(backend.rooms())
-        clock.seconds += 1
+        clock.advance(1)
         await count_is(backend, SAVE_INTERVAL)
 
 
@@ -437,18 +426,18 @@ async def test_an_error_begins_the_day_again(path: Path, upgraded: Path, monkeyp
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    clock = MovedClock()
+    clock = ManualClock()
     with opened(path, clock) as backend:
-        clock.seconds += CLEAN_DAY - 1
+        clock.advance(CLEAN_DAY - 1)
         with monkeypatch.context() as patch:
             patch.setattr(statements, "append", full)
             with pytest.raises(Unavailable):
                 await soon(backend.append(draft("too much")))
         await count_is(backend, 0)
-        clock.seconds += CLEAN_DAY - 1
+        clock.advance(CLEAN_DAY - 1)
         await count_is(backend, CLEAN_DAY - 1)
         assert upgrade.copies(str(path)) == [upgraded]
-        clock.seconds += 1
+        clock.advance(1)
         await count_is(backend, None)
 
 
@@ -464,9 +453,9 @@ async def test_only_copies_are_removed(path: Path, upgraded: Path) -> None:
         path.with_name(name).touch()
     older = path.with_name("chat.db.before-v2")
     older.touch()
-    clock = MovedClock()
+    clock = ManualClock()
     with opened(path, clock) as backend:
-        clock.seconds += CLEAN_DAY
+        clock.advance(CLEAN_DAY)
         await count_is(backend, None)
     assert files(path.parent) == sorted(["chat.db", *others])
 
@@ -477,16 +466,27 @@ async def test_a_copy_that_can_not_be_removed_is_tried_again(
     def refused(*_: object, **options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    clock = MovedClock()
+    clock = ManualClock()
     with opened(path, clock) as backend, monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refused)
-        clock.seconds += CLEAN_DAY
+        clock.advance(CLEAN_DAY)
         with anyio.fail_after(DEADLINE):
             while not caplog.messages:
                 await soon(backend.rooms())
     assert "upkeep failed and will be tried again: [Errno 13]" in caplog.text
     assert upgrade.copies(str(path)) == [upgraded]
     with opened(path, clock) as backend:
-        clock.seconds += CLEAN_DAY
+        clock.advance(CLEAN_DAY)
         await count_is(backend, None)
     assert upgrade.copies(str(path)) == []
+
+
+def test_the_day_is_one_of_the_application_s_clock(path: Path, upgraded: Path) -> None:
+    with test_application(store=path) as chat:
+        ann = chat.join(room="blue")
+        assert upgrade.copies(str(path)) == [upgraded]
+        chat.clock.advance(CLEAN_DAY)
+        ann.say("after this the store looks at the clock")
+        ann.say("after that it has done so")
+        assert upgrade.copies(str(path)) == []
+    assert files(path.parent) == ["chat.db"]
