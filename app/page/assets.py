@@ -1,7 +1,7 @@
-"""The files of a page, each with an address that names its content, so that a browser may keep it for good.
+"""The files of the page, each with an address that names its content, so that browsers can keep it for good.
 
-A file's address holds a hash of its content as it is served. That content names the addresses of the files that it
-refers to, so one that changes gives new addresses to all that lead to it, and to no others.
+The address has a hash of the content as it is served. The content has the addresses of the files that it refers to, so
+a change of one file gives new addresses to all files that lead to it, and to no others.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from app.page import bundle, stylesheet
 
 FOLDER = "assets"
 HASH_LENGTH = 12
-FOREIGN = "vendor/"
+VENDORED = "vendor/"
 UNSERVED = (".d.ts", "package.json")
 
 COMMENT = re.compile(r"/\*\*.*?\*/|^ *(?:/\*.*?\*/|//[^\n]*)", re.DOTALL | re.MULTILINE)
-"""A comment of JavaScript that types are in, or that has its lines for itself: those that can't be part of a text."""
+"""A comment that starts with `/**` or at the beginning of a line: such a comment can't be inside a string."""
 
-JAVASCRIPT = re.compile(r"""(?:from|import(?P<late>\s*\()?)\s*(?P<quote>["'])(?P<path>\.{1,2}/[^"'\n]+)(?P=quote)""")
+JAVASCRIPT = re.compile(r"""(?:from|import(?P<dynamic>\s*\()?)\s*(?P<quote>["'])(?P<path>\.{1,2}/[^"'\n]+)(?P=quote)""")
 REFERENCES = {
     ".js": JAVASCRIPT,
     ".html": re.compile(r"""\b(?:href|src)="(?P<path>[^"]+)\""""),
     ".css": re.compile(r"""\burl\(\s*["']?(?P<path>[^"')\s]+)"""),
     ".webmanifest": re.compile(r""""src":\s*"(?P<path>[^"]+)\""""),
 }
-ELSEWHERE = re.compile(r"[a-z]+:|/|#|\./$")
+EXTERNAL = re.compile(r"[a-z]+:|/|#|\./$")
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file as it is served: `url` is relative to the page's own, `imports` are the modules that it can't start
-    without, `refers` all files that it names."""
+    """One file as it is served. `url` is relative to the page, `imports` are the modules that it can't start without,
+    and `refers` are all files that it refers to."""
 
     name: str
     url: str
@@ -79,7 +79,7 @@ def build(
 
 
 def reached(assets: Mapping[str, Asset], names: Iterable[str], *, static: bool = False) -> list[str]:
-    """`names` and all that they lead to, each once, nearest first; with `static` by imports only."""
+    """`names` and all files that they lead to, each once, nearest first; with `static` only by imports."""
     found = dict.fromkeys(names)
     queue = list(found)
     for name in queue:
@@ -95,17 +95,16 @@ def _served(path: Path) -> bool:
 
 
 def _content(name: str, path: Path) -> bytes:
-    """What is in a file, without the comments of our own JavaScript, which are a quarter of what goes over the wire.
-    Lines stay where they are, so that what a browser says of them holds for the file too."""
+    """The content of a file. Our own JavaScript goes without comments, which are a quarter of it."""
     content = path.read_bytes()
-    if path.suffix != ".js" or name.startswith(FOREIGN):
+    if path.suffix != ".js" or name.startswith(VENDORED):
         return content
     return COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), content.decode()).encode()
 
 
 def _with_bundle(contents: Mapping[str, bytes], entry: str) -> dict[str, bytes]:
     modules = {name: content.decode() for name, content in contents.items() if name.endswith(".js")}
-    joined, inside = bundle.join(entry, modules, apart=lambda name: name.startswith(FOREIGN))
+    joined, inside = bundle.join(entry, modules, apart=lambda name: name.startswith(VENDORED))
     return {name: content for name, content in contents.items() if name not in inside} | {entry: joined.encode()}
 
 
@@ -121,17 +120,17 @@ def _references(name: str, content: bytes, files: Collection[str]) -> Iterator[_
         return
     for match in REFERENCES[suffix].finditer(content.decode()):
         path = match["path"]
-        if ELSEWHERE.match(path):
+        if EXTERNAL.match(path):
             continue
         target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
         if target not in files:
             raise ValueError(f"{name} refers to {path}: expected a file of the page, but there is no {target}")
-        static = suffix == ".js" and match["late"] is None
+        static = suffix == ".js" and match["dynamic"] is None
         yield _Reference(*match.span("path"), path, target, static)
 
 
 def _in_order(references: Mapping[str, list[_Reference]]) -> list[str]:
-    """The names, each behind those that it refers to."""
+    """The names, each after those that it refers to."""
     graph = {name: [reference.target for reference in found] for name, found in references.items()}
     try:
         return list(TopologicalSorter(graph).static_order())

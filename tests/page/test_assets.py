@@ -1,4 +1,4 @@
-"""Files with addresses that name their content, without a server."""
+"""Files with addresses that name their content."""
 
 from __future__ import annotations
 

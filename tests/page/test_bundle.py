@@ -1,4 +1,4 @@
-"""Modules joined into one do what they did apart."""
+"""Modules that are joined into one do the same as separate ones."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def vendored(name: str) -> bool:
 
 
 def run(folder: Path, sources: dict[str, str]) -> str:
-    """What node prints for main.js."""
+    """The output of main.js in node."""
     node = need("node")
     for name, source in {**sources, "package.json": '{"type": "module"}'}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

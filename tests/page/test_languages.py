@@ -1,4 +1,4 @@
-"""The catalogues of messages: English is whole, and any other language is one more file."""
+"""The message catalogues: English is complete, and another language is one more file."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ GROUPS = {key.partition(".")[0] for key in ENGLISH}
 SCRIPTS = {path: path.read_text() for path in serving.STATIC.rglob("*.js") if "vendor" not in path.parts}
 KEY = r"[a-z_]+(?:\.[a-z0-9_]+)+"
 FAMILIES = re.compile(r"`([a-z_]+)\.\$\{")
-"""How the code begins a key whose rest it knows only when it runs."""
+"""The start of a key that the code puts together when it runs."""
 UNSHOWN = {Kind.MSG, Kind.ME, Kind.EDIT, Kind.DELETE}
 """Events that are messages, or change one."""
 WORDS = {"bad_frame", "refused", "unavailable"}
-"""Errors of which only the server knows what is wrong: they are shown in its words."""
+"""Errors that are shown in the server's words, since only the server knows what is wrong."""
 
 
 def forms(message: Any) -> list[str]:
-    """The texts of a message, those for all plural categories and lists too."""
+    """The texts of a message: one, or one for each plural category and each item of a list."""
     if isinstance(message, str):
         return [message]
     return [form for part in (message.values() if isinstance(message, dict) else message) for form in forms(part)]
 
 
 def values_of(text: str) -> set[str]:
-    """The names of the values in a text."""
+    """The names of the values that a text needs."""
     return set(re.findall(r"\{(\w+)\}", text))
 
 
 def balanced(text: str, start: int) -> int:
-    """Where the bracket at `start` closes."""
+    """The index of the bracket that closes the one at `start`."""
     depth = 0
     for at in range(start, len(text)):
         depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(text[at], 0)
@@ -51,7 +51,7 @@ def balanced(text: str, start: int) -> int:
 
 
 def split(text: str) -> list[str]:
-    """The parts between commas that are in no bracket."""
+    """The parts between the commas outside of brackets."""
     parts, begin, at = [], 0, 0
     while at < len(text):
         if text[at] in "({[":
@@ -64,7 +64,7 @@ def split(text: str) -> list[str]:
 
 
 def calls() -> Iterator[tuple[str, str]]:
-    """The arguments of each call that looks a message up, and the file it is in."""
+    """The arguments of each call that looks up a message, and the name of its file."""
     for path, script in SCRIPTS.items():
         for found in re.finditer(r"(?<![\w.])(?:t|rich)\(", script):
             start = found.end() - 1
@@ -99,7 +99,6 @@ def test_every_message_gets_its_values() -> None:
             continue
         given = {re.split(r"\W", part)[0] for part in split(rest[0][1:-1])}
         for message in re.findall(rf'"({KEY})"', key):
-            # The last form of a message is the one that needs least.
             needed = min((values_of(form) for form in forms(ENGLISH[message])), key=len)
             assert needed <= given, (name, message)
             assert set().union(*map(values_of, forms(ENGLISH[message]))) <= given | {"reason"}, (name, message)
@@ -126,7 +125,7 @@ def test_every_error_has_a_sentence_that_its_values_fill(case: Case) -> None:
     derived = {"limit": {"count", "interval"}, "after": {"wait"}}
     given = set(case.values).union(*(derived.get(name, set()) for name in case.values))
     filled = [form for form in forms(ENGLISH[key]) if values_of(form) <= given]
-    # Without a room it may as well be an older server, which sends no values: its words say more.
+    # Without a room it may also be an older server, which sends no values: then the page shows its words.
     assert bool(filled) == (case.code != "not_joined" or "room" in case.values)
 
 

@@ -1,4 +1,4 @@
-"""How the page is served; what it does is tested in tests/page/browser."""
+"""How the page is served. What it does is tested in tests/page/browser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tags(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def links(self, **wanted: str) -> list[str]:
-        """The addresses in all tags with these attributes."""
+        """The addresses of all tags with these attributes."""
         found = [attrs for _, attrs in self.tags if all(attrs.get(key) == value for key, value in wanted.items())]
         return [address for attrs in found if (address := attrs.get("href") or attrs.get("src"))]
 
@@ -209,6 +209,6 @@ def test_the_first_load_is_small(client: TestClient) -> None:
 
 
 def size(answer: Response) -> int:
-    """Its bytes on the way, with the head; a server adds some for Date and Server."""
+    """The bytes of an answer with its head; a server adds some for Date and Server."""
     head = sum(len(name) + len(value) + len(": \r\n") for name, value in answer.headers.multi_items())
     return int(answer.headers["content-length"]) + head + 100

@@ -1,4 +1,4 @@
-"""Stylesheets joined into one say what they said apart."""
+"""Stylesheets that are joined into one have the same rules as separate ones."""
 
 from __future__ import annotations
 

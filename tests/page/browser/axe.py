@@ -1,4 +1,4 @@
-"""axe-core's check of what a screen is to those who can't see it, or not well."""
+"""The accessibility checks of axe-core."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 
 @cache
 def source() -> str:
-    """The program. It comes with tsc, by which it is found missing."""
+    """The script of axe-core. npm installs it together with tsc, whose absence is reported."""
     need("tsc")
     return (INSTALLED / "axe-core/axe.min.js").read_text()
 
 
 def violations(page: Page) -> list[str]:
-    """What is wrong with the screen as it is, each as a rule and the elements that break it."""
+    """The rules that the current screen breaks, each with the elements that break it."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(source())
     found = page.evaluate("rules => axe.run(document, rules).then(results => results.violations)", RULES)

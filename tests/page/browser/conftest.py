@@ -82,8 +82,8 @@ def server(servers: Callable[[], Served]) -> Iterator[Served]:
 
 @pytest.fixture
 def tab(browser: Browser, server: Served) -> Tab:
-    """Open a browser of its own on the page for the length of a block: `with tab("ann") as page`. Without a name it is
-    at the first screen. What its console has said by the end of the block is an error; lost connections may be told."""
+    """Open the page in a browser context of its own for the length of a block: `with tab("ann") as page`. Without a
+    name it stays on the first screen. Anything in the console is an error; with `lost`, lost connections are not."""
 
     @contextmanager
     def tab(
@@ -117,7 +117,7 @@ def tab(browser: Browser, server: Served) -> Tab:
 
 
 def enter(page: Page, name: str) -> None:
-    """Go in under a name."""
+    """Choose a name on the first screen."""
     page.get_by_label("Your name").fill(name)
     page.keyboard.press("Enter")
     expect(composer(page)).to_be_enabled()
@@ -132,7 +132,7 @@ def log(page: Page) -> Locator:
 
 
 def message(page: Page, text: str) -> Locator:
-    """The messages in view that have `text` in them."""
+    """The messages that contain `text`."""
     return log(page).get_by_role("listitem").filter(has_text=text)
 
 
@@ -142,7 +142,7 @@ def say(page: Page, text: str) -> None:
 
 
 def sent(page: Page, text: str) -> None:
-    """A message of one's own is there once, and stored."""
+    """Wait until an own message is shown once, and is stored."""
     expect(message(page, text)).to_have_count(1)
     expect(message(page, text)).to_have_attribute("data-state", "sent")
 

@@ -1,4 +1,4 @@
-"""Those who are in the chat without a browser, and what there is to see of them in one."""
+"""People who use the chat without a browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.clients import DEADLINE, Served
 
 
 class Peer:
-    """A client of `chat.v1.json`. It answers nothing by itself: each method waits for what it asked for."""
+    """A client of `chat.v1.json`. Each method waits for its own answer."""
 
     def __init__(self, connection: ClientConnection, name: str) -> None:
         self.connection, self.name = connection, name
@@ -33,11 +33,11 @@ class Peer:
                 return frame
 
     def tell(self, t: str, **fields: Any) -> None:
-        """Ask for something without waiting."""
+        """Send a frame without waiting for an answer."""
         self.connection.send(json.dumps({"t": t, **fields}))
 
     def ask(self, t: str, **fields: Any) -> Any:
-        """The answer to a request, which must not be refused."""
+        """Send a request that must succeed; its answer."""
         rid = next(self._numbers)
         self.tell(t, rid=rid, **fields)
         while (frame := self.next()).get("rid") != rid:
@@ -49,7 +49,7 @@ class Peer:
         return self.ask("join", room=room)
 
     def say(self, *texts: str, room: str = "lobby", **fields: Any) -> list[int]:
-        """Say texts one after another without waiting between them; their positions, once all are stored."""
+        """Send messages without waiting in between; their positions, once all are stored."""
         cids = [f"{self.name}-{next(self._numbers)}" for _ in texts]
         for cid, text in zip(cids, texts, strict=True):
             self.tell("msg", room=room, cid=cid, text=text, **fields)
@@ -74,7 +74,7 @@ class Peer:
 
 @contextmanager
 def peer(server: Served, name: str, *, room: str = "lobby", password: str = "") -> Iterator[Peer]:
-    """Somebody in `room`; with a password somebody registered, who owns it if nobody does."""
+    """Somebody in `room`. With a password they are registered, and own the room if it has no owner."""
     with server.connect(f"/chat?name={name}", subprotocols=["chat.v1.json"]) as connection:
         one = Peer(connection, name)
         assert one.welcome["name"] == name

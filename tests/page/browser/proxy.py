@@ -1,4 +1,4 @@
-"""A proxy between browsers and the server, which does to connections what networks do."""
+"""A proxy between browsers and the server, which breaks connections as networks do."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ REFUSAL = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r
 
 
 class Proxy:
-    """Forwards to `target`, a port of this machine, which may change. Its own port stays."""
+    """Forwards to the local port `target`, which may change, while its own port stays the same."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.down = False
-        """Whether connections are cut as soon as they are there."""
+        """Whether to close every connection at once."""
         self.plain = False
-        """Whether it refuses to upgrade to WebSocket, as some do, and passes everything else."""
+        """Whether to refuse upgrades to WebSocket, as some proxies do, and to forward everything else."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.http = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: set[socket.socket] = set()
@@ -27,14 +27,14 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self) -> None:
-        """Keep back what the server says on the connections that there are. What browsers say goes through, and new
-        connections work."""
+        """Hold back what the server sends on open connections. What browsers send goes through, and new connections
+        work."""
         self._held, self._flowing = self._flowing, threading.Event()
         self._held.clear()
         self._flowing.set()
 
     def cut(self) -> None:
-        """End every connection; what was held back is lost."""
+        """Close every connection; what was held back is lost."""
         for one in list(self._open):
             self._end(one)
         self._held.set()

@@ -1,4 +1,4 @@
-"""The page for everybody: read out, by keyboard, small, large, dark and light."""
+"""Accessibility: screen readers, keyboards, small and large windows, dark and light."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PHONE = {"width": 375, "height": 667}
 
 
 def busy(server: Served, page: Page) -> None:
-    """Some of everything that a room can show."""
+    """Fill the room with some of everything that it can show."""
     with peer(server, "bob") as bob:
         bob.say("hello", "see https://example.com", "`code` and\n```\na block\n```", "@ann look", "🎉")
         bob.say("waves", me=True)
@@ -219,7 +219,7 @@ def test_it_fits_a_phone(server: Served, tab: Tab) -> None:
 
 
 def test_it_can_be_used_at_200_percent(server: Served, tab: Tab) -> None:
-    """Zoom makes the window half as wide and high to the page, and each of its pixels twice as large."""
+    """To the page, a zoom of 200 percent is a window of half the size with twice the pixel ratio."""
     with tab("ann", viewport={"width": 640, "height": 360}, device_scale_factor=2) as page:
         busy(server, page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 640

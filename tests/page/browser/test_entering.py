@@ -1,4 +1,4 @@
-"""The first screen, and the addresses that lead past it."""
+"""The first screen, and addresses that lead to a room or a message."""
 
 from __future__ import annotations
 

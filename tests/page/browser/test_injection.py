@@ -1,4 +1,4 @@
-"""Whatever people write, everywhere where they can, is text and never markup, script or an address that runs."""
+"""Whatever people write is shown as text everywhere. It never becomes markup, script or a link that runs."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ PAYLOADS = [
     "\u202eevil\u2066 text\u2069",
 ]
 MEMBERS = ["__proto__", "constructor", "toString", "hasOwnProperty"]
-"""Names that every object of JavaScript has something under."""
+"""Names of properties that every JavaScript object has."""
 FOREIGN = "script:not([type=module][src^='assets/']), iframe, object, embed, form[action], base, [onerror], [onload]"
 
 
 def check(page: Page) -> None:
-    """Nothing ran, nothing came into the page but text, and no link leads anywhere but to the web or to the chat."""
+    """No script ran, only text came into the page, and all links lead to the web or to the chat."""
     assert page.evaluate("window.ran") is None
     assert page.locator(f":is({FOREIGN}), [onmouseover], [onfocus], body img:not([src*='assets/'])").count() == 0
     assert page.locator("style, meta[http-equiv]").count() == 0

@@ -1,4 +1,4 @@
-"""A second language is one more file: nothing else changes."""
+"""A second language needs one more file, and no other change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CATEGORIES = ("one", "few", "many", "other")
 
 
 def translated(message: Any, mark: str = "") -> Any:
-    """A message as it might be in Polish: its text in brackets, each plural form with its category."""
+    """A message in a made-up Polish: its text in brackets, with the category of each plural form."""
     if isinstance(message, str):
         return f"⟦{mark}{message}⟧"
     if isinstance(message, list):
@@ -46,7 +46,7 @@ def translated(message: Any, mark: str = "") -> Any:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server whose page has a second language, Polish, in which one message is not translated."""
+    """A server whose page has Polish as a second language. One message is not translated."""
     folder = tmp_path_factory.mktemp("polish")
     copytree(serving.STATIC, folder / "static")
     english = json.loads((serving.STATIC / "languages/en.json").read_text())
@@ -85,7 +85,7 @@ def test_everybody_else_has_it_in_english(server: Served, tab: Tab) -> None:
 
 
 def test_the_page_itself_has_the_last_word(server: Served, tab: Tab) -> None:
-    """A proxy may strip Accept-Language, and a browser may send less in it than it tells its pages."""
+    """A proxy may remove Accept-Language, and some browsers send less in it than pages can read."""
     script = "Object.defineProperty(navigator, 'languages', { get: () => ['pl', 'en'] })"
     with tab(locale="en-US", script=script) as page:
         expect(page.get_by_label("⟦Your name⟧")).to_be_visible()
@@ -93,7 +93,7 @@ def test_the_page_itself_has_the_last_word(server: Served, tab: Tab) -> None:
 
 
 def test_the_messages_are_asked_for_with_the_scripts(server: Served, tab: Tab) -> None:
-    """Whoever waits for the script waits for nothing more."""
+    """The catalogue costs no extra round trip: the browser requests it together with the scripts."""
     for locale, tag in (("pl-PL", "pl"), ("en-US", "en")):
         with tab(locale=locale) as page:
             expect(page.get_by_role("textbox")).to_be_visible()

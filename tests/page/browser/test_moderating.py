@@ -1,4 +1,4 @@
-"""Operators keep order from the page, and who is concerned is told why."""
+"""Operators moderate a room from the page, and people learn why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.page.browser.people import Peer, peer
 
 @contextmanager
 def owned(server: Served, tab: Tab) -> Iterator[tuple[Page, Peer]]:
-    """The page of the room's owner, and somebody else there."""
+    """The page of the room's owner, and somebody else in the room."""
     with tab("ann") as page, peer(server, "bob") as bob:
         say(page, "/register correct horse")
         expect(log(page)).to_contain_text("owns the room")
@@ -23,7 +23,7 @@ def owned(server: Served, tab: Tab) -> Iterator[tuple[Page, Peer]]:
 
 
 def person(page: Page, name: str) -> Locator:
-    """The dialog of what can be done with somebody."""
+    """Open the dialog of a person."""
     page.get_by_role("complementary", name="People").get_by_role("button", name=name).click()
     return page.get_by_role("dialog")
 

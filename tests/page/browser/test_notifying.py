@@ -1,4 +1,4 @@
-"""Who looks elsewhere is told of what concerns them, once they want it."""
+"""Notifications: people are asked once, and then notified of mentions and whispers."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ KEPT = """async () => {
 
 
 def install(page: Page) -> None:
-    """Wait until the service worker has what it keeps."""
+    """Wait until the service worker has cached its files."""
     page.evaluate("() => navigator.serviceWorker.register('worker.js')")
     page.wait_for_function("() => navigator.serviceWorker.ready.then(one => one.active.state === 'activated')")
 

@@ -1,4 +1,4 @@
-"""Connections that are lost, with people in the middle of it."""
+"""Lost connections: messages are neither lost nor sent twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def proxy(server: Served) -> Iterator[Proxy]:
 
 
 def back(page: Page) -> None:
-    """Let the page try at once, as it does when a network is there again."""
+    """Let the page reconnect at once, as it does when the network comes back."""
     page.evaluate("() => { dispatchEvent(new Event('online')); }")
 
 

@@ -1,4 +1,4 @@
-"""Long histories and busy rooms: what is in view stays, and the page stays small."""
+"""Long histories and busy rooms: what is in view stays in place, and the page stays small."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def elements(page: Page) -> int:
 
 
 def scroll(page: Page, where: float) -> None:
-    """Bring a part of the log into view: 0 is its beginning, 1 its end."""
+    """Scroll the log: 0 is its start, 1 its end."""
     log(page).evaluate("(log, where) => { log.scrollTop = where * (log.scrollHeight - log.clientHeight); }", where)
 
 
@@ -42,12 +42,12 @@ FIRST = "log => Number(log.querySelector('[data-seq]').dataset.seq)"
 
 
 def first(page: Page) -> int:
-    """The position of the first message that the page holds."""
+    """The position of the first message in the page."""
     return int(log(page).evaluate(FIRST))
 
 
 def load_older(page: Page) -> tuple[float, float]:
-    """Go up until a page of history comes: where the message that was on top stood before, and stands after it."""
+    """Scroll up until older messages load; the offset of the topmost message before and after that."""
     held = first(page)
     scroll(page, 0)
     seq, before = log(page).evaluate(TOPMOST)

@@ -1,4 +1,4 @@
-"""People who talk with each other, each in a browser of their own."""
+"""People who talk, each in their own browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def rooms(page: Page) -> Locator:
 
 
 def tools(page: Page, text: str) -> Locator:
-    """What can be done with a message, by the names of the buttons."""
+    """The buttons that a message shows."""
     message(page, text).hover()
     return message(page, text).get_by_role("toolbar").get_by_role("button")
 

@@ -1,4 +1,4 @@
-"""What needs no browser, in node's own test runner: tests/page/browser/unit."""
+"""Tests that need no browser: tests/page/browser/unit, run by node."""
 
 from __future__ import annotations
 

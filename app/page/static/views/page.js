@@ -36,7 +36,7 @@ export function pageView(state, act, scrolling) {
 function chatView(state, room, act, scrolling) {
   const { searching, drawer, settings } = state;
   const people = state.people && !searching && !room.conversation;
-  return html`<div class=${classMap({ chat: true, [settings.density]: true, sided: people || searching })}>
+  return html`<div class=${classMap({ chat: true, [settings.density]: true, "with-panel": people || searching })}>
     ${sidebarView(state, act)} ${drawer ? html`<div class="scrim" @click=${() => act.drawer(false)}></div>` : nothing}
     <main class="room">
       ${headerView(state, room, act)} ${bannerView(state, act)}

@@ -13,7 +13,7 @@ import { avatar, nameView } from "./names.js";
 /** @param {State} state @param {Room} room @param {Actions} act */
 export function peopleView(state, room, act) {
   const { members, people } = room;
-  return html`<aside class="side people" aria-label=${t("people.list")}>
+  return html`<aside class="panel people" aria-label=${t("people.list")}>
     <header>
       <h2>${t("room.people", { count: members })}</h2>
       <button
@@ -48,8 +48,8 @@ function entryView(state, room, { id, name, away }, act) {
   ];
   return html`<li>
     <button type="button" class="entry" @click=${() => act.dialog({ kind: "person", name, id })}>
-      <span class=${`presence ${away === undefined ? "here" : "away"}`}>${avatar(name, id)}</span>
-      <span class="who"
+      <span class=${`presence ${away === undefined ? "online" : "away"}`}>${avatar(name, id)}</span>
+      <span class="two-lines"
         >${nameView(name, id)} <span class="quiet" dir="auto">${about.filter(Boolean).join(", ")}</span></span
       >
     </button>

@@ -15,7 +15,7 @@ export function searchView(state, act) {
   const { words, events, more } = state.search;
   const older = () => void act.find(words, events[0].seq);
   return html`<aside
-    class="side search"
+    class="panel search"
     aria-label=${t("search.title")}
     @keydown=${(/** @type {KeyboardEvent} */ { key }) => key === "Escape" && act.stopSearching()}
   >

@@ -88,15 +88,15 @@ function badgeView(count, mentions, conversation) {
 /** @param {State} state @param {Actions} act */
 function ownView({ me, connection }, act) {
   const { name, id, registered } = me ?? { name: "", id: 0, registered: false };
-  return html`<div class="oneself">
+  return html`<div class="profile">
     <button
       type="button"
       class="entry"
       title=${t("sidebar.profile")}
       @click=${() => act.dialog({ kind: "person", name, id })}
     >
-      <span class=${`presence ${connection.phase === "open" ? "here" : "away"}`}>${avatar(name, id)}</span>
-      <span class="who"
+      <span class=${`presence ${connection.phase === "open" ? "online" : "away"}`}>${avatar(name, id)}</span>
+      <span class="two-lines"
         ><bdi class="label">${name}</bdi>
         <span class="quiet">${t(registered ? "person.registered" : "person.guest")}</span></span
       >

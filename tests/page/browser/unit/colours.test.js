@@ -1,4 +1,4 @@
-// The colours of names can be read on all grounds that they stand on, in both themes: WCAG's 4.5 to 1.
+// The contrast of names and texts on all their backgrounds, in both themes: at least WCAG's 4.5 to 1.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ const FOLDER = new URL("../../../../app/page/static/css/", import.meta.url);
 const CSS = readdirSync(FOLDER)
   .map((name) => readFileSync(new URL(name, FOLDER), "utf8"))
   .join("\n");
-const GROUNDS = ["ground", "sunken", "row", "mine", "tint"];
+const GROUNDS = ["ground", "sunken", "row", "highlight", "tint"];
 const THEMES = ["light", "dark"];
 
 const pair = (name) => {

@@ -1,4 +1,4 @@
-// The page in English, for tests of what it says.
+// The page in English.
 
 import { readFileSync } from "node:fs";
 import { use } from "../../../../app/page/static/i18n/messages.js";

@@ -1,4 +1,4 @@
-// Frames as docs/protocol.md has them, and a session of the page that is driven by them.
+// Frames as in docs/protocol.md, and a page that they are sent to.
 
 import { reduce } from "../../../../app/page/static/state/reduce.js";
 import "./english.js";
@@ -6,7 +6,7 @@ import { createSession } from "../../../../app/page/static/connection/session.js
 import { initial } from "../../../../app/page/static/state/initial.js";
 import { createStore } from "../../../../app/page/static/state/store.js";
 
-/** Who is who; others are told without an id, as by an older server. */
+/** The ids of people. Others have none, as on an older server. */
 const IDS = { ann: 1, bob: 2, cy: 3 };
 
 export const LIMITS = {
@@ -57,17 +57,17 @@ export const msg = (seq, text, more = {}) => ({
 
 export const ack = (cid, seq) => ({ t: "ack", cid, id: `id${seq}`, seq, ts: "2026-01-01T12:00:00.000Z" });
 
-/** The state after some frames, with one room, or after other actions. */
+/** The state after some frames or actions, in the lobby. */
 export function after(...steps) {
   const actions = steps.map((step) => ("type" in step ? step : { type: "frame", frame: step }));
   return actions.reduce((state, action) => reduce(state, { at: 1_000, ...action }), initial({ current: "lobby" }));
 }
 
-/** A page that is connected to nobody: what it sends is kept in `sent`, what it gets is given to `hears`. */
+/** A page without a connection: `sent` has the frames that it sends, and `hears` gives it frames. */
 export class Page {
   constructor(kept = {}) {
     this.sent = [];
-    /** What is to be called, and in how many milliseconds. */
+    /** Calls that wait, each with its milliseconds. */
     this.due = [];
     this.kept = null;
     this.cids = 0;
@@ -105,7 +105,7 @@ export class Page {
     for (const frame of frames) this.session.received(frame);
   }
 
-  /** The connection opens and greets; gives what the page then sends. */
+  /** The connection opens; gives the frames that the page then sends. */
   opens(greeting = welcome()) {
     this.session.changed({ phase: "connecting", why: "", until: 0, attempt: 0 });
     this.sent.length = 0;
@@ -128,13 +128,13 @@ export class Page {
     return this.sent.filter((frame) => frame.t === t && (room === undefined || frame.room === room));
   }
 
-  /** Said, and on the way. */
+  /** The `cid`s of the messages that were sent. */
   said() {
     return this.requests("msg").map(({ cid }) => cid);
   }
 }
 
-/** A page in the lobby, whose log has got to `head`. */
+/** A page in the lobby, whose log has reached `head`. */
 export function inLobby(head = 0, kept = {}) {
   const page = new Page(kept);
   page.session.open("lobby");

@@ -1,4 +1,4 @@
-// Pages of history, asked for while other things happen.
+// Loading pages of history while other things happen.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

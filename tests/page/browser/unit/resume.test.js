@@ -1,4 +1,4 @@
-// Coming back: nothing lost, nothing twice.
+// Reconnecting: nothing is lost, and nothing is sent twice.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

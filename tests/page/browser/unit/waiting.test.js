@@ -1,4 +1,4 @@
-// How long to wait, and how fast to ask.
+// Delays, rate limits, close codes, and the colours of names.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -42,7 +42,7 @@ export const roomsView = (state, act) =>
 const entryView = ({ room, members, topic }, act) =>
   html`<li>
     <button type="button" class="entry" @click=${() => join(act, room)}>
-      <span class="who"
+      <span class="two-lines"
         ><bdi class="label">#${room}</bdi>
         ${topic ? html`<span class="quiet" dir="auto">${topic}</span>` : nothing}</span
       >

@@ -70,7 +70,7 @@ function messageView(state, room, entry, first, act) {
     first: first || Boolean(entry.me),
     mine,
     whisper: aside === "whisper",
-    forme: !mine && !entry.deleted && mentions(entry.text ?? "", state.names),
+    "mentions-me": !mine && !entry.deleted && mentions(entry.text ?? "", state.names),
     target: state.target?.room === room.name && state.target.seq === entry.seq && !aside,
     editing: state.editing?.room === entry.room && state.editing.seq === positionOf(entry),
   };
@@ -108,11 +108,11 @@ const headView = (name, to, ts) =>
  * @param {string} text
  * @param {readonly string[]} names
  */
-const emoteView = (name, text, names) => html`<span class="does">${name} ${textView(text, names)}</span>`;
+const emoteView = (name, text, names) => html`<span class="emote">${name} ${textView(text, names)}</span>`;
 
 /** @param {State} state @param {Entry} entry @param {Actions} act */
 function contentView({ names }, { deleted, me, from, user, text = "", edited }, act) {
-  if (deleted) return html`<em class="gone">${t("message.deleted")}</em>`;
+  if (deleted) return html`<em class="deleted">${t("message.deleted")}</em>`;
   const content = me ? emoteView(nameButton(from, user, act), text, names) : textView(text, names);
   return html`${content}${edited ? html` <span class="edited">${t("message.edited")}</span>` : nothing}`;
 }
