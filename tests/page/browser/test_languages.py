@@ -65,7 +65,7 @@ def test_the_page_is_in_the_language_that_the_reader_prefers(server: Served, tab
         expect(page).to_have_title("⟦Natter⟧")
         page.get_by_label("⟦Your name⟧").fill("bob")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_have_text("⟦“bob” is taken. Choose another name⟧")
+        expect(page.get_by_role("alert")).to_have_text("⟦“bob” is taken. Choose another name.⟧")
         page.get_by_label("⟦Your name⟧").fill("ann")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="⟦few 3 people⟧")).to_be_visible()

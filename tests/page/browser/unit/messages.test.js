@@ -68,7 +68,7 @@ test("an error is told by its code and reason", () => {
   assert.equal(error("wrong_password"), "Wrong name or password");
   assert.equal(
     error("name_taken", { reason: "registered", name: "ann" }),
-    "“ann” is taken. If it's yours, enter your password",
+    "“ann” is taken. If it's yours, enter your password.",
   );
   assert.equal(error("too_long", { what: "topic", size: 301, limit: 300 }), t("error.too_long.topic", { count: 300 }));
   assert.equal(error("banned", { room: "lobby", why: "coffee" }), "You're banned from #lobby: coffee");
@@ -77,7 +77,7 @@ test("an error is told by its code and reason", () => {
     error("slow_mode", { room: "lobby", after: 30_000, limit: 60 }),
     "Slow mode is on: one message every 1 minute",
   );
-  assert.equal(error("rate_limited", { after: 1_500, limit: 10 }), "You're sending too fast. Try again in 2 seconds");
+  assert.equal(error("rate_limited", { after: 1_500, limit: 10 }), "You're sending too fast. Try again in 2 seconds.");
 });
 
 test("a reason that is not known is told by the code, and a code that is not known by the server's words", () => {
