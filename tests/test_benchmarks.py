@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,13 @@ import pytest
 from benchmarks.fanout.contenders import pinned_node, pinned_python
 from benchmarks.fanout.measure import QUICK
 from benchmarks.fanout.tables import MARKERS, tables
-from tests.clients import ROOT
+from benchmarks.guard import __main__ as guard
+from benchmarks.guard import builds
+from benchmarks.guard.builds import BuildError, of_commit, of_working_tree
+from benchmarks.guard.rows import ROWS, Pair, failed, judge
+from benchmarks.guard.scenes import SCENES, Round
+from benchmarks.servers import Build
+from tests.clients import DEADLINE, ROOT
 
 TALK = {"deliveries_per_second", "deliveries_per_cpu_second", "p50_ms", "p99_ms", "max_ms"}
 
@@ -69,3 +77,153 @@ def test_the_readme_has_a_place_for_them() -> None:
 def test_what_others_wrote_is_pinned() -> None:
     assert all("==" in line for line in pinned_python().values())
     assert all(version[0].isdigit() for version in pinned_node().values())
+
+
+def rounds(*ratios: float, old: float = 100) -> list[Pair]:
+    return [Pair(old, old * ratio) for ratio in ratios]
+
+
+@pytest.mark.parametrize(
+    ("row", "ratios", "holds"),
+    [
+        ("acks", (0.95,), True),
+        ("acks", (0.949,), False),
+        ("acks", (3.0,), True),
+        ("acks", (0.1, 0.1, 0.96, 0.97, 0.98), True),
+        ("acks", (0.9, 0.94, 0.94, 1.9, 1.9), False),
+        ("start", (1.05,), True),
+        ("start", (1.051,), False),
+        ("start", (0.3,), True),
+        ("connection", (1.06,), False),
+        ("rss", (1.25,), True),
+        ("rss", (1.251,), False),
+    ],
+)
+def test_the_median_of_the_ratios_is_held_to_its_bound(row: str, ratios: Sequence[float], holds: bool) -> None:
+    (verdict,) = judge({row: rounds(*ratios)})
+    assert verdict.holds is holds
+
+
+@pytest.mark.parametrize(("kib", "holds"), [(60.0, True), (60.1, False)])
+def test_the_first_load_is_held_to_a_size_whatever_it_was_before(kib: float, holds: bool) -> None:
+    (verdict,) = judge({"page": [Pair(20, kib), Pair(20, kib), Pair(20, 90)]})
+    assert verdict.holds is holds
+
+
+def test_a_row_fails_the_guard_only_twice() -> None:
+    first = judge({"acks": rounds(0.9), "start": rounds(1.2), "search": rounds(1.0)})
+    again = judge({"acks": rounds(1.0), "start": rounds(1.1)})
+    assert [verdict.row.name for verdict in failed(first, again)] == ["start"]
+
+
+def made_up(monkeypatch: pytest.MonkeyPatch, *runs: float) -> list[frozenset[str]]:
+    """Let the guard measure made-up ratios of acks and room-1, one for each run. Return which rows it asks for."""
+    asked: list[frozenset[str]] = []
+
+    def scene(round_: Round) -> dict[str, Pair]:
+        if not round_.number:
+            asked.append(round_.rows)
+        return {"acks": Pair(100, 100 * runs[len(asked) - 1]), "room-1": Pair(100, 100)}
+
+    scenes: dict[Callable[[Round], dict[str, Pair]], tuple[str, ...]] = {scene: ("acks", "room-1")}
+    monkeypatch.setattr(guard, "SCENES", scenes)
+    monkeypatch.setattr(guard, "of_commit", lambda *_: Build(ROOT, Path(sys.executable)))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("runs", "code", "result"),
+    [
+        ((1.0,), 0, "1.000 (1.000–1.000) | ≥ 0.95 | ok |"),
+        ((0.9, 1.0), 0, "0.900 (0.900–0.900), anew 1.000 (1.000–1.000) | ≥ 0.95 | ok, measured anew |"),
+        ((0.9, 0.92), 1, "0.900 (0.900–0.900), anew 0.920 (0.920–0.920) | ≥ 0.95 | **out of bounds** |"),
+    ],
+)
+def test_the_guard_measures_anew_what_is_out_of_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    runs: Sequence[float],
+    code: int,
+    result: str,
+) -> None:
+    asked = made_up(monkeypatch, *runs)
+    assert guard.main(["--self", "--rows", "acks", "room-1"]) == code
+    assert asked == [{"acks", "room-1"}, {"acks"}][: len(runs)]
+    out, err = capsys.readouterr()
+    assert next(line for line in out.splitlines() if line.startswith("| acks |")).endswith(result)
+    assert "| room-1 |" in out
+    assert ("guard: out of bounds twice: acks" in err) is bool(code)
+
+
+def test_the_guard_prints_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    made_up(monkeypatch, 1.5)
+    assert guard.main(["--self", "--rows", "acks", "--rounds", "2", "--json"]) == 0
+    pair = {"old": 100, "new": 150}
+    acks = {"ratio": 1.5, "holds": True, "rounds": [pair, pair]}
+    assert json.loads(capsys.readouterr().out) == {"first": {"acks": acks}, "again": {}}
+
+
+def test_every_row_is_measured_and_explained() -> None:
+    names = [row.name for row in ROWS]
+    assert sorted(name for rows in SCENES.values() for name in rows) == sorted(names)
+    text = (ROOT / "benchmarks/README.md").read_text()
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def repository(folder: Path) -> Path:
+    """A small repository, with a commit."""
+    git = ("git", "-C", str(folder), "-c", "user.name=ann", "-c", "user.email=ann@example.com")
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+    (folder / "requirements.txt").touch()
+    (folder / "chat.py").write_text("old")
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "Chat"], check=True)
+    return folder
+
+
+def test_a_build_is_a_commit_or_what_is_there_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builds, "environment", lambda *_: Path(sys.executable))
+    source = repository(tmp_path / "repository")
+    (source / "chat.py").write_text("new")
+    (source / "bot.py").write_text("new")
+    (source / ".gitignore").write_text("*.db")
+    (source / "chat.db").touch()
+    cache = tmp_path / "cache"
+    for _ in range(2):
+        commit = of_commit("HEAD", cache, source).source
+        assert [(file.name, file.read_text()) for file in sorted(commit.glob("*.py"))] == [("chat.py", "old")]
+    with of_working_tree(cache, source) as build:
+        assert sorted(file.name for file in build.source.iterdir()) == [
+            ".gitignore",
+            "bot.py",
+            "chat.py",
+            "requirements.txt",
+        ]
+        assert (build.source / "chat.py").read_text() == "new"
+    assert [folder.name for folder in cache.iterdir()] == [commit.name]
+
+
+def test_a_commit_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BuildError, match=r"commit abc1234 is not in this clone.*git fetch --unshallow$"):
+        of_commit("abc1234", tmp_path / "cache", repository(tmp_path / "repository"))
+    assert guard.main(["--against", "no-such-commit", "--cache", str(tmp_path / "cache")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("guard: commit no-such-commit is not in this clone")
+
+
+@pytest.mark.parametrize("flags", [["--rows", "none"], ["--rounds", "0"], ["--rounds", "x"]])
+def test_the_guard_refuses_wrong_flags(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        guard.main(flags)
+    assert end.value.code == 2
+    assert flags[0] in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.slow("packages")
+def test_the_guard_measures_a_commit_and_the_working_tree(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.guard", "--quick", "--json", "--against", "HEAD", "--rounds", "1"]
+    command += ["--cache", str(tmp_path), "--rows", "start", "rss", "acks", "rooms-64", "history"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=12 * DEADLINE)
+    assert done.returncode in (0, 1), done.stderr  # so short a measurement may be out of bounds
+    figures = json.loads(done.stdout)["first"]
+    assert list(figures) == ["start", "rss", "acks", "rooms-64", "history"]
+    assert all(pair["old"] > 0 < pair["new"] for row in figures.values() for pair in row["rounds"])
