@@ -35,7 +35,7 @@ SECTIONS = {heading: BLOCK.findall(part) for heading, part in PARTS if BLOCK.sea
 CALM = {"chat.presence.period": "3600s"}
 """Nobody is told who came and went, but in the section that is about that."""
 SETTINGS: dict[str, dict[str, Any]] = {
-    "Who is there": {"chat.presence.period": 0},
+    "Presence": {"chat.presence.period": 0},
     "Limits": {**CALM, "chat.limits.rate": 0.1, "chat.limits.burst": 2, "chat.limits.strikes": 2},
 }
 
@@ -292,12 +292,12 @@ def fields(struct: Any, *but: str) -> str:
 
 def test_every_frame_is_in_a_table() -> None:
     sent = [(command.__struct_config__.tag, fields(command, "rid", "cid")) for command in get_args(frames.Command)]
-    assert [(row[0], row[1]) for row in table("What you send")] == [
+    assert [(row[0], row[1]) for row in table("Frames you send")] == [
         (f"`{tag}`", names or "none") for tag, names in sent
     ]
     changes = " ".join(f"`{kind}`" for kind in Kind if kind not in (Kind.MSG, Kind.ME))
     told = [(frame.__struct_config__.tag, fields(frame, "t")) for frame in get_args(frames.Frame)]
-    assert [(row[0], row[1]) for row in table("What you get")] == [
+    assert [(row[0], row[1]) for row in table("Frames you get")] == [
         (f"`{tag}`" if tag else changes, names) for tag, names in told
     ]
 
@@ -306,7 +306,7 @@ def test_every_field_is_explained() -> None:
     structs = (*get_args(frames.Command), *get_args(frames.Frame))
     parts = (Person, frames.RoomEntry, frames.ConversationEntry, frames.Usage)
     names = {"t", *(name for struct in (*structs, *parts) for name in struct.__struct_encode_fields__)}
-    assert [row[0] for row in table("Every field")] == [f"`{name}`" for name in sorted(names)]
+    assert [row[0] for row in table("Fields")] == [f"`{name}`" for name in sorted(names)]
 
 
 @pytest.mark.parametrize("stage", [""], indirect=True)
@@ -318,11 +318,11 @@ def test_every_limit_is_explained(stage: Stage) -> None:
 
 def test_every_slash_command_is_in_the_table() -> None:
     rows = [(f"`/{usage.command} {usage.usage}".rstrip() + "`", usage.help) for usage in commands.USAGES]
-    assert [(row[0], row[1]) for row in table("Commands")] == rows
+    assert [(row[0], row[1]) for row in table("Text commands")] == rows
 
 
 def test_every_code_is_on_the_page() -> None:
     assert [row[0] for row in table("Errors")] == [f"`{code}`" for code in Code]
-    assert [(row[0], row[2]) for row in table("The end")] == [
+    assert [(row[0], row[2]) for row in table("Close codes")] == [
         (str(int(code)), "yes" if code.reconnect else "no") for code in CloseCode
     ]

@@ -194,18 +194,15 @@ class Connection:
         try:
             command = self.dialect.decode(text, self.room)
         except Refused as refused:
-            limited = self._check_rate()
+            limited = self._rate_limit.check(self.context.clock.monotonic()) if self._rate_limit is not None else None
             self.send(error_frame(limited or refused, refused.rid, refused.cid))
             self._close_if_flooding()
             return None
-        if self._rate_limit is not None and (limited := self._check_rate()):
+        if self._rate_limit is not None and (limited := self._rate_limit.check(self.context.clock.monotonic())):
             self.refuse(limited, command)
             self._close_if_flooding()
             return None
         return command
-
-    def _check_rate(self) -> Refused | None:
-        return self._rate_limit.check(self.context.clock.monotonic()) if self._rate_limit is not None else None
 
     def _close_if_flooding(self) -> None:
         if self._rate_limit is not None and self._rate_limit.exhausted:
