@@ -1,12 +1,12 @@
-"""A webhook: `POST /hooks/lobby` with `{"text": "it works"}` posts into the room, for who knows the secret.
+"""A webhook: `POST /hooks/lobby` with `{"text": "it works"}` posts into the room, if the request has the secret.
 
-Put this file beside your configuration file, and name it there:
+Put this file next to your configuration file and list it there:
 
     app.modules = [app.modules.chat.module, app.modules.web.module, webhook.module]
     webhook { secret = ${HOOK_SECRET}, name = webhook, largest = 64KiB }
 
-The secret goes into the header `Authorization: Bearer SECRET`. What is sent again with the same `Idempotency-Key` is
-posted once.
+Send the secret in the header `Authorization: Bearer SECRET`. To retry safely, send the same `Idempotency-Key` again:
+the message is posted once.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from app import Application, Code, Refused, Size, Unavailable, chat_of
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """What lets one post, under what name one does, and how long a request may be."""
+    """The secret, the name of the speaker, and the largest size of a request's body."""
 
-    secret: str = field(metadata={"check": lambda secret: None if secret else "a text that nobody guesses"})
+    secret: str = field(metadata={"check": lambda secret: None if secret else "a text that nobody can guess"})
     name: str = "webhook"
     largest: Size = Size(64 * 1024)
 
@@ -38,7 +38,7 @@ class Post(msgspec.Struct):
 
 
 def module(app: Application) -> None:
-    """Add the route, and who speaks for it."""
+    """Add the route, and the speaker that posts for it."""
     settings = app.group("webhook", WebhookSettings)
     bot = chat_of(app).speaker(settings.name)
     expected = f"Bearer {settings.secret}".encode()

@@ -1,6 +1,6 @@
-"""A filter: what holds one of some words is not stored, be it a message, an edit, a whisper or a topic.
+"""A word filter: messages, edits, whispers and topics that contain certain words are refused.
 
-Put this file beside your configuration file, and name it there:
+Put this file next to your configuration file and list it there:
 
     app.modules = [app.modules.chat.module, app.modules.web.module, wordfilter.module]
     wordfilter { words = [darn, "good grief"], reason = "mind your language" }
@@ -15,12 +15,12 @@ from app import Application, Draft, chat_of
 
 
 def _words(words: tuple[str, ...]) -> str | None:
-    return None if words and all(word.strip() for word in words) else "one word or more"
+    return None if words and all(word.strip() for word in words) else "one or more words"
 
 
 @dataclass(frozen=True, slots=True)
 class FilterSettings:
-    """The words, in any case, and what is told to who uses one."""
+    """The words, in upper or lower case, and the reason that the sender gets."""
 
     words: tuple[str, ...] = field(metadata={"check": _words})
     reason: str = "that word is not used here"
