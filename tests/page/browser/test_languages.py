@@ -29,6 +29,7 @@ def module(app):
 """
 CONFIGURATION = """
 app.modules = [app.modules.chat.module, app.modules.health.module, other_page.module]
+app.deployment { host = 127.0.0.1, port = 0 }
 chat.store = ":memory:"
 """
 CATEGORIES = ("one", "few", "many", "other")
