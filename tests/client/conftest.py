@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.servers import NO_LIMITS, Quarter, Town
-from tests.clients import Served, serving
+from tests.client.servers import NO_LIMITS, Names, RestartableServer, serving
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,21 +30,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Served]:
-    """A server for all tests of a file, without limits."""
-    with serving(*NO_LIMITS) as server:
-        yield server
+def server() -> Iterator[str]:
+    """The chat of a server for all tests of a file, without rate limits."""
+    with serving() as chat:
+        yield chat
 
 
 @pytest.fixture
-def quarter(server: Served, request: pytest.FixtureRequest) -> Quarter:
-    """A part of that server that is a test's own."""
-    return Quarter(server, str(request.node.name).partition("[")[0].removeprefix("test_"))
+def names(server: str, request: pytest.FixtureRequest) -> Names:
+    """A room and names on that server that no other test uses."""
+    return Names(server, str(request.node.name).partition("[")[0].removeprefix("test_"))
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    """A server that may be killed, without limits."""
-    town = Town(tmp_path, *NO_LIMITS)
-    yield town
-    town.close()
+def restartable(tmp_path: Path) -> Iterator[RestartableServer]:
+    """A server that may be killed, without rate limits."""
+    server = RestartableServer(tmp_path, *NO_LIMITS)
+    yield server
+    server.close()

@@ -1,8 +1,8 @@
-"""Servers for clients to talk to: one that is killed and comes back, and one that speaks only text."""
+"""Servers for clients to talk to, and the other users in them."""
 
 from __future__ import annotations
 
-import json
+import logging
 import signal
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -12,93 +12,105 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
 
-from tests.clients import DEADLINE, Served, dial
+from app.chat.dialects import JSON_SUBPROTOCOL
+from app.clock import Clock
+from app.testing import JsonClient, test_application
+from app.testing.sockets import Opening, open_over_network
+from tests.clients import DEADLINE, Served
 from tests.test_kill import free_port
 
 NO_LIMITS = ("-P:chat.limits.rate=0",)
 
 
-class Town:
-    """A server with a store of its own, on one port through all of its lives."""
+class _Errors(logging.Handler):
+    """Collects what a server logs as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(self.format(record))
+
+
+@contextmanager
+def serving(**settings: Any) -> Iterator[str]:
+    """A server in this process for the length of a block, and the address of its chat. It must log no errors. Settings
+    have `__` for a dot, and `_` for a dash."""
+    overrides = {key.replace("__", ".").replace("_", "-"): value for key, value in settings.items()}
+    errors = _Errors()
+    logging.getLogger().addHandler(errors)
+    try:
+        with test_application(overrides=overrides, clock=Clock(), server=True) as host:
+            yield f"{host.url.replace('http', 'ws', 1)}/chat"
+    finally:
+        logging.getLogger().removeHandler(errors)
+    assert errors.messages == []
+
+
+class RestartableServer:
+    """A server process with a store, which keeps its port when it is killed and started again."""
 
     def __init__(self, folder: Path, *flags: str) -> None:
         self.folder, self.flags = folder, flags
         self.port = free_port()
         self.url = f"ws://127.0.0.1:{self.port}/chat"
         self.store = str(folder / "chat.db")
-        self.server = self._serve()
+        self.process = self._start()
 
-    def _serve(self) -> Served:
+    def _start(self) -> Served:
         return Served(f"-port={self.port}", *self.flags, cwd=self.folder, environment={"CHAT_STORE": self.store})
 
     def kill(self) -> None:
-        """As a power cut would."""
-        self.server.stop(signal.SIGKILL)
+        """End it as a power cut would."""
+        self.process.stop(signal.SIGKILL)
 
-    def begin_again(self) -> None:
-        self.server = self._serve()
+    def start_again(self) -> None:
+        self.process = self._start()
 
     def close(self) -> None:
-        if self.server.started.poll() is None:
-            self.server.stop()
-        assert "Traceback" not in "\n".join(self.server.log)
+        if self.process.started.poll() is None:
+            self.process.stop()
+        assert "Traceback" not in "\n".join(self.process.log)
 
 
-class Quarter:
-    """A room of a server, and names for those who are there, which no other test has."""
+class Names:
+    """A room and names of users that only one test uses, on a server that several share."""
 
-    def __init__(self, server: Served, purpose: str) -> None:
-        number = zlib.crc32(purpose.encode())
-        self.room = purpose[:20].strip("_")
-        self.chat = f"{server.ws}/chat"
-        self.url = f"{self.chat}?room={self.room}"
+    def __init__(self, chat: str, test: str) -> None:
+        number = zlib.crc32(test.encode())
+        self.room = test[:20].strip("_")
+        self.chat = chat
+        """The address of the server's chat."""
+        self.url = f"{chat}?room={self.room}"
+        """The same with the room."""
         self.ann, self.bob, self.cy = f"ann{number}", f"bob{number}", f"cy{number}"
 
 
-class Friend:
-    """Somebody else in a room."""
-
-    def __init__(self, connection: ClientConnection, room: str) -> None:
-        self._connection, self.room, self._said = connection, room, 0
-        self.name = json.loads(connection.recv(DEADLINE))["name"]
-        self.does("join", room=room)
-
-    def does(self, t: str, **fields: Any) -> Any:
-        """Ask for something, and wait for the answer."""
-        self._said += 1
-        self._connection.send(json.dumps({"t": t, "rid": self._said, "cid": f"c{self._said}", **fields}))
-        while True:
-            frame = json.loads(self._connection.recv(DEADLINE))
-            if frame.get("rid") == self._said or frame.get("cid") == f"c{self._said}":
-                return frame
-
-    def hears(self) -> Any:
-        """The next message."""
-        while (frame := json.loads(self._connection.recv(DEADLINE)))["t"] != "msg":
-            pass
-        return frame
-
-    def says(self, text: str, **fields: Any) -> int:
-        return int(self.does("msg", room=self.room, text=text, **fields)["seq"])
-
-
 @contextmanager
-def befriended(url: str, name: str, room: str) -> Iterator[Friend]:
-    with dial(f"{url.partition('?')[0]}?name={name}", subprotocols=["chat.v1.json"]) as connection:
-        yield Friend(connection, room)
+def other_user(url: str, name: str, room: str) -> Iterator[JsonClient]:
+    """Another user in a room, who also gets whispers."""
+    base = url.partition("?")[0].removesuffix("/chat")
+    socket = open_over_network(base, Opening(f"/chat?name={name}", [JSON_SUBPROTOCOL], {}), DEADLINE)
+    try:
+        client = JsonClient(socket, lambda: None, name)
+        client.join("@")
+        client.join(room)
+        yield client
+    finally:
+        socket.close()
 
 
-class Tutorial:
-    """A server that behaves as that of Ktor's tutorial: it knows no subprotocol, and says everything to everybody."""
+class TextServer:
+    """A server like that of Ktor's tutorial: it knows no subprotocol, and sends everything to everybody."""
 
     def __init__(self) -> None:
         self.connections: list[ServerConnection] = []
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self.url = ""
-        self.silent = False
-        """Whether it hangs up on the next text instead of saying it."""
+        self.hang_up = False
+        """Whether to close the connection on the next text instead of sending it on."""
         self._users = 0
 
     async def carry(self, connection: ServerConnection) -> None:
@@ -108,9 +120,9 @@ class Tutorial:
         try:
             async for text in connection:
                 if isinstance(text, str):
-                    self.heard.append(text)
-                    if self.silent:
-                        self.silent = False
+                    self.received.append(text)
+                    if self.hang_up:
+                        self.hang_up = False
                         break
                     for one in list(self.connections):
                         await one.send(f"[{name}]: {text}")
@@ -121,10 +133,10 @@ class Tutorial:
 
 
 @asynccontextmanager
-async def tutorial() -> AsyncIterator[Tutorial]:
-    """A Tutorial, at its `url`."""
-    town = Tutorial()
-    async with serve(town.carry, "127.0.0.1", 0, compression=None) as server:
+async def text_server() -> AsyncIterator[TextServer]:
+    """A TextServer, at its `url`."""
+    made = TextServer()
+    async with serve(made.carry, "127.0.0.1", 0, compression=None) as server:
         (socket,) = server.sockets
-        town.url = f"ws://127.0.0.1:{socket.getsockname()[1]}/chat"
-        yield town
+        made.url = f"ws://127.0.0.1:{socket.getsockname()[1]}/chat"
+        yield made

@@ -39,8 +39,8 @@ from app.client import (
 )
 from app.client.dialing import dial
 from app.client.errors import ChatError
-from tests.client.servers import Quarter, Town, tutorial
-from tests.clients import DEADLINE, ROOT, serving
+from tests.client.servers import Names, RestartableServer, serving, text_server
+from tests.clients import DEADLINE, ROOT
 from tests.test_kill import free_port
 
 
@@ -63,31 +63,31 @@ async def hears(chat: Chat, kind: type[T]) -> T:
     raise AssertionError("it is over")
 
 
-def test_a_message_is_acknowledged_with_its_position(quarter: Quarter) -> None:
+def test_a_message_is_acknowledged_with_its_position(names: Names) -> None:
     async def work() -> None:
-        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
-            await bob.join(quarter.room)
-            await ann.join(quarter.room)
-            ack = await ann.send("hi", room=quarter.room)
+        async with connect(names.url, name=names.ann) as ann, connect(names.url, name=names.bob) as bob:
+            await bob.join(names.room)
+            await ann.join(names.room)
+            ack = await ann.send("hi", room=names.room)
             heard = await hears(bob, Message)
-            assert (heard.seq, heard.id, heard.sender, heard.text) == (ack.seq, ack.id, quarter.ann, "hi")
+            assert (heard.seq, heard.id, heard.sender, heard.text) == (ack.seq, ack.id, names.ann, "hi")
             await bob.join("@")
-            await ann.whisper("psst", to=[quarter.bob])
+            await ann.whisper("psst", to=[names.bob])
             heard = await hears(bob, Message)
-            assert (heard.text, heard.to) == ("psst", (quarter.bob,))
+            assert (heard.text, heard.to) == ("psst", (names.bob,))
             await bob.send("yes?", room=heard.room)
-            await bob.part(quarter.room)
+            await bob.part(names.room)
             with pytest.raises(Refused, match="You are not in"):
-                await bob.send("hi", room=quarter.room)
+                await bob.send("hi", room=names.room)
             with pytest.raises(Refused, match="too long"):
-                await ann.send("x" * 70_000, room=quarter.room)
+                await ann.send("x" * 70_000, room=names.room)
 
     run(work)
 
 
-def test_a_server_that_is_killed_loses_and_doubles_nothing(town: Town) -> None:
+def test_a_server_that_is_killed_loses_and_doubles_nothing(restartable: RestartableServer) -> None:
     async def work() -> None:
-        async with connect(town.url, name="ann") as ann, connect(town.url, name="bob") as bob:
+        async with connect(restartable.url, name="ann") as ann, connect(restartable.url, name="bob") as bob:
             for chat in (ann, bob):
                 await chat.join("ops")
             acks = []
@@ -95,9 +95,9 @@ def test_a_server_that_is_killed_loses_and_doubles_nothing(town: Town) -> None:
                 posted = [ann.post(f"{life}.{number}", room="ops") for number in range(500)]
                 await posted[10]
                 if life < 2:
-                    await asyncio.to_thread(town.kill)
+                    await asyncio.to_thread(restartable.kill)
                     posted.append(ann.post(f"{life}.offline", room="ops"))
-                    await asyncio.to_thread(town.begin_again)
+                    await asyncio.to_thread(restartable.start_again)
                 acks += [ack.seq for ack in await asyncio.gather(*posted)]
             assert acks == sorted(set(acks))
             texts = [(await hears(bob, Message)).text for _ in acks]
@@ -109,18 +109,18 @@ def test_a_server_that_is_killed_loses_and_doubles_nothing(town: Town) -> None:
     run(work)
 
 
-def test_it_tells_that_it_is_gone_back_and_what_was_missed(town: Town) -> None:
+def test_it_tells_that_it_is_gone_back_and_what_was_missed(restartable: RestartableServer) -> None:
     async def work() -> None:
-        async with connect(town.url, name="ann") as ann:
+        async with connect(restartable.url, name="ann") as ann:
             await ann.join("ops")
             await ann.send("before", room="ops")
             await hears(ann, Message)
-            await asyncio.to_thread(town.kill)
+            await asyncio.to_thread(restartable.kill)
             gone = await hears(ann, Disconnected)
             assert gone.reason == "The connection was lost"
             assert not ann.connected
-            await asyncio.to_thread(town.begin_again)
-            async with connect(town.url, name="bob") as bob:
+            await asyncio.to_thread(restartable.start_again)
+            async with connect(restartable.url, name="bob") as bob:
                 assert await hears(ann, Connected) == Connected("ann", again=True)
                 await bob.join("ops")
                 await bob.send("after", room="ops")
@@ -129,11 +129,11 @@ def test_it_tells_that_it_is_gone_back_and_what_was_missed(town: Town) -> None:
     run(work)
 
 
-def test_who_was_away_hears_what_was_missed_and_how_much(quarter: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_away_hears_what_was_missed_and_how_much(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
-        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
+        async with connect(names.url, name=names.ann) as ann, connect(names.url, name=names.bob) as bob:
             for chat in (ann, bob):
-                await chat.join(quarter.room)
+                await chat.join(names.room)
             allowed = asyncio.Event()
 
             async def hold(*arguments: Any) -> object:
@@ -145,23 +145,23 @@ def test_who_was_away_hears_what_was_missed_and_how_much(quarter: Quarter, monke
             ann._driver.connection.transport.abort()
             await hears(ann, Disconnected)
             for number in range(3):
-                await bob.send(str(number), room=quarter.room)
+                await bob.send(str(number), room=names.room)
             allowed.set()
             assert [(await hears(ann, Message)).text for _ in range(3)] == ["0", "1", "2"]
-            assert await hears(ann, Missed) == Missed(quarter.room, 3)
+            assert await hears(ann, Missed) == Missed(names.room, 3)
 
     run(work)
 
 
-def test_who_reads_slowly_hears_all_of_it(quarter: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_reads_slowly_hears_all_of_it(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.client.inbox.MAX_UNREAD", 100)
 
     async def work() -> None:
-        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
+        async with connect(names.url, name=names.ann) as ann, connect(names.url, name=names.bob) as bob:
             for chat in (ann, bob):
-                await chat.join(quarter.room)
-            await asyncio.gather(*(ann.post(str(number), room=quarter.room) for number in range(1000)))
-            await bob.send("reads nothing, and can speak", room=quarter.room)
+                await chat.join(names.room)
+            await asyncio.gather(*(ann.post(str(number), room=names.room) for number in range(1000)))
+            await bob.send("reads nothing, and can speak", room=names.room)
             assert len(bob._driver.inbox) <= 110
             texts = [(await hears(bob, Message)).text for _ in range(1001)]
             assert texts == [*map(str, range(1000)), "reads nothing, and can speak"]
@@ -169,31 +169,31 @@ def test_who_reads_slowly_hears_all_of_it(quarter: Quarter, monkeypatch: pytest.
     run(work)
 
 
-def test_who_comes_back_with_its_token_is_the_same(quarter: Quarter) -> None:
+def test_who_comes_back_with_its_token_is_the_same(names: Names) -> None:
     async def work() -> None:
-        async with connect(quarter.url, name=quarter.ann) as ann:
+        async with connect(names.url, name=names.ann) as ann:
             token, id_ = ann.token, ann.id
-            with pytest.raises(NameTaken, match=f"The name {quarter.ann} is taken"):
-                async with connect(quarter.url, name=quarter.ann):
+            with pytest.raises(NameTaken, match=f"The name {names.ann} is taken"):
+                async with connect(names.url, name=names.ann):
                     pass
-        async with connect(quarter.url, token=token) as ann:
-            assert (ann.name, ann.id) == (quarter.ann, id_)
+        async with connect(names.url, token=token) as ann:
+            assert (ann.name, ann.id) == (names.ann, id_)
 
     run(work)
 
 
-def test_what_one_wrote_is_ones_own_and_the_name_may_be_somebody_elses(quarter: Quarter) -> None:
+def test_what_one_wrote_is_ones_own_and_the_name_may_be_somebody_elses(names: Names) -> None:
     async def work() -> None:
-        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
-            await ann.join(quarter.room)
-            await bob.join(quarter.room)
-            first = await ann.send("I am ann", room=quarter.room)
-            await ann.ask(Nick(name=quarter.cy))
-            await bob.ask(Nick(name=quarter.ann))
-            await bob.send("now I am ann", room=quarter.room)
-            await ann.ask(Edit(room=quarter.room, seq=first.seq, text="I was ann"))
+        async with connect(names.url, name=names.ann) as ann, connect(names.url, name=names.bob) as bob:
+            await ann.join(names.room)
+            await bob.join(names.room)
+            first = await ann.send("I am ann", room=names.room)
+            await ann.ask(Nick(name=names.cy))
+            await bob.ask(Nick(name=names.ann))
+            await bob.send("now I am ann", room=names.room)
+            await ann.ask(Edit(room=names.room, seq=first.seq, text="I was ann"))
             for chat, own in ((ann, [True, False, True]), (bob, [False, True, False])):
-                page = await chat.ask(History(room=quarter.room))
+                page = await chat.ask(History(room=names.room))
                 assert [chat.wrote(event) for event in page.events] == own
                 assert [event.user == chat.id for event in page.events] == own
 
@@ -208,8 +208,6 @@ def test_with_an_older_server_the_name_says_whose_it_is() -> None:
 
 
 def test_the_server_says_where_to_begin_and_how_much_it_reads() -> None:
-    flags = ("-P:chat.room=hall", "-P:chat.limits.message=0", "-P:app.websockets.max-frame-size=1KiB")
-
     async def work(url: str) -> None:
         async with connect(url) as chat:
             assert chat.room == "hall"
@@ -218,25 +216,25 @@ def test_the_server_says_where_to_begin_and_how_much_it_reads() -> None:
                 await chat.send("x" * 1_000, room=chat.room)
             assert (await chat.send("x" * 900, room=chat.room)).seq == 1
 
-    with serving(*flags) as server:
-        run(lambda: work(f"{server.ws}/chat"))
+    with serving(chat__room="hall", chat__limits__message=0, app__websockets__max_frame_size="1KiB") as url:
+        run(lambda: work(url))
 
 
-def test_who_is_banned_is_told(quarter: Quarter) -> None:
+def test_who_is_banned_is_told(names: Names) -> None:
     async def work() -> None:
-        async with connect(quarter.url, name=quarter.ann) as ann, connect(quarter.url, name=quarter.bob) as bob:
-            await ann.join(quarter.room)
+        async with connect(names.url, name=names.ann) as ann, connect(names.url, name=names.bob) as bob:
+            await ann.join(names.room)
             await ann.ask(Register(password="correct horse"))
-            await ann.ask(Ban(room=quarter.room, name=quarter.bob, why="coffee"))
+            await ann.ask(Ban(room=names.room, name=names.bob, why="coffee"))
             with pytest.raises(Banned, match=r"You are banned from .*: coffee"):
-                await bob.join(quarter.room)
+                await bob.join(names.room)
 
     run(work)
 
 
 def test_text_only() -> None:
     async def work() -> None:
-        async with tutorial() as town, connect(town.url) as chat:
+        async with text_server() as server, connect(server.url) as chat:
             assert chat.text_only
             assert (await hears(chat, Line)).text == "You are connected! There are 1 users here."
             assert (await chat.send("hi", room="")).seq == 0
@@ -245,25 +243,25 @@ def test_text_only() -> None:
                 await chat.whisper("psst", to=["bob"])
             with pytest.raises(Unsupported):
                 await chat.join("ops")
-            await town.connections[0].close()
+            await server.connections[0].close()
             await hears(chat, Disconnected)
             posted = chat.post("typed meanwhile", room="")
             await hears(chat, Connected)
             await posted
-            assert town.heard == ["hi", "typed meanwhile"]
+            assert server.received == ["hi", "typed meanwhile"]
 
     run(work)
 
 
 def test_what_text_may_have_lost_is_not_said_again() -> None:
     async def work() -> None:
-        async with tutorial() as town, connect(town.url) as chat:
-            town.silent = True
+        async with text_server() as server, connect(server.url) as chat:
+            server.hang_up = True
             lost = chat.post("lost?", room="")
             with pytest.raises(Uncertain):
                 await lost
             assert await chat.send("again", room="")
-            assert town.heard == ["lost?", "again"]
+            assert server.received == ["lost?", "again"]
 
     run(work)
 
@@ -345,12 +343,12 @@ def test_it_lets_one_in_and_hangs_up() -> None:
     run(work)
 
 
-def test_the_chat_has_words_for_it(quarter: Quarter) -> None:
-    run(lambda: refuses(f"{quarter.chat}?room=Red", TurnedAway, "'Red' can't be a room"))
+def test_the_chat_has_words_for_it(names: Names) -> None:
+    run(lambda: refuses(f"{names.chat}?room=Red", TurnedAway, "'Red' can't be a room"))
 
 
-def test_no_tls_is_spoken(quarter: Quarter) -> None:
-    run(lambda: refuses(quarter.url.replace("ws:", "wss:"), TlsFailure, "The server doesn't use TLS here. Try ws://"))
+def test_no_tls_is_spoken(names: Names) -> None:
+    run(lambda: refuses(names.url.replace("ws:", "wss:"), TlsFailure, "The server doesn't use TLS here. Try ws://"))
 
 
 @pytest.fixture
@@ -362,14 +360,11 @@ def test_a_certificate_that_is_not_trusted_and_one_that_is(authority: trustme.CA
     certificate = authority.issue_cert("localhost")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    flags = (
-        f"-P:app.deployment.tls.certificate={tmp_path / 'cert.pem'}",
-        f"-P:app.deployment.tls.key={tmp_path / 'key.pem'}",
-    )
+    tls = {"certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    with serving(*flags) as server:
-        url = f"wss://localhost:{server.port}/chat"
+    with serving(**{f"app__deployment__tls__{key}": value for key, value in tls.items()}) as chat:
+        url = chat.replace("127.0.0.1", "localhost")
         run(lambda: refuses(url, TlsFailure, "The server's certificate isn't trusted: .*(issuer|self.signed)"))
 
         async def work() -> None:
@@ -379,7 +374,7 @@ def test_a_certificate_that_is_not_trusted_and_one_that_is(authority: trustme.CA
         run(work)
 
 
-def test_a_bot_in_ten_lines(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bot_in_ten_lines(restartable: RestartableServer, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs/client.md").read_text()
     (bot,) = [text for text in re.findall(r"```python\n(.*?)```", page, re.S) if "echo" in text]
     assert len([line for line in bot.splitlines() if line]) <= 10
@@ -387,11 +382,11 @@ def test_a_bot_in_ten_lines(town: Town, monkeypatch: pytest.MonkeyPatch) -> None
 
     async def work() -> None:
         space: dict[str, object] = {}
-        exec(bot.replace("ws://localhost:8080/chat", town.url).partition("asyncio.run")[0], space)
+        exec(bot.replace("ws://localhost:8080/chat", restartable.url).partition("asyncio.run")[0], space)
         main = space["main"]
         assert callable(main)
         running = asyncio.create_task(main())
-        async with connect(town.url, name="ann") as ann:
+        async with connect(restartable.url, name="ann") as ann:
             await ann.join("ops")
             while "echo" not in {person.name for person in (await ann.ask(Who(room="ops"))).people}:
                 await hears(ann, Presence)
@@ -403,16 +398,16 @@ def test_a_bot_in_ten_lines(town: Town, monkeypatch: pytest.MonkeyPatch) -> None
     run(work)
 
 
-def test_a_fault_of_ours_reaches_who_iterates(quarter: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_reaches_who_iterates(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a fault")
 
     async def work() -> None:
-        async with connect(quarter.url) as chat:
-            await chat.join(quarter.room)
+        async with connect(names.url) as chat:
+            await chat.join(names.room)
             monkeypatch.setattr("app.client.protocol.json_protocol.decode", fail)
             with pytest.raises(Uncertain, match="This program has a bug"):
-                await chat.send("hi", room=quarter.room)
+                await chat.send("hi", room=names.room)
             with pytest.raises(ZeroDivisionError, match="a fault"):
                 await hears(chat, Message)
 
@@ -423,7 +418,7 @@ def test_of_text_that_nobody_reads_the_oldest_is_lost(monkeypatch: pytest.Monkey
     monkeypatch.setattr("app.client.inbox.MAX_UNREAD", 10)
 
     async def work() -> None:
-        async with tutorial() as town, connect(town.url) as chat:
+        async with text_server() as server, connect(server.url) as chat:
             for number in range(30):
                 await chat.send(str(number), room="")
             assert len(chat._driver.inbox) == 10

@@ -23,7 +23,7 @@ from app.client.messages.catalogue import Catalogue, MissingValueError, english,
 from app.client.messages.plurals import category
 from app.client.messages.times import duration
 from app.client.terminal.sentences import Sentences
-from tests.client.servers import Quarter
+from tests.client.servers import Names
 from tests.client.terminals import ENTER, terminal
 from tests.clients import ROOT
 
@@ -170,17 +170,17 @@ def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
     return load({"LANG": "de_AT.UTF-8"})
 
 
-def test_a_second_language_is_one_more_file(quarter: Quarter, tmp_path: Path) -> None:
+def test_a_second_language_is_one_more_file(names: Names, tmp_path: Path) -> None:
     package = shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__", "static"))
     (package / "client/messages/de.json").write_text(json.dumps(GERMAN))
-    arguments = (quarter.url, "--name", quarter.ann)
+    arguments = (names.url, "--name", names.ann)
     with terminal(*arguments, PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1", LC_ALL="de_DE.UTF-8") as me:
-        me.shows(f"*** Du bist in {quarter.room} (1 Mensch)")
-        me.shows(f"Verbunden als {quarter.ann}")
+        me.shows(f"*** Du bist in {names.room} (1 Mensch)")
+        me.shows(f"Verbunden als {names.ann}")
         me.types("/dance" + ENTER)
         me.shows("*** Den Befehl /dance gibt es nicht")
         me.types("/topic tea" + ENTER)
-        me.shows(f"*** {quarter.ann} set the topic: tea")  # what is not translated is in English
+        me.shows(f"*** {names.ann} set the topic: tea")  # what is not translated is in English
 
 
 def test_texts_are_in_the_language_with_those_within_them(german: Catalogue) -> None:

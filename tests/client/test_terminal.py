@@ -16,39 +16,39 @@ from app.client.messages.catalogue import english
 from app.client.sanitize import safe_lines
 from app.client.terminal.formatting import Formatter, mentions
 from app.client.terminal.style import Style
-from tests.client.servers import Friend, Quarter, Town, befriended, tutorial
+from app.testing import JsonClient
+from tests.client.servers import Names, RestartableServer, other_user, serving, text_server
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
 from tests.client.test_sanitize import CORPUS, said
-from tests.clients import serving
 from tests.test_kill import free_port
 
 
 @pytest.fixture
-def room(quarter: Quarter) -> str:
-    return quarter.room
+def room(names: Names) -> str:
+    return names.room
 
 
 @pytest.fixture
-def friend(quarter: Quarter) -> Iterator[Friend]:
+def friend(names: Names) -> Iterator[JsonClient]:
     """Bob, who is in the room."""
-    with befriended(quarter.chat, quarter.bob, quarter.room) as friend:
+    with other_user(names.chat, names.bob, names.room) as friend:
         yield friend
 
 
 @pytest.fixture
-def me(quarter: Quarter) -> Iterator[Terminal]:
+def me(names: Names) -> Iterator[Terminal]:
     """Ann, who is in the room."""
-    with terminal(quarter.url, "--name", quarter.ann) as me:
-        me.shows(f"You're in {quarter.room}")
-        me.prompt(f"{quarter.room}>")
+    with terminal(names.url, "--name", names.ann) as me:
+        me.shows(f"You're in {names.room}")
+        me.prompt(f"{names.room}>")
         yield me
 
 
-def test_typing_while_messages_arrive(me: Terminal, friend: Friend, room: str) -> None:
+def test_typing_while_messages_arrive(me: Terminal, friend: JsonClient, room: str) -> None:
     me.types("half of ")
     me.prompt(f"{room}> half of")
     for number in range(40):
-        friend.says(f"number {number}")
+        friend.say(f"number {number}")
     me.shows("number 39")
     me.prompt(f"{room}> half of")
     me.types("a line" + ENTER)
@@ -56,11 +56,11 @@ def test_typing_while_messages_arrive(me: Terminal, friend: Friend, room: str) -
     me.prompt(f"{room}>")
     said = [line for line in me.lines() if "number " in line]
     assert [line.rpartition(" ")[2] for line in said] == [str(number) for number in range(40)]
-    assert friend.does("history", room=room, limit=1)["events"][0]["text"] == "half of a line"
+    assert friend.answer("history", room=room, limit=1)["events"][0]["text"] == "half of a line"
 
 
-def test_names_commands_and_rooms_are_completed(me: Terminal, friend: Friend, room: str) -> None:
-    friend.says("here I am")
+def test_names_commands_and_rooms_are_completed(me: Terminal, friend: JsonClient, room: str) -> None:
+    friend.say("here I am")
     me.shows("here I am")
     me.types(friend.name[:4] + TAB)
     me.prompt(f"{room}> {friend.name}:")
@@ -79,47 +79,47 @@ def test_names_commands_and_rooms_are_completed(me: Terminal, friend: Friend, ro
     me.prompt(f"{room}> /who")
 
 
-def test_own_messages_are_completed_to_be_changed(me: Terminal, friend: Friend, room: str) -> None:
+def test_own_messages_are_completed_to_be_changed(me: Terminal, friend: JsonClient, room: str) -> None:
     me.types("helo" + ENTER)
     me.shows("> helo")
     me.types("/edit " + TAB)
     me.waits(lambda: "helo" in me.screen.display[me.screen.cursor.y], "the message in the prompt")
     me.types("\x7flo" + ENTER)
     me.shows("edited a message: hello")
-    assert friend.does("history", room=room, limit=2)["events"][0]["text"] == "hello"
+    assert friend.answer("history", room=room, limit=2)["events"][0]["text"] == "hello"
 
 
 def test_own_messages_stay_ones_own_and_the_name_may_be_somebody_elses(
-    me: Terminal, friend: Friend, quarter: Quarter, room: str
+    me: Terminal, friend: JsonClient, names: Names, room: str
 ) -> None:
     me.types("mine" + ENTER)
     me.shows("> mine")
-    me.types(f"/nick {quarter.cy}" + ENTER)
-    me.shows(f"You're {quarter.cy} now")
-    friend.does("nick", name=quarter.ann)
-    friend.says("not mine")
-    me.shows(f"<{quarter.ann}> not mine")
-    friend.says(f"{quarter.cy}, look")
-    me.shows(f"!<{quarter.ann}> {quarter.cy}, look")
+    me.types(f"/nick {names.cy}" + ENTER)
+    me.shows(f"You're {names.cy} now")
+    friend.nick(names.ann)
+    friend.say("not mine")
+    me.shows(f"<{names.ann}> not mine")
+    friend.say(f"{names.cy}, look")
+    me.shows(f"!<{names.ann}> {names.cy}, look")
     me.types("/edit " + TAB)
     me.waits(lambda: "mine" in me.screen.display[me.screen.cursor.y], "the message in the prompt")
     me.types(" and edited" + ENTER)
-    me.shows(f"{quarter.cy} edited a message: mine and edited")
+    me.shows(f"{names.cy} edited a message: mine and edited")
     me.types("/quit" + ENTER)
-    with terminal(quarter.url, "--name", quarter.cy) as again:
+    with terminal(names.url, "--name", names.cy) as again:
         again.shows("mine and edited (edited)")
         again.types("/edit " + TAB)
         again.waits(lambda: "mine and" in again.screen.display[again.screen.cursor.y], "the message in the prompt")
 
 
 def test_where_no_room_is_named_it_is_the_servers() -> None:
-    with serving("-P:chat.room=hall") as server, terminal(f"{server.ws}/chat", "--name", "ann") as me:
+    with serving(chat__room="hall") as url, terminal(url, "--name", "ann") as me:
         me.shows("You're in hall")
         me.prompt("hall>")
 
 
-def test_whispers_are_shown_as_such(me: Terminal, friend: Friend, quarter: Quarter) -> None:
-    friend.does("whisper", to=[quarter.ann], text="psst")
+def test_whispers_are_shown_as_such(me: Terminal, friend: JsonClient, names: Names) -> None:
+    friend.whisper(names.ann, "psst")
     me.shows(f"<{friend.name} → you> psst")
     me.types("/r what?" + ENTER)
     me.shows(f"<you → {friend.name}> what?")
@@ -129,11 +129,11 @@ def test_whispers_are_shown_as_such(me: Terminal, friend: Friend, quarter: Quart
     me.shows("*** “listen” wasn't sent: Nobody here is called nobody")
 
 
-def test_rooms_and_what_happens_in_them(me: Terminal, friend: Friend, quarter: Quarter, room: str) -> None:
+def test_rooms_and_what_happens_in_them(me: Terminal, friend: JsonClient, names: Names, room: str) -> None:
     me.types("/join elsewhere" + ENTER)
     me.prompt("elsewhere>")
-    friend.says("one")
-    friend.says(f"two, {quarter.ann}!")
+    friend.say("one")
+    friend.say(f"two, {names.ann}!")
     me.shows(f"1:{room} (2!)")
     assert not any("> one" in line for line in me.lines())
     me.types("half" + ESCAPE + "1")
@@ -149,7 +149,7 @@ def test_rooms_and_what_happens_in_them(me: Terminal, friend: Friend, quarter: Q
     me.shows("*** You're not in a room. Join one with /join ROOM.")
 
 
-def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend, quarter: Quarter) -> None:
+def test_the_table_of_commands_is_the_servers(me: Terminal, friend: JsonClient, names: Names) -> None:
     me.types("/help kick" + ENTER)
     me.shows("*** /kick NAME [WHY]: Remove someone from the room (operators)")
     me.types("/dance" + ENTER)
@@ -158,14 +158,14 @@ def test_the_table_of_commands_is_the_servers(me: Terminal, friend: Friend, quar
     me.shows("*** Check the command. Usage: /kick NAME [WHY]")
     me.types("/topic all about tea" + ENTER)
     me.shows("set the topic: all about tea")
-    me.shows(f"{friend.room} · Connected as {quarter.ann} · all about tea")
+    me.shows(f"{friend.room} · Connected as {names.ann} · all about tea")
     me.types("/who" + ENTER)
     me.shows(f"*** {friend.name}")
     me.types("/me waves" + ENTER)
-    me.shows(f"* {quarter.ann} waves")
+    me.shows(f"* {names.ann} waves")
 
 
-def test_what_is_pasted_is_asked_about(me: Terminal, friend: Friend, room: str) -> None:
+def test_what_is_pasted_is_asked_about(me: Terminal, friend: JsonClient, room: str) -> None:
     me.pastes("one line only\n")
     me.prompt(f"{room}> one line only")
     me.types(CTRL_C + "see: ")
@@ -177,23 +177,23 @@ def test_what_is_pasted_is_asked_about(me: Terminal, friend: Friend, room: str) 
     me.types("y")
     me.shows("> see: first")
     me.prompt(f"{room}>")
-    assert friend.does("history", room=room)["events"][0]["text"] == "see: first\nsecond"
+    assert friend.answer("history", room=room)["events"][0]["text"] == "see: first\nsecond"
     me.pastes("third\nfourth")
     me.types("l")
     me.shows("> fourth")
-    said = [event["text"] for event in friend.does("history", room=room)["events"]]
+    said = [event["text"] for event in friend.answer("history", room=room)["events"]]
     assert said[1:] == ["third", "fourth"]
 
 
-def test_the_screen_gets_smaller_and_larger(me: Terminal, friend: Friend, room: str) -> None:
+def test_the_screen_gets_smaller_and_larger(me: Terminal, friend: JsonClient, room: str) -> None:
     me.types("half of a line")
     me.prompt(f"{room}> half of a line")
     me.resize(len(room) + 30, 10)
-    friend.says("still here?")
+    friend.say("still here?")
     me.shows("still here?")
     me.prompt(f"{room}> half of a line")
     me.resize(120, 30)
-    friend.says("and now?")
+    friend.say("and now?")
     me.shows("and now?")
     me.prompt(f"{room}> half of a line")
     assert sum(f"{room}> " in line for line in me.lines()) == 1
@@ -213,12 +213,12 @@ def test_ctrl_c_on_an_empty_line(me: Terminal) -> None:
     assert me.ends() == 130
 
 
-def test_what_was_typed_is_remembered_without_passwords(quarter: Quarter, room: str, home: Path) -> None:
-    arguments = (quarter.url, "--name", quarter.ann)
+def test_what_was_typed_is_remembered_without_passwords(names: Names, room: str, home: Path) -> None:
+    arguments = (names.url, "--name", names.ann)
     with terminal(*arguments) as me:
         me.shows("You're in")
         me.types("first" + ENTER + "/register correct horse" + ENTER)
-        me.shows(f"*** You're {quarter.ann} now")
+        me.shows(f"*** You're {names.ann} now")
         me.types("second" + ENTER)
         me.shows("> second")
         me.types("/quit" + ENTER)
@@ -237,98 +237,98 @@ def test_what_was_typed_is_remembered_without_passwords(quarter: Quarter, room: 
         assert "horse" not in file.read_text()
 
 
-def test_the_name_is_asked_for_and_a_taken_one_again(quarter: Quarter, friend: Friend, tmp_path: Path) -> None:
-    new = quarter.cy
-    with terminal(quarter.url) as me:
+def test_the_name_is_asked_for_and_a_taken_one_again(names: Names, friend: JsonClient, tmp_path: Path) -> None:
+    new = names.cy
+    with terminal(names.url) as me:
         me.prompt("Your name:")
         me.types("/quit" + ENTER)
         assert me.ends() == 0
-    with terminal(quarter.url) as me:
+    with terminal(names.url) as me:
         me.prompt("Your name:")
         me.types(friend.name + ENTER)
         me.shows(f"*** “{friend.name}” is taken")
         me.prompt("Your name:")
         me.types(new + ENTER)
         me.shows(f"Connected as {new}")
-    with terminal(quarter.url) as again:
+    with terminal(names.url) as again:
         again.shows(f"Connected as {new}")
     (tmp_path / "file").touch()
-    with terminal(quarter.url, XDG_STATE_HOME=str(tmp_path / "file")) as unnamed:
+    with terminal(names.url, XDG_STATE_HOME=str(tmp_path / "file")) as unnamed:
         unnamed.prompt("Your name:")
         unnamed.types(ENTER)
         unnamed.shows("*** Your name and token were not saved: ")
         unnamed.shows("Connected as user")
 
 
-def test_without_colours(quarter: Quarter, friend: Friend) -> None:
-    friend.says("what was before")
+def test_without_colours(names: Names, friend: JsonClient) -> None:
+    friend.say("what was before")
     for flags, value in ((("--no-color",), ""), ((), "1")):
-        with terminal(quarter.url, "--name", quarter.cy, *flags, NO_COLOR=value) as me:
+        with terminal(names.url, "--name", names.cy, *flags, NO_COLOR=value) as me:
             me.shows(f"<{friend.name}> what was before")
             assert not re.search(rb"\x1b\[[0-9;]*[34][0-7]m", me.raw)
-    with terminal(quarter.url, "--name", quarter.cy) as me:
+    with terminal(names.url, "--name", names.cy) as me:
         me.shows(f"<{friend.name}> what was before")
         assert re.search(rb"\x1b\[[39][1-6]m" + friend.name.encode(), me.raw)
 
 
-def test_a_dumb_terminal_gets_lines(quarter: Quarter, friend: Friend, tmp_path: Path) -> None:
-    with terminal(quarter.url, "--name", quarter.cy, TERM="dumb") as me:
+def test_a_dumb_terminal_gets_lines(names: Names, friend: JsonClient, tmp_path: Path) -> None:
+    with terminal(names.url, "--name", names.cy, TERM="dumb") as me:
         me.shows("You're in")
-        friend.says("hello")
+        friend.say("hello")
         me.shows(f"<{friend.name}> hello")
         me.types("hi\n")
         me.shows("> hi")
         me.types(CTRL_D)
         assert me.ends() == 0
         assert b"\x1b" not in me.raw
-    with terminal(quarter.chat, TERM="dumb", XDG_STATE_HOME=str(tmp_path / "nobody")) as me:
+    with terminal(names.chat, TERM="dumb", XDG_STATE_HOME=str(tmp_path / "nobody")) as me:
         me.shows("Your name:")
-        me.types(quarter.bob + "\n")
-        me.shows(f"*** “{quarter.bob}” is taken")
-        me.types(quarter.bob + "2\n")
+        me.types(names.bob + "\n")
+        me.shows(f"*** “{names.bob}” is taken")
+        me.types(names.bob + "2\n")
         me.shows("You're in lobby")
         assert sum("Your name:" in line for line in me.lines()) == 2
 
 
-def test_it_rings_on_a_mention_if_asked(quarter: Quarter, friend: Friend) -> None:
-    ann = quarter.ann
-    with terminal(quarter.url, "--name", ann, "--bell") as me:
+def test_it_rings_on_a_mention_if_asked(names: Names, friend: JsonClient) -> None:
+    ann = names.ann
+    with terminal(names.url, "--name", ann, "--bell") as me:
         me.shows("You're in")
-        friend.says(f"{ann}son is another")
+        friend.say(f"{ann}son is another")
         me.shows("is another")
         assert b"\a" not in me.raw
-        friend.says(f"hey {ann.upper()}.")
+        friend.say(f"hey {ann.upper()}.")
         me.shows(f"!<{friend.name}> hey")
         me.waits(lambda: b"\a" in me.raw, "bell")
 
 
-def test_the_server_is_killed_and_comes_back(town: Town) -> None:
-    with terminal(town.url, "--name", "ann") as me, befriended(town.url, "bob", "lobby") as bob:
+def test_the_server_is_killed_and_comes_back(restartable: RestartableServer) -> None:
+    with terminal(restartable.url, "--name", "ann") as me, other_user(restartable.url, "bob", "lobby") as bob:
         me.shows("You're in lobby")
-        bob.says("before")
+        bob.say("before")
         me.shows("<bob> before")
-        town.kill()
+        restartable.kill()
         me.shows("Messages you type now will be sent")
         me.types("typed meanwhile" + ENTER)
         me.shows("1 message to send")
         me.types("half")
-        town.begin_again()
+        restartable.start_again()
         me.shows("*** Reconnected")
         me.shows("<ann> typed meanwhile")
         me.prompt("lobby> half")
-        with befriended(town.url, "cy", "lobby") as cy:
-            said = [event["text"] for event in cy.does("history", room="lobby")["events"]]
+        with other_user(restartable.url, "cy", "lobby") as cy:
+            said = [event["text"] for event in cy.answer("history", room="lobby")["events"]]
         assert said == ["before", "typed meanwhile"]
 
 
-def test_what_others_write_does_nothing_but_be_shown(me: Terminal, friend: Friend, room: str) -> None:
+def test_what_others_write_does_nothing_but_be_shown(me: Terminal, friend: JsonClient, room: str) -> None:
     me.types("half")
     me.prompt(f"{room}> half")
     title, before = me.screen.title, len(me.raw)
     evil = [text for text in CORPUS.values() if text != CORPUS["half a character"]]
     for number, text in enumerate(evil):
-        friend.says(f"{number} {text} end{number}")
-    friend.does("topic", room=room, text="".join(evil)[:300])
+        friend.say(f"{number} {text} end{number}")
+    friend.answer("topic", room=room, text="".join(evil)[:300])
     me.shows(f"end{len(evil) - 1}")
     for number, text in enumerate(evil):
         shown = "".join(me.lines())
@@ -340,29 +340,29 @@ def test_what_others_write_does_nothing_but_be_shown(me: Terminal, friend: Frien
     assert not any(mark.encode() in me.raw[before:] for mark in "\u202e\u2066\u200f\u2028\x9b\x9d")
 
 
-def test_what_was_missed_is_told(town: Town) -> None:
-    with terminal(town.url, "--name", "ann") as me:
+def test_what_was_missed_is_told(restartable: RestartableServer) -> None:
+    with terminal(restartable.url, "--name", "ann") as me:
         me.shows("You're in lobby")
         me.process.send_signal(signal.SIGSTOP)
-        town.kill()
-        town.begin_again()
-        with befriended(town.url, "bob", "lobby") as bob:
+        restartable.kill()
+        restartable.start_again()
+        with other_user(restartable.url, "bob", "lobby") as bob:
             for number in range(3):
-                bob.says(f"while you were away {number}")
+                bob.say(f"while you were away {number}")
             me.process.send_signal(signal.SIGCONT)
             me.shows("<bob> while you were away 2")
             me.shows("*** You missed 3 messages in lobby")
-            bob.does("register", password="correct horse")
-            bob.does("ban", room="lobby", name="ann", why="coffee")
+            bob.register("correct horse")
+            bob.answer("ban", room="lobby", name="ann", why="coffee")
             me.shows("*** You're no longer in lobby: banned by bob: coffee")
-    with terminal(town.url, "--name", "ann") as me:
+    with terminal(restartable.url, "--name", "ann") as me:
         me.shows("*** You're banned from lobby: coffee")
 
 
-def test_a_server_that_restarts_says_so(town: Town) -> None:
-    with terminal(town.url, "--name", "ann") as me:
+def test_a_server_that_restarts_says_so(restartable: RestartableServer) -> None:
+    with terminal(restartable.url, "--name", "ann") as me:
         me.shows("You're in lobby")
-        town.server.stop()
+        restartable.process.stop()
         me.shows("*** The server is restarting")
         me.types("too late" + ENTER)
         me.shows("1 message to send")
@@ -371,13 +371,13 @@ def test_a_server_that_restarts_says_so(town: Town) -> None:
         me.shows("*** “too late” wasn't sent: You left the chat")
 
 
-def test_at_the_start_somebody_has_to_be_there(quarter: Quarter) -> None:
+def test_at_the_start_somebody_has_to_be_there(names: Names) -> None:
     url = f"ws://127.0.0.1:{free_port()}/chat"
     with terminal(url, "--name", "ann") as me:
         assert me.ends() == 3
         me.shows("Connection refused: no server")
         assert not any(">" in line for line in me.lines()), "the prompt is taken away"
-    with terminal(quarter.chat.replace("/chat", "/livez"), "--name", "ann") as me:
+    with terminal(names.chat.replace("/chat", "/livez"), "--name", "ann") as me:
         assert me.ends() == 4
         me.shows("/livez: Not a chat server: it answered")
 
@@ -389,8 +389,8 @@ def test_sigterm_ends_it_and_leaves_the_terminal_as_it_was(me: Terminal) -> None
     assert me.raw.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?2004l" in me.raw[-200:]
 
 
-def test_a_login_makes_one_somebody_else_in_the_same_rooms(me: Terminal, friend: Friend, room: str) -> None:
-    friend.does("register", password="correct horse")
+def test_a_login_makes_one_somebody_else_in_the_same_rooms(me: Terminal, friend: JsonClient, room: str) -> None:
+    friend.register("correct horse")
     me.types("/join elsewhere" + ENTER)
     me.prompt("elsewhere>")
     me.types(f"/login {friend.name} correct horse" + ENTER)
@@ -402,10 +402,10 @@ def test_a_login_makes_one_somebody_else_in_the_same_rooms(me: Terminal, friend:
 
 def test_a_server_of_text() -> None:
     async def work() -> None:
-        async with tutorial() as town:
+        async with text_server() as server:
 
             def chat() -> None:
-                with terminal(town.url, "--name", "ann") as me:
+                with terminal(server.url, "--name", "ann") as me:
                     me.shows("You are connected! There are 1 users here.")
                     me.types("hello" + ENTER + "/help" + ENTER)
                     me.shows("<user0> hello")
