@@ -1,13 +1,13 @@
-"""Holds what clients saw of a chat against what it promises.
+"""Checks what clients saw of a chat against what it promises.
 
-It is pure: clients record, `check` judges. What it judges by:
+The clients record, and `check` is a pure function of their records. The promises:
 
-- What was acknowledged to anybody, or heard by anybody, is in the log of its room: all who follow the room hear it.
-- An id names one message for good, and that is at one position of one room, in one wording, for everybody.
-- A client hears a room only after it joined in the connection at hand, and positions only grow from where it joined.
-- A message that was sent under one cid, however often, is one message.
-- A whisper is in the room of its conversation, `@3,5` for the users 3 and 5. Each of them hears it who follows `@`, in
-  which all conversations of a user are one room, and nobody else does.
+- A message that anybody got an ack for, or heard, is in the log of its room: everybody who follows the room hears it.
+- An id identifies one message for good, with the same room, position and text for everybody.
+- A client hears a room only after it has joined it in the current connection, and positions only grow from there.
+- A message that is sent several times with the same cid is stored once.
+- A whisper is in the log of its conversation, `@3,5` for the users 3 and 5. They hear it if they follow `@`, which
+  combines all conversations of a user, and nobody else hears it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from itertools import combinations
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The client is in `room` from now on: after the position `after` where it resumed, or else after `head`."""
+    """The client joined `room`, and hears what comes after `after`, where it resumed, or else after `head`."""
 
     room: str
     head: int
@@ -30,7 +30,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The client sent `text`; a retry is recorded again, with the same `cid`."""
+    """The client sent `text`. A retry is another record with the same `cid`."""
 
     room: str
     cid: str
@@ -39,7 +39,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """The client was told that its `cid` is the message `id` at position `seq`."""
+    """The client got an ack: its `cid` is the message `id` at position `seq`."""
 
     cid: str
     id: str
@@ -59,35 +59,35 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection ended, and with it the client's stay in every room. One that comes back joins again."""
+    """The connection ended, and so the client left every room. When it comes back, it joins again."""
 
 
 Record = Joined | Sent | Acked | Heard | Disconnected
 
 WHISPERS = "@"
-"""The room that a client joins to hear what is whispered to it."""
+"""The room that a client joins to hear its whispers."""
 
 
 def conversation(*users: int) -> str:
-    """The room of what is whispered between these users."""
+    """Return the log of the whispers between these users."""
     return WHISPERS + ",".join(map(str, sorted(set(users))))
 
 
 def followed(room: str) -> str:
-    """The room that a client joins to hear `room`."""
+    """Return the room that a client joins to hear the log `room`."""
     return WHISPERS if room.startswith(WHISPERS) else room
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one client recorded, in order, and the rooms that it may join; `user` is who it is in conversations."""
+    """The records of one client in order, the rooms that it may join, and its user id."""
 
     rooms: frozenset[str]
     records: Sequence[Record]
     user: int = 0
 
     def may_hear(self, room: str) -> bool:
-        """Whether what is said in a room or a conversation is for this client."""
+        """Whether this client may hear a room or a conversation."""
         if followed(room) not in self.rooms:
             return False
         return followed(room) != WHISPERS or str(self.user) in room.removeprefix(WHISPERS).split(",")
@@ -95,7 +95,8 @@ class History:
 
 @dataclass(slots=True)
 class _Stay:
-    """A time in a room: all after `after` is due, up to `last` if it `ended`, or else to the final head."""
+    """A client's stay in a room. It must hear everything after `after`: up to `last` if the stay has ended, or else to
+    the end of the log."""
 
     room: str
     after: int
@@ -105,11 +106,11 @@ class _Stay:
 
 
 def check(histories: Mapping[str, History]) -> list[str]:
-    """The violations in `histories`, by the clients' names, in words; none if all is well.
+    """Return the violations in `histories`, which has the clients by name. Each is one line.
 
     The first word is the kind: `lost`, `doubled`, `reordered`, `mismatched` (an ack with an event or another ack),
     `leaked`, `altered`, `unrecovered`. A client whose records don't end with Disconnected is taken to have followed its
-    rooms to the end, so all clients must be drained before they are judged.
+    rooms to the end, so let all clients receive everything before you check them.
     """
     violations: list[str] = []
     stays = {name: list(_stays(name, history, violations)) for name, history in histories.items()}
@@ -123,7 +124,7 @@ def check(histories: Mapping[str, History]) -> list[str]:
 
 
 def _stays(name: str, history: History, violations: list[str]) -> Iterator[_Stay]:
-    """The stays of one client; what it alone can tell to be wrong goes to `violations`."""
+    """Yield the stays of one client, and add to `violations` what this client's records alone show to be wrong."""
     here: dict[str, _Stay] = {}
     positions: dict[str, int] = {}
     known: set[str] = set()
@@ -158,7 +159,7 @@ def _stays(name: str, history: History, violations: list[str]) -> Iterator[_Stay
 
 
 def _sent(histories: Mapping[str, History]) -> dict[tuple[str, str], Sent]:
-    """What was sent first, by client and cid."""
+    """Return what was sent first, by client and cid."""
     sent: dict[tuple[str, str], Sent] = {}
     for name, history in histories.items():
         for record in history.records:
@@ -202,7 +203,7 @@ def _mismatched(histories: Mapping[str, History]) -> Iterator[str]:
 
 
 def _events(histories: Mapping[str, History]) -> tuple[dict[str, Heard], dict[tuple[str, int], Heard]]:
-    """Events as they were heard first: by id, and by room and position."""
+    """Return events as they were heard first: by id, and by room and position."""
     by_id: dict[str, Heard] = {}
     by_place: dict[tuple[str, int], Heard] = {}
     for _, event in _heard(histories):
@@ -238,7 +239,7 @@ def _altered(histories: Mapping[str, History]) -> Iterator[str]:
 
 
 def _stored_twice(histories: Mapping[str, History]) -> Iterator[str]:
-    """An event does not name its cid, so the stored messages of one wording are counted against the cids with it."""
+    """An event doesn't have its cid, so compare how often a text was stored with how many cids it was sent under."""
     by_id, _ = _events(histories)
     stored = Counter((event.sender, event.room, event.text) for event in by_id.values())
     sent = Counter((name, message.room, message.text) for (name, _), message in _sent(histories).items())

@@ -251,7 +251,7 @@ def test_a_dropped_whisper_is_lost_to_those_it_was_for() -> None:
 
 
 def test_a_whisper_acked_before_its_commit_and_then_gone_is_lost() -> None:
-    """Nobody heard it, and the position went to another after the crash."""
+    """Nobody heard it, and after the crash another message got its position."""
     gone = "lost: ann never heard w3 at @1,2/65, which ann has an ack of"
     assert gone in overhear(ann=put(WHISPERING_ANN, SHH), bob=put(WHISPERING_BOB, SHH))
     other = Heard("@1,2", 65, "w4", "bob", "me")
@@ -306,13 +306,13 @@ CONVERSATIONS = ("@1,2", "@2,3,4", "@1,4", "@3")
 
 
 def hears(name: str, room: str) -> bool:
-    """Whether what is said in a room or a conversation is for `name`."""
+    """Whether `name` may hear a room or a conversation."""
     return room in MEMBERS[name] if followed(room) == room else str(USERS[name]) in room[1:].split(",")
 
 
 @dataclass
 class Chat:
-    """A chat that does all right: what its clients record is a correct history."""
+    """A chat that keeps its promises: the records of its clients are a correct history."""
 
     log: list[Heard] = field(default_factory=list)
     records: dict[str, list[Record]] = field(default_factory=lambda: {name: [] for name in MEMBERS})
@@ -321,7 +321,7 @@ class Chat:
     unacked: dict[str, dict[str, Heard]] = field(default_factory=lambda: {name: {} for name in MEMBERS})
 
     def head(self, room: str) -> int:
-        """Conversations that share somebody share their positions, and so do all here."""
+        """Conversations with a person in common share positions; here, all do."""
         return max((event.seq for event in self.log if followed(event.room) == followed(room)), default=0)
 
     def come(self, name: str) -> None:
@@ -384,7 +384,7 @@ steps: st.SearchStrategy[Callable[[Chat], None]] = st.one_of(
 
 
 def played(script: Sequence[Callable[[Chat], None]]) -> dict[str, list[Record]]:
-    """What the clients recorded; all are there at the end."""
+    """The records of the clients, who all stay until the end."""
     chat = Chat()
     for step in script:
         step(chat)

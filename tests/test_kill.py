@@ -1,6 +1,6 @@
-"""The server is killed in the middle of the traffic, over and over: nothing is lost, doubled, reordered or leaked.
+"""The server is killed under traffic, again and again: nothing is lost, doubled, reordered or leaked.
 
-Clients speak in their rooms and whisper to each other, and some of them are away for a while now and then.
+Clients talk in their rooms and whisper to each other, and some of them leave for a while now and then.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from tests.clients import DEADLINE, Served
 
 KILLS = 20
 MOST_ACKS = 40
-"""Between two kills there are from 1 to so many acks."""
+"""The most acks between two kills; there is at least one."""
 UNACKED = 4
-"""How many messages a client has on their way at a time."""
+"""How many unacknowledged messages a client has at a time."""
 WITHIN = 60
 LAST = "That was all."
 ROOMS = [*[{"lobby"}] * 4, *[{"den"}] * 4, *[{"lobby", "den"}] * 2]
 """The rooms of each client."""
 AWAY = 3
-"""How many of the clients are away now and then."""
+"""How many clients leave now and then."""
 STAY = 8
-"""How many messages such a client sends before it goes."""
+"""How many messages such a client sends before it leaves."""
 ABSENCE = 10
-"""How many acks others get before it is back."""
+"""How many acks others get before it comes back."""
 
 
 def free_port() -> int:
-    """A free port below those that the system gives to clients: one of them could have it when the server returns."""
+    """Return a free port below those that the system gives to clients, which could take it while the server is down."""
     for port in random.sample(range(20000, 32000), 100):
         with socket.socket() as probe:
             try:
@@ -61,8 +61,8 @@ def free_port() -> int:
     raise OSError("no port is free")
 
 
-class Town:
-    """The server, and whoever kills it and starts it again on its store and its port."""
+class Chat:
+    """A server that is killed, and restarted on the same store and port."""
 
     def __init__(self, store: Path) -> None:
         self.store = store
@@ -71,7 +71,7 @@ class Town:
         self.kills = 0
         self.acks = 0
         self.people: dict[int, str] = {}
-        """Those who may be whispered to: their names, by their ids."""
+        """The people to whisper to: names by ids."""
         self._counted = asyncio.Event()
         self._due = 0
         self._enough = asyncio.Event()
@@ -94,8 +94,8 @@ class Town:
         if self.acks >= self._due:
             self._enough.set()
 
-    async def pass_by(self, acks: int) -> None:
-        """Wait until so many more acks have come."""
+    async def wait_for_acks(self, acks: int) -> None:
+        """Wait until clients have got this many more acks."""
         until = self.acks + acks
         while self.acks < until:
             self._counted.clear()
@@ -115,11 +115,11 @@ class Town:
 
 
 class Client:
-    """Speaks in its rooms and whispers for as long as it may, and is there until all is acknowledged and the last word
-    is said. If it `wanders` it is away now and then."""
+    """Talks in its rooms and whispers until it is told to stop, and stays until all of that is acknowledged and LAST
+    has come in every room. If it `wanders`, it leaves now and then."""
 
-    def __init__(self, town: Town, rooms: set[str], *, wanders: bool = False) -> None:
-        self.town, self.rooms = town, [*sorted(rooms), WHISPERS]
+    def __init__(self, chat: Chat, rooms: set[str], *, wanders: bool = False) -> None:
+        self.chat, self.rooms = chat, [*sorted(rooms), WHISPERS]
         self.wanders, self.absences = wanders, 0
         self.id = 0
         self.name = self.token = ""
@@ -127,9 +127,9 @@ class Client:
         self.speaking = True
         self.settled = asyncio.Event()
         self.retries = self.duplicates = 0
-        """How many messages were sent again, and how many of these had been stored the first time."""
+        """How many messages were sent again, and how many of them had been stored at the first try."""
         self.whispers = self.mail = 0
-        """How many whispers it heard, and how many of these were stored while it was not there."""
+        """How many whispers it heard, and how many of them were stored while it was away."""
         self._epoch = ""
         self._unacked: dict[str, Sent] = {}
         self._retried: set[str] = set()
@@ -139,10 +139,10 @@ class Client:
         self._ended: set[str] = set()
 
     async def run(self) -> None:
-        """Be there until the last word in every room, through as many connections as it takes."""
+        """Stay until LAST has come in every room, through as many connections as it takes."""
         while self._ended != set(self.rooms):
-            kills = self.town.kills  # the server may be killed again before this client has its turn
-            await asyncio.wait_for(self.town.up.wait(), DEADLINE)
+            kills = self.chat.kills  # the server may be killed again before this task runs
+            await asyncio.wait_for(self.chat.up.wait(), DEADLINE)
             try:
                 async with await self._connect() as connection:
                     await self._take_part(connection)
@@ -151,7 +151,7 @@ class Client:
             except TimeoutError:
                 raise
             except (ConnectionClosed, InvalidHandshake, OSError) as error:
-                if self.town.kills == kills:
+                if self.chat.kills == kills:
                     raise AssertionError(f"{self.name} was cut off, and nobody killed the server") from error
                 self.records.append(Disconnected())
 
@@ -159,12 +159,12 @@ class Client:
         self.records.append(Disconnected())
         self.absences += 1
         if self.speaking:
-            await self.town.pass_by(ABSENCE)
+            await self.chat.wait_for_acks(ABSENCE)
 
     async def _connect(self) -> ClientConnection:
         protocols = ["chat.v1.json", *([f"token.{self.token}"] if self.token else [])]
         connection = await connect(
-            f"ws://127.0.0.1:{self.town.port}/chat",
+            f"ws://127.0.0.1:{self.chat.port}/chat",
             subprotocols=[Subprotocol(protocol) for protocol in protocols],
             open_timeout=DEADLINE,
             compression=None,
@@ -201,7 +201,7 @@ class Client:
             self._note(await self._receive(connection))
 
     def _introduce(self) -> None:
-        self.town.people[self.id] = self.name
+        self.chat.people[self.id] = self.name
 
     async def _join(self, connection: ClientConnection) -> None:
         resumed = dict(self._positions)
@@ -233,13 +233,13 @@ class Client:
     async def _send(self, connection: ClientConnection, message: Sent) -> None:
         self.records.append(message)
         said: dict[str, Any] = {"t": "msg", "room": message.room, "cid": message.cid, "text": message.text}
-        if followed(message.room) == WHISPERS and self._cids % 4:  # the others answer in the conversation
-            said |= {"t": "whisper", "to": [self.town.people[id_] for id_ in self._others(message.room)]}
+        if followed(message.room) == WHISPERS and self._cids % 4:  # the rest is sent to the conversation by its name
+            said |= {"t": "whisper", "to": [self.chat.people[id_] for id_ in self._others(message.room)]}
         await connection.send(json.dumps(said))
 
     def _recipients(self) -> list[int]:
-        """One other or several; oneself as long as nobody else has come."""
-        others = [id_ for id_ in self.town.people if id_ != self.id]
+        """Choose one or more other people; oneself as long as there is nobody else."""
+        others = [id_ for id_ in self.chat.people if id_ != self.id]
         return random.sample(others, min(len(others), random.choice([1, 1, 2, 4])))
 
     def _others(self, room: str) -> list[int]:
@@ -251,8 +251,8 @@ class Client:
             self.records.append(Acked(told["cid"], told["id"], told["seq"]))
             if (message := self._unacked.pop(told["cid"], None)) and told["cid"] in self._retried:
                 self.duplicates += told["seq"] <= self._heads[followed(message.room)]
-            self.town.count_ack()
-        elif told["t"] != "presence":  # who is there is told, and tells nothing of what is kept
+            self.chat.count_ack()
+        elif told["t"] != "presence":  # presence is not stored, and so not checked
             assert told["t"] == "msg", told
             event = Heard(told["room"], told["seq"], told["id"], told["from"], told["text"])
             self.records.append(event)
@@ -266,16 +266,16 @@ class Client:
 
 
 class LastSpeaker(Client):
-    """Reads each room from its beginning, as the store has it, and says the last word in it, and to everybody.
+    """Reads each room from its beginning, as the store has it, and sends LAST there and to everybody.
 
-    Nobody whispers to it: whatever it hears before that, it overhears.
+    Nobody whispers to it, so it must hear no whisper before that.
     """
 
     def _introduce(self) -> None:
         pass
 
     def _recipients(self) -> list[int]:
-        return list(self.town.people)
+        return list(self.chat.people)
 
     async def _join(self, connection: ClientConnection) -> None:
         self._positions = dict.fromkeys(self.rooms, 0)
@@ -286,47 +286,47 @@ class LastSpeaker(Client):
 
 
 def in_order(client: Client) -> bool:
-    """Whether what the client said is stored in the order in which it said it."""
+    """Whether the client's messages are stored in the order in which it sent them."""
     seqs = {record.cid: record.seq for record in client.records if isinstance(record, Acked)}
     sent = [record for record in client.records if isinstance(record, Sent)]
     rooms = {message.room for message in sent}
     said = [[seqs[message.cid] for message in sent if message.room == room] for room in rooms]
-    # A retry is in the records a second time.
+    # A retry has a record of its own.
     return all(list(dict.fromkeys(own)) == sorted(set(own)) for own in said)
 
 
-async def live(town: Town) -> tuple[list[Client], Client]:
-    clients = [Client(town, rooms, wanders=number % 3 == 0 and number < 3 * AWAY) for number, rooms in enumerate(ROOMS)]
+async def live(chat: Chat) -> tuple[list[Client], Client]:
+    clients = [Client(chat, rooms, wanders=number % 3 == 0 and number < 3 * AWAY) for number, rooms in enumerate(ROOMS)]
     async with asyncio.TaskGroup() as tasks:
         for client in clients:
             tasks.create_task(client.run())
-        await town.kill_again_and_again()
+        await chat.kill_again_and_again()
         for client in clients:
             client.speaking = False
         for client in clients:
             await asyncio.wait_for(client.settled.wait(), DEADLINE)
-        last = LastSpeaker(town, set().union(*ROOMS))
+        last = LastSpeaker(chat, set().union(*ROOMS))
         await last.run()
     return clients, last
 
 
 def test_a_server_that_is_killed_again_and_again_keeps_its_promises(tmp_path: Path) -> None:
-    town = Town(tmp_path / "chat.db")
+    chat = Chat(tmp_path / "chat.db")
     try:
-        clients, last = asyncio.run(asyncio.wait_for(live(town), WITHIN))
-        assert town.server.stop() == 0
-        assert "Traceback" not in "\n".join(town.server.log)
+        clients, last = asyncio.run(asyncio.wait_for(live(chat), WITHIN))
+        assert chat.server.stop() == 0
+        assert "Traceback" not in "\n".join(chat.server.log)
     finally:
-        if town.server.started.poll() is None:
-            town.server.stop(signal.SIGKILL)
+        if chat.server.started.poll() is None:
+            chat.server.stop(signal.SIGKILL)
     assert len({client.name for client in (*clients, last)}) == len(clients) + 1
     everybody = (*clients, last)
     histories = {client.name: History(frozenset(client.rooms), client.records, client.id) for client in everybody}
     violations = check(histories)
     assert not violations, "\n".join(violations[:20])
     assert all(in_order(client) for client in clients)
-    assert town.kills == KILLS
-    assert town.acks >= 200
+    assert chat.kills == KILLS
+    assert chat.acks >= 200
     assert sum(client.retries for client in clients) >= KILLS
     assert any(client.duplicates for client in clients)
     assert sum(client.absences for client in clients) >= AWAY

@@ -1,4 +1,4 @@
-"""Exports, imports and copies of the embedded store."""
+"""Exports, imports and backups of the embedded store."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def say(backend: Embedded, text: str, room: str = "red", user: User = ANN,
 
 
 async def fill(backend: Embedded) -> None:
-    """Something of everything that a store holds, with positions and a user that are forgotten already."""
+    """Fill a store with something of everything, including positions that were trimmed and a user without a token."""
     for secret in (SECRETS[0], SECRETS[2], b"of nobody"):
         await soon(backend.create_user(secret))
     await soon(backend.bind_token(SECRETS[1], ANN.id))
@@ -82,7 +82,7 @@ async def fill(backend: Embedded) -> None:
 
 
 async def everything(backend: Embedded) -> list[Any]:
-    """What can be asked for."""
+    """All that can be read from a store."""
     logs = ["red", "blue", "green", "@1,2", "~1", "~2", "~3"]
     told: list[Any] = [await soon(backend.rooms())]
     for log in logs:
@@ -205,7 +205,7 @@ async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path)
         assert await soon(new.account("bob"))
         assert (await say(new, "next")).seq == 502
     before = but_for_epoch(exported(other))
-    imported(other, exported(store, "red"))  # all of it is there with the same content
+    imported(other, exported(store, "red"))  # the store has all of it already
     assert but_for_epoch(exported(other)) == before
 
 
@@ -231,7 +231,7 @@ Change = Callable[[list[dict[str, Any]]], object]
 
 
 def at(kind: str, number: int = 0, **fields: Any) -> Change:
-    """Change fields of the line `number` among those of one kind."""
+    """Change fields of the line `number` among the lines of one kind."""
     return lambda lines: [line for line in lines if line["t"] == kind][number].update(fields)
 
 
@@ -394,7 +394,7 @@ async def test_an_export_is_of_one_moment_though_the_server_goes_on(path: Path) 
 
         def write(chunk: bytes) -> None:
             made.append(chunk)
-            if not went_on.is_set():  # the first of several chunks
+            if not went_on.is_set():  # this is the first of several chunks
                 with closing(sqlite3.connect(path, isolation_level=None)) as connection:
                     connection.execute("DELETE FROM events WHERE seq > 200")
                     connection.execute("INSERT INTO marks VALUES (1, 'red', 1)")
@@ -429,7 +429,7 @@ def test_neither_way_holds_more_than_a_few_lines(path: Path, tmp_path: Path) -> 
 
 
 class measured:  # noqa: N801  (it is used like a function)
-    """The most memory that Python's objects had at once, in bytes."""
+    """Measures the peak memory of Python's objects, in bytes."""
 
     def __enter__(self) -> Callable[[], int]:
         tracemalloc.start()
@@ -442,7 +442,7 @@ class measured:  # noqa: N801  (it is used like a function)
 
 @pytest.fixture
 def held(store: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that has the store open, with a message in the log that is not in the file yet."""
+    """A process that has the store open, with a message that is in the WAL and not yet in the file."""
     script = (
         "import asyncio, sys\n"
         "from app.backends.embedded import Embedded\n"
@@ -472,7 +472,7 @@ def on_disk(store: Path) -> list[bytes]:
 
 
 def test_reading_beside_a_server_never_checkpoints(held: subprocess.Popen[str], store: Path, tmp_path: Path) -> None:
-    held.send_signal(signal.SIGSTOP)  # so that all that changes is changed here
+    held.send_signal(signal.SIGSTOP)  # from here on, only this process can change anything
     before = on_disk(store)
     assert b"from the log" not in before[0]
     assert b"from the log" in exported(store)
@@ -482,7 +482,7 @@ def test_reading_beside_a_server_never_checkpoints(held: subprocess.Popen[str], 
         for forbidden in ("PRAGMA wal_checkpoint(TRUNCATE)", "DELETE FROM events"):
             with pytest.raises(sqlite3.OperationalError):
                 connection.execute(forbidden).fetchone()
-        # Were it the only one by the time it closes, it would still not write the log into the file.
+        # Even as the last connection to close, this one doesn't write the WAL into the file.
         held.kill()
         held.wait()
         assert on_disk(store) == before

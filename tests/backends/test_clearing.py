@@ -1,4 +1,4 @@
-"""What is deleted, edited away or trimmed leaves the files to the last byte; and the index keeps up by itself."""
+"""Deleted, overwritten and trimmed texts leave the files to the last byte, and the index keeps up by itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def word(number: int) -> str:
 
 
 def remain(directory: Path, *words: str) -> list[str]:
-    """Those of `words` of which bytes are in a file. Not the first few, which the index leaves out of like words."""
+    """Return those of `words` that are in a file. The first letters don't count: the index leaves out what a word
+    shares with the one before it."""
     files = [file.read_bytes() for file in directory.iterdir()]
     return [word for word in words if any(word[4:].encode() in data for data in files)]
 
@@ -59,14 +60,14 @@ async def indexed(backend: Embedded, text: str) -> bool:
 
 
 async def cleared(backend: Embedded) -> None:
-    """Until the store has done what it does when it is idle."""
+    """Wait until the store has purged what was deleted."""
     with anyio.fail_after(DEADLINE):
         while await backend._call(index.purge_pending):
             await anyio.lowlevel.checkpoint()
 
 
 async def said_and_changed(backend: Embedded) -> None:
-    """Indexed and not: a message that is edited, one that is deleted, one that is trimmed."""
+    """Edit and delete messages, some of them indexed and some not, and trim one."""
     first = await say(backend, word(1))
     said = [await say(backend, word(number)) for number in (2, 3)]
     assert await indexed(backend, word(1))
@@ -83,7 +84,7 @@ WORDS = [word(number) for number in range(1, 6)]
 
 
 async def test_an_idle_store_clears_its_files(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "PURGE_INTERVAL", 0.0)  # it may be idle for a moment in between
+    monkeypatch.setattr(upkeep, "PURGE_INTERVAL", 0.0)  # it may purge in between, when it is idle for a moment
     with opened(path) as backend:
         await said_and_changed(backend)
         await cleared(backend)
@@ -114,7 +115,7 @@ async def test_a_crash_does_not_forget_what_is_to_be_cleared(
     with opened(path) as backend:
         said = await say(backend, word(1))
         assert await indexed(backend, word(1))
-        # The thread is held before it is idle for the first time.
+        # Block the thread before it is idle for the first time.
         deleting = backend.append(Draft("room", AUTHOR, "", id="id", at=0, kind=Kind.DELETE, of=said.seq))
         holding = backend._call(lambda connection: release.wait(DEADLINE))
         with anyio.fail_after(DEADLINE):

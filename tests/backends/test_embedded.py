@@ -1,4 +1,4 @@
-"""What is special to SQLite; what it shares with other backends is in tests/contracts."""
+"""What is specific to the embedded backend. What all backends promise is tested in tests/contracts."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def by_hand(path: Path, *statements: str) -> None:
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """What is in the directory, apart from locks."""
+    """The contents of the files in the directory, apart from locks."""
     return {file.name: file.read_bytes() for file in directory.iterdir() if not file.name.endswith("-lock")}
 
 
@@ -207,7 +207,7 @@ async def test_a_store_in_use_is_refused_by_another_name(path: Path) -> None:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Without root's right to write everywhere."""
+    """Drop root's right to write everywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -220,7 +220,7 @@ def as_nobody() -> Iterator[None]:
 
 @pytest.mark.parametrize(("file_mode", "directory_mode"), [(0o444, 0o777), (0o666, 0o555), (0o444, 0o555)])
 def test_a_store_that_cannot_be_written_is_refused(store: Path, file_mode: int, directory_mode: int) -> None:
-    # Nobody may look into pytest's own directories.
+    # The user nobody can't look into pytest's own directories.
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         copy = directory / "store.db"
@@ -370,7 +370,7 @@ def test_a_refused_store_can_be_opened_once_it_is_repaired(path: Path) -> None:
 
 
 async def refuses_to_write(backend: Embedded, text: str) -> None:
-    """Appends fail, one and several at once, and nobody sees them; reads go on."""
+    """Check that appends fail, one alone and several at once, that nobody sees them, and that reads still work."""
     log = await log_of(backend)
     followed: list[Event] = []
     unfollow = backend.follow(followed.extend)
@@ -386,7 +386,7 @@ async def refuses_to_write(backend: Embedded, text: str) -> None:
 
 
 async def writes_again(backend: Embedded, text: str) -> list[Event]:
-    """What failed is stored by its retry, and then known."""
+    """Check that a retry stores what failed, and that a second retry is a duplicate."""
     log = await log_of(backend)
     followed: list[Event] = []
     unfollow = backend.follow(followed.extend)
@@ -419,7 +419,7 @@ async def test_nothing_is_stored_of_what_failed_together(path: Path) -> None:
     with opened(path) as backend:
         backend.follow(followed.extend)
         await pragma(backend, "max_page_count = 1")
-        # What is asked for while the thread is held becomes one commit.
+        # All calls that are made while the thread is blocked share one commit.
         holding = backend._call(lambda connection: release.wait(DEADLINE))
         appends = [backend.append(draft(text)) for text in ("fits", "x" * 50_000, "fits")]
         release.set()

@@ -1,4 +1,4 @@
-"""Stores of former versions are brought up whole."""
+"""Stores of version 1, which no sample has, are upgraded with nothing lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def first_version(tmp_path: Path) -> Path:
-    """A store of version 1: two users and a third who is gone, three messages and a fourth that is gone, a trim."""
+    """A store of version 1: two users and a deleted one, three messages and a deleted one, a trimmed room."""
     path = tmp_path / "store.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL").fetchone()

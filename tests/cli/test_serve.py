@@ -1,4 +1,4 @@
-"""The command line, as a process: what it serves, and one line for everything that a person can get wrong."""
+"""The server as a process: flags, configuration files, and one line for each mistake that a person can make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.clients import DEADLINE, ROOT, Process, dial, serving
 
 
 def run(*flags: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m app` to its end, which must come within 2 s."""
+    """Run `python -m app`, which must exit within 2 s."""
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "app", *flags],
@@ -37,14 +37,14 @@ def run(*flags: str, cwd: Path = ROOT, **environment: str) -> subprocess.Complet
 
 
 def slowness() -> float:
-    """How much slower than usual an interpreter starts here now (1 or more)."""
+    """Return how many times slower than usual an interpreter starts at the moment, at least 1."""
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", "import asyncio"], check=True)
     return max(1.0, (time.monotonic() - started) / 0.1)
 
 
 def refused(code: int, line: str, *flags: str, cwd: Path = ROOT, **environment: str) -> None:
-    """The command line ends with `code` and one line on stderr that holds `line`."""
+    """Check that the command exits with `code` and one line on stderr that contains `line`."""
     done = run(*flags, cwd=cwd, **environment)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("natter: ")
@@ -292,7 +292,7 @@ def foreign(path: Path, sql: str) -> None:
 
 
 class TestUnderUvicorn:
-    """`uvicorn app:create_app --factory`, unchanged."""
+    """Plain `uvicorn app:create_app --factory`."""
 
     command = f"{sys.executable} -m uvicorn app:create_app --factory --port 0"
 

@@ -1,4 +1,4 @@
-"""`natter export`, `import` and `backup` as processes, beside a server and after one."""
+"""`natter export`, `import` and `backup` as processes, while a server runs and after it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def natter(*arguments: str | Path, stdin: bytes = b"", **environment: str) -> su
 
 
 def done(*arguments: str | Path, stdin: bytes = b"", **environment: str) -> bytes:
-    """What a subcommand that succeeds writes to standard output; it writes nothing else."""
+    """Run a subcommand that must succeed without a word on stderr, and return its output."""
     ended = natter(*arguments, stdin=stdin, **environment)
     assert (ended.returncode, ended.stderr) == (0, b"")
     return ended.stdout
@@ -228,7 +228,7 @@ def exit_code(*arguments: str) -> int:
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
-    """A store with much in it."""
+    """A store of 20 MB."""
     path = str(tmp_path / "chat.db")
     backend = Embedded(path)
     backend.open()
@@ -287,7 +287,7 @@ def test_an_export_that_is_stopped_or_can_not_be_written_does_not_pass_for_one(s
     environment = {**os.environ, "CHAT_STORE": store}
     with subprocess.Popen([*COMMAND, "export"], cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout
-        process.stdout.readline()  # the pipe is full soon, so it is in the middle
+        process.stdout.readline()  # the pipe fills up soon, which stops the export in the middle
         process.terminate()
         process.stdout.read()
         assert process.wait(DEADLINE) == 1
