@@ -18,7 +18,7 @@ from app.testing.sockets import Opening, Socket, open_in_process, open_over_netw
 if TYPE_CHECKING:
     import httpx2
 
-MISSING = "app.testing needs httpx2 (and so does Starlette's TestClient): pip install 'natter-chat[testing]'"
+MISSING = "app.testing needs httpx2 (and so does Starlette's TestClient): pip install httpx2"
 PATIENCE = 30.0
 """Seconds that a server may take to start, and to stop."""
 

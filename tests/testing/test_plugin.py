@@ -95,9 +95,9 @@ except ImportError as error:
 """
     for how in ("", "server=True"):
         done = run("-c", start.format(how), cwd=ROOT)
-        assert done.stdout == (
-            "app.testing needs httpx2 (and so does Starlette's TestClient): pip install 'natter-chat[testing]'\n"
-        ), done.stderr
+        assert done.stdout == ("app.testing needs httpx2 (and so does Starlette's TestClient): pip install httpx2\n"), (
+            done.stderr
+        )
     assert PROJECT["optional-dependencies"]["testing"] == ["httpx2"]
 
 

@@ -131,6 +131,35 @@ def test_a_server_keeps_its_store_in_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "chat.db").exists()
 
 
+def test_a_server_that_breaks_the_specification_does_too(tmp_path: Path) -> None:
+    """Its scopes lack `asgi`, as those of the TestClient do, which it has not imported."""
+    program = """
+import asyncio
+from app import create_app
+
+messages = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+
+async def receive():
+    return next(messages)
+
+async def send(message):
+    assert message["type"].endswith(".complete"), message
+
+asyncio.run(create_app()({"type": "lifespan"}, receive, send))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "chat.db").exists()
+
+
 def test_another_server_does_too_even_after_a_test_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program may look into its application with a TestClient, and then serve it."""
     monkeypatch.chdir(tmp_path)
