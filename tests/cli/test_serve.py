@@ -199,8 +199,16 @@ def test_two_servers_do_not_share_a_port() -> None:
         (("-P:caht.outbox.size=1",), "caht: unknown key; did you mean chat?"),
         (("-P:port=1",), "port: unknown key; did you mean app.deployment.port?"),
         (("-P:chat.outbox.overflow=block",), 'chat.outbox.overflow = "block": expected pull or disconnect'),
-        (("-P:chat.retention.age=30",), 'chat.retention.age = "30": expected 0 for all, or at least 1m'),
-        (("-P:chat.retention.count=-1",), 'chat.retention.count = "-1": expected 0 for all, or more'),
+        pytest.param(
+            ("-P:chat.retention.age=30",),
+            'chat.retention.age = "30": expected 0 to keep everything, or at least 1m',
+            id='flags9-chat.retention.age = "30": expected 0 for all, or at least 1m',
+        ),
+        pytest.param(
+            ("-P:chat.retention.count=-1",),
+            'chat.retention.count = "-1": expected 0 to keep everything, or more',
+            id='flags10-chat.retention.count = "-1": expected 0 for all, or more',
+        ),
         (("-P:chat.outbox.sise=1",), "chat.outbox.sise: unknown key; did you mean size?"),
         (("-P:nonsense",), "-P:nonsense: expected key=value"),
         (("-path=team",), 'app.deployment.root-path = "team": expected a path such as "/team"'),
