@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from app.testing.heard import SAID, Heard, Refusal, says
 from app.testing.sockets import Closed, Socket
@@ -37,6 +37,12 @@ class Client(ABC):
 
     def __repr__(self) -> str:
         return self.name or "a guest"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.leave()
 
     # What it does
 
@@ -97,8 +103,8 @@ class Client(ABC):
         `***`; what is returned, and compared, is without that."""
 
     @abstractmethod
-    def refused(self, code: str = "", message: Wanted = None) -> Refusal:
-        """Wait for the refusal of something that was sent raw; it must have this code and message, as far as given."""
+    def error(self, code: str = "", message: Wanted = None) -> Refusal:
+        """Wait for the error to something that was sent raw; it must have this code and message, as far as given."""
 
     def receive(self) -> Any:
         """The next frame that is no hint (presence, typing, read): a dict in JSON, or a line of text."""

@@ -113,7 +113,7 @@ class JsonClient(Client):
         frame = self._wait(lambda frame: frame["t"] == "notice" and matches(frame["text"], text), f"a notice {text!r}")
         return str(frame["text"])
 
-    def refused(self, code: str = "", message: Wanted = None) -> Refusal:
+    def error(self, code: str = "", message: Wanted = None) -> Refusal:
         refusal = self._refusal(self._take(lambda frame: frame["t"] == "error", f"the error {code}".rstrip()))
         if code not in ("", refusal.code) or not matches(refusal.message, message):
             raise AssertionError(f"expected the error {code or message!r}: {refusal}")
@@ -139,6 +139,14 @@ class JsonClient(Client):
         if frame["t"] == "done" and "seq" in frame:
             self._arrived = [other for other in self._arrived if not _is_event(other, frame["seq"], self.id)]
         return frame
+
+    def refused(self, t: str, **fields: Any) -> Refusal:
+        """Ask for something that the server must refuse; the refusal."""
+        try:
+            answer = self.answer(t, **fields)
+        except Refusal as refusal:
+            return refusal
+        raise AssertionError(f"{self!r} expected to be refused {t}. This came:\n  {answer}")
 
     def ack(self, cid: str) -> Any:
         """Wait for the `ack` of something said raw, under its `cid`. Everything else stays."""

@@ -79,7 +79,7 @@ class TextClient(Client):
 
         return str(self._wait(fits, f"a notice {text!r}")).removeprefix(NOTICE)
 
-    def refused(self, code: str = "", message: Wanted = None) -> Refusal:
+    def error(self, code: str = "", message: Wanted = None) -> Refusal:
         if code:
             raise ValueError("the text dialect has no codes: expected message=")
         return Refusal(repr(self), "", self.notice(message))

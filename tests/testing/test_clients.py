@@ -258,16 +258,25 @@ def test_refusals(server: bool) -> None:
             ann.command("/fail")
         assert bob.command("/fail") == "not today"
         ann.ask("msg", room="lobby", cid="1", text="no")
-        assert ann.refused("refused", "no").frame["cid"] == "1"
+        assert ann.error("refused", "no").frame["cid"] == "1"
         ann.ask("nick", name="bob")
         with pytest.raises(AssertionError, match="expected the error 'bad_name': ann was refused: name_taken"):
-            ann.refused("bad_name")
+            ann.error("bad_name")
         bob.send("no")
-        assert bob.refused(message="no").message == "no"
+        assert bob.error(message="no").message == "no"
         with pytest.raises(ValueError, match="no codes"):
-            bob.refused("refused")
+            bob.error("refused")
         for client in (ann, bob):
             client.expect_nothing()
+
+
+def test_what_must_be_refused() -> None:
+    with test_application() as chat, chat.join("ann") as ann:
+        with chat.join("bob") as bob:
+            assert bob.refused("nick", name="ann").code == "name_taken"
+        with pytest.raises(AssertionError, match=r"ann expected to be refused nick\. This came:\n.*'named'"):
+            ann.refused("nick", name="anna")
+        assert ann.answer("who", room="lobby")["members"] == 1
 
 
 # Raw frames, acks and answers
@@ -289,7 +298,7 @@ def test_raw_frames(server: bool) -> None:
             pass
         assert (frame["from"], frame["text"]) == ("bob", "raw too")
         ann.send("{")
-        assert ann.refused().code == "bad_frame"
+        assert ann.error().code == "bad_frame"
         with pytest.raises(TypeError, match="dialect='json'"):
             bob.send({"t": "msg"})
         with pytest.raises(ValueError, match="join red first"):
