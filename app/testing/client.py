@@ -63,8 +63,9 @@ class Client(ABC):
         """Type a slash command, such as `/roll 2d6`; what the server answers to you alone, or nothing."""
 
     @abstractmethod
-    def join(self, room: str) -> Any:
-        """Go to another room. In JSON you stay in those where you are, and get the frame `joined`."""
+    def join(self, room: str = "") -> Any:
+        """Go to another room, or to the one where people begin. In JSON you stay in those where you are, and get the
+        frame `joined`."""
 
     @abstractmethod
     def part(self, room: str = "") -> None:

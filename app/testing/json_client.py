@@ -65,8 +65,9 @@ class JsonClient(Client):
         answer = self.answer("command", room=self.room, line=line)
         return str(answer.get("text") or answer.get("note") or "")
 
-    def join(self, room: str, **fields: Any) -> Any:
+    def join(self, room: str = "", **fields: Any) -> Any:
         """Follow a room, from now on or `after` a position of an `epoch`; the frame `joined`."""
+        room = room or self.welcome["room"]
         joined = self.answer("join", room=room, **fields)
         self.positions[room] = fields.get("after", joined["head"]) if joined["recovered"] else joined["head"]
         if room != WHISPERS:

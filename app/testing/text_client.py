@@ -22,6 +22,7 @@ class TextClient(Client):
 
     def __init__(self, socket: Socket, settle: Callable[[], None], name: str = "", room: str = "") -> None:
         super().__init__(socket, settle, name, room)
+        self._first_room = room
         self._asked = 0
         self._prefix = secrets.token_hex(4)
         self.greeting = self.receive()
@@ -50,7 +51,8 @@ class TextClient(Client):
         self.send(line)
         return "\n".join(self._answers())
 
-    def join(self, room: str) -> Any:
+    def join(self, room: str = "") -> Any:
+        room = room or self._first_room
         self.send(f"/join {room}")
         self._succeed(lambda line: GREETING.fullmatch(line) is not None)
         self.room = room

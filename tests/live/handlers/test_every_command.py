@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any, get_args
 
 import pytest
-from argon2 import PasswordHasher
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import NODEFAULT, structs
-from starlette.testclient import TestClient
 
-from app import create_app
 from app.chat import frames
 from app.chat.commands import USAGES
 from app.chat.errors import Code
 from app.identity import passwords
-from tests.clients import hear
-from tests.talking import HINTS, Client, connected
+from app.testing import JsonClient, test_application
 
+HINTS = ("presence", "typing", "read")
 ENDING = ("quit", "logout")
 FIELDS = {
     "room": st.sampled_from(["lobby", "den", "@", "@1", "@1,2", "@1,2,3", "@9", "@x", "~1", "", "No Room", "é" * 70]),
@@ -65,15 +60,11 @@ def requests() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def people() -> Iterator[tuple[Client, Client]]:
+def people() -> Iterator[tuple[JsonClient, JsonClient]]:
     """Two people, of whom the first owns the lobby."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setattr(passwords, "PasswordHasher", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    with pytest.MonkeyPatch.context() as patch, test_application(overrides={"chat.operators": ["root"]}) as chat:
         patch.setattr(passwords, "MAX_WRONG", 10**9)
-        overrides = {"chat.store": ":memory:", "chat.limits.rate": 0, "chat.operators": ["root"]}
-        server = stack.enter_context(TestClient(create_app(overrides=overrides)))
-        ann = stack.enter_context(connected(server, query="?name=ann"))
-        bob = stack.enter_context(connected(server, query="?name=bob"))
+        ann, bob = chat.connect("ann"), chat.connect("bob")
         ann.answer("register", password="correct horse")
         for client in (ann, bob):
             client.answer("join", room="lobby")
@@ -84,15 +75,15 @@ def people() -> Iterator[tuple[Client, Client]]:
 @given(st.lists(st.tuples(st.integers(0, 1), requests()), max_size=12))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_command_is_answered_once(
-    people: tuple[Client, Client], caplog: pytest.LogCaptureFixture, asked: list[tuple[int, dict[str, Any]]]
+    people: tuple[JsonClient, JsonClient], caplog: pytest.LogCaptureFixture, asked: list[tuple[int, dict[str, Any]]]
 ) -> None:
     for who, request in asked:
         client = people[who]
         own = {} if "cid" in request else {"rid": 5}
-        client.session.send_text(json.dumps({**request, **own}))
-        client.session.send_text(json.dumps({"t": "help", "rid": "end", "command": "help"}))
+        client.send({**request, **own})
+        client.send({"t": "help", "rid": "end", "command": "help"})
         answers = []
-        while (frame := json.loads(hear(client.session))).get("rid") != "end":
+        while (frame := client.frame()).get("rid") != "end":
             answers.append(frame)
         if "rid" in own and request["t"] not in ("typing", "command"):
             assert [frame["t"] != "typing" for frame in answers if frame.get("rid") == 5] == [True], (request, answers)

@@ -2,61 +2,54 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from app import create_app
-from tests.clients import hear, receive
-from tests.talking import connected
+from app.testing import Denied, Host, test_application
 
 
-def server(**limits: Any) -> TestClient:
-    overrides = {f"chat.limits.{name.replace('_', '-')}": value for name, value in limits.items()}
-    return TestClient(create_app(overrides=overrides))
+def limited(**limits: Any) -> AbstractContextManager[Host]:
+    """A chat with these limits."""
+    return test_application(
+        overrides={f"chat.limits.{name.replace('_', '-')}": value for name, value in limits.items()}
+    )
 
 
 def test_who_is_too_fast_is_told_when_to_try_again_and_then_closed() -> None:
-    with server(rate=0.001, burst=2, strikes=2) as client, connected(client) as ann:
+    with limited(rate=0.001, burst=2, strikes=2) as chat, chat.connect() as ann:
         ann.join()
         ann.ask("msg", room="lobby", cid="1", text="x")
-        assert [ann.next()["t"] for _ in range(2)] == ["ack", "msg"]
+        assert [ann.receive()["t"] for _ in range(2)] == ["ack", "msg"]
         ann.ask("msg", room="lobby", cid="2", text="x")
-        error = ann.next()
+        error = ann.receive()
         assert (error["code"], error["cid"], error["retry"]) == ("rate_limited", "2", True)
         assert error["after"] > 900_000
         ann.ask("part", rid=3, room="lobby")
-        while (message := receive(ann.session))["type"] != "websocket.close":
-            assert "rate_limited" in message["text"] or "presence" in message["text"]
-        assert message["code"] == 1008
+        assert ann.receive()["code"] == "rate_limited"
+        assert ann.closed() == 1008
 
 
 def test_a_rate_of_nothing_is_no_limit() -> None:
-    with server(rate=0) as client, client.websocket_connect("/chat") as ann:
-        hear(ann)
+    with limited(rate=0) as chat, chat.join(dialect="text") as ann:
         for number in range(200):
-            ann.send_text(str(number))
-        assert [hear(ann) for _ in range(200)] == [f"[user0]: {number}" for number in range(200)]
+            ann.send(str(number))
+        assert [ann.receive() for _ in range(200)] == [f"[user0]: {number}" for number in range(200)]
 
 
 @pytest.mark.parametrize(("limits", "status"), [({"connections": 2}, 503), ({"connections_per_address": 2}, 429)])
 def test_one_connection_too_many_is_turned_away(limits: dict[str, int], status: int) -> None:
-    with server(**limits) as client, ExitStack() as stack:
-        ann = stack.enter_context(connected(client))
-        stack.enter_context(connected(client))
-        with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/chat"):
-            pass
-        assert denied.value.status_code == status
+    with limited(**limits) as chat:
+        ann = chat.connect()
+        chat.connect()
+        with pytest.raises(Denied) as denied:
+            chat.join(dialect="text")
+        assert denied.value.status == status
         assert "2" in denied.value.text
-        ann.session.close()
-        while True:  # the server notices the end in its own time
-            try:
-                stack.enter_context(connected(client))
-                break
-            except WebSocketDenialResponse:
-                pass
+        ann.leave()
+        chat.connect()
 
 
 @pytest.mark.parametrize(
@@ -72,10 +65,10 @@ def test_one_connection_too_many_is_turned_away(limits: dict[str, int], status: 
     ],
 )
 def test_each_limit_is_a_setting(limits: dict[str, int], frame: Any, code: str) -> None:
-    with server(**limits) as client, connected(client) as ann:
+    with limited(**limits) as chat, chat.connect() as ann:
         ann.join()
         ann.ask(**frame)
-        assert ann.next()["code"] == code
+        assert ann.receive()["code"] == code
 
 
 def test_an_operator_that_can_be_no_name_is_a_wrong_configuration() -> None:
