@@ -24,13 +24,16 @@ spoken = pytest.mark.parametrize("dialect", ["json", "text"])
 @served
 @spoken
 def test_a_wait_that_fails_shows_what_came(dialect: Dialect, server: bool) -> None:
-    with test_application(server=server, deadline=0.2) as chat:
-        ann, bob = chat.join("ann"), chat.join("bob", dialect=dialect)
+    with test_application(server=server) as chat:
+        ann, bob, cy = chat.join("ann"), chat.join("bob", dialect=dialect), chat.join("cy", dialect="text")
+        cy.socket.deadline = 0.2
         with pytest.raises(AssertionError) as nothing:
-            chat.join("cy", dialect="text").hears("hi")
+            cy.hears("hi")
         assert str(nothing.value) == "cy expected a message 'hi' within 0.2 s. Nothing came."
         ann.say("hello")
         ann.whisper("bob", "psst")
+        chat.settle()
+        bob.socket.deadline = 0.2
         with pytest.raises(AssertionError) as failed:
             bob.hears("hi", name="ann", room="lobby")
         first, *came = str(failed.value).splitlines()
@@ -42,6 +45,7 @@ def test_a_wait_that_fails_shows_what_came(dialect: Dialect, server: bool) -> No
             assert [json.loads(line)["text"] for line in came] == ["hello", "psst"]
         with pytest.raises(AssertionError, match=r"^bob expected a whisper /ps\+x/ within"):
             bob.hears_whisper(re.compile("ps+x"))
+        bob.socket.deadline = 10
         assert bob.hears(re.compile("^h.llo$")).text == "hello"
         assert bob.hears_whisper(re.compile("ps+")).name == "ann"
 
@@ -63,16 +67,18 @@ def test_a_wait_on_a_connection_that_ends_says_so_at_once(server: bool) -> None:
 
 
 def test_a_connection_that_the_server_does_not_close() -> None:
-    with test_application(deadline=0.1) as chat:
-        with pytest.raises(AssertionError, match="ann expected the server to close the connection"):
-            chat.join("ann").closed()
-        socket = chat.websocket("/chat?name=bob")
+    with test_application() as chat:
+        ann, socket = chat.join("ann"), chat.websocket("/chat?name=bob")
         assert socket.receive() == "You are connected! There are 2 users here."
+        ann.socket.deadline = socket.deadline = 0.1
+        with pytest.raises(AssertionError, match="ann expected the server to close the connection"):
+            ann.closed()
         with pytest.raises(AssertionError, match=r"nothing came within 0\.1 s"):
             socket.receive()
         with pytest.raises(AssertionError, match=r"did not close the connection within 0\.1 s"):
             socket.closed()
         socket.send("hi")
+        socket.deadline = 10
         with pytest.raises(AssertionError, match=r"but said '\[bob\]: hi'"):
             socket.closed()
 
@@ -134,9 +140,10 @@ def test_a_listener_that_does_not_come_to_an_end() -> None:
 
         chat_of(app).hear(wait)
 
-    with test_application(module, deadline=0.2) as chat:
+    with test_application(module) as chat:
         ann = chat.join("ann")
         ann.say("hi")
+        chat.deadline = 0.2
         with pytest.raises(AssertionError, match=r"listeners were still busy after 0\.2 s"):
             ann.expect_nothing()
 
@@ -174,14 +181,16 @@ def test_hints_do_not_count() -> None:
 
 @spoken
 def test_waits_go_on_in_order_and_rooms_are_orders_of_their_own(dialect: Dialect) -> None:
-    with test_application(deadline=0.2) as chat:
+    with test_application() as chat:
         ann, bob = chat.join("ann"), chat.join("bob", dialect=dialect)
         ann.whisper("bob", "psst")
         for text in ("one", "two", "two", "three"):
             ann.say(text)
         bob.hears("two")
+        bob.socket.deadline = 0.2
         with pytest.raises(AssertionError):
             bob.hears("one")
+        bob.socket.deadline = 10
         bob.hears("two")
         bob.hears_whisper("psst")
         bob.hears("three")

@@ -37,9 +37,11 @@ def test_the_failure_that_is_shown(tmp_path: Path) -> None:
     """A wait that fails says what the page says that it says."""
     (shown,) = re.findall(r"```text\n(AssertionError: .*?)```", (ROOT / "docs/testing.md").read_text(), re.S)
     first, line = shown.removeprefix("AssertionError: ").splitlines()
-    with test_application(deadline=0.1, overrides={"chat.presence.period": "1h"}) as chat:
+    with test_application(overrides={"chat.presence.period": "1h"}) as chat:
         ann, bob = chat.join("ann"), chat.join("bob")
         ann.say("hello")
+        chat.settle()
+        bob.socket.deadline = 0.1
         with pytest.raises(AssertionError) as failed:
             bob.hears("hello ann")
     expected = re.escape(f"{first.replace('10 s', '0.1 s')}\n{line}").replace("…", ".*")

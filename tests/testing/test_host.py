@@ -165,7 +165,7 @@ def test_http_and_other_websockets(server: bool) -> None:
         app.add_websocket_route("/shout", shout)
 
     overrides = {"app.deployment.root-path": "/team"}
-    with test_application(module, base=(), overrides=overrides, server=server, deadline=5) as chat:
+    with test_application(module, base=(), overrides=overrides, server=server) as chat:
         assert chat.http.get("/ping").text == "pong"
         assert chat.url.endswith("/team")
         socket = chat.websocket("/shout", subprotocols=["quiet", "loud"], headers={"secret": "x"})
