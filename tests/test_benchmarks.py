@@ -218,6 +218,16 @@ def test_the_guard_refuses_wrong_flags(flags: list[str], capsys: pytest.CaptureF
     assert flags[0] in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_the_guard_needs_chromium_for_the_page_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_up(monkeypatch, 1.0)
+    monkeypatch.setenv("PATH", "")
+    assert guard.main(["--self", "--rows", "acks"]) == 0
+    assert guard.main(["--self"]) == 2
+    assert "guard: the row page needs chromium: apt-get install chromium" in capsys.readouterr().err
+
+
 @pytest.mark.slow("packages")
 def test_the_guard_measures_a_commit_and_the_working_tree(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.guard", "--quick", "--json", "--against", "HEAD", "--rounds", "1"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     allow_all_files()
     for warning in warnings():
         say(f"guard: {warning}")
+    if "page" in flags.rows and shutil.which("chromium") is None:
+        say("guard: the row page needs chromium: apt-get install chromium, or choose other --rows")
+        return 2
     names = {"old": flags.against, "new": f"{flags.against} again" if flags.self else "working tree"}
     try:
         with ExitStack() as stack:

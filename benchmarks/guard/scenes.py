@@ -1,7 +1,8 @@
 """What the guard does to a pair of builds: a scene measures some rows, one round at a time.
 
 A round starts both builds anew, on one core, where the one that isn't measured idles. It takes turns between them in
-short slices: old, new, new, old. So what changes slowly in the machine changes both figures.
+short slices: old, new, new, old, and so on. What changes slowly in the machine changes both figures, and what disturbs
+a few slices changes neither, since a figure is the median of its slices.
 """
 
 from __future__ import annotations
@@ -25,24 +26,29 @@ from benchmarks.guard.rows import Pair
 from benchmarks.servers import Build, Program, Server, natter, serve
 
 TURNS = 0, 1, 1, 0
+"""The old build, the new one, and again in the other order: two slices for each."""
 OUTSTANDING = 16
 """Messages that each sender keeps outstanding."""
 WORDS = "often", "seldom", "never"
 """What is searched for: a word that most messages have, one that every SELDOM-th has, and one that none has."""
 SELDOM = 10_000
 DEADLINE = 20.0
+LEAST_CPU = 0.001
+"""Seconds of a slice in which the server waited for the disk."""
 
 
 @dataclass(frozen=True)
 class Scale:
     """How much a round does."""
 
-    starts: int = 2
-    """Times two starts of each build."""
+    starts: int = 3
+    """How many TURNS of starts."""
     settle: float = 0.5
-    warm: float = 0.3
-    seconds: float = 1.0
-    """Of a slice; there are two for each build."""
+    turns: int = 4
+    """How many TURNS of slices."""
+    warm: float = 0.2
+    seconds: float = 0.5
+    """Of a slice."""
     first: int = 100
     """Clients that connect before handshakes are counted: the first ones load what is loaded on demand."""
     idle: int = 3000
@@ -54,7 +60,7 @@ class Scale:
 
 
 QUICK = Scale(
-    starts=1, settle=0, warm=0.1, seconds=0.2, first=5, idle=20, clients=20, rooms=4, senders=5, messages=1000
+    starts=1, settle=0, turns=1, warm=0.1, seconds=0.2, first=5, idle=20, clients=20, rooms=4, senders=5, messages=1000
 )
 
 
@@ -82,12 +88,12 @@ class Round:
             yield old, new
 
 
-async def in_turn(measure: Callable[[int], Awaitable[float]]) -> Pair:
-    """Measure the old build (0) and the new one (1) in turn."""
+async def in_turn(turns: int, measure: Callable[[int], Awaitable[float]]) -> Pair:
+    """Measure slices of the old build (0) and of the new one (1) in turn."""
     figures: tuple[list[float], list[float]] = ([], [])
-    for index in TURNS:
+    for index in TURNS * turns:
         figures[index].append(await measure(index))
-    return Pair(*map(statistics.fmean, figures))
+    return Pair(*map(statistics.median, figures))
 
 
 def start(round_: Round) -> dict[str, Pair]:
@@ -113,20 +119,22 @@ async def connect_many(scale: Scale, servers: Sequence[Server]) -> dict[str, Pai
     for crowd in crowds:
         await crowd.grow(scale.first)
     await asyncio.sleep(scale.settle)
-    before, cpu = [server.process.resident_kib() for server in servers], [0.0, 0.0]
-    for index in TURNS:
+    before = [server.process.resident_kib() for server in servers]
+    step = scale.idle // (2 * scale.turns)
+
+    async def handshakes(index: int) -> float:
         process, crowd = servers[index].process, crowds[index]
-        began = process.cpu_seconds()
-        await crowd.grow(len(crowd.listeners) + scale.idle // 2)
-        cpu[index] += process.cpu_seconds() - began
+        cpu = process.cpu_seconds()
+        await crowd.grow(len(crowd.listeners) + step)
+        return step / max(process.cpu_seconds() - cpu, LEAST_CPU)
+
+    pair = await in_turn(scale.turns, handshakes)
     await asyncio.sleep(scale.settle)
-    kib = [server.process.resident_kib() - kib for server, kib in zip(servers, before, strict=True)]
+    grown = [server.process.resident_kib() - kib for server, kib in zip(servers, before, strict=True)]
     for crowd in crowds:
         await crowd.leave()
-    return {
-        "handshakes": Pair(*(scale.idle / seconds for seconds in cpu)),
-        "connection": Pair(*(max(grown, 1) / scale.idle for grown in kib)),
-    }
+    connection = Pair(*(max(kib, 1) / (2 * scale.turns * step) for kib in grown))
+    return {"handshakes": pair, "connection": connection}
 
 
 def room(round_: Round) -> dict[str, Pair]:
@@ -159,7 +167,7 @@ async def talk(
     pairs = {}
     for level in levels:
         if f"{name}-{level}" in round_.rows:
-            pairs[f"{name}-{level}"] = await in_turn(partial(deliveries, level))
+            pairs[f"{name}-{level}"] = await in_turn(scale.turns, partial(deliveries, level))
     for crowd in crowds:
         await crowd.leave()
     return pairs
@@ -186,9 +194,12 @@ async def send(scale: Scale, servers: Sequence[Server]) -> Pair:
         await asyncio.sleep(scale.seconds)
         count, cpu = sum(sender.acked for sender in some) - count, process.cpu_seconds() - cpu
         await asyncio.wait_for(asyncio.gather(*(sender.finish() for sender in some)), DEADLINE)
-        return count / cpu
+        return count / max(cpu, LEAST_CPU)
 
-    return await in_turn(acked)
+    pair = await in_turn(scale.turns, acked)
+    for sender in itertools.chain(*senders):
+        sender.client.transport.abort()
+    return pair
 
 
 def past(round_: Round) -> dict[str, Pair]:
@@ -226,13 +237,13 @@ async def read(round_: Round, servers: Sequence[Server]) -> dict[str, Pair]:
             count += 1
             if time.perf_counter() > end:
                 break
-        return count / (process.cpu_seconds() - cpu)
+        return count / max(process.cpu_seconds() - cpu, LEAST_CPU)
 
     pairs = {}
     for name, frames, kind in (("history", pages, b'{"t":"history"'), ("search", searches, b'{"t":"found"')):
         requests = [json.dumps(frame).encode() for frame in frames]
         if name in round_.rows:
-            pairs[name] = await in_turn(partial(answers, requests, kind))
+            pairs[name] = await in_turn(scale.turns, partial(answers, requests, kind))
     for client in clients:
         client.transport.abort()
     return pairs
