@@ -58,14 +58,19 @@ class _Reference:
 
 
 def build(
-    folder: Path, plain: Collection[str], entry: str = "", *, replaced: Mapping[str, bytes] = MappingProxyType({})
+    folder: Path,
+    plain: Collection[str],
+    entry: str = "",
+    *,
+    replaced: Mapping[str, bytes | None] = MappingProxyType({}),
 ) -> dict[str, Asset]:
     """The files below `folder` by their names in it, with the addresses of others in their contents. Those in `plain`
     keep their names as addresses. The module `entry` and all that it imports of ours are one file with its name, and
-    so is each stylesheet with its imports. `replaced` has other contents for some of the files. ValueError for a
-    reference to a file that does not exist, and for files that refer to each other."""
+    so is each stylesheet with its imports. `replaced` has other contents for some of the files, or None to leave
+    them out. ValueError for a reference to a file that does not exist, and for files that refer to each other."""
     sources = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if _served(path)}
-    contents = {name: replaced.get(name) or _content(name, path) for name, path in sources.items()}
+    read = {name: replaced[name] if name in replaced else _content(name, path) for name, path in sources.items()}
+    contents = {name: content for name, content in read.items() if content is not None}
     contents = _with_stylesheets(_with_bundle(contents, entry) if entry else contents)
     references = {name: list(_references(name, content, contents)) for name, content in contents.items()}
     assets: dict[str, Asset] = {}

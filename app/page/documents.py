@@ -7,10 +7,10 @@ import hashlib
 import html
 import json
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from app.page.assets import HASH_LENGTH, Asset, reached
-from app.page.languages import Messages, fill, name_of
+from app.page.languages import DEFAULT, Messages, fill, name_of
 
 INDEX, OFFLINE, MANIFEST, WORKER = "index.html", "offline.html", "manifest.webmanifest", "worker.js"
 DOCUMENTS = (INDEX, OFFLINE, MANIFEST, WORKER)
@@ -46,6 +46,11 @@ def _filled(name: str, content: bytes, tag: str, messages: Messages) -> bytes:
         raise ValueError(f"{name}: there is no message {error.args[0]}") from None
 
 
+def _others(tags: Iterable[str]) -> list[str]:
+    """The languages that are files of their own."""
+    return [tag for tag in tags if tag != DEFAULT]
+
+
 def _with_links(assets: Mapping[str, Asset], tag: str, catalogues: Mapping[str, Messages]) -> bytes:
     """The page with hints to load at once the modules that it can't start without, and the messages of the reader's
     language; and with the addresses of the other languages, since the page itself decides which one to use."""
@@ -53,7 +58,7 @@ def _with_links(assets: Mapping[str, Asset], tag: str, catalogues: Mapping[str, 
     scripts = [name for name in index.refers if name.endswith(".js")]
     modules = [name for name in reached(assets, scripts, static=True) if name not in scripts]
     links = [f'<link rel="modulepreload" href="{assets[name].url}">' for name in modules]
-    for other in catalogues:
+    for other in _others(catalogues):
         rel = 'rel="preload" as="fetch" crossorigin' if other == tag else 'rel="alternate" type="application/json"'
         links.append(f'<link {rel} hreflang="{other}" href="{assets[name_of(other)].url}">')
     return index.content.replace(b"</head>", "".join(f"  {link}\n" for link in links).encode() + b"</head>", 1)
@@ -61,7 +66,7 @@ def _with_links(assets: Mapping[str, Asset], tag: str, catalogues: Mapping[str, 
 
 def _with_shell(assets: Mapping[str, Asset], pages: Mapping[str, bytes]) -> bytes:
     """The service worker with the list of files to cache: all that the page is made of."""
-    starts = [OFFLINE, *(name for name in assets[INDEX].refers if name != MANIFEST), *map(name_of, pages)]
+    starts = [OFFLINE, *(name for name in assets[INDEX].refers if name != MANIFEST), *map(name_of, _others(pages))]
     names = reached(assets, starts)
     files = ["./", *(assets[name].url for name in names)]
     hashes = json.dumps([assets[name].hash for name in names]).encode()

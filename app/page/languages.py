@@ -1,9 +1,11 @@
 """The languages of the page: one catalogue of messages each, in `static/languages`.
 
 A file `de.json` there is all that a language needs: it is read at start, offered to browsers, and has English in place
-of what it lacks. A message is a string with the names of its values in braces, an object with such a string for each
-plural category of the value `count`, or a list of these, of which the first counts that has all its values.
-`language.direction` is `ltr` or `rtl`.
+of what it lacks. English itself is a part of the script, so that nobody waits for it.
+
+A message is a string with the names of its values in braces, an object with such a string for each plural category of
+the value `count`, or a list of these, of which the first counts that has all its values. `language.direction` is `ltr`
+or `rtl`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from typing import Any
 
 DEFAULT = "en"
 FOLDER = "languages"
+ENGLISH = "i18n/english.js"
+"""The module that has the English catalogue."""
 
 Messages = Mapping[str, Any]
 """The messages of a language by their keys."""
@@ -42,8 +46,14 @@ def name_of(tag: str) -> str:
     return f"{FOLDER}/{tag}.json"
 
 
-def encode(messages: Messages) -> bytes:
-    return json.dumps(messages, ensure_ascii=False, separators=(",", ":")).encode()
+def files(catalogues: Mapping[str, Messages]) -> dict[str, bytes | None]:
+    """The contents of the files that catalogues are served in, by their names among those of the page; None for the
+    file of English, which is not served."""
+    encoded = {
+        name_of(tag): json.dumps(catalogues[tag], ensure_ascii=False, separators=(",", ":")) for tag in catalogues
+    }
+    module = f"export const ENGLISH = {encoded.pop(name_of(DEFAULT))};\n"
+    return {name: text.encode() for name, text in encoded.items()} | {ENGLISH: module.encode(), name_of(DEFAULT): None}
 
 
 def negotiate(accepted: str, tags: Collection[str]) -> str:

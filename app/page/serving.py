@@ -53,8 +53,7 @@ def routes(folder: Path = STATIC) -> dict[str, Endpoint]:
     """The paths of the page, each with the endpoint that answers there. ValueError if the files in `folder` don't fit
     together."""
     catalogues = languages.read(folder)
-    encoded = {languages.name_of(tag): languages.encode(messages) for tag, messages in catalogues.items()}
-    assets = build(folder, DOCUMENTS, ENTRY, replaced=encoded)
+    assets = build(folder, DOCUMENTS, ENTRY, replaced=languages.files(catalogues))
     endpoints = {
         "/" if name == INDEX else f"/{name}": _serving(
             {tag: _file(name, content, CHECKED) for tag, content in contents.items()}

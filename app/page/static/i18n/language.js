@@ -1,5 +1,6 @@
 // Which language the page is in: the first that the reader prefers and that there is a catalogue for, or else English.
 
+import { ENGLISH } from "./english.js";
 import { t, use } from "./messages.js";
 
 const DEFAULT = "en";
@@ -36,16 +37,16 @@ function isValid(tag) {
   }
 }
 
-/** Gets the catalogue of the reader's language. The server lists them in the page, and has the browser load the likely
- * one beside the scripts.
+/** Puts the page into the reader's language. Other languages than English are files: the server lists them in the page,
+ * and has the browser load the likely one together with the scripts.
  * @param {readonly string[]} preferred
  */
 export async function loadLanguage(preferred) {
-  const links = [...document.querySelectorAll("link[hreflang]")].map((link) => /** @type {HTMLLinkElement} */ (link));
-  const available = new Map(links.map(({ hreflang, href }) => [hreflang, href]));
-  const { language, locale } = choose(preferred, [...available.keys()]);
-  const response = await fetch(/** @type {string} */ (available.get(language)));
-  use(await response.json(), locale);
+  const links = /** @type {NodeListOf<HTMLLinkElement>} */ (document.querySelectorAll("link[hreflang]"));
+  const addresses = new Map([...links].map(({ hreflang, href }) => [hreflang, href]));
+  const { language, locale } = choose(preferred, [DEFAULT, ...addresses.keys()]);
+  const address = addresses.get(language);
+  use(address ? await (await fetch(address)).json() : ENGLISH, locale);
   document.documentElement.lang = language;
   document.documentElement.dir = t("language.direction");
 }

@@ -3,6 +3,8 @@
 // A message is a string with the names of its values in braces. It may have a form for each plural category of the value
 // `count`, and it may be a list, of which the first message counts that has all its values.
 
+import { ENGLISH } from "./english.js";
+
 /** @typedef {import("../types.d.ts").Catalogue} Catalogue */
 /** @typedef {import("../types.d.ts").MessageKey} MessageKey */
 /** @typedef {import("../types.d.ts").Values} Values */
@@ -10,7 +12,7 @@
 const PLACEHOLDER = /\{(\w+)\}/;
 
 let locale = "en";
-let catalogue = /** @type {Catalogue} */ ({});
+let catalogue = ENGLISH;
 
 /** Uses these messages from now on, and formats numbers and dates as people do in `tag`.
  * @param {Catalogue} messages
