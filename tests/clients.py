@@ -23,7 +23,8 @@ from starlette.types import Message
 from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parent.parent
-DEADLINE = 10.0
+DEADLINE = 60.0
+"""How long anything may take, in seconds: as long as it can on a machine that has much else to do."""
 
 
 def receive(session: WebSocketTestSession) -> Message:
@@ -73,8 +74,11 @@ class Process:
             try:
                 line = self._lines.get(timeout=DEADLINE)
             except Empty:
+                self.kill()
                 raise TimeoutError(f"no line like {pattern!r} in {self.log}") from None
-            assert line is not None, f"the server ended: {self.log}"
+            if line is None:
+                self.wait()
+                raise EOFError(f"the server ended: {self.log}")
             self.log.append(line)
             if match := re.search(pattern, line):
                 return match
@@ -84,14 +88,30 @@ class Process:
         self.started.send_signal(number)
         return self.wait()
 
+    def kill(self) -> None:
+        """End it if it still runs."""
+        if self.started.poll() is None:
+            self.stop(signal.SIGKILL)
+
     def wait(self) -> int:
-        code = self.started.wait(DEADLINE)
+        """Wait for the end; the answer is the exit code."""
+        try:
+            code = self.started.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
         self._reader.join(DEADLINE)
         assert self.started.stderr
         self.started.stderr.close()
         while not self._lines.empty() and (line := self._lines.get()) is not None:
             self.log.append(line)
         return code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
 
 
 class Served(Process):

@@ -36,19 +36,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.slow("packages")
 def test_the_console_script_serves_what_was_shipped(installed: Path, tmp_path: Path) -> None:
-    process = Process("-port=0", cwd=tmp_path, command=str(installed / "natter"), environment={"PYTHONPATH": ""})
-    port = int(process.line(r"Responding at http://127\.0\.0\.1:(\d+)$")[1])
-    chats(port)
-    assert process.stop() == 0
+    with Process("-port=0", cwd=tmp_path, command=str(installed / "natter"), environment={"PYTHONPATH": ""}) as process:
+        port = int(process.line(r"Responding at http://127\.0\.0\.1:(\d+)$")[1])
+        chats(port)
+        assert process.stop() == 0
 
 
 @pytest.mark.slow("packages")
 def test_uvicorn_serves_the_factory(installed: Path, tmp_path: Path) -> None:
     command = f"{installed}/uvicorn app:create_app --factory --port 0"
-    process = Process(cwd=tmp_path, command=command, environment={"PYTHONPATH": ""})
-    port = int(process.line(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")[1])
-    chats(port)
-    process.stop()
+    with Process(cwd=tmp_path, command=command, environment={"PYTHONPATH": ""}) as process:
+        port = int(process.line(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")[1])
+        chats(port)
+        process.stop()
 
 
 @pytest.mark.slow("packages")
@@ -148,9 +148,9 @@ class TestDockerfile:
         assert not (target / "bin/pip").exists()
         (command,) = values("CMD")
         program = [str(target / "bin/python"), *json.loads(command)[1:]]
-        process = Process(cwd=image, command=" ".join(program), environment={"PORT": "0", "PYTHONPATH": ""})
-        chats(int(process.line(r"Responding at http://127\.0\.0\.1:(\d+)$")[1]))
-        assert process.stop() == 0
+        with Process(cwd=image, command=" ".join(program), environment={"PORT": "0", "PYTHONPATH": ""}) as process:
+            chats(int(process.line(r"Responding at http://127\.0\.0\.1:(\d+)$")[1]))
+            assert process.stop() == 0
 
     def test_the_health_check_follows_the_port(self) -> None:
         (check,) = values("HEALTHCHECK")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from app.application import Application
-from app.page.serving import routes
+from app.page.serving import shipped
 
 
 def module(app: Application) -> None:
     """Serve the page and the files that it loads."""
-    for path, endpoint in routes().items():
+    for path, endpoint in shipped().items():
         app.add_route(path, endpoint)

@@ -64,6 +64,12 @@ def routes(folder: Path = STATIC) -> dict[str, Endpoint]:
     return {**endpoints, f"/{FOLDER}/{{path:path}}": _serving_from(kept)}
 
 
+@cache
+def shipped() -> Mapping[str, Endpoint]:
+    """The routes of the page in this package. They are made once: its files don't change while it is served."""
+    return routes()
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """What one address answers with."""

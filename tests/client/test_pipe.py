@@ -10,7 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,12 @@ def run(*arguments: str, said: str | bytes = "", timeout: float = DEADLINE) -> s
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
 def start(*arguments: str, stdin: int = subprocess.PIPE) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    """The client as a process. It ends with the test, if not earlier."""
+    process = subprocess.Popen(
         [*NATTER, *arguments],
         stdin=stdin,
         stdout=subprocess.PIPE,
@@ -46,6 +50,17 @@ def start(*arguments: str, stdin: int = subprocess.PIPE) -> subprocess.Popen[str
         text=True,
         env=environment(),
     )
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        end(process)
 
 
 def stored(server: RestartableServer | Names, room: str = "") -> list[Any]:
@@ -93,7 +108,7 @@ def end(process: subprocess.Popen[str]) -> str:
     """Wait for the end of a process; what it said on standard error."""
     process.wait(DEADLINE)
     assert process.stderr
-    told = process.stderr.read()
+    told = "" if process.stderr.closed else process.stderr.read()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream:
             stream.close()
