@@ -466,7 +466,7 @@ async def test_what_cannot_be_done_harms_no_other_call(impossible: Callable[[Emb
         holding = backend._call(lambda connection: release.wait(DEADLINE))
         calls = [backend.append(draft("before")), impossible(backend), backend.append(draft("after"))]
         release.set()
-        with anyio.fail_after(2):
+        with anyio.fail_after(DEADLINE):
             before, _, after = await gather(*calls, return_exceptions=True)
             assert await holding
         assert isinstance(before, Appended)

@@ -150,7 +150,7 @@ def test_a_name_that_was_not_given_can_not_look_as_if_it_was() -> None:
 
 
 def test_a_pile_of_marks_costs_nothing() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(Refused):
         unicode_name("a" + "\u0316\u0301" * 30_000, 0)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
