@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class Person(Struct, frozen=True, omit_defaults=True, gc=False):
-    """Somebody in a room. `away` is set while they are away; it is their reason and may be empty."""
+    """Someone in a room. `away` is set while they are away; it is their reason and may be empty."""
 
     id: int
     name: str
@@ -24,7 +24,7 @@ class PeopleElsewhere(Struct, frozen=True):
 
 
 class Typing(Struct, frozen=True):
-    """Somebody is typing in `room`."""
+    """Someone is typing in `room`."""
 
     room: str
     user: int

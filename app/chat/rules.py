@@ -38,7 +38,7 @@ LASTING = (Kind.BAN, Kind.MUTE)
 
 
 def rank(state: RoomState, user: User, *, server_operator: bool) -> Rank:
-    """Return the rank of a user. Guests are always members: without a password anybody can take their name."""
+    """Return the rank of a user. Guests are always members: without a password anyone can take their name."""
     if not user.registered:
         return Rank.MEMBER
     if server_operator:

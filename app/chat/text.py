@@ -1,6 +1,6 @@
 """The lines of the text dialect, which is the tutorial's.
 
-A line is a message, `[ann]: hi`, or a notice, `*** ann kicked bob`. Nobody can write a line that looks like somebody
+A line is a message, `[ann]: hi`, or a notice, `*** ann kicked bob`. Nobody can write a line that looks like someone
 else's message or like a notice: inside a message such a line is indented, and a notice is always a single line.
 """
 
@@ -43,7 +43,7 @@ _NOT_IN_NAMES = re.compile(rf"[\s\[\]:,→{_INVISIBLE}]+")
 
 
 def greeting(users: int) -> str:
-    """The first line for somebody who joins; `users` includes them."""
+    """The first line for someone who joins; `users` includes them."""
     return f"You are connected! There are {users} users here."
 
 
@@ -58,7 +58,7 @@ def whisper(name: str, to: Iterable[str], text: str) -> str:
 
 
 def action(name: str, text: str, to: Iterable[str] = ()) -> str:
-    """What somebody does, from `/me`."""
+    """What someone does, from `/me`."""
     return f"{_speaker(name, to)} {_indent_forgeries(text)}"
 
 
@@ -233,7 +233,7 @@ def _change(frame: Changed) -> str | None:
             return f"{who} turned on slow mode: one message every {frame.seconds} s"
         case _:
             sentence = _SENTENCES.get(frame.t)
-            return sentence and sentence.format(who=who, whom=whom or "somebody") + until + _suffix(text)
+            return sentence and sentence.format(who=who, whom=whom or "someone") + until + _suffix(text)
 
 
 _SENTENCES: dict[str, str] = {

@@ -126,7 +126,7 @@ class Connection:
 
     @property
     def group(self) -> DeliveryGroup:
-        """Connections of one group get the same bytes. One whose user ignores somebody is alone in its group."""
+        """Connections of one group get the same bytes. One whose user ignores someone is alone in its group."""
         return DeliveryGroup(self.dialect, self.channel.deflated, id(self) if self.ignored else 0)
 
     def channel_closed(self) -> None:

@@ -24,13 +24,13 @@ Handler = Callable[[Any, Any], Awaitable[None]]
 """`await handler(connection, command)` carries out one type of command."""
 
 Rule = Callable[[Draft], str | None]
-"""Returns why an event must not be stored, or None. It must not block, since everybody waits for it. To send the client
+"""Returns why an event must not be stored, or None. It must not block, since everyone waits for it. To send the client
 more than a sentence, raise Refused instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A module's slash command as somebody typed it.
+    """A module's slash command as someone typed it.
 
     `room` is a room that the user is in, a conversation, or empty for a text client in no room. `arguments` is the text
     after the command's name.
@@ -140,7 +140,7 @@ class ChatContext:
         return account
 
     async def claim_name(self, user: User, text: str) -> User:
-        """Give `user` a new name. Refused if `text` can't be a name, and if somebody else has it: a registered user, a
+        """Give `user` a new name. Refused if `text` can't be a name, and if someone else has it: a registered user, a
         guest who is present, or one who left less than the hold time ago."""
         name = self.parse_name(text)
         if reserved(name.canonical) and name.canonical != user.default_name:
@@ -164,7 +164,7 @@ class ChatContext:
             return await self.backend.claim(user.id, name.display, name.canonical, evict=taken.holder.user.id)
 
     def _has_expired(self, holder: Account) -> bool:
-        """Whether somebody else may take over the holder's name."""
+        """Whether someone else may take over the holder's name."""
         if holder.user.registered or self.hub.is_present(holder.user.id):
             return False
         return self.clock.now() - max(holder.seen, self._started) >= 1000 * self.names.hold

@@ -87,7 +87,7 @@ class Broadcast:
         return True
 
     def _batch_for(self, block: Block[Subscriber]) -> tuple[list[OrderedFrame], Batch]:
-        """Return what a block gets. A subscriber that ignores somebody is alone in its block; if it is full it gets
+        """Return what a block gets. A subscriber that ignores someone is alone in its block; if it is full it gets
         everything, because it falls behind and filters what it reads from the log."""
         group: DeliveryGroup = block.group
         if group in self._batches:

@@ -79,7 +79,7 @@ class Speaker:
             except NameTaken as taken:
                 if taken.holder.user.registered:
                     problem = (
-                        f"{self.name}: a module wants to speak under this name, but somebody else has registered it"
+                        f"{self.name}: a module wants to speak under this name, but someone else has registered it"
                     )
                     raise Refused(Code.NAME_TAKEN, problem, reason="registered", name=self.name) from None
                 evicted = taken.holder.user.id

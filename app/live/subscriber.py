@@ -16,7 +16,7 @@ class DeliveryGroup(NamedTuple):
     dialect: Dialect
     deflated: bool
     ignoring: int = 0
-    """A number of its own for a subscriber whose user ignores somebody: it is alone in its group. 0 for all others."""
+    """A number of its own for a subscriber whose user ignores someone: it is alone in its group. 0 for all others."""
 
 
 class Subscriptions(Protocol):
@@ -48,7 +48,7 @@ class Subscriber(Protocol):
         """Subscribers of one group get the same bytes."""
 
     def accepts(self, event: Event) -> bool:
-        """Decide whether to send an event that is due. False for somebody whom the user ignores."""
+        """Decide whether to send an event that is due. False for someone whom the user ignores."""
 
     def acknowledge(self, event: Event) -> None:
         """Tell the client that `event`, which it sent, is stored."""

@@ -419,7 +419,7 @@ def test_a_name_that_somebody_registered_ends_the_start(tmp_path: Path) -> None:
     anyio.run(registered, tmp_path / "chat.db", "Bot")
     server = Server(**{"chat.store": str(tmp_path / "chat.db")})
     says(server)
-    line = "bot: a module wants to speak under this name, but somebody else has registered it"
+    line = "bot: a module wants to speak under this name, but someone else has registered it"
     with pytest.raises(StartupError, match=f"^{line}$"), server.client:
         pass
 
@@ -443,7 +443,7 @@ def test_a_name_that_somebody_registered_is_one_line_and_exit_code_1(tmp_path: P
     )
     process = Process("-config=x.conf", "-port=0", "-host=127.0.0.1", cwd=tmp_path)
     assert process.wait() == 1
-    assert process.log == ["natter: bot: a module wants to speak under this name, but somebody else has registered it"]
+    assert process.log == ["natter: bot: a module wants to speak under this name, but someone else has registered it"]
 
 
 def test_a_speaker_is_the_same_after_a_restart(tmp_path: Path) -> None:

@@ -176,13 +176,13 @@ class Back(Request, tag="back"):
 
 
 class Ignore(Request, tag="ignore"):
-    """Hide what somebody says, in rooms and whispers."""
+    """Hide what someone says, in rooms and whispers."""
 
     name: str
 
 
 class Unignore(Request, tag="unignore"):
-    """Show again what somebody says."""
+    """Show again what someone says."""
 
     name: str
 
@@ -215,7 +215,7 @@ class Private(Request, tag="private"):
 
 
 class Public(Request, tag="public"):
-    """Open the room to everybody."""
+    """Open the room to everyone."""
 
     room: str
 
@@ -228,7 +228,7 @@ class Slow(Request, tag="slow"):
 
 
 class Moderation(Request):
-    """Something an operator does to somebody in a room. `seconds` is how long it lasts, 0 for permanently."""
+    """Something an operator does to someone in a room. `seconds` is how long it lasts, 0 for permanently."""
 
     room: str
     name: str
@@ -237,11 +237,11 @@ class Moderation(Request):
 
 
 class Kick(Moderation, tag="kick"):
-    """Remove somebody from the room. They may come back."""
+    """Remove someone from the room. They may come back."""
 
 
 class Ban(Moderation, tag="ban"):
-    """Remove somebody from the room and keep them out."""
+    """Remove someone from the room and keep them out."""
 
 
 class Unban(Moderation, tag="unban"):
@@ -249,7 +249,7 @@ class Unban(Moderation, tag="unban"):
 
 
 class Mute(Moderation, tag="mute"):
-    """Stop somebody from speaking in the room."""
+    """Stop someone from speaking in the room."""
 
 
 class Unmute(Moderation, tag="unmute"):
@@ -257,15 +257,15 @@ class Unmute(Moderation, tag="unmute"):
 
 
 class Op(Moderation, tag="op"):
-    """Make somebody an operator of the room."""
+    """Make someone an operator of the room."""
 
 
 class Deop(Moderation, tag="deop"):
-    """Take operator rights away from somebody."""
+    """Take operator rights away from someone."""
 
 
 class Invite(Moderation, tag="invite"):
-    """Invite somebody to a private room."""
+    """Invite someone to a private room."""
 
 
 class Uninvite(Moderation, tag="uninvite"):

@@ -198,7 +198,7 @@ class Presence(Struct, tag_field="t", tag="presence", omit_defaults=True):
 
 
 class TypingNow(Struct, tag_field="t", tag="typing", rename={"sender": "from"}):
-    """Somebody is typing. Show it for a few seconds."""
+    """Someone is typing. Show it for a few seconds."""
 
     room: str
     sender: str

@@ -25,7 +25,7 @@ async def explain(connection: Connection, command: Help) -> None:
 
 
 async def run(connection: Connection, command: SlashCommand) -> None:
-    """Carry out a slash command as somebody typed it: a built-in one or a module's."""
+    """Carry out a slash command as someone typed it: a built-in one or a module's."""
     if command.room:
         connection.log_of(command.room)
     line = command.line if command.line.startswith("/") else f"/{command.line}"

@@ -47,7 +47,7 @@ async def private(connection: Connection, command: Private) -> None:
 
 
 async def moderate(connection: Connection, command: Moderation) -> None:
-    """Do something to somebody in a room."""
+    """Do something to someone in a room."""
     connection.limits.check_why(command.why)
     room = _room(connection, command.room)
     rank = connection.rank(room)

@@ -22,7 +22,7 @@ async def back(connection: Connection, command: Back) -> None:
 
 
 async def ignore(connection: Connection, command: Ignore) -> None:
-    """Hide what somebody says."""
+    """Hide what someone says."""
     whom = (await connection.context.account(command.name)).user
     if whom.id == connection.user.id:
         problem = "You can't ignore yourself"
@@ -32,7 +32,7 @@ async def ignore(connection: Connection, command: Ignore) -> None:
 
 
 async def unignore(connection: Connection, command: Unignore) -> None:
-    """Show again what somebody says."""
+    """Show again what someone says."""
     whom = (await connection.context.account(command.name)).user
     await _set_ignored(connection, whom, on=False)
     connection.send(Done(note=f"You are no longer ignoring {whom.name}", rid=command.rid))

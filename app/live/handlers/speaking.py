@@ -23,7 +23,7 @@ async def _say_in_conversation(connection: Connection, command: Say, kind: Kind)
     log = connection.log_of(command.room)
     users = await connection.backend.users(participants(log))
     if len(users) < len(participants(log)):
-        problem = f"Somebody in the conversation {log[:80]} does not exist"
+        problem = f"Someone in the conversation {log[:80]} does not exist"
         raise Refused(Code.UNKNOWN_NAME, problem, reason="conversation", room=log[:80])
     await _post_whisper(connection, users, command.text, cid_of(command), kind)
 
