@@ -2,7 +2,7 @@
 
     python -m benchmarks.page [--runs 7] [--seconds 60] [--rate 50] [--history 10000] [--json]
 
-First load: KiB of all responses, headers included, until the page is ready for somebody who opens it for the first
+First load: KiB of all responses, headers included, until the page is ready for someone who opens it for the first
 time, and milliseconds until a name can be typed; then milliseconds until a returning user can type a message. Medians
 over `--runs` browsers with empty profiles.
 Busy: a page in a room with `--history` messages receives `--rate` more per second, for `--seconds`. Counted are tasks

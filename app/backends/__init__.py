@@ -4,7 +4,7 @@ Every backend promises the following. `tests/contracts` holds each to it.
 
 - **Atomic.** An append is in the log as a whole or not at all. Of several appends with the same user and `cid`, exactly
   one is stored, and the others return it as a duplicate.
-- **Ordered.** Everybody who reads or follows a room sees its events in the same order, with strictly increasing `seq`.
+- **Ordered.** Everyone who reads or follows a room sees its events in the same order, with strictly increasing `seq`.
   Appends from one caller to one room are stored in the order of the calls. A position is never used twice. Gaps between
   positions are normal.
 - **Durable.** An append returns only once it would survive a power failure (embedded: fsync; a cluster: a quorum). No

@@ -14,7 +14,7 @@ STEPS = 100_000
 def copy(connection: sqlite3.Connection, part: Path) -> None:
     """Copy what `connection` sees, as a snapshot, into the empty file `part`. sqlite3.Error if it fails.
 
-    The copy has no epoch, so whoever opens it gives it one: after it was made, the original goes on to give out
+    The copy has no epoch, so the server that opens it gives it one: after it was made, the original goes on to give out
     positions that the copy would give to other events.
     """
     connection.set_progress_handler(lambda: 0, STEPS)  # Python handles signals only while it runs something

@@ -45,7 +45,7 @@ class StoreFile:
             if Path(self.path).exists():
                 _inspect_unopened(Path(self.path))
             else:
-                Path(self.path).touch(mode=0o600)  # not everybody on the machine may read the messages
+                Path(self.path).touch(mode=0o600)  # not everyone on the machine may read the messages
             # Closed after the connection: closing any descriptor of a file drops all locks that the process has on it.
             self.file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             return self._connect()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.chat.errors import Code, Refused
 
 _ONE_TOKEN = 1 - 1e-9
-"""One token, less rounding errors: whoever waits as long as the bucket said gets one."""
+"""One token, less rounding errors: a client that waits as long as the bucket said gets one."""
 
 
 class Bucket:

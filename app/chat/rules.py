@@ -101,7 +101,7 @@ def setting_event(command: Topic | Private | Public | Slow, state: RoomState, ra
 def moderation_event(
     command: Moderation, rank: Rank, whom: User, whose_rank: Rank, now: int
 ) -> tuple[Kind, str, Detail]:
-    """Return the kind, text and detail of the event for moderating `whom`. Refused if the moderator's rank is too low
+    """Return the kind, text and detail of the event for moderating `whom`. Refused if the operator's rank is too low
     for that, or for that person."""
     kind = _kind(command)
     if kind in APPOINTMENTS:

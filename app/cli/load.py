@@ -20,7 +20,7 @@ DESCRIPTION = (
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Put load on a server, and print the report. The exit code is 1 if a message did not reach everybody."""
+    """Put load on a server, and print the report. The exit code is 1 if a message did not reach everyone."""
     try:
         flags = _flags(arguments, program)
         with Bar(sys.stderr) as bar:

@@ -9,7 +9,7 @@ ChatError
     Uncertain       a message may or may not have been stored, and sending it again could store it twice
     Unsupported     the server speaks only the text dialect, which can't do that
     Refused         the server refused the request; `code` is for programs
-        NameTaken       somebody else has the name, or it is not valid
+        NameTaken       someone else has the name, or it is not valid
         Banned          you may not enter the room
         TurnedAway      the server accepts no more connections, or none from you
 

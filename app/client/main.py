@@ -123,7 +123,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     made.add_argument("--name", default="", help="your name; by default the one of last time, or you are asked")
     made.add_argument("--room", action="append", type=_room, default=[], help="join this room; repeat it for more")
     made.add_argument("--no-color", action="store_true", help="don't use colors, as if NO_COLOR were set")
-    made.add_argument("--bell", action="store_true", help="ring the bell when somebody mentions you or whispers to you")
+    made.add_argument("--bell", action="store_true", help="ring the bell when someone mentions you or whispers to you")
     pipes = made.add_argument_group("in a pipe")
     pipes.add_argument(
         "--to", type=_names, default=(), metavar="NAME[,NAME…]", help="whisper each line to these people"
@@ -135,7 +135,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     pipes.add_argument(
         "--since", type=_position, metavar="SEQ", help="print messages after this position first; 0 for all"
     )
-    pipes.add_argument("--once", action="store_true", help="exit after the first message from somebody else")
+    pipes.add_argument("--once", action="store_true", help="exit after the first message from someone else")
     pipes.add_argument("--timeout", type=_seconds, default=0.0, metavar="SECONDS", help="give up after this time")
     return made
 

@@ -60,7 +60,7 @@ class Pipe:
         """By room, the last position of the history that is still being printed."""
         self._history_done = asyncio.Event()
         self._message_received = asyncio.Event()
-        """Whether there was a message of somebody else."""
+        """Whether there was a message of someone else."""
         self._fatal: ChatError | None = None
         """Why no more lines can be sent."""
         self._sending: asyncio.Task[None] | None = None

@@ -127,7 +127,7 @@ class ChatService(ChatContext):
     async def listeners_idle(self) -> None:
         """Wait until the listeners have heard everything that is stored, with what they say themselves meanwhile. Tasks
         that a listener starts without awaiting them are not waited for."""
-        await self.backend.users([])  # the store answers after it has handed out everything it stored before
+        await self.backend.users([])  # the store answers after it has passed on everything it stored before
         while busy := [one for one in self._backlogs if not one.idle.is_set()]:
             for one in busy:
                 await one.idle.wait()

@@ -127,7 +127,7 @@ class Crowd:
         return figures
 
     async def leave(self) -> None:
-        """Close all connections, and wait a moment until the server has let everybody go."""
+        """Close all connections, and wait a moment until the server has let everyone go."""
         gc.unfreeze()
         traffic = self.traffic
         traffic.leaving = True
@@ -155,7 +155,7 @@ class Crowd:
         raise LoadError(f"the messages did not come back within {ANSWER:.0f} s{words}")
 
     def _choose_samplers(self, rate: float) -> None:
-        """Let everybody measure latencies if that is little work, else some, spread evenly from first to last."""
+        """Let everyone measure latencies if that is little work, else some, spread evenly from first to last."""
         wanted = len(self.listeners) // 64 if not rate else int(SAMPLES / rate)
         step = max(1, len(self.listeners) // max(1, wanted))
         for number, listener in enumerate(self.listeners):

@@ -14,7 +14,7 @@ class Plan:
     publishers: int = 1
     """How many clients send, in turn. With several rooms, at least one in each."""
     outstanding: int = 1
-    """How many messages may be outstanding over all rooms: the next one is sent when one has reached everybody."""
+    """How many messages may be outstanding over all rooms: the next one is sent when one has reached everyone."""
     rate: float = 0
     """Messages per second on a fixed schedule; 0 for as many as `outstanding` allows."""
     size: int = 100

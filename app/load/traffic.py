@@ -58,7 +58,7 @@ class Traffic:
         self.leaving = False
         self._outstanding = 0
         self._pending: deque[int] = deque()
-        """For each outstanding message, how many copies there are once it has reached everybody."""
+        """For each outstanding message, how many copies there are once it has reached everyone."""
         self._speakers: Sequence[Speaker] = ()
         self._turn = 0
         self._prefixes: dict[int, int] = {}
@@ -71,7 +71,7 @@ class Traffic:
         self.present += 1
 
     def left(self, transport: asyncio.Transport, room: int, *, reading: bool) -> None:
-        """A connection has ended. Outstanding messages may never reach everybody now, so the next one may go out."""
+        """A connection has ended. Outstanding messages may never reach everyone now, so the next one may go out."""
         self.present -= 1
         if self.leaving:
             return

@@ -50,7 +50,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when somebody asks for it: pytest loads the plugin in every project, and must not wait for more."""
+    """Import a name when someone asks for it: pytest loads the plugin in every project, and must not wait for more."""
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home), name)

@@ -1,4 +1,4 @@
-"""A client of a test: somebody in the chat. What both dialects have in common."""
+"""A client of a test: someone in the chat. What both dialects have in common."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Wanted = str | re.Pattern[str] | None
 
 
 class Client(ABC):
-    """One connection to the chat, and whoever it is.
+    """One connection to the chat, and the user behind it.
 
     What it does (`say`, `whisper`, `nick` …) returns once the server has done it, so what happens in a test has one
     order; Refusal if the server refuses it. What it waits for (`hears`, `notice` …) has a deadline, after which an
@@ -48,7 +48,7 @@ class Client(ABC):
 
     @abstractmethod
     def say(self, text: str, *, room: str = "") -> Heard:
-        """Say something in the room; the message, as everybody gets it."""
+        """Say something in the room; the message, as everyone gets it."""
 
     @abstractmethod
     def me(self, text: str, *, room: str = "") -> Heard:
@@ -56,7 +56,7 @@ class Client(ABC):
 
     @abstractmethod
     def whisper(self, to: str | Client | Sequence[str | Client], text: str) -> Heard:
-        """Whisper to somebody, or to several people."""
+        """Whisper to someone, or to several people."""
 
     @abstractmethod
     def command(self, line: str) -> str:

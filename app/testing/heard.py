@@ -86,5 +86,5 @@ def says(heard: Heard, wanted: str | re.Pattern[str] | None) -> bool:
         return wanted.search(heard.text) is not None
     if wanted is None or heard.text == wanted:
         return True
-    # In the text dialect a line that looks like somebody's message is indented.
+    # In the text dialect a line that looks like someone's message is indented.
     return isinstance(heard.frame, str) and heard.text == text.message(heard.name, wanted).partition("]: ")[2]

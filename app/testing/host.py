@@ -39,8 +39,8 @@ UNLIMITED = {"chat.limits.rate": 0, "chat.limits.connections-per-address": 0, "c
 
 
 class Entry(TypedDict, total=False):
-    """How a client comes in. `room`: not where the server wants people to begin. `token`: as whoever has it. `after`:
-    with what came after this position of the room. `headers`: of the request."""
+    """How a client comes in. `room`: not where the server wants people to begin. `token`: as the user who has it.
+    `after`: with what came after this position of the room. `headers`: of the request."""
 
     room: str
     token: str
@@ -78,7 +78,7 @@ class Host:
 
     def join(self, name: str = "", *, dialect: Literal["json", "text"] = "json", **how: Unpack[Entry]) -> Client:
         """Connect as `name` (without one: a guest) and join a room (`Entry` says how else). The client also gets what
-        is whispered to it. Refusal if the name can't be had or the room can't be joined; Denied if the server does not
+        is whispered to it. Refusal if the name is refused or the room can't be joined; Denied if the server does not
         let the connection in."""
         if dialect == "text":
             return self.connect(name, dialect="text", **how)
@@ -135,7 +135,7 @@ class Host:
 
     def settle(self) -> None:
         """Return once everything that was set going has had its effect: what clients sent is carried out, listeners
-        have heard all that was said, and what they said in response is on its way to everybody."""
+        have heard all that was said, and what they said in response is on its way to everyone."""
         for client in self._clients:
             client.settle()
         chat = getattr(self.app.state, "chat", None)

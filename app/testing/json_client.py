@@ -51,7 +51,7 @@ class JsonClient(Client):
     # What it does
 
     def say(self, text: str, *, room: str = "", cid: str = "") -> Heard:
-        """Say something in the room; the message, as everybody gets it. A `cid` that was used before is acknowledged
+        """Say something in the room; the message, as everyone gets it. A `cid` that was used before is acknowledged
         again, and nothing is said."""
         return self._speak("msg", cid, room=room or self.room, text=text)
 

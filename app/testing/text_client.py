@@ -1,4 +1,4 @@
-"""A client of the text dialect: what somebody with websocat sends and sees."""
+"""A client of the text dialect: what someone with websocat sends and sees."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TextClient(Client):
         """The first line, which says how many are in the room."""
         if name:
             self._round_trip()
-            if any(line.startswith(NOTICE) for line in self._arrived):  # perhaps that the name can't be had: ask again
+            if any(line.startswith(NOTICE) for line in self._arrived):  # perhaps that the name is refused: ask again
                 self.nick(name)
 
     # What it does
@@ -47,7 +47,7 @@ class TextClient(Client):
 
     def command(self, line: str) -> str:
         """Type a slash command; what the server answers, without `***`. An error is an answer like any other, and so is
-        what somebody else brings about meanwhile."""
+        what someone else brings about meanwhile."""
         self.send(line)
         return "\n".join(self._answers())
 
@@ -149,7 +149,7 @@ class TextClient(Client):
         return from_line(frame, self.room)
 
     def _ask_something(self) -> None:
-        """Ignore somebody who does not exist: the answer names them."""
+        """Ignore someone who does not exist: the answer names them."""
         self._asked += 1
         nobody = f"nobody.{self._prefix}.{self._asked}"
         self.send(f"/ignore {nobody}")

@@ -1,6 +1,6 @@
 """The servers that are compared, and how to install those that others wrote.
 
-Unavailable     a server can't be had on this machine; the message says why
+Unavailable     a server is not available on this machine; the message says why
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FROM_PYPI = {
 
 
 class Unavailable(Exception):
-    """A server can't be had on this machine."""
+    """A server is not available on this machine."""
 
 
 @dataclass(frozen=True)

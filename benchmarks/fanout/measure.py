@@ -106,7 +106,7 @@ async def practise(crowd: Crowd, contender: Contender) -> None:
 
 async def with_one_stopped(crowd: Crowd, scale: Scale) -> dict[str, Any]:
     """The figures at a fixed rate once the buffers on the way to a client that stops reading are full. Empty if that
-    stops everybody."""
+    stops everyone."""
     crowd.stop(1)
     try:
         await crowd.talk(size=STOPPED_TEXT, outstanding=2, seconds=8 * scale.seconds, warm=0, most=STOPPED_MESSAGES)

@@ -121,7 +121,7 @@ def test_every_change_has_a_sentence() -> None:
         (line,) = sentences.of(frame)
         assert "bob" in line or "ann" in line
     named = {key.split(".")[1] for key in ENGLISH if key.startswith("event.")}
-    assert named - {"somebody"} == set(Kind) - {Kind.MSG, Kind.ME}
+    assert named - {"someone"} == set(Kind) - {Kind.MSG, Kind.ME}
 
 
 def test_every_command_has_a_sentence() -> None:

@@ -18,8 +18,9 @@ from app.backends.reasons import reason
 def back_up(path: str, copy: Path) -> None:
     """Copy the store at `path` to the new file `copy`, as a snapshot; a server may have the store open.
 
-    The copy is on the disk once this returns. It is readable by its owner only, and is a history of its own: whoever
-    opens it first gives it an epoch. ArchiveError if the file exists or can't be made; nothing of it is left then.
+    The copy is on the disk once this returns. It is readable by its owner only, and is a history of its own: the first
+    server that opens it gives it an epoch. ArchiveError if the file exists, or if it
+    can't be made, which leaves nothing behind.
     """
     for file in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):  # SQLite would take these for the copy's own
         if os.path.lexists(file):

@@ -103,7 +103,7 @@ def _users(connection: sqlite3.Connection) -> Iterator[Line]:
 
 
 def _users_in(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
-    """Those who spoke in a room or were moderated there, with no more than everybody there can see."""
+    """Those who spoke in a room or were moderated there, with no more than everyone there can see."""
     sql = """
         SELECT id, name, canonical FROM users WHERE id IN (
             SELECT user FROM events WHERE room = ?

@@ -169,7 +169,7 @@ class _Import:
         self._check_log(line.room)
         whom = line.detail.whom
         if self.room and not {line.user, *([whom.id] if whom else [])} <= self.users:
-            raise self._error("this event names somebody who is not among the users of this export")
+            raise self._error("this event names someone who is not among the users of this export")
         if self.room and self._is_stored(line):
             return
         try:

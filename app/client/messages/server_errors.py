@@ -1,4 +1,4 @@
-"""The sentence for an error from the server, in the language of whoever reads it.
+"""The sentence for an error from the server, in the language of its reader.
 
 The catalogue has it under `error.CODE.REASON` or `error.CODE`. Codes that it does not have, and errors without the
 values that their sentence needs, are shown in the server's own words.

@@ -1,6 +1,6 @@
 """The client's side of the text dialect: for servers that speak nothing else, such as the one of Ktor's tutorial.
 
-There are no acks. What you sent comes back to you as to everybody, `[user0]: hi`, and counts as acknowledged then.
+There are no acks. What you sent comes back to you as to everyone, `[user0]: hi`, and counts as acknowledged then.
 Messages that did not come back before the connection was lost are not sent again, since they could be shown twice.
 """
 
@@ -36,7 +36,7 @@ class TextProtocol:
         self._actions: list[Action] = []
 
     def send(self, cid: str, command: frames.Say | frames.Whisper, now: float) -> None:
-        """Send a text to everybody; nothing else is supported."""
+        """Send a text to everyone; nothing else is supported."""
         if isinstance(command, frames.Whisper) or command.me:
             self._actions.append(Settle(cid, _unsupported()))
             return
@@ -62,7 +62,7 @@ class TextProtocol:
         self._actions.append(Deliver(Connected("", again)))
 
     def text_received(self, text: str, now: float) -> None:
-        """Take a text: a message of somebody's, or one of your own that comes back."""
+        """Take a text: a message of someone's, or one of your own that comes back."""
         message = text.partition("]: ")[2] if text.startswith("[") else None
         own = False
         for index, (cid, sent) in enumerate(self._in_flight):

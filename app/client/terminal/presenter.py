@@ -20,7 +20,7 @@ from app.client.terminal.rooms import Room, Rooms
 from app.client.terminal.view import View
 
 TYPING_SECONDS = 5.0
-"""How long somebody is shown as typing."""
+"""How long someone is shown as typing."""
 MAX_SPEAKERS = 50
 """People who spoke last whose names are completed first."""
 MAX_TYPING = 3
@@ -123,7 +123,7 @@ class Presenter:
             self.view.show((), bell=mention and self.bell)
 
     def typing(self, room: str, name: str) -> None:
-        """Show for a while that somebody is typing."""
+        """Show for a while that someone is typing."""
         loop = asyncio.get_running_loop()
         self._typing[name] = (room, loop.time() + TYPING_SECONDS)
         loop.call_later(TYPING_SECONDS + 0.1, self.view.refresh)

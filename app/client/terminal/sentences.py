@@ -45,7 +45,7 @@ class Sentences:
         return make(frame) if make is not None else []
 
     def change(self, frame: Changed) -> str:
-        """What somebody changed."""
+        """What someone changed."""
         text, whom = _value(frame.text), _value(frame.whom)
         seconds = _value(frame.seconds)
         key = f"event.{frame.t}"
@@ -55,8 +55,8 @@ class Sentences:
             key = "event.slow.off"
         return self._say(
             key,
-            name=frame.sender or self._say("event.somebody"),
-            whom=whom or self._say("event.somebody"),
+            name=frame.sender or self._say("event.someone"),
+            whom=whom or self._say("event.someone"),
             text=text,
             why=text,
             until=local_time(frame.until),
