@@ -1,4 +1,4 @@
-"""The rules of following, as a state machine: who attaches, reads and listens gets every event once and in order."""
+"""Room as a state machine: every subscriber gets every event exactly once and in order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from app.chat.events import Event
 from app.chat.room import Block, Cursor, Room
 
-GROUPS = ("text", "json", ("choosy", 1))
+GROUPS = ("text", "json", ("ignoring", 1))
 SMALL = 2
 positions = st.integers(1, 5)
 
@@ -38,42 +38,43 @@ def event(seq: int) -> Event:
 
 
 class Subscriber:
-    """What one follower was given."""
+    """What one subscriber got."""
 
     def __init__(self, start: int) -> None:
         self.start = start
         self.got: list[int] = []
         self.at_the_end = False
-        """Whether the last page that it read was the log's last. It may not be any more."""
+        """Whether the last page that it read was the last page of the log at the time."""
 
 
 class Following(RuleBasedStateMachine):
-    """A log that is committed before the room hears of it, which hands it out later still; followers that attach, read,
-    go live, fall behind and leave at any time."""
+    """Events are in the log first, reach the room later, and are sent later still. Subscribers attach, read, go live,
+    fall behind and detach at any time."""
 
-    followers = Bundle("followers")
+    cursors = Bundle("cursors")
 
     def __init__(self) -> None:
         super().__init__()
         self.room: Room[Subscriber] = Room("lobby")
         self.log: list[int] = []
-        self.heard = 0
-        """How many events of the log the room knows, or came before it."""
-        self.marks = 0
-        self.first_mark: dict[int, int] = {}
-        self.handed_out = 0
-        """The position of the last event that was handed out to all."""
+        self.committed = 0
+        """How many events of the log the room knows, or were there before it."""
+        self.last_order = 0
+        self.orders: dict[int, int] = {}
+        """The order number of each event that the room knows, by position."""
+        self.sent = 0
+        """The position of the last event that was sent to everyone."""
         self.batch: list[tuple[int, Event]] = []
         self.turns: Iterator[Block[Subscriber]] | None = None
-        """Whose turn it is in what is being handed out."""
+        """The blocks that the batch is still to be sent to."""
         self.here: list[Cursor[Subscriber]] = []
 
-    @initialize(gaps=st.lists(positions, max_size=8), heard=st.integers(0, 8))
-    def begin(self, gaps: list[int], heard: int) -> None:
-        """The room is made for a log that has a past, some of which is still on its way here."""
+    @initialize(gaps=st.lists(positions, max_size=8), committed=st.integers(0, 8))
+    def begin(self, gaps: list[int], committed: int) -> None:
+        """Make the room for a log that has events, some of which have not reached the room."""
         for gap in gaps:
             self.commit(gap)
-        self.heard = min(heard, len(self.log))
+        self.committed = min(committed, len(self.log))
 
     @rule(gap=positions)
     def commit(self, gap: int) -> None:
@@ -81,62 +82,62 @@ class Following(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 5))
     def deliver(self, count: int) -> None:
-        for seq in self.log[self.heard : self.heard + count]:
-            self.marks += 1
-            self.first_mark[seq] = self.marks
-            self.room.commit(event(seq), self.marks)
-            if count % 2:  # a backend may tell it twice
-                self.room.commit(event(seq), self.marks)
-        self.heard = min(self.heard + count, len(self.log))
+        for seq in self.log[self.committed : self.committed + count]:
+            self.last_order += 1
+            self.orders[seq] = self.last_order
+            self.room.commit(event(seq), self.last_order)
+            if count % 2:  # a backend may repeat an event
+                self.room.commit(event(seq), self.last_order)
+        self.committed = min(self.committed + count, len(self.log))
 
     @rule(gap=positions)
     def say(self, gap: int) -> None:
-        """As it mostly happens: nothing is on its way here any more."""
+        """Commit an event that reaches the room at once, as most do."""
         self.commit(gap)
         self.deliver(len(self.log))
 
     @rule(slow=st.integers(0, 7))
     def take_batch(self, slow: int) -> None:
-        """All that is left of it, and then all that was committed meanwhile."""
+        """Finish the batch that is being sent, and then send everything that was committed meanwhile."""
         while self.turns is not None:
-            self.give_a_block(slow)
-        self.begin_to_hand_out()
+            self.send_next_block(slow)
+        self.start_sending()
         while self.turns is not None:
-            self.give_a_block(slow)
+            self.send_next_block(slow)
 
     @rule(blocks=st.integers(0, 3), slow=st.integers(0, 7))
-    def hand_out_to_some(self, blocks: int, slow: int) -> None:
-        """Begin, or go on with what was begun."""
+    def send_to_some(self, blocks: int, slow: int) -> None:
+        """Start sending a batch, or go on with it."""
         if self.turns is None:
-            self.begin_to_hand_out()
+            self.start_sending()
         for _ in range(blocks):
             if self.turns is not None:
-                self.give_a_block(slow)
+                self.send_next_block(slow)
 
-    def begin_to_hand_out(self) -> None:
+    def start_sending(self) -> None:
         self.batch, self.turns = self.room.take_batch()
-        assert [mark for mark, _ in self.batch] == sorted({mark for mark, _ in self.batch})
+        assert [order for order, _ in self.batch] == sorted({order for order, _ in self.batch})
         assert not self.room.has_batch
 
-    def give_a_block(self, slow: int) -> None:
-        """Those in `slow`, by the bits of their place, take nothing now, and fall behind."""
+    def send_next_block(self, slow: int) -> None:
+        """Send to the next block. Cursors whose bit is set in `slow` fall behind instead."""
         assert self.turns is not None
         block = next(self.turns, None)
         if block is None:
-            self.handed_out = self.batch[-1][1].seq if self.batch else self.handed_out
+            self.sent = self.batch[-1][1].seq if self.batch else self.sent
             self.turns = None
             return
-        assert 0 < len(block.cursors) <= SMALL, "a block without anybody in it is no block"
-        late = [cursor for place, cursor in enumerate(block.cursors) if slow >> place & 1]
+        assert 0 < len(block.cursors) <= SMALL, "an empty block is skipped"
+        full = [cursor for place, cursor in enumerate(block.cursors) if slow >> place & 1]
         for cursor in block.cursors:
             assert cursor.block is block
-            if cursor not in late:
+            if cursor not in full:
                 cursor.subscriber.got += [event.seq for _, event in self.batch]
-        for cursor in late:
+        for cursor in full:
             self.room.fall_behind(cursor, self.room.sent_before)
             assert not cursor.live
 
-    @rule(target=followers, back=st.integers(0, 10))
+    @rule(target=cursors, back=st.integers(0, 10))
     def attach(self, back: int) -> Cursor[Subscriber]:
         at = ([0, *self.log])[max(0, len(self.log) - back)]
         cursor = self.room.attach(Subscriber(at), at)
@@ -144,17 +145,17 @@ class Following(RuleBasedStateMachine):
         self.here.append(cursor)
         return cursor
 
-    @rule(target=followers, group=st.sampled_from(["text", *GROUPS]), count=st.integers(1, SMALL + 1))
+    @rule(target=cursors, group=st.sampled_from(["text", *GROUPS]), count=st.integers(1, SMALL + 1))
     def arrive(self, group: str, count: int) -> Any:
-        """As nearly all do: they read nothing but what is said from now on, and are live at once if they can be."""
+        """Attach at the end of the log and go live at once if possible, as nearly all subscribers do."""
         came = [self.attach(0) for _ in range(count)]
         for cursor in came:
             self.read_a_page(cursor, 1, group)
         return multiple(*came)
 
-    @rule(cursor=followers, limit=st.integers(1, 4), group=st.sampled_from([None, *GROUPS]))
+    @rule(cursor=cursors, limit=st.integers(1, 4), group=st.sampled_from([None, *GROUPS]))
     def read_a_page(self, cursor: Cursor[Subscriber], limit: int, group: str | None) -> None:
-        """Only who is behind reads; whoever comes to the log's end may go live at once, or later."""
+        """Read a page where the cursor is behind. At the end of the log it may go live, now or later."""
         if cursor.live:
             return
         page = [seq for seq in self.log if seq > cursor.read_to][:limit]
@@ -164,23 +165,23 @@ class Following(RuleBasedStateMachine):
         if group is not None:
             self.catch_up(cursor, group)
 
-    @rule(cursor=followers, group=st.sampled_from(GROUPS))
+    @rule(cursor=cursors, group=st.sampled_from(GROUPS))
     def catch_up(self, cursor: Cursor[Subscriber], group: str) -> None:
-        """Who once was at the log's end may try at any time, and as often as it likes."""
+        """Try to go live, at any time after the cursor was at the end of the log."""
         if cursor.subscriber.at_the_end:
             was = cursor.block
             went = self.room.go_live(cursor, group)
             assert went == cursor.live
             assert was in (None, cursor.block)
             assert was or cursor.block is None or cursor.block.group == group
-            assert not (was is None and cursor.pending), "it has read what is being handed out"
+            assert not (was is None and cursor.pending), "it has read the batch that is being sent"
 
-    @rule(cursor=followers)
+    @rule(cursor=cursors)
     def fall_behind(self, cursor: Cursor[Subscriber]) -> None:
         self.room.fall_behind(cursor, cursor.position)
         assert not cursor.live
 
-    @rule(cursor=consumes(followers), group=st.sampled_from(GROUPS))
+    @rule(cursor=consumes(cursors), group=st.sampled_from(GROUPS))
     def detach(self, cursor: Cursor[Subscriber], group: str) -> None:
         self.room.detach(cursor)
         self.room.detach(cursor)
@@ -197,35 +198,35 @@ class Following(RuleBasedStateMachine):
         assert len(live) == sum(cursor.live for cursor in self.here)
 
     @invariant()
-    def each_has_a_prefix_of_what_it_is_owed_and_the_live_all_that_was_handed_out(self) -> None:
+    def each_has_a_prefix_of_its_events_and_live_ones_have_all_that_was_sent(self) -> None:
         for cursor in self.here:
             subscriber = cursor.subscriber
-            owed = [seq for seq in self.log if seq > subscriber.start]
-            assert subscriber.got == owed[: len(subscriber.got)]
-            assert subscriber.got == [seq for seq in owed if seq <= cursor.position]
+            due = [seq for seq in self.log if seq > subscriber.start]
+            assert subscriber.got == due[: len(subscriber.got)]
+            assert subscriber.got == [seq for seq in due if seq <= cursor.position]
             if cursor.live:
-                assert cursor.position >= self.handed_out
+                assert cursor.position >= self.sent
 
     @invariant()
-    def the_mark_of_what_a_live_one_is_owed_is_that_of_the_first_event_it_has_not_got(self) -> None:
+    def first_pending_is_the_order_of_the_first_event_that_a_live_cursor_has_not_got(self) -> None:
         for cursor in self.here:
-            owed = self.marks_of(cursor) if cursor.live else []
-            assert self.room.first_pending(cursor) == (owed[0] if owed else None)
+            pending = self.pending_orders(cursor) if cursor.live else []
+            assert self.room.first_pending(cursor) == (pending[0] if pending else None)
 
-    def marks_of(self, cursor: Cursor[Subscriber]) -> list[int]:
-        """Of what the room knows and the follower has not got."""
-        known = [seq for seq in self.log[: self.heard] if seq > cursor.position]
-        return [self.first_mark[seq] for seq in known]
+    def pending_orders(self, cursor: Cursor[Subscriber]) -> list[int]:
+        """Return the order numbers of the events that the room knows and the subscriber has not got."""
+        known = [seq for seq in self.log[: self.committed] if seq > cursor.position]
+        return [self.orders[seq] for seq in known]
 
     def teardown(self) -> None:
-        """In the end, when all is delivered and handed out, each can be live and has everything."""
+        """Once everything is committed and sent, every cursor can go live and has every event."""
         self.deliver(len(self.log) + 1)
         self.take_batch(0)
         assert self.turns is None
         for cursor in self.here:
             self.read_a_page(cursor, len(self.log) + 1, "text")
             assert cursor.live
-        self.each_has_a_prefix_of_what_it_is_owed_and_the_live_all_that_was_handed_out()
+        self.each_has_a_prefix_of_its_events_and_live_ones_have_all_that_was_sent()
         for cursor in self.here:
             assert cursor.subscriber.got == [seq for seq in self.log if seq > cursor.subscriber.start]
 
@@ -234,7 +235,7 @@ TestFollowing = Following.TestCase
 TestFollowing.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 
 
-def handed(room: Room[Subscriber]) -> list[tuple[int, Event]]:
+def send_batch(room: Room[Subscriber]) -> list[tuple[int, Event]]:
     batch, turns = room.take_batch()
     for _ in turns:
         pass
@@ -246,13 +247,13 @@ def test_what_a_follower_read_before_the_room_heard_of_it_is_not_handed_to_it_ag
     early = room.attach(Subscriber(0), 5)
     assert room.go_live(early, "text")
     room.commit(event(5))
-    assert handed(room) == []
+    assert send_batch(room) == []
     late = room.attach(Subscriber(0), 7)
-    assert not room.go_live(late, "text"), "the other one is owed what is on its way"
+    assert not room.go_live(late, "text"), "the other one has yet to get what is on its way"
     for seq in (6, 7):
         room.commit(event(seq), seq)
-    assert not room.go_live(late, "text"), "it would be handed out to both"
-    assert handed(room) == [(6, event(6)), (7, event(7))]
+    assert not room.go_live(late, "text"), "it would be sent to both"
+    assert send_batch(room) == [(6, event(6)), (7, event(7))]
     assert room.sent_before == 5
     assert room.go_live(late, "text")
     [block] = room.blocks
@@ -271,7 +272,7 @@ def test_between_two_blocks_anybody_may_come_and_go() -> None:
     assert [cursor.position for cursor in (first, third)] == [0, 0]
     came = room.attach(Subscriber(1), 1)
     assert room.go_live(came, "text")
-    assert came.block not in (first.block, third.block), "it is not owed what they are owed"
+    assert came.block not in (first.block, third.block), "it must not get what they have yet to get"
     assert list(next(turns).cursors) == [first]
     assert (first.pending, third.pending, first.position, third.position) == (False, True, 1, 0)
     again = room.attach(Subscriber(1), 1)
@@ -280,13 +281,13 @@ def test_between_two_blocks_anybody_may_come_and_go() -> None:
     room.detach(leaves)
     room.commit(event(2), 2)
     late = room.attach(Subscriber(2), 2)
-    assert not room.go_live(late, "text"), "it would be handed to it again"
+    assert not room.go_live(late, "text"), "it would be sent to it again"
     assert room.has_batch
     assert [room.first_pending(cursor) for cursor in (first, third, came, late)] == [2, 1, 2, None]
     assert list(next(turns).cursors) == [third]
     assert next(turns, None) is None
     assert batch == [(1, event(1))]
-    assert [mark for mark, _ in handed(room)] == [2]
+    assert [order for order, _ in send_batch(room)] == [2]
     assert room.go_live(late, "text")
     assert late.block is third.block
 
