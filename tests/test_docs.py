@@ -1,5 +1,5 @@
-"""`docs/protocol.md`, held against the server: each exchange on the page happens as it is written, and nothing else
-does. The tables name every frame, field, code and command that there is."""
+"""`docs/protocol.md` held against the server: every exchange happens as it is written, and nothing else happens. The
+tables have every frame, field, code and command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECTIONS = {heading: BLOCK.findall(part) for heading, part in PARTS if BLOCK.sea
 """The exchanges of each section, which follow each other on one server."""
 
 CALM = {"chat.presence.period": "3600s"}
-"""Nobody is told who came and went, but in the section that is about that."""
+"""Turns presence off, except in the section about it."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "Presence": {"chat.presence.period": 0},
     "Limits": {**CALM, "chat.limits.rate": 0.1, "chat.limits.burst": 2, "chat.limits.strikes": 2},
@@ -45,7 +45,7 @@ MARK = "nobody-has-this-name"
 
 
 def alike(shown: Any, got: Any) -> bool:
-    """Whether `got` is what the page shows: `…` stands for what varies, and times to wait are examples."""
+    """Whether `got` is what the page shows. `…` stands for a value that varies, and times to wait are examples."""
     if isinstance(shown, dict):
         return isinstance(got, dict) and set(shown) == set(got) and all(_same(key, shown[key], got[key]) for key in got)
     if isinstance(shown, list):
@@ -64,12 +64,12 @@ def _same(key: str, shown: Any, got: Any) -> bool:
 
 
 def alike_text(shown: str, got: str) -> bool:
-    """As `alike`, for what the text dialect says."""
+    """Like `alike`, for lines of the text dialect."""
     return bool(re.fullmatch(".+".join(map(re.escape, shown.split("…"))), got))
 
 
 class Client:
-    """Somebody in an exchange. What is refused or closed counts as something heard."""
+    """A client in an exchange. A refusal or the end of the connection counts as something it got."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.token, self.epoch, self.open = kind, "", "", False
@@ -77,7 +77,7 @@ class Client:
         self.heard: deque[str] = deque()
 
     def connect(self, server: TestClient, stack: ExitStack, target: str) -> None:
-        """Connect to `target`, a path; what follows it says that the token is offered."""
+        """Connect to `target`, a path. If anything follows the path, offer the token."""
         path, _, token = target.partition(" ")
         offered = [JSON_SUBPROTOCOL] if self.kind == "json" else []
         offered += [f"token.{self.token}"] if token else []
@@ -101,7 +101,7 @@ class Client:
             self.session.send_text(said.replace('"epoch":"…"', f'"epoch":"{self.epoch}"'))
 
     def next(self) -> str:
-        """What comes next, within a deadline."""
+        """Return what comes next, within a deadline."""
         if self.heard:
             return self.heard.popleft()
         assert self.session
@@ -112,7 +112,7 @@ class Client:
         return str(message["text"])
 
     def settle(self) -> None:
-        """Wait until all is heard that others caused: the answer to a question that the store was asked comes last."""
+        """Wait until everything that others caused has come: the answer to a question to the store comes last."""
         if not self.open:
             return
         ignore = {"t": "ignore", "rid": MARK, "name": MARK}
@@ -124,14 +124,15 @@ class Client:
 
 
 class Stage:
-    """The server of one section, and who is connected to it."""
+    """The server of one section, and its clients."""
 
     def __init__(self, server: TestClient, stack: ExitStack) -> None:
         self.server, self.stack = server, stack
         self.clients: dict[str, Client] = {}
 
     def enter(self, kind: str, block: str) -> list[Client]:
-        """The clients of a block, in the order in which they appear; who is new connects, and is in `lobby` by name."""
+        """Return the clients of a block, in the order in which they appear. New ones connect, and join `lobby` if they
+        have a name."""
         here: dict[str, Client] = {}
         known = set(self.clients)
         for name, _, said in parsed(block):
@@ -148,7 +149,7 @@ class Stage:
         return list(here.values())
 
     def introduce(self, client: Client, name: str) -> None:
-        """Connect a client as the page takes for granted."""
+        """Connect a client in the way that the page takes for granted."""
         client.connect(self.server, self.stack, f"/chat?name={name}" if name else "/chat")
         if name:
             if client.kind == "json":
@@ -164,7 +165,7 @@ class Stage:
             client.send(said)
 
     def run(self, kind: str, block: str) -> None:
-        """Let a block happen, and nothing else but that to those who are in it."""
+        """Run a block, and check that its clients get nothing else."""
         here = self.enter(kind, block)
         for name, direction, said in parsed(block):
             if direction == ">":
@@ -187,7 +188,7 @@ def named(block: str) -> bool:
 
 
 def parsed(block: str) -> list[tuple[str, str, str]]:
-    """The lines of an exchange: who, `<` or `>`, what. An indented line goes on with the text of the one above."""
+    """Return the lines of an exchange: the client, `<` or `>`, and the text. An indented line continues a text."""
     lines: list[tuple[str, str, str]] = []
     for line in block.splitlines():
         if found := LINE.fullmatch(line):
@@ -267,7 +268,7 @@ def test_likeness() -> None:
 
 
 def shown(direction: str) -> set[str]:
-    """The types of the frames that go in a direction somewhere on the page."""
+    """Return the types of all frames on the page that go in a direction."""
     lines = [line for blocks in SECTIONS.values() for kind, block in blocks if kind == "json" for line in parsed(block)]
     return {json.loads(said)["t"] for _, way, said in lines if way == direction and said.startswith("{")}
 
@@ -279,13 +280,13 @@ def test_every_frame_is_in_an_exchange() -> None:
 
 
 def table(heading: str) -> list[list[str]]:
-    """The rows of the tables below a heading, without their heads."""
+    """Return the rows of the tables below a heading, without their heads."""
     rows = re.findall(r"^\| (.+) \|$", dict(PARTS)[heading], re.M)
     return [row.split(" | ") for row in rows if "`" in row or re.match(r"\d", row)]
 
 
 def fields(struct: Any, *but: str) -> str:
-    """The fields of a frame as the page writes them: `why?` may be left out."""
+    """Return the fields of a frame as the page writes them, with a `?` for optional ones."""
     found = [field for field in msgspec.structs.fields(struct) if field.encode_name not in but]
     return " ".join(f"`{field.encode_name}{'' if field.required else '?'}`" for field in found)
 

@@ -205,7 +205,7 @@ def test_only_a_line_that_starts_with_a_slash_is_a_command(said: str) -> None:
 
 
 def test_the_text_dialect_knows_every_frame_there_is() -> None:
-    """A frame that is missing in both is new: say it, or say that there is nothing to say."""
+    """A type that is in neither set is new: give it a line, or list it as having none."""
     assert set(WRITERS) | SILENT == set(get_args(frames.Frame))
     assert not set(WRITERS) & SILENT
 

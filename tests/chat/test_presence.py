@@ -1,4 +1,4 @@
-"""Who is where: the roster against a plain model, and what is told of a change."""
+"""The roster against a plain model, and the differences that presence sends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_difference_makes_the_one_into_the_other(before: tuple[Person, ...], a
 
 
 class Coming(RuleBasedStateMachine):
-    """Connections of some users come, enter rooms, leave them and go; other nodes say who is there."""
+    """Connections of some users open, join rooms, leave them and close; other nodes report their people."""
 
     connections = Bundle("connections")
 

@@ -1,4 +1,4 @@
-"""The state of a room, and what it lets people do."""
+"""A room's settings, and what they allow people to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person reads, and that nobody's words read as another's."""
+"""The lines of the text dialect, none of which can be forged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def lines(said: str) -> list[str]:
 
 
 def seen(line: str) -> str:
-    """`line` without what a reader does not see. A tab is seen: it indents."""
+    """Return `line` without invisible characters. A tab is visible, since it indents."""
     unseen = {char for char in line if char in UNSEEN or unicodedata.category(char) in ("Cc", "Cs")} - {"\t"}
     return "".join(char for char in line if char not in unseen)
 

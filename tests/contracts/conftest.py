@@ -1,4 +1,4 @@
-"""What every backend promises, see app.backends: one suite for all. A new backend adds itself to BACKENDS."""
+"""What every backend promises (see app.backends), in one suite for all. A new backend adds itself to BACKENDS."""
 
 from __future__ import annotations
 

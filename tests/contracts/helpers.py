@@ -1,4 +1,4 @@
-"""What the contracts are written in: ask a backend, and wait no longer than the deadline."""
+"""Helpers for the contracts: ask a backend and wait for the answer, but no longer than the deadline."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def draft(
 
 
 async def add(backend: Backend, *drafts: Draft) -> list[Appended]:
-    """Append all at once."""
+    """Append all drafts at once."""
     return await soon(gather(*[backend.append(each) for each in drafts]))
 
 
 async def store(backend: Backend, one: Draft) -> Event:
-    """Append one alone; the answer is the event."""
+    """Append one draft and return its event."""
     [appended] = await add(backend, one)
     assert not appended.duplicate
     return appended.event
 
 
 async def found(backend: Backend, words: str, log: str = "room", *, before: int = FAR, limit: int = 100) -> list[str]:
-    """The texts that a search finds."""
+    """Return the texts that a search finds."""
     return [event.text for event in await soon(backend.search(log, words, before=before, limit=limit))]
 
 
 async def whole(backend: Backend, room: str = "room", page: int = 100) -> list[Event]:
-    """The log of the room, page by page."""
+    """Read a room's log page by page."""
     events: list[Event] = []
     while got := await soon(backend.read(room, after=events[-1].seq if events else 0, limit=page)):
         assert len(got) <= page

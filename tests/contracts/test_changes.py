@@ -1,4 +1,4 @@
-"""Edits and deletions: what is read afterwards, and what is never read again."""
+"""Edits and deletions, and that a deleted text is never read again."""
 
 from __future__ import annotations
 

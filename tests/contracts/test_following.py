@@ -1,4 +1,4 @@
-"""Followers: each event once, in order, after its commit."""
+"""Following a backend: each event comes once, in order, after its commit."""
 
 from __future__ import annotations
 

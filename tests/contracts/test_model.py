@@ -1,4 +1,4 @@
-"""A plain model of a backend, and whether each agrees with it."""
+"""Every backend against a plain model."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Model:
         self.trimmed: defaultdict[str, int] = defaultdict(int)
 
     def log(self, log: str) -> list[Event]:
-        """What is in a room, a conversation or a mailbox, oldest first."""
+        """Return the events of a room, conversation or mailbox, oldest first."""
         return [event for event in self.held(log) if event.seq > self.trimmed[log]]
 
     def held(self, log: str) -> list[Event]:
@@ -112,7 +112,7 @@ class Model:
         return [event for event in events if event.room == log]
 
     def stored(self, event: Event) -> Event:
-        """The event as it is stored, with what it does done."""
+        """Store the event, with its effects."""
         of = self.events.get(event.of)
         if event.kind == "msg":
             self.events[event.seq] = event

@@ -1,4 +1,4 @@
-"""Retries: what is appended again under its `cid`."""
+"""Retries: appending again with the same `cid`."""
 
 from __future__ import annotations
 

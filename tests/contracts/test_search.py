@@ -1,4 +1,4 @@
-"""Search: all of the words, in whatever case and with whatever accents, and nothing that is gone."""
+"""Search: all of the words, whatever their case and accents, and nothing that is deleted or trimmed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a room: the last event of each key, which outlives retention."""
+"""A room's settings: the last event of each key, which retention keeps."""
 
 from __future__ import annotations
 

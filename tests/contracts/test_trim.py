@@ -1,4 +1,4 @@
-"""Forgetting the oldest."""
+"""Trimming the oldest events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users: secrets, names, passwords, and what is known of each."""
+"""Users: tokens, names, passwords and accounts."""
 
 from __future__ import annotations
 

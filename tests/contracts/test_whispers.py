@@ -1,4 +1,4 @@
-"""Whispers: read by those in the conversation, and seen nowhere else."""
+"""Whispers: only the people in the conversation can read them."""
 
 from __future__ import annotations
 

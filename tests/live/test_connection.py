@@ -294,7 +294,7 @@ def test_a_store_that_fails_is_told_in_both_dialects_and_closes_nobody(tmp_path:
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """The store's file may not grow, as on a full disk."""
+    """Make the store fail to write, as on a full disk."""
 
     def full(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> Any:
         raise sqlite3.OperationalError("database or disk is full")

@@ -26,11 +26,11 @@ OPTIONAL = {"until", "why"}
 """Values that only some errors of a code and reason have."""
 
 Step = tuple[str, str, dict[str, Any]]
-"""Who sends which type of frame, with what."""
+"""Who sends which type of frame, and its fields."""
 
 
 class Case(NamedTuple):
-    """What somebody asks for after some steps, and the error that it gets."""
+    """A command after some steps, and the error that answers it."""
 
     code: str
     values: dict[str, Any]
@@ -195,7 +195,7 @@ CASES = [
 
 
 class Chat:
-    """A chat, and the clients that have connected, each called by its own name."""
+    """A chat and its clients by name."""
 
     def __init__(self, server: TestClient, stack: ExitStack) -> None:
         self.server, self.stack = server, stack

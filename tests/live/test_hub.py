@@ -1,4 +1,4 @@
-"""In which order things leave: a Shard with sessions that keep what they are given, and the whole server."""
+"""The order in which frames are sent: by a Shard with recorded connections, and by the whole server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PEOPLE = (1, 2, 3)
 
 
 class Channel:
-    """A way out that keeps what it is given."""
+    """A channel that records what is written to it."""
 
     def __init__(self) -> None:
         self.full = self.short = self.deflated = False
@@ -56,7 +56,7 @@ class Channel:
 
 
 class Listening:
-    """As much of a Connection as a Shard sees."""
+    """As much of a Connection as a Shard uses."""
 
     def __init__(self, shard: Shard, user: int, *, rooms: Sequence[str] = ROOMS, ignored: Sequence[int] = ()) -> None:
         self.shard, self.user, self.dialect = shard, User(user, f"user{user - 1}"), JSON
@@ -105,7 +105,7 @@ class Listening:
         self.shard.detach(self.cursors[event.room])
 
     def got(self) -> list[tuple[str, int]]:
-        """The type and the position of each frame."""
+        """Return the type and the position of each frame."""
         frames = [json.loads(frame.text) for batch in self.channel.batches for frame in batch.frames]
         return [(frame["t"], frame["seq"]) for frame in frames]
 
@@ -171,7 +171,7 @@ def test_each_connection_gets_everything_in_the_order_of_its_commit_in_one_write
 
 
 def owed_to(one: Listening, events: Sequence[Event]) -> list[tuple[str, int]]:
-    """What it is to be told of events: of those in its rooms, and of the whispers that it is in."""
+    """Return the events it should get: those in its rooms, and the whispers it takes part in."""
     owed = []
     for sent in events:
         if sent.cid and sent.user == one.user.id:

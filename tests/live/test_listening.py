@@ -1,4 +1,4 @@
-"""Hearing everything as a module does: each event once and in order, however much of it waits, and whatever fails."""
+"""Listeners: each gets every event once and in order, however large its backlog, and whatever fails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def backend() -> Iterator[Embedded]:
 
 
 class Hearer:
-    """A listener that waits inside the first event until it may go on."""
+    """A listener that stops at its first event until it may go on."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -46,7 +46,7 @@ class Hearer:
         self._more.set()
 
     async def until(self, last: str) -> list[str]:
-        """All that was heard, once `last` was."""
+        """Return everything the listener got, once it has got `last`."""
         while last not in self.heard:
             self._more.clear()
             await soon(self._more.wait())
@@ -148,7 +148,7 @@ async def test_a_store_that_can_not_answer_is_asked_again(backend: Embedded, mon
 
 
 class Early:
-    """A backend that a read shows more of than its followers were told of yet."""
+    """A store whose reads return events that its subscribers have not got yet."""
 
     def __init__(self) -> None:
         self.log: list[Event] = []
@@ -162,7 +162,7 @@ class Early:
         self.follower = None
 
     def commit(self, *seqs: int) -> None:
-        """Tell the follower of events in the log."""
+        """Pass events of the log to the subscriber."""
         assert self.follower is not None
         self.follower([event for event in self.log if event.seq in seqs])
 

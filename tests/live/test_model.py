@@ -1,9 +1,9 @@
-"""The application against a model of it: random clients, and each must get exactly the frames that the model says.
+"""The application against a model: random clients, each of which must get exactly the frames that the model expects.
 
-A step is a command, or several clients' at once; then every client asks for something again and again until the frames
-that the model expects are there. What came is compared in the order of each room, and with it all answers.
-Which events were committed, and at which positions, a follower of the store says: it must be those that the model
-expects and no others, every ack and every frame must agree with them, and in the end so must what the store holds.
+A step is one command, or commands of several clients at once. After it, every client repeats a request until the frames
+that the model expects have come. They are compared in the order of each room, together with all answers.
+A subscriber of the store reports which events were committed and at which positions. They must be the events that the
+model expects and no others, every ack and every frame must agree with them, and at the end so must the store.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ ROOMS = ("lobby", "den")
 WHISPERS = "@"
 MOST_USERS = MOST_SEATS = 5
 PATIENCE = 20
-"""How often a client asks before a frame that has not come is lost."""
+"""How often a client repeats its request before a frame that has not come counts as lost."""
 FAR = 2**53 - 1
 PASSWORD = "correct horse"
 WRONG_ONES = 5
 SAID = ("msg", "me")
 SECRET = "secret"
-"""In the text of every whisper, and of nothing else."""
+"""Part of the text of every whisper, and of nothing else."""
 HINTS = ("presence", "typing", "read")
 
 Frame = dict[str, Any]
 Said = tuple[int, str | set[int], str]
-"""By whom, in which room or to whom, with which word."""
+"""The sender, the room or the recipients, and the word of a message."""
 
 
 class No(Exception):
-    """The model's refusal: an error of this code."""
+    """The model refuses a command, with this error code."""
 
 
 @dataclass(eq=False)
@@ -71,7 +71,7 @@ class User:
 
 @dataclass(eq=False)
 class Happening:
-    """An event of the model. `seq`, `id`, `ts` and `until` are what the store made of it."""
+    """An event of the model. Its `seq`, `id`, `ts` and `until` come from the store."""
 
     log: str
     kind: str
@@ -94,7 +94,7 @@ class Happening:
 
     @property
     def frame(self) -> Frame:
-        """What is told of it now."""
+        """Return its frame as of now."""
         frame: Frame = {"t": self.kind, "room": self.log, "seq": self.seq, "id": self.id, "ts": self.ts}
         frame |= {"from": self.name, "user": self.user}
         if self.kind in SAID:
@@ -124,7 +124,7 @@ class Happening:
 
 @dataclass(eq=False)
 class Seat:
-    """A connection, as the client and as the model have it."""
+    """A connection, as the client sees it and as the model does."""
 
     session: WebSocketTestSession
     user: User
@@ -137,7 +137,7 @@ class Seat:
 
 @dataclass(eq=False)
 class Place:
-    """A room's state."""
+    """A room's settings."""
 
     topic: str = ""
     private: bool = False
@@ -160,7 +160,8 @@ def conversation(users: Iterable[User]) -> str:
 
 
 class Model:
-    """What the application should do. A method for each command raises No, or puts into the seats what they get."""
+    """What the application should do. There is a method for each command, which raises No or adds to each seat what it
+    gets."""
 
     def __init__(self, epoch: str, truth: Callable[[str, int, int], list[Event]]) -> None:
         self.epoch, self._truth = epoch, truth
@@ -171,9 +172,9 @@ class Model:
         self.log: list[Happening] = []
         self.cids: dict[tuple[int, str], Happening] = {}
         self.trimmed: Counter[str] = Counter()
-        """Up to where each log is gone; a user's mailbox is `~id`."""
+        """The position up to which each log is trimmed; a user's mailbox is `~id`."""
         self.seen: Counter[tuple[int, str]] = Counter()
-        """The last position that a user got of a room."""
+        """The last position that a user got in a room."""
         self.wrong = 0
 
     # What there is
@@ -201,7 +202,7 @@ class Model:
         return 0 if not user.registered else 2 if place.owner is user else int(user.id in place.operators)
 
     def may_read(self, seat: Seat, room: str) -> str:
-        """The log that is `room` for the client."""
+        """Return the log that a client calls `room`."""
         if seat.user.id in participants(room):
             return room
         if room not in seat.rooms:
@@ -229,7 +230,7 @@ class Model:
     # What happens
 
     def record(self, *events: Happening) -> list[Happening]:
-        """The events are in the store, each once and nothing else; the answer is in their order there."""
+        """Check that the store has these events, each once, and nothing else. Return them in the order of the store."""
         missing = list(events)
         counts = Counter(event.log for event in events)
         stored = [event for log, count in counts.items() for event in self._truth(log, self.head(log), count)]
@@ -247,7 +248,7 @@ class Model:
         return self.log[len(self.log) - len(events) :]
 
     def hand_out(self, event: Happening) -> None:
-        """Everybody who follows gets it."""
+        """Deliver the event to everyone who follows its log."""
         for seat in self.seats:
             log = f"~{seat.user.id}" if participants(event.log) else event.log
             if in_log(event, log) and (WHISPERS if log[0] == "~" else log) in seat.rooms:
@@ -262,7 +263,7 @@ class Model:
                 seat.conversation = event.log
 
     def happen(self, event: Happening) -> Happening:
-        """It is stored, and all who follow get it."""
+        """Store the event and deliver it."""
         self.record(event)
         self.hand_out(event)
         return event
@@ -374,7 +375,7 @@ class Model:
         self.own(seat, room)
 
     def start(self, frame: Frame, log: str, head: int) -> tuple[bool, int]:
-        """Whether a client can have what it asks for, and from where on it gets events."""
+        """Return whether a client can resume from where it asks to, and the position from which it gets events."""
         after = frame.get("after")
         recovered = after is None or (
             frame.get("epoch", self.epoch) == self.epoch and self.trimmed[log] <= after <= head
@@ -591,7 +592,7 @@ class Model:
                 seat.due.append({"t": "parted", "room": event.log, "why": why})
 
     def trim(self, log: str, keep: int, everything: bool, limit: int) -> int:
-        """Forget; how many."""
+        """Trim the log. Return how many events that removed."""
         kept = self.readable(log)
         count = len(kept) if everything else max(0, len(kept) - keep) if keep else 0
         going = kept[: min(count, limit)]
@@ -607,7 +608,7 @@ def in_log(event: Happening, log: str) -> bool:
 
 
 class Watched:
-    """The application, and when each of its connections has ended: TestClient does not wait for that."""
+    """The application, with a way to wait until each of its connections has ended, since TestClient does not wait."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -621,7 +622,7 @@ class Watched:
 
 
 def plain(frame: Frame) -> Frame:
-    """What is compared of a frame: no words for people, and of lists of people who is in them."""
+    """Return what is compared of a frame: without sentences, and with lists of people as sets."""
     if frame["t"] == "error":
         return {name: frame[name] for name in ("t", "code", "rid", "cid") if name in frame}
     if frame["t"] == "done":
@@ -634,7 +635,7 @@ def plain(frame: Frame) -> Frame:
 
 
 def limited(app_settings: list[Settings] = []) -> Settings:  # noqa: B006
-    """Read once: that costs more than all else in a run."""
+    """Read the settings once: reading them costs more than the rest of a run."""
     if not app_settings:
         app_settings.append(create_app(overrides={"chat.store": ":memory:", "chat.limits.rate": 0}).settings)
     return app_settings[0]
@@ -666,7 +667,7 @@ MODERATIONS = (
 
 
 class Chat(RuleBasedStateMachine):
-    """Clients that do anything."""
+    """Clients that do anything at all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -706,7 +707,7 @@ class Chat(RuleBasedStateMachine):
             self.growing.notify_all()
 
     def news(self, log: str, after: int, least: int) -> list[Event]:
-        """What was committed to a log after a position, once it is so much: clients may be told of it before."""
+        """Return the events of a log after a position, once there are that many. Clients may get them earlier."""
 
         def found() -> list[Event]:
             return [event for event in self.committed if event.room == log and event.seq > after]
@@ -716,7 +717,7 @@ class Chat(RuleBasedStateMachine):
             return found()
 
     def stored(self, log: str) -> list[Event]:
-        """What the store holds of a log. All that was asked of the store before is done by then."""
+        """Return what the store has of a log, after everything that it was asked before."""
 
         async def read() -> list[Event]:
             return await self.backend.read(log, after=self.model.trimmed[log], limit=1000)
@@ -724,7 +725,7 @@ class Chat(RuleBasedStateMachine):
         return self.portal.call(read)
 
     def ask(self, *asked: tuple[Seat, Frame], end: str = "end") -> None:
-        """Have commands answered, and then all clients told what they have still to be told."""
+        """Have commands answered, and then wait until all clients have everything that is due."""
 
         async def converse() -> None:
             with anyio.fail_after(DEADLINE):
@@ -735,7 +736,7 @@ class Chat(RuleBasedStateMachine):
         self.portal.call(converse)
 
     async def _converse(self, asked: Sequence[tuple[Seat, Frame]]) -> None:
-        """Send all, then receive until each is answered."""
+        """Send all commands, then receive until each is answered."""
         for seat, frame in asked:
             await seat.session._receive_tx.send({"type": "websocket.receive", "text": json.dumps(frame)})
         for seat in self.seats:
@@ -744,7 +745,7 @@ class Chat(RuleBasedStateMachine):
                 awaited.discard(self._note(seat, await seat.session._send_rx.receive()))
 
     def bid_farewell(self, seat: Seat, frame: Frame) -> None:
-        """Send a command that ends the connection: an answer comes, and then the end."""
+        """Send a command that ends the connection, and check that its answer comes before the end."""
 
         async def converse() -> None:
             with anyio.fail_after(DEADLINE):
@@ -756,7 +757,7 @@ class Chat(RuleBasedStateMachine):
         assert [plain(answer) for answer in seat.got] == [{"t": "done", "rid": frame["rid"]}]
 
     def _note(self, seat: Seat, message: Any) -> Any:
-        """Note a frame that came; what it answers, if anything."""
+        """Record a frame that came. Return what it answers, if anything."""
         assert message["type"] == "websocket.send", message
         frame = json.loads(message["text"])
         answered = frame.get("rid", frame.get("cid"))
@@ -769,12 +770,12 @@ class Chat(RuleBasedStateMachine):
         return answered
 
     def end(self, t: str = "end") -> Frame:
-        """A request whose answer ends what came before. `conversations` waits for the store, as those do who are
-        behind; `end` is nothing that there is, which is answered at once."""
+        """Return a request whose answer marks the end of what came before. `conversations` waits for the store, as
+        connections that are behind do; `end` does not exist, and is answered at once."""
         return {"t": t, "rid": f"end{next(self.numbers)}"}
 
     def perform(self, seat: Seat, frame: Frame) -> None:
-        """Send a command, and have it answered by the application and by the model."""
+        """Send a command, and let both the application and the model answer it."""
         frame = frame if "cid" in frame else {**frame, "rid": f"r{next(self.numbers)}"}
         self.ask((seat, frame))
         self.answer(seat, frame)
@@ -792,7 +793,7 @@ class Chat(RuleBasedStateMachine):
             seat.due.append({"t": "error", "code": str(no), **asked})
 
     def settle(self) -> None:
-        """Receive until what is due is there, and compare."""
+        """Receive until everything that is due has come, and compare."""
         for _ in range(PATIENCE):
             if all(len(seat.got) >= len(seat.due) for seat in self.seats):
                 break
@@ -807,7 +808,7 @@ class Chat(RuleBasedStateMachine):
             seat.got, seat.due = [], []
 
     def grouped(self, frames: Sequence[Frame]) -> dict[str, list[Frame]]:
-        """What has an order of its own: each room, all whispers, all other answers."""
+        """Return the sequence a frame belongs to: its room, all whispers, or all other answers."""
         groups: dict[str, list[Frame]] = {}
         for frame in map(plain, frames):
             group = "" if "rid" in frame and frame["t"] != "joined" else frame.get("room", "")
@@ -817,7 +818,7 @@ class Chat(RuleBasedStateMachine):
         return groups
 
     def check_secret(self, seat: Seat, frame: Frame) -> None:
-        """Whatever the model says: no whisper is in a frame for somebody who is not in its conversation."""
+        """Check, without the model, that nobody got a whisper from a conversation that they are not in."""
         for event in [frame, *frame.get("events", ())]:
             if SECRET in str(event.get("text", "")).split():
                 assert seat.user.id in participants(event["room"]), f"{seat.user.name} got {event}"
@@ -848,7 +849,7 @@ class Chat(RuleBasedStateMachine):
     @precondition(lambda self: len(self.seats) < MOST_SEATS)
     @rule(which=st.integers(0, 8))
     def connect(self, which: int) -> None:
-        """As somebody new, or with one of the tokens that were ever given."""
+        """Connect as a new user, or with one of the tokens that were ever issued."""
         new = (which == 0 and len(self.model.users) < MOST_USERS) or not self.tokens
         self.enter("" if new else self.tokens[which % len(self.tokens)])
 
@@ -874,7 +875,7 @@ class Chat(RuleBasedStateMachine):
     @precondition(lambda self: self.seats)
     @rule(who=index, how=st.sampled_from(["", "", "quit", "logout"]), word=words, again=st.booleans())
     def drop(self, who: int, how: str, word: str, again: bool) -> None:
-        """The connection ends, something is said, and it is there again, from where it was."""
+        """End the connection, send messages, and resume from where it was."""
         seat = self.seat(who)
         rooms = sorted(seat.rooms)
         if how:
@@ -895,7 +896,7 @@ class Chat(RuleBasedStateMachine):
     @precondition(lambda self: self.seats)
     @rule(who=index, room=rooms, word=words)
     def say_and_drop(self, who: int, room: str, word: str) -> None:
-        """The connection is lost before the ack; a retry may follow."""
+        """Lose the connection before the ack; a retry may follow."""
         seat, frame = self.seat(who), {"t": "msg", "room": room, "text": self.text(word)}
         frame["cid"] = f"c{next(self.numbers)}"
         seat.session.send_text(json.dumps(frame))
@@ -946,7 +947,7 @@ class Chat(RuleBasedStateMachine):
     @precondition(lambda self: self.seats and self.model.cids)
     @rule(who=index, pick=st.integers(0, 99), other_text=st.booleans())
     def retry(self, who: int, pick: int, other_text: bool) -> None:
-        """What anybody said, under its cid: somebody else's is a message of one's own."""
+        """Repeat any message under its cid. Under someone else's cid it is a new message."""
         seat = self.seat(who)
         own = [event for (user, _), event in self.model.cids.items() if user == seat.user.id]
         event = (own or list(self.model.cids.values()))[pick % len(own or self.model.cids)]
@@ -980,7 +981,7 @@ class Chat(RuleBasedStateMachine):
         room=logs,
     )
     def amend(self, who: int, t: str, pick: int, there: bool, room: str) -> None:
-        """A message of one's own if there is one, or anybody's; where it is, or elsewhere."""
+        """Pick a message: the user's own if there is one, or anyone's; in its room or in another."""
         seat = self.seat(who)
         said = [event for event in self.model.log if event.kind in SAID]
         own = [event for event in said if event.user == seat.user.id]
@@ -1040,7 +1041,7 @@ class Chat(RuleBasedStateMachine):
         tries=st.sampled_from([True, True, False]),
     )
     def operate(self, who: int, t: str, to: int, why: str, seconds: int, tries: bool) -> None:
-        """Somebody who may does it, and whom it is done to, or anybody, tries what may be forbidden now."""
+        """Let someone who may do it moderate, and let anyone try what may be forbidden now."""
         able = self.operators()
         seat, room = able[who % len(able)]
         whom = self.model.users[to]
@@ -1055,7 +1056,7 @@ class Chat(RuleBasedStateMachine):
             self.perform(one, {"t": "join", "room": room})
 
     def operators(self) -> list[tuple[Seat, str]]:
-        """Those who operate a room that they are in, and the room."""
+        """Return the operators who are in their room, each with the room."""
         inside = [(seat, room) for seat in self.seats for room in ROOMS if room in seat.rooms]
         return [(seat, room) for seat, room in inside if self.model.rank(room, seat.user)]
 
@@ -1122,7 +1123,7 @@ class Chat(RuleBasedStateMachine):
         joins=st.lists(st.tuples(index, st.sampled_from(["lobby", "den", "@"]), places_to_start), max_size=3),
     )
     def all_at_once(self, said: Sequence[Said], joins: Sequence[tuple[int, str, str]]) -> None:
-        """Several speak while others join: what is stored says in which order, and all must agree with that."""
+        """Let several speak while others join. The store decides on the order, and everything must agree with it."""
         Rush(self, said, joins).run()
 
     def teardown(self) -> None:
@@ -1135,14 +1136,14 @@ class Chat(RuleBasedStateMachine):
             self.stack.close()
 
     def check_store(self) -> None:
-        """The logs and the mailboxes hold what the model says, to the end."""
+        """Check that the logs and mailboxes contain what the model says, to the end."""
         for log in {*ROOMS, *(event.log for event in self.model.log), *(f"~{user.id}" for user in self.model.users)}:
             stored = [(event.seq, event.id, event.text) for event in self.stored(log)]
             assert stored == [(event.seq, event.id, event.text) for event in self.model.readable(log)]
 
 
 class Rush:
-    """Many commands at once: messages and whispers of those who may speak, joins of those who are not in the room."""
+    """Many commands at once: messages and whispers by those who may speak, and joins by those not in the room."""
 
     def __init__(self, chat: Chat, said: Sequence[Said], joins: Sequence[tuple[int, str, str]]) -> None:
         self.chat, self.model = chat, chat.model
@@ -1212,7 +1213,7 @@ class Rush:
         self.chat.settle()
 
     def _owners(self) -> list[Happening]:
-        """The first registered user who comes into a room that nobody owns: who it is the store says."""
+        """Record the new owner of a room: the first registered user who joined it, as the store says."""
         owners = []
         for room, place in self.model.places.items():
             able = {seat.user.id: seat.user for seat, frame in self.joins.values() if frame["room"] == room}
@@ -1227,7 +1228,7 @@ class Rush:
         return owners
 
     def _joined(self, seat: Seat, frame: Frame, before: dict[str, int], there: dict[int, set[str]]) -> None:
-        """Where it began, and who was there, is as it was told; all that comes after that is due."""
+        """Take the start and the people from the answer; every event after that start is due."""
         room = frame["room"]
         log = f"~{seat.user.id}" if room == WHISPERS else room
         told = next(one for one in seat.got if one.get("rid") == frame["rid"])

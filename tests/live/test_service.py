@@ -31,7 +31,7 @@ OVERRIDES = {"app.modules": ["app.modules.chat.module"], "chat.limits.rate": 0}
 
 
 class Server:
-    """An application to which a test adds what a module would, and its clients."""
+    """An application to which a test adds what a module would add, and its clients."""
 
     def __init__(self, **overrides: Any) -> None:
         self.app = create_app(overrides={**OVERRIDES, **overrides})
@@ -39,7 +39,7 @@ class Server:
         self.chat = chat_of(self.app)
 
     def does(self, name: str, do: Callable[[Call], Any]) -> None:
-        """Add the command `/name`, which awaits `do(call)` and tells the caller what came of it."""
+        """Add the command `/name`, which awaits `do(call)` and answers with its result."""
 
         async def run(call: Call) -> str:
             return str(await do(call))
@@ -49,7 +49,7 @@ class Server:
 
 @pytest.fixture(params=["with lifespan", "without lifespan"])
 def running(request: pytest.FixtureRequest) -> Callable[[Server], Any]:
-    """Makes a block in which a server runs: in one event loop, or with one for each session."""
+    """Run a server in a block: in one event loop, or with one for each session."""
 
     @contextmanager
     def run(server: Server) -> Iterator[TestClient]:
@@ -63,7 +63,7 @@ def running(request: pytest.FixtureRequest) -> Callable[[Server], Any]:
 
 
 def command(client: Client, line: str, room: str = "lobby") -> Any:
-    """What a slash command is answered with."""
+    """Return the answer to a slash command."""
     return client.answer("command", room=room, line=line)
 
 
@@ -332,7 +332,7 @@ def test_a_listener_hears_a_speaker_by_its_name_and_may_answer() -> None:
 
 
 def says(server: Server, name: str = "bot") -> Speaker:
-    """A speaker, and the command `/say` that lets it speak where the caller is: the answer is the position."""
+    """Add a speaker and the command `/say`, with which it speaks in the caller's room. The answer is the position."""
     bot = server.chat.speaker(name)
 
     async def say(call: Call) -> int:
@@ -490,7 +490,7 @@ def test_the_same_cid_is_the_same_event(running: Any) -> None:
 
 
 def noticed_between(client: Client, line: str) -> str:
-    """The notice that a command is answered with, whether an event comes before it, after it, or not."""
+    """Return the notice that answers a command, whether an event comes before it, after it or not at all."""
     client.ask("command", room="lobby", line=line, rid="n")
     client.ask("help", command="help", rid="end")
     notice = ""
@@ -602,7 +602,7 @@ def nobody(app):
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with modules, forgotten after the test."""
+    """A folder with modules, which are unloaded after the test."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "mine_of_chat.py").write_text(SOURCE)
     yield tmp_path

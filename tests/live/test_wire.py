@@ -1,4 +1,4 @@
-"""A server process on a real socket, and clients that send bytes: the chat where a library would not let one err."""
+"""A server process on a real socket, and clients that send bytes, including wrong ones that no library would send."""
 
 from __future__ import annotations
 
@@ -283,6 +283,6 @@ def test_a_stop_tells_everybody_and_does_not_wait_for_the_stalled(number: int) -
 
 
 def memory(server: Served) -> int:
-    """The proportional set size of the server, in bytes."""
+    """Return the server's proportional set size in bytes."""
     with Path(f"/proc/{server.started.pid}/smaps_rollup").open() as rollup:
         return next(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:"))

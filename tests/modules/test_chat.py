@@ -1,4 +1,4 @@
-"""The chat through TestClient: the tutorial to the letter, and where the original is broken."""
+"""The chat through TestClient: like the tutorial to the letter, and right where the original is broken."""
 
 from __future__ import annotations
 

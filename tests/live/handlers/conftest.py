@@ -1,4 +1,4 @@
-"""A chat for the tests of what people do."""
+"""A chat for the tests of commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.testing import Host, test_application
 
 @pytest.fixture
 def chat(tmp_path: Path) -> Iterator[Host]:
-    """A chat with a store in a file, operated by `root`, which holds the names of those who leave for an hour."""
+    """A chat with a store in a file and the server operator `root`, where names are held for an hour."""
     overrides = {"chat.operators": ["root"], "chat.names.hold": "1h"}
     with test_application(store=tmp_path / "chat.db", overrides=overrides) as chat:
         yield chat

@@ -1,4 +1,4 @@
-"""Whatever is asked, in whatever state, is answered once: nothing that a client sends is a fault of the server's."""
+"""Every command is answered once, in every state: nothing that a client sends makes the server fail."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FIELDS = {
 
 
 def requests() -> st.SearchStrategy[dict[str, Any]]:
-    """Any command with fields that mean something, in any combination."""
+    """Any command, with any combination of plausible fields."""
     kinds = []
     for command in get_args(frames.Command):
         tag = command.__struct_config__.tag
@@ -61,7 +61,7 @@ def requests() -> st.SearchStrategy[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def people() -> Iterator[tuple[JsonClient, JsonClient]]:
-    """Two people, of whom the first owns the lobby."""
+    """Two people; the first owns the lobby."""
     with pytest.MonkeyPatch.context() as patch, test_application(overrides={"chat.operators": ["root"]}) as chat:
         patch.setattr(passwords, "MAX_WRONG", 10**9)
         ann, bob = chat.connect("ann"), chat.connect("bob")

@@ -1,4 +1,4 @@
-"""Limits: each is a setting, each has a clear error, 0 is none."""
+"""Limits: each is a setting with an error of its own, and 0 turns it off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names: asked for, taken, changed, protected; and of whom one hears."""
+"""Names: asking for one, changing it, registering it; and ignoring people."""
 
 from __future__ import annotations
 

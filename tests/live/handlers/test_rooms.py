@@ -1,4 +1,4 @@
-"""Rooms: who is there, what they are about, and who keeps order in them."""
+"""Rooms: presence, settings and moderation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.live.handlers.test_people import PASSWORD
 
 
 def registered(chat: Host, name: str) -> str:
-    """Register `name`: its token."""
+    """Register `name` and return its token."""
     with chat.connect(name) as client:
         client.answer("register", password=PASSWORD)
     return client.token

@@ -1,4 +1,4 @@
-"""Whispers: for those named and for nobody else, live, later, in history and in search."""
+"""Whispers: only for their recipients, whether live, on resume, in history or in search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ People = tuple[JsonClient, JsonClient, JsonClient]
 
 @pytest.fixture
 def people(chat: Host) -> People:
-    """Ann, Bob and Cy, who follow what is whispered to them and are in the lobby."""
+    """Ann, Bob and Cy, who follow their whispers and are in the lobby."""
     return chat.join("ann"), chat.join("bob"), chat.join("cy")
 
 
