@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import signal
@@ -21,6 +20,8 @@ import anyio
 from starlette.testclient import WebSocketTestSession
 from starlette.types import Message
 from websockets.sync.client import ClientConnection, connect
+
+from app.load.frames import OFFER, frame_at, handshake
 
 ROOT = Path(__file__).parent.parent
 DEADLINE = 60.0
@@ -155,10 +156,7 @@ class Raw:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(DEADLINE)
         self.socket.connect(("127.0.0.1", port))
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = headers or ("Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}")
-        head = (f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket", "Connection: Upgrade", *lines)
-        self.socket.sendall("\r\n".join((*head, "", "")).encode("latin-1"))
+        self.socket.sendall(handshake(f"127.0.0.1:{port}", path, offer=headers or OFFER))
         self._buffer = b""
         self.head = self._until(b"\r\n\r\n").decode("latin-1")
         self.status = int(self.head.split()[1])
@@ -175,12 +173,6 @@ class Raw:
         found, _, self._buffer = self._buffer.partition(mark)
         return found
 
-    def _take(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            self._receive()
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        return taken
-
     def send(
         self, opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True, reserved: int = 0
     ) -> None:
@@ -189,13 +181,11 @@ class Raw:
 
     def frame(self) -> tuple[int, bytes]:
         """The next frame: opcode and payload. EOFError once the server has closed the connection."""
-        first, second = self._take(2)
-        size = second & 127
-        if size == 126:
-            (size,) = struct.unpack("!H", self._take(2))
-        elif size == 127:
-            (size,) = struct.unpack("!Q", self._take(8))
-        return first & 15, self._take(size)
+        while (found := frame_at(self._buffer, 0)) is None:
+            self._receive()
+        opcode, start, end = found
+        payload, self._buffer = self._buffer[start:end], self._buffer[end:]
+        return opcode, payload
 
     def close_code(self) -> int:
         """The code of the close frame that comes, whatever comes before it."""

@@ -35,9 +35,9 @@ def servers() -> dict[str, Any]:
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["left_out"] == {}
-    servers: dict[str, Any] = told["servers"]
+    figures = json.loads(done.stdout)
+    assert figures["left_out"] == {}
+    servers: dict[str, Any] = figures["servers"]
     return servers
 
 
@@ -54,19 +54,19 @@ def test_ours_and_the_naive_one_are_measured_with_every_copy_there(servers: dict
 
 
 def test_the_tables_have_a_row_for_each(servers: dict[str, Any]) -> None:
-    text = tables(servers, {"somebody": "is not there"}, QUICK)
+    text = tables(servers, {"somebody": "is not installed"}, QUICK)
     for server in servers.values():
         assert text.count(f"| {server['name']} |") == 3
-    assert text.endswith("Left out: somebody (is not there).")
+    assert text.endswith("Left out: somebody (is not installed).")
 
 
 def test_the_collector_is_watched() -> None:
     command = [sys.executable, "-m", "benchmarks.collector", "--quick", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert sum(told["Python's own"]["collections"]) > sum(told["tuned"]["collections"])
-    assert all(figures["full_ms"] > 0 for figures in told.values())
+    figures = json.loads(done.stdout)
+    assert sum(figures["Python's own"]["collections"]) > sum(figures["tuned"]["collections"])
+    assert all(collector["full_ms"] > 0 for collector in figures.values())
 
 
 def test_the_readme_has_a_place_for_them() -> None:

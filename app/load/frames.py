@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
-KEY = "bmF0dGVyIG1ha2VzIGxvYQ=="
+OFFER = "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: bmF0dGVyIG1ha2VzIGxvYQ=="
 """All clients share one key, since nobody checks the server's answer to it."""
 
 
-def handshake(host: str, target: str, *headers: str) -> bytes:
+def handshake(host: str, target: str, *headers: str, offer: Sequence[str] = OFFER) -> bytes:
     """The request that opens a WebSocket. `host` and `target` are as in HTTP: `127.0.0.1:8080` and `/chat?room=red`."""
-    lines = (
-        f"GET {target} HTTP/1.1",
-        f"Host: {host}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {KEY}",
-        *headers,
-    )
+    lines = (f"GET {target} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade", *offer, *headers)
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
