@@ -64,7 +64,7 @@ def newer_version(path: Path, version: int) -> StoreError:
     newest = len(schema.MIGRATIONS)
     remedy = "install that Natter again, or restore a backup"
     for copy in copies(str(path)):
-        if 0 < _version(copy) <= newest:
+        if copy.suffix.removeprefix(".before-v").isdigit() and 0 < _version(copy) <= newest:
             remedy = f"install that Natter again, or go back to {copy} from before the upgrade"
     return StoreError(
         f"{path}: the store has version {version}, of a newer Natter; this one reads versions up to {newest}: {remedy}"
@@ -84,13 +84,15 @@ class CopyRetention:
     def __init__(self, path: str, connection: sqlite3.Connection, clock: Clock) -> None:
         self._path, self._connection, self._clock = path, connection, clock
         self._copies = copies(path)
-        self._started = self._saved = clock.monotonic()
+        self._started = clock.monotonic()
         self._before = 0.0
         """Seconds without an error in earlier runs."""
         if self._copies:
             with suppress(sqlite3.Error):  # an error starts the count again
                 row = connection.execute("SELECT value FROM meta WHERE key = ?", (COUNT,)).fetchone()
                 self._before = float(row[0]) if row else 0.0
+        self._next = self._started
+        self._schedule(self._started)
 
     @property
     def done(self) -> bool:
@@ -99,30 +101,38 @@ class CopyRetention:
 
     def due(self) -> float:
         """In how many seconds `step` has something to do."""
-        now = self._clock.monotonic()
-        return max(0.0, min(self._saved + SAVE_INTERVAL - now, CLEAN_DAY - self._clean(now)))
+        return max(0.0, self._next - self._clock.monotonic())
 
     def step(self) -> None:
-        """Save the count, or remove the copies if it is complete. OSError or sqlite3.Error if that fails."""
-        if self._clean(self._clock.monotonic()) < CLEAN_DAY:
+        """Save the count, or remove the copies if it is complete. sqlite3.Error if that fails."""
+        now = self._clock.monotonic()
+        if self._clean(now) < CLEAN_DAY:
             self.save()
-        else:
+            return
+        try:
             self._remove()
+        except OSError as error:
+            log.error("%s: can't remove the copies from before the upgrade: %s", self._path, error)
+            self._next = now + SAVE_INTERVAL
 
     def save(self) -> None:
         """Save the count. sqlite3.Error if that fails."""
-        self._saved = self._clock.monotonic()
+        now = self._clock.monotonic()
+        self._schedule(now)
         with transaction(self._connection):
-            count = str(self._clean(self._saved))
+            count = str(self._clean(now))
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (COUNT, count))
 
     def restart(self) -> None:
         """Count from the beginning, because there was an error."""
         self._before, self._started = 0.0, self._clock.monotonic()
-        self._saved = self._started - SAVE_INTERVAL  # what is saved is wrong now
+        self._next = self._started  # what is saved is wrong now
 
     def _clean(self, now: float) -> float:
         return self._before + now - self._started
+
+    def _schedule(self, now: float) -> None:
+        self._next = now + min(SAVE_INTERVAL, CLEAN_DAY - self._clean(now))
 
     def _remove(self) -> None:
         for copy in self._copies:
@@ -130,9 +140,9 @@ class CopyRetention:
         copying.sync(self._copies[0].parent)
         names = ", ".join(copy.name for copy in self._copies)
         self._copies = []
+        log.info("%s: removed %s, since the upgraded store has run for a day without an error", self._path, names)
         with transaction(self._connection):
             self._connection.execute("DELETE FROM meta WHERE key = ?", (COUNT,))
-        log.info("%s: removed %s, since the upgraded store has run for a day without an error", self._path, names)
 
 
 def _copy_aside(connection: sqlite3.Connection, path: str, version: int) -> Path:

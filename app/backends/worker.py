@@ -18,7 +18,7 @@ from typing import Any, cast
 from app.backends import Follower, Unavailable, statements
 from app.backends.reasons import reason
 from app.backends.statements import users
-from app.backends.statements.rows import WRONG, savepoint, transaction
+from app.backends.statements.rows import CALL_ERRORS, savepoint, transaction
 from app.backends.storefile import StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import Appended, Draft, User
@@ -231,7 +231,7 @@ def _outcome(request: Request, connection: sqlite3.Connection) -> Any:
     try:
         with savepoint(connection) if request.writes else nullcontext():
             return request.run(connection)
-    except WRONG as error:
+    except CALL_ERRORS as error:
         return error
 
 

@@ -63,6 +63,18 @@ async def test_a_store_of_version_1_is_brought_up_whole(first_version: Path) -> 
         assert (await soon(backend.append(draft("new")))).event.seq > 4
 
 
+def test_a_store_of_version_1_is_copied_with_all_its_rows(first_version: Path) -> None:
+    def rows(path: Path) -> list[object]:
+        with closing(sqlite3.connect(path)) as connection:
+            tables = ("users", "events", "trims", "sqlite_sequence")
+            return [connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in tables]
+
+    before = rows(first_version)
+    with opened(first_version):
+        pass
+    assert rows(first_version.with_name(f"store.db.before-v{len(MIGRATIONS)}")) == before
+
+
 async def test_a_store_of_version_1_without_users(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

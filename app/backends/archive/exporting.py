@@ -23,7 +23,7 @@ from app.backends.archive.lines import (
     UserLine,
 )
 from app.backends.archive.reading import open_to_read
-from app.backends.statements.rows import COLUMNS, decoded
+from app.backends.statements.rows import COLUMNS, decode_detail
 
 CHUNK = 1 << 16
 """How many bytes are written at once, at least."""
@@ -79,7 +79,7 @@ def _lines(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
         yield from _users(connection)
         where, values = "", []
     for row in connection.execute(f"SELECT {COLUMNS} FROM events{where} ORDER BY seq", values):  # noqa: S608
-        yield EventLine(*(*row[:-1], decoded(row[-1])))
+        yield EventLine(*(*row[:-1], decode_detail(row[-1])))
     sql = f"SELECT room, key, seq FROM state{where} ORDER BY room, key"  # noqa: S608
     yield from (StateLine(*row) for row in connection.execute(sql, values))
     sql = f"SELECT room, through FROM trims{where} ORDER BY room"  # noqa: S608

@@ -27,7 +27,7 @@ from app.backends.archive.lines import (
 )
 from app.backends.reasons import reason
 from app.backends.statements import index
-from app.backends.statements.rows import COLUMNS, encoded, events, transaction, trimmed
+from app.backends.statements.rows import COLUMNS, encode_detail, events, transaction, trimmed
 from app.backends.storefile import StoreFile
 from app.chat.events import Event
 from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
@@ -175,7 +175,7 @@ class _Import:
         try:
             self.connection.execute(
                 f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                (*astuple(line)[:-1], encoded(line.detail)),
+                (*astuple(line)[:-1], encode_detail(line.detail)),
             )
         except sqlite3.IntegrityError:
             raise self._error(f"the cid {line.cid!r} of user {line.user} is already used: expected each once") from None

@@ -22,7 +22,7 @@ MAX_LINE = 1 << 26
 
 Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Position = Annotated[int, Meta(ge=1, le=2**53 - 1)]
-Words = Annotated[str, Meta(min_length=1)]
+NonEmpty = Annotated[str, Meta(min_length=1)]
 
 
 class ArchiveError(Exception):
@@ -49,7 +49,7 @@ class UserLine(Line, tag="user"):
     """A user. `tokens` are digests in hexadecimal. `canonical` defaults to the name in lower case."""
 
     id: Position
-    name: Words
+    name: NonEmpty
     canonical: str = ""
     password: str = ""
     seen: Number = 0
@@ -59,15 +59,15 @@ class UserLine(Line, tag="user"):
 class EventLine(Line, tag="event"):
     """An event, with the fields of Event in the order of COLUMNS."""
 
-    room: Words
+    room: NonEmpty
     seq: Position
-    id: Words
+    id: NonEmpty
     at: Number
     user: Number
     name: str
     text: str
     cid: str
-    kind: Words
+    kind: NonEmpty
     of: Number = 0
     detail: Detail = PLAIN
 
@@ -75,15 +75,15 @@ class EventLine(Line, tag="event"):
 class StateLine(Line, tag="state"):
     """The position of the event that set a key of a room's state last."""
 
-    room: Words
-    key: Words
+    room: NonEmpty
+    key: NonEmpty
     seq: Position
 
 
 class TrimLine(Line, tag="trim"):
     """The position up to which a room, a conversation or a mailbox has been trimmed."""
 
-    room: Words
+    room: NonEmpty
     through: Position
 
 
@@ -91,7 +91,7 @@ class MarkLine(Line, tag="mark"):
     """A read marker: the position up to which a user has read."""
 
     user: Position
-    room: Words
+    room: NonEmpty
     seq: Position
 
 

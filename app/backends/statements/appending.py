@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from app.backends.statements import changes
-from app.backends.statements.rows import COLUMNS, WRONG, encoded, events, savepoint
+from app.backends.statements.rows import CALL_ERRORS, COLUMNS, encode_detail, events, savepoint
 from app.chat.events import PLAIN, Appended, Draft, Event, Kind
 from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
 
@@ -37,7 +37,7 @@ def _append(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> Sequence
             for draft in drafts:
                 _check(draft)
             return [_apply(connection, appended) for appended in _store(connection, drafts)]
-    except WRONG as error:
+    except CALL_ERRORS as error:
         if len(drafts) == 1:
             return [error]
         return [outcome for draft in drafts for outcome in _append(connection, [draft])]
@@ -83,7 +83,7 @@ def _insert(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> dict[str
     for draft in drafts:
         user, detail = draft.user, draft.detail
         values += draft.room, draft.id, draft.at, user.id, user.name, draft.text, draft.cid
-        values += str(draft.kind), draft.of, "" if detail is PLAIN else encoded(detail)
+        values += str(draft.kind), draft.of, "" if detail is PLAIN else encode_detail(detail)
     rows = connection.execute(
         "INSERT INTO events (room, id, at, user, name, text, cid, kind, of, detail) "  # noqa: S608
         f"VALUES {', '.join([ROW] * len(drafts))} "

@@ -7,7 +7,7 @@ import sqlite3
 from msgspec.structs import replace
 
 from app.backends.statements import index
-from app.backends.statements.rows import decoded, encoded, trimmed
+from app.backends.statements.rows import decode_detail, encode_detail, trimmed
 from app.chat.events import Event, Kind
 from app.chat.logs import participants
 
@@ -49,10 +49,10 @@ def _rewrite(connection: sqlite3.Connection, event: Event, **became: bool) -> bo
         "SELECT detail FROM events WHERE seq = ? AND seq < ? AND room = ? AND kind IN ('msg', 'me')",
         (event.of, event.seq, event.room),
     ).fetchone()
-    if row is None or decoded(row[0]).deleted:
+    if row is None or decode_detail(row[0]).deleted:
         return False
     index.remove(connection, "seq = ?", event.of)
-    detail = encoded(replace(decoded(row[0]), **became))
+    detail = encode_detail(replace(decode_detail(row[0]), **became))
     connection.execute("UPDATE events SET text = ?, detail = ? WHERE seq = ?", (event.text, detail, event.of))
     index.add(connection, event.of)
     index.request_purge(connection)

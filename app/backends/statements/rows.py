@@ -14,7 +14,7 @@ from app.chat.events import PLAIN, Detail, Event
 
 COLUMNS = "room, seq, id, at, user, name, text, cid, kind, of, detail"
 """The columns of an event, in the order of the fields of Event."""
-WRONG = (
+CALL_ERRORS = (
     Trimmed,
     NameTaken,
     ValueError,
@@ -28,12 +28,12 @@ WRONG = (
 _detail = json.Decoder(Detail)
 
 
-def encoded(detail: Detail) -> str:
+def encode_detail(detail: Detail) -> str:
     """A detail as it is stored."""
     return "" if detail == PLAIN else json.encode(detail).decode()
 
 
-def decoded(text: str) -> Detail:
+def decode_detail(text: str) -> Detail:
     """A stored detail."""
     return _detail.decode(text) if text else PLAIN
 
@@ -45,7 +45,7 @@ def events(rows: Iterable[tuple[Any, ...]]) -> list[Event]:
 
 def _event(row: tuple[Any, ...]) -> Event:
     values = list(row)
-    values[-1] = decoded(row[-1])
+    values[-1] = decode_detail(row[-1])
     return Event(*values)
 
 
