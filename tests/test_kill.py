@@ -13,6 +13,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
@@ -310,6 +311,7 @@ async def live(chat: Chat) -> tuple[list[Client], Client]:
     return clients, last
 
 
+@pytest.mark.slow("faults")
 def test_a_server_that_is_killed_again_and_again_keeps_its_promises(tmp_path: Path) -> None:
     chat = Chat(tmp_path / "chat.db")
     try:

@@ -85,6 +85,7 @@ def test_a_message_is_acknowledged_with_its_position(names: Names) -> None:
     run(work)
 
 
+@pytest.mark.slow("faults")
 def test_a_server_that_is_killed_loses_and_doubles_nothing(restartable: RestartableServer) -> None:
     async def work() -> None:
         async with connect(restartable.url, name="ann") as ann, connect(restartable.url, name="bob") as bob:

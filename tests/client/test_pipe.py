@@ -77,6 +77,7 @@ def test_each_line_is_a_message(names: Names) -> None:
     assert [event["text"] for event in stored(names)] == ["hi", "/etc/passwd", "", "last, without an end"]
 
 
+@pytest.mark.slow("faults")
 def test_ten_thousand_lines_once_each_and_in_order_while_the_server_is_killed_twice(
     restartable: RestartableServer,
 ) -> None:

@@ -44,6 +44,7 @@ def test_what_is_stored_but_not_acknowledged_is_sent_again_and_not_said_twice(
         assert bob.history() == ["at first", "once", "and on"]
 
 
+@pytest.mark.slow("browser")
 def test_what_a_killed_server_had_not_stored_is_sent_again_in_order(tab: Tab, tmp_path: Path) -> None:
     store = {"CHAT_STORE": str(tmp_path / "chat.db")}
     with (
@@ -76,6 +77,7 @@ def offline(page: Page, proxy: Proxy, *, off: bool) -> None:
         proxy.cut()
 
 
+@pytest.mark.slow("browser")
 def test_a_minute_offline_loses_and_doubles_nothing(server: Served, proxy: Proxy, tab: Tab) -> None:
     with peer(server, "bob") as bob, tab("ann", at=proxy.http, lost=True, clock=True) as page:
         bob.say("before")
@@ -103,6 +105,7 @@ def test_a_proxy_that_drops_the_upgrade_is_named(server: Served, proxy: Proxy, t
         expect(composer(page)).to_be_enabled()
 
 
+@pytest.mark.slow("browser")
 def test_a_restart_is_told_and_everybody_comes_back(tab: Tab, tmp_path: Path) -> None:
     store = {"CHAT_STORE": str(tmp_path / "chat.db")}
     with (
@@ -130,6 +133,7 @@ def test_a_restart_is_told_and_everybody_comes_back(tab: Tab, tmp_path: Path) ->
             expect(message(bob, "before")).to_have_count(1)
 
 
+@pytest.mark.slow("browser")
 def test_who_the_server_does_not_know_any_more_has_the_same_name_and_rooms(tab: Tab) -> None:
     with (
         serving(UNLIMITED) as first,
