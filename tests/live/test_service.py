@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import anyio
 import pytest
-from starlette.testclient import TestClient
 
 from app import create_app
 from app.backends import Unavailable
@@ -23,146 +23,128 @@ from app.errors import StartupError
 from app.live.context import Call
 from app.live.service import ChatService, chat_of
 from app.live.speaker import Speaker
+from app.testing import Host, JsonClient, Refusal, test_application
 from config import ConfigurationError, load
-from tests.clients import DEADLINE, Process, hear
-from tests.talking import Client, connected
+from tests.clients import DEADLINE, Process
 
-OVERRIDES = {"app.modules": ["app.modules.chat.module"], "chat.limits.rate": 0}
+OVERRIDES = {"app.modules": ["app.modules.chat.module"]}
 
 
-class Server:
-    """An application to which a test adds what a module would add, and its clients."""
-
-    def __init__(self, **overrides: Any) -> None:
-        self.app = create_app(overrides={**OVERRIDES, **overrides})
-        self.client = TestClient(self.app)
-        self.chat = chat_of(self.app)
-
-    def does(self, name: str, do: Callable[[Call], Any]) -> None:
-        """Add the command `/name`, which awaits `do(call)` and answers with its result."""
-
-        async def run(call: Call) -> str:
-            return str(await do(call))
-
-        self.chat.command(name, run, help="does something")
+def extended(add: Callable[[ChatService], object], **options: Any) -> AbstractContextManager[Host]:
+    """Run a chat with a module that calls `add`."""
+    return test_application(lambda app: add(chat_of(app)), **options)
 
 
 @pytest.fixture(params=["with lifespan", "without lifespan"])
-def running(request: pytest.FixtureRequest) -> Callable[[Server], Any]:
-    """Run a server in a block: in one event loop, or with one for each session."""
-
-    @contextmanager
-    def run(server: Server) -> Iterator[TestClient]:
-        if request.param == "without lifespan":
-            yield server.client
-        else:
-            with server.client as client:
-                yield client
-
-    return run
+def running(request: pytest.FixtureRequest) -> Callable[..., AbstractContextManager[Host]]:
+    """Run a chat as `extended` does, with one event loop or with one for each connection."""
+    return partial(extended, lifespan=request.param == "with lifespan")
 
 
-def command(client: Client, line: str, room: str = "lobby") -> Any:
-    """Return the answer to a slash command."""
-    return client.answer("command", room=room, line=line)
+def service() -> ChatService:
+    """Return a chat that doesn't run."""
+    return chat_of(create_app(overrides=OVERRIDES))
 
 
-def noticed(client: Client, line: str) -> str:
-    answer = command(client, line)
+def does(chat: ChatService, name: str, do: Callable[[Call], Any]) -> None:
+    """Add the command `/name`, which awaits `do(call)` and answers with its result."""
+
+    async def run(call: Call) -> str:
+        return str(await do(call))
+
+    chat.command(name, run, help="does something")
+
+
+def noticed(client: JsonClient, line: str) -> str:
+    answer = client.answer("command", room="lobby", line=line)
     assert answer["t"] == "notice", answer
     return str(answer["text"])
+
+
+def refused(client: JsonClient, line: str) -> Refusal:
+    """Send a slash command that must be refused."""
+    return client.refused("command", room="lobby", line=line)
 
 
 # Commands
 
 
 def test_the_answer_of_a_command_is_told_to_the_caller_alone(running: Any) -> None:
-    server, calls = Server(), []
+    calls = []
 
     async def double(call: Call) -> str | None:
         calls.append(call)
         return call.arguments * 2 or None
 
-    server.chat.command("double", double, usage="TEXT", help="say it twice to yourself")
-    with running(server) as client, connected(client) as ann, connected(client) as bob:
-        ann.join()
-        bob.join()
-        answer = command(ann, "/double ab")
+    def add(chat: ChatService) -> None:
+        chat.command("double", double, usage="TEXT", help="say it twice to yourself")
+
+    with running(add) as chat:
+        ann, bob = chat.join(), chat.join()
+        answer = ann.answer("command", room="lobby", line="/double ab", rid=7)
         assert answer == {"t": "notice", "rid": 7, "text": "abab"}
         assert noticed(ann, "/DOUBLE  a b ") == "a ba b"
         assert noticed(ann, "double\ta") == "aa"
         assert noticed(ann, "/double\na\nb") == "a\nba\nb"
-        assert command(ann, "/double") == {"t": "done", "rid": 7}
-        ann.quiet()
-        bob.quiet()
+        assert ann.answer("command", room="lobby", line="/double", rid=7) == {"t": "done", "rid": 7}
+        ann.expect_nothing()
+        bob.expect_nothing()
         assert calls[0] == Call(User(1, "user0"), "lobby", "ab")
         assert [call.arguments for call in calls[1:]] == ["a b", "a", "a\nb", ""]
-        with client.websocket_connect("/chat") as cy:
-            hear(cy)
-            cy.send_text("/double")
-            cy.send_text("/double xy")
-            assert hear(cy) == "*** xyxy"
+        cy = chat.join(dialect="text")
+        cy.send("/double")
+        cy.send("/double xy")
+        assert cy.receive() == "*** xyxy"
 
 
 def test_a_command_is_for_who_is_in_the_room() -> None:
-    server = Server()
-    server.does("x", lambda call: pytest.fail("it ran"))
-    with connected(server.client) as ann:
-        assert ann.refused("command", room="lobby", line="/x") == "not_joined"
+    with extended(lambda chat: does(chat, "x", lambda call: pytest.fail("it ran"))) as chat:
+        assert refused(chat.connect(), "/x").code == "not_joined"
 
 
 def test_help_lists_commands_that_were_added() -> None:
-    server = Server()
-
     async def roll(call: Call) -> str:
         return "4"
 
-    server.chat.command("roll", roll, usage="[DICE]", help="roll dice")
-    with connected(server.client) as ann, server.client.websocket_connect("/chat") as bob:
+    with extended(lambda chat: chat.command("roll", roll, usage="[DICE]", help="roll dice")) as chat:
+        ann, bob = chat.connect(), chat.join(dialect="text")
         entry = {"command": "roll", "usage": "[DICE]", "help": "roll dice"}
         assert ann.answer("help")["commands"][-1] == entry
         assert ann.answer("help", command="roll")["commands"] == [entry]
         assert ann.answer("help", command="/Roll")["commands"] == [entry]
-        assert ann.refused("help", command="rol") == "unknown_command"
-        hear(bob)
-        bob.send_text("/help roll")
-        assert hear(bob) == "*** /roll [DICE]: roll dice"
+        assert ann.refused("help", command="rol").code == "unknown_command"
+        bob.send("/help roll")
+        assert bob.receive() == "*** /roll [DICE]: roll dice"
 
 
 @pytest.mark.parametrize("line", ["/rol", "/rolls 2", "/", "/ roll", "//roll", "/roll2"])
 def test_an_unknown_command(line: str) -> None:
-    server = Server()
-    server.does("roll", lambda call: pytest.fail("it ran"))
-    with connected(server.client) as ann:
-        ann.join()
-        assert ann.refused("command", room="lobby", line=line) == "unknown_command"
+    with extended(lambda chat: does(chat, "roll", lambda call: pytest.fail("it ran"))) as chat:
+        assert refused(chat.join(), line).code == "unknown_command"
 
 
 @pytest.mark.parametrize("name", ["help", "w", "Roll", "", "/roll", "two words", "once"])
 def test_what_can_not_be_a_command_s_name(name: str) -> None:
-    server = Server()
-    server.does("once", lambda call: None)
+    chat = service()
+    does(chat, "once", lambda call: None)
     with pytest.raises(ValueError, match=f"^/{name}: "):
-        server.does(name, lambda call: None)
+        does(chat, name, lambda call: None)
 
 
 def test_what_a_command_refuses_is_told_and_what_it_fails_at_is_logged(
     running: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = Server()
-
     async def fail(call: Call) -> str:
         raise {
             "refuse": Refused(Code.BAD_COMMAND, "not like that"),
             "wait": Unavailable("the store is busy"),
         }.get(call.arguments) or RuntimeError("boom")
 
-    server.chat.command("fail", fail, help="fails")
-    with running(server) as client, connected(client) as ann:
-        ann.join()
-        assert command(ann, "/fail refuse")["message"] == "not like that"
-        assert (command(ann, "/fail wait")["code"], "boom" in caplog.text) == ("unavailable", False)
-        assert command(ann, "/fail") == {
+    with running(lambda chat: chat.command("fail", fail, help="fails")) as chat:
+        ann = chat.join()
+        assert refused(ann, "/fail refuse").message == "not like that"
+        assert (refused(ann, "/fail wait").code, "boom" in caplog.text) == ("unavailable", False)
+        assert ann.refused("command", room="lobby", line="/fail", rid=7).frame == {
             "t": "error",
             "rid": 7,
             "code": "refused",
@@ -170,14 +152,14 @@ def test_what_a_command_refuses_is_told_and_what_it_fails_at_is_logged(
             "retry": False,
         }
         assert "RuntimeError: boom" in caplog.text
-        ann.say("still here", "1")
+        ann.say("still here")
 
 
 # Refusals
 
 
 def test_the_first_refusal_wins_and_its_author_alone_is_told(running: Any) -> None:
-    server, asked = Server(), []
+    asked = []
 
     def rule(name: str) -> Callable[[Draft], str | None]:
         def judge(draft: Draft) -> str | None:
@@ -186,83 +168,75 @@ def test_the_first_refusal_wins_and_its_author_alone_is_told(running: Any) -> No
 
         return judge
 
-    for name in ("one", "two"):
-        server.chat.refuse(rule(name))
-    with running(server) as client, connected(client) as ann, connected(client) as bob:
-        ann.join()
-        bob.join()
+    def add(chat: ChatService) -> None:
+        for name in ("one", "two"):
+            chat.refuse(rule(name))
+
+    with running(add) as chat:
+        ann, bob = chat.join(), chat.join()
         ann.ask("msg", room="lobby", cid="c1", text="one and two")
         refused = {"t": "error", "code": "refused", "message": "one says no", "retry": False, "cid": "c1"}
-        assert ann.next() == refused
+        assert ann.receive() == refused
         ann.ask("msg", room="lobby", cid="c2", text="two")
-        assert ann.next() == {**refused, "message": "two says no", "cid": "c2"}
-        _, event = ann.say("three", "c1")
-        assert bob.next() == event
+        assert ann.receive() == {**refused, "message": "two says no", "cid": "c2"}
+        assert ann.say("three", cid="c1").frame == bob.receive()
         assert [said["text"] for said in ann.answer("history", room="lobby")["events"]] == ["three"]
-        with client.websocket_connect("/chat") as cy:
-            hear(cy)
-            cy.send_text("number two")
-            assert hear(cy) == "*** two says no"
+        cy = chat.join(dialect="text")
+        cy.send("number two")
+        assert cy.receive() == "*** two says no"
     assert asked[:3] == [("one", "one and two"), ("one", "two"), ("two", "two")]
 
 
 def test_whatever_is_said_or_changed_may_be_refused(running: Any) -> None:
-    server, kinds = Server(), []
+    kinds = []
 
     def rule(draft: Draft) -> str | None:
         kinds.append((str(draft.kind), draft.room[0] == "@"))
         return "no" if "bad" in draft.text else None
 
-    server.chat.refuse(rule)
-    with running(server) as client, connected(client) as ann, connected(client) as bob:
-        ann.join()
-        bob.join()
-        bob.join("@")
-        seq = ann.say("good", "c1")[0]["seq"]
-        assert bob.next()["text"] == "good"
-        assert ann.refused("edit", room="lobby", seq=seq, text="bad") == "refused"
-        assert ann.refused("topic", room="lobby", text="bad") == "refused"
+    with running(lambda chat: chat.refuse(rule)) as chat:
+        ann, bob = chat.join(), chat.join()
+        seq = ann.say("good").seq
+        assert bob.receive()["text"] == "good"
+        assert ann.refused("edit", room="lobby", seq=seq, text="bad").code == "refused"
+        assert ann.refused("topic", room="lobby", text="bad").code == "refused"
         ann.ask("msg", room="lobby", cid="c2", text="is bad", me=True)
-        assert ann.next()["code"] == "refused"
+        assert ann.receive()["code"] == "refused"
         ann.ask("whisper", to=[bob.name], cid="c3", text="bad")
-        error = ann.next()
+        error = ann.receive()
         assert (error["code"], error["cid"]) == ("refused", "c3")
-        bob.quiet()
+        bob.expect_nothing()
         assert ann.answer("edit", room="lobby", seq=seq, text="better")["t"] == "done"
-        assert bob.next()["text"] == "better"
+        assert bob.receive()["text"] == "better"
         assert [event["text"] for event in bob.answer("history", room="lobby")["events"]] == ["better", "better"]
     assert kinds == [("msg", False), ("edit", False), ("topic", False), ("me", False), ("msg", True), ("edit", False)]
 
 
 def test_what_a_rule_fails_at_does_not_pass(running: Any, caplog: pytest.LogCaptureFixture) -> None:
-    server = Server()
-    server.chat.refuse(lambda draft: "never asked" if 1 / (draft.text != "boom") < 0 else None)
-    with running(server) as client, connected(client) as ann, connected(client) as bob:
-        ann.join()
-        bob.join()
+    def rule(draft: Draft) -> str | None:
+        return "never asked" if 1 / (draft.text != "boom") < 0 else None
+
+    with running(lambda chat: chat.refuse(rule)) as chat:
+        ann, bob = chat.join(), chat.join()
         ann.ask("msg", room="lobby", cid="c1", text="boom")
-        error = ann.next()
+        error = ann.receive()
         assert (error["t"], error["code"], error["cid"]) == ("error", "refused", "c1")
         assert (
             error["message"] == "A rule of this server failed, so this was not sent. The server's log has the details"
         )
         assert "ZeroDivisionError" in caplog.text
-        _, event = ann.say("fine", "c2")
-        assert bob.next() == event
-        bob.quiet()
+        assert ann.say("fine").frame == bob.receive()
+        bob.expect_nothing()
 
 
 def test_a_rule_may_raise_a_refusal_of_its_own() -> None:
-    server = Server()
-
     def rule(draft: Draft) -> str | None:
         raise Refused(Code.SLOW_MODE, "later", retry=True, after=500)
 
-    server.chat.refuse(rule)
-    with connected(server.client) as ann:
-        ann.join()
+    with extended(lambda chat: chat.refuse(rule)) as chat:
+        ann = chat.join()
         ann.ask("msg", room="lobby", cid="c1", text="x")
-        assert ann.next() == {
+        assert ann.receive() == {
             "t": "error",
             "code": "slow_mode",
             "message": "later",
@@ -277,28 +251,26 @@ def test_a_rule_that_would_wait() -> None:
         return None
 
     with pytest.raises(ValueError, match="a rule must be a plain function"):
-        Server().chat.refuse(rule)  # type: ignore[arg-type]
+        service().refuse(rule)  # type: ignore[arg-type]
 
 
 # Listeners
 
 
 def test_a_listener_hears_each_event_of_rooms_and_no_whisper() -> None:
-    server, heard = Server(), Queue[Event]()
+    heard = Queue[Event]()
 
     async def listener(event: Event) -> None:
         heard.put(event)
         if event.text == "boom":
             raise RuntimeError
 
-    server.chat.hear(listener)
-    with server.client as client, connected(client) as ann, connected(client) as bob:
-        ann.join()
+    with extended(lambda chat: chat.hear(listener)) as chat:
+        ann, bob = chat.join(), chat.connect()
         ann.join("red")
-        ann.say("boom", "1")
-        ann.ask("whisper", to=[bob.name], cid="2", text="psst")
-        assert ann.next()["t"] == "ack"
-        ann.say("in red", "3", "red")
+        ann.say("boom", room="lobby")
+        ann.whisper(bob, "psst")
+        ann.say("in red", room="red")
         assert ann.answer("topic", room="lobby", text="tea")["t"] == "done"
         events = [heard.get(timeout=DEADLINE) for _ in range(3)]
         assert [(event.room, event.kind, event.text) for event in events] == [
@@ -306,97 +278,90 @@ def test_a_listener_hears_each_event_of_rooms_and_no_whisper() -> None:
             ("red", Kind.MSG, "in red"),
             ("lobby", Kind.TOPIC, "tea"),
         ]
+        chat.settle()
         assert heard.empty()
 
 
 def test_a_listener_hears_a_speaker_by_its_name_and_may_answer() -> None:
-    server = Server()
-    bot = server.chat.speaker("Echo")
+    def add(chat: ChatService) -> None:
+        bot = chat.speaker("Echo")
 
-    async def listener(event: Event) -> None:
-        if event.name != bot.name:
-            await bot.say(event.room, f"{event.name}: {event.text}", cid=event.id)
+        async def listener(event: Event) -> None:
+            if event.name != bot.name:
+                await bot.say(event.room, f"{event.name}: {event.text}", cid=event.id)
 
-    server.chat.hear(listener)
-    with server.client as client, connected(client) as ann:
-        ann.join()
+        chat.hear(listener)
+
+    with extended(add) as chat:
+        ann = chat.join()
         for number in range(3):
             ann.ask("msg", room="lobby", cid=str(number), text=str(number))
-        frames = [ann.next() for _ in range(9)]
+        frames = [ann.receive() for _ in range(9)]
         said = [(frame["from"], frame["text"]) for frame in frames if frame["t"] == "msg"]
         assert [text for name, text in said if name == "Echo"] == [f"{ann.name}: {number}" for number in range(3)]
-        ann.quiet()
+        ann.expect_nothing()
 
 
 # Speakers
 
 
-def says(server: Server, name: str = "bot") -> Speaker:
+def says(chat: ChatService, name: str = "bot") -> Speaker:
     """Add a speaker and the command `/say`, with which it speaks in the caller's room. The answer is the position."""
-    bot = server.chat.speaker(name)
+    bot = chat.speaker(name)
 
     async def say(call: Call) -> int:
         return (await bot.say(call.room, call.arguments)).seq
 
-    server.does("say", say)
+    does(chat, "say", say)
     return bot
 
 
 def test_a_speaker_speaks_in_both_dialects(running: Any) -> None:
-    server = Server()
-    bot = says(server)
-    server.does("act", lambda call: bot.say(call.room, call.arguments, me=True))
-    with running(server) as client, connected(client) as ann, client.websocket_connect("/chat") as bob:
-        ann.join()
-        hear(bob)
+    def add(chat: ChatService) -> None:
+        bot = says(chat)
+        does(chat, "act", lambda call: bot.say(call.room, call.arguments, me=True))
+
+    with running(add) as chat:
+        ann, bob = chat.join(), chat.join(dialect="text")
         ann.ask("command", room="lobby", line="/say hello", rid=1)
-        frames = {frame["t"]: frame for frame in (ann.next(), ann.next())}
+        frames = {frame["t"]: frame for frame in (ann.receive(), ann.receive())}
         assert (frames["msg"]["from"], frames["msg"]["text"]) == ("bot", "hello")
         assert frames["notice"]["text"] == str(frames["msg"]["seq"])
-        assert hear(bob) == "[bot]: hello"
+        assert bob.receive() == "[bot]: hello"
         ann.ask("command", room="lobby", line="/act waves")
-        assert hear(bob) == "[bot] waves"
+        assert bob.receive() == "[bot] waves"
 
 
 def test_a_speaker_s_name_is_nobody_else_s_from_the_start() -> None:
-    server = Server()
-    says(server, "Bot")
-    with server.client as client, connected(client) as ann:
-        assert ann.refused("nick", name="bot") == "name_taken"
-        assert ann.refused("login", name="bot", password="!" * 8) == "wrong_password"
-        assert ann.refused("login", name="bot", password="") in ("wrong_password", "bad_password")
+    with extended(lambda chat: says(chat, "Bot")) as chat:
+        ann = chat.connect()
+        assert ann.refused("nick", name="bot").code == "name_taken"
+        assert ann.refused("login", name="bot", password="!" * 8).code == "wrong_password"
+        assert ann.refused("login", name="bot", password="").code in ("wrong_password", "bad_password")
 
 
 def test_who_has_a_speaker_s_name_unregistered_is_given_the_default_one_and_told(running: Any) -> None:
-    server = Server()
-    with (
-        running(server) as client,
-        connected(client) as ann,
-        connected(client) as bob,
-        connected(client, ann.welcome["token"]) as again,
-    ):
-        for one in (ann, bob, again):
-            one.join()
+    with running(lambda chat: None) as chat:
+        ann, bob = chat.join(), chat.join()
+        again = chat.join(token=ann.token)
         assert ann.answer("nick", name="Bot")["name"] == "Bot"
-        assert again.next()["name"] == "Bot"
-        says(server)
+        assert again.receive()["name"] == "Bot"
+        says(chat_of(chat.app))
         noticed_between(bob, "/say hello")
         for one in (ann, again):
-            frames = {frame["t"]: frame for frame in (one.next(), one.next())}
+            frames = {frame["t"]: frame for frame in (one.receive(), one.receive())}
             assert frames["named"]["name"] == "user0"
             assert (frames["msg"]["from"], frames["msg"]["text"]) == ("bot", "hello")
-        assert ann.say("it is me", "1")[1]["from"] == "user0"
-        assert bob.next()["from"] == "user0"
+        assert ann.say("it is me").name == "user0"
+        assert bob.receive()["from"] == "user0"
         assert [person["name"] for person in bob.answer("who", room="lobby")["people"]] == ["user0", "user1"]
 
 
 def test_a_text_client_that_loses_its_name_is_told() -> None:
-    server = Server()
-    with server.client as client, client.websocket_connect("/chat?name=bot") as ann:
-        hear(ann)
-        says(server)
-        ann.send_text("/say hello")
-        lines = {hear(ann) for _ in range(3)}
+    with test_application() as chat, chat.join("bot", dialect="text") as ann:
+        says(chat_of(chat.app))
+        ann.send("/say hello")
+        lines = {ann.receive() for _ in range(3)}
         assert {"*** You are user0 now", "[bot]: hello"} < lines
 
 
@@ -417,20 +382,15 @@ async def opened(path: Path) -> AsyncIterator[Embedded]:
 
 def test_a_name_that_somebody_registered_ends_the_start(tmp_path: Path) -> None:
     anyio.run(registered, tmp_path / "chat.db", "Bot")
-    server = Server(**{"chat.store": str(tmp_path / "chat.db")})
-    says(server)
     line = "bot: a module wants to speak under this name, but someone else has registered it"
-    with pytest.raises(StartupError, match=f"^{line}$"), server.client:
-        pass
+    with pytest.raises(StartupError, match=f"^{line}$"), extended(says, store=tmp_path / "chat.db"):
+        pytest.fail("it started")
 
 
 def test_a_name_that_somebody_registered_is_told_to_who_lets_it_speak(tmp_path: Path) -> None:
     anyio.run(registered, tmp_path / "chat.db", "Bot")
-    server = Server(**{"chat.store": str(tmp_path / "chat.db")})
-    says(server)
-    with connected(server.client) as ann:
-        ann.join()
-        assert command(ann, "/say x")["code"] == "name_taken"
+    with extended(says, store=tmp_path / "chat.db", lifespan=False) as chat:
+        assert refused(chat.join(), "/say x").code == "name_taken"
 
 
 def test_a_name_that_somebody_registered_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
@@ -447,12 +407,9 @@ def test_a_name_that_somebody_registered_is_one_line_and_exit_code_1(tmp_path: P
 
 
 def test_a_speaker_is_the_same_after_a_restart(tmp_path: Path) -> None:
-    def user(name: str) -> User:
-        server = Server(**{"chat.store": str(tmp_path / "chat.db")})
-        bot = says(server, name)
-        with server.client as client:
-            assert client.portal is not None
-            return client.portal.call(bot.user)
+    def user(name: str) -> Any:
+        with test_application(store=tmp_path / "chat.db") as chat:
+            return chat.call(says(chat_of(chat.app), name).user)
 
     first = user("bot")
     assert (first.name, first.registered) == ("bot", True)
@@ -467,98 +424,92 @@ def test_a_speaker_that_was_killed_before_it_had_its_name_gets_it(tmp_path: Path
             return await backend.set_password(user.id, "!")
 
     begun_user = anyio.run(begun)
-    server = Server(**{"chat.store": str(tmp_path / "chat.db")})
-    bot = says(server)
-    with server.client as client:
-        assert client.portal is not None
-        assert client.portal.call(bot.user) == User(begun_user.id, "bot", registered=True)
+    with test_application(store=tmp_path / "chat.db") as chat:
+        assert chat.call(says(chat_of(chat.app)).user) == User(begun_user.id, "bot", registered=True)
 
 
 def test_the_same_cid_is_the_same_event(running: Any) -> None:
-    server = Server()
-    bot = server.chat.speaker("bot")
+    def add(chat: ChatService) -> None:
+        bot = chat.speaker("bot")
 
-    async def once(call: Call) -> int:
-        return (await bot.say(call.room, call.arguments, cid="c1")).seq
+        async def once(call: Call) -> int:
+            return (await bot.say(call.room, call.arguments, cid="c1")).seq
 
-    server.does("once", once)
-    with running(server) as client, connected(client) as ann:
-        ann.join()
+        does(chat, "once", once)
+
+    with running(add) as chat:
+        ann = chat.join()
         seq = noticed_between(ann, "/once x")
         assert noticed_between(ann, "/once x") == seq
         assert [event["text"] for event in ann.answer("history", room="lobby")["events"]] == ["x"]
 
 
-def noticed_between(client: Client, line: str) -> str:
+def noticed_between(client: JsonClient, line: str) -> str:
     """Return the notice that answers a command, whether an event comes before it, after it or not at all."""
     client.ask("command", room="lobby", line=line, rid="n")
     client.ask("help", command="help", rid="end")
     notice = ""
-    while (frame := client.next()).get("rid") != "end":
+    while (frame := client.receive()).get("rid") != "end":
         notice = frame["text"] if frame["t"] == "notice" else notice
     return notice
 
 
 def test_a_whisper_of_a_speaker_is_seen_by_whom_it_is_for_and_nobody_else(running: Any) -> None:
-    server = Server()
-    bot = server.chat.speaker("bot")
-    server.does("one", lambda call: bot.whisper(call.user.name, "psst"))
-    server.does("some", lambda call: bot.whisper(call.arguments.split(), "psst both"))
-    with (
-        running(server) as client,
-        connected(client) as ann,
-        connected(client) as bob,
-        client.websocket_connect("/chat") as cy,
-    ):
-        assert hear(cy) == "You are connected! There are 1 users here."
-        for one in (ann, bob):
-            one.join()
-            one.join("@")
+    def add(chat: ChatService) -> None:
+        bot = chat.speaker("bot")
+        does(chat, "one", lambda call: bot.whisper(call.user.name, "psst"))
+        does(chat, "some", lambda call: bot.whisper(call.arguments.split(), "psst both"))
+
+    with running(add) as chat:
+        cy = chat.join(dialect="text")
+        assert cy.greeting == "You are connected! There are 1 users here."
+        ann, bob = chat.join(), chat.join()
         ann.ask("command", room="lobby", line="/one")
-        whispered = next(frame for frame in (ann.next(), ann.next()) if frame["t"] == "msg")
+        whispered = next(frame for frame in (ann.receive(), ann.receive()) if frame["t"] == "msg")
         assert (whispered["from"], whispered["text"], whispered["to"]) == ("bot", "psst", [ann.name])
-        bob.quiet()
+        bob.expect_nothing()
         noticed_between(ann, f"/some {ann.name} {bob.name}")
-        heard = bob.next()
+        heard = bob.receive()
         assert (heard["text"], heard["to"]) == ("psst both", [ann.name, bob.name])
         bob.ask("msg", room=heard["room"], cid="1", text="an answer")
-        assert (bob.next()["t"], ann.next()["text"]) == ("ack", "an answer")
-        assert ann.refused("command", room="lobby", line="/some") == "unknown_name"
-        assert ann.refused("command", room="lobby", line="/some nobody") == "unknown_name"
-        assert ann.refused("command", room="lobby", line="/some" + " x" * 21) == "too_many_recipients"
-        cy.send_text("aloud")
-        assert hear(cy).endswith(": aloud")
+        assert (bob.receive()["t"], ann.receive()["text"]) == ("ack", "an answer")
+        assert refused(ann, "/some").code == "unknown_name"
+        assert refused(ann, "/some nobody").code == "unknown_name"
+        assert refused(ann, "/some" + " x" * 21).code == "too_many_recipients"
+        cy.send("aloud")
+        assert cy.receive().endswith(": aloud")
 
 
 def test_a_speaker_that_whispers_to_itself_is_no_mistake() -> None:
-    server = Server()
-    bot = says(server)
+    def add(chat: ChatService) -> None:
+        bot = says(chat)
 
-    async def whisper(call: Call) -> list[str]:
-        return list((await bot.whisper(["BOT", "bot"], "note")).detail.to)
+        async def whisper(call: Call) -> list[str]:
+            return list((await bot.whisper(["BOT", "bot"], "note")).detail.to)
 
-    server.does("note", whisper)
-    with connected(server.client) as ann:
-        ann.join()
-        assert noticed(ann, "/note") == "['bot']"
+        does(chat, "note", whisper)
+
+    with extended(add) as chat:
+        assert noticed(chat.join(), "/note") == "['bot']"
 
 
 def test_a_speaker_is_held_to_rules_and_limits() -> None:
-    server = Server(**{"chat.limits.message": "8B"})
-    server.chat.refuse(lambda draft: f"not from {draft.user.name}" if "bad" in draft.text else None)
-    bot = says(server)
-    server.does("there", lambda call: bot.say(call.arguments, "x"))
-    server.does("long", lambda call: bot.say(call.room, "x", cid="c" * 65))
-    with connected(server.client) as ann:
-        ann.join()
-        answers = [command(ann, line) for line in ("/say bad", "/say 123456789", "/there No Room", "/long")]
-        assert [answer["code"] for answer in answers] == ["refused", "too_long", "bad_room", "bad_frame"]
-        assert answers[0]["message"] == "not from bot"
-        ann.quiet()
+    def add(chat: ChatService) -> None:
+        chat.refuse(lambda draft: f"not from {draft.user.name}" if "bad" in draft.text else None)
+        bot = says(chat)
+        does(chat, "there", lambda call: bot.say(call.arguments, "x"))
+        does(chat, "long", lambda call: bot.say(call.room, "x", cid="c" * 65))
+
+    with extended(add, overrides={"chat.limits.message": "8B"}) as chat:
+        ann = chat.join()
+        answers = [refused(ann, line) for line in ("/say bad", "/say 123456789", "/there No Room", "/long")]
+        assert [answer.code for answer in answers] == ["refused", "too_long", "bad_room", "bad_frame"]
+        assert answers[0].message == "not from bot"
+        ann.expect_nothing()
 
 
 def test_one_name_is_one_speaker() -> None:
-    chat = Server().chat
+    chat = service()
     assert chat.speaker("bot") is chat.speaker("Bot")
     assert chat.speaker("bot") is not chat.speaker("bot2")
 
@@ -566,19 +517,19 @@ def test_one_name_is_one_speaker() -> None:
 @pytest.mark.parametrize("name", ["", "two words", "user7", "x" * 33, "ü"])
 def test_what_can_not_be_a_speaker_s_name(name: str) -> None:
     with pytest.raises(ValueError, match="can't be"):
-        Server().chat.speaker(name)
+        service().speaker(name)
 
 
 def test_a_store_that_fails_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server()
-    says(server)
-
     async def fail(secret: bytes) -> User:
         raise Unavailable("the store can't be written: disk full")
 
-    monkeypatch.setattr(server.chat.backend, "create_user", fail)
-    with pytest.raises(StartupError, match=r"^the store can't be written: disk full$"), server.client:
-        pass
+    def add(chat: ChatService) -> None:
+        says(chat)
+        monkeypatch.setattr(chat.backend, "create_user", fail)
+
+    with pytest.raises(StartupError, match=r"^the store can't be written: disk full$"), extended(add):
+        pytest.fail("it started")
 
 
 # The application that is put together from modules
@@ -644,19 +595,18 @@ def test_the_chat_is_where_modules_look_for_it() -> None:
 
 
 def test_a_listener_that_fails_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
-    server, heard = Server(), Queue[str]()
+    heard = Queue[str]()
 
     async def listener(event: Event) -> None:
         heard.put(event.text)
         raise RuntimeError(f"no {event.text}")
 
-    server.chat.hear(listener)
-    with caplog.at_level(logging.ERROR, "chat"), server.client as client, connected(client) as ann:
-        ann.join()
-        ann.say("one", "1")
-        ann.say("two", "2")
+    with caplog.at_level(logging.ERROR, "chat"), extended(lambda chat: chat.hear(listener)) as chat:
+        ann = chat.join()
+        ann.say("one")
+        ann.say("two")
         assert [heard.get(timeout=DEADLINE) for _ in range(2)] == ["one", "two"]
-        ann.say("three", "3")
+        ann.say("three")
         assert heard.get(timeout=DEADLINE) == "three"
     assert "RuntimeError: no one" in caplog.text
     assert "RuntimeError: no two" in caplog.text
