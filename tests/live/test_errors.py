@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import pytest
-from argon2 import PasswordHasher
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
-from app import create_app
-from app.backends import Unavailable
-from app.chat.errors import Code
-from app.identity import passwords
+from app import Code, Unavailable, chat_of
+from app.testing import Host, JsonClient, test_application
 from tests.clients import ROOT
-from tests.talking import Client, connected
 
 PASSWORD = "correct horse"
 ALWAYS = {"t", "code", "message", "retry", "rid", "cid"}
@@ -194,26 +187,22 @@ CASES = [
 ]
 
 
-class Chat:
+class People:
     """A chat and its clients by name."""
 
-    def __init__(self, server: TestClient, stack: ExitStack) -> None:
-        self.server, self.stack = server, stack
-        self.clients: dict[str, Client] = {}
+    def __init__(self, chat: Host) -> None:
+        self.chat = chat
+        self.clients: dict[str, JsonClient] = {}
 
     def send(self, who: str, t: str, fields: dict[str, Any]) -> Any:
         """Send a frame, and wait for its answer."""
         if who not in self.clients:
-            self.clients[who] = self.stack.enter_context(connected(self.server, query=f"?name={who}"))
+            self.clients[who] = self.chat.connect(who)
         client = self.clients[who]
         client.ask(t, rid=1, **fields)
-        while not ({"rid", "cid"} & (frame := client.any()).keys()):
+        while not ({"rid", "cid"} & (frame := client.frame()).keys()):
             pass
         return frame
-
-
-def refuse_loud(app: Starlette) -> None:
-    app.state.chat.refuse(lambda draft: "no shouting" if draft.text.isupper() else None)
 
 
 async def unavailable(*_: object) -> None:
@@ -221,24 +210,24 @@ async def unavailable(*_: object) -> None:
 
 
 @pytest.fixture
-def chat(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
-    monkeypatch.setattr(passwords, "PasswordHasher", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    limits = {f"chat.limits.{name}": value for name, value in {"rate": 0, **request.param}.items()}
-    app = create_app(overrides={"chat.store": ":memory:", "chat.names.unicode": True, **limits})
-    refuse_loud(app)
-    monkeypatch.setattr(app.state.chat.backend, "conversations", unavailable)
-    with TestClient(app) as server, ExitStack() as stack:
-        yield Chat(server, stack)
+def people(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[People]:
+    """People in a chat with the limits of a case. It refuses to shout, and its store fails at conversations."""
+    limits = {f"chat.limits.{name}": value for name, value in request.param.items()}
+    with test_application(overrides={"chat.names.unicode": True, **limits}) as chat:
+        service = chat_of(chat.app)
+        service.refuse(lambda draft: "no shouting" if draft.text.isupper() else None)
+        monkeypatch.setattr(service.backend, "conversations", unavailable)
+        yield People(chat)
 
 
 @pytest.mark.parametrize(
-    ("chat", "case"), [(case.settings, case) for case in CASES], ids=map(str, CASES), indirect=["chat"]
+    ("people", "case"), [(case.settings, case) for case in CASES], ids=map(str, CASES), indirect=["people"]
 )
-def test_an_error_has_the_values_of_its_sentence(chat: Chat, case: Case) -> None:
+def test_an_error_has_the_values_of_its_sentence(people: People, case: Case) -> None:
     for who, t, fields in case.before:
-        chat.send(who, t, fields)
+        people.send(who, t, fields)
     who, t, fields = case.ask
-    error = chat.send(who, t, fields)
+    error = people.send(who, t, fields)
     assert (error["t"], error["code"]) == ("error", case.code), error
     values = {name: value for name, value in error.items() if name not in ALWAYS}
     if "until" in values:

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from starlette.testclient import TestClient
-
-from app import create_app
-from tests.clients import hear
+from app.testing import test_application
 
 
 def test_it_greets_and_says_back_what_it_hears() -> None:
-    with TestClient(create_app()).websocket_connect("/echo") as session:
-        assert hear(session) == "You are connected!"
+    with test_application(base=["app.modules.echo.module"]) as chat:
+        session = chat.websocket("/echo")
+        assert session.receive() == "You are connected!"
         for said in ("Hello", "", "é🙂"):
-            session.send_bytes(b"ignored")
-            session.send_text(said)
-            assert hear(session) == f"You said: {said}"
+            session.send(b"ignored")
+            session.send(said)
+            assert session.receive() == f"You said: {said}"
