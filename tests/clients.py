@@ -16,9 +16,6 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Self
 
-import anyio
-from starlette.testclient import WebSocketTestSession
-from starlette.types import Message
 from websockets.sync.client import ClientConnection, connect
 
 from app.load.frames import OFFER, frame_at, handshake
@@ -26,23 +23,6 @@ from app.load.frames import OFFER, frame_at, handshake
 ROOT = Path(__file__).parent.parent
 DEADLINE = 60.0
 """How long anything may take, in seconds: as long as it can on a machine that has much else to do."""
-
-
-def receive(session: WebSocketTestSession) -> Message:
-    """The next ASGI message that the application sends, within DEADLINE seconds."""
-
-    async def within() -> Message:
-        with anyio.fail_after(DEADLINE):
-            return await session._send_rx.receive()
-
-    return session.portal.call(within)
-
-
-def hear(session: WebSocketTestSession) -> str:
-    """The next text, within DEADLINE seconds."""
-    message = receive(session)
-    assert message["type"] == "websocket.send", message
-    return str(message["text"])
 
 
 class Process:

@@ -13,8 +13,8 @@ from starlette.websockets import WebSocket
 
 from app import Application, create_app
 from app.errors import StartupError
+from app.testing import test_application
 from config import ConfigurationError, load
-from tests.clients import hear
 
 
 def bare() -> Application:
@@ -35,21 +35,21 @@ def test_overrides_for_tests() -> None:
 
 
 def test_a_module_can_do_what_a_starlette_can() -> None:
-    app = bare()
-
     async def shout(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_text((await websocket.receive_text()).upper())
 
-    app.add_websocket_route("/shout", shout)
-    app.add_route("/", lambda request: PlainTextResponse("home"))
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["testserver"])
-    client = TestClient(app)
-    with client.websocket_connect("/shout") as session:
-        session.send_text("hi")
-        assert hear(session) == "HI"
-    assert client.get("/").text == "home"
-    assert client.get("/", headers={"Host": "evil"}).status_code == 400
+    def module(app: Application) -> None:
+        app.add_websocket_route("/shout", shout)
+        app.add_route("/", lambda request: PlainTextResponse("home"))
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["testserver"])
+
+    with test_application(module, base=()) as host:
+        socket = host.websocket("/shout")
+        socket.send("hi")
+        assert socket.receive() == "HI"
+        assert host.http.get("/").text == "home"
+        assert host.http.get("/", headers={"Host": "evil"}).status_code == 400
 
 
 def test_resources_open_in_order_and_close_in_the_opposite_order() -> None:
@@ -120,7 +120,7 @@ def test_a_root_path_moves_every_route_also_below_a_proxy_s_own() -> None:
     assert client.get("/team/").status_code == 200
     assert [client.get(path).status_code for path in ("/livez", "/teamlivez", "/")] == [404, 404, 404]
     with client.websocket_connect("/team/chat") as session:
-        assert hear(session) == "You are connected! There are 1 users here."
+        assert session.receive_text() == "You are connected! There are 1 users here."
     assert TestClient(app, root_path="/proxy").get("/proxy/team/livez").status_code == 200
 
 

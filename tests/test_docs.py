@@ -7,15 +7,12 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any, get_args
 
 import msgspec
 import pytest
-from argon2 import PasswordHasher
-from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
 
-from app import create_app
+from app import Application, chat_of
 from app.chat import commands, frames
 from app.chat.closing import CloseCode
 from app.chat.dialects import JSON_SUBPROTOCOL, TYPES
@@ -23,7 +20,9 @@ from app.chat.errors import Code
 from app.chat.events import Kind
 from app.chat.presence import Person
 from app.live.context import Call, Rates
-from tests.clients import ROOT, receive
+from app.testing import Denied, Host, Socket, test_application
+from app.testing.sockets import Closed
+from tests.clients import DEADLINE, ROOT
 
 PAGE = (ROOT / "docs/protocol.md").read_text()
 PARTS = re.findall(r"^#+ (.+)\n((?:(?!#+ ).*\n)*)", PAGE, re.M)
@@ -73,18 +72,18 @@ class Client:
 
     def __init__(self, kind: str) -> None:
         self.kind, self.token, self.epoch, self.open = kind, "", "", False
-        self.session: WebSocketTestSession | None = None
+        self.socket: Socket | None = None
         self.heard: deque[str] = deque()
 
-    def connect(self, server: TestClient, stack: ExitStack, target: str) -> None:
+    def connect(self, chat: Host, target: str) -> None:
         """Connect to `target`, a path. If anything follows the path, offer the token."""
         path, _, token = target.partition(" ")
         offered = [JSON_SUBPROTOCOL] if self.kind == "json" else []
         offered += [f"token.{self.token}"] if token else []
         try:
-            self.session = stack.enter_context(server.websocket_connect(path, subprotocols=offered or None))
-        except WebSocketDenialResponse as refusal:
-            self.heard.append(f"refused {refusal.status_code}: {refusal.text.strip()}")
+            self.socket = chat.websocket(path, subprotocols=offered)
+        except Denied as denied:
+            self.heard.append(f"refused {denied.status}: {denied.text}")
             return
         self.open = True
         if self.kind == "json":
@@ -93,23 +92,23 @@ class Client:
             self.token, self.epoch = welcome["token"], welcome["epoch"]
 
     def send(self, said: str) -> None:
-        assert self.session
+        assert self.socket
         if said == "close":
             self.open = False
-            self.session.close()
+            self.socket.close()
         else:
-            self.session.send_text(said.replace('"epoch":"…"', f'"epoch":"{self.epoch}"'))
+            self.socket.send(said.replace('"epoch":"…"', f'"epoch":"{self.epoch}"'))
 
     def next(self) -> str:
         """Return what comes next, within a deadline."""
         if self.heard:
             return self.heard.popleft()
-        assert self.session
-        message = receive(self.session)
-        if message["type"] == "websocket.close":
+        assert self.socket
+        try:
+            return str(self.socket.wait(DEADLINE))
+        except Closed as closed:
             self.open = False
-            return f"close {message['code']}" + (f": {message['reason']}" if message.get("reason") else "")
-        return str(message["text"])
+            return f"close {closed.code}" + (f": {closed.reason}" if closed.reason else "")
 
     def settle(self) -> None:
         """Wait until everything that others caused has come: the answer to a question to the store comes last."""
@@ -124,10 +123,10 @@ class Client:
 
 
 class Stage:
-    """The server of one section, and its clients."""
+    """The chat of one section, and its clients."""
 
-    def __init__(self, server: TestClient, stack: ExitStack) -> None:
-        self.server, self.stack = server, stack
+    def __init__(self, chat: Host) -> None:
+        self.chat = chat
         self.clients: dict[str, Client] = {}
 
     def enter(self, kind: str, block: str) -> list[Client]:
@@ -150,7 +149,7 @@ class Stage:
 
     def introduce(self, client: Client, name: str) -> None:
         """Connect a client in the way that the page takes for granted."""
-        client.connect(self.server, self.stack, f"/chat?name={name}" if name else "/chat")
+        client.connect(self.chat, f"/chat?name={name}" if name else "/chat")
         if name:
             if client.kind == "json":
                 client.send('{"t":"join","room":"lobby"}')
@@ -160,7 +159,7 @@ class Stage:
     def say(self, name: str, said: str) -> None:
         client = self.clients[name]
         if said.startswith("connect "):
-            client.connect(self.server, self.stack, said.removeprefix("connect "))
+            client.connect(self.chat, said.removeprefix("connect "))
         else:
             client.send(said)
 
@@ -202,18 +201,18 @@ def parsed(block: str) -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr("app.identity.passwords.PasswordHasher", lambda: PasswordHasher(1, 8, 1))
-    app = create_app(overrides=SETTINGS.get(request.param, CALM))
-    if request.param != "Limits":
-        app.state.chat.rates = Rates(0, 0, 0)  # and `welcome` tells those that a server is shipped with
-
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     async def dice(call: Call) -> str:
         return f"you rolled a {call.arguments or 6}"
 
-    app.state.chat.command("dice", dice, usage="[SIDES]", help="roll a die")
-    with TestClient(app) as server, ExitStack() as stack:
-        yield Stage(server, stack)
+    def module(app: Application) -> None:
+        chat_of(app).command("dice", dice, usage="[SIDES]", help="roll a die")
+
+    overrides = {"chat.limits.rate": 10, **SETTINGS.get(request.param, CALM)}
+    with test_application(module, overrides=overrides) as chat:
+        if request.param != "Limits":
+            chat_of(chat.app).rates = Rates(0, 0, 0)  # and `welcome` tells those that a server is shipped with
+        yield Stage(chat)
 
 
 @pytest.mark.parametrize(("stage", "heading"), [(heading, heading) for heading in SECTIONS], indirect=["stage"])
@@ -313,7 +312,7 @@ def test_every_field_is_explained() -> None:
 @pytest.mark.parametrize("stage", [""], indirect=True)
 def test_every_limit_is_explained(stage: Stage) -> None:
     client = Client("json")
-    client.connect(stage.server, stage.stack, "/chat")
+    client.connect(stage.chat, "/chat")
     assert [row[0] for row in table("Limits")] == [f"`{name}`" for name in json.loads(client.next())["limits"]]
 
 

@@ -12,13 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 
-from app import create_app
 from app.backends.storefile import StoreFile
-from config import load
+from app.testing import test_application
 from tests.client.terminals import ENTER, terminal
-from tests.clients import DEADLINE, ROOT, Process, hear, serving
+from tests.clients import DEADLINE, ROOT, Process, serving
 from tests.conftest import need
 from tests.test_peers import WEBSOCAT, peer
 
@@ -189,21 +187,16 @@ def test_a_module_of_your_own(tmp_path: Path) -> None:
     assert answer == block.splitlines()[-1]
 
 
-def test_a_module_that_takes_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_takes_part(tmp_path: Path) -> None:
     (tmp_path / "helper.py").write_text(PYTHON[1])
-    (tmp_path / "my.conf").write_text('app.modules = [app.modules.chat.module, helper.module], chat.store = ":memory:"')
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "helper", raising=False)
+    (tmp_path / "my.conf").write_text("app.modules = [app.modules.chat.module, helper.module]")
     (shown,) = [text for kind, text in BLOCKS if kind == "text"]
-    app = create_app(load([tmp_path / "my.conf"]))
-    with TestClient(app) as server, server.websocket_connect("/chat") as session:
-        hear(session)
+    with test_application(config=tmp_path / "my.conf") as chat, chat.join(dialect="text") as client:
         for line in shown.splitlines():
             if line.startswith("> "):
-                session.send_text(line.removeprefix("> "))
+                client.send(line.removeprefix("> "))
             else:
-                assert hear(session) == line.removeprefix("< ")
-    del sys.modules["helper"]
+                assert client.receive() == line.removeprefix("< ")
 
 
 def test_make_bench_says_what_the_figures_are_of() -> None:

@@ -7,8 +7,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
 from app import Application, create_app
-from config import load
-from tests.clients import hear, receive
+from app.testing import test_application
 
 
 def opens(base: str, origin: str | None, *allowed: str) -> int:
@@ -17,8 +16,7 @@ def opens(base: str, origin: str | None, *allowed: str) -> int:
     headers = {} if origin is None else {"Origin": origin}
     try:
         url = base.replace("http", "ws", 1) + "/echo"
-        with TestClient(app).websocket_connect(url, headers=headers) as session:
-            hear(session)
+        with TestClient(app).websocket_connect(url, headers=headers):
             return 101
     except WebSocketDenialResponse as denied:
         return denied.status_code
@@ -70,7 +68,6 @@ def test_other_origins_by_setting(allowed: str, origin: str, status: int) -> Non
 
 
 def test_the_limit_counts_bytes_of_any_message_and_holds_for_any_module() -> None:
-    app = Application(load([], {"app.websockets.max-frame-size": 200}, environment={}))
     seen: list[Any] = []
 
     async def listen(websocket: WebSocket) -> None:
@@ -81,13 +78,15 @@ def test_the_limit_counts_bytes_of_any_message_and_holds_for_any_module() -> Non
         seen.append(message["code"])
         await websocket.send_text("too late")
 
-    app.add_websocket_route("/listen", listen)
-    client = TestClient(app)
-    for fits, too_long in (("x" * 200, "x" * 201), ("é" * 100, "é" * 101), (b"x" * 200, b"x" * 201)):
-        with client.websocket_connect("/listen") as session:
-            for message in (fits, too_long):
-                session.send_text(message) if isinstance(message, str) else session.send_bytes(message)
-            assert hear(session) == "heard"
-            closed = receive(session)
-            assert (closed["type"], closed["code"]) == ("websocket.close", 1009)
-        assert seen[-2:] == [fits, 1009]
+    def module(app: Application) -> None:
+        app.add_websocket_route("/listen", listen)
+
+    with test_application(module, base=(), overrides={"app.websockets.max-frame-size": 200}) as host:
+        for fits, too_long in (("x" * 200, "x" * 201), ("é" * 100, "é" * 101), (b"x" * 200, b"x" * 201)):
+            socket = host.websocket("/listen")
+            socket.send(fits)
+            socket.send(too_long)
+            assert socket.receive() == "heard"
+            assert socket.closed() == 1009
+            socket.close()
+            assert seen[-2:] == [fits, 1009]

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from app import create_app
 from config import load
-from tests.clients import ROOT, hear, serving
+from tests.clients import ROOT, serving
 
 IN_ALL_SESSIONS_A_LOOP = """
 from starlette.testclient import TestClient
@@ -106,7 +106,7 @@ def test_so_it_is_without_pytest_and_with_a_configuration_file(configuration: st
 
 def name_of_a_guest(client: TestClient) -> str:
     with client.websocket_connect("/chat", subprotocols=["chat.v1.json"]) as session:
-        return hear(session).partition('"name":"')[2].partition('"')[0]
+        return str(session.receive_json()["name"])
 
 
 @pytest.mark.parametrize("how", ["mapping", "text", "settings"])
