@@ -3,7 +3,7 @@
 Each module becomes a function that is called once, in the order in which a browser would run it, and returns what the
 module exports. That works as long as no exported variable changes, and modules use two forms only:
 `import { a, b as c } from "./x.js";` and `export const`, `function`, `async function` or `class`, each at the beginning
-of a line. Indentation and empty lines are left out, in template literals too.
+of a line. Whitespace around lines and empty lines are left out, in template literals too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from collections.abc import Callable, Mapping
 IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"(\.{1,2}/[^"]+)";', re.MULTILINE)
 EXPORT = re.compile(r"^export\s+(?=(?:async\s+)?(?:function|class|const)\s+([\w$]+))", re.MULTILINE)
 OTHER = re.compile(r"^(?:import\b(?!\s*\()|export\b)[^\n]*", re.MULTILINE)
-BLANK = re.compile(r"^\s+", re.MULTILINE)
-DYNAMIC = re.compile(r'(\bimport\(\s*")(\.{1,2}/[^"]+)(?=")')
+DYNAMIC = re.compile(r'(import\(\s*")(\.{1,2}/[^"]+)(?=")')
 
 
 def join(entry: str, sources: Mapping[str, str], *, apart: Callable[[str], bool]) -> tuple[str, list[str]]:
@@ -57,7 +56,7 @@ def _function(name: str, source: str, numbers: Mapping[str, str], entry: str) ->
     if wrong := OTHER.search(body):
         raise ValueError(f"{name}: {wrong[0]}: expected only `import {{ … }} from` and `export const, function, class`")
     body = DYNAMIC.sub(lambda found: found[1] + _relative(_target(name, found[2]), entry), body)
-    body = BLANK.sub("", body).rstrip()
+    body = "\n".join(filter(None, map(str.strip, body.split("\n"))))
     return f"// {name}\nconst {numbers[name]} = (() => {{\n{body}\nreturn {{ {', '.join(exports)} }};\n}})();\n"
 
 
