@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from shutil import copytree
 from typing import Any
 
 import pytest
 from httpx2 import get
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from app.page import serving
 from tests.clients import Served
@@ -71,11 +71,31 @@ def test_the_page_is_in_the_language_that_the_reader_prefers(server: Served, tab
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="⟦few 3 people⟧")).to_be_visible()
         expect(page.get_by_role("button", name="Send")).to_be_visible()
-        page.get_by_role("button", name="⟦Settings⟧").click()
-        expect(page.get_by_role("dialog", name="⟦Settings⟧")).to_be_visible()
-        texts = page.locator("body").inner_text().split("\n")
-        names = {"Natter", "ann", "bob", "cy", "#", "A", "B", "C", "3", "lobby", "#lobby"}
-        assert [text for text in texts if text.strip() and text.strip() not in names and "⟦" not in text] == []
+        assert foreign(page) == []
+        for number, show in enumerate(SCREENS):
+            show(page)
+            expect(page.get_by_role("dialog").or_(page.get_by_role("searchbox"))).to_be_visible()
+            assert foreign(page) == [], number
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+NAMES = {"Natter", "ann", "bob", "cy", "#", "A", "B", "C", "3", "lobby", "#lobby"}
+SCREENS: list[Callable[[Page], None]] = [
+    lambda page: page.get_by_role("button", name="⟦Settings⟧").click(),
+    lambda page: page.get_by_role("heading", level=1).get_by_role("button").click(),
+    lambda page: page.get_by_role("button", name="bob").click(),
+    lambda page: page.get_by_title("⟦Your profile⟧").click(),
+    lambda page: page.get_by_role("button", name="⟦Join a room⟧").click(),
+    lambda page: page.get_by_label("⟦Message⟧", exact=True).press_sequentially("/help\n"),
+    lambda page: page.get_by_role("button", name="⟦Search⟧", exact=True).click(),
+]
+
+
+def foreign(page: Page) -> list[str]:
+    """The lines of the page that are not translated, but for names, commands and keys."""
+    lines = [line.strip() for line in page.locator("body").inner_text().split("\n")]
+    return [line for line in lines if line and line not in NAMES and "⟦" not in line and not re.match("[/↑]", line)]
 
 
 def test_everybody_else_has_it_in_english(server: Served, tab: Tab) -> None:

@@ -1,19 +1,23 @@
 // A dialog: the browser keeps the focus in it, and gives it back when it closes.
 
 import { t } from "../../i18n/messages.js";
-import { html, nothing, ref } from "../../vendor/lit-html.js";
+import { html, keyed, nothing, ref } from "../../vendor/lit-html.js";
 import { icon } from "../icons.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../actions/actions.js").Actions} Actions */
 
-/**
+/** Each dialog has an element of its own, also if it takes the place of one that was just closed.
  * @param {State} state
  * @param {Actions} act
  * @param {unknown} title
  * @param {unknown} content
  */
 export const dialogView = (state, act, title, content) =>
+  keyed(state.dialog, elementView(state, act, title, content));
+
+/** @param {State} state @param {Actions} act @param {unknown} title @param {unknown} content */
+const elementView = (state, act, title, content) =>
   html`<dialog aria-labelledby="dialog-title" ${ref(show)} @close=${() => act.closeDialog()} @click=${closeOutside}>
     <div class="sheet">
       <header>
