@@ -94,6 +94,7 @@ class Crowd:
         *,
         publishers: int = 1,
         outstanding: int = 1,
+        together: bool = False,
         rate: float = 0,
         size: int = 100,
         seconds: float = 5,
@@ -101,14 +102,15 @@ class Crowd:
         most: int = 0,
     ) -> TalkFigures:
         """Talk for `warm` seconds, then for `seconds` that count (with `most`, until so many messages are sent); then
-        wait for the copies that are outstanding."""
+        wait for the copies that are outstanding. With `together`, all outstanding messages go out at once, and the next
+        ones when these have arrived everywhere."""
         traffic = self.traffic
         speakers = await self._introduce(publishers, size)
         self._choose_samplers(rate)
         closed, figures = traffic.closed, TalkFigures()
         gc.disable()
         try:
-            traffic.start(speakers, outstanding=outstanding, rate=rate)
+            traffic.start(speakers, outstanding=outstanding, rate=rate, together=together)
             await self._wait(warm, "warming up")
             traffic.sampling = True
             await self._measure(seconds, figures, lambda: bool(most) and traffic.sent >= most)

@@ -57,6 +57,7 @@ class Traffic:
         """Set as soon as there is a problem."""
         self.leaving = False
         self._outstanding = 0
+        self._together = False
         self._pending: deque[int] = deque()
         """For each outstanding message, how many copies there are once it has reached everyone."""
         self._speakers: Sequence[Speaker] = ()
@@ -137,11 +138,12 @@ class Traffic:
 
     # Messages.
 
-    def start(self, speakers: Sequence[Speaker], *, outstanding: int, rate: float) -> None:
-        """Let speakers send in turn: `rate` messages per second or, if that is 0, as many as `outstanding` allows."""
+    def start(self, speakers: Sequence[Speaker], *, outstanding: int, rate: float, together: bool = False) -> None:
+        """Let speakers send in turn: `rate` messages per second or, if that is 0, as many as `outstanding` allows. If
+        they send `together`, the next messages go out when all outstanding ones have arrived."""
         self.received = self.sent = self.expected = 0
         self.latencies = []
-        self._speakers, self._outstanding = speakers, 0 if rate else outstanding
+        self._speakers, self._outstanding, self._together = speakers, 0 if rate else outstanding, together
         self.send_more()
         if rate:
             self._send_on_time(perf_counter_ns(), int(1e9 / rate))
@@ -161,6 +163,9 @@ class Traffic:
         pending = self._pending
         while pending and self.received >= pending[0]:
             pending.popleft()
+        if pending and self._together:
+            self.due = pending[-1]
+            return
         batches: dict[asyncio.Transport, list[bytes]] = {}
         now = perf_counter_ns()
         while self._speakers and len(pending) < self._outstanding:
@@ -169,7 +174,7 @@ class Traffic:
             pending.append(self.expected)
         for transport, batch in batches.items():
             transport.write(b"".join(batch))
-        self.due = pending[0] if pending else NEVER
+        self.due = pending[-1 if self._together else 0] if pending else NEVER
 
     def _next(self, due: int) -> tuple[Speaker, bytes]:
         speaker = self._speakers[self._turn % len(self._speakers)]
