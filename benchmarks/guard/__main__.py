@@ -1,6 +1,6 @@
 """Compare the speed and the size of the working tree with those of an older build.
 
-    python -m benchmarks.guard [--against COMMIT | --self] [--rows NAME …] [--rounds 5] [--json] [--quick]
+    python -m benchmarks.guard [--against COMMIT] [--self] [--rows NAME …] [--rounds 5] [--json] [--quick]
 
 Builds the older commit, and runs both builds in turn: the server on the first core, the load on the second. A row's
 figure is the median of the ratios new to old over all rounds; a row that is out of bounds is measured anew before it
@@ -69,8 +69,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     known = [row.name for row in ROWS]
     parser = report.parser(__doc__)
     parser.prog = "python -m benchmarks.guard"
-    base = parser.add_mutually_exclusive_group()
-    base.add_argument("--against", default=BASE, metavar="COMMIT", help="the older build (%(default)s)")
+    parser.add_argument("--against", default=BASE, metavar="COMMIT", help="the older build (%(default)s)")
     parser.add_argument("--self", action="store_true", help="compare the older build with itself, to see the noise")
     parser.add_argument("--rows", nargs="+", default=known, choices=known, metavar="NAME", help=", ".join(known))
     parser.add_argument("--rounds", type=int, default=5, help="how often each row is measured (%(default)s)")
