@@ -1,4 +1,4 @@
-"""The test host: a chat with your module in it, and clients that a test drives.
+"""The test host: runs a chat with your modules in a test, and lets people join.
 
     from app.testing import test_application
 
@@ -8,7 +8,7 @@
             ann.say("hi")
             assert bob.hears("hi").name == "ann"
 
-`docs/testing.md` is the guide. These names are public; the files behind them may change.
+`docs/testing.md` is the guide. The names listed here are public. The files behind them may move.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when someone asks for it: pytest loads the plugin in every project, and must not wait for more."""
+    """Load a name when it is first used. pytest loads the plugin in every project, and must not wait for the rest."""
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home), name)

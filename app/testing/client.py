@@ -1,4 +1,4 @@
-"""A client of a test: someone in the chat. What both dialects have in common."""
+"""A person in a test: what the clients of both dialects have in common."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Wanted = str | re.Pattern[str] | None
 
 
 class Client(ABC):
-    """One connection to the chat, and the user behind it.
+    """One connection to the chat.
 
-    What it does (`say`, `whisper`, `nick` …) returns once the server has done it, so what happens in a test has one
-    order; Refusal if the server refuses it. What it waits for (`hears`, `notice` …) has a deadline, after which an
-    AssertionError shows what came instead. Such a wait passes over what came before in the same room: a test names what
-    it cares about, in order. Whispers count as a room of their own. A client's own messages are returned by `say`, and
-    are not heard a second time.
+    Methods that do something (`say`, `whisper`, `nick` …) return once the server has done it, so that events happen in
+    the order in which the test causes them. They raise Refusal if the server refuses. Methods that wait for something
+    (`hears`, `notice` …) have a deadline, and fail with an AssertionError that shows what arrived instead. They skip
+    what arrived earlier in the same room; whispers count as a room. A client doesn't hear its own messages: `say`
+    returns them.
     """
 
     def __init__(self, socket: Socket, settle: Callable[[], None], name: str, room: str) -> None:
@@ -31,7 +31,7 @@ class Client(ABC):
         self._settle_all = settle
         self._arrived: list[Any] = []
         self._answered = True
-        """Whether the server has carried out everything that was sent."""
+        """Whether the server has carried out everything that the client sent."""
         self._left = self._over = False
         """Whether the test has closed the connection; whether the server has."""
 
@@ -48,24 +48,24 @@ class Client(ABC):
 
     @abstractmethod
     def say(self, text: str, *, room: str = "") -> Heard:
-        """Say something in the room; the message, as everyone gets it."""
+        """Say something in the room. Return the message as everyone gets it."""
 
     @abstractmethod
     def me(self, text: str, *, room: str = "") -> Heard:
-        """Say what you do, as in `/me waves`."""
+        """Say what you do, as `/me waves` does. Return the message."""
 
     @abstractmethod
     def whisper(self, to: str | Client | Sequence[str | Client], text: str) -> Heard:
-        """Whisper to someone, or to several people."""
+        """Whisper to one or more people. Return the whisper."""
 
     @abstractmethod
     def command(self, line: str) -> str:
-        """Type a slash command, such as `/roll 2d6`; what the server answers to you alone, or nothing."""
+        """Type a slash command, such as `/roll 2d6`. Return what the server answers to this client alone, or ""."""
 
     @abstractmethod
     def join(self, room: str = "") -> Any:
-        """Go to another room, or to the one where people begin. In JSON you stay in those where you are, and get the
-        frame `joined`."""
+        """Join a room, by default the one where the server lets people begin. In JSON, stay in the other rooms, and
+        return the frame `joined`."""
 
     @abstractmethod
     def part(self, room: str = "") -> None:
@@ -81,47 +81,46 @@ class Client(ABC):
 
     @abstractmethod
     def login(self, name: str, password: str) -> None:
-        """Become the one who registered `name`, in the same room."""
+        """Log in as the user who registered `name`, and join the same room again."""
 
     def leave(self) -> None:
-        """Close the connection, and return when the server has noticed. To leave again does nothing."""
+        """Disconnect, and wait until the server has noticed. Leaving twice is fine."""
         self._left = True
         self.socket.close()
 
     # What it gets
 
     def hears(self, text: Wanted = None, *, name: str = "", room: str = "") -> Heard:
-        """Wait for a message in a room: with this text, by `name`, in `room`, as far as these are given."""
+        """Wait for a message in a room. `text`, `name` and `room` narrow it down."""
         return self._hear(text, name, room, whispered=False)
 
     def hears_whisper(self, text: Wanted = None, *, name: str = "") -> Heard:
-        """Wait for a whisper: with this text, by `name`, as far as these are given."""
+        """Wait for a whisper. `text` and `name` narrow it down."""
         return self._hear(text, name, "", whispered=True)
 
     @abstractmethod
     def notice(self, text: Wanted = None) -> str:
-        """Wait for words of the server to this client alone. In the text dialect that is any line that begins with
-        `***`; what is returned, and compared, is without that."""
+        """Wait for a notice from the server. In the text dialect, that is a line that begins with `***`, which is not
+        part of the text that is compared and returned."""
 
     @abstractmethod
     def error(self, code: str = "", message: Wanted = None) -> Refusal:
-        """Wait for the error to something that was sent raw; it must have this code and message, as far as given."""
+        """Wait for the error to a raw frame. AssertionError if it has another code or message."""
 
     def receive(self) -> Any:
-        """The next frame that is no hint (presence, typing, read): a dict in JSON, or a line of text."""
+        """Return the next frame: a dict in JSON, or a line of text. Skip hints (presence, typing, read)."""
         return self._take(lambda frame: not self._is_hint(frame), "a frame")
 
     def frame(self) -> Any:
-        """The very next frame, hints included."""
+        """Return the next frame, also if it's a hint."""
         return self._take(lambda _: True, "a frame")
 
     def expect_nothing(self) -> None:
-        """AssertionError if anything came that was not waited for. Hints don't count.
+        """AssertionError if anything arrived that the test didn't wait for, hints apart.
 
-        It does not wait for a time, but for everything that was set going: what clients sent is carried out, listeners
-        have heard what was said, what they said is delivered, and a question of this client is answered, which is
-        delivered after everything before it. What a module does later by itself, on a timer or in a task, is not
-        waited for.
+        Doesn't sleep: waits until everything under way is done (`Host.settle`), then asks the server a question, whose
+        answer arrives after everything else. What a module does later in a task or on a timer is not waited for. In the
+        text dialect, a rate limit can keep the question from being answered.
         """
         self._settle_all()
         self._round_trip()
@@ -131,7 +130,7 @@ class Client(ABC):
             raise AssertionError(f"{self!r} expected nothing. {_listed(came)}")
 
     def closed(self) -> int:
-        """Wait until the server closes the connection; the code. What comes before stays."""
+        """Wait until the server closes the connection, and return the close code. Skip nothing that arrived before."""
         deadline = monotonic() + self.socket.deadline
         try:
             while True:
@@ -144,7 +143,7 @@ class Client(ABC):
     # Raw frames
 
     def send(self, frame: Any) -> None:
-        """Send a frame as it is: a text, bytes, or a dict, which is sent as JSON. Nothing is waited for."""
+        """Send a raw frame: a text, bytes, or a dict, which becomes JSON. Don't wait for anything."""
         self._answered = False
         try:
             self.socket.send(self._encoded(frame))
@@ -165,23 +164,23 @@ class Client(ABC):
 
     @abstractmethod
     def _log(self, frame: Any) -> str:
-        """Which order the frame is part of: its room, `@` for whispers, or nothing."""
+        """Return the log that a frame belongs to: its room, `@` for a whisper, or "" for no log."""
 
     @abstractmethod
     def _heard(self, frame: Any) -> Heard | None: ...
 
     @abstractmethod
     def _ask_something(self) -> None:
-        """Ask the server something that changes nothing and is answered by the store, and take the answer."""
+        """Send a request that changes nothing and that the store has to answer, and take the answer."""
 
     def settle(self) -> None:
-        """Return once the server has carried out everything that this client sent."""
+        """Wait until the server has carried out everything that this client sent."""
         if self._left or self._over or self._answered:
             return
         try:
             self._round_trip()
         except AssertionError:
-            if not self._over:  # the server has closed the connection: it has carried out all it is going to
+            if not self._over:  # if the server has closed the connection, nothing more will be carried out
                 raise
 
     def _round_trip(self) -> None:
@@ -206,7 +205,7 @@ class Client(ABC):
         return heard
 
     def _wait(self, fits: Callable[[Any], bool], what: str) -> Any:
-        """The first frame that fits; those before it in the same room are dropped."""
+        """Take the first frame that fits, and drop those before it in the same log."""
         index = self._find(fits, what)
         frame = self._arrived[index]
         log, before = self._log(frame), self._arrived[:index]
@@ -215,7 +214,7 @@ class Client(ABC):
         return frame
 
     def _take(self, fits: Callable[[Any], bool], what: str) -> Any:
-        """The first frame that fits; all others stay."""
+        """Take the first frame that fits, and keep all others."""
         return self._arrived.pop(self._find(fits, what))
 
     def _find(self, fits: Callable[[Any], bool], what: str) -> int:
@@ -247,13 +246,13 @@ class Client(ABC):
 
 
 def names_of(to: str | Client | Sequence[str | Client]) -> list[str]:
-    """The names of people, who may be clients."""
+    """Return the names of people, who may be clients."""
     people = [to] if isinstance(to, (str, Client)) else to
     return [one.name if isinstance(one, Client) else one for one in people]
 
 
 def matches(text: str, wanted: Wanted) -> bool:
-    """Whether `text` is `wanted`, matches it, or nothing is wanted."""
+    """Return whether `text` is `wanted` or matches it. None matches everything."""
     if isinstance(wanted, re.Pattern):
         return wanted.search(text) is not None
     return wanted is None or text == wanted
@@ -266,7 +265,7 @@ def _described(what: str, text: Wanted, name: str, room: str) -> str:
 
 
 def _listed(frames: Sequence[Any]) -> str:
-    """What came, one frame a line."""
+    """List frames, one a line."""
     if not frames:
         return "Nothing came."
     lines = (frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False) for frame in frames)

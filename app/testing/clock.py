@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that a test moves."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ UPTIME = 1_000_000.0
 
 
 class ManualClock(Clock):
-    """The application's time in a test: it begins at `now`, milliseconds since 1970 (without it: the present), and
-    stands still until `advance`.
+    """A clock that stands still until `advance`. It starts at `now`, in milliseconds since 1970; the default is now.
 
-    It moves what goes by `app.clock`: times of events, mutes and bans, slow mode, rates, tries of passwords, names that
-    are held, and what retention keeps. Timers of the event loop go by real time: pings, timeouts, the period in which
-    presence is sent, and how often retention looks (once a minute, and at the start).
+    It sets the times of events, mutes and bans, slow mode, rate limits, password attempts and held names, and the age
+    that retention goes by. Timers of the event loop run in real time: pings, timeouts, the period of presence, and the
+    trimming of the store, which runs at the start and then once a minute.
     """
 
     __slots__ = ("_elapsed", "_start")
@@ -32,7 +31,7 @@ class ManualClock(Clock):
         return UPTIME + self._elapsed
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass. Fractions count to the millisecond; time never goes back."""
+        """Let `seconds` pass, to the millisecond."""
         if seconds < 0:
-            raise ValueError(f"can't advance by {seconds} s: time does not go back")
+            raise ValueError(f"can't advance by {seconds} s: time doesn't go back")
         self._elapsed += seconds

@@ -1,4 +1,4 @@
-"""What a client hears: messages and changes of a room as values, in either dialect, and refusals."""
+"""What a client gets, in either dialect: messages, other events, and refusals."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _LINE = re.compile(r"\[(?P<name>[^\]→]+?)(?: → (?P<to>[^\]]+))?\](?P<colon>:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message, or a change of a room, as one client got it.
+    """A message or another event in a room, as a client got it.
 
-    `name` said or did it; `kind` is one of `app.Kind`; `to` is for whom a whisper is, and empty for all else. The text
-    dialect tells no more than that: `seq`, `id`, `user`, `whom` and `of` are from JSON (docs/protocol.md says what they
-    mean). `frame` is what came: a dict in JSON, a line of text.
+    `name` is its author, `kind` one of `app.Kind`, and `to` the recipients of a whisper. The text dialect has no `seq`,
+    `id`, `user`, `whom` and `of`, which docs/protocol.md explains. `frame` is the original: a dict in JSON, or a line
+    of text.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Heard:
 
 
 class Refusal(AssertionError):
-    """The server refused what a client asked for. Uncaught, it fails the test.
+    """The server refused a request. Unless the test catches it, the test fails.
 
-    `code` is one of `app.Code`, and empty in the text dialect, which has none. `message` is for people. `frame` is the
-    whole error in JSON, or else empty.
+    `code` is one of `app.Code`, and empty in the text dialect, which has no codes. `message` is the text for people.
+    `frame` is the whole error frame in JSON, and empty in the text dialect.
     """
 
     def __init__(self, who: object, code: str, message: str, frame: Mapping[str, Any] | None = None) -> None:
@@ -51,7 +51,7 @@ class Refusal(AssertionError):
 
 
 def from_frame(frame: Mapping[str, Any]) -> Heard | None:
-    """The message or the change in a frame of JSON; None for a frame that is neither."""
+    """Convert a frame of JSON. None if it isn't a message or another event."""
     if not {"seq", "id", "from"} <= frame.keys():
         return None
     kind = frame["t"]
@@ -71,7 +71,7 @@ def from_frame(frame: Mapping[str, Any]) -> Heard | None:
 
 
 def from_line(line: str, room: str) -> Heard | None:
-    """The message in a line of the text dialect; None for a line that is none. `room` is where the client is."""
+    """Convert a line of the text dialect. None if it isn't a message. `room` is the client's room."""
     found = _LINE.fullmatch(line)
     if found is None:
         return None
@@ -81,7 +81,7 @@ def from_line(line: str, room: str) -> Heard | None:
 
 
 def says(heard: Heard, wanted: str | re.Pattern[str] | None) -> bool:
-    """Whether the text is `wanted`, matches it, or nothing is wanted."""
+    """Return whether the text is `wanted` or matches it. None matches everything."""
     if isinstance(wanted, re.Pattern):
         return wanted.search(heard.text) is not None
     if wanted is None or heard.text == wanted:

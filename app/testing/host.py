@@ -1,4 +1,4 @@
-"""The test host: it puts an application together, runs it, and lets clients in."""
+"""Assembles an application for a test, runs it, and connects clients to it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ DEADLINE = 10.0
 """Seconds."""
 SAFE = {"app.deployment.host": "127.0.0.1", "app.deployment.port": 0}
 SAFE_STORE = {"chat.store": ":memory:"}
-"""What a configuration file says here is for its server, and not for a test."""
+"""What a configuration file sets here is for its server, and is not used in a test."""
 UNLIMITED = {"chat.limits.rate": 0, "chat.limits.connections-per-address": 0, "chat.presence.period": "10ms"}
-"""What a test means unless a file says otherwise: as fast and as many as it likes, and presence at once."""
+"""Defaults for a test, unless a file sets them."""
 
 
 class Entry(TypedDict, total=False):
-    """How a client comes in. `room`: not where the server wants people to begin. `token`: as the user who has it.
-    `after`: with what came after this position of the room. `headers`: of the request."""
+    """How a client connects. `room`: the room to join, by default the one where the server lets people begin. `token`:
+    of the user to be. `after`: the position in the room after which to begin. `headers`: for the request."""
 
     room: str
     token: str
@@ -51,8 +51,8 @@ class Entry(TypedDict, total=False):
 class Host:
     """An application under test, and its clients."""
 
-    def __init__(self, app: Application, runner: Runner, deadline: float) -> None:
-        self.app, self.deadline, self._runner = app, deadline, runner
+    def __init__(self, app: Application, runner: Runner, deadline: float, *, listening: bool) -> None:
+        self.app, self.deadline, self._runner, self._listening = app, deadline, runner, listening
         self.url = runner.url
         """Where the application is: with `server=True` other programs can reach it there."""
         self._clients: list[Client] = []
@@ -60,7 +60,7 @@ class Host:
 
     @property
     def clock(self) -> ManualClock:
-        """The clock of the application, to be advanced. TypeError if the test gave another than a ManualClock."""
+        """The application's clock. TypeError if the test passed a clock that can't be advanced."""
         if not isinstance(self.app.clock, ManualClock):
             raise TypeError(f"the application goes by {self.app.clock!r}, which a test can't advance")
         return self.app.clock
@@ -77,9 +77,9 @@ class Host:
     def join(self, name: str = "", *, dialect: Literal["text"], **how: Unpack[Entry]) -> TextClient: ...
 
     def join(self, name: str = "", *, dialect: Literal["json", "text"] = "json", **how: Unpack[Entry]) -> Client:
-        """Connect as `name` (without one: a guest) and join a room (`Entry` says how else). The client also gets what
-        is whispered to it. Refusal if the name is refused or the room can't be joined; Denied if the server does not
-        let the connection in."""
+        """Connect as `name`, or as a guest, and join a room. `Entry` has the other arguments. The client also follows
+        its whispers. Refusal if the server doesn't give it the name or the room; Denied if it doesn't accept the
+        connection."""
         if dialect == "text":
             return self.connect(name, dialect="text", **how)
         client = self.connect(name, **how)
@@ -96,7 +96,8 @@ class Host:
     def connect(self, name: str = "", *, dialect: Literal["text"], **how: Unpack[Entry]) -> TextClient: ...
 
     def connect(self, name: str = "", *, dialect: Literal["json", "text"] = "json", **how: Unpack[Entry]) -> Client:
-        """Connect and join nothing. In the text dialect, which is always in a room, this is the same as `join`."""
+        """Connect without joining anything. In the text dialect, which is always in a room, this is the same as
+        `join`."""
         query = {"name": name, **({"room": how.get("room"), "after": how.get("after")} if dialect == "text" else {})}
         asked = urlencode({key: value for key, value in query.items() if value not in ("", None)})
         subprotocols = [JSON_SUBPROTOCOL] if dialect == "json" else []
@@ -113,7 +114,8 @@ class Host:
         return client
 
     def rejoin(self, client: JsonClient) -> JsonClient:
-        """Come back as `client` (which leaves if it has not left): with its token, in its rooms, from where it was."""
+        """Connect `client` again, with its token, in the same rooms, and with what it missed there. If it's still
+        connected, it leaves first."""
         client.leave()
         again = self.connect(token=client.token)
         for room, position in client.positions.items():
@@ -124,7 +126,7 @@ class Host:
     def websocket(
         self, path: str, *, subprotocols: Sequence[str] = (), headers: Mapping[str, str] | None = None
     ) -> Socket:
-        """Open a WebSocket on any route, below the root path. Denied if the application does not let it in."""
+        """Open a WebSocket on any route. Denied if the application doesn't accept it."""
         socket = self._runner.open(Opening(path, subprotocols, headers or {}), self.deadline)
         self._sockets.callback(socket.close)
         return socket
@@ -134,12 +136,12 @@ class Host:
         return self._runner.call(function, *arguments)
 
     def settle(self) -> None:
-        """Return once everything that was set going has had its effect: what clients sent is carried out, listeners
-        have heard all that was said, and what they said in response is on its way to everyone."""
+        """Wait until everything that is under way is done: commands that clients sent are carried out, listeners have
+        heard every message, and what they said in response is on its way to everyone."""
         for client in self._clients:
             client.settle()
         chat = getattr(self.app.state, "chat", None)
-        if isinstance(chat, ChatService):
+        if self._listening and isinstance(chat, ChatService):
             try:
                 self.call(self._listeners_idle, chat)
             except TimeoutError:
@@ -150,7 +152,7 @@ class Host:
             await chat.listeners_idle()
 
     def close(self) -> None:
-        """Let every client leave, the last one first."""
+        """Disconnect every client, the last one first."""
         self._sockets.close()
 
     def _first_room(self) -> str:
@@ -171,21 +173,24 @@ def test_application(
 ) -> Iterator[Host]:
     """Run an application with `modules` for the length of a block.
 
-    modules: functions, or their names as in `app.modules`. They run after those of `base`, which is the chat alone, or
-        the `app.modules` of the configuration file if there is one. `base=()` is an application without the chat.
-    config: configuration files, the right one wins; without any the application has the default settings. A test has
-        no limits on rate and on connections from one address, and gets presence at once, unless a file says otherwise.
+    modules: functions, or their names as in `app.modules`.
+    base: the modules that run before them. By default that is the chat, or what a configuration file lists in
+        `app.modules`. `base=()` is an application without a chat.
+    config: one or more configuration files, of which the last wins. Without them, all settings have their defaults.
+        Unless a file sets them, a test has no limits on the rate and on connections from one address, and presence is
+        sent every 10 ms.
     overrides: settings by path, such as `{"dice.most": 6}`.
-    store: a file for the store, which is else in memory, whatever the configuration file says.
-    clock: the application's clock, else a ManualClock.
-    server: serve on a free port of 127.0.0.1, as `python -m app` does, and not through Starlette's TestClient.
-    lifespan: False runs it without: listeners hear nothing, and each connection has an event loop of its own.
-    deadline: seconds that every receive waits.
+    store: the file for the store. By default it is in memory, also if a configuration file names a file.
+    clock: the application's clock. By default it is a ManualClock that starts now.
+    server: whether to run the server of `python -m app`, on a free port of 127.0.0.1, and not Starlette's TestClient.
+    lifespan: False leaves the lifespan out: listeners hear nothing, resources stay closed, and each connection has an
+        event loop of its own.
+    deadline: seconds to wait for anything that is expected.
 
-    ConfigurationError and StartupError come out as they do from `create_app` and a server.
+    ConfigurationError and StartupError are raised as `create_app` and the server raise them.
     """
     if server and not lifespan:
-        raise ValueError("a server runs the lifespan: expected lifespan=True")
+        raise ValueError("a server always runs the lifespan: expected lifespan=True")
     files = [Path(file) for file in ([config] if isinstance(config, (str, Path)) else config)]
     with _imports_undone():
         settings = load(files, overrides or {})
@@ -198,7 +203,7 @@ def test_application(
         if isinstance(chat, ChatService):
             chat.passwords.hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         with in_thread(app) if server else in_process(app, lifespan=lifespan) as runner:
-            host = Host(app, runner, deadline)
+            host = Host(app, runner, deadline, listening=lifespan)
             try:
                 yield host
             finally:
@@ -209,7 +214,7 @@ test_application.__test__ = False  # type: ignore[attr-defined]  # pytest collec
 
 
 def _completed(settings: Settings, overrides: Mapping[str, Any], store: str, *, chat: bool) -> dict[str, Any]:
-    """`overrides`, which are part of `settings` already, with what a test needs beside them."""
+    """Add to `overrides`, which `settings` already contain, what a test needs as well."""
     safe = {
         path: value for path, value in (SAFE | SAFE_STORE if chat else SAFE).items() if not settings.overridden(path)
     }
@@ -232,8 +237,8 @@ def _is_chat(module: str | Module) -> bool:
 
 @contextmanager
 def _imports_undone() -> Iterator[None]:
-    """Modules beside a configuration file are found while the application runs, and forgotten afterwards: another
-    test may have another file of that name."""
+    """Forget the modules next to a configuration file after the test: another test may have a file of the same
+    name."""
     path, modules = list(sys.path), set(sys.modules)
     try:
         yield

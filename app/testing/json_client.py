@@ -13,22 +13,22 @@ from app.testing.heard import Heard, Refusal, from_frame
 from app.testing.sockets import Socket
 
 HINTS = frozenset({"presence", "typing", "read"})
-"""Frames that come whenever something changes, and that no test waits for by chance."""
+"""Frames that may arrive at any time, so that a test waits for them only if it says so."""
 WHISPERS = "@"
 
 
 class JsonClient(Client):
-    """A client of `chat.v1.json`: beside what every client does, it can ask for anything that the protocol has."""
+    """A client of `chat.v1.json`. It can also send every request of the protocol."""
 
     def __init__(self, socket: Socket, settle: Callable[[], None], name: str = "") -> None:
         super().__init__(socket, settle, name, "")
         if socket.subprotocol != JSON_SUBPROTOCOL:
             raise AssertionError(f"the server does not speak {JSON_SUBPROTOCOL}")
         self.positions: dict[str, int] = {}
-        """The rooms it is in, each with the position up to which it has got the room."""
+        """The rooms that it follows, each with the position of the last event that it got."""
         self._prefix, self._asked = secrets.token_hex(4), 0
         self.welcome = self.frame()
-        """The first frame: who the client is, its token, the server's limits."""
+        """The first frame: the client's user and token, and the server's limits."""
         self.name = self.welcome["name"]
         if name and name != self.name:
             raise self._refusal(self.receive())
@@ -40,19 +40,19 @@ class JsonClient(Client):
 
     @property
     def token(self) -> str:
-        """What makes another connection the same user."""
+        """The secret that makes another connection the same user."""
         return str(self.welcome["token"])
 
     @property
     def epoch(self) -> str:
-        """The history that positions belong to."""
+        """The epoch that positions belong to."""
         return str(self.welcome["epoch"])
 
     # What it does
 
     def say(self, text: str, *, room: str = "", cid: str = "") -> Heard:
-        """Say something in the room; the message, as everyone gets it. A `cid` that was used before is acknowledged
-        again, and nothing is said."""
+        """Say something in the room. Return the message as everyone gets it. With a `cid` that was used before, nothing
+        is stored, and the first message is acknowledged again."""
         return self._speak("msg", cid, room=room or self.room, text=text)
 
     def me(self, text: str, *, room: str = "") -> Heard:
@@ -66,7 +66,7 @@ class JsonClient(Client):
         return str(answer.get("text") or answer.get("note") or "")
 
     def join(self, room: str = "", **fields: Any) -> Any:
-        """Follow a room, from now on or `after` a position of an `epoch`; the frame `joined`."""
+        """Follow a room, from now on, or from `after` a position of an `epoch`. Return the frame `joined`."""
         room = room or self.welcome["room"]
         joined = self.answer("join", room=room, **fields)
         self.positions[room] = fields.get("after", joined["head"]) if joined["recovered"] else joined["head"]
@@ -96,7 +96,7 @@ class JsonClient(Client):
     # What it gets
 
     def sees(self, kind: str, *, name: str = "", room: str = "") -> Heard:
-        """Wait for a change of a room, such as `topic` or `kick` (`app.Kind` has them all), made by `name`."""
+        """Wait for an event of a kind of `app.Kind`, such as `topic` or `kick`. `name` and `room` narrow it down."""
 
         def fits(frame: Any) -> bool:
             heard = self._heard(frame)
@@ -107,7 +107,7 @@ class JsonClient(Client):
         return heard
 
     def hint(self, t: str) -> Any:
-        """Wait for a hint: `presence`, `typing` or `read`. Nothing else is passed over, and stays."""
+        """Wait for a hint: `presence`, `typing` or `read`. Skip nothing."""
         return self._take(lambda frame: frame["t"] == t, f"the hint {t}")
 
     def notice(self, text: Wanted = None) -> str:
@@ -123,13 +123,13 @@ class JsonClient(Client):
     # The protocol
 
     def ask(self, t: str, **fields: Any) -> None:
-        """Send a frame of type `t`. Nothing is waited for."""
+        """Send a frame of type `t`. Don't wait for anything."""
         self.send({"t": t, **fields})
 
     def answer(self, t: str, **fields: Any) -> Any:
-        """Ask for something; the frame that answers it, or Refusal. Give `rid`, or the client makes one.
+        """Send a request and return its answer. Refusal if that is an error. Without a `rid`, the client makes one.
 
-        What comes meanwhile stays, but for the client's own event that the answer names by its position.
+        Skips nothing that arrives before the answer, except for the event that the request caused.
         """
         rid = fields.setdefault("rid", self._next_id())
         self.ask(t, **fields)
@@ -142,7 +142,7 @@ class JsonClient(Client):
         return frame
 
     def refused(self, t: str, **fields: Any) -> Refusal:
-        """Ask for something that the server must refuse; the refusal."""
+        """Send a request that the server must refuse, and return the refusal."""
         try:
             answer = self.answer(t, **fields)
         except Refusal as refusal:
@@ -150,7 +150,7 @@ class JsonClient(Client):
         raise AssertionError(f"{self!r} expected to be refused {t}. This came:\n  {answer}")
 
     def ack(self, cid: str) -> Any:
-        """Wait for the `ack` of something said raw, under its `cid`. Everything else stays."""
+        """Wait for the `ack` of a message that was sent as a raw frame with this `cid`. Skip nothing."""
         return self._take(lambda frame: frame["t"] == "ack" and frame["cid"] == cid, f"the ack of {cid!r}")
 
     def _speak(self, t: str, cid: str = "", **fields: Any) -> Heard:
@@ -161,7 +161,7 @@ class JsonClient(Client):
         if ack["t"] == "error":
             raise self._refusal(ack)
         if known:
-            self._round_trip()  # if the cid was used before there is no event
+            self._round_trip()  # there's no event to wait for if the cid was used before
         self._answered = True
         own = [frame for frame in self._arrived if frame.get("id") == ack["id"]]
         if not own and not known and _log(fields.get("room", WHISPERS)) in self.positions:
@@ -210,7 +210,7 @@ class JsonClient(Client):
 
 
 def _log(room: str) -> str:
-    """Where a client follows what is said in `room`: all its conversations are one log."""
+    """Return the log in which a client gets the events of `room`: all conversations are in one."""
     return WHISPERS if room.startswith(WHISPERS) else room
 
 

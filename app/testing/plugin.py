@@ -1,5 +1,5 @@
-"""Fixtures for pytest, which loads this file by itself where natter-chat is installed. In a checkout, name it in your
-conftest.py: `pytest_plugins = ["app.testing.plugin"]`. It imports nothing else until a test asks for a fixture."""
+"""Fixtures for pytest. Where natter-chat is installed, pytest loads this file by itself. In a checkout, add it to your
+conftest.py: `pytest_plugins = ["app.testing.plugin"]`. It imports nothing more until a test uses a fixture."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def start_chat() -> Iterator[Callable[..., Host]]:
-    """Start test applications, which run until the test ends: `start_chat(my.module, server=True)`. It takes what
-    `test_application` takes."""
+    """Start applications that run until the test ends: `start_chat(my.module, server=True)`. Takes the arguments of
+    `test_application`."""
     from app.testing import test_application
 
     with ExitStack() as stack:
@@ -29,6 +29,5 @@ def start_chat() -> Iterator[Callable[..., Host]]:
 
 @pytest.fixture
 def chat(start_chat: Callable[..., Host]) -> Host:
-    """A chat without your module. Have a fixture of this name in your conftest.py to change that: `return
-    start_chat(my.module)`."""
+    """A chat without other modules. Override it in your conftest.py: `return start_chat(my.module)`."""
     return start_chat()

@@ -1,4 +1,4 @@
-"""What runs the application of a test: Starlette's TestClient, or a server of our own in a thread."""
+"""Two ways to run an application in a test: Starlette's TestClient, and our server in a thread."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ class Runner(Protocol):
     """An application that runs."""
 
     url: str
-    """Where it is, with the root path."""
+    """The address of the application, with its root path."""
 
     @property
     def http(self) -> httpx2.Client:
-        """An HTTP client of it."""
+        """An HTTP client whose base URL is the address."""
 
     def open(self, opening: Opening, deadline: float) -> Socket:
-        """Open a WebSocket. Denied if the application does not let it in."""
+        """Open a WebSocket. Denied if the application doesn't accept it."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function, plain or async, in the application's event loop; what it returns, or raises."""
+        """Call a function, plain or async, in the application's event loop. Return its result, or raise its error."""
 
 
 class InProcess:
-    """The application in Starlette's TestClient, which is entered if the lifespan is to run."""
+    """The application in Starlette's TestClient."""
 
     def __init__(self, app: Application) -> None:
         try:
@@ -111,7 +111,7 @@ class InThread:
 
 @contextmanager
 def in_thread(app: Application) -> Iterator[InThread]:
-    """Serve `app` where its settings say. What keeps it from starting is raised."""
+    """Serve `app` on the host and port of its settings. An error at the start is raised here."""
     sockets = bind(app.settings)
     server = make_server(app, sockets, own_process=False)
     runner, began = InThread(server), Event()
@@ -126,12 +126,12 @@ def in_thread(app: Application) -> Iterator[InThread]:
     def serve() -> None:
         try:
             server.run(sockets)
-        except BaseException as error:  # noqa: BLE001  (raised where the test waits)
+        except BaseException as error:  # noqa: BLE001  (raised in the test's thread)
             failed.append(error)
         finally:
             began.set()
 
-    app.during(running())  # the last of its resources: all others are open by then
+    app.during(running())  # it's the last resource: when it opens, all others are open
     thread = Thread(target=serve, name="test server", daemon=True)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""A WebSocket of a test: through Starlette's TestClient or over the network, with a deadline on every receive."""
+"""WebSockets for tests, through Starlette's TestClient or over the network. Every receive has a deadline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Closed(Exception):
 
 
 class Denied(AssertionError):
-    """The server did not let a WebSocket in: the HTTP `status` and the `text` with which it answered."""
+    """The server didn't accept a WebSocket. It answered with this HTTP `status` and `text`."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"the server denied the WebSocket: {status} {text}".rstrip())
@@ -49,7 +49,7 @@ class Socket(ABC):
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        """Seconds that a receive waits, unless it says otherwise."""
+        """Seconds that `receive` and `closed` wait."""
 
     @property
     @abstractmethod
@@ -58,18 +58,18 @@ class Socket(ABC):
 
     @abstractmethod
     def send(self, message: str | bytes) -> None:
-        """Send a text or a binary message. Closed if the server has closed the connection, and that has arrived."""
+        """Send a text or a binary message. Over the network, Closed if the connection is known to be closed."""
 
     @abstractmethod
     def wait(self, seconds: float) -> str | bytes:
-        """The next message. TimeoutError after `seconds`, Closed once the server has closed the connection."""
+        """Return the next message. TimeoutError after `seconds`, Closed if the server has closed the connection."""
 
     @abstractmethod
     def close(self, code: int = 1000) -> None:
-        """Close the connection, and return when the server has noticed. To close it again does nothing."""
+        """Close the connection and wait until the server has noticed. Closing it twice is fine."""
 
     def receive(self) -> str | bytes:
-        """The next message. AssertionError after the deadline, or if the server closed the connection."""
+        """Return the next message. AssertionError after the deadline, or if the server closes the connection."""
         try:
             return self.wait(self.deadline)
         except TimeoutError:
@@ -78,7 +78,8 @@ class Socket(ABC):
             raise AssertionError(str(closed)) from None
 
     def closed(self) -> int:
-        """The code with which the server closes the connection. AssertionError if it doesn't, or says more first."""
+        """Wait until the server closes the connection, and return the close code. AssertionError if it doesn't, or if
+        another message comes first."""
         try:
             message = self.wait(self.deadline)
         except TimeoutError:
@@ -91,7 +92,7 @@ class Socket(ABC):
 class InProcessSocket(Socket):
     """A WebSocket through Starlette's TestClient.
 
-    A receive of Starlette's has no deadline. So a thread receives what comes as it comes, and the test waits for that.
+    Starlette's `receive` has no deadline. So a thread receives every message, and the test waits for the thread.
     """
 
     def __init__(self, session: WebSocketTestSession, deadline: float) -> None:
@@ -138,13 +139,13 @@ class InProcessSocket(Socket):
         while message["type"] != "websocket.close":
             try:
                 message = dict(self._session.receive())
-            except Exception:  # noqa: BLE001  (the session is over; what ended it is raised where it is closed)
+            except Exception:  # noqa: BLE001  (the session has ended; `close` raises the error if there is one)
                 message = {"type": "websocket.close", "code": LOST}
             self._arrived.put(message)
 
 
 def open_in_process(client: TestClient, opening: Opening, deadline: float) -> Socket:
-    """Open a WebSocket through `client`. Denied if the application does not accept it."""
+    """Open a WebSocket through `client`. Denied if the application doesn't accept it."""
     from starlette.testclient import WebSocketDenialResponse
     from starlette.websockets import WebSocketDisconnect
 
@@ -154,7 +155,7 @@ def open_in_process(client: TestClient, opening: Opening, deadline: float) -> So
         return InProcessSocket(session, deadline)
     except WebSocketDenialResponse as denied:
         raise Denied(denied.status_code, denied.text.strip()) from None
-    except WebSocketDisconnect as closed:  # what becomes of a close before the accept is a 403 over the network
+    except WebSocketDisconnect as closed:  # closed before it was accepted: a server answers with 403
         raise Denied(403, closed.reason or "") from None
 
 
@@ -192,7 +193,7 @@ def _closed(error: ConnectionClosed) -> Closed:
 
 
 def open_over_network(url: str, opening: Opening, deadline: float) -> Socket:
-    """Open a WebSocket at `url`, the address of the server. Denied if it answers anything but 101."""
+    """Open a WebSocket on the server at `url`. Denied if the answer isn't 101."""
     try:
         connecting = connect(
             url + opening.path,

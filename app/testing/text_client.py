@@ -1,4 +1,4 @@
-"""A client of the text dialect: what someone with websocat sends and sees."""
+"""A client of the text dialect, which is what someone with websocat sends and sees."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ GREETING = re.compile(r"You are connected! There are [0-9]+ users here\.")
 
 
 class TextClient(Client):
-    """A client of the text dialect, in one room. A guest's `name` is empty until it has said something: the server
-    does not tell it."""
+    """A client of the text dialect. It is in one room. A guest's `name` is empty until the guest has said something,
+    because the server doesn't tell it."""
 
     def __init__(self, socket: Socket, settle: Callable[[], None], name: str = "", room: str = "") -> None:
         super().__init__(socket, settle, name, room)
@@ -26,10 +26,10 @@ class TextClient(Client):
         self._asked = 0
         self._prefix = secrets.token_hex(4)
         self.greeting = self.receive()
-        """The first line, which says how many are in the room."""
+        """The first line, which says how many people are in the room."""
         if name:
             self._round_trip()
-            if any(line.startswith(NOTICE) for line in self._arrived):  # perhaps that the name is refused: ask again
+            if any(line.startswith(NOTICE) for line in self._arrived):  # perhaps an error about the name: ask again
                 self.nick(name)
 
     # What it does
@@ -46,8 +46,8 @@ class TextClient(Client):
         return self._speak(f"/whisper {','.join(names_of(to))} {text}", Kind.MSG, text)
 
     def command(self, line: str) -> str:
-        """Type a slash command; what the server answers, without `***`. An error is an answer like any other, and so is
-        what someone else brings about meanwhile."""
+        """Type a slash command. Return the notices that arrive until it is done, without `***`. They include errors,
+        and events that others cause at the same time."""
         self.send(line)
         return "\n".join(self._answers())
 
@@ -107,7 +107,7 @@ class TextClient(Client):
         self.name = said[at : at + len(name)]
 
     def _succeed(self, fits: Callable[[str], bool]) -> str:
-        """Take the line that says that something was done. Refusal with the notices that came if there is none."""
+        """Take the line that confirms a command. If there is none, raise Refusal with the notices that arrived."""
         self._round_trip()
         for index, line in enumerate(self._arrived):
             if fits(line):
@@ -115,7 +115,7 @@ class TextClient(Client):
         raise Refusal(repr(self), "", "; ".join(dict.fromkeys(self._notices())))
 
     def _answers(self) -> list[str]:
-        """The notices that have come once the server has carried out everything, without `***`."""
+        """Wait until the server has carried out everything, and take the notices that arrived, without `***`."""
         self._round_trip()
         return self._notices()
 
@@ -149,7 +149,7 @@ class TextClient(Client):
         return from_line(frame, self.room)
 
     def _ask_something(self) -> None:
-        """Ignore someone who does not exist: the answer names them."""
+        """Ignore someone who doesn't exist: the error has the name, so it can be told from other notices."""
         self._asked += 1
         nobody = f"nobody.{self._prefix}.{self._asked}"
         self.send(f"/ignore {nobody}")
