@@ -7,10 +7,10 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from app.chat.closing import CloseCode
-from app.chat.dialects import JSON_SUBPROTOCOL
 from app.client.address import with_name
 from app.client.errors import ChatError, Ended, NotAChat, TlsFailure, TurnedAway, Unreachable
 from app.client.messages.catalogue import translatable
+from app.client.protocol.json_protocol import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -30,7 +30,7 @@ async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) 
     from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
     from websockets.typing import Subprotocol
 
-    offered = [JSON_SUBPROTOCOL, *([f"token.{token}"] if token else [])]
+    offered = [SUBPROTOCOL, *([f"token.{token}"] if token else [])]
     options: dict[str, Any] = {} if context is None else {"ssl": context}
     try:
         return await connect(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from app.chat import frames
 from app.chat.closing import CloseCode
-from app.chat.dialects import JSON_SUBPROTOCOL
 from app.client.address import without_password
 from app.client.backoff import Backoff
 from app.client.dialing import TIMEOUT, close_error, dial
@@ -20,7 +19,7 @@ from app.client.events import Connected, Disconnected, Event, NameRefused
 from app.client.inbox import Inbox
 from app.client.messages.catalogue import translatable
 from app.client.protocol.actions import Deliver, Fail, Send, Settle
-from app.client.protocol.json_protocol import JsonProtocol
+from app.client.protocol.json_protocol import SUBPROTOCOL, JsonProtocol
 from app.client.protocol.text_protocol import TextProtocol
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class Driver:
             connection = await self._dial()
         except ChatError as error:
             raise self._located(error) from None
-        if connection.subprotocol != JSON_SUBPROTOCOL:
+        if connection.subprotocol != SUBPROTOCOL:
             self.protocol = TextProtocol(name=self.protocol.wanted_name)
         self._task = asyncio.create_task(self._run(connection))
         self._task.add_done_callback(self._stopped)
@@ -150,7 +149,7 @@ class Driver:
             except (Unreachable, NotAChat, TlsFailure) as failure:  # it was a chat, and will be one again
                 error = failure
                 continue
-            if (connection.subprotocol != JSON_SUBPROTOCOL) is not self.text_only:
+            if (connection.subprotocol != SUBPROTOCOL) is not self.text_only:
                 await connection.close()
                 raise self._located(NotAChat(translatable("connect.other_dialect")))
             return connection

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from app.chat import frames
+from app.chat.dialects import JSON_SUBPROTOCOL
 from app.chat.errors import Code
 from app.client.errors import Banned, ChatError, Interrupted, NameTaken, NotAChat, Refused, Uncertain
 from app.client.events import Connected, Delayed, Left, Missed, NameRefused
 from app.client.protocol.actions import Deliver, Fail, Send, Settle
-from app.client.protocol.json_protocol import JsonProtocol
+from app.client.protocol.json_protocol import SUBPROTOCOL, JsonProtocol
 from app.client.protocol.subscriptions import CATCH_UP_TIMEOUT
 
 TOKEN = "secret"
@@ -107,6 +108,10 @@ def wire() -> Wire:
     wire.welcomed()
     wire.joins()
     return wire
+
+
+def test_it_is_offered_under_the_name_that_servers_know() -> None:
+    assert SUBPROTOCOL == JSON_SUBPROTOCOL
 
 
 def test_what_was_not_acknowledged_is_sent_again_in_order(wire: Wire) -> None:

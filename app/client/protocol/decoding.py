@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any, get_args
 
 import msgspec
@@ -36,7 +37,6 @@ _TYPES: dict[str, type[Frame]] = {
     **{frame.__struct_config__.tag: frame for frame in get_args(Frame) if frame not in (Changed, Page, Found)},
     **dict.fromkeys(CHANGES, Changed),
 }
-_decoders = {t: msgspec.json.Decoder(type_) for t, type_ in _TYPES.items()}
 
 
 def decode(text: str) -> Frame | None:
@@ -45,10 +45,15 @@ def decode(text: str) -> Frame | None:
         t = _envelope.decode(text).t
         if t in ("history", "found"):
             return _page(t, text)
-        decoder = _decoders.get(t)
-        return None if decoder is None else decoder.decode(text)
+        return _decoder(t).decode(text) if t in _TYPES else None
     except msgspec.DecodeError as error:
         return _repaired(text, error)
+
+
+@cache
+def _decoder(t: str) -> msgspec.json.Decoder[Frame]:
+    """The decoder for a type. Making one takes long, and few types come before the first room is shown."""
+    return msgspec.json.Decoder(_TYPES[t])
 
 
 def event(fields: Any) -> Message | Changed | None:

@@ -28,6 +28,8 @@ from app.client.protocol.decoding import decode
 from app.client.protocol.outbox import Item, Outbox
 from app.client.protocol.subscriptions import Subscription, Subscriptions
 
+SUBPROTOCOL = "chat.v1.json"
+"""What a client offers in the handshake. `app.chat.dialects` has it too, but takes long to import."""
 WINDOW = 256
 """Messages in flight at once: as many as the server reads before one is stored."""
 DEFAULT_MAX_FRAME = 64 * 1024

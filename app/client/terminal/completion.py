@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from app.chat.commands import NAMES
 from app.client.sanitize import safe_line
 
 
@@ -51,6 +50,8 @@ class WordCompleter(Completer):
         yield from self._names(word.removeprefix("@"), end, "@" if word.startswith("@") else "")
 
     def _commands(self, word: str) -> Iterator[tuple[str, str]]:
+        from app.chat.commands import NAMES  # only when a command is typed: the prompt should not wait for it
+
         start = word[1:].casefold()
         names = [name for name, _ in self._sources.commands()]
         for name in sorted({*names, *(alias for alias, of in NAMES.items() if start and of in names)}):
@@ -59,6 +60,8 @@ class WordCompleter(Completer):
 
     def _arguments(self, command: str, rest: str, word: str) -> Iterator[tuple[str, str]]:
         """Candidates for what the usage of a command, such as `/kick NAME [WHY]`, has in the place of the word."""
+        from app.chat.commands import NAMES
+
         command = NAMES.get(command, command)
         usage = dict(self._sources.commands()).get(command, "").split()
         index = min(len(rest.split(" ")), len(usage)) - 1

@@ -9,7 +9,6 @@ from datetime import datetime
 
 from msgspec import UnsetType
 
-from app.chat.commands import USAGES
 from app.chat.events import Kind
 from app.chat.frames import Changed, Frame, Message
 from app.chat.logs import WHISPERS
@@ -50,7 +49,8 @@ class Presenter:
         """The prompt when the line that is typed answers a question; empty otherwise."""
         self.last_conversation = ""
         """The room of the last whisper."""
-        self.usages = [(usage.command, usage.usage) for usage in USAGES]
+        self.usages: list[tuple[str, str]] = []
+        """The commands of the server, with their usage."""
         self.known_rooms: list[str] = []
         self._speakers: deque[str] = deque(maxlen=MAX_SPEAKERS)
         self._typing: dict[str, tuple[str, float]] = {}

@@ -8,7 +8,6 @@ from typing import Any
 from msgspec import UnsetType
 
 from app.chat import frames
-from app.chat.commands import NAMES
 from app.chat.events import Kind
 from app.chat.frames import Changed, Frame, Message
 from app.chat.presence import Person
@@ -118,6 +117,8 @@ class Sentences:
 
     def _help(self, entry: frames.Usage) -> str:
         """What a command does: from the catalogue, or in the server's words for a command of a module."""
+        from app.chat.commands import NAMES  # only when it is asked for: the prompt should not wait for it
+
         key = f"command.{entry.command}"
         if key not in self._catalogue:
             return entry.help

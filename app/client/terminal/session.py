@@ -6,20 +6,22 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.chat import frames
 from app.chat.closing import CloseCode
 from app.chat.logs import WHISPERS
 from app.chat.names import reserved
-from app.client.chat import Chat, connect
 from app.client.credentials import Credentials, CredentialsError
 from app.client.errors import ChatError, Ended, NameTaken
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, Missed, NameRefused
 from app.client.messages.times import duration
-from app.client.terminal.input import InputHandler
 from app.client.terminal.presenter import Presenter
 from app.client.terminal.rooms import Room
+
+if TYPE_CHECKING:
+    from app.client.chat import Chat
+    from app.client.terminal.input import InputHandler
 
 BACKLOG = 30
 """Earlier events that are shown when a room is joined."""
@@ -121,7 +123,7 @@ class TerminalSession:
 
     async def _live(self) -> None:
         """Connect, and show events until the chat ends."""
-        await self._presenter.view.ready()  # the modules that a connection needs are imported only then
+        await self._presenter.view.ready()  # the prompt does not wait for the modules that a connection needs
         try:
             chat = self._chat = await self._connect()
             self._presenter.pending_messages, self._presenter.wrote = lambda: chat.pending_messages, chat.wrote
@@ -141,6 +143,8 @@ class TerminalSession:
 
     async def _connect(self) -> Chat:
         """Connect, asking for a name until one is accepted."""
+        from app.client.chat import connect
+
         name, token = self._options.name, self._options.token
         if not name and not token:
             name = await self._ask_for_name()
@@ -166,6 +170,8 @@ class TerminalSession:
 
     async def _begin(self, chat: Chat) -> None:
         """Join the rooms, and send what was typed meanwhile."""
+        from app.client.terminal.input import InputHandler
+
         if chat.text_only:
             self._presenter.rooms.add(TEXT_ROOM)
             self._presenter.show_room(TEXT_ROOM)
