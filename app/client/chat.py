@@ -72,7 +72,7 @@ class Chat:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection at the moment."""
+        """Whether there is a connection now."""
         return self._driver.protocol.connected
 
     @property

@@ -1,4 +1,4 @@
-"""What a client is told beside the frames of the protocol.
+"""Events that a client delivers beside the frames of the protocol.
 
 Frames of `app.chat.frames` are events too: Message, Changed, Joined, Parted, Presence, TypingNow, ReadUpTo, Named,
 Notice and Error reach the reader unchanged.

@@ -221,15 +221,15 @@ class Pipe:
             case frames.Joined(recovered=False, room=room):
                 self._warn("room.gap", room=room)
             case Left(room, error):
-                self._put_out(room, error.message)
+                self._removed(room, error.message)
             case frames.Parted(room=room, why=why) if why:
-                self._put_out(room, why)
+                self._removed(room, why)
             case frames.Error():
                 self._warn_about(from_frame(event).message)
             case _:
                 pass
 
-    def _put_out(self, room: str, why: str) -> None:
+    def _removed(self, room: str, why: str) -> None:
         self._fatal = Banned(Code.BANNED, translatable("room.removed", room=room, why=why))
         raise self._fatal
 

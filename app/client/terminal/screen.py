@@ -30,7 +30,7 @@ from app.client.messages.catalogue import Catalogue
 from app.client.sanitize import safe_line
 from app.client.terminal.view import InputCallbacks
 
-BATCH = 0.05
+REFRESH_DELAY = 0.05
 """Seconds for which lines are collected, so that the prompt is drawn again once for all of them."""
 MAX_PROMPT_LINES = 8
 
@@ -125,7 +125,7 @@ class Screen:
 
     def _flush_soon(self) -> None:
         if self._flush_handle is None and self._application.is_running:
-            self._flush_handle = asyncio.get_running_loop().call_later(BATCH, self._flush)
+            self._flush_handle = asyncio.get_running_loop().call_later(REFRESH_DELAY, self._flush)
 
     def end(self, code: int) -> None:
         """Let `run` return `code`."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from app.client.chat import Chat
     from app.client.terminal.input import InputHandler
 
-BACKLOG = 30
+HISTORY_LIMIT = 30
 """Earlier events that are shown when a room is joined."""
 TYPING_PERIOD = 3.0
 """Seconds between two reports to the server that you are typing."""
@@ -37,7 +37,7 @@ TEXT_ROOM = "chat"
 
 @dataclass(frozen=True, slots=True)
 class TerminalOptions:
-    """Where to chat, and as whom."""
+    """The arguments of the command, with the name and token to use."""
 
     url: str
     name: str
@@ -218,10 +218,11 @@ class TerminalSession:
         """Show the last events of a room up to a position, then those that came since."""
         room.deferred = room.deferred or []
         try:
-            page = await chat.ask(frames.History(room=room.name, before=head + 1, limit=BACKLOG)) if head else None
-            for event in page.events if page else ():
-                if isinstance(event, frames.Message):
-                    self._presenter.room_event(room, event, old=True)
+            if head:
+                page = await chat.ask(frames.History(room=room.name, before=head + 1, limit=HISTORY_LIMIT))
+                for event in page.events:
+                    if isinstance(event, frames.Message):
+                        self._presenter.room_event(room, event, old=True)
         finally:
             deferred, room.deferred = room.deferred or [], None
             for event in deferred:
