@@ -74,6 +74,11 @@ def defined(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", PAGE):
+        assert (ROOT / "docs" / target).exists(), target
+
+
 def test_the_page_names_enough_to_be_a_map() -> None:
     assert len(ROWS) > 20
     assert len(PATHS) > 40
