@@ -312,7 +312,7 @@ def test_what_is_wrong_in_a_file_is_told_and_nothing_is_taken_in(
         (at("event", 1, room="blue"), "expected nothing but 'red', which is the room of this export"),
         pytest.param(
             at("event", 1, user=3),
-            "this event names somebody who is not among the users",
+            "this event names someone who is not among the users",
             id="<lambda>-expected who is in this event among the users before it",
         ),
         (at("trim", 0, room="~1"), "expected nothing but 'red'"),

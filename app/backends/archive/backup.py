@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,15 +36,18 @@ def back_up(path: str, copy: Path) -> None:
 def _new_file(copy: Path) -> Iterator[Path]:
     """Make an empty file that only its owner can read. It becomes `copy` at the end of the block, or is removed if the
     block fails."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{copy.name[:100]}-", dir=copy.absolute().parent)
-    except OSError as error:
-        problem = (error.strerror or str(error)).lower()
-        raise ArchiveError(f"{copy}: {problem}: choose a new file in a folder that you can write to") from None
-    os.close(handle)
-    part = Path(name)
-    try:
+    part = copy.absolute().parent / f".{copy.name[:100]}-{secrets.token_hex(8)}"
+    try:  # from before the file exists, since a signal may raise anywhere
+        _create(part, copy)
         yield part
         copying.publish(part, copy)
     finally:
         copying.discard(part)
+
+
+def _create(part: Path, copy: Path) -> None:
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+        raise ArchiveError(f"{copy}: {problem}: choose a new file in a folder that you can write to") from None
