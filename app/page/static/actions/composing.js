@@ -90,6 +90,9 @@ export function createComposing({ store, session, state, set, toast, note, ask }
       }
     },
 
+    /** The suggestions for the text as it is now, which may not be drawn yet. */
+    completion: () => state().completion,
+
     /** Chooses another suggestion. @param {number} by */
     choose(by) {
       const { completion } = state();

@@ -156,7 +156,8 @@ const pressed = (state, act) => (/** @type {KeyboardEvent} */ event) => {
   const { key } = event;
   const field = /** @type {HTMLTextAreaElement} */ (event.target);
   if (event.isComposing) return;
-  if (state.completion && completes(event, field, state.completion, act)) return event.preventDefault();
+  const completion = act.completion();
+  if (completion && completes(event, field, completion, act)) return event.preventDefault();
   if (key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey) {
     event.preventDefault();
     field.form?.requestSubmit();
