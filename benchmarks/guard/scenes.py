@@ -13,7 +13,7 @@ import json
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -83,9 +83,11 @@ class Round:
 
     @contextmanager
     def both(self, stores: Sequence[Path | str] = ("chat.db", "chat.db")) -> Iterator[tuple[Server, Server]]:
-        """Both builds, running, each on a store of its own."""
-        with serve(self.program(0, stores[0])) as old, serve(self.program(1, stores[1])) as new:
-            yield old, new
+        """Both builds, running, each on a store of its own. Rounds take turns in which of them starts first."""
+        with ExitStack() as stack:
+            order = (0, 1) if self.number % 2 == 0 else (1, 0)
+            servers = {index: stack.enter_context(serve(self.program(index, stores[index]))) for index in order}
+            yield servers[0], servers[1]
 
 
 async def in_turn(turns: int, measure: Callable[[int], Awaitable[float]]) -> Pair:
