@@ -1,4 +1,4 @@
-"""What tests talk to the server with: deadlines on TestClient's sessions, raw sockets, a server process."""
+"""Raw connections to a server, and a server process, for tests."""
 
 from __future__ import annotations
 

@@ -23,13 +23,14 @@ from app import create_app
 
 def test_names():
     client = TestClient(create_app())
-    with client.websocket_connect("/chat") as one, client.websocket_connect("/chat") as two:
-        assert one.receive_text().startswith("You are connected!")
-        assert two.receive_text() == "You are connected! There are 2 users here."
-        one.send_text("hi")
-        assert one.receive_text() == two.receive_text() == "[user0]: hi"
-        two.send_text("hello")
-        assert one.receive_text() == two.receive_text() == "[user1]: hello"
+    with client.websocket_connect("/chat") as one:
+        assert one.receive_text() == "You are connected! There are 1 users here."
+        with client.websocket_connect("/chat") as two:
+            assert two.receive_text() == "You are connected! There are 2 users here."
+            one.send_text("hi")
+            assert one.receive_text() == two.receive_text() == "[user0]: hi"
+            two.send_text("hello")
+            assert one.receive_text() == two.receive_text() == "[user1]: hello"
 """
 IN_ONE_LOOP = """
 from starlette.testclient import TestClient
