@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few clients, and not for long")
     flags = parser.parse_args()
     allow_all_files()
-    clients, seconds = (50, 0.3) if flags.quick else (CLIENTS, SECONDS)
+    clients, seconds = (400, 0.3) if flags.quick else (CLIENTS, SECONDS)
     figures = {name: measure(query, clients, seconds) for name, query in (("tuned", ""), ("Python's own", "own"))}
     report.show(figures, flags, "\n".join(words(name, figure, clients) for name, figure in figures.items()))
 

@@ -279,6 +279,7 @@ def test_what_was_said_stays_ones_own_and_the_name_may_be_somebody_elses(server:
         expect(tools(page, "I am ann now")).to_have_count(2)
         expect(message(page, "I am ann now").locator(".head")).to_be_visible()
         page.reload()
+        expect(message(page, "after")).to_be_visible()
         composer(page).press("ArrowUp")
         expect(composer(page)).to_have_value("after")
 
