@@ -24,7 +24,7 @@ from tests.clients import ROOT
 from tests.test_architecture import defined
 
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
-CATALOGUES = ("app/page/static/languages/en.json", "app/client/messages/en.json")
+CATALOGUES = ("app/page/static/languages/en.json", "app/client/languages/en.json")
 PROSE = ("README.md", "CHANGELOG.md", "application.conf")
 
 

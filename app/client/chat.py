@@ -16,10 +16,10 @@ from app.chat.closing import CloseCode
 from app.chat.errors import Code
 from app.chat.frames import Ack
 from app.client.address import DEFAULT, normalize
-from app.client.driver import Driver
+from app.client.connection.driver import Driver
 from app.client.errors import Ended, Refused, refusal
 from app.client.events import Event
-from app.client.messages.catalogue import translatable
+from app.client.languages.catalogue import translatable
 from app.client.protocol.json_protocol import JsonProtocol
 
 

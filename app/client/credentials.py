@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, ValidationError, convert, to_builtins
 
-from app.client.messages.catalogue import translatable
+from app.client.languages.catalogue import translatable
 
 
 def state_directory(environment: Mapping[str, str]) -> Path:

@@ -14,7 +14,7 @@ ChatError
         TurnedAway      the server accepts no more connections, or none from you
 
 The text of an error is one line for people, in English; `message` is the same text, which a catalogue of
-`app.client.messages` can translate. `exit_code` is for programs.
+`app.client.languages` can translate. `exit_code` is for programs.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from msgspec.structs import asdict
 from app.chat.closing import CloseCode
 from app.chat.errors import Code
 from app.chat.frames import Error
-from app.client.messages.catalogue import Translatable, english, translatable
-from app.client.messages.server_errors import server_error
+from app.client.languages.catalogue import Translatable, english, translatable
+from app.client.languages.server_errors import server_error
 
 
 class ChatError(Exception):

@@ -22,7 +22,7 @@ from app.chat.logs import room_name
 from app.client.address import DEFAULT, normalize
 from app.client.credentials import Credentials, CredentialsError, state_directory
 from app.client.errors import ChatError, Unreachable
-from app.client.messages.catalogue import Catalogue, load
+from app.client.languages.catalogue import Catalogue, load
 from app.client.sanitize import safe_line
 
 # The help and its errors are in English in every language: argparse puts its own English words around them, and mixing

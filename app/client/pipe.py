@@ -21,7 +21,7 @@ from app.client.chat import Chat, connect
 from app.client.credentials import Credentials, CredentialsError
 from app.client.errors import Banned, ChatError, Refused, Uncertain, Unsupported, from_frame
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, NameRefused
-from app.client.messages.catalogue import Catalogue, translatable
+from app.client.languages.catalogue import Catalogue, translatable
 from app.client.sanitize import safe_line
 from app.client.stdin import read_lines
 

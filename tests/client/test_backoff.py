@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client.backoff import CAP, FIRST, Backoff
+from app.client.connection.backoff import CAP, FIRST, Backoff
 
 
 def test_the_delay_doubles_up_to_a_cap_and_begins_anew() -> None:

@@ -37,7 +37,7 @@ from app.client import (
     Unsupported,
     connect,
 )
-from app.client.dialing import dial
+from app.client.connection.dialing import dial
 from app.client.errors import ChatError
 from tests.client.servers import Names, RestartableServer, serving, text_server
 from tests.clients import DEADLINE, ROOT
@@ -141,7 +141,7 @@ def test_who_was_away_hears_what_was_missed_and_how_much(names: Names, monkeypat
                 await allowed.wait()
                 return await dial(*arguments)
 
-            monkeypatch.setattr("app.client.driver.dial", hold)
+            monkeypatch.setattr("app.client.connection.driver.dial", hold)
             assert ann._driver.connection is not None
             ann._driver.connection.transport.abort()
             await hears(ann, Disconnected)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.chat.frames import Changed, Frame, Joined, Message, Notice, Parted, People
 from app.chat.presence import Person
-from app.client.messages.catalogue import english
+from app.client.languages.catalogue import english
 from app.client.sanitize import safe_line, safe_lines
 from app.client.terminal.formatting import Formatter
 from app.client.terminal.style import Style

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.client.messages.catalogue import english
+from app.client.languages.catalogue import english
 from app.client.sanitize import safe_lines
 from app.client.terminal.formatting import Formatter, mentions
 from app.client.terminal.style import Style

@@ -22,7 +22,7 @@ from app.chat.errors import Code
 from app.chat.logs import DEFAULT_ROOM, room_name
 from app.client.errors import ChatError, Interrupted, NotAChat, Refused, Uncertain, from_frame, refusal
 from app.client.events import Connected, Delayed, Event, Left, Missed, NameRefused
-from app.client.messages.catalogue import translatable
+from app.client.languages.catalogue import translatable
 from app.client.protocol.actions import Action, Deliver, Fail, Send, Settle
 from app.client.protocol.decoding import decode
 from app.client.protocol.outbox import Item, Outbox

@@ -11,7 +11,7 @@ from collections import deque
 from app.chat import frames
 from app.client.errors import ChatError, Uncertain, Unsupported
 from app.client.events import Connected, Line
-from app.client.messages.catalogue import translatable
+from app.client.languages.catalogue import translatable
 from app.client.protocol.actions import Action, Deliver, Send, Settle
 
 ECHO_TIMEOUT = 10.0

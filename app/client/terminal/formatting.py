@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from msgspec import UnsetType
 
 from app.chat.frames import Frame, Message
-from app.client.messages.catalogue import Catalogue
+from app.client.languages.catalogue import Catalogue
 from app.client.sanitize import safe_line, safe_lines
 from app.client.terminal.sentences import Sentences
 from app.client.terminal.style import Style

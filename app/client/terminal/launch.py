@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.client.address import without_password
 from app.client.credentials import Credentials
-from app.client.messages.catalogue import Catalogue
+from app.client.languages.catalogue import Catalogue
 from app.client.terminal.completion import CompletionSources, WordCompleter
 from app.client.terminal.dumb import DumbTerminal
 from app.client.terminal.formatting import Formatter

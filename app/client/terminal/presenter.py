@@ -12,7 +12,7 @@ from msgspec import UnsetType
 from app.chat.events import Kind
 from app.chat.frames import Changed, Frame, Message
 from app.chat.logs import WHISPERS
-from app.client.messages.catalogue import translatable
+from app.client.languages.catalogue import translatable
 from app.client.sanitize import safe_line
 from app.client.terminal.formatting import Formatter, mentions
 from app.client.terminal.rooms import Room, Rooms

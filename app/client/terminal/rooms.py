@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.chat.frames import MAX_PAGE, Changed, Joined, Message, Presence
-from app.client.messages.catalogue import translatable
+from app.client.languages.catalogue import translatable
 
 MAX_UNSEEN = 200
 """Lines of a room that is not shown that are kept until it is."""

@@ -26,7 +26,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
-from app.client.messages.catalogue import Catalogue
+from app.client.languages.catalogue import Catalogue
 from app.client.sanitize import safe_line
 from app.client.terminal.view import InputCallbacks
 

@@ -12,8 +12,8 @@ from app.chat.events import Kind
 from app.chat.frames import Changed, Frame, Message
 from app.chat.presence import Person
 from app.client.errors import from_frame
-from app.client.messages.catalogue import Catalogue
-from app.client.messages.times import duration, local_time
+from app.client.languages.catalogue import Catalogue
+from app.client.languages.times import duration, local_time
 
 
 class Sentences:

@@ -15,7 +15,7 @@ from app.chat.names import reserved
 from app.client.credentials import Credentials, CredentialsError
 from app.client.errors import ChatError, Ended, NameTaken
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, Missed, NameRefused
-from app.client.messages.times import duration
+from app.client.languages.times import duration
 from app.client.terminal.presenter import Presenter
 from app.client.terminal.rooms import Room
 

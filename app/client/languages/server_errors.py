@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.client.messages.catalogue import Translatable
-from app.client.messages.times import duration, local_time
+from app.client.languages.catalogue import Translatable
+from app.client.languages.times import duration, local_time
 
 
 def server_error(code: str, message: str, values: Mapping[str, object]) -> Translatable:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from app.chat.closing import CloseCode
 from app.client.address import with_name
 from app.client.errors import ChatError, Ended, NotAChat, TlsFailure, TurnedAway, Unreachable
-from app.client.messages.catalogue import translatable
+from app.client.languages.catalogue import translatable
 from app.client.protocol.json_protocol import SUBPROTOCOL
 
 if TYPE_CHECKING:

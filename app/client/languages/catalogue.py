@@ -7,9 +7,9 @@
     }
 
 `{name}` stands for a value. A text that depends on a number has one form for each plural category of its language
-(`app.client.messages.plurals`); the value of `count` chooses among them. Of a list the first text is taken for which no
-value is empty, or else the last. The file of a language is named by its BCP 47 tag: `de.json`, `pt-BR.json`. A key that
-a language does not have is shown in English.
+(`app.client.languages.plurals`), and the value of `count` chooses among them. Of a list, the first text is shown that
+needs no empty value, or else the last. The file of a language is named by its BCP 47 tag: `de.json`, `pt-BR.json`. A
+key that a language does not have is shown in English.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from app.client.messages.plurals import category
+from app.client.languages.plurals import category
 
 DIRECTORY = Path(__file__).parent
 ENGLISH = "en"
@@ -122,12 +122,12 @@ def english() -> Catalogue:
     return Catalogue(ENGLISH, _read(DIRECTORY / f"{ENGLISH}.json"))
 
 
-def load(environment: Mapping[str, str]) -> Catalogue:
-    """The catalogue for the language that the environment asks for, or English where there is none."""
+def load(environment: Mapping[str, str], directory: Path = DIRECTORY) -> Catalogue:
+    """The catalogue of the language that the environment asks for, or English if `directory` has no file for it."""
     for language in languages(environment):
         if language == ENGLISH:
             break
-        path = DIRECTORY / f"{language}.json"
+        path = directory / f"{language}.json"
         if path.is_file():
             return Catalogue(language, _read(path), english())
     return english()

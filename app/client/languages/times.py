@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from app.client.messages.catalogue import Translatable, translatable
+from app.client.languages.catalogue import Translatable, translatable
 
 
 def local_time(timestamp: object) -> datetime | None:

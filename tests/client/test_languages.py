@@ -18,18 +18,17 @@ from app.chat.errors import Code
 from app.chat.events import Kind
 from app.chat.frames import Changed, Commands, Error, Frame, Usage
 from app.client.errors import from_frame
-from app.client.messages import catalogue as module
-from app.client.messages.catalogue import Catalogue, MissingValueError, english, languages, load, translatable
-from app.client.messages.plurals import category
-from app.client.messages.times import duration
+from app.client.languages.catalogue import Catalogue, MissingValueError, english, languages, load, translatable
+from app.client.languages.plurals import category
+from app.client.languages.times import duration
 from app.client.terminal.sentences import Sentences
 from tests.client.servers import Names
 from tests.client.terminals import ENTER, terminal
 from tests.clients import ROOT
 
 SOURCES = sorted((ROOT / "app/client").rglob("*.py"))
-FILES = sorted((ROOT / "app/client/messages").glob("*.json"))
-ENGLISH: dict[str, Any] = json.loads((ROOT / "app/client/messages/en.json").read_text())
+FILES = sorted((ROOT / "app/client/languages").glob("*.json"))
+ENGLISH: dict[str, Any] = json.loads((ROOT / "app/client/languages/en.json").read_text())
 
 SAYS = {"translatable", "notice", "room_notice", "text", "_text", "_say", "_warn", "_give_up"}
 """Functions that take a key."""
@@ -163,16 +162,15 @@ GERMAN = {
 
 
 @pytest.fixture
-def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
+def german(tmp_path: Path) -> Catalogue:
     """A second language, which is one more file."""
     (tmp_path / "de.json").write_text(json.dumps(GERMAN))
-    monkeypatch.setattr(module, "DIRECTORY", tmp_path)
-    return load({"LANG": "de_AT.UTF-8"})
+    return load({"LANG": "de_AT.UTF-8"}, tmp_path)
 
 
 def test_a_second_language_is_one_more_file(names: Names, tmp_path: Path) -> None:
     package = shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__", "static"))
-    (package / "client/messages/de.json").write_text(json.dumps(GERMAN))
+    (package / "client/languages/de.json").write_text(json.dumps(GERMAN))
     arguments = (names.url, "--name", names.ann)
     with terminal(*arguments, PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1", LC_ALL="de_DE.UTF-8") as me:
         me.shows(f"*** Du bist in {names.room} (1 Mensch)")

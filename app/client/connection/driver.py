@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from app.chat import frames
 from app.chat.closing import CloseCode
 from app.client.address import without_password
-from app.client.backoff import Backoff
-from app.client.dialing import TIMEOUT, close_error, dial
+from app.client.connection.backoff import Backoff
+from app.client.connection.dialing import TIMEOUT, close_error, dial
 from app.client.errors import ChatError, Ended, Interrupted, NotAChat, TlsFailure, Unreachable
 from app.client.events import Connected, Disconnected, Event, NameRefused
 from app.client.inbox import Inbox
-from app.client.messages.catalogue import translatable
+from app.client.languages.catalogue import translatable
 from app.client.protocol.actions import Deliver, Fail, Send, Settle
 from app.client.protocol.json_protocol import SUBPROTOCOL, JsonProtocol
 from app.client.protocol.text_protocol import TextProtocol
