@@ -1,4 +1,4 @@
-"""A home and a server for clients."""
+"""A state directory and servers for clients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def interruptible() -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where clients keep their names and tokens: a place of the test's own."""
+    """Where clients keep names and tokens: a directory for each test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state/natter"
 

@@ -1,4 +1,4 @@
-"""A terminal for the client: a pty, and a screen that is read as a person would."""
+"""A terminal for the client: a pty, and the screen as a person sees it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PASTE = "\x1b[200~", "\x1b[201~"
 
 
 class Terminal:
-    """A client in a terminal; what is shown is read all the time."""
+    """A client in a terminal. A thread reads what it shows."""
 
     def __init__(
         self,
@@ -72,14 +72,14 @@ class Terminal:
         self.types(PASTE[0] + text.replace("\n", "\r") + PASTE[1])
 
     def lines(self) -> list[str]:
-        """All lines, those that scrolled away too, without blanks at the end."""
+        """All lines, also those that scrolled away, without blanks at the end."""
         columns = range(self.screen.columns)
         with self._changed:
             above = ["".join(line[column].data for column in columns) for line in self.screen.history.top]
             return [line.rstrip() for line in (*above, *self.screen.display)]
 
     def waits(self, met: Callable[[], bool], what: str) -> None:
-        """Wait until something is so, within DEADLINE seconds."""
+        """Wait for a condition. AssertionError with the screen after DEADLINE seconds."""
         until = monotonic() + DEADLINE
         with self._changed:
             while not met():
@@ -97,7 +97,7 @@ class Terminal:
         self.waits(lambda: not any(text in line for line in self.lines()), f"end of {text!r}")
 
     def prompt(self, text: str) -> None:
-        """Wait until the line with the cursor is so."""
+        """Wait until the line with the cursor is `text`."""
         self.waits(lambda: self.screen.display[self.screen.cursor.y].rstrip() == text.rstrip(), f"prompt {text!r}")
 
     def resize(self, columns: int, rows: int) -> None:
@@ -110,7 +110,7 @@ class Terminal:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def ends(self) -> int:
-        """Wait for the end; the answer is the exit code."""
+        """Wait for the end, and return the exit code."""
         code = self.process.wait(DEADLINE)
         self._reader.join(DEADLINE)
         return code

@@ -1,4 +1,4 @@
-"""The benchmark of the terminal, run short: every figure is told. How fast is not for tests."""
+"""A short run of the terminal benchmark prints every figure. How fast the client is, is not for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library against real servers: killed and restarted, of text only, of TLS, and what is no chat."""
+"""The library with real servers: killed and restarted, text-only, with TLS, and with what is not a chat server."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def test_there_is_no_such_host() -> None:
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[int]:
-    """Something that answers every connection with the same bytes, and hangs up."""
+    """A listener that answers every connection with the same bytes, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

@@ -1,4 +1,4 @@
-"""docs/client.md, held against the client."""
+"""docs/client.md has every flag, exit code and error."""
 
 from __future__ import annotations
 

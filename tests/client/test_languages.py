@@ -1,4 +1,4 @@
-"""The catalogue of texts: complete, in the reader's language, and with any server."""
+"""The texts that people read: complete, in their language, and with any server."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ GERMAN = {
 
 @pytest.fixture
 def german(tmp_path: Path) -> Catalogue:
-    """A second language, which is one more file."""
+    """A second language."""
     (tmp_path / "de.json").write_text(json.dumps(GERMAN))
     return load({"LANG": "de_AT.UTF-8"}, tmp_path)
 

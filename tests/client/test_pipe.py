@@ -1,4 +1,4 @@
-"""The client in a pipe, as a process: every line arrives once and in order, and what went wrong is told."""
+"""The client in a pipe, as a process: every line arrives once and in order, and every problem is reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def environment() -> dict[str, str]:
 
 
 def run(*arguments: str, said: str | bytes = "", timeout: float = DEADLINE) -> subprocess.CompletedProcess[str]:
-    """The client with `said` as its standard input."""
+    """Run the client with `said` as its standard input."""
     said = said.encode() if isinstance(said, str) else said
     done = subprocess.run([*NATTER, *arguments], input=said, capture_output=True, env=environment(), timeout=timeout)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -64,7 +64,7 @@ def _ended() -> Iterator[None]:
 
 
 def stored(server: RestartableServer | Names, room: str = "") -> list[Any]:
-    """All that was said in a room, as a client is told it."""
+    """The events of a room, as the client prints them."""
     rooms = ("--room", room) if room else ()
     done = run(server.url, *rooms, "--since", "0", "--json", timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
@@ -106,7 +106,7 @@ def test_ten_thousand_lines_once_each_and_in_order_while_the_server_is_killed_tw
 
 
 def end(process: subprocess.Popen[str]) -> str:
-    """Wait for the end of a process; what it said on standard error."""
+    """Wait for the end of a process, and return its standard error."""
     process.wait(DEADLINE)
     assert process.stderr
     told = "" if process.stderr.closed else process.stderr.read()
@@ -315,7 +315,7 @@ def test_ctrl_c_and_what_was_not_acknowledged(names: Names) -> None:
 
 
 def first_line(url: str, said: str) -> str:
-    """The first line that the client prints with --follow when it says something."""
+    """Send a line with --follow, and return the first line that the client prints."""
     following = start(url, "--follow")
     assert following.stdin
     assert following.stdout

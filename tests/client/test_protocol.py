@@ -1,4 +1,4 @@
-"""The client's side of the protocol without sockets: a server that loses connections at the worst of moments."""
+"""The client's side of the protocol without sockets: connections are lost at the worst moments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOKEN = "secret"
 
 
 class Wire:
-    """A JsonProtocol, and what goes to and fro."""
+    """A JsonProtocol, with what it sends, delivers and settles."""
 
     def __init__(self, protocol: JsonProtocol | None = None) -> None:
         self.protocol = protocol or JsonProtocol()
@@ -87,7 +87,7 @@ class Wire:
         self.sent.clear()
 
     def later(self) -> None:
-        """When the protocol wants to be called."""
+        """Advance the clock to `wake_at`."""
         assert self.protocol.wake_at is not None
         self.now = self.protocol.wake_at
         self.protocol.tick(self.now)
@@ -444,7 +444,7 @@ def test_whatever_is_lost_each_message_is_stored_once_in_order_and_heard_once_in
 
 
 def carried_out(frame: dict[str, Any], log: list[str]) -> list[dict[str, Any]]:
-    """What the server answers, and then tells."""
+    """What the server sends for a frame."""
     if frame["t"] == "join":
         after = frame.get("after", len(log))
         joined = {"t": "joined", "room": "ops", "epoch": "e", "head": len(log), "recovered": True, "members": 1}

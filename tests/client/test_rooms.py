@@ -1,4 +1,4 @@
-"""Rooms that are shown and not shown, and what fits below the prompt."""
+"""The current room and the others, and what fits into the toolbar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that others write drives the terminal."""
+"""Nothing that others write controls the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.client.terminal.style import Style
 
 
 def said(room: str, sender: str, text: str, **more: Any) -> Message:
-    """What somebody said who is nobody in particular."""
+    """A message, with defaults for what does not matter."""
     told = {"room": room, "seq": 1, "id": "a", "ts": "2026-01-31T12:00:00Z", "sender": sender, "user": 2}
     return Message(**{**told, "text": text, **more})
 
@@ -53,11 +53,11 @@ CORPUS = {
     "a macro": "\x1b[?2004l\x1b]1337;File=:AAAA\x07",
 }
 ALLOWED_FORMATS = "\u200c\u200d"
-"""They join letters and emoji."""
+"""Joiners of letters and emoji."""
 
 
 def is_safe(shown: str) -> bool:
-    """Whether it has no character that does more than to be seen."""
+    """Whether every character only shows itself."""
     return not any(
         unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in BIDI
         for character in shown
