@@ -47,6 +47,8 @@ class Presenter:
         """How many messages are not delivered yet."""
         self.question = ""
         """The prompt when the line that is typed answers a question; empty otherwise."""
+        self.removed_from = ""
+        """The room of the last event by which you were kicked or banned."""
         self.last_conversation = ""
         """The room of the last whisper."""
         self.usages: list[tuple[str, str]] = []
@@ -111,6 +113,8 @@ class Presenter:
                 room.own_messages.appendleft((event.seq, event.text))
         else:
             lines = self.formatter.sentences(event, self.clock())
+            if event.t in (Kind.KICK, Kind.BAN) and event.whom == self.me:
+                self.removed_from = room.name
             if event.t == Kind.TOPIC and not isinstance(event.text, UnsetType):
                 room.topic = event.text
         mention = isinstance(event, Message) and not old and not own and mentions(event, self.me)

@@ -242,8 +242,11 @@ class TerminalSession:
                 self._on_connection_event(chat, event)
             case frames.Joined():
                 self._on_joined(chat, event)
-            case frames.Parted(room=name):
-                presenter.answer(event)
+            case frames.Parted(room=name, why=why):
+                if why and name == presenter.removed_from:
+                    presenter.notice("room.removed", room=name, why="")  # the line above says why, in any language
+                else:
+                    presenter.answer(event)
                 presenter.leave_room(name)
             case frames.Presence():
                 if room := presenter.rooms.get(event.room):
