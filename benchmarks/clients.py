@@ -125,7 +125,7 @@ class Sender:
         self.client.on_texts = self._count
 
     def start(self, outstanding: int) -> None:
-        """From now on keep so many messages outstanding."""
+        """From now on, keep this many messages outstanding."""
         self._outstanding = outstanding
         self.send(outstanding)
 
@@ -137,7 +137,7 @@ class Sender:
             await self._finished
 
     def send(self, count: int) -> None:
-        """Send so many messages, in one write."""
+        """Send `count` messages, in one write."""
         first, self.sent = self.sent, self.sent + count
         self.client.send(*(message(self.room, f"c{number}") for number in range(first, self.sent)))
 
@@ -160,7 +160,8 @@ def message(room: str, cid: str, text: str = PADDING) -> bytes:
 
 
 async def fill(url: str, count: int, text: Callable[[int], str]) -> None:
-    """Send so many messages to the lobby, whose texts `text` makes of their numbers, and wait until all are stored."""
+    """Send `count` messages to the lobby, with the texts that `text` makes of their numbers, and wait until all are
+    stored."""
     client = await connect(url)
     await client.ask("join", room="lobby")
     for number in range(count):

@@ -132,7 +132,7 @@ def echo(url: str, home: str, rate: float, seconds: float) -> tuple[list[float],
 
 
 def pipe(url: str, home: str, count: int) -> float:
-    """Seconds that so many lines take through a pipe."""
+    """Seconds that `count` lines take through a pipe."""
     lines = "".join(f"line {number}\n" for number in range(count)).encode()
     command = [sys.executable, "-m", "app", "chat", url, "--room", "pipe"]
     began = time.perf_counter()

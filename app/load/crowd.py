@@ -101,9 +101,9 @@ class Crowd:
         warm: float = WARM_UP,
         most: int = 0,
     ) -> TalkFigures:
-        """Talk for `warm` seconds, then for `seconds` that count (with `most`, until so many messages are sent); then
-        wait for the copies that are outstanding. With `together`, all outstanding messages go out at once, and the next
-        ones when these have arrived everywhere."""
+        """Talk for `warm` seconds to warm up, then for `seconds` that are measured, or until `most` messages are sent;
+        then wait for the copies that are outstanding. With `together`, all outstanding messages go out at once, and the
+        next ones when these have arrived everywhere."""
         traffic = self.traffic
         speakers = await self._introduce(publishers, size)
         self._choose_samplers(rate)
@@ -183,7 +183,7 @@ class Crowd:
         return self.server.cpu_seconds() if self.server else 0
 
     async def _arrival(self, expected: int, quiet: float, step: str) -> None:
-        """Wait for so many copies, or until none has come for `quiet` seconds."""
+        """Wait until `expected` copies have arrived, or none has for `quiet` seconds."""
         last, since = self.traffic.received, perf_counter()
 
         def done() -> bool:
@@ -195,7 +195,7 @@ class Crowd:
         await self._wait(FOREVER, step, until=done)
 
     async def _wait(self, seconds: float, step: str, until: Callable[[], bool] = lambda: False) -> None:
-        """Wait for so long, or until a condition holds. LoadError as soon as there is a problem."""
+        """Wait for some seconds, or until a condition holds. LoadError as soon as there is a problem."""
         began, traffic = perf_counter(), self.traffic
         while (elapsed := perf_counter() - began) < seconds and not until():
             self.progress(step, elapsed / seconds)

@@ -25,7 +25,7 @@ def frame(payload: bytes, opcode: int = TEXT) -> bytes:
 
 
 def frame_size(payload: int) -> int:
-    """The bytes of a server's frame with so many bytes of payload."""
+    """The size of a server's frame, for a payload of this size."""
     return payload + (2 if payload < 126 else 4 if payload < 65536 else 10)
 
 

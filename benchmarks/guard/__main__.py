@@ -94,7 +94,7 @@ def warnings() -> list[str]:
 def measurer(
     builds: tuple[Build, Build], folder: Path, scale: Scale
 ) -> Callable[[Sequence[str], int], dict[str, list[Pair]]]:
-    """A function that measures the rows with these names in so many rounds."""
+    """A function that measures rows, by name, in some rounds."""
 
     def measure(names: Sequence[str], rounds: int) -> dict[str, list[Pair]]:
         pairs: dict[str, list[Pair]] = {}

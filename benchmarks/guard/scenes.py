@@ -30,7 +30,7 @@ TURNS = 0, 1, 1, 0
 OUTSTANDING = 16
 """Messages that each sender keeps outstanding."""
 WORDS = "often", "seldom", "never"
-"""What is searched for: a word that most messages have, one that every SELDOM-th has, and one that none has."""
+"""What is searched for: a word in most messages, one in every SELDOM-th, and one in none."""
 SELDOM = 10_000
 DEADLINE = 20.0
 LEAST_CPU = 0.001
