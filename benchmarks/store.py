@@ -5,8 +5,8 @@
 Acknowledgements: 100 clients of `chat.v1.json`, each in a room of its own, over a file with an fsync at every commit;
 the server on the first core, the clients on the second. First at a fixed rate of 1,000 messages per second in all, with
 delays that count from when a message was due; then each client keeps 16 messages outstanding. The room: `--messages`
-messages are written into a new store. The server starts on it, and a client joins, loads the last 50, searches for a word
-in most messages, for one in a few and for one in none, and resumes after 10,000 missed messages.
+messages are written into a new store. The server starts on it, and a client joins, loads the last 50, searches for a
+word in most messages, for one in a few and for one in none, and resumes after 10,000 missed messages.
 """
 
 from __future__ import annotations
