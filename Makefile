@@ -16,7 +16,7 @@ test: $(VENV)/dev.stamp  ## Run the tests (make test ARGS="-x -k name": only tho
 	@$(PYTEST) $(ARGS)
 
 slow: tools  ## Run the tests that take other programs or long (make slow PART=faults: only that part; see tests/parts.py)
-	@$(PYTEST) --slow="$(or $(PART),all)" $(ARGS)
+	@$(PYTEST) --dist loadfile --slow="$(or $(PART),all)" $(ARGS)
 
 tools: $(VENV)/dev.stamp  ## Install the programs that tests need: from Debian as root, and from npm
 	@$(BIN)/python -m tests.parts $(PART)

@@ -18,7 +18,7 @@ WORKERS_PER_CORE = 2
 """`make test` runs so many tests at once: they spend half their time waiting for a server, a browser or a clock."""
 
 hypothesis.settings.register_profile(
-    # A machine that is busy is slow: only TEST_DEADLINE is a reason to fail.
+    # A machine that is busy is slow: only a test's deadline is a reason to fail.
     "busy",
     hypothesis.settings(),
     deadline=None,
@@ -74,7 +74,7 @@ def lacks_browser(item: pytest.Item) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if not (config.getoption("slow") or parts.located("chromium")):
+    if not (config.getoption("slow") or parts.located("chromium") or os.environ.get("CI")):
         terminalreporter.write_line(
             f"The tests in a browser did not run: chromium is not installed ({parts.remedy('chromium')})", yellow=True
         )

@@ -56,7 +56,7 @@ def test_the_distribution_is_natter_chat_and_the_command_natter(installed: Path)
     """PyPI's `natter` is another project."""
     program = (
         "import importlib.metadata as m; d = m.distribution('natter-chat'); "
-        "print(d.version, *(entry.name for entry in d.entry_points))"
+        "print(d.version, *(entry.name for entry in d.entry_points.select(group='console_scripts')))"
     )
     done = subprocess.run(
         [installed / "python", "-c", program], capture_output=True, text=True, timeout=DEADLINE, check=True

@@ -140,9 +140,9 @@ def test_the_client_in_the_terminal(tmp_path: Path) -> None:
     environment = {**os.environ, **state}
     with serving() as server, terminal(f"{server.ws}/chat", module=("app", "chat"), **state) as me:
         natter = f"{NATTER} chat {server.ws}/chat"
-        me.prompt("your name:")
+        me.prompt("Your name:")
         me.types("ann" + ENTER)
-        me.shows("you are in lobby")
+        me.shows("You're in lobby")
         command = "natter chat --follow --json | jq -r .text".replace("jq", f"{jq} --unbuffered")
         following = subprocess.Popen(
             command.replace("natter chat", natter),
@@ -161,7 +161,7 @@ def test_the_client_in_the_terminal(tmp_path: Path) -> None:
         me.types("hello" + ENTER)
         assert [following.stdout.readline() for _ in range(2)] == ["from a pipe\n", "hello\n"]
         me.types("/join ops" + ENTER)
-        me.shows("you are in ops")
+        me.shows("You're in ops")
         command = "echo hi | natter chat --room ops".replace("natter chat", natter)
         done = subprocess.run(command, shell=True, env=environment, capture_output=True, timeout=DEADLINE)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
