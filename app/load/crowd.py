@@ -171,6 +171,8 @@ class Crowd:
         received, began = self.traffic.received, perf_counter()
         cpu, own = self._cpu_seconds(), process_time()
         await self._wait(seconds, "talking", until=enough)
+        if self.traffic.received == received:  # nothing to tell a rate by yet: the machine is busy with something else
+            await self._arrival(received + 1, QUIET, "talking")
         received, elapsed = self.traffic.received - received, perf_counter() - began
         cpu, own = self._cpu_seconds() - cpu, process_time() - own
         figures.deliveries_per_second = received / elapsed
