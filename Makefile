@@ -2,23 +2,23 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TSC := tests/page/browser/node_modules/.bin/tsc
-# What is compiled is kept: the tests start hundreds of interpreters.
+# Keep compiled modules, since the tests start hundreds of interpreters.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -n auto --durations=10
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: run test slow tools lint format bench guard requirements clean help
 
-run: $(VENV)/run.stamp  ## Start the chat on port 8080 (PORT=9090 make run: on another)
+run: $(VENV)/run.stamp  ## Start the chat on port 8080 (PORT=9090 make run uses another)
 	@exec $(BIN)/python -m app
 
-test: $(VENV)/dev.stamp  ## Run the tests (make test ARGS="-x -k name": only those, to the first failure)
+test: $(VENV)/dev.stamp  ## Run the fast tests (ARGS="-x -k name" selects some by name and stops at the first failure)
 	@$(PYTEST) $(ARGS)
 
-slow: tools  ## Run the tests that take other programs or long (make slow PART=faults: only that part; see tests/parts.py)
+slow: tools  ## Run the slow tests (PART=faults runs one part; tests/parts.py lists them)
 	@$(PYTEST) --dist loadfile --slow="$(or $(PART),all)" $(ARGS)
 
-tools: $(VENV)/dev.stamp  ## Install the programs that tests need: from Debian as root, and from npm
+tools: $(VENV)/dev.stamp  ## Install the programs that the tests use, from Debian (as root) and npm
 	@$(BIN)/python -m tests.parts $(PART)
 
 lint: $(VENV)/dev.stamp  ## Check style and types
@@ -26,14 +26,14 @@ lint: $(VENV)/dev.stamp  ## Check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@if [ -x $(TSC) ]; then $(TSC) -p tests/page/browser && $(TSC) -p tests/page/browser/worker.tsconfig.json; else \
-		echo "lint: types of app/page/static are not checked: expected $(TSC), which (cd tests/page/browser && npm ci) installs" >&2; \
+		echo "lint: $(TSC) is missing, so the types of app/page/static are not checked. Install it: make tools" >&2; \
 		[ -z "$$CI" ]; fi
 
-format: $(VENV)/dev.stamp  ## Put the code into its form
+format: $(VENV)/dev.stamp  ## Format the code
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store, fan-out beside other chats, the page, the client
+bench: $(VENV)/dev.stamp  ## Measure startup, the store, fan-out next to other chat servers, the page and the client
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.store
 	@$(BIN)/python -m benchmarks.collector
@@ -44,17 +44,17 @@ bench: $(VENV)/dev.stamp  ## Measure start-up beside a bare Starlette, the store
 guard: $(VENV)/dev.stamp  ## Compare speed and size with an older build (ARGS="--rows start rss": only some rows)
 	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
-requirements: $(VENV)/dev.stamp  ## Pin the dependencies of pyproject.toml anew
+requirements: $(VENV)/dev.stamp  ## Pin the latest versions of the dependencies in pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--upgrade --output-file requirements.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
-clean:  ## Remove what the other targets made
+clean:  ## Remove everything that the other targets created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/programs/node_modules tests/page/browser/node_modules
 
-help:  ## List what make can do
+help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*  ## /\1: /p' $(MAKEFILE_LIST)
 
 $(VENV)/python.stamp:
