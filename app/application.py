@@ -98,11 +98,11 @@ class Application(Starlette):
                 await _not_found(scope, receive, send)
                 return
             scope = {**scope, "root_path": root}
-        if scope["type"] == "lifespan":
+        if scope["type"] != "http":
             self.in_test_client = _is_test_client(scope)
+        if scope["type"] == "lifespan":
             send = self._reporting_failure(send)
         elif scope["type"] == "websocket":
-            self.in_test_client = _is_test_client(scope)
             scope[SERVER_SEND] = send
         await super().__call__(scope, receive, send)
 

@@ -61,6 +61,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def reason(error: OSError) -> str:
+    """What the system says is wrong."""
+    return (error.strerror or str(error)).lower()
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean X?` with the known name closest to `name`, or an empty text if none is close."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from config.errors import ConfigurationError, Origin
+from config.errors import ConfigurationError, Origin, reason
 from config.hocon_parser import Assignment, Block, Include, Substitution, parse
 
 _UNSET: Final = object()
@@ -266,5 +266,4 @@ def _read(path: Path, origin: Origin, included: str = "") -> str:
     except UnicodeDecodeError:
         raise ConfigurationError("expected UTF-8 text", origin=origin, **subject) from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigurationError(f"can't be read: {reason}", origin=origin, **subject) from None
+        raise ConfigurationError(f"can't be read: {reason(error)}", origin=origin, **subject) from None

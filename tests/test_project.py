@@ -83,7 +83,12 @@ def test_nothing_tells_people_to_install_the_other_project_called_natter() -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["https://mirror.corp.com/simple", "https://pypi.org/simple/", "ws://user:pw@chat.corp.io:80/", "HTTPS://A.IO"],
+    [
+        "https://mirror.corp.com/simple",
+        "https://packages.corp.io/simple/",
+        "ws://user:pw@chat.corp.io:80/",
+        "HTTPS://A.IO",
+    ],
 )
 def test_the_check_finds_a_host(text: str) -> None:
     assert len(foreign(text)) == 1

@@ -1,4 +1,4 @@
-"""SQLite's errors in words that say what to do."""
+"""Errors of SQLite and of the system, in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _KNOWN = {
 }
 
 
-def reason(error: sqlite3.Error) -> str:
-    """What went wrong, in one line."""
+def reason(error: sqlite3.Error | OSError) -> str:
+    """What went wrong, in one line; for SQLite's usual errors also what to do."""
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
     text = str(error)
     return _KNOWN.get(text, text)

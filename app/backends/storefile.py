@@ -49,12 +49,9 @@ class StoreFile:
             # Closed after the connection: closing any descriptor of a file drops all locks that the process has on it.
             self.file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             return self._connect()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             self.release()
             raise StoreError(f"{self.path}: {reason(error)}") from None
-        except OSError as error:
-            self.release()
-            raise StoreError(f"{self.path}: {(error.strerror or str(error)).lower()}") from None
         except StoreError:
             self.release()
             raise
@@ -83,9 +80,7 @@ class StoreFile:
             raise InUse(f"{self.path}: the store is in use by another process") from None
         except OSError as error:
             self.release()
-            raise StoreError(
-                f"{self.path}: {(error.strerror or str(error)).lower()}: choose a folder that you can write to"
-            ) from None
+            raise StoreError(f"{self.path}: {reason(error)}: choose a folder that you can write to") from None
 
     def scrub(self, connection: sqlite3.Connection) -> bool:
         """Zero what deleted rows have left in the WAL and in unused parts of pages. False if another program is reading

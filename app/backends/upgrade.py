@@ -163,8 +163,7 @@ def _copy_aside(connection: sqlite3.Connection, path: str, version: int) -> Path
         copying.copy(connection, part)
         copying.publish(part, copy)
     except (sqlite3.Error, OSError) as error:
-        why = reason(error) if isinstance(error, sqlite3.Error) else (error.strerror or str(error)).lower()
-        raise StoreError(f"{problem}, because it can't be copied to {copy}: {why}") from None
+        raise StoreError(f"{problem}, because it can't be copied to {copy}: {reason(error)}") from None
     finally:
         copying.discard(part)
     log.warning(

@@ -16,7 +16,7 @@ from app.chat.logs import room_name
 from app.cli.flags import Parser, add_settings, fail, load_settings, parse
 from app.cli.subcommands import PROGRAM
 from config import ConfigurationError, Settings
-from config.errors import suggestion
+from config.errors import reason, suggestion
 from config.schema import build
 
 
@@ -83,7 +83,7 @@ def _run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return fail(f"{where}{(error.strerror or str(error)).lower()}", 1)
+        return fail(f"{where}{reason(error)}", 1)
     return 0
 
 

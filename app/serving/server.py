@@ -25,6 +25,7 @@ from app.transports.hardened import HardenedWebSocketProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from config import ConfigurationError, Deployment, Settings
+from config.errors import reason
 
 log = logging.getLogger("Application")
 
@@ -205,7 +206,7 @@ def _cannot_listen(settings: Settings, port: int, error: OSError) -> StartupErro
     key, value = ("host", host) if error.errno == errno.EADDRNOTAVAIL else ("port", port)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     remedy = f"; {REMEDIES[error.errno]}" if error.errno in REMEDIES else ""
-    problem = f"can't listen on {address}: {_reason(error)}{remedy}"
+    problem = f"can't listen on {address}: {reason(error)}{remedy}"
     origin = settings.tree.origin(("app", "deployment", key))
     return StartupError(str(ConfigurationError(problem, origin=origin, key=f"app.deployment.{key}", value=value)))
 
@@ -223,7 +224,7 @@ def _bad_tls(settings: Settings, error: OSError) -> ConfigurationError:
             if f"{label}-----" not in Path(file).read_text(encoding="latin-1"):
                 problem = f"expected {expected}"
         except OSError as unreadable:
-            problem = f"can't be read: {_reason(unreadable)}"
+            problem = f"can't be read: {reason(unreadable)}"
         if problem:
             origin = settings.tree.origin(("app", "deployment", "tls", name))
             return ConfigurationError(problem, origin=origin, key=f"app.deployment.tls.{name}", value=file)
@@ -231,11 +232,7 @@ def _bad_tls(settings: Settings, error: OSError) -> ConfigurationError:
     problem = (
         "the key doesn't belong to the certificate"
         if mismatch
-        else f"expected a certificate and its key in PEM format: {_reason(error)}"
+        else f"expected a certificate and its key in PEM format: {reason(error)}"
     )
     origin = settings.tree.origin(("app", "deployment", "tls"))
     return ConfigurationError(problem, origin=origin, key="app.deployment.tls", value=f"{tls.certificate}, {tls.key}")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

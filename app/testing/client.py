@@ -9,11 +9,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, NoReturn, Self
 
-from app.testing.heard import SAID, Heard, Refusal, says
+from app.testing.heard import SAID, Heard, Refusal, Wanted, says
 from app.testing.sockets import Closed, Socket
-
-Wanted = str | re.Pattern[str] | None
-"""A text, a pattern to search for in it, or any text."""
 
 
 class Client(ABC):
@@ -157,7 +154,7 @@ class Client(ABC):
     def _encoded(self, frame: Any) -> str | bytes: ...
 
     @abstractmethod
-    def _decoded(self, message: str | bytes) -> Any: ...
+    def _decoded(self, message: str) -> Any: ...
 
     @abstractmethod
     def _is_hint(self, frame: Any) -> bool: ...
@@ -188,11 +185,9 @@ class Client(ABC):
         self._answered = True
 
     def _hear(self, text: Wanted, name: str, room: str, *, whispered: bool) -> Heard:
-        def fits(frame: Any) -> bool:
-            heard = self._heard(frame)
+        def fits(heard: Heard) -> bool:
             return (
-                heard is not None
-                and heard.kind in SAID
+                heard.kind in SAID
                 and bool(heard.to) == whispered
                 and says(heard, text)
                 and name in ("", heard.name)
@@ -200,7 +195,16 @@ class Client(ABC):
             )
 
         what = "a whisper" if whispered else "a message"
-        heard = self._heard(self._wait(fits, _described(what, text, name, room)))
+        return self._wait_heard(fits, _described(what, text, name, room))
+
+    def _wait_heard(self, fits: Callable[[Heard], bool], what: str) -> Heard:
+        """Wait for a message or another event that fits."""
+
+        def is_it(frame: Any) -> bool:
+            heard = self._heard(frame)
+            return heard is not None and fits(heard)
+
+        heard = self._heard(self._wait(is_it, what))
         assert heard is not None
         return heard
 
@@ -239,6 +243,8 @@ class Client(ABC):
         except Closed:
             self._over = True
             raise
+        if isinstance(message, bytes):
+            raise AssertionError(f"{self!r} got a binary message, which the chat does not send: {message!r}")
         self._arrived.append(self._decoded(message))
 
     def _fail(self, problem: str) -> NoReturn:
@@ -249,13 +255,6 @@ def names_of(to: str | Client | Sequence[str | Client]) -> list[str]:
     """Return the names of people, who may be clients."""
     people = [to] if isinstance(to, (str, Client)) else to
     return [one.name if isinstance(one, Client) else one for one in people]
-
-
-def matches(text: str, wanted: Wanted) -> bool:
-    """Return whether `text` is `wanted` or matches it. None matches everything."""
-    if isinstance(wanted, re.Pattern):
-        return wanted.search(text) is not None
-    return wanted is None or text == wanted
 
 
 def _described(what: str, text: Wanted, name: str, room: str) -> str:

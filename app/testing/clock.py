@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from app.clock import Clock
 
 UPTIME = 1_000_000.0
@@ -21,7 +19,7 @@ class ManualClock(Clock):
     __slots__ = ("_elapsed", "_start")
 
     def __init__(self, now: int | None = None) -> None:
-        self._start = time.time_ns() // 1_000_000 if now is None else now
+        self._start = super().now() if now is None else now
         self._elapsed = 0.0
 
     def now(self) -> int:

@@ -13,6 +13,9 @@ from app.chat.events import Kind
 SAID = frozenset({Kind.MSG, Kind.ME})
 NOTICE = "*** "
 
+Wanted = str | re.Pattern[str] | None
+"""A text, a pattern to search for in it, or any text."""
+
 _LINE = re.compile(r"\[(?P<name>[^\]→]+?)(?: → (?P<to>[^\]]+))?\](?P<colon>:?) (?P<text>.*)", re.DOTALL)
 
 
@@ -80,11 +83,18 @@ def from_line(line: str, room: str) -> Heard | None:
     return Heard(found["name"], found["text"], kind, "" if to else room, to, frame=line)
 
 
-def says(heard: Heard, wanted: str | re.Pattern[str] | None) -> bool:
-    """Return whether the text is `wanted` or matches it. None matches everything."""
+def matches(text: str, wanted: Wanted) -> bool:
+    """Return whether `text` is `wanted` or matches it. None matches everything."""
     if isinstance(wanted, re.Pattern):
-        return wanted.search(heard.text) is not None
-    if wanted is None or heard.text == wanted:
+        return wanted.search(text) is not None
+    return wanted is None or text == wanted
+
+
+def says(heard: Heard, wanted: Wanted) -> bool:
+    """Return whether the text of a message matches."""
+    if matches(heard.text, wanted):
         return True
+    if not isinstance(wanted, str) or not isinstance(heard.frame, str):
+        return False
     # In the text dialect a line that looks like someone's message is indented.
-    return isinstance(heard.frame, str) and heard.text == text.message(heard.name, wanted).partition("]: ")[2]
+    return heard.text == text.message(heard.name, wanted).partition("]: ")[2]

@@ -14,12 +14,13 @@ from argon2 import PasswordHasher
 
 from app.application import Application, create_app
 from app.chat.dialects import JSON_SUBPROTOCOL
+from app.chat.logs import DEFAULT_ROOM, WHISPERS
 from app.clock import Clock
 from app.live.service import ChatService
 from app.loader import Module
 from app.testing.client import Client
 from app.testing.clock import ManualClock
-from app.testing.json_client import WHISPERS, JsonClient
+from app.testing.json_client import JsonClient
 from app.testing.runners import Runner, in_process, in_thread
 from app.testing.sockets import Opening, Socket
 from app.testing.text_client import TextClient
@@ -156,7 +157,7 @@ class Host:
         self._sockets.close()
 
     def _first_room(self) -> str:
-        return str(self.app.settings.property_or_none("chat.room") or "lobby")
+        return str(self.app.settings.property_or_none("chat.room") or DEFAULT_ROOM)
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.chat.dialects import JSON_SUBPROTOCOL
-from app.testing.client import Client, Wanted, matches, names_of
-from app.testing.heard import Heard, Refusal, from_frame
+from app.chat.logs import WHISPERS
+from app.testing.client import Client, names_of
+from app.testing.heard import Heard, Refusal, Wanted, from_frame, matches
 from app.testing.sockets import Socket
 
 HINTS = frozenset({"presence", "typing", "read"})
 """Frames that may arrive at any time, so that a test waits for them only if it says so."""
-WHISPERS = "@"
 
 
 class JsonClient(Client):
@@ -98,13 +98,10 @@ class JsonClient(Client):
     def sees(self, kind: str, *, name: str = "", room: str = "") -> Heard:
         """Wait for an event of a kind of `app.Kind`, such as `topic` or `kick`. `name` and `room` narrow it down."""
 
-        def fits(frame: Any) -> bool:
-            heard = self._heard(frame)
-            return heard is not None and heard.kind == kind and name in ("", heard.name) and room in ("", heard.room)
+        def fits(heard: Heard) -> bool:
+            return heard.kind == kind and name in ("", heard.name) and room in ("", heard.room)
 
-        heard = self._heard(self._wait(fits, f"the event {kind!s}"))
-        assert heard is not None
-        return heard
+        return self._wait_heard(fits, f"the event {kind!s}")
 
     def hint(self, t: str) -> Any:
         """Wait for a hint: `presence`, `typing` or `read`. Skip nothing."""
@@ -186,9 +183,7 @@ class JsonClient(Client):
     def _encoded(self, frame: Any) -> str | bytes:
         return json.dumps(frame) if isinstance(frame, dict) else frame
 
-    def _decoded(self, message: str | bytes) -> Any:
-        if isinstance(message, bytes):
-            raise AssertionError(f"{self!r} got a binary message, which the chat does not send: {message!r}")
+    def _decoded(self, message: str) -> Any:
         frame = json.loads(message)
         if "seq" in frame and "room" in frame and (log := _log(frame["room"])) in self.positions:
             self.positions[log] = max(self.positions[log], frame["seq"])

@@ -9,8 +9,9 @@ from typing import Any
 
 from app.chat import text as words
 from app.chat.events import Kind
-from app.testing.client import Client, Wanted, matches, names_of
-from app.testing.heard import NOTICE, Heard, Refusal, from_line, says
+from app.chat.logs import WHISPERS
+from app.testing.client import Client, names_of
+from app.testing.heard import NOTICE, Heard, Refusal, Wanted, from_line, matches, says
 from app.testing.sockets import Socket
 
 GREETING = re.compile(r"You are connected! There are [0-9]+ users here\.")
@@ -133,14 +134,12 @@ class TextClient(Client):
             raise TypeError("a client of the text dialect sends text: use dialect='json'")
         return frame  # type: ignore[no-any-return]
 
-    def _decoded(self, message: str | bytes) -> Any:
-        if isinstance(message, bytes):
-            raise AssertionError(f"{self!r} got a binary message, which the chat does not send: {message!r}")
+    def _decoded(self, message: str) -> Any:
         return message
 
     def _log(self, frame: Any) -> str:
         heard = self._heard(frame)
-        return "@" if heard is not None and heard.to else self.room
+        return WHISPERS if heard is not None and heard.to else self.room
 
     def _is_hint(self, frame: Any) -> bool:  # noqa: ARG002  (the text dialect has none)
         return False

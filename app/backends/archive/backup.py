@@ -49,5 +49,4 @@ def _create(part: Path, copy: Path) -> None:
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        problem = (error.strerror or str(error)).lower()
-        raise ArchiveError(f"{copy}: {problem}: choose a new file in a folder that you can write to") from None
+        raise ArchiveError(f"{copy}: {reason(error)}: choose a new file in a folder that you can write to") from None

@@ -137,7 +137,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
 
   /** @param {Frame} frame @param {number | undefined} before the id that this person had */
   function named(frame, before) {
-    // Whoever logs in becomes another user, with other rooms and whispers.
+    // Someone who logs in becomes another user, with other rooms and whispers.
     if (entered && before !== frame.id) return connection.restart();
     if (!entered) return enter();
     return keep({ token, id: frame.id, name: frame.name });
