@@ -25,3 +25,10 @@ const PATHS = {
 /** @param {keyof typeof PATHS} name */
 export const icon = (name) =>
   html`<svg class="icon" viewBox="0 0 20 20" aria-hidden="true">${svg`<path d=${PATHS[name]} />`}</svg>`;
+
+/**
+ * A button that shows an icon only, with a name for screen readers and as a tooltip.
+ * @param {keyof typeof PATHS} name @param {string} label @param {() => void} click
+ */
+export const iconButton = (name, label, click) =>
+  html`<button type="button" class="tool" aria-label=${label} title=${label} @click=${click}>${icon(name)}</button>`;

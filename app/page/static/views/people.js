@@ -3,7 +3,7 @@
 import { t } from "../i18n/messages.js";
 import { sorted } from "../state/people.js";
 import { html, repeat } from "../vendor/lit-html.js";
-import { icon } from "./icons.js";
+import { iconButton } from "./icons.js";
 import { avatar, nameView } from "./names.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -16,15 +16,7 @@ export function peopleView(state, room, act) {
   return html`<aside class="panel people" aria-label=${t("people.list")}>
     <header>
       <h2>${t("room.people", { count: members })}</h2>
-      <button
-        type="button"
-        class="tool"
-        aria-label=${t("dialog.close")}
-        title=${t("dialog.close")}
-        @click=${() => act.people()}
-      >
-        ${icon("close")}
-      </button>
+      ${iconButton("close", t("dialog.close"), () => act.people())}
     </header>
     ${
       people

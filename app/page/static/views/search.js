@@ -3,7 +3,7 @@
 import { dayName, time } from "../i18n/format.js";
 import { t } from "../i18n/messages.js";
 import { html, nothing, repeat } from "../vendor/lit-html.js";
-import { icon } from "./icons.js";
+import { iconButton } from "./icons.js";
 import { nameView } from "./names.js";
 import { textView } from "./text.js";
 
@@ -21,15 +21,7 @@ export function searchView(state, act) {
   >
     <header>
       <h2>${t("search.title")}</h2>
-      <button
-        type="button"
-        class="tool"
-        aria-label=${t("search.close")}
-        title=${t("search.close")}
-        @click=${() => act.stopSearching()}
-      >
-        ${icon("close")}
-      </button>
+      ${iconButton("close", t("search.close"), () => act.stopSearching())}
     </header>
     <form @submit=${submitted(act)}>
       <label class="hidden" for="words">${t("search.label")}</label>

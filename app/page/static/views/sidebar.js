@@ -4,7 +4,7 @@ import { listed, t } from "../i18n/messages.js";
 import { format } from "../browser/address.js";
 import { unread } from "../state/unread.js";
 import { classMap, html, nothing, repeat } from "../vendor/lit-html.js";
-import { icon } from "./icons.js";
+import { icon, iconButton } from "./icons.js";
 import { avatar } from "./names.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -28,15 +28,7 @@ export function sidebarView(state, act) {
     <nav aria-label=${t("sidebar.rooms")}>
       <div class="section">
         <h2>${t("sidebar.rooms")}</h2>
-        <button
-          type="button"
-          class="tool"
-          aria-label=${t("sidebar.join")}
-          title=${t("sidebar.join")}
-          @click=${() => act.rooms()}
-        >
-          ${icon("plus")}
-        </button>
+        ${iconButton("plus", t("sidebar.join"), () => act.rooms())}
       </div>
       ${listView(rooms, (room) => entryView(state, room, "#", room.name))}
       ${
@@ -101,15 +93,7 @@ function ownView({ me, connection }, act) {
         <span class="quiet">${t(registered ? "person.registered" : "person.guest")}</span></span
       >
     </button>
-    <button
-      type="button"
-      class="tool"
-      aria-label=${t("sidebar.settings")}
-      title=${t("sidebar.settings")}
-      @click=${() => act.dialog({ kind: "settings" })}
-    >
-      ${icon("gear")}
-    </button>
+    ${iconButton("gear", t("sidebar.settings"), () => act.dialog({ kind: "settings" }))}
   </div>`;
 }
 

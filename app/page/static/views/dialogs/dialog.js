@@ -2,7 +2,7 @@
 
 import { t } from "../../i18n/messages.js";
 import { html, keyed, nothing, ref } from "../../vendor/lit-html.js";
-import { icon } from "../icons.js";
+import { iconButton } from "../icons.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../actions/actions.js").Actions} Actions */
@@ -22,15 +22,7 @@ const elementView = (state, act, title, content) =>
     <div class="sheet">
       <header>
         <h2 id="dialog-title">${title}</h2>
-        <button
-          type="button"
-          class="tool"
-          aria-label=${t("dialog.close")}
-          title=${t("dialog.close")}
-          @click=${() => act.closeDialog()}
-        >
-          ${icon("close")}
-        </button>
+        ${iconButton("close", t("dialog.close"), () => act.closeDialog())}
       </header>
       <p class="problem" role="alert">${state.problem || nothing}</p>
       ${content}

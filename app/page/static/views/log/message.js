@@ -7,7 +7,7 @@ import { isMine } from "../../state/initial.js";
 import { positionOf } from "../../state/log.js";
 import { mentions } from "../../text/markup.js";
 import { classMap, html, nothing } from "../../vendor/lit-html.js";
-import { icon } from "../icons.js";
+import { icon, iconButton } from "../icons.js";
 import { avatar, nameButton, nameView } from "../names.js";
 import { textView } from "../text.js";
 
@@ -123,17 +123,13 @@ function toolsView(room, entry, mine, act) {
   const { from, user } = entry;
   const moderate = () => act.dialog({ kind: "person", name: from, id: user });
   return html`<div class="tools" role="toolbar" aria-label=${t("message.tools", { name: from })}>
-    ${mine ? nothing : toolView("reply", t("message.whisper", { name: from }), () => act.whisper(from, user))}
-    ${mine ? toolView("edit", t("message.edit"), () => act.edit(entry)) : nothing}
-    ${toolView("link", t("message.copy_link"), () => void act.copyLink(entry.room, positionOf(entry)))}
-    ${mine || moderates ? toolView("trash", t("message.delete"), () => act.askToDelete(entry)) : nothing}
-    ${moderates && !mine ? toolView("more", t("message.moderate", { name: from }), moderate) : nothing}
+    ${mine ? nothing : iconButton("reply", t("message.whisper", { name: from }), () => act.whisper(from, user))}
+    ${mine ? iconButton("edit", t("message.edit"), () => act.edit(entry)) : nothing}
+    ${iconButton("link", t("message.copy_link"), () => void act.copyLink(entry.room, positionOf(entry)))}
+    ${mine || moderates ? iconButton("trash", t("message.delete"), () => act.askToDelete(entry)) : nothing}
+    ${moderates && !mine ? iconButton("more", t("message.moderate", { name: from }), moderate) : nothing}
   </div>`;
 }
-
-/** @param {Parameters<typeof icon>[0]} sign @param {string} label @param {() => void} click */
-const toolView = (sign, label, click) =>
-  html`<button type="button" class="tool" aria-label=${label} title=${label} @click=${click}>${icon(sign)}</button>`;
 
 /** @param {State} state @param {Extract<Row, { kind: "pending" }>} row @param {Actions} act */
 function pendingView(state, { pending, first }, act) {
