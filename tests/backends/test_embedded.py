@@ -24,6 +24,7 @@ from app.backends import StoreError, Unavailable, statements
 from app.backends.embedded import Embedded
 from app.backends.schema import MIGRATIONS
 from app.chat.events import Appended, Draft, Event, User
+from app.clock import Clock
 
 T = TypeVar("T")
 DEADLINE = 20
@@ -45,8 +46,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[Embedded]:
-    backend = Embedded(str(path))
+def opened(path: Path | str, clock: Clock | None = None) -> Iterator[Embedded]:
+    backend = Embedded(str(path), clock=clock)
     backend.open()
     try:
         yield backend

@@ -9,8 +9,7 @@ import resource
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,15 +18,14 @@ import anyio
 import pytest
 from argon2 import PasswordHasher
 
-from app.backends import StoreError, Unavailable, schema, statements, upgrade
+from app.backends import Unavailable, schema, statements, upgrade
 from app.backends.archive import export, import_
 from app.backends.embedded import Embedded
 from app.backends.upgrade import CLEAN_DAY, SAVE_INTERVAL
 from app.chat.events import Draft, Kind, User
-from app.clock import Clock
 from app.testing import ManualClock, test_application
 from tests.backends.sample import ANN, FAR, PASSWORD, SAMPLES, TOKENS, everything, fill, lost
-from tests.backends.test_embedded import DEADLINE, by_hand, draft, soon
+from tests.backends.test_embedded import DEADLINE, by_hand, draft, opened, refusal, soon
 
 pytestmark = pytest.mark.anyio
 
@@ -39,16 +37,6 @@ UPGRADE = "ALTER TABLE users ADD COLUMN extra TEXT NOT NULL DEFAULT 'new'; CREAT
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@contextmanager
-def opened(path: Path, clock: Clock | None = None) -> Iterator[Embedded]:
-    backend = Embedded(str(path), clock=clock)
-    backend.open()
-    try:
-        yield backend
-    finally:
-        backend.close()
 
 
 def files(folder: Path) -> list[str]:
@@ -257,15 +245,6 @@ def test_a_store_goes_through_several_migrations_at_once(path: Path, monkeypatch
     copy = path.with_name(f"chat.db.before-v{NEXT}")
     assert files(path.parent) == ["chat.db", copy.name]
     assert (version(path), version(copy)) == (NEXT, 1)
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(StoreError) as caught:
-        Embedded(str(path)).open()
-    text = str(caught.value)
-    assert text.startswith(f"{path}: ")
-    assert len(text.splitlines()) == 1
-    return text
 
 
 async def left_alone(path: Path, before: Any, monkeypatch: pytest.MonkeyPatch) -> None:
