@@ -62,5 +62,55 @@ MIGRATIONS = (
     );
     INSERT INTO meta VALUES ('indexed', '0');
     """,
+    """
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO counters SELECT 'pos', coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events';
+    INSERT INTO counters SELECT 'whisper', value FROM counters WHERE name = 'pos';
+    INSERT INTO counters SELECT 'user', coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'users';
+    INSERT INTO counters VALUES ('applied', 0);
+
+    ALTER TABLE events RENAME TO old_events;
+    CREATE TABLE events (
+        pos INTEGER PRIMARY KEY,
+        room TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        user INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        text TEXT NOT NULL,
+        cid TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        of INTEGER NOT NULL,
+        detail TEXT NOT NULL
+    );
+    INSERT INTO events SELECT seq, room, seq, id, at, user, name, text, cid, kind, of, detail FROM old_events;
+    DROP TABLE old_events;
+    CREATE UNIQUE INDEX events_by_room ON events (room, seq);
+    CREATE UNIQUE INDEX events_by_cid ON events (user, cid) WHERE cid != '';
+    CREATE INDEX events_by_of ON events (room, of) WHERE of > 0;
+
+    ALTER TABLE mail RENAME TO old_mail;
+    CREATE TABLE mail (user INTEGER, seq INTEGER, pos INTEGER NOT NULL, PRIMARY KEY (user, seq)) WITHOUT ROWID;
+    INSERT INTO mail SELECT user, seq, seq FROM old_mail;
+    DROP TABLE old_mail;
+
+    ALTER TABLE users RENAME TO old_users;
+    CREATE TABLE users (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        canonical TEXT NOT NULL UNIQUE,
+        password TEXT NOT NULL DEFAULT '',
+        seen INTEGER NOT NULL DEFAULT 0
+    );
+    INSERT INTO users SELECT * FROM old_users;
+    DROP TABLE old_users;
+
+    DROP TABLE words;
+    DELETE FROM meta WHERE key = 'indexed';
+    CREATE TABLE forgotten (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, pos INTEGER NOT NULL, room TEXT NOT NULL, text TEXT NOT NULL
+    );
+    """,
 )
 """SQL by version: `PRAGMA user_version` is the number of migrations that a store has had."""
