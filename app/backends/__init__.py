@@ -6,7 +6,10 @@ Every backend promises the following. `tests/contracts` holds each to it.
   one is stored, and the others return it as a duplicate.
 - **Ordered.** Everyone who reads or follows a room sees its events in the same order, with strictly increasing `seq`.
   Appends from one caller to one room are stored in the order of the calls. A position is never used twice. Gaps between
-  positions are normal.
+  positions are normal. Each room counts its own positions; all conversations share one count, so that a mailbox has one
+  order.
+- **Deterministic.** Every call that writes is a change (`app.backends.changes`). What the store holds depends on the
+  sequence of changes alone.
 - **Durable.** An append returns only once it would survive a power failure (embedded: fsync; a cluster: a quorum). No
   reader and no follower sees the event before that.
 - **Conversations.** The log `@3,5` holds the whispers between the users 3 and 5. A whisper is one event at one
@@ -29,6 +32,7 @@ Every backend promises the following. `tests/contracts` holds each to it.
   outcome of the call is then unknown: to retry an append safely, use the same `cid`.
 - **Isolated errors.** An impossible argument (a room that is not valid Unicode, a position above 64 bits, an append to
   a mailbox, an unknown user) raises ValueError or OverflowError to its caller, and affects nobody else.
+- **Reading what was written.** A read sees everything that was asked for before it, in the same process.
 - **Following.** A follower gets every event that is committed after the call of `follow`, in order per room, and
   nothing from before. To miss nothing, follow first, then read, and drop what is not after the last position read.
 
@@ -38,13 +42,48 @@ Calls may come from several event loops. Each returns in the loop that made it. 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from app.backends.changes import (
+    BindToken,
+    Change,
+    Claim,
+    CreateUser,
+    Ignore,
+    MarkRead,
+    RecordSeen,
+    RevokeToken,
+    SetPassword,
+    Trim,
+)
 from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
 from app.chat.presence import Hint, Person
 
 Follower = Callable[[Sequence[Event]], None]
 """Called with committed events, in any thread, one call at a time. It must not block and must not raise."""
+
+class Origin(Protocol):
+    """Where a message comes from, and who is told what becomes of it. Called in the event loop of `Backend.post`."""
+
+    def stored(self, event: Event, *, duplicate: bool) -> None:
+        """Learn that the message is stored, before any follower in this event loop does. It must not raise."""
+
+    def failed(self, error: Exception) -> None:
+        """Learn why it was not stored, or may not have been."""
+
+
+class Results(list[Event]):
+    """What a search found, oldest first."""
+
+    partial = False
+    """Whether the search was cut short, because it took too long: older messages may match as well."""
+    behind = 0
+    """How many messages are not in the index yet and were not searched."""
+    next = 0
+    """What to pass as `before` for the next page; 0 if there is none."""
+    marks: Sequence[Sequence[tuple[int, int]]] = ()
+    """For each message, where in its text the hits are: start and end, in characters."""
+
 
 Watcher = Callable[[Hint], None]
 """Called with the hints of other nodes, in any thread. It must not block and must not raise."""
@@ -91,8 +130,16 @@ class Backend(Protocol):
     def close(self) -> None:
         """Finish the calls that were made, and close the store."""
 
+    def submit(self, change: Change) -> Awaitable[Any]:
+        """Apply a change after all that were submitted before, and return its answer. The order is that of the calls,
+        not of the awaits."""
+
+    def post(self, draft: Draft, origin: Origin) -> None:
+        """Like `append`, but tell `origin` instead of returning an awaitable. This is how most messages come."""
+
     def append(self, draft: Draft) -> Awaitable[Appended]:
-        """Append to the log of `draft.room`. The order is that of the calls, not of the awaits."""
+        """Append to the log of `draft.room`."""
+        return self.submit(draft)
 
     def read(self, room: str, *, after: int, limit: int) -> Awaitable[list[Event]]:
         """Return the first events of `room` after position `after`, oldest first, at most `limit`. Raise Trimmed if
@@ -107,12 +154,13 @@ class Backend(Protocol):
     def find_by_cid(self, user: int, cid: str) -> Awaitable[Event | None]:
         """Return the event that the user stored with this `cid`, or None if there is none or it was trimmed."""
 
-    def search(self, log: str, words: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
+    def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> Awaitable[Results]:
         """Return the last messages before position `before` that contain all of `words`, oldest first, at most `limit`.
-        `log` is a room, a conversation or a mailbox.
+        `log` is a room, a conversation or a mailbox, or several of them. With several, `before` is what `Results.next`
+        said, or any number above all of those.
 
-        `word*` matches all words that start with it. Case and accents are ignored. Everything that was appended before
-        the call is searched, edited messages with their present text.
+        `app.backends.search` says what `words` may be. Everything that was appended before the call is searched, edited
+        messages with their present text, as far as `Results.partial` and `Results.behind` say.
         """
 
     def state(self, room: str) -> Awaitable[list[Event]]:
@@ -127,6 +175,7 @@ class Backend(Protocol):
         An event goes if it is not among the last `keep` (0 for no such rule), or if it is older than `since`. Atomic:
         an event is readable, or its position is not above `Bounds.trimmed`. The texts leave the file's pages too.
         """
+        return self.submit(Trim(room, keep, since, limit))
 
     def rooms(self) -> Awaitable[list[str]]:
         """Return the rooms and conversations that have an event or a state."""
@@ -140,6 +189,7 @@ class Backend(Protocol):
     def create_user(self, token: bytes) -> Awaitable[User]:
         """Create a user who signs in with a token, given by its digest. The name is `userN`; N counts up and is never
         reused. Idempotent: with a digest that is known, return its user."""
+        return self.submit(CreateUser(token))
 
     def create_guest(self) -> Awaitable[User]:
         """Create a user without a token, who can't come back once the connection is closed.
@@ -153,9 +203,11 @@ class Backend(Protocol):
 
     def bind_token(self, token: bytes, user: int) -> Awaitable[None]:
         """Make the token with this digest one of the user's. If it was another user's, it no longer is."""
+        return self.submit(BindToken(token, user))
 
     def revoke_token(self, token: bytes) -> Awaitable[None]:
         """Make the token with this digest nobody's."""
+        return self.submit(RevokeToken(token))
 
     def account(self, canonical: str) -> Awaitable[Account | None]:
         """Return the account with this canonical name, or None."""
@@ -169,19 +221,27 @@ class Backend(Protocol):
         Raise NameTaken if the name belongs to another user. If that one is the user `evict` and has no password, it
         gets its `userN` back instead. A user may claim its own name again in another spelling.
         """
+        return self.submit(Claim(user, name, canonical, evict))
 
     def set_password(self, user: int, password: str) -> Awaitable[User]:
         """Store the hash of the user's password. From then on the user is registered."""
+        return self.submit(SetPassword(user, password))
 
     def record_seen(self, user: int, at: int) -> Awaitable[None]:
         """Record that the user was here at the time `at`. A time before the recorded one changes nothing."""
+        return self.submit(RecordSeen(user, at))
 
     def mark_read(self, user: int, room: str, seq: int) -> Awaitable[int]:
         """Move the user's read marker in a room or the mailbox to `seq`, unless it is further already. Return where it
         is then; with `seq` 0, this only reads it."""
+        return self.submit(MarkRead(user, room, seq)) if seq > 0 else self.read_marker(user, room)
+
+    def read_marker(self, user: int, room: str) -> Awaitable[int]:
+        """Return the user's read marker in a room, a conversation or the mailbox; 0 if it never read there."""
 
     def ignore(self, user: int, whom: int, *, on: bool) -> Awaitable[None]:
         """Start or stop ignoring: while `on`, `user` gets nothing from `whom`."""
+        return self.submit(Ignore(user, whom, on))
 
     def ignored(self, user: int) -> Awaitable[frozenset[int]]:
         """Return the ids of those whom the user ignores."""

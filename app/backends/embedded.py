@@ -1,9 +1,19 @@
-"""The embedded backend: SQLite, one connection on one thread.
+"""The embedded backend: SQLite in one file, behind a journal.
 
-Calls that arrive during a commit share the next one, and so the cost of its fsync. WAL with `synchronous=FULL` survives
-a power failure; NORMAL does not (40 of 40 simulated failures lost data). Only one connection writes and checkpoints,
-which also rules out SQLite's WAL-reset bug (before 3.51.3). The store belongs to one process, so there are no other
-nodes: presence and hints go nowhere, and watchers are never called.
+What happens to a change, and where:
+
+1. `Committer` gathers what is asked for in one turn of an event loop. `Sequencer` gives it places: positions, and
+   retries found. `Journal` writes it with one sync. Then it is answered, unless the answer needs the store.
+2. `Applier`, the store's thread, applies what is committed to SQLite, many changes in one transaction (`machine`), and
+   answers the rest. SQLite runs with `synchronous=NORMAL`: a power failure may take its last transactions back, but never
+   tears one, and the journal has them all.
+3. `Readers` read on connections of their own, each read once everything that was asked for before it is applied.
+
+Only the store's connection writes and checkpoints, which rules out SQLite's WAL-reset bug (before 3.51.3). In memory
+there is no journal, and one connection, in the store's thread, does everything.
+
+The store belongs to one process, so there are no other nodes: presence and hints go nowhere, and watchers are never
+called.
 """
 
 from __future__ import annotations
@@ -15,128 +25,113 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
-from app.backends import Follower, Unavailable, Watcher
-from app.backends.statements import index, logs, users
-from app.backends.storefile import MEMORY
-from app.backends.worker import Request, Worker
-from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
+from app.backends import Backend, Follower, Origin, Results, Unavailable, Watcher, machine, search
+from app.backends.applying import Applier
+from app.backends.changes import Change
+from app.backends.indexing import FileIndex, MemoryIndex
+from app.backends.journal import Journal
+from app.backends.readers import Read, Readers
+from app.backends.sequencing import Entry, Sequencer
+from app.backends.statements import logs, users
+from app.backends.storefile import MEMORY, StoreFile
+from app.backends.upkeep import Upkeep
+from app.chat.events import Account, Bounds, Conversation, Draft, Event, User
 from app.chat.presence import Hint, Person
 from app.clock import Clock
 
 
-class Embedded:
+class Embedded(Backend):
     """A Backend in the file at `path`, or in memory for `:memory:`.
 
     `in_memory` is called when the store is opened. If it returns True, the store is in memory, whatever the path.
     """
 
     def __init__(self, path: str, *, clock: Clock | None = None, in_memory: Callable[[], bool] = lambda: False) -> None:
-        self._in_memory = in_memory
-        self._worker = Worker(path, clock or Clock())
-        self._opening = Lock()
-        self._opened = False
-        self._finalizer = weakref.finalize(self, self._worker.stop)
+        self._core = _Core(path, clock or Clock(), in_memory)
+        self._finalizer = weakref.finalize(self, self._core.close)
 
     @property
     def epoch(self) -> str:
-        return self._worker.file.epoch
+        return self._core.file.epoch
 
     @property
     def shared(self) -> bool:
         return False
 
     def open(self) -> None:
-        with self._opening:
-            if not self._opened:
-                if self._in_memory():
-                    self._worker.file.path = MEMORY
-                self._worker.start()
-                self._opened = True
+        self._core.open()
 
     def close(self) -> None:
         self._finalizer()
 
-    def append(self, draft: Draft) -> asyncio.Future[Appended]:
-        return self._call(draft, writes=True)
-
-    def read(self, room: str, *, after: int, limit: int) -> asyncio.Future[list[Event]]:
-        return self._call(lambda connection: logs.read(connection, room, after, limit))
-
-    def read_backwards(self, room: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
-        return self._call(lambda connection: logs.read_backwards(connection, room, before, limit))
-
-    def get(self, room: str, seq: int) -> asyncio.Future[Event | None]:
-        return self._call(lambda connection: logs.get(connection, room, seq))
-
-    def find_by_cid(self, user: int, cid: str) -> asyncio.Future[Event | None]:
-        return self._call(lambda connection: logs.find_by_cid(connection, user, cid))
-
-    def search(self, log: str, words: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
-        return self._call(lambda connection: index.search(connection, log, words, before, limit))
-
-    def state(self, room: str) -> asyncio.Future[list[Event]]:
-        return self._call(lambda connection: logs.state(connection, room))
-
-    def bounds(self, room: str) -> asyncio.Future[Bounds]:
-        return self._call(lambda connection: logs.bounds(connection, room))
-
-    def trim(self, room: str, *, keep: int, since: int, limit: int) -> asyncio.Future[int]:
-        return self._call(lambda connection: logs.trim(connection, room, keep, since, limit), writes=True)
-
-    def rooms(self) -> asyncio.Future[list[str]]:
-        return self._call(logs.rooms)
-
-    def conversations(self, user: int) -> asyncio.Future[list[Conversation]]:
-        return self._call(lambda connection: logs.conversations(connection, user))
-
-    def follow(self, follower: Follower) -> Callable[[], None]:
-        return self._worker.follow(follower)
-
-    def create_user(self, token: bytes) -> asyncio.Future[User]:
-        ids = self._worker.user_ids
-        return self._call(lambda connection: users.create_user(connection, token, ids), writes=True)
-
-    def create_guest(self) -> asyncio.Future[User]:
-        future = asyncio.get_running_loop().create_future()
-        user = User.newcomer(next(self._worker.user_ids))
-        if self._worker.add_guest(user):
-            future.set_result(user)
-        else:
-            future.set_exception(Unavailable("the store is closed"))
+    def submit(self, change: Change) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        if not self._core.committer.submit(Entry(change, future, loop)):
+            future.set_exception(_closed())
         return future
 
+    def post(self, draft: Draft, origin: Origin) -> None:
+        if not self._core.committer.submit(Entry(draft, origin, asyncio.get_running_loop())):
+            origin.failed(_closed())
+
+    def create_guest(self) -> asyncio.Future[User]:
+        future: asyncio.Future[User] = asyncio.get_running_loop().create_future()
+        user = self._core.committer.create_guest()
+        if user:
+            future.set_result(User.newcomer(user))
+        else:
+            future.set_exception(_closed())
+        return future
+
+    def follow(self, follower: Follower) -> Callable[[], None]:
+        return self._core.committer.follow(follower)
+
+    def read(self, room: str, *, after: int, limit: int) -> asyncio.Future[list[Event]]:
+        return self._read(lambda connection: logs.read(connection, room, after, limit))
+
+    def read_backwards(self, room: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
+        return self._read(lambda connection: logs.read_backwards(connection, room, before, limit))
+
+    def get(self, room: str, seq: int) -> asyncio.Future[Event | None]:
+        return self._read(lambda connection: logs.get(connection, room, seq))
+
+    def find_by_cid(self, user: int, cid: str) -> asyncio.Future[Event | None]:
+        return self._read(lambda connection: logs.find_by_cid(connection, user, cid))
+
+    def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> asyncio.Future[Results]:
+        future: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
+        query = search.Query([log] if isinstance(log, str) else list(log), words, before, limit)
+        if not self._core.applier.read(self._core.index.read(query, future)):
+            future.set_exception(_closed())
+        return future
+
+    def state(self, room: str) -> asyncio.Future[list[Event]]:
+        return self._read(lambda connection: logs.state(connection, room))
+
+    def bounds(self, room: str) -> asyncio.Future[Bounds]:
+        return self._read(lambda connection: logs.bounds(connection, room))
+
+    def rooms(self) -> asyncio.Future[list[str]]:
+        return self._read(logs.rooms)
+
+    def conversations(self, user: int) -> asyncio.Future[list[Conversation]]:
+        return self._read(lambda connection: logs.conversations(connection, user))
+
     def user_by_token(self, token: bytes) -> asyncio.Future[User | None]:
-        return self._call(lambda connection: users.user_by_token(connection, token))
-
-    def bind_token(self, token: bytes, user: int) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.bind_token(connection, token, user), writes=True)
-
-    def revoke_token(self, token: bytes) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.revoke_token(connection, token), writes=True)
+        return self._read(lambda connection: users.user_by_token(connection, token))
 
     def account(self, canonical: str) -> asyncio.Future[Account | None]:
-        return self._call(lambda connection: users.account(connection, canonical))
+        return self._read(lambda connection: users.account(connection, canonical))
 
     def users(self, ids: Sequence[int]) -> asyncio.Future[list[User]]:
-        return self._call(lambda connection: users.users(connection, ids))
+        return self._read(lambda connection: users.users(connection, ids))
 
-    def claim(self, user: int, name: str, canonical: str, *, evict: int = 0) -> asyncio.Future[User]:
-        return self._call(lambda connection: users.claim(connection, user, name, canonical, evict), writes=True)
-
-    def set_password(self, user: int, password: str) -> asyncio.Future[User]:
-        return self._call(lambda connection: users.set_password(connection, user, password), writes=True)
-
-    def record_seen(self, user: int, at: int) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.record_seen(connection, user, at), writes=True)
-
-    def mark_read(self, user: int, room: str, seq: int) -> asyncio.Future[int]:
-        return self._call(lambda connection: users.mark_read(connection, user, room, seq), writes=seq > 0)
-
-    def ignore(self, user: int, whom: int, *, on: bool) -> asyncio.Future[None]:
-        return self._call(lambda connection: users.ignore(connection, user, whom, on=on), writes=True)
+    def read_marker(self, user: int, room: str) -> asyncio.Future[int]:
+        return self._read(lambda connection: users.read_marker(connection, user, room))
 
     def ignored(self, user: int) -> asyncio.Future[frozenset[int]]:
-        return self._call(lambda connection: users.ignored(connection, user))
+        return self._read(lambda connection: users.ignored(connection, user))
 
     def announce(self, room: str, people: Sequence[Person]) -> None:
         pass
@@ -147,9 +142,53 @@ class Embedded:
     def watch(self, watcher: Watcher) -> Callable[[], None]:  # noqa: ARG002
         return lambda: None
 
-    def _call(self, run: Draft | Callable[[sqlite3.Connection], Any], *, writes: bool = False) -> asyncio.Future[Any]:
-        """Submit `run`. It must not refer to this object, because the thread stops when this object is garbage."""
+    def _read(self, run: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
+        """Read with `run`. It must not refer to this object, because the threads stop when this object is garbage."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if not self._worker.submit(Request(run, future, writes)):
-            future.set_exception(Unavailable("the store is closed"))
+        if not self._core.applier.read(Read(run, future)):
+            future.set_exception(_closed())
         return future
+
+
+class _Core:
+    """What an Embedded consists of. It has no reference to it, so that this can become garbage and stop the threads."""
+
+    def __init__(self, path: str, clock: Clock, in_memory: Callable[[], bool]) -> None:
+        self.file = StoreFile(path)
+        self.applier = Applier(self.file)
+        self.committer = self.applier.committer
+        self.index: FileIndex | MemoryIndex = MemoryIndex()
+        self._clock, self._in_memory = clock, in_memory
+        self._opening = Lock()
+        self._opened = False
+
+    def open(self) -> None:
+        """Open the store and start its thread. Further calls do nothing. StoreError if the store can't be used."""
+        with self._opening:
+            if self._opened:
+                return
+            if self._in_memory():
+                self.file.path = MEMORY
+            connection = self.file.open()
+            if self.file.path == MEMORY:
+                self.index = MemoryIndex(connection)
+                self._start(connection, None, None)
+            else:
+                connection.execute("PRAGMA synchronous = NORMAL")
+                self.index = FileIndex(self.file.path)
+                journal = Journal(self.file.path, self.file.epoch, machine.last_applied(connection))
+                self._start(connection, journal, Readers(self.file.path))
+            self._opened = True
+
+    def _start(self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None) -> None:
+        upkeep = Upkeep(self.file, connection, self._clock, self.index, journal, readers)
+        self.applier.start(connection, journal, readers, upkeep)
+        self.committer.start(Sequencer(readers.lookups if readers else connection), journal)
+
+    def close(self) -> None:
+        """Finish what was asked for, and close the store."""
+        self.applier.stop()
+
+
+def _closed() -> Unavailable:
+    return Unavailable("the store is closed")

@@ -1,4 +1,5 @@
-"""The file of the embedded backend: held by one process, known to be a store of Natter, and upgraded when opened.
+"""The file of the embedded backend: held by one process, known to be a store of Natter, and upgraded when opened. What a
+crash has left in its journal is applied then.
 
 A file that can't be used is refused with a StoreError, and left as it was to the byte.
 """
@@ -6,16 +7,23 @@ A file that can't be used is refused with a StoreError, and left as it was to th
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from app.backends import StoreError, schema, upgrade
+from msgspec import MsgspecError
+
+from app.backends import StoreError, journal, machine, schema, upgrade
 from app.backends.pages import zero_gaps
 from app.backends.reasons import reason
 from app.backends.schema import APPLICATION_ID
+from app.backends.sequencing import Sequencer
+from app.backends.statements.rows import transaction
+
+log = logging.getLogger("store")
 
 MEMORY = ":memory:"
 """The path of a store that is in no file."""
@@ -65,10 +73,31 @@ class StoreFile:
             upgrade.migrate(connection, self.path)
             connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
             (self.epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+            if self.path != MEMORY:
+                self._replay(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _replay(self, connection: sqlite3.Connection) -> None:
+        """Apply what is in the journal and not in the store, and remove the journal."""
+        files = journal.paths(self.path)
+        if not any(file.exists() for file in files):
+            return
+        sequencer = Sequencer(connection)
+        last = first = machine.last_applied(connection)
+        try:
+            with transaction(connection):
+                for number, record in journal.records(self.path, self.epoch, last):
+                    machine.replay(connection, sequencer, record, number)
+                    last = number
+        except MsgspecError as error:
+            raise StoreError(f"{self.path}: record {last + 1} of the journal is of a newer Natter: {error}") from None
+        if last > first:
+            log.info("%s: the server was not shut down: applied %d records of the journal", self.path, last - first)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        journal.discard(files)
 
     def _lock(self) -> None:
         """Lock a file beside the store: two servers on one store would split the chat."""

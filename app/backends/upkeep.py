@@ -1,13 +1,18 @@
-"""What the embedded backend does between requests: it indexes messages, purges deleted texts, and removes the copies
-that were made before an upgrade."""
+"""What the store's thread does between changes: it clears deleted texts from the files, keeps the search index up to
+date, and removes the copies that were made before an upgrade."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
+from typing import Protocol
 
-from app.backends.statements import index
+from app.backends import machine
+from app.backends.journal import Journal
+from app.backends.readers import Readers
+from app.backends.statements import purging
 from app.backends.statements.rows import transaction
 from app.backends.storefile import StoreFile
 from app.backends.upgrade import CopyRetention
@@ -17,108 +22,120 @@ log = logging.getLogger("store")
 
 IDLE_DELAY = 0.5
 """How many seconds after the last upkeep its need is checked again. A check after each commit would take a fifth of the
-commit's time, and indexing after each message would double it."""
-MAX_BACKLOG = 5000
-"""With more messages than this to index, upkeep no longer waits until the store is idle. A search has to index the
-backlog first, so it must not grow without bounds."""
+commit's time."""
+MAX_WRITES = 5000
+"""After more changes than this, upkeep no longer waits until the store is idle."""
 PURGE_INTERVAL = 30.0
-"""How many seconds lie between two purges, each of which rewrites a part of the index, and between a failure and the
-next try. A purge's own time is added, times 20, because its last step goes through the whole file."""
+"""How many seconds lie between two purges, and between a failure and the next try. A purge's own time is added, times
+20, because its last step goes through the whole file."""
+
+
+class SearchIndex(Protocol):
+    """What upkeep needs of the search index. Called in the store's thread."""
+
+    @property
+    def forgotten(self) -> int:
+        """The id up to which the index has dropped the texts in `forgotten`."""
+
+    def keep_up(self) -> bool:
+        """Index some of what is in the store, or have that done. Return whether to call it again at once."""
+
+    def finish(self, connection: sqlite3.Connection) -> None:
+        """Drop what is left in `forgotten`, before the store is closed. sqlite3.Error or OSError if that fails."""
 
 
 class Upkeep:
-    """Runs upkeep on `connection` in small steps, and says when the next one is due."""
+    """Does upkeep on `connection` in small steps, and says when the next one is due."""
 
-    def __init__(self, file: StoreFile, connection: sqlite3.Connection, clock: Clock) -> None:
-        self.file, self.connection = file, connection
+    def __init__(
+        self,
+        file: StoreFile,
+        connection: sqlite3.Connection,
+        clock: Clock,
+        index: SearchIndex,
+        journal: Journal | None,
+        readers: Readers | None,
+    ) -> None:
+        self._file, self._connection, self._index = file, connection, index
+        self._journal, self._readers = journal, readers
         copies = CopyRetention(file.path, connection, clock)
-        self.copies = None if copies.done else copies
-        self.backlog, self.purge, self.written = 0, False, 0
-        self.next_check, self.next_step, self.next_purge = monotonic() + IDLE_DELAY, 0.0, 0.0
-        self.check()
-
-    def check(self) -> None:
-        """Find out what there is to do."""
-        self.written = 0
-        try:
-            self.backlog = index.backlog(self.connection)
-            self.purge = index.purge_pending(self.connection)
-        except sqlite3.Error as error:
-            self._failed(error)
+        self._copies = None if copies.done else copies
+        self._purge = purging.pending(connection)
+        self._written, self._indexing = 1, True
+        self._next_check, self._next_step, self._next_purge = monotonic() + IDLE_DELAY, 0.0, 0.0
 
     def count_writes(self, writes: int) -> None:
-        """Add `writes` to what may have to be indexed."""
-        self.written += writes
+        """Add `writes` to the changes that the index has yet to see."""
+        self._written += writes
 
     def count_error(self) -> None:
         """Note that the store failed: the copies from before an upgrade stay longer."""
-        if self.copies is not None:
-            self.copies.restart()
+        if self._copies is not None:
+            self._copies.restart()
 
     @property
     def overdue(self) -> bool:
-        """Whether a step is due even though requests are waiting."""
-        behind = self.backlog + self.written > MAX_BACKLOG or (self.copies is not None and not self.copies.due())
-        return behind and monotonic() >= self.next_step
+        """Whether a step is due even though the store is busy."""
+        behind = self._written > MAX_WRITES or (self._copies is not None and not self._copies.due())
+        return behind and monotonic() >= self._next_step
 
     def due(self) -> float | None:
         """In how many seconds the next step is due if the store stays idle; None if there is nothing to do."""
         now, delays = monotonic(), []
-        if self.written or self.backlog:
-            delays.append(self.next_check - now)
-        if self.purge:
-            delays.append(self.next_purge - now)
-        if self.copies is not None:
-            delays.append(self.copies.due())
-        return max(0, self.next_step - now, min(delays)) if delays else None
+        if self._written or self._indexing:
+            delays.append(self._next_check - now)
+        if self._purge:
+            delays.append(max(self._next_purge, self._next_check) - now)
+        if self._copies is not None:
+            delays.append(self._copies.due())
+        return max(0, self._next_step - now, min(delays)) if delays else None
 
     def step(self) -> None:
-        """Do one step. A purge that is due goes before indexing, which would make it longer."""
-        if self.written:
-            self.check()
+        """Do one step."""
         try:
-            if self.copies is not None and not self.copies.due():
-                self._count_clean_time(self.copies)
-            elif self.purge and not self.overdue and monotonic() >= self.next_purge:
-                self._purge()
-            else:
-                with transaction(self.connection):
-                    index.add_next(self.connection)
+            if self._copies is not None and not self._copies.due():
+                self._copies.step()
+                if self._copies.done:
+                    self._copies = None
+            if self._written or self._indexing:
+                self._written = 0
+                self._indexing = self._index.keep_up()
+                self._purge = purging.pending(self._connection)
+            if self._purge and monotonic() >= self._next_purge:
+                self._purge_texts()
         except (sqlite3.Error, OSError) as error:
-            self._failed(error)
-        self.check()
-        if not self.backlog:
-            self.next_check = monotonic() + IDLE_DELAY
+            log.error("%s: upkeep failed and will be tried again: %s", self._file.path, error)
+            self._next_step = monotonic() + PURGE_INTERVAL
+            self.count_error()
+        if not self._indexing:
+            self._next_check = monotonic() + IDLE_DELAY
 
     def finish(self) -> None:
-        """Purge what was deleted, before the store is closed."""
-        self.next_step = self.next_purge = 0.0
-        self.check()
-        while self.purge and not self.next_purge and not self.next_step:
-            try:
-                self._purge()
-            except (sqlite3.Error, OSError) as error:
-                self._failed(error)
-        if self.copies is not None:
-            try:
-                self.copies.save()
-            except sqlite3.Error as error:
-                self._failed(error)
+        """Clear what was deleted, before the store is closed."""
+        try:
+            self._index.finish(self._connection)
+            if purging.pending(self._connection):
+                self._purge_texts()
+            if self._copies is not None:
+                self._copies.save()
+        except (sqlite3.Error, OSError) as error:
+            log.error("%s: the store could not be cleared: %s", self._file.path, error)
 
-    def _count_clean_time(self, copies: CopyRetention) -> None:
-        copies.step()
-        if copies.done:
-            self.copies = None
-
-    def _purge(self) -> None:
-        if index.merge(self.connection):
+    def _purge_texts(self) -> None:
+        """Clear deleted texts from the files, once the index has dropped them."""
+        with transaction(self._connection):
+            purging.dropped(self._connection, self._index.forgotten)
+        if purging.last_forgotten(self._connection):
+            self._indexing = self._index.keep_up()
             return
         began = monotonic()
-        if self.file.scrub(self.connection):
-            index.end_purge(self.connection)
-        self.next_purge = monotonic() + PURGE_INTERVAL + 20 * (monotonic() - began)
-
-    def _failed(self, error: Exception) -> None:
-        log.error("%s: upkeep failed and will be tried again: %s", self.file.path, error)
-        self.next_step = monotonic() + PURGE_INTERVAL
-        self.count_error()
+        paused: AbstractContextManager[None] = self._readers.paused() if self._readers else nullcontext()
+        with paused:
+            clean = self._file.scrub(self._connection)
+        if clean and self._journal is not None:
+            self._journal.durable = machine.last_applied(self._connection)
+            clean = self._journal.scrub()
+        if clean:
+            purging.done(self._connection)
+            self._purge = False
+        self._next_purge = monotonic() + PURGE_INTERVAL + 20 * (monotonic() - began)

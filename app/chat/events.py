@@ -105,7 +105,7 @@ def _key(kind: str, detail: Detail) -> str:
     return f"{key}{detail.whom.id}" if detail.whom and key.endswith(":") else key
 
 
-class Draft(Struct, frozen=True, gc=False):
+class Draft(Struct, frozen=True, gc=False, array_like=True, tag="append"):
     """An event that is not in the log yet.
 
     `id` names the event for good. `cid` is the client's id for it, the same on every retry; a user's `cid` is stored

@@ -5,43 +5,44 @@ from __future__ import annotations
 import sqlite3
 
 from app.backends import Trimmed
-from app.backends.statements import index
+from app.backends.changes import Trim
+from app.backends.statements import purging
 from app.backends.statements.rows import COLUMNS, events, trimmed
 from app.chat.events import Bounds, Conversation, Event
 from app.chat.logs import MAILBOX, mailbox, participants
 
 
-def _positions(log: str) -> tuple[str, str | int]:
-    """Return the SQL that selects the positions of a log, and its one parameter."""
+def _places(log: str) -> tuple[str, str | int]:
+    """Return the SQL that selects the places and positions of a log, and its one parameter."""
     if not log.startswith(MAILBOX):
-        return "SELECT seq FROM events WHERE room = ?", log
+        return "SELECT pos, seq FROM events WHERE room = ?", log
     user = int(log[1:])
     if log != mailbox(user):
         raise ValueError(f"{log!r} is not a mailbox: expected ~ and the id of a user")
-    return "SELECT seq FROM mail WHERE user = ?", user
+    return "SELECT pos, seq FROM mail WHERE user = ?", user
 
 
 def bounds(connection: sqlite3.Connection, log: str) -> Bounds:
-    positions, whose = _positions(log)
-    (head,) = connection.execute(f"SELECT max(seq) FROM ({positions})", (whose,)).fetchone()  # noqa: S608
+    places, whose = _places(log)
+    (head,) = connection.execute(f"SELECT max(seq) FROM ({places})", (whose,)).fetchone()  # noqa: S608
     trimmed_to = trimmed(connection, log)
     return Bounds(trimmed_to, max(head or 0, trimmed_to))
 
 
 def read(connection: sqlite3.Connection, log: str, after: int, limit: int) -> list[Event]:
-    positions, whose = _positions(log)
+    places, whose = _places(log)
     trimmed_to = trimmed(connection, log)
     if after < trimmed_to:
         raise Trimmed(trimmed_to)
-    page = f"{positions} AND seq > ? ORDER BY seq LIMIT ?"
-    sql = f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY seq"  # noqa: S608
+    page = f"SELECT pos FROM ({places} AND seq > ? ORDER BY seq LIMIT ?)"  # noqa: S608
+    sql = f"SELECT {COLUMNS} FROM events WHERE pos IN ({page}) ORDER BY seq"  # noqa: S608
     return events(connection.execute(sql, (whose, after, limit)))
 
 
 def read_backwards(connection: sqlite3.Connection, log: str, before: int, limit: int) -> list[Event]:
-    positions, whose = _positions(log)
-    page = f"{positions} AND seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?"
-    sql = f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY seq"  # noqa: S608
+    places, whose = _places(log)
+    page = f"SELECT pos FROM ({places} AND seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?)"  # noqa: S608
+    sql = f"SELECT {COLUMNS} FROM events WHERE pos IN ({page}) ORDER BY seq"  # noqa: S608
     return events(connection.execute(sql, (whose, before, trimmed(connection, log), limit)))
 
 
@@ -57,7 +58,7 @@ def find_by_cid(connection: sqlite3.Connection, user: int, cid: str) -> Event | 
 
 
 def state(connection: sqlite3.Connection, room: str) -> list[Event]:
-    sql = f"SELECT {COLUMNS} FROM events WHERE seq IN (SELECT seq FROM state WHERE room = ?) ORDER BY seq"  # noqa: S608
+    sql = f"SELECT {COLUMNS} FROM events JOIN state USING (room, seq) WHERE room = ? ORDER BY seq"  # noqa: S608
     return events(connection.execute(sql, (room,)))
 
 
@@ -80,18 +81,19 @@ def conversations(connection: sqlite3.Connection, user: int) -> list[Conversatio
     return [Conversation(*row) for row in connection.execute(sql, (user,))]
 
 
-def trim(connection: sqlite3.Connection, room: str, keep: int, since: int, limit: int) -> int:
+def trim(connection: sqlite3.Connection, change: Trim) -> int:
+    room = change.room
     if room.startswith(MAILBOX):
         raise ValueError(f"{room!r} is a mailbox: expected a room or a conversation")
     trimmed_to = through = trimmed(connection, room)
-    if keep:
+    if change.keep:
         sql = "SELECT seq FROM events WHERE room = ? AND seq > ? ORDER BY seq DESC LIMIT 1 OFFSET ?"
-        through = (connection.execute(sql, (room, trimmed_to, keep)).fetchone() or (trimmed_to,))[0]
+        through = (connection.execute(sql, (room, trimmed_to, change.keep)).fetchone() or (trimmed_to,))[0]
     # Clocks may jump, so an old event can come after a newer one. Only the run of old ones at the start goes.
     sql = "SELECT seq, at FROM events WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?"
     removed = []
-    for seq, at in connection.execute(sql, (room, trimmed_to, limit)):
-        if seq > through and at >= since:
+    for seq, at in connection.execute(sql, (room, trimmed_to, change.limit)):
+        if seq > through and at >= change.since:
             break
         removed.append(seq)
     if removed:
@@ -102,7 +104,11 @@ def trim(connection: sqlite3.Connection, room: str, keep: int, since: int, limit
 def _remove(connection: sqlite3.Connection, room: str, trimmed_to: int, removed: list[int]) -> None:
     """Remove the events at these positions, the first after `trimmed_to`, except those that are the room's state."""
     where, through = "room = ? AND seq > ? AND seq <= ?", removed[-1]
-    index.remove(connection, where, room, trimmed_to, through)
+    connection.execute(
+        "INSERT INTO forgotten (pos, room, text) SELECT pos, room, text FROM events "  # noqa: S608
+        f"WHERE {where} AND kind IN ('msg', 'me') AND text != '' ORDER BY seq",
+        (room, trimmed_to, through),
+    )
     connection.execute(
         f"DELETE FROM events WHERE {where} AND seq NOT IN (SELECT seq FROM state WHERE room = ?)",  # noqa: S608
         (room, trimmed_to, through, room),
@@ -114,7 +120,7 @@ def _remove(connection: sqlite3.Connection, room: str, trimmed_to: int, removed:
         _raise_trimmed(connection, mailbox(user), through)
         if not left:
             connection.execute("DELETE FROM talks WHERE user = ? AND room = ?", (user, room))
-    index.request_purge(connection)
+    purging.request(connection)
 
 
 def _raise_trimmed(connection: sqlite3.Connection, log: str, through: int) -> None:

@@ -40,10 +40,11 @@ def decode_detail(text: str) -> Detail:
 
 def events(rows: Iterable[tuple[Any, ...]]) -> list[Event]:
     """Turn rows of COLUMNS into events."""
-    return [_event(row) for row in rows]
+    return [event_of(row) for row in rows]
 
 
-def _event(row: tuple[Any, ...]) -> Event:
+def event_of(row: tuple[Any, ...]) -> Event:
+    """Turn a row of COLUMNS into an event."""
     values = list(row)
     values[-1] = decode_detail(row[-1])
     return Event(*values)

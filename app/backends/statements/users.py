@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec import json
 
-from app.backends import NameTaken
+from app.backends import NameTaken, changes
 from app.chat.events import Account, User
 
 USER = "id, name, password != ''"
@@ -28,28 +28,24 @@ def _get(connection: sqlite3.Connection, id_: int) -> User:
     return _user(row)
 
 
-def last(connection: sqlite3.Connection) -> int:
-    """Return the highest id that was ever given out; 0 if there was none."""
-    sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'users'"
-    number: int
-    (number,) = connection.execute(sql).fetchone()
-    return number
-
-
-def insert(connection: sqlite3.Connection, new_users: Sequence[User]) -> None:
-    """Insert users under their default names."""
-    sql = "INSERT INTO users (id, name, canonical) VALUES (?, ?, ?)"
-    connection.executemany(sql, [(user.id, user.name, user.name) for user in new_users])
-
-
-def create_user(connection: sqlite3.Connection, token: bytes, ids: Iterator[int]) -> User:
-    known = user_by_token(connection, token)
-    if known is not None:  # the caller asks again, because the first answer got lost
+def create_user(connection: sqlite3.Connection, change: changes.CreateUser) -> User:
+    known = user_by_token(connection, change.token) if change.token else None
+    if known is not None:
         return known
-    user = User.newcomer(next(ids))
-    insert(connection, [user])
-    bind_token(connection, token, user.id)
+    user = User.newcomer(change.user or _last(connection) + 1)
+    sql = "INSERT INTO users (id, name, canonical) VALUES (?, ?, ?)"
+    connection.execute(sql, (user.id, user.name, user.name))
+    if change.token:
+        connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (change.token, user.id))
     return user
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    number: int
+    (number,) = connection.execute(
+        "SELECT max(value, (SELECT coalesce(max(id), 0) FROM users)) FROM counters WHERE name = 'user'"
+    ).fetchone()
+    return number
 
 
 def user_by_token(connection: sqlite3.Connection, token: bytes) -> User | None:
@@ -58,13 +54,13 @@ def user_by_token(connection: sqlite3.Connection, token: bytes) -> User | None:
     return _user(row) if row else None
 
 
-def bind_token(connection: sqlite3.Connection, token: bytes, user: int) -> None:
-    _get(connection, user)
-    connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (token, user))
+def bind_token(connection: sqlite3.Connection, change: changes.BindToken) -> None:
+    _get(connection, change.user)
+    connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (change.token, change.user))
 
 
-def revoke_token(connection: sqlite3.Connection, token: bytes) -> None:
-    connection.execute("DELETE FROM tokens WHERE secret = ?", (token,))
+def revoke_token(connection: sqlite3.Connection, change: changes.RevokeToken) -> None:
+    connection.execute("DELETE FROM tokens WHERE secret = ?", (change.token,))
 
 
 def account(connection: sqlite3.Connection, canonical: str) -> Account | None:
@@ -83,7 +79,8 @@ def users(connection: sqlite3.Connection, ids: Sequence[int]) -> list[User]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
-def claim(connection: sqlite3.Connection, user: int, name: str, canonical: str, evict: int) -> User:
+def claim(connection: sqlite3.Connection, change: changes.Claim) -> User:
+    user, canonical, evict = change.user, change.canonical, change.evict
     _get(connection, user)
     holder = _reserved_for(connection, canonical) or account(connection, canonical)
     if holder is not None and holder.user.id != user:
@@ -91,7 +88,7 @@ def claim(connection: sqlite3.Connection, user: int, name: str, canonical: str, 
             raise NameTaken(holder)
         back = holder.user.default_name
         connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (back, back, evict))
-    connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (name, canonical, user))
+    connection.execute("UPDATE users SET name = ?, canonical = ? WHERE id = ?", (change.name, canonical, user))
     return _get(connection, user)
 
 
@@ -106,26 +103,31 @@ def _reserved_for(connection: sqlite3.Connection, canonical: str) -> Account | N
     return owner
 
 
-def set_password(connection: sqlite3.Connection, user: int, password: str) -> User:
-    connection.execute("UPDATE users SET password = ? WHERE id = ?", (password, user))
-    return _get(connection, user)
+def set_password(connection: sqlite3.Connection, change: changes.SetPassword) -> User:
+    connection.execute("UPDATE users SET password = ? WHERE id = ?", (change.password, change.user))
+    return _get(connection, change.user)
 
 
-def record_seen(connection: sqlite3.Connection, user: int, at: int) -> None:
-    connection.execute("UPDATE users SET seen = max(seen, ?) WHERE id = ?", (at, user))
+def record_seen(connection: sqlite3.Connection, change: changes.RecordSeen) -> None:
+    connection.execute("UPDATE users SET seen = max(seen, ?) WHERE id = ?", (change.at, change.user))
 
 
-def mark_read(connection: sqlite3.Connection, user: int, room: str, seq: int) -> int:
+def read_marker(connection: sqlite3.Connection, user: int, room: str) -> int:
     row = connection.execute("SELECT seq FROM marks WHERE user = ? AND room = ?", (user, room)).fetchone()
-    known: int = row[0] if row else 0
-    if seq > known:
-        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", (user, room, seq))
-    return max(seq, known)
+    return row[0] if row else 0
 
 
-def ignore(connection: sqlite3.Connection, user: int, whom: int, *, on: bool) -> None:
-    sql = "INSERT OR IGNORE INTO ignores VALUES (?, ?)" if on else "DELETE FROM ignores WHERE user = ? AND whom = ?"
-    connection.execute(sql, (user, whom))
+def mark_read(connection: sqlite3.Connection, change: changes.MarkRead) -> int:
+    known = read_marker(connection, change.user, change.room)
+    if change.seq > known:
+        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", (change.user, change.room, change.seq))
+    return max(change.seq, known)
+
+
+def ignore(connection: sqlite3.Connection, change: changes.Ignore) -> None:
+    on = "INSERT OR IGNORE INTO ignores VALUES (?, ?)"
+    sql = on if change.on else "DELETE FROM ignores WHERE user = ? AND whom = ?"
+    connection.execute(sql, (change.user, change.whom))
 
 
 def ignored(connection: sqlite3.Connection, user: int) -> frozenset[int]:

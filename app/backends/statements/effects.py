@@ -6,32 +6,34 @@ import sqlite3
 
 from msgspec.structs import replace
 
-from app.backends.statements import index
+from app.backends.statements import purging
 from app.backends.statements.rows import decode_detail, encode_detail, trimmed
 from app.chat.events import Event, Kind
 from app.chat.logs import participants
 
 
-def apply(connection: sqlite3.Connection, event: Event) -> Event:
-    """Apply the effects of a newly stored event, and return the event as it is stored then."""
+def apply(connection: sqlite3.Connection, event: Event, pos: int) -> Event:
+    """Apply the effects of a newly stored event at `pos`, and return the event as it is stored then."""
     if event.kind == Kind.EDIT:
-        event = _edit(connection, event)
+        event = _edit(connection, event, pos)
     elif event.kind == Kind.DELETE:
         _delete(connection, event)
     elif event.key:
         _set_state(connection, event)
     people = participants(event.room)
     if people:
-        connection.executemany("INSERT INTO mail VALUES (?, ?)", [(user, event.seq) for user in people])
+        mail = [(user, event.seq, pos) for user in people]
+        connection.executemany("INSERT INTO mail VALUES (?, ?, ?)", mail)
         connection.executemany("INSERT OR IGNORE INTO talks VALUES (?, ?)", [(user, event.room) for user in people])
     return event
 
 
-def _edit(connection: sqlite3.Connection, event: Event) -> Event:
+def _edit(connection: sqlite3.Connection, event: Event, pos: int) -> Event:
     if _rewrite(connection, event, edited=True):
         return event
     # There is no message to edit, or a deleted one: no text of it may come back.
-    connection.execute("UPDATE events SET text = '' WHERE seq = ?", (event.seq,))
+    connection.execute("UPDATE events SET text = '' WHERE pos = ?", (pos,))
+    purging.request(connection)
     return replace(event, text="")
 
 
@@ -46,16 +48,18 @@ def _delete(connection: sqlite3.Connection, event: Event) -> None:
 def _rewrite(connection: sqlite3.Connection, event: Event, **became: bool) -> bool:
     """Put the event's text at position `of`. Return False if there is no message, or a deleted one."""
     row = connection.execute(
-        "SELECT detail FROM events WHERE seq = ? AND seq < ? AND room = ? AND kind IN ('msg', 'me')",
-        (event.of, event.seq, event.room),
+        "SELECT pos, text, detail FROM events WHERE room = ? AND seq = ? AND seq < ? AND kind IN ('msg', 'me')",
+        (event.room, event.of, event.seq),
     ).fetchone()
-    if row is None or decode_detail(row[0]).deleted:
+    if row is None or decode_detail(row[2]).deleted:
         return False
-    index.remove(connection, "seq = ?", event.of)
-    detail = encode_detail(replace(decode_detail(row[0]), **became))
-    connection.execute("UPDATE events SET text = ?, detail = ? WHERE seq = ?", (event.text, detail, event.of))
-    index.add(connection, event.of)
-    index.request_purge(connection)
+    pos, text, detail = row
+    purging.forget(connection, pos, event.room, text)
+    connection.execute(
+        "UPDATE events SET text = ?, detail = ? WHERE pos = ?",
+        (event.text, encode_detail(replace(decode_detail(detail), **became)), pos),
+    )
+    purging.request(connection)
     return True
 
 
@@ -64,5 +68,5 @@ def _set_state(connection: sqlite3.Connection, event: Event) -> None:
     row = connection.execute("SELECT seq FROM state WHERE room = ? AND key = ?", where).fetchone()
     connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (*where, event.seq))
     if row and row[0] <= trimmed(connection, event.room):  # only its being the state kept it
-        connection.execute("DELETE FROM events WHERE seq = ?", row)
-        index.request_purge(connection)
+        connection.execute("DELETE FROM events WHERE room = ? AND seq = ?", (event.room, row[0]))
+        purging.request(connection)

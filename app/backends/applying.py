@@ -1,0 +1,288 @@
+"""The store's thread: the only one that writes to SQLite. It applies what is committed, and does upkeep in between."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from enum import Enum
+from itertools import chain
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread, current_thread
+from time import monotonic
+
+from app.backends import Unavailable, machine
+from app.backends.committing import Batch, Committer, settle
+from app.backends.journal import Journal
+from app.backends.readers import Read, Readers, run, unreadable
+from app.backends.reasons import reason
+from app.backends.sequencing import Entry
+from app.backends.statements.rows import transaction
+from app.backends.storefile import StoreFile
+from app.backends.upkeep import Upkeep
+from app.chat.events import Draft
+
+log = logging.getLogger("store")
+
+DELAY = 0.2
+"""How many seconds committed changes are gathered before they are applied, unless someone waits for that. Each
+transaction has costs of its own, and rewrites pages that the next one will rewrite."""
+GATHERED = 2000
+"""With more entries than this, they are applied at once."""
+MAX_ENTRIES = 1000
+"""The most entries that one transaction applies, apart from a single batch with more."""
+MAX_UNAPPLIED = 100_000
+"""With more entries than this, nothing more is committed until some are applied."""
+GUEST_DELAY = 0.05
+"""How many seconds new guests are gathered before they are committed, if nothing else is. Nobody waits for that."""
+RETRY_DELAY = 5.0
+"""How many seconds go by before something that failed is tried again by itself."""
+RESERVE = 32 << 20
+"""How many bytes of the disk are left free, so that what is acknowledged can be applied. Less on a small disk."""
+SPACE_INTERVAL = 1.0
+"""How often the free space is looked at, in seconds."""
+
+
+class Signal(Enum):
+    """What the queue has beside reads."""
+
+    APPLY = "something is to be applied"
+    COMMIT = "something is to be committed in this thread"
+    GUESTS = "new guests are to be committed soon"
+    CLOSE = "nothing more will come"
+
+
+class Applier:
+    """The thread. It is the Store of its Committer."""
+
+    def __init__(self, file: StoreFile) -> None:
+        self.committer = Committer(self)
+        self.failing = False
+        self.thread: Thread | None = None
+        self._file = file
+        self._connection: sqlite3.Connection
+        self._journal: Journal | None = None
+        self._readers: Readers | None = None
+        """Without readers, this thread also reads, and everything is applied as soon as it is committed."""
+        self._upkeep: Upkeep
+        self._queue: SimpleQueue[Read | Signal] = SimpleQueue()
+        self._batches: deque[Batch] = deque()
+        self._count = 0
+        """How many entries these have."""
+        self._applied = 0
+        """The turn up to which everything is applied."""
+        self._reads: deque[tuple[int, Read]] = deque()
+        """Reads, each with the turn that it waits for."""
+        self._waiting = 0
+        """The last turn that someone waits for."""
+        self._closed = False
+        self._apply_at = self._commit_at = float("inf")
+        self._tried = Event()
+        self._problem = ""
+        self._free_until, self._full = 0.0, ""
+        self._lock = Lock()
+        """Guards what other threads change as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting` and `_closed`."""
+
+    def start(
+        self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None, upkeep: Upkeep
+    ) -> None:
+        """Start the thread, which owns all of these from now on."""
+        self._connection, self._journal, self._readers, self._upkeep = connection, journal, readers, upkeep
+        self.thread = Thread(target=self._serve, name="store", daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Finish what was submitted, and end the thread."""
+        self.committer.close()
+        with self._lock:
+            self._closed = True
+        if self.thread is None:
+            return
+        self._queue.put(Signal.CLOSE)
+        if self.thread is not current_thread():  # the collector may run in any thread
+            self.thread.join()
+
+    def read(self, read: Read) -> bool:
+        """Run `read` once everything that was submitted before is applied. False if the store is closed."""
+        turn = self.committer.turn_of_pending()
+        with self._lock:
+            if self._closed:
+                return False
+            if self._readers is not None and turn <= self._applied:
+                self._readers.submit(read)
+                return True
+            self._reads.append((turn, read))
+            self._waiting = max(self._waiting, turn)
+        self._queue.put(Signal.APPLY)
+        return True
+
+    def try_again(self) -> None:
+        if self.thread is current_thread():
+            self._apply()
+            return
+        self._tried.clear()
+        self._queue.put(Signal.APPLY)
+        self._tried.wait(RETRY_DELAY)
+
+    def refusal(self) -> str | None:
+        if self.failing:
+            return self._problem
+        if self._count > MAX_UNAPPLIED:
+            self._queue.put(Signal.APPLY)
+            return "the store can't be written fast enough: try again later"
+        if self._journal is not None and monotonic() > self._free_until:
+            self._look_for_space()
+        return self._full or None
+
+    def add(self, batch: Batch) -> None:
+        with self._lock:
+            first = not self._batches
+            self._batches.append(batch)
+            self._count += len(batch.entries)
+            waits = batch.waits or any(type(entry.change) is not Draft for entry in batch.entries)
+            if waits or self._readers is None:
+                self._waiting = batch.turn
+            urgent = self._waiting >= batch.turn or self._count > GATHERED
+        if first or urgent:
+            self._queue.put(Signal.APPLY)
+
+    def unapplied(self) -> Iterable[Entry]:
+        with self._lock:
+            return chain.from_iterable(batch.entries for batch in list(self._batches))
+
+    def commit_soon(self, *, guests: bool = False) -> None:
+        self._queue.put(Signal.GUESTS if guests else Signal.COMMIT)
+
+    def _serve(self) -> None:
+        while self._serve_once():
+            pass
+        self._upkeep.finish()
+        if self._readers is not None:
+            self._readers.close()
+        self._connection.close()
+        if self._journal is not None:
+            self._journal.close(remove=not self._batches)
+        self._file.release()
+
+    def _serve_once(self) -> bool:
+        """Do what is asked for, or some upkeep if nothing is. Return False once the store is closed."""
+        signals = self._next_signals()
+        now = monotonic()
+        closed = Signal.CLOSE in signals
+        if Signal.GUESTS in signals and self._commit_at > now + GUEST_DELAY:
+            self._commit_at = now + GUEST_DELAY
+        if Signal.COMMIT in signals or closed or now >= self._commit_at:
+            self._commit_at = float("inf")
+            self.committer.commit()
+        if self._batches and (closed or now >= self._apply_at or self._waiting > self._applied or self._is_full()):
+            self._apply()
+        elif self._batches and self._apply_at == float("inf"):
+            self._apply_at = now + DELAY
+        if self._journal is not None and self._journal.wants_zeros:
+            with suppress(OSError):  # a commit that needs the room will say so
+                self._journal.prepare()
+        self._release_reads()
+        if closed:
+            return False
+        if not signals or self._upkeep.overdue:
+            self._upkeep.step()
+        return True
+
+    def _next_signals(self) -> set[Signal]:
+        """Return all that is queued. Wait for the first until something is due."""
+        now = monotonic()
+        due = [self._apply_at - now, self._commit_at - now]
+        if not self._batches and (upkeep := self._upkeep.due()) is not None:
+            due.append(upkeep)
+        timeout = max(0.0, min(due))
+        signals: set[Signal] = set()
+        with suppress(Empty):
+            signals.add(self._queue.get(timeout=None if timeout == float("inf") else timeout))
+            while True:
+                signals.add(self._queue.get_nowait())
+        return signals
+
+    def _is_full(self) -> bool:
+        return self._count > GATHERED or self._readers is None
+
+    def _apply(self) -> None:
+        """Apply all batches, some in each transaction. What fails is tried again later."""
+        self._apply_at = float("inf")
+        while self._batches:
+            chosen: list[Batch] = []
+            entries: list[Entry] = []
+            with self._lock:
+                for batch in self._batches:
+                    if chosen and len(entries) + len(batch.entries) > MAX_ENTRIES:
+                        break
+                    chosen.append(batch)
+                    entries += batch.entries
+            number = max(batch.number for batch in chosen)
+            try:
+                if entries:
+                    with transaction(self._connection):
+                        machine.apply(self._connection, entries, number)
+            except sqlite3.Error as error:
+                self._apply_failed(error)
+                return
+            self.failing = False
+            turn = chosen[-1].turn
+            with self._lock:
+                for batch in chosen:
+                    self._batches.popleft()
+                self._count -= len(entries)
+                self._applied = turn
+            self.committer.applied(entries)
+            self.committer.finish(turn)
+            self._upkeep.count_writes(len(entries))
+            self._release_reads()
+            if self._journal is not None and number:
+                try:
+                    self._checkpoint(number)
+                except sqlite3.Error as error:
+                    log.error("%s: the store can't be synced: %s", self._file.path, reason(error))
+        self._tried.set()
+
+    def _apply_failed(self, error: sqlite3.Error) -> None:
+        self._problem = f"the store can't be written: {reason(error)}"
+        log.error("%s: %s", self._file.path, self._problem)
+        self.failing = True
+        self._upkeep.count_error()
+        self._apply_at = monotonic() + RETRY_DELAY
+        self.committer.give_up(list(self.unapplied()), self._problem)
+        with self._lock:
+            self._waiting = self._applied
+        self._release_reads(all_of_them=True)
+        self._tried.set()
+
+    def _checkpoint(self, number: int) -> None:
+        """Have SQLite sync what is applied, up to record `number`, so that the journal's files can be used again."""
+        assert self._journal is not None
+        if self._journal.wants_checkpoint:
+            (busy, pages, moved) = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if not busy and pages == moved:
+                self._journal.durable = number
+
+    def _release_reads(self, *, all_of_them: bool = False) -> None:
+        """Start the reads that have what they wait for. While the store fails they get what it has."""
+        ready: list[Read] = []
+        with self._lock:
+            while self._reads and (all_of_them or self._reads[0][0] <= self._applied):
+                ready.append(self._reads.popleft()[1])
+        for read in ready:
+            if self._readers is not None:
+                self._readers.submit(read)
+                continue
+            try:
+                read.settle(run(read.run, self._connection))
+            except sqlite3.Error as error:
+                read.settle(unreadable(self._file.path, error))
+
+    def _look_for_space(self) -> None:
+        self._free_until = monotonic() + SPACE_INTERVAL
+        system = os.statvfs(os.path.dirname(os.path.realpath(self._file.path)))  # noqa: PTH120
+        reserve = min(RESERVE, system.f_blocks * system.f_frsize // 20)
+        self._full = "the store can't be written: the disk is full" if system.f_bavail * system.f_frsize < reserve else ""

@@ -1,0 +1,93 @@
+"""Changes: everything that can be written to a store, each as one typed value.
+
+A change holds whatever depends on chance or on the time, such as an id, a token or a date. So the store that results
+from a sequence of changes depends on that sequence alone: `app.backends.machine` applies it, on one node or on many.
+They are also what the journal holds, so a released change never alters its fields or their meaning: add a new one.
+
+To add a change: its type here and in `Change`, its statement in `STATEMENTS` (`app.backends.machine`), and a test in
+`tests/contracts`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, msgpack
+
+from app.chat.events import Draft
+
+
+class Trim(Struct, frozen=True, array_like=True, tag="trim"):
+    """Remove the oldest events of a room: see `Backend.trim`. The answer is how many went."""
+
+    room: str
+    keep: int
+    since: int
+    limit: int
+
+
+class CreateUser(Struct, frozen=True, array_like=True, tag="create_user", gc=False):
+    """Create a user who signs in with a token, given by its digest, or a guest if that is empty. With a digest that is
+    known, the answer is its user. `user` is the id, or 0 for the next one."""
+
+    token: bytes = b""
+    user: int = 0
+
+
+class BindToken(Struct, frozen=True, array_like=True, tag="bind_token"):
+    """Make a token one of the user's."""
+
+    token: bytes
+    user: int
+
+
+class RevokeToken(Struct, frozen=True, array_like=True, tag="revoke_token"):
+    """Make a token nobody's."""
+
+    token: bytes
+
+
+class Claim(Struct, frozen=True, array_like=True, tag="claim"):
+    """Rename a user: see `Backend.claim`. The answer is the user, or NameTaken."""
+
+    user: int
+    name: str
+    canonical: str
+    evict: int = 0
+
+
+class SetPassword(Struct, frozen=True, array_like=True, tag="set_password"):
+    """Store the hash of a user's password. The answer is the user."""
+
+    user: int
+    password: str
+
+
+class RecordSeen(Struct, frozen=True, array_like=True, tag="record_seen"):
+    """Record that a user was here at a time, in milliseconds since 1970."""
+
+    user: int
+    at: int
+
+
+class MarkRead(Struct, frozen=True, array_like=True, tag="mark_read"):
+    """Move a user's read marker forward. The answer is where it is then."""
+
+    user: int
+    room: str
+    seq: int
+
+
+class Ignore(Struct, frozen=True, array_like=True, tag="ignore"):
+    """Start or stop ignoring someone."""
+
+    user: int
+    whom: int
+    on: bool
+
+
+Change = Draft | Trim | CreateUser | BindToken | RevokeToken | Claim | SetPassword | RecordSeen | MarkRead | Ignore
+"""What can be applied. A Draft is appended to the log of its room; the answer is Appended."""
+
+encode = msgpack.Encoder().encode
+"""Encode changes for the journal. UnicodeEncodeError or OverflowError for what can't be stored."""
+decode = msgpack.Decoder(list[Change]).decode
+"""Decode what `encode` made of a list of changes. msgspec.MsgspecError for anything else."""

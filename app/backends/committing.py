@@ -1,0 +1,350 @@
+"""Commits: what is asked for in one turn of an event loop is written with one sync of the disk, and then answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Lock, Thread
+from time import perf_counter
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from app.backends import Follower, Unavailable
+from app.backends.changes import CreateUser, encode
+from app.backends.journal import Journal
+from app.backends.reasons import reason
+from app.backends.sequencing import Entry, Sequencer, check_draft
+from app.backends.statements.rows import CALL_ERRORS
+from app.chat.events import Appended, Draft, Event, Kind
+
+log = logging.getLogger("store")
+
+SLOW, FAST = 0.0005, 0.00025
+"""A commit in an event loop holds up everyone in it. Once commits take more than SLOW seconds on average they are made
+in a thread, at the price of two switches between threads each, until they take less than FAST."""
+WEIGHT = 0.1
+"""How much the last commit counts in that average."""
+
+
+class Batch(Struct, gc=False):
+    """The entries of one commit."""
+
+    turn: int
+    """Counts commits, also those that failed."""
+    number: int
+    """The number of its record in the journal."""
+    entries: list[Entry]
+    """What is to be applied; nothing if the commit failed."""
+    drafts: list[Entry]
+    """The drafts to answer."""
+    waits: bool
+    """Whether the answers depend on what gets stored: the edit of a deleted message has no text."""
+
+
+class Store(Protocol):
+    """What a Committer needs of the thread that applies changes."""
+
+    @property
+    def failing(self) -> bool:
+        """Whether changes could not be applied when that was last tried."""
+
+    def try_again(self) -> None:
+        """Try again to apply what could not be applied, and wait for that. Not for an event loop."""
+
+    def refusal(self) -> str | None:
+        """Return why nothing may be written now, or None."""
+
+    def add(self, batch: Batch) -> None:
+        """Have a batch applied, in order."""
+
+    def unapplied(self) -> Iterable[Entry]:
+        """Return the entries that are not in the store yet, in order."""
+
+    def commit_soon(self, *, guests: bool = False) -> None:
+        """Have `Committer.commit` called in the store's thread: at once, or a little later if only for guests."""
+
+
+class Committer:
+    """Gathers entries and commits them: in the event loop that asks, while the disk is fast, otherwise in a thread.
+
+    Entries are committed in the order in which they were submitted. Followers get the events of one commit after the
+    other. Those who wait for an answer get it in their event loop.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.followers: dict[object, Follower] = {}
+        self.turn = 0
+        """How many commits have begun."""
+        self._store = store
+        self._sequencer: Sequencer
+        self._journal: Journal | None = None
+        self._lock = Lock()
+        self._pending: list[Entry] = []
+        self._scheduled: object = None
+        """The event loop, or this object for a thread, that will commit what is pending."""
+        self._started = self._closed = False
+        self._committing = Lock()
+        """Held during a commit and while answers are given, which keeps both in order."""
+        self._unfinished: deque[Batch] = deque()
+        """Batches whose answers wait for the store, and those after them."""
+        self._slow, self._average = False, 0.0
+        self._thread: Thread | None = None
+        self._requests: SimpleQueue[bool] = SimpleQueue()
+        self._changing_followers = Lock()
+
+    def start(self, sequencer: Sequencer, journal: Journal | None) -> None:
+        """Begin to commit, to `journal` or, if that is None, to the store alone."""
+        self._sequencer, self._journal = sequencer, journal
+        with self._lock:
+            self._started = True
+            early = bool(self._pending)
+        if early:
+            self._commit_in_thread()
+
+    def follow(self, follower: Follower) -> Callable[[], None]:
+        """Call `follower` with what is committed from now on, until the returned function is called."""
+        key = object()
+        with self._changing_followers:
+            self.followers = {**self.followers, key: follower}
+
+        def unfollow() -> None:
+            with self._changing_followers:
+                self.followers = {known: other for known, other in self.followers.items() if known is not key}
+
+        return unfollow
+
+    def submit(self, entry: Entry) -> bool:
+        """Have `entry` committed at the end of this turn of its loop. Return False if the store is closed."""
+        loop = entry.loop
+        with self._lock:
+            if self._closed:
+                return False
+            self._pending.append(entry)
+            if self._scheduled is loop or self._scheduled is self or not self._started:
+                return True
+            in_loop = not self._slow and self._journal is not None and not self._store.failing
+            self._scheduled = loop if in_loop else self
+        if in_loop:
+            loop.call_soon(self._commit_in_loop)
+        else:
+            self._commit_in_thread()
+        return True
+
+    def create_guest(self) -> int:
+        """Create a user without waiting for the commit, and return the id; 0 if the store is closed."""
+        with self._lock:
+            if self._closed:
+                return 0
+            user = self._sequencer.next_user()
+            alone = not self._pending
+            self._pending.append(Entry(CreateUser(user=user)))
+        if alone:
+            self._store.commit_soon(guests=True)
+        return user
+
+    def turn_of_pending(self) -> int:
+        """Return the turn after whose commit everything that was submitted so far is written."""
+        with self._lock:
+            return self.turn + bool(self._pending)
+
+    def close(self) -> None:
+        """Accept nothing more. What was submitted is still pending, or committed."""
+        with self._lock:
+            self._closed = True
+        if self._thread is not None:
+            self._requests.put(False)
+            self._thread.join()
+
+    def applied(self, entries: Sequence[Entry]) -> None:
+        """Note that these entries are in the store, and answer those that waited for that."""
+        with self._committing:
+            self._sequencer.stored(entries)
+            if not any(self._store.unapplied()):
+                self._sequencer.forget_heads()
+        settle([entry for entry in entries if type(entry.change) is not Draft])
+
+    def give_up(self, entries: Iterable[Entry], problem: str) -> None:
+        """Answer those who wait for the store, which fails, that it is unavailable. What they asked for is committed,
+        and is stored once the store works again."""
+        with self._committing:
+            drafts = [entry for batch in self._unfinished for entry in batch.drafts]
+            waiting = [entry for entry in entries if type(entry.change) is not Draft] + drafts
+            for entry in waiting:
+                entry.answer = Unavailable(problem)
+            settle(waiting)
+            for entry in waiting:
+                entry.waiter, entry.answer = None, None
+
+    def finish(self, turn: int) -> None:
+        """Answer the drafts of all batches up to a turn, which have been applied."""
+        with self._committing:
+            while self._unfinished and (self._unfinished[0].turn <= turn or not self._unfinished[0].waits):
+                self._answer(self._unfinished.popleft())
+
+    def commit(self) -> None:
+        """Commit what is pending."""
+        if self._store.failing:
+            self._store.try_again()
+        with self._committing:
+            with self._lock:
+                entries, self._pending, self._scheduled = self._pending, [], None
+                self.turn += bool(entries)
+            if not entries:
+                return
+            refusal = self._store.refusal()
+            batch = self._fail(entries, refusal) if refusal else self._write(entries)
+            self._store.add(batch)
+            if batch.waits or self._unfinished:
+                self._unfinished.append(batch)
+            else:
+                self._answer(batch)
+
+    def _commit_in_loop(self) -> None:
+        if self._slow or self._store.failing:
+            self._commit_in_thread()
+        else:
+            self.commit()
+
+    def _commit_in_thread(self) -> None:
+        if self._journal is None:
+            self._store.commit_soon()
+            return
+        if self._thread is None:
+            self._thread = Thread(target=self._serve, name="journal", daemon=True)
+            self._thread.start()
+        self._requests.put(True)
+
+    def _serve(self) -> None:
+        while self._requests.get():
+            self.commit()
+
+    def _write(self, entries: list[Entry]) -> Batch:
+        """Write entries to the journal. If that fails, all of them are answered and the batch is empty."""
+        number = 0
+        try:
+            payload = self._place(entries)
+            placed = [entry for entry in entries if entry.pos or type(entry.change) is not Draft]
+            if self._journal is not None and placed:
+                began = perf_counter()
+                self._journal.write(payload)
+                number = self._journal.last
+                self._average += WEIGHT * (perf_counter() - began - self._average)
+                self._slow = self._average > (FAST if self._slow else SLOW)
+        except (sqlite3.Error, OSError) as error:
+            log.error("%s", problem := f"the store can't be written: {reason(error)}")
+            self._take_back(entries)
+            return self._fail(entries, problem)
+        drafts = [entry for entry in entries if type(entry.change) is Draft]
+        waits = any(entry.pos and entry.change.kind == Kind.EDIT for entry in drafts)  # type: ignore[union-attr]
+        return Batch(self.turn, number, placed, drafts, waits)
+
+    def _place(self, entries: list[Entry]) -> bytes:
+        """Give all entries their places, and encode those that are to be written. An entry that can't be stored is
+        answered and removed from the list."""
+        try:
+            self._sequencer.place(entries)
+            return self._encoded(entries)
+        except CALL_ERRORS:
+            self._take_back(entries)
+        for entry in entries:
+            try:
+                encode(entry.change)
+                if type(entry.change) is Draft:
+                    check_draft(entry.change)
+            except CALL_ERRORS as error:
+                entry.answer = error
+        settle([entry for entry in entries if entry.answer is not None])
+        entries[:] = [entry for entry in entries if entry.answer is None]
+        self._sequencer.place(entries)
+        return self._encoded(entries)
+
+    def _encoded(self, entries: Iterable[Entry]) -> bytes:
+        return encode([entry.change for entry in entries if entry.pos or type(entry.change) is not Draft])
+
+    def _take_back(self, entries: Sequence[Entry]) -> None:
+        self._sequencer.take_back(entries, self._store.unapplied())
+
+    def _fail(self, entries: Iterable[Entry], problem: str) -> Batch:
+        """Answer that the store is unavailable. Guests, who have no other answer to wait for, are written later."""
+        failed, guests = [], []
+        for entry in entries:
+            if entry.waiter is None:
+                guests.append(entry)
+            else:
+                entry.answer = Unavailable(problem)
+                failed.append(entry)
+        with self._lock:
+            self._pending[:0] = guests
+        settle(failed)
+        return Batch(self.turn, 0, [], [], waits=False)
+
+    def _answer(self, batch: Batch) -> None:
+        """Answer the drafts of a batch: first their origins, then the followers, then those who await a future."""
+        running = _running_loop()
+        events: list[Event] = []
+        futures: list[Entry] = []
+        elsewhere: dict[Any, list[Entry]] = {}
+        for entry in batch.drafts:
+            if entry.pos:
+                events.append(entry.event)  # type: ignore[arg-type]
+            if isinstance(entry.waiter, asyncio.Future):
+                futures.append(entry)
+            elif entry.loop is running:
+                entry.waiter.stored(entry.stored_event, duplicate=not entry.pos)
+            else:
+                elsewhere.setdefault(entry.loop, []).append(entry)
+        for loop, entries in elsewhere.items():
+            _call(loop, _settle_all, entries)
+        if events:
+            for follower in self.followers.values():
+                follower(events)
+        settle(futures)
+
+
+def settle(entries: Iterable[Entry]) -> None:
+    """Give those who wait for these entries their answers, each in its event loop."""
+    by_loop: dict[Any, list[Entry]] = {}
+    for entry in entries:
+        if entry.waiter is not None:
+            by_loop.setdefault(entry.loop, []).append(entry)
+    running = _running_loop()
+    for loop, own in by_loop.items():
+        if loop is running:
+            _settle_all(own)
+        else:
+            _call(loop, _settle_all, own)
+
+
+def _settle_all(entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        waiter, answer = entry.waiter, entry.answer
+        is_draft = type(entry.change) is Draft
+        if isinstance(waiter, asyncio.Future):
+            if waiter.done():
+                continue
+            if isinstance(answer, Exception):
+                waiter.set_exception(answer)
+            else:
+                waiter.set_result(Appended(entry.stored_event, duplicate=not entry.pos) if is_draft else answer)
+        elif isinstance(answer, Exception):
+            waiter.failed(answer)
+        else:
+            waiter.stored(entry.stored_event, duplicate=not entry.pos)
+
+
+def _call(loop: asyncio.AbstractEventLoop, act: Callable[[Sequence[Entry]], None], entries: Sequence[Entry]) -> None:
+    with suppress(RuntimeError):  # the loop is closed, so nobody waits in it
+        loop.call_soon_threadsafe(act, entries)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,217 @@
+"""The journal: what is acknowledged, on the disk before anyone hears of it.
+
+A commit writes one record: the changes of one turn, with one `pwrite` and one `fdatasync`. SQLite gets the changes
+later, many in one transaction, and without a sync of its own. After a crash, the records that SQLite has not applied are
+replayed.
+
+The records are in two files beside the store, `chat.db-log0` and `chat.db-log1`, one of which is written at a time. Ahead
+of what is written, a file is filled with zeros, since a write inside of a file needs no update of its metadata: that
+takes a sixth off a commit. Once all that is in the other file is applied and SQLite has synced it, writing goes on at the
+start of that file, over what was there.
+
+A file starts with a header that names the store's epoch. A record is its length (32 bits), its checksum (32 bits), its
+number (64 bits) and its payload; numbers are little endian. Numbers of records count up by one and are never used again.
+The checksum includes the number. Reading a file ends at the first record that isn't whole or doesn't have the next
+number: what comes after it is older.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from zlib import crc32
+
+MAGIC = b"natter1\n"
+HEADER = struct.Struct("<8s24s")
+RECORD = struct.Struct("<IIQ")
+SIZE = 16 << 20
+"""How many bytes a file has before writing goes on in the other one, if that is free."""
+STEP = 1 << 18
+"""How many bytes of zeros are written at once."""
+AHEAD = 1 << 20
+"""How many bytes of zeros there are ahead of what is written, if there was time to add them."""
+
+
+class Journal:
+    """The journal of the store at `path`, whose last record has the number `last`.
+
+    `write` is for one thread at a time. Another thread may prepare and scrub the files meanwhile. The first write
+    creates the files.
+    """
+
+    def __init__(self, path: str, epoch: str, last: int) -> None:
+        self._paths, self._epoch = paths(path), epoch
+        self.last = last
+        """The number of the last record."""
+        self.durable = last
+        """Up to which number SQLite has applied everything and synced it."""
+        self._files = [_File(), _File()]
+        self._active = self._files[0]
+        self._lock = Lock()
+
+    def write(self, payload: bytes) -> None:
+        """Write one record and sync it. OSError if that fails: then there is none, and its number is used again."""
+        with self._lock:
+            number = self.last + 1
+            if self._active.end + len(payload) > SIZE:
+                self._change_files()
+            file = self._active
+            if file.descriptor < 0:
+                self._create()
+            record = RECORD.pack(len(payload), crc32(payload, number & 0xFFFFFFFF), number) + payload
+            if os.pwrite(file.descriptor, record, file.end) < len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fdatasync(file.descriptor)
+            self.last = file.last = number
+            file.end += len(record)
+
+    @property
+    def wants_zeros(self) -> bool:
+        """Whether `prepare` has something to do."""
+        file = self._active
+        return file.descriptor >= 0 and file.filled < min(file.end + AHEAD, SIZE)
+
+    @property
+    def wants_checkpoint(self) -> bool:
+        """Whether more of it should become durable, since its files fill up."""
+        return self.durable < self.last and self._active.end > SIZE // 2
+
+    def prepare(self) -> None:
+        """Add some zeros ahead of what is written. OSError if that fails, which does no harm."""
+        with self._lock:
+            file = self._active
+            start = max(file.filled, file.end)
+            os.pwrite(file.descriptor, bytes(STEP), start)
+            file.filled = start + STEP
+        os.fdatasync(file.descriptor)
+
+    def scrub(self) -> bool:
+        """Overwrite all records with zeros. False if some aren't durable yet; then some may be left. OSError if it
+        fails."""
+        with self._lock:
+            former = self._active
+            other = next(file for file in self._files if file is not former)
+            if other.last > self.durable:
+                return False
+            other.reserved = True
+        try:
+            other.clear()
+            with self._lock:
+                if former.last > self.durable:
+                    return False
+                self._active, former.reserved = other, True
+            former.clear()
+        finally:
+            other.reserved = former.reserved = False
+        return True
+
+    def close(self, *, remove: bool) -> None:
+        """Close the files. Remove them, if everything in them is durable."""
+        for file in self._files:
+            file.close()
+        if remove:
+            discard(self._paths)
+
+    def _change_files(self) -> None:
+        other = next(file for file in self._files if file is not self._active)
+        if other.last <= self.durable and not other.reserved:
+            other.end = HEADER.size
+            self._active = other
+
+    def _create(self) -> None:
+        """Create the active file, and sync it with the folder: a file that no folder names is lost in a crash."""
+        path = self._paths[self._files.index(self._active)]
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, HEADER.pack(MAGIC, self._epoch.encode()), 0)
+            os.fsync(descriptor)
+            folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._active.descriptor = descriptor
+
+
+class _File:
+    """One file of the journal."""
+
+    __slots__ = ("descriptor", "end", "filled", "last", "reserved")
+
+    def __init__(self) -> None:
+        self.descriptor = -1
+        self.end = HEADER.size
+        """Where the next record goes."""
+        self.filled = HEADER.size
+        """Up to where it has bytes."""
+        self.last = 0
+        """The number of its last record."""
+        self.reserved = False
+        """Whether it is being scrubbed."""
+
+    def clear(self) -> None:
+        """Overwrite all records with zeros, and sync that."""
+        if self.descriptor < 0:
+            return
+        size = os.fstat(self.descriptor).st_size
+        for start in range(HEADER.size, size, STEP):
+            os.pwrite(self.descriptor, bytes(min(STEP, size - start)), start)
+        os.fdatasync(self.descriptor)
+        self.end, self.filled = HEADER.size, max(self.filled, size)
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def paths(path: str) -> tuple[Path, Path]:
+    """Return the files of the journal of the store at `path`."""
+    store = os.path.realpath(path)
+    return Path(f"{store}-log0"), Path(f"{store}-log1")
+
+
+def records(path: str, epoch: str, after: int) -> Iterator[tuple[int, bytes]]:
+    """Read the records of the store at `path` that come after a number, in order, without a gap: number and payload.
+    Files of another epoch are left out. OSError if a file can't be read."""
+    found = {number: payload for file in paths(path) for number, payload in _read(file, epoch)}
+    while after + 1 in found:
+        after += 1
+        yield after, found[after]
+
+
+def last_number(path: str, epoch: str) -> int:
+    """Return the number of the last record of the store at `path`; 0 if there is none."""
+    return max((number for file in paths(path) for number, _ in _read(file, epoch)), default=0)
+
+
+def discard(files: tuple[Path, Path]) -> None:
+    """Remove the files of a journal."""
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _read(path: Path, epoch: str) -> Iterator[tuple[int, bytes]]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return
+    if len(data) < HEADER.size or HEADER.unpack_from(data) != (MAGIC, epoch.encode().ljust(24, b"\0")):
+        return
+    at, expected = HEADER.size, 0
+    while at + RECORD.size <= len(data):
+        size, checksum, number = RECORD.unpack_from(data, at)
+        at += RECORD.size
+        payload = data[at : at + size]
+        whole = size and len(payload) == size and crc32(payload, number & 0xFFFFFFFF) == checksum
+        if not whole or (expected and number != expected):
+            return
+        yield number, payload
+        at, expected = at + size, number + 1

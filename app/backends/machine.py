@@ -1,0 +1,90 @@
+"""The machine: it applies changes to the store, in order.
+
+The result depends on the changes and their order alone, however they are grouped into transactions. That makes it
+possible to replay the journal after a crash, and to apply one log of changes on many nodes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+from app.backends import changes
+from app.backends.sequencing import Entry, Sequencer
+from app.backends.statements import appending, logs, users
+from app.backends.statements.rows import CALL_ERRORS, savepoint
+from app.chat.events import Draft
+from app.chat.logs import CONVERSATION
+
+STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
+    changes.Trim: logs.trim,
+    changes.CreateUser: users.create_user,
+    changes.BindToken: users.bind_token,
+    changes.RevokeToken: users.revoke_token,
+    changes.Claim: users.claim,
+    changes.SetPassword: users.set_password,
+    changes.RecordSeen: users.record_seen,
+    changes.MarkRead: users.mark_read,
+    changes.Ignore: users.ignore,
+}
+"""How each type of change is applied. Drafts are appended, many at once."""
+
+
+def apply(connection: sqlite3.Connection, entries: Sequence[Entry], number: int) -> None:
+    """Apply placed entries in order, in the caller's transaction, and note `number` as the last applied record.
+
+    Each entry gets its answer, or the exception that concerns it alone; then it has changed nothing. sqlite3.Error
+    concerns the whole store.
+    """
+    for are_drafts, group in groupby(entries, _is_draft):
+        if are_drafts:
+            appending.append(connection, [entry for entry in group if entry.pos])
+        else:
+            for entry in group:
+                entry.answer = _outcome(connection, entry.change)
+    _count(connection, entries, number)
+
+
+def replay(connection: sqlite3.Connection, sequencer: Sequencer, record: bytes, number: int) -> None:
+    """Apply a record of the journal, in the caller's transaction. msgspec.MsgspecError if it isn't one."""
+    entries = [Entry(change) for change in changes.decode(record)]
+    sequencer.place(entries)
+    apply(connection, entries, number)
+    sequencer.stored(entries)
+
+
+def last_applied(connection: sqlite3.Connection) -> int:
+    """Return the number of the last record that was applied."""
+    number: int
+    (number,) = connection.execute("SELECT value FROM counters WHERE name = 'applied'").fetchone()
+    return number
+
+
+def _is_draft(entry: Entry) -> bool:
+    return type(entry.change) is Draft
+
+
+def _outcome(connection: sqlite3.Connection, change: changes.Change) -> Any:
+    try:
+        with savepoint(connection):
+            return STATEMENTS[type(change)](connection, change)
+    except CALL_ERRORS as error:
+        return error
+
+
+def _count(connection: sqlite3.Connection, entries: Sequence[Entry], number: int) -> None:
+    """Note what was given out last, so that nothing is given out twice."""
+    last = {"applied": number}
+    for entry in entries:
+        change = entry.change
+        if entry.pos and entry.event is not None:
+            last["pos"] = entry.pos
+            if entry.event.room.startswith(CONVERSATION):
+                last["whisper"] = entry.event.seq
+        elif isinstance(change, changes.CreateUser) and change.user:
+            last["user"] = max(change.user, last.get("user", 0))
+    connection.executemany(
+        "UPDATE counters SET value = max(value, ?) WHERE name = ?", [(value, name) for name, value in last.items()]
+    )

@@ -1,0 +1,152 @@
+"""Reads: on connections that can't write, in threads of their own, each within a budget of time.
+
+`mode=ro` connections write neither the file nor the WAL, and never checkpoint. So they don't meet SQLite's WAL-reset bug
+(before 3.51.3), which needs two connections that do. While one of them reads, the WAL can't be truncated, which clearing
+deleted texts needs: `paused` waits until no read is under way, and holds up those to come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Condition, Thread, current_thread
+from time import monotonic
+from typing import Any
+
+from msgspec import Struct
+
+from app.backends import Unavailable
+from app.backends.reasons import reason
+from app.backends.statements.rows import CALL_ERRORS
+
+log = logging.getLogger("store")
+
+THREADS = 2
+BUDGET = 1.0
+"""How many seconds a read may take."""
+STEPS = 1000
+"""How many steps of SQLite go between two looks at the clock."""
+
+
+class Read(Struct, gc=False):
+    """A function of a connection to call, and the future that waits for what it returns."""
+
+    run: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
+    elsewhere: Callable[[Read], None] | None = None
+    """Where to run it instead, if that isn't one of the reading threads."""
+
+    def settle(self, outcome: Any) -> None:
+        """Give the outcome, which may be an exception, to the future, in its event loop."""
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits in it
+            self.future.get_loop().call_soon_threadsafe(_settle, self.future, outcome)
+
+
+class Readers:
+    """The threads that read the store at `path`. They start with the first read."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.lookups = connect(path)
+        """A connection for what is looked up during a commit, by one thread at a time."""
+        self._queue: SimpleQueue[Read | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+        self._gate = Condition()
+        self._reading = 0
+        self._paused = False
+
+    def submit(self, read: Read) -> None:
+        """Have `read` run in one of the threads, or elsewhere if it says so."""
+        if read.elsewhere is not None:
+            read.elsewhere(read)
+            return
+        if len(self._threads) < THREADS:
+            thread = Thread(target=self._serve, name="reader", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._queue.put(read)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let no read run during the block."""
+        with self._gate:
+            self._paused = True
+            self._gate.wait_for(lambda: not self._reading)
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._paused = False
+                self._gate.notify_all()
+
+    def close(self) -> None:
+        """Finish what was submitted, and end the threads."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            if thread is not current_thread():
+                thread.join()
+        self._threads.clear()
+        self.lookups.close()
+
+    def _serve(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while (read := self._queue.get()) is not None:
+            with self._gate:
+                self._gate.wait_for(lambda: not self._paused)
+                self._reading += 1
+            try:
+                if connection is None:
+                    connection = connect(self._path)
+                read.settle(run(read.run, connection))
+            except sqlite3.Error as error:
+                read.settle(unreadable(self._path, error))
+            finally:
+                with self._gate:
+                    self._reading -= 1
+                    self._gate.notify_all()
+        if connection is not None:
+            connection.close()
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Connect to the store at `path` for reading."""
+    uri = f"{Path(path).resolve().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def run(function: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:
+    """Call `function` within the budget, and return what it returns, or an error that concerns it alone. sqlite3.Error
+    concerns the store."""
+    end = monotonic() + BUDGET
+    connection.set_progress_handler(lambda: monotonic() > end, STEPS)
+    try:
+        return function(connection)
+    except CALL_ERRORS as error:
+        return error
+    except sqlite3.OperationalError:
+        if monotonic() > end:
+            return Unavailable(f"this takes more than {BUDGET:g} s to read: ask for less")
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def unreadable(path: str, error: sqlite3.Error) -> Unavailable:
+    """Log that the store can't be read, and return the error for the caller."""
+    log.error("%s: the store can't be read: %s", path, reason(error))
+    return Unavailable(f"the store can't be read: {reason(error)}")
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
