@@ -62,6 +62,7 @@ from app.chat.presence import Hint, Person
 Follower = Callable[[Sequence[Event]], None]
 """Called with committed events, in any thread, one call at a time. It must not block and must not raise."""
 
+
 class Origin(Protocol):
     """Where a message comes from, and who is told what becomes of it. Called in the event loop of `Backend.post`."""
 

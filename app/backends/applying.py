@@ -14,8 +14,8 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread, current_thread
 from time import monotonic
 
-from app.backends import Unavailable, machine
-from app.backends.committing import Batch, Committer, settle
+from app.backends import machine
+from app.backends.committing import Batch, Committer
 from app.backends.journal import Journal
 from app.backends.readers import Read, Readers, run, unreadable
 from app.backends.reasons import reason
@@ -47,7 +47,7 @@ SPACE_INTERVAL = 1.0
 
 
 class Signal(Enum):
-    """What the queue has beside reads."""
+    """What the thread is woken for."""
 
     APPLY = "something is to be applied"
     COMMIT = "something is to be committed in this thread"
@@ -68,7 +68,7 @@ class Applier:
         self._readers: Readers | None = None
         """Without readers, this thread also reads, and everything is applied as soon as it is committed."""
         self._upkeep: Upkeep
-        self._queue: SimpleQueue[Read | Signal] = SimpleQueue()
+        self._queue: SimpleQueue[Signal] = SimpleQueue()
         self._batches: deque[Batch] = deque()
         self._count = 0
         """How many entries these have."""
@@ -84,7 +84,7 @@ class Applier:
         self._problem = ""
         self._free_until, self._full = 0.0, ""
         self._lock = Lock()
-        """Guards what other threads change as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting` and `_closed`."""
+        """Guards what other threads use as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting`, `_closed`."""
 
     def start(
         self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None, upkeep: Upkeep
@@ -231,7 +231,7 @@ class Applier:
             self.failing = False
             turn = chosen[-1].turn
             with self._lock:
-                for batch in chosen:
+                for _ in chosen:
                     self._batches.popleft()
                 self._count -= len(entries)
                 self._applied = turn
@@ -285,4 +285,5 @@ class Applier:
         self._free_until = monotonic() + SPACE_INTERVAL
         system = os.statvfs(os.path.dirname(os.path.realpath(self._file.path)))  # noqa: PTH120
         reserve = min(RESERVE, system.f_blocks * system.f_frsize // 20)
-        self._full = "the store can't be written: the disk is full" if system.f_bavail * system.f_frsize < reserve else ""
+        full = system.f_bavail * system.f_frsize < reserve
+        self._full = "the store can't be written: the disk is full" if full else ""

@@ -8,6 +8,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from enum import Enum
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import perf_counter
@@ -30,6 +31,13 @@ SLOW, FAST = 0.0005, 0.00025
 in a thread, at the price of two switches between threads each, until they take less than FAST."""
 WEIGHT = 0.1
 """How much the last commit counts in that average."""
+
+
+class Request(Enum):
+    """What a Committer asks of its thread."""
+
+    COMMIT = "commit what is pending"
+    END = "end, since nothing more will come"
 
 
 class Batch(Struct, gc=False):
@@ -95,7 +103,7 @@ class Committer:
         """Batches whose answers wait for the store, and those after them."""
         self._slow, self._average = False, 0.0
         self._thread: Thread | None = None
-        self._requests: SimpleQueue[bool] = SimpleQueue()
+        self._requests: SimpleQueue[Request] = SimpleQueue()
         self._changing_followers = Lock()
 
     def start(self, sequencer: Sequencer, journal: Journal | None) -> None:
@@ -158,7 +166,7 @@ class Committer:
         with self._lock:
             self._closed = True
         if self._thread is not None:
-            self._requests.put(False)
+            self._requests.put(Request.END)
             self._thread.join()
 
     def applied(self, entries: Sequence[Entry]) -> None:
@@ -218,10 +226,10 @@ class Committer:
         if self._thread is None:
             self._thread = Thread(target=self._serve, name="journal", daemon=True)
             self._thread.start()
-        self._requests.put(True)
+        self._requests.put(Request.COMMIT)
 
     def _serve(self) -> None:
-        while self._requests.get():
+        while self._requests.get() is Request.COMMIT:
             self.commit()
 
     def _write(self, entries: list[Entry]) -> Batch:

@@ -5,8 +5,8 @@ What happens to a change, and where:
 1. `Committer` gathers what is asked for in one turn of an event loop. `Sequencer` gives it places: positions, and
    retries found. `Journal` writes it with one sync. Then it is answered, unless the answer needs the store.
 2. `Applier`, the store's thread, applies what is committed to SQLite, many changes in one transaction (`machine`), and
-   answers the rest. SQLite runs with `synchronous=NORMAL`: a power failure may take its last transactions back, but never
-   tears one, and the journal has them all.
+   answers the rest. SQLite runs with `synchronous=NORMAL`: a power failure may take its last transactions back, but
+   never tears one, and the journal has them all.
 3. `Readers` read on connections of their own, each read once everything that was asked for before it is applied.
 
 Only the store's connection writes and checkpoints, which rules out SQLite's WAL-reset bug (before 3.51.3). In memory

@@ -6,9 +6,8 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from app.backends import Results, search
+from app.backends import search
 from app.backends.readers import Read
-from app.backends.statements.rows import event_of
 
 
 class MemoryIndex:

@@ -1,13 +1,13 @@
 """The journal: what is acknowledged, on the disk before anyone hears of it.
 
 A commit writes one record: the changes of one turn, with one `pwrite` and one `fdatasync`. SQLite gets the changes
-later, many in one transaction, and without a sync of its own. After a crash, the records that SQLite has not applied are
-replayed.
+later, many in one transaction, and without a sync of its own. After a crash, the records that SQLite has not applied
+are replayed.
 
-The records are in two files beside the store, `chat.db-log0` and `chat.db-log1`, one of which is written at a time. Ahead
-of what is written, a file is filled with zeros, since a write inside of a file needs no update of its metadata: that
-takes a sixth off a commit. Once all that is in the other file is applied and SQLite has synced it, writing goes on at the
-start of that file, over what was there.
+The records are in two files beside the store, `chat.db-log0` and `chat.db-log1`, one of which is written at a time.
+Ahead of what is written, a file is filled with zeros, since a write inside of a file needs no update of its metadata:
+that takes a sixth off a commit. Once all that is in the other file is applied and SQLite has synced it, writing goes on
+at the start of that file, over what was there.
 
 A file starts with a header that names the store's epoch. A record is its length (32 bits), its checksum (32 bits), its
 number (64 bits) and its payload; numbers are little endian. Numbers of records count up by one and are never used again.

@@ -1,8 +1,8 @@
 """Reads: on connections that can't write, in threads of their own, each within a budget of time.
 
-`mode=ro` connections write neither the file nor the WAL, and never checkpoint. So they don't meet SQLite's WAL-reset bug
-(before 3.51.3), which needs two connections that do. While one of them reads, the WAL can't be truncated, which clearing
-deleted texts needs: `paused` waits until no read is under way, and holds up those to come.
+A `mode=ro` connection writes neither the file nor the WAL, and never checkpoints. So these don't meet SQLite's
+WAL-reset bug (before 3.51.3), which needs two connections that do. While one of them reads, the WAL can't be truncated,
+which clearing deleted texts needs: `paused` waits until no read is under way, and holds up those to come.
 """
 
 from __future__ import annotations

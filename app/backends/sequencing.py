@@ -1,7 +1,7 @@
 """Giving changes their place: positions for what is appended, ids for new users, and retries found.
 
-This is the first half of the machine (`app.backends.machine` is the other). It looks at what the store holds and at what
-is on its way there, and decides nothing by chance or time. So a change gets the same place when it is replayed.
+This is the first half of the machine (`app.backends.machine` is the other). It looks at what the store holds and at
+what is on its way there, and decides nothing by chance or time. So a change gets the same place when it is replayed.
 """
 
 from __future__ import annotations

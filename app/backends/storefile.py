@@ -1,5 +1,5 @@
-"""The file of the embedded backend: held by one process, known to be a store of Natter, and upgraded when opened. What a
-crash has left in its journal is applied then.
+"""The file of the embedded backend: held by one process, known to be a store of Natter, and upgraded when opened.
+What a crash has left in its journal is applied then.
 
 A file that can't be used is refused with a StoreError, and left as it was to the byte.
 """

@@ -93,7 +93,7 @@ class Following:
         whispers = room == WHISPERS
         try:
             bounding = None if self._starts_at_a_known_head(command, cursor.room) else backend.bounds(log)
-            reading = backend.mark_read(connection.user.id, log, 0) if connection.returning else None
+            reading = backend.read_marker(connection.user.id, log) if connection.returning else None
             if not whispers and not cursor.room.loaded:
                 for event in await backend.state(log):
                     cursor.room.state.apply(event)

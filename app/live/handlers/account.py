@@ -50,7 +50,7 @@ async def follow_whispers(connection: Connection) -> None:
     if not connection.returning:
         connection.following.whispers_sent = 0
         return
-    read = await connection.backend.mark_read(connection.user.id, mailbox(connection.user.id), 0)
+    read = await connection.backend.read_marker(connection.user.id, mailbox(connection.user.id))
     await connection.execute(Join(WHISPERS, after=read))
 
 

@@ -59,7 +59,7 @@ async def search(connection: Connection, command: Search) -> None:
 async def read(connection: Connection, command: Read) -> None:
     """Move the user's read marker, and tell its connections if it moved."""
     log = connection.log_of(command.room)
-    before = await connection.backend.mark_read(connection.user.id, log, 0)
+    before = await connection.backend.read_marker(connection.user.id, log)
     if command.seq > (await connection.backend.bounds(log)).head:
         problem = f"{command.room} has no position {command.seq} yet"
         raise Refused(Code.NOT_FOUND, problem, reason="future", room=command.room, seq=command.seq)
@@ -75,7 +75,7 @@ async def conversations(connection: Connection, command: Conversations) -> None:
     found = (await connection.backend.conversations(connection.user.id))[:MAX_CONVERSATIONS]
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
-    reads = await asyncio.gather(*(connection.backend.mark_read(connection.user.id, one.room, 0) for one in found))
+    reads = await asyncio.gather(*(connection.backend.read_marker(connection.user.id, one.room) for one in found))
     entries = [
         ConversationEntry(one.room, _others(connection.user.id, participants(one.room), names), one.head, read)
         for one, read in zip(found, reads, strict=True)
