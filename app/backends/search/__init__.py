@@ -9,7 +9,7 @@ How the store uses it
   `dropped(forgotten)` in its own thread whenever the index has durably dropped what the rows of `forgotten` up to that
   id say: they can be deleted then. When the store closes, call `close()`, then `finish.finish(path, connection)`, which
   drops what is left in this process and returns the id up to which the rows of `forgotten` can be deleted.
-- **A store in memory**: an `engine.Engine` on `index.Index.in_memory()` and the store's own connection, in the store's
+- **A store in memory**: an `engine.Engine` on `index.Index(None, epoch)` and the store's own connection, in the store's
   thread and outside of transactions. Call `catch_up()` when the store is idle, until it is `done`, and delete the rows
   of `forgotten` up to its `forgotten`.
 
