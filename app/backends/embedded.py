@@ -28,7 +28,7 @@ from typing import Any
 from app.backends import Backend, Follower, Origin, Results, Unavailable, Watcher, machine, search
 from app.backends.applying import Applier
 from app.backends.changes import Change
-from app.backends.indexing import FileIndex, MemoryIndex
+from app.backends.indexing import FileIndex, MemoryIndex, SearchIndex
 from app.backends.journal import Journal
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Entry, Sequencer
@@ -157,7 +157,7 @@ class _Core:
         self.file = StoreFile(path)
         self.applier = Applier(self.file)
         self.committer = self.applier.committer
-        self.index: FileIndex | MemoryIndex = MemoryIndex()
+        self.index: SearchIndex
         self._clock, self._in_memory = clock, in_memory
         self._opening = Lock()
         self._opened = False
@@ -171,11 +171,11 @@ class _Core:
                 self.file.path = MEMORY
             connection = self.file.open()
             if self.file.path == MEMORY:
-                self.index = MemoryIndex(connection)
+                self.index = MemoryIndex(connection, self.file.epoch)
                 self._start(connection, None, None)
             else:
                 connection.execute("PRAGMA synchronous = NORMAL")
-                self.index = FileIndex(self.file.path)
+                self.index = FileIndex(self.file.path, connection)
                 journal = Journal(self.file.path, self.file.epoch, machine.last_applied(connection))
                 self._start(connection, journal, Readers(self.file.path))
             self._opened = True

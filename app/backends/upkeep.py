@@ -7,9 +7,9 @@ import logging
 import sqlite3
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
-from typing import Protocol
 
 from app.backends import machine
+from app.backends.indexing import SearchIndex
 from app.backends.journal import Journal
 from app.backends.readers import Readers
 from app.backends.statements import purging
@@ -28,20 +28,6 @@ MAX_WRITES = 5000
 PURGE_INTERVAL = 30.0
 """How many seconds lie between two purges, and between a failure and the next try. A purge's own time is added, times
 20, because its last step goes through the whole file."""
-
-
-class SearchIndex(Protocol):
-    """What upkeep needs of the search index. Called in the store's thread."""
-
-    @property
-    def forgotten(self) -> int:
-        """The id up to which the index has dropped the texts in `forgotten`."""
-
-    def keep_up(self) -> bool:
-        """Index some of what is in the store, or have that done. Return whether to call it again at once."""
-
-    def finish(self, connection: sqlite3.Connection) -> None:
-        """Drop what is left in `forgotten`, before the store is closed. sqlite3.Error or OSError if that fails."""
 
 
 class Upkeep:
@@ -113,7 +99,7 @@ class Upkeep:
     def finish(self) -> None:
         """Clear what was deleted, before the store is closed."""
         try:
-            self._index.finish(self._connection)
+            self._index.finish()
             if purging.pending(self._connection):
                 self._purge_texts()
             if self._copies is not None:

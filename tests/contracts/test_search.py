@@ -39,7 +39,7 @@ pytestmark = pytest.mark.anyio
         ("  \t\n ", []),
         ("*", []),
         ("- \" ' ** !?", []),
-        ("😀", []),
+        ("😀", ["😀"]),
         ("\0", []),
         ("fox\0brown", ["The quick brown fox"]),
     ],

@@ -52,9 +52,8 @@ async def test_a_whisper_is_in_no_other_log_mailbox_or_search(backend: Backend) 
     for log in [*others[:2], *others[3:], mailbox(cem.id), mailbox(event.seq + 1000)]:
         assert event not in await soon(backend.read_backwards(log, before=FAR, limit=100))
         assert event not in await soon(backend.read(log, after=0, limit=100))
-        assert await soon(backend.get(log, event.seq)) is None
+        assert await soon(backend.get(log, event.seq)) != event
         assert await found(backend, "secret", log) == []
-        assert (await soon(backend.bounds(log))).head < event.seq
     for log in (event.room, mailbox(ann.id), mailbox(bob.id)):
         assert await found(backend, "secret", log) == ["secret"]
         assert await found(backend, "public", log) == []
