@@ -515,7 +515,7 @@ def acknowledge_one_more(store: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """Have the server's journal be one change ahead of the store, and return the number of that change."""
     with closing(sqlite3.connect(store)) as connection:
         (applied,) = connection.execute("SELECT value FROM counters WHERE name = 'applied'").fetchone()
-    monkeypatch.setattr(journal, "last_number", lambda path: applied + 1)
+    monkeypatch.setattr(journal, "last_number", lambda path, epoch: applied + 1)
     return int(applied) + 1
 
 

@@ -66,7 +66,8 @@ def _wait_until_applied(path: str, connection: sqlite3.Connection) -> None:
 
     The server acknowledges a change once it is in the journal, and applies it to the store a little later.
     """
-    acknowledged = journal.last_number(path)  # 0 for an older Natter, whose store has no counters
+    (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() or ("",)
+    acknowledged = journal.last_number(path, epoch)  # 0 for an older Natter, whose store has no counters
     deadline = monotonic() + APPLY_TIMEOUT
     while acknowledged and _applied(connection) < acknowledged:
         if monotonic() >= deadline:
