@@ -15,7 +15,8 @@ def copy(connection: sqlite3.Connection, part: Path) -> None:
     """Copy what `connection` sees, as a snapshot, into the empty file `part`. sqlite3.Error if it fails.
 
     The copy has no epoch, so the server that opens it gives it one: after it was made, the original goes on to give out
-    positions that the copy would give to other events.
+    positions that the copy would give to other events. It has no deleted texts either: those that the original keeps
+    until its search index has dropped them are erased, and the copy has no search index.
     """
     connection.set_progress_handler(lambda: 0, STEPS)  # Python handles signals only while it runs something
     try:
@@ -24,7 +25,10 @@ def copy(connection: sqlite3.Connection, part: Path) -> None:
         connection.set_progress_handler(None, 0)
     with closing(sqlite3.connect(part, isolation_level=None)) as made:
         made.execute("PRAGMA synchronous = FULL")
+        made.execute("PRAGMA secure_delete = ON").fetchone()  # a deleted row leaves its bytes in the file otherwise
         made.execute("DELETE FROM meta WHERE key = 'epoch'")
+        if made.execute("SELECT 1 FROM sqlite_schema WHERE name = 'forgotten'").fetchone():  # since version 3
+            made.execute("DELETE FROM forgotten")
 
 
 def publish(part: Path, target: Path) -> None:

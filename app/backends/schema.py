@@ -63,6 +63,9 @@ MIGRATIONS = (
     INSERT INTO meta VALUES ('indexed', '0');
     """,
     """
+    DROP TABLE words;
+    DELETE FROM meta WHERE key = 'indexed';
+
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO counters SELECT 'pos', coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events';
     INSERT INTO counters SELECT 'whisper', value FROM counters WHERE name = 'pos';
@@ -106,8 +109,6 @@ MIGRATIONS = (
     INSERT INTO users SELECT * FROM old_users;
     DROP TABLE old_users;
 
-    DROP TABLE words;
-    DELETE FROM meta WHERE key = 'indexed';
     CREATE TABLE forgotten (
         id INTEGER PRIMARY KEY AUTOINCREMENT, pos INTEGER NOT NULL, room TEXT NOT NULL, text TEXT NOT NULL
     );

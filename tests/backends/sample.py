@@ -1,8 +1,9 @@
 """A store with something of everything in it, and all that can be read from it.
 
 `tests/backends/samples` keeps such a store for each version of the schema that was released, as `vN.db`, beside what
-that version read from it, as `vN.json`. Every later version must open it and read the same. When you add a migration,
-run `python -m tests.backends.sample` to add the sample of the new version; never make an old one again.
+that version read from it, as `vN.json`, and its export by that version, as `vN.jsonl`. Every later version must open or
+import it and read the same. When you add a migration, run `python -m tests.backends.sample` to add the sample of the
+new version; never make an old one again.
 
 v2 was written by commit 3f5716d.
 """
@@ -21,6 +22,7 @@ from typing import Any
 
 from msgspec import json as wire
 
+from app.backends.archive import export
 from app.backends.embedded import Embedded
 from app.backends.schema import MIGRATIONS
 from app.chat.events import Detail, Draft, Event, Kind, User
@@ -214,13 +216,15 @@ def lost(before: Any, now: Any, where: str = "") -> list[str]:
 
 
 async def make(path: Path) -> None:
-    """Write a sample to `path`, and what can be read from it beside it."""
+    """Write a sample to `path`, and beside it what can be read from it, and its export."""
     with _opened(path) as backend:
         await fill(backend)
-    with TemporaryDirectory() as folder:  # reading completes the index, and the sample has a part of it to come
+    with TemporaryDirectory() as folder:  # the sample stays as it was written
         copy = shutil.copy(path, folder)
         with _opened(Path(copy)) as backend:
             text = json.dumps(await everything(backend), ensure_ascii=False, indent=0, sort_keys=True)
+        with path.with_suffix(".jsonl").open("wb") as out:
+            export(str(copy), out.write)
     path.with_suffix(".json").write_text(f"{text}\n")
 
 

@@ -20,8 +20,8 @@ from typing import Any
 import anyio
 import pytest
 
-from app.backends import StoreError
-from app.backends.archive import ArchiveError, back_up, export, import_
+from app.backends import StoreError, journal
+from app.backends.archive import ArchiveError, back_up, export, import_, reading
 from app.backends.archive.reading import open_to_read
 from app.backends.embedded import Embedded
 from app.backends.schema import MIGRATIONS
@@ -142,6 +142,8 @@ async def test_what_is_imported_is_all_that_was_there(store: Path, tmp_path: Pat
             assert retried == Appended(first, duplicate=True)
         last = (await say(old, "next")).seq
         assert (await say(new, "next")).seq == last
+        last = (await say(old, "psst", room="@2,3")).seq
+        assert (await say(new, "psst", room="@2,3")).seq == last
         assert await soon(new.create_user(b"another")) == await soon(old.create_user(b"another")) == User(4, "user3")
     assert but_for_epoch(exported(other)) == but_for_epoch(exported(store))
 
@@ -164,7 +166,7 @@ def test_each_import_is_a_history_of_its_own(store: Path, tmp_path: Path) -> Non
 def test_a_room_goes_out_without_secrets_and_whispers(store: Path) -> None:
     text = exported(store, "red")
     header, *lines, end = lines_of(text)
-    assert header == {"t": "natter", "version": 1, "epoch": header["epoch"], "room": "red"}
+    assert header == {"t": "natter", "version": 2, "epoch": header["epoch"], "room": "red"}
     people = [line for line in lines if line["t"] == "user"]
     assert people == [{"t": "user", "id": 1, "name": "Ann"}, {"t": "user", "id": 2, "name": "bob"}]
     assert all(line["room"] == "red" for line in lines if line["t"] != "user")
@@ -181,12 +183,6 @@ async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path)
         await soon(backend.create_user(b"the same ann"))
         await soon(backend.claim(ANN.id, "ann", "ann"))
         epoch = backend.epoch
-    by_hand(
-        other,
-        "UPDATE meta SET value = '500' WHERE key = 'indexed'",
-        "INSERT INTO sqlite_sequence VALUES ('events', 500)",
-    )
-    with opened(other) as backend:
         await say(backend, "here before", room="white")
         assert await soon(backend.search("white", "before", before=FAR, limit=9))
     imported(other, exported(store, "red"))
@@ -203,7 +199,9 @@ async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path)
         assert new.epoch not in (epoch, old.epoch)
         assert await soon(new.user_by_token(b"the same ann")) == User(1, "ann")
         assert await soon(new.account("bob"))
-        assert (await say(new, "next")).seq == 502
+        for room in ("red", "white"):
+            head = (await soon(new.bounds(room))).head
+            assert (await say(new, "next", room=room)).seq == head + 1
     before = but_for_epoch(exported(other))
     imported(other, exported(store, "red"))  # the store has all of it already
     assert but_for_epoch(exported(other)) == before
@@ -216,6 +214,18 @@ async def test_a_room_of_which_all_is_forgotten_keeps_its_positions(store: Path,
         bounds = await soon(old.bounds("green"))
         assert await soon(new.bounds("green")) == bounds
         assert (await say(new, "next", room="green")).seq == bounds.head + 1
+
+
+def test_an_event_goes_into_no_gap_of_a_room(store: Path, tmp_path: Path) -> None:
+    other, lines = tmp_path / "other.db", lines_of(exported(store, "red"))
+    (gap,) = [line for line in lines if line.get("text") == "crimson" and line["kind"] == "edit"]
+    short = [line for line in lines if line is not gap]
+    short[-1]["lines"] -= 1
+    imported(other, text_of(short))
+    before = exported(other)
+    with pytest.raises(ArchiveError, match=r"position 6 is before the last in .*other\.db: expected one above 8"):
+        imported(other, exported(store, "red"))
+    assert exported(other) == before
 
 
 async def test_a_room_goes_back_where_people_have_new_names(store: Path) -> None:
@@ -245,7 +255,7 @@ def at(kind: str, number: int = 0, **fields: Any) -> Change:
         (lambda lines: lines[1].update(t="ghost"), "it.jsonl:2: expected a line of an export: Invalid"),
         (lambda lines: lines[1].update(colour="red"), "it.jsonl:2: expected a line of an export: Object contains"),
         (lambda lines: lines[1].pop("name"), "it.jsonl:2: expected a line of an export: Object missing"),
-        (lambda lines: lines[0].update(version=2), "it.jsonl:1: the export has version 2, of a newer Natter"),
+        (lambda lines: lines[0].update(version=3), "it.jsonl:1: the export has version 3, of a newer Natter"),
         pytest.param(
             lambda lines: lines[0].update(t="other"),
             "it.jsonl:1: this is not an export: expected a first line",
@@ -413,8 +423,8 @@ def test_neither_way_holds_more_than_a_few_lines(path: Path, tmp_path: Path) -> 
     many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) "
     by_hand(
         path,
-        f"INSERT INTO events (room, id, at, user, name, text, cid) {many}"
-        "SELECT 'red', i, 1, 1, 'ann', printf('%.5000c', 'x'), 'c' || i FROM n",
+        f"INSERT INTO events {many}"
+        "SELECT i, 'red', i, i, 1, 1, 'ann', printf('%.5000c', 'x'), 'c' || i, 'msg', 0, '' FROM n",
         f"INSERT INTO users (name, canonical) {many} SELECT 'n' || i, 'n' || i FROM n",
         f"INSERT INTO tokens {many} SELECT CAST('secret' || i AS BLOB), i FROM n",
     )
@@ -449,7 +459,9 @@ def held(store: Path) -> Iterator[subprocess.Popen[str]]:
         "from app.chat.events import Draft, User\n"
         "store = Embedded(sys.argv[1])\n"
         "store.open()\n"
-        "async def say(): await store.append(Draft('red', User(1, 'Ann'), 'from the log', id='id', at=1))\n"
+        "async def say():\n"
+        "    await store.append(Draft('red', User(1, 'Ann'), 'from the log', id='id', at=1))\n"
+        "    await store.rooms()  # by now the store has what is in the journal\n"
         "asyncio.run(say())\n"
         "print('open', flush=True)\n"
         "sys.stdin.read()\n"
@@ -490,6 +502,67 @@ def test_reading_beside_a_server_never_checkpoints(held: subprocess.Popen[str], 
     assert b"from the log" in exported(tmp_path / "copy.db")
 
 
+@pytest.fixture
+def served(store: Path) -> Iterator[None]:
+    """The store is held by what looks like a server."""
+    handle = os.open(f"{store}-lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    yield
+    os.close(handle)
+
+
+def acknowledge_one_more(store: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Have the server's journal be one change ahead of the store, and return the number of that change."""
+    with closing(sqlite3.connect(store)) as connection:
+        (applied,) = connection.execute("SELECT value FROM counters WHERE name = 'applied'").fetchone()
+    monkeypatch.setattr(journal, "last_number", lambda path, epoch: applied + 1)
+    return int(applied) + 1
+
+
+@pytest.mark.usefixtures("served")
+def test_what_a_server_acknowledged_is_waited_for(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, polls = acknowledge_one_more(store, monkeypatch), []
+
+    def server(interval: float) -> None:
+        polls.append(interval)
+        if len(polls) == 3:
+            by_hand(
+                store,
+                f"UPDATE counters SET value = {wanted} WHERE name = 'applied'",
+                "INSERT INTO trims VALUES ('late', 7)",
+            )
+
+    monkeypatch.setattr(reading, "sleep", server)
+    back_up(str(store), tmp_path / "copy.db")
+    assert len(polls) == 3
+    text = exported(store)
+    assert {"t": "trim", "room": "late", "through": 7} in lines_of(text)
+    assert len(polls) == 3
+    assert but_for_epoch(exported(tmp_path / "copy.db")) == but_for_epoch(text)
+
+
+@pytest.mark.usefixtures("served")
+def test_a_server_that_writes_nothing_is_told(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    acknowledge_one_more(store, monkeypatch)
+    monkeypatch.setattr(reading, "APPLY_TIMEOUT", 0)
+    for refused in (lambda: exported(store), lambda: back_up(str(store), tmp_path / "copy.db")):
+        with pytest.raises(StoreError, match=r"the server has not written its latest changes to the store yet: try"):
+            refused()
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_copy_has_no_deleted_texts(store: Path, tmp_path: Path) -> None:
+    texts = ["a word that was taken back", *(f"{number} that was taken back {'x' * 5000}" for number in range(50))]
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        rows = [(number, "red", text) for number, text in enumerate(texts)]
+        connection.executemany("INSERT INTO forgotten (pos, room, text) VALUES (?, ?, ?)", rows)
+    back_up(str(store), tmp_path / "copy.db")
+    assert b"taken back" not in (tmp_path / "copy.db").read_bytes()
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM forgotten").fetchone() == (0,)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_a_log_that_a_crash_left_is_in_the_copy(held: subprocess.Popen[str], store: Path, tmp_path: Path) -> None:
     held.kill()
     held.wait()
@@ -518,7 +591,7 @@ async def test_a_copy_is_a_store_with_the_same_content(in_use: bool, store: Path
         assert await soon(one.create_user(b"another")) == User(4, "user3")
 
 
-@pytest.mark.parametrize("ending", ["", "-wal", "-journal"])
+@pytest.mark.parametrize("ending", ["", "-wal", "-journal", "-log0", "-log1"])
 def test_a_copy_replaces_nothing(ending: str, store: Path, tmp_path: Path) -> None:
     there = tmp_path / f"copy.db{ending}"
     there.symlink_to("nowhere")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.backends.schema import APPLICATION_ID, MIGRATIONS
-from app.chat.events import PLAIN, Account, Appended, Bounds, Event, User
+from app.chat.events import PLAIN, Account, Appended, Bounds, Draft, Event, User
 from tests.backends.test_embedded import draft, log_of, opened, soon
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +60,10 @@ async def test_a_store_of_version_1_is_brought_up_whole(first_version: Path) -> 
             assert await soon(backend.append(draft("again", cid="c1"))) == Appended(events[1], duplicate=True)
     with opened(first_version) as backend:
         assert await soon(backend.create_user(b"new")) == User(4, "user3")
-        assert (await soon(backend.append(draft("new")))).event.seq > 4
+        assert (await soon(backend.append(draft("new")))).event.seq == 4
+        assert (await soon(backend.append(Draft("other", users[0], "new", id="new", at=1)))).event.seq == 78
+        whisper = await soon(backend.append(Draft("@1,2", users[0], "psst", id="psst", at=1)))
+        assert whisper.event.seq == 5  # above all positions that version 1 gave out
 
 
 def test_a_store_of_version_1_is_copied_with_all_its_rows(first_version: Path) -> None:

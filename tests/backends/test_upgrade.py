@@ -7,8 +7,11 @@ import logging
 import os
 import resource
 import shutil
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +27,7 @@ from app.backends.embedded import Embedded
 from app.backends.upgrade import CLEAN_DAY, SAVE_INTERVAL
 from app.chat.events import Draft, Kind, User
 from app.testing import ManualClock, test_application
-from tests.backends.sample import ANN, FAR, PASSWORD, SAMPLES, TOKENS, everything, fill, lost
+from tests.backends.sample import ANN, BOB, FAR, PASSWORD, SAMPLES, TOKENS, everything, fill, lost
 from tests.backends.test_embedded import DEADLINE, by_hand, draft, opened, refusal, soon
 
 pytestmark = pytest.mark.anyio
@@ -111,13 +114,19 @@ async def test_a_store_of_a_former_version_opens_with_nothing_lost(sample: Path,
             assert backend.epoch == expected["epoch"]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    by_hand(path, "INSERT INTO words (words) VALUES ('integrity-check')")
     with opened(path) as backend:
         account = await soon(backend.account("ann"))
         assert account is not None
         assert PasswordHasher().verify(account.password, PASSWORD)
-        last = max(log["bounds"]["head"] for log in expected["logs"].values())
-        assert (await soon(backend.append(draft("new")))).event.seq > last
+        heads = {log: found["bounds"]["head"] for log, found in expected["logs"].items()}
+        for room in ("lobby", "red", "gone", "new"):
+            appended = await soon(backend.append(Draft(room, ANN, "next", id=f"next in {room}", at=1)))
+            assert appended.event.seq == heads.get(room, 0) + 1
+        last = max(heads.values())
+        for room in ("@1,2", "@2,3", "@4,5"):
+            whisper = await soon(backend.append(Draft(room, BOB, "next", id=f"next in {room}", at=1)))
+            assert whisper.event.seq > last
+            last = whisper.event.seq
         again = await soon(backend.append(Draft("lobby", ANN, "other", id="other", at=1, cid="edited")))
         assert again.duplicate
         assert again.event.text == "crimson paint"
@@ -135,6 +144,19 @@ async def test_a_store_of_a_former_version_goes_through_an_export(sample: Path, 
     expected = json.loads(sample.with_suffix(".json").read_text())
     with opened(other) as backend:
         assert lost({**expected, "epoch": backend.epoch}, await everything(backend)) == []
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("v*.jsonl")), ids=lambda sample: str(sample.stem))
+async def test_an_export_of_a_former_version_is_imported(sample: Path, path: Path) -> None:
+    with sample.open("rb") as source:
+        import_(str(path), source, sample.name)
+    expected = json.loads(sample.with_suffix(".json").read_text())
+    last = max(found["bounds"]["head"] for log, found in expected["logs"].items() if log[0] in "@~")
+    with opened(path) as backend:
+        assert lost({**expected, "epoch": backend.epoch}, await everything(backend)) == []
+        whisper = await soon(backend.append(Draft("@4,5", BOB, "next", id="next", at=1)))
+        assert whisper.event.seq > last
+        assert await soon(backend.create_user(b"new")) == User(6, "user5")
 
 
 def test_what_is_lost_is_found() -> None:
@@ -155,8 +177,13 @@ async def test_a_store_is_copied_before_it_is_upgraded(
     copy = path.with_name(f"chat.db.before-v{NEXT}")
     with caplog.at_level(logging.INFO, "store"), opened(path) as backend:
         assert await everything(backend) == before
-    (line,) = caplog.messages
-    assert line.startswith(f"{path}: upgrading from version {NEWEST} to {NEXT}; {copy} has the store as it was, until")
+    copying, upgrading, upgraded = caplog.messages
+    assert copying == f"{path}: copying the store to {copy} before the upgrade"
+    assert upgrading == (
+        f"{path}: upgrading from version {NEWEST} to {NEXT}, which rewrites 1 MiB; {copy} has the store as it was, "
+        "until it has run for a day without an error"
+    )
+    assert upgraded.startswith(f"{path}: upgraded to version {NEXT} in ")
     assert files(path.parent) == ["chat.db", copy.name]
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert (version(path), version(copy)) == (NEXT, NEWEST)
@@ -264,7 +291,7 @@ async def test_without_room_for_a_copy_there_is_no_upgrade(
     with monkeypatch.context() as patch:
         patch.setattr(os, "statvfs", lambda folder: room)
         assert refusal(path) == (
-            f"{path}: not upgraded from version {NEWEST} to {NEXT}, because there is no room for a copy of it: "
+            f"{path}: not upgraded from version {NEWEST} to {NEXT}, because that takes 3 times its size: "
             f"free 1 MiB in {path.parent}"
         )
     await left_alone(path, outdated, monkeypatch)
@@ -293,6 +320,35 @@ async def test_a_migration_that_fails_leaves_the_store_as_it_was(
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
     assert "nowhere" in refusal(path)
     await left_alone(path, before, monkeypatch)
+
+
+@pytest.mark.parametrize("size", [4_096, 40_000, 100_000])
+def test_an_upgrade_that_is_killed_is_done_when_the_store_is_opened_again(size: int, path: Path) -> None:
+    sample = SAMPLES / "v2.db"
+    shutil.copyfile(sample, path)
+    script = (
+        "import resource, signal, sys\n"
+        "from app.backends import copying\n"
+        "from app.backends.embedded import Embedded\n"
+        "publish = copying.publish\n"
+        "def published(part, target):\n"  # the copy is there, and from here on the system ends a process ...
+        "    publish(part, target)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"  # ... that makes a file this long
+        "copying.publish = published\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
+        "Embedded(sys.argv[1]).open()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, path, str(size)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        timeout=DEADLINE,
+    )
+    assert ended.returncode == -signal.SIGXFSZ
+    assert version(path) == 2
+    with opened(path) as backend:
+        found = anyio.run(everything, backend)
+    assert lost(json.loads(sample.with_suffix(".json").read_text()), found) == []
+    assert files(path.parent) == ["chat.db", f"chat.db.before-v{NEWEST}"]
 
 
 # A newer store

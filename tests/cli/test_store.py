@@ -240,9 +240,8 @@ def store(tmp_path: Path) -> str:
     backend.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(
-            "INSERT INTO events (room, id, at, user, name, text, cid) "
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
-            "SELECT 'red', i, 1, 1, 'ann', printf('%.1000c', 'x'), '' FROM n"
+            "INSERT INTO events WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+            "SELECT i, 'red', i, i, 1, 1, 'ann', printf('%.1000c', 'x'), '', 'msg', 0, '' FROM n"
         )
     return path
 
@@ -271,7 +270,7 @@ def test_a_store_of_an_older_version_is_upgraded_with_a_line(tmp_path: Path) -> 
     assert ended.returncode == 0
     assert json.loads(ended.stdout.splitlines()[0])["t"] == "natter"
     (line,) = ended.stderr.decode().splitlines()
-    assert line.startswith(f"natter: {store}: upgrading from version 1 to {len(MIGRATIONS)}; {store}.before-v")
+    assert line.startswith(f"natter: {store}: upgrading from version 1 to {len(MIGRATIONS)}, which rewrites 1 MiB; ")
     assert done("export", CHAT_STORE=str(store)) == ended.stdout
 
 

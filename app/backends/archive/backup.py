@@ -22,7 +22,8 @@ def back_up(path: str, copy: Path) -> None:
     server that opens it gives it an epoch. ArchiveError if the file exists, or if it
     can't be made, which leaves nothing behind.
     """
-    for file in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):  # SQLite would take these for the copy's own
+    for ending in ("", "-wal", "-journal", "-log0", "-log1"):  # these would be taken for the copy's own
+        file = Path(f"{copy}{ending}")
         if os.path.lexists(file):
             raise ArchiveError(f"{file}: this file exists already: choose the name of a new file")
     with open_to_read(path) as connection, _new_file(copy) as part:

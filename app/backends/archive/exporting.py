@@ -72,13 +72,13 @@ def _lines(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
     if room:
         yield Header(VERSION, epoch, room)
         yield from _users_in(connection, room)
-        where, values = " WHERE room = ?", [room]
+        where, values, order = " WHERE room = ?", [room], "seq"
     else:
-        last = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
-        yield Header(VERSION, epoch, last_user=last.get("users", 0), last_position=last.get("events", 0))
+        last = dict(connection.execute("SELECT name, value FROM counters"))
+        yield Header(VERSION, epoch, last_user=last["user"], last_whisper=last["whisper"])
         yield from _users(connection)
-        where, values = "", []
-    for row in connection.execute(f"SELECT {COLUMNS} FROM events{where} ORDER BY seq", values):  # noqa: S608
+        where, values, order = "", [], "pos"
+    for row in connection.execute(f"SELECT {COLUMNS} FROM events{where} ORDER BY {order}", values):  # noqa: S608
         yield EventLine(*(*row[:-1], decode_detail(row[-1])))
     sql = f"SELECT room, key, seq FROM state{where} ORDER BY room, key"  # noqa: S608
     yield from (StateLine(*row) for row in connection.execute(sql, values))

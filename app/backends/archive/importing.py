@@ -26,7 +26,6 @@ from app.backends.archive.lines import (
     UserLine,
 )
 from app.backends.reasons import reason
-from app.backends.statements import index
 from app.backends.statements.rows import COLUMNS, encode_detail, events, transaction, trimmed
 from app.backends.storefile import StoreFile
 from app.chat.events import Event
@@ -36,10 +35,11 @@ from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
 def import_(path: str, file: BinaryIO, name: str) -> None:
     """Load the export in `file` into the store at `path`, all of it or nothing. `name` is what errors call the file.
 
-    An export of everything needs a new store. That of a room can go into any store where its positions are free, and
-    where its user ids and names belong to nobody or to the same people. The store gets a new epoch, because positions
-    that were given out after the export was made may now be given out again, to other events. ArchiveError or
-    StoreError if it fails; the store is then as it was.
+    An export of everything needs a new store. That of a room can go into any store where its positions are above those
+    of the room there, or hold the same events, and where its user ids and names belong to nobody or to the same people.
+    The store gets a new epoch, because positions that were given out after the export was made may now be given out
+    again, to other events; it also makes the search index build itself anew. ArchiveError or StoreError if it fails;
+    the store is then as it was.
     """
     reader = Reader(file, name)
     header = reader.header()
@@ -55,7 +55,7 @@ def import_(path: str, file: BinaryIO, name: str) -> None:
         raise StoreError(f"{path}: {reason(error)}") from None
     finally:
         if is_new and not done:
-            for ending in ("", "-wal", "-shm"):
+            for ending in ("", "-wal", "-shm", "-log0", "-log1"):
                 Path(os.path.realpath(path) + ending).unlink(missing_ok=True)
         store.release()
 
@@ -67,14 +67,20 @@ class _Import:
         self.connection, self.reader, self.header, self.path = connection, reader, header, path
         self.room = header.room
         self.users: set[int] = set()
-        self.last_user, self.last_position = header.last_user, header.last_position
-        self.user = self.position = 0
-        """The user id and the position that were read last: both come in ascending order."""
-        (indexed,) = connection.execute(f"SELECT {index.INDEXED}").fetchone()
-        self.indexed: int = indexed
+        self.user = 0
+        """The user id that was read last: they come in ascending order."""
+        self.seqs: dict[str, int] = {}
+        """The position that was read last, by counter: they come in ascending order in each."""
+        last = dict(connection.execute("SELECT name, value FROM counters"))
+        self.last_user: int = max(last["user"], header.last_user)
+        self.last_whisper: int = max(last["whisper"], header.last_whisper, header.last_position)
+        self.last_pos: int = last["pos"]
         (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         self.same_history = epoch == header.epoch
         self.trimmed = trimmed(connection, self.room) if self.room else 0
+        (head,) = connection.execute("SELECT max(seq) FROM events WHERE room = ?", (self.room,)).fetchone()
+        self.head: int = max(head or 0, self.trimmed)
+        """How far the room of this export went in the store before."""
 
     def run(self) -> None:
         if self.room:
@@ -90,24 +96,19 @@ class _Import:
             "WHERE trims.room LIKE ? AND seq <= through)",
             (f"{CONVERSATION}%",),
         )
-        self._continue_after("users", self.last_user)
-        self._continue_after("events", self.last_position)
+        counters = (self.last_user, "user"), (self.last_whisper, "whisper"), (self.last_pos, "pos")
+        self.connection.executemany("UPDATE counters SET value = ? WHERE name = ?", counters)
         self.connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (secrets.token_hex(4),))
 
     def _check_new(self) -> None:
         (used,) = self.connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE seq > 0) OR EXISTS (SELECT 1 FROM trims)"
+            "SELECT EXISTS (SELECT 1 FROM counters WHERE name != 'applied' AND value > 0) "
+            "OR EXISTS (SELECT 1 FROM trims)"
         ).fetchone()
         if used:
             raise self._error(
                 f"this is an export of everything, which needs a new store: {self.path} has content already"
             )
-
-    def _continue_after(self, table: str, last: int) -> None:
-        """Have the next id or position be above `last`, and above all that this store ever gave out."""
-        found = self.connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, table))
-        if not found.rowcount and last:
-            self.connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last))
 
     def _error(self, problem: str) -> ArchiveError:
         return self.reader.error(problem)
@@ -131,7 +132,7 @@ class _Import:
         canonical = line.canonical or line.name.lower()
         if line.id <= self.user:
             raise self._error(f"user {line.id} is out of order: expected each once, by ascending id")
-        self.user = line.id
+        self.user, self.last_user = line.id, max(self.last_user, line.id)
         self.users.add(line.id)
         if self.room and (line.password or line.tokens):
             raise self._error("expected no secret of a user in the export of a room")
@@ -163,30 +164,31 @@ class _Import:
             raise self._error("a token appears twice: expected each to belong to one user") from None
 
     def _load_event(self, line: EventLine) -> None:
-        if line.seq <= self.position:
-            raise self._error(f"position {line.seq} is out of order: expected one above {self.position}")
-        self.position = line.seq
         self._check_log(line.room)
+        people = participants(line.room)
+        counter = CONVERSATION if people else line.room
+        if line.seq <= self.seqs.get(counter, 0):
+            raise self._error(f"position {line.seq} is out of order: expected one above {self.seqs[counter]}")
+        self.seqs[counter] = line.seq
         whom = line.detail.whom
         if self.room and not {line.user, *([whom.id] if whom else [])} <= self.users:
             raise self._error("this event names someone who is not among the users of this export")
         if self.room and self._is_stored(line):
             return
+        self.last_pos += 1
         try:
             self.connection.execute(
-                f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                (*astuple(line)[:-1], encode_detail(line.detail)),
+                f"INSERT INTO events (pos, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                (self.last_pos, *astuple(line)[:-1], encode_detail(line.detail)),
             )
         except sqlite3.IntegrityError:
             raise self._error(f"the cid {line.cid!r} of user {line.user} is already used: expected each once") from None
-        people = participants(line.room)
         if people:
-            sql = "INSERT INTO mail VALUES (?, ?)"
-            self.connection.executemany(sql, [(user, line.seq) for user in people])
-            sql = "INSERT OR IGNORE INTO talks VALUES (?, ?)"
-            self.connection.executemany(sql, [(user, line.room) for user in people])
-        if line.seq <= self.indexed:  # later ones are indexed in the background
-            index.add(self.connection, line.seq)
+            self.last_whisper = max(self.last_whisper, line.seq)
+            mails = [(user, line.seq, self.last_pos) for user in people]
+            self.connection.executemany("INSERT INTO mail (user, seq, pos) VALUES (?, ?, ?)", mails)
+            talks = [(user, line.room) for user in people]
+            self.connection.executemany("INSERT OR IGNORE INTO talks VALUES (?, ?)", talks)
 
     def _check_log(self, room: str) -> None:
         try:
@@ -197,22 +199,25 @@ class _Import:
             raise self._error(f"{room!r} is neither a room nor a conversation")
 
     def _is_stored(self, line: EventLine) -> bool:
-        """Whether the store has this event already. ArchiveError if its position was trimmed or holds another event."""
-        stored = self._at(line.seq)
-        if stored is None and line.seq > self.trimmed:
+        """Whether the store has this event already. ArchiveError if its position was trimmed or holds another event, or
+        if the room has gone on beyond it."""
+        stored = self._at(line.room, line.seq)
+        if stored is None and line.seq > self.head:
             return False
+        if stored is None and line.seq > self.trimmed:
+            raise self._error(f"position {line.seq} is before the last in {self.path}: expected one above {self.head}")
         if stored != Event(*astuple(line)):
             found = f"held by another event in {self.path}" if stored else f"no longer kept in {self.path}"
             raise self._error(f"position {line.seq} is {found}: expected it free")
         return True
 
-    def _at(self, seq: int) -> Event | None:
-        sql = f"SELECT {COLUMNS} FROM events WHERE seq = ?"  # noqa: S608
-        return next(iter(events(self.connection.execute(sql, (seq,)))), None)
+    def _at(self, room: str, seq: int) -> Event | None:
+        sql = f"SELECT {COLUMNS} FROM events WHERE room = ? AND seq = ?"  # noqa: S608
+        return next(iter(events(self.connection.execute(sql, (room, seq)))), None)
 
     def _load_state(self, line: StateLine) -> None:
-        event = self._at(line.seq)
-        if event is None or (event.room, event.key) != (line.room, line.key):
+        event = self._at(line.room, line.seq)
+        if event is None or event.key != line.key:
             raise self._error(
                 f"position {line.seq} does not set {line.key!r} of {line.room!r}: expected the event that does"
             )
@@ -232,7 +237,8 @@ class _Import:
             "INSERT INTO trims VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET through = max(through, excluded.through)",
             (line.room, line.through),
         )
-        self.last_position = max(self.last_position, line.through)
+        if line.room.startswith((CONVERSATION, MAILBOX)):
+            self.last_whisper = max(self.last_whisper, line.through)
 
     def _load_personal(self, line: MarkLine | IgnoreLine) -> None:
         if self.room or line.user not in self.users:

@@ -1,8 +1,11 @@
 """The format of an export: lines of JSON, one record each.
 
-A header comes first. Then come users, events by position, states, trims, read markers and ignores, in this order. The
+A header comes first. Then come users, events, states, trims, read markers and ignores, in this order. Events are in the
+order in which they were stored: positions ascend in each room, and over all conversations, which share one counter. The
 last line says how many lines come before it, which tells a complete file from one that was cut off. Mailboxes,
 conversations and the search index are not in an export, since an import can build them from the rest.
+
+In version 1, one counter gave out the positions of all rooms and conversations.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from app.chat.events import PLAIN, Detail
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 MAX_LINE = 1 << 26
 """The most bytes in a line of an export."""
 
@@ -35,7 +38,8 @@ class Line(Struct, omit_defaults=True, forbid_unknown_fields=True, tag_field="t"
 
 class Header(Line, tag="natter"):
     """The first line: the version of the format, the epoch, and the room (empty for an export of everything). An export
-    of everything has the highest user id and position that the store ever gave out, since they are never used again.
+    of everything has the highest user id and position of a whisper that the store ever gave out, since they are never
+    used again. Version 1 has `last_position`, of all logs, instead of `last_whisper`.
     """
 
     version: int
@@ -43,6 +47,7 @@ class Header(Line, tag="natter"):
     room: str = ""
     last_user: Number = 0
     last_position: Number = 0
+    last_whisper: Number = 0
 
 
 class UserLine(Line, tag="user"):

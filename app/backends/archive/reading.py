@@ -6,16 +6,24 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
-from app.backends import StoreError
+from app.backends import StoreError, journal
 from app.backends.reasons import reason
 from app.backends.storefile import InUse, StoreFile, inspect
+
+APPLY_TIMEOUT = 2.0
+"""How many seconds a server has to apply what it acknowledged before it was asked. It takes a fraction of that."""
+POLL_INTERVAL = 0.01
+"""How many seconds go by between two looks at how far the server is."""
 
 
 @contextmanager
 def open_to_read(path: str) -> Iterator[sqlite3.Connection]:
-    """Connect to the store at `path`, and close the connection at the end of the block. A server may have the store
-    open. StoreError if there is no store, or it can't be used.
+    """Connect to the store at `path`, and close the connection at the end of the block.
+
+    A server may have the store open; whatever it acknowledged before this call can be read. StoreError if there is no
+    store, or it can't be used.
     """
     if not Path(path).exists():
         raise StoreError(f"{path}: there is no store: expected the file of a chat")
@@ -46,7 +54,29 @@ def _connect_beside(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         inspect(Path(path), connection)
+        _wait_until_applied(path, connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _wait_until_applied(path: str, connection: sqlite3.Connection) -> None:
+    """Wait until the store has what is in the server's journal now. StoreError if it still hasn't after APPLY_TIMEOUT.
+
+    The server acknowledges a change once it is in the journal, and applies it to the store a little later.
+    """
+    (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() or ("",)
+    acknowledged = journal.last_number(path, epoch)  # 0 for an older Natter, whose store has no counters
+    deadline = monotonic() + APPLY_TIMEOUT
+    while acknowledged and _applied(connection) < acknowledged:
+        if monotonic() >= deadline:
+            raise StoreError(f"{path}: the server has not written its latest changes to the store yet: try again")
+        sleep(POLL_INTERVAL)
+
+
+def _applied(connection: sqlite3.Connection) -> int:
+    """The number of the last record of the journal that the store has."""
+    number: int
+    (number,) = connection.execute("SELECT value FROM counters WHERE name = 'applied'").fetchone()
+    return number
