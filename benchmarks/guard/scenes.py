@@ -51,7 +51,7 @@ class Scale:
     """Of a slice."""
     first: int = 100
     """Clients that connect before handshakes are counted: the first ones load what is loaded on demand."""
-    idle: int = 3000
+    idle: int = 6000
     clients: int = 1000
     rooms: int = 1000
     members: int = 5
