@@ -16,7 +16,7 @@ from benchmarks.clients import Sender
 from benchmarks.guard import scenes
 from benchmarks.guard.builds import of_commit, of_working_tree
 from benchmarks.guard.rows import Pair, Row, Verdict
-from benchmarks.guard.scenes import DEADLINE, OUTSTANDING, Round, in_turn
+from benchmarks.guard.scenes import DEADLINE, LEAST_CPU, OUTSTANDING, Round, in_turn
 from benchmarks.report import say
 from benchmarks.servers import Server
 
@@ -76,7 +76,7 @@ async def acks(url: str, cpu_seconds: Callable[[], float], seconds: float) -> di
         sender.client.transport.abort()
     return {
         "acks_per_second": counted / elapsed,
-        "acks_per_cpu_second": counted / cpu,
+        "acks_per_cpu_second": counted / max(cpu, LEAST_CPU),
         "ack_p50_ms": 1000 * statistics.median(delays),
         "ack_p99_ms": 1000 * delays[int(len(delays) * 0.99)],
         "idle_ack_p50_ms": statistics.median(when_idle),

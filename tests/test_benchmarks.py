@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import readers, store
 from benchmarks.fanout import __main__ as fanout_command
 from benchmarks.fanout import small
 from benchmarks.fanout.contenders import Contender, pinned_node, pinned_python
@@ -30,7 +31,7 @@ TALK = {"deliveries_per_second", "deliveries_per_cpu_second", "p50_ms", "p99_ms"
 def benchmark(name: str, *flags: str) -> dict[str, Any]:
     """What a benchmark prints with --quick."""
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", *flags]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=12 * DEADLINE)
     assert done.returncode == 0, done.stderr
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
@@ -96,6 +97,45 @@ def test_a_server_that_does_not_start_is_left_out_and_fails_the_comparison(
     out, err = capsys.readouterr()
     assert json.loads(out)["left_out"] == {"Natter": "no disk"}
     assert "left out: Natter: no disk" in err
+
+
+def test_acknowledgements_and_a_long_past_are_measured() -> None:
+    figures = benchmark("store")
+    acks = {"acks_per_second", "acks_per_cpu_second", "ack_p50_ms", "ack_p99_ms", "idle_ack_p50_ms"}
+    past = {"start_seconds", "join_with_50_ms", "search_common_ms", "search_rare_ms", "search_none_ms"}
+    assert figures.keys() == acks | past | {"appends_per_second", "resume_10000_seconds"}
+    assert all(value >= 0 for value in figures.values())
+
+
+@pytest.mark.slow("packages")
+def test_acknowledgements_are_compared_with_an_older_build(tmp_path: Path) -> None:
+    figures = benchmark("store", "--against", "HEAD", "--cache", str(tmp_path))
+    assert list(figures) == ["acks", "ack-idle"]
+    assert all(row["old"] > 0 < row["new"] for row in figures.values())
+
+
+def test_a_commit_that_is_not_there_has_no_store_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["store", "--against", "no-such-commit", "--cache", str(tmp_path / "cache")])
+        assert store.main() == 2
+    assert "store: commit no-such-commit is not in this clone" in capsys.readouterr().err
+
+
+def test_a_bystander_is_measured_beside_a_reader(tmp_path: Path) -> None:
+    path = tmp_path / "past.db"
+    for _ in range(2):  # a store that is there is used again
+        figures = benchmark("readers", "--store", str(path))
+        assert figures["alone"]["count"] > 0 < figures["beside_a_reader"]["count"]
+        assert figures["ratio_of_p99"] > 0
+        assert figures["refused"] == {}
+        assert list(figures["answers"]) == list(readers.COMMANDS)
+        assert all(answers["count"] > 0 for answers in figures["answers"].values())
+
+
+def test_the_made_up_words_are_always_the_same() -> None:
+    one, other = readers.Language(), readers.Language()
+    assert [one.message(number) for number in range(5)] == [other.message(number) for number in range(5)]
+    assert all(prefix.endswith("*") and len(prefix) <= 5 for prefix in (one.prefix() for _ in range(20)))
 
 
 def test_the_collector_is_watched() -> None:
