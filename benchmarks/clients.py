@@ -90,13 +90,15 @@ class Client(asyncio.Protocol):
             self._payloads.put_nowait(text)
 
 
-async def connect(url: str) -> Client:
-    """Connect to `url`, such as ws://127.0.0.1:8080/chat, and wait for the welcome. ConnectionError if refused."""
+async def connect(url: str, address: str | None = None) -> Client:
+    """Connect to `url`, such as ws://127.0.0.1:8080/chat, and wait for the welcome. `address` is where the client comes
+    from. ConnectionError if refused."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
     client = Client(handshake(parts.netloc, parts.path + (f"?{parts.query}" if parts.query else ""), SUBPROTOCOL))
-    await asyncio.get_running_loop().create_connection(lambda: client, parts.hostname, parts.port)
+    local = (address, 0) if address else None
+    await asyncio.get_running_loop().create_connection(lambda: client, parts.hostname, parts.port, local_addr=local)
     await client.next()
     return client
 

@@ -1,11 +1,16 @@
 /* The kernel's floor: the least that a chat server can do, so that its cost is the kernel's.
  *
  * It accepts connections, answers every handshake with the same 101, and sends what a client says to all in the room:
- * what one turn of epoll brings is joined, with one send() per member. No limits, no store, no checks: it is made for
- * measuring only. It listens on PORT; a room is known by the number at the end of ?room=.
+ * what one turn of epoll brings is joined, with one send() per member. No limits, no checks: it is made for measuring
+ * only. It listens on PORT; a room is known by the number at the end of ?room=.
+ *
+ * With FLOOR_LOG, the path of a file, it also stores what it sends, before it sends it: all that one turn of epoll brings
+ * in one pwrite() and one fdatasync(). The file is zeroed at the start and then overwritten in place, again and again, so
+ * that a commit writes no metadata.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -18,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS = 65536, ROOMS = 4096, READ = 1 << 18, BATCH = 1 << 22, KEPT = 1 << 17 };
+enum { DESCRIPTORS = 65536, ROOMS = 4096, READ = 1 << 18, BATCH = 1 << 22, KEPT = 1 << 17, LOG = 1 << 24 };
 
 struct room {
     int *members, count, room_for;
@@ -34,6 +39,31 @@ struct client {
 static struct room rooms[ROOMS];
 static struct client clients[DESCRIPTORS];
 static int people, dirty[ROOMS], dirty_count;
+
+static int log_file = -1;
+static char record[LOG]; /* what the next commit writes */
+static size_t record_size, log_end;
+
+static void open_log(const char *path) {
+    log_file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (log_file < 0 || pwrite(log_file, record, LOG, 0) != LOG || fsync(log_file)) {
+        perror("floor: FLOOR_LOG");
+        exit(1);
+    }
+}
+
+static void commit(void) {
+    if (record_size) {
+        if (log_end + record_size > LOG)
+            log_end = 0;
+        if (pwrite(log_file, record, record_size, log_end) != (ssize_t)record_size || fdatasync(log_file)) {
+            perror("floor: FLOOR_LOG");
+            exit(1);
+        }
+        log_end += record_size;
+        record_size = 0;
+    }
+}
 
 static void leave(int fd) {
     struct client *client = &clients[fd];
@@ -79,6 +109,7 @@ static size_t head(char *to, size_t size) {
 }
 
 static void flush(struct room *room) {
+    commit();
     for (int i = 0; i < room->count; i++)
         send_all(room->members[i], room->batch, room->size);
     room->size = 0;
@@ -121,12 +152,20 @@ static void say(struct client *client, const uint8_t *mask, const uint8_t *text,
         flush(room);
     if (!room->size)
         dirty[dirty_count++] = client->room;
-    room->size += head(room->batch + room->size, named + size);
+    char *start = room->batch + room->size;
+    room->size += head(start, named + size);
     memcpy(room->batch + room->size, name, named);
     room->size += named;
     for (size_t i = 0; i < size; i++)
         room->batch[room->size + i] = (char)(text[i] ^ mask[i & 3]);
     room->size += size;
+    if (log_file >= 0) {
+        size_t written = room->batch + room->size - start;
+        if (record_size + written > LOG)
+            commit();
+        memcpy(record + record_size, start, written);
+        record_size += written;
+    }
 }
 
 static void hear(int fd) {
@@ -176,11 +215,13 @@ static void hear(int fd) {
 }
 
 int main(void) {
-    const char *port = getenv("PORT");
+    const char *port = getenv("PORT"), *log = getenv("FLOOR_LOG");
     int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), epoll = epoll_create1(0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port ? atoi(port) : 8080)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     signal(SIGPIPE, SIG_IGN);
+    if (log)
+        open_log(log);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(listener, (void *)&address, sizeof address) || listen(listener, 2048)) {
         perror("floor");

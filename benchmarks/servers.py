@@ -62,12 +62,14 @@ class Server:
     """From the start of its process until it answered a request."""
 
 
-def natter(*flags: str, store: Path | str = "chat.db", build: Build = HERE, seed: str = "random") -> Program:
-    """Natter, without limits on the load. A relative `store` is gone when the server ends. Two servers with one `seed`
-    order their sets alike."""
-    limits = [f"-P:chat.limits.{name}={value}" for name, value in NO_LIMITS.items()]
+def natter(
+    *flags: str, store: Path | str = "chat.db", build: Build = HERE, seed: str = "random", limits: bool = False
+) -> Program:
+    """Natter, without limits on the load unless `limits`. A relative `store` is gone when the server ends. Two servers
+    with one `seed` order their sets alike."""
+    settings = [] if limits else [f"-P:chat.limits.{name}={value}" for name, value in NO_LIMITS.items()]
     environment = {"PYTHONPATH": str(build.source), "PYTHONHASHSEED": seed, "CHAT_STORE": str(store)}
-    return Program([str(build.python), "-m", "app", *limits, *flags], environment)
+    return Program([str(build.python), "-m", "app", *settings, *flags], environment)
 
 
 @contextmanager

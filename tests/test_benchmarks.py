@@ -11,33 +11,42 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fanout.contenders import pinned_node, pinned_python
+from benchmarks import readers, store
+from benchmarks.fanout import __main__ as fanout_command
+from benchmarks.fanout import small
+from benchmarks.fanout.contenders import Contender, pinned_node, pinned_python
 from benchmarks.fanout.measure import QUICK
-from benchmarks.fanout.tables import MARKERS, tables
+from benchmarks.fanout.tables import MARKERS, SMALL_MARKERS, tables
 from benchmarks.guard import __main__ as guard
 from benchmarks.guard import builds
 from benchmarks.guard.builds import BuildError, of_commit, of_working_tree
 from benchmarks.guard.rows import ROWS, Pair, failed, judge
 from benchmarks.guard.scenes import SCENES, Round
-from benchmarks.servers import Build
+from benchmarks.servers import Build, Program
 from tests.clients import DEADLINE, ROOT
 
 TALK = {"deliveries_per_second", "deliveries_per_cpu_second", "p50_ms", "p99_ms", "max_ms"}
 
 
-@pytest.fixture(scope="module")
-def servers() -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.fanout", "--quick", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+def benchmark(name: str, *flags: str) -> dict[str, Any]:
+    """What a benchmark prints with --quick."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=12 * DEADLINE)
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+@pytest.fixture(scope="module")
+def fanout() -> dict[str, Any]:
+    figures = benchmark("fanout")
     assert figures["left_out"] == {}
-    servers: dict[str, Any] = figures["servers"]
+    return figures
+
+
+@pytest.fixture(scope="module")
+def servers(fanout: dict[str, Any]) -> dict[str, Any]:
+    servers: dict[str, Any] = fanout["servers"]
     return servers
 
 
@@ -49,7 +58,7 @@ def test_ours_and_the_naive_one_are_measured_with_every_copy_there(servers: dict
         assert set(server["clients"]) == {str(count) for count in (*QUICK.few, QUICK.many, QUICK.idle, QUICK.most)}
         talks = [talk for clients in server["clients"].values() for talk in clients.values()]
         assert len(talks) == len(server["clients"]) * len(QUICK.outstanding)
-        everything = (*talks, server["fixed"], server["rooms"])
+        everything = (*talks, server["fixed"])
         assert all(talk.keys() >= TALK for talk in everything)
         # On a busy machine nothing may arrive in the third of a second that one of them is measured.
         assert any(all(talk[name] for name in TALK) for talk in everything), everything
@@ -58,22 +67,87 @@ def test_ours_and_the_naive_one_are_measured_with_every_copy_there(servers: dict
 def test_the_tables_have_a_row_for_each(servers: dict[str, Any]) -> None:
     text = tables(servers, {"somebody": "is not installed"}, QUICK)
     for server in servers.values():
-        assert text.count(f"| {server['name']} |") == 3
+        assert text.count(f"| {server['name']} |") == 2
     assert text.endswith("Left out: somebody (is not installed).")
 
 
+def test_small_rooms_are_measured_with_every_server(fanout: dict[str, Any]) -> None:
+    figures = fanout["small"]
+    assert list(figures) == ["ours", "naive"]
+    for rows in figures.values():
+        assert list(rows) == ["rooms-1", "rooms-64", "rooms-1000", "room-1", "room-8", "room-64"]
+        assert any(value > 0 for some in rows.values() for value in some)
+    table = small.table_of_deliveries({"ours": "Natter", "naive": "naive"}, figures, small.QUICK)
+    assert table.splitlines()[-2].startswith("| Natter | ")
+
+
+def test_ours_is_compared_with_others_round_by_round() -> None:
+    figures = {"ours": {"rooms-64": [50.0, 90.0, 10.0]}, "uwebsockets": {"rooms-64": [100.0, 100.0, 100.0]}}
+    ratio = small.ratios(figures)["rooms-64"]["uwebsockets"]
+    assert str(ratio) == "0.50 (0.10–0.90); goal 0.85, **short**"
+
+
+def test_a_server_that_does_not_start_is_left_out_and_fails_the_comparison(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = Contender("ours", "Natter", Program([sys.executable, "-c", "raise SystemExit('no disk')"]), rooms=True)
+    monkeypatch.setattr(fanout_command, "find", lambda *_: ([broken], {}))
+    monkeypatch.setattr(sys, "argv", ["fanout", "--small", "--quick", "--json"])
+    assert fanout_command.main() == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["left_out"] == {"Natter": "no disk"}
+    assert "left out: Natter: no disk" in err
+
+
+def test_acknowledgements_and_a_long_past_are_measured() -> None:
+    figures = benchmark("store")
+    acks = {"acks_per_second", "acks_per_cpu_second", "ack_p50_ms", "ack_p99_ms", "idle_ack_p50_ms"}
+    past = {"start_seconds", "join_with_50_ms", "search_common_ms", "search_rare_ms", "search_none_ms"}
+    assert figures.keys() == acks | past | {"appends_per_second", "resume_10000_seconds"}
+    assert all(value >= 0 for value in figures.values())
+
+
+@pytest.mark.slow("packages")
+def test_acknowledgements_are_compared_with_an_older_build(tmp_path: Path) -> None:
+    figures = benchmark("store", "--against", "HEAD", "--cache", str(tmp_path))
+    assert list(figures) == ["acks", "ack-idle"]
+    assert all(row["old"] > 0 < row["new"] for row in figures.values())
+
+
+def test_a_commit_that_is_not_there_has_no_store_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["store", "--against", "no-such-commit", "--cache", str(tmp_path / "cache")])
+        assert store.main() == 2
+    assert "store: commit no-such-commit is not in this clone" in capsys.readouterr().err
+
+
+def test_a_bystander_is_measured_beside_a_reader(tmp_path: Path) -> None:
+    path = tmp_path / "past.db"
+    for _ in range(2):  # a store that is there is used again
+        figures = benchmark("readers", "--store", str(path))
+        assert figures["alone"]["count"] > 0 < figures["beside_a_reader"]["count"]
+        assert figures["ratio_of_p99"] > 0
+        assert figures["refused"] == {}
+        assert list(figures["answers"]) == list(readers.COMMANDS)
+        assert all(answers["count"] > 0 for answers in figures["answers"].values())
+
+
+def test_the_made_up_words_are_always_the_same() -> None:
+    one, other = readers.Language(), readers.Language()
+    assert [one.message(number) for number in range(5)] == [other.message(number) for number in range(5)]
+    assert all(prefix.endswith("*") and len(prefix) <= 5 for prefix in (one.prefix() for _ in range(20)))
+
+
 def test_the_collector_is_watched() -> None:
-    command = [sys.executable, "-m", "benchmarks.collector", "--quick", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    figures = benchmark("collector")
     assert sum(figures["Python's own"]["collections"]) > sum(figures["tuned"]["collections"])
     assert all(collector["full_ms"] > 0 for collector in figures.values())
 
 
 def test_the_readme_has_a_place_for_them() -> None:
     readme = (ROOT / "README.md").read_text()
-    assert readme.index(MARKERS[0]) < readme.index(MARKERS[1])
+    for first, last in (MARKERS, SMALL_MARKERS):
+        assert readme.index(first) < readme.index(last)
 
 
 def test_what_others_wrote_is_pinned() -> None:

@@ -44,7 +44,7 @@ class Contender:
     program: Program
     envelope: Envelope = field(default_factory=Envelope)
     rooms: bool = False
-    """It has rooms."""
+    """It has rooms: `?room=` chooses one."""
     stopped: bool = False
     """Measure what one client that stops reading does to the others. It takes long, so not for all servers."""
     practice: float = 0
@@ -54,7 +54,10 @@ class Contender:
 def find(folder: Path, temporary: Path, only: Sequence[str] | None) -> tuple[list[Contender], dict[str, str]]:
     """The servers that this machine can run, and why it can't run others. Installs what isn't in `folder` yet."""
     makers: dict[str, Callable[[], Contender]] = {
-        "floor": lambda: floor(temporary),
+        "floor": lambda: floor(temporary, "floor", "the kernel's floor: C, one `send()` per client"),
+        "floor-commit": lambda: floor(
+            temporary, "floor-commit", "the floor with a durable commit", FLOOR_LOG="floor.log"
+        ),
         "ours": ours,
         "uvicorn": lambda: ours_under_uvicorn(temporary),
         "naive": naive,
@@ -122,9 +125,11 @@ def install_ktor(folder: Path) -> None:
     for file in (PEERS / "ktor").iterdir():
         shutil.copy(file, place)
     for version in KTOR.values():
-        if not (place / version / "classes").exists():
+        source, built = PEERS / "ktor/Chat.kt", place / version / "Chat.kt"
+        if not built.exists() or built.read_bytes() != source.read_bytes():
             repository = f"-Dmaven.repo.local={folder / 'maven'}"
             run("mvn", "-q", "-B", repository, f"-Dktor.version={version}", "compile", cwd=place)
+            shutil.copy(source, built)
 
 
 def pinned_python() -> dict[str, str]:
@@ -138,11 +143,10 @@ def pinned_node() -> dict[str, str]:
     return versions
 
 
-def floor(temporary: Path) -> Contender:
+def floor(temporary: Path, key: str, name: str, **environment: str) -> Contender:
     need("cc")
-    run("cc", "-O2", "-o", temporary / "floor", BENCHMARKS / "floor.c")
-    program = Program([str(temporary / "floor")])
-    return Contender("floor", "the kernel's floor: C, one `send()` per client", program, rooms=True)
+    run("cc", "-O2", "-o", temporary / key, BENCHMARKS / "floor.c")
+    return Contender(key, name, Program([str(temporary / key)], environment), rooms=True)
 
 
 def ours() -> Contender:
@@ -177,11 +181,13 @@ def from_pypi(folder: Path, key: str) -> Contender:
     python = folder / "python/bin/python"
     run(python, "-c", f"import {package}")
     version = pinned_python()[package].partition("==")[2]
-    return Contender(key, name.format(version), Program([str(python), str(PEERS / file)]))
+    program = Program([str(python), str(PEERS / file)])
+    return Contender(key, name.format(version), program, rooms=key == "uwebsockets")
 
 
 def node_ws(folder: Path) -> Contender:
-    return Contender("ws", f"Node `ws` {pinned_node()['ws']}", Program(node(folder, "ws", "node_ws.mjs")))
+    program = Program(node(folder, "ws", "node_ws.mjs"))
+    return Contender("ws", f"Node `ws` {pinned_node()['ws']}", program, rooms=True)
 
 
 def socket_io(folder: Path) -> Contender:
@@ -206,7 +212,7 @@ def ktor(folder: Path, key: str) -> Contender:
     if not (target / "classes").exists():
         raise Unavailable("Maven did not build it")
     command = ["java", "-Xmx2g", "-cp", f"{target / 'classes'}:{target / 'dependency'}/*", "ChatKt"]
-    return Contender(key, f"the original, Ktor {version}", Program(command), practice=3)
+    return Contender(key, f"the original, Ktor {version}", Program(command), rooms=True, practice=3)
 
 
 def need(*programs: str) -> None:

@@ -26,7 +26,6 @@ class Scale:
     most: int = 10_000
     outstanding: tuple[int, ...] = (1, 8, 64)
     rate: float = 30
-    rooms: int = 1000
     stopped: bool = True
     seconds: float = 1.0
     warm: float = 0.3
@@ -37,19 +36,17 @@ class Scale:
         return sorted({*self.few, self.many, self.idle, self.most})
 
 
-QUICK = Scale(few=(5,), many=40, idle=50, most=60, outstanding=(1, 8), rooms=5, stopped=False, seconds=0.3, warm=0.1)
+QUICK = Scale(few=(5,), many=40, idle=50, most=60, outstanding=(1, 8), stopped=False, seconds=0.3, warm=0.1)
 
 
 def measure(contender: Contender, scale: Scale) -> dict[str, Any]:
     """All figures of one server. StartError or LoadError if it doesn't work."""
     result: dict[str, Any] = {"clients": {}}
-    scenes = [large, usual, in_rooms] if contender.rooms else [large, usual]
-    for scene in scenes:
+    for scene in (large, usual):
         with serve(contender.program) as server:
             uvloop.run(scene(contender, scale, server, result))
     talks = [talk for talks in result["clients"].values() for talk in talks.values()]
-    counted = [*talks, result["fixed"], result.get("rooms", {})]
-    result["missing"] = sum(talk.get("expected", 0) - talk.get("received", 0) for talk in counted)
+    result["missing"] = sum(talk["expected"] - talk["received"] for talk in (*talks, result["fixed"]))
     return result
 
 
@@ -78,15 +75,6 @@ async def usual(contender: Contender, scale: Scale, server: Server, result: dict
     result["fixed"] = rounded(await crowd.talk(rate=scale.rate, seconds=2 * scale.seconds, warm=scale.warm))
     if contender.stopped and scale.stopped:
         result["stopped"] = await with_one_stopped(crowd, scale)
-    await crowd.leave()
-
-
-async def in_rooms(contender: Contender, scale: Scale, server: Server, result: dict[str, Any]) -> None:
-    """Many small rooms, one message outstanding, each room in turn."""
-    crowd = Crowd(server.ws, rooms=scale.rooms, envelope=contender.envelope, process=server.process.pid)
-    await crowd.grow(10 * scale.rooms, measure=False)
-    talk = await crowd.talk(publishers=scale.rooms, seconds=scale.seconds, warm=scale.warm)
-    result["rooms"] = rounded(talk)
     await crowd.leave()
 
 

@@ -10,14 +10,18 @@ from benchmarks.report import table
 from benchmarks.servers import ROOT
 
 MARKERS = "<!-- fan-out: from here on by `python -m benchmarks.fanout --write` -->", "<!-- fan-out: up to here -->"
+SMALL_MARKERS = (
+    "<!-- rooms: from here on by `python -m benchmarks.fanout --write`, also with --small -->",
+    "<!-- rooms: up to here -->",
+)
 USUAL = """\
 To {many:,} clients: thousands of deliveries per CPU second of the server / per second, by messages outstanding; \
 milliseconds until delivery at {rate:.0f} messages per second; KiB of memory per idle connection; handshakes per CPU \
 second:"""
 GROWTH = "Thousands of deliveries per CPU second, by number of clients, with {outstanding} messages outstanding:"
-ROOMS = """\
-{rooms:,} rooms of ten, with one message outstanding, in each room in turn; and the 99th percentile of the time until \
-delivery when all {many:,} clients read, and when one stops reading and every buffer on the way to it is full:"""
+STOPPED = """\
+Milliseconds until delivery, 99th percentile, when all {many:,} clients read, and when one stops reading and every \
+buffer on the way to it is full:"""
 TIMES = ("p50_ms", "p99_ms", "max_ms")
 
 
@@ -26,9 +30,8 @@ def tables(results: dict[str, Any], left_out: dict[str, str], scale: Scale) -> s
     servers = list(results.values())
     parts = [USUAL.format(many=scale.many, rate=scale.rate), usual(servers, scale)]
     parts += [GROWTH.format(outstanding=listed(scale.outstanding)), growth(servers, scale)]
-    if rows := rooms(servers):
-        head = ["", "deliveries, in rooms", "p99 ms, all read", "p99 ms, one does not"]
-        parts += [ROOMS.format(rooms=scale.rooms, many=scale.many), table(head, rows)]
+    if rows := [[server["name"], *stopping(server)] for server in servers if "stopped" in server]:
+        parts += [STOPPED.format(many=scale.many), table(["", "all read", "one does not"], rows)]
     if "floor" in results:
         sends = results["floor"]["clients"][str(scale.many)][str(scale.outstanding[0])]["deliveries_per_cpu_second"]
         parts.append(f"On the floor, one `send()` took {1e6 / sends:.1f} µs of CPU.")
@@ -57,14 +60,6 @@ def growth(servers: Sequence[dict[str, Any]], scale: Scale) -> str:
     return table(["", *(f"{clients:,}" for clients in scale.clients)], rows)
 
 
-def rooms(servers: Sequence[dict[str, Any]]) -> list[list[str]]:
-    return [
-        [server["name"], fast(server.get("rooms")), *stopping(server)]
-        for server in servers
-        if "rooms" in server or "stopped" in server
-    ]
-
-
 def listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
 
@@ -73,9 +68,7 @@ def thousands(number: float) -> str:
     return f"{number / 1000:,.0f}" if number >= 10_000 else f"{number / 1000:.1f}"
 
 
-def fast(talk: dict[str, Any] | None) -> str:
-    if not talk:
-        return ""
+def fast(talk: dict[str, Any]) -> str:
     return " / ".join(thousands(talk[name]) for name in ("deliveries_per_cpu_second", "deliveries_per_second"))
 
 
@@ -87,19 +80,17 @@ def slow(talk: dict[str, Any]) -> str:
 
 def stopping(server: dict[str, Any]) -> list[str]:
     """The two cells about a client that stops reading."""
-    if "stopped" not in server:
-        return ["", ""]
     return [
         f"{talk['p99_ms']:.0f}" if talk.get("p99_ms") and talk["received"] == talk["expected"] else "stands still"
         for talk in (server["fixed"], server["stopped"])
     ]
 
 
-def write(text: str) -> None:
-    """Put the tables between their markers in the README."""
+def write(text: str, markers: tuple[str, str]) -> None:
+    """Put tables between their markers in the README."""
     readme = ROOT / "README.md"
-    before, first, rest = readme.read_text().partition(MARKERS[0])
-    _, last, after = rest.partition(MARKERS[1])
+    before, first, rest = readme.read_text().partition(markers[0])
+    _, last, after = rest.partition(markers[1])
     if not first or not last:
-        raise SystemExit(f"{readme}: expected the markers {MARKERS[0]} and {MARKERS[1]}")
+        raise SystemExit(f"{readme}: expected the markers {markers[0]} and {markers[1]}")
     readme.write_text(f"{before}{first}\n\n{text}\n\n{last}{after}")

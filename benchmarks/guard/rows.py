@@ -26,6 +26,8 @@ class Row:
     """Less is better."""
     most: float = MOST
     """The bound of a cost's ratio."""
+    least: float = LEAST
+    """The bound of the ratio where more is better."""
     most_value: float | None = None
     """A bound of the new build's own figure, in place of one of the ratio."""
 
@@ -34,7 +36,7 @@ class Row:
         """The bound in words."""
         if self.most_value is not None:
             return f"≤ {self.most_value:g} itself"
-        return f"≤ {self.most:.2f}" if self.cost else f"≥ {LEAST:.2f}"
+        return f"≤ {self.most:.2f}" if self.cost else f"≥ {self.least:.2f}"
 
 
 ROWS = (
@@ -93,7 +95,7 @@ class Verdict:
         """Whether the row is within its bound."""
         if self.row.most_value is not None:
             return self.new <= self.row.most_value
-        return self.ratio <= self.row.most if self.row.cost else self.ratio >= LEAST
+        return self.ratio <= self.row.most if self.row.cost else self.ratio >= self.row.least
 
     @property
     def spread(self) -> str:

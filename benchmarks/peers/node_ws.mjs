@@ -1,14 +1,20 @@
-// Node's `ws`: a loop over the clients.
+// Node's `ws`: a loop over the clients of a room.
 import { WebSocketServer } from "ws";
 
 const server = new WebSocketServer({ host: "127.0.0.1", port: Number(process.env.PORT), path: "/chat", backlog: 2048 });
 let number = 0;
 
-server.on("connection", (connection) => {
+const rooms = new Map();
+
+server.on("connection", (connection, request) => {
+  const room = new URL(request.url, "http://localhost").searchParams.get("room") ?? "";
+  if (!rooms.has(room)) rooms.set(room, new Set());
+  const clients = rooms.get(room).add(connection);
   const name = `user${number++}`;
-  connection.send(`You are connected! There are ${server.clients.size} users here.`);
+  connection.send(`You are connected! There are ${clients.size} users here.`);
   connection.on("message", (text) => {
     const said = `[${name}]: ${text}`;
-    for (const client of server.clients) client.send(said);
+    for (const client of clients) client.send(said);
   });
+  connection.on("close", () => clients.delete(connection));
 });

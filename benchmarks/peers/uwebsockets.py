@@ -1,15 +1,17 @@
-"""uWebSockets, through socketify: one publish() to a topic."""
+"""uWebSockets, through socketify: one publish() to the topic of a room."""
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from typing import Any
 
 from socketify import App, CompressOptions, OpCode  # type: ignore[import-not-found, unused-ignore]
 
 numbers = itertools.count()
-people = 0
+people: Counter[str] = Counter()
+"""How many clients are in each room."""
 app = App(lifespan=False)
 
 
@@ -17,24 +19,25 @@ def upgrade(response: Any, request: Any, context: Any) -> None:
     key, protocol, extensions = (
         request.get_header(f"sec-websocket-{name}") for name in ("key", "protocol", "extensions")
     )
-    response.upgrade(key, protocol, extensions, context, f"user{next(numbers)}")
+    response.upgrade(key, protocol, extensions, context, (request.get_query("room") or "chat", f"user{next(numbers)}"))
 
 
 def opened(websocket: Any) -> None:
-    global people
-    people += 1
-    websocket.subscribe("chat")
-    websocket.send(f"You are connected! There are {people} users here.", OpCode.TEXT)
+    room, _ = websocket.get_user_data()
+    people[room] += 1
+    websocket.subscribe(room)
+    websocket.send(f"You are connected! There are {people[room]} users here.", OpCode.TEXT)
 
 
 def heard(websocket: Any, message: Any, opcode: Any) -> None:
     # The application's publish() includes the sender; the connection's doesn't.
-    app.publish("chat", f"[{websocket.get_user_data()}]: {message}", opcode, False)  # noqa: FBT003
+    room, name = websocket.get_user_data()
+    app.publish(room, f"[{name}]: {message}", opcode, False)  # noqa: FBT003
 
 
-def closed(_: Any, __: Any, ___: Any) -> None:
-    global people
-    people -= 1
+def closed(websocket: Any, _: Any, __: Any) -> None:
+    room, _ = websocket.get_user_data()
+    people[room] -= 1
 
 
 options = {

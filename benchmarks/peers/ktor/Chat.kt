@@ -1,4 +1,4 @@
-// The original: the server of Ktor's tutorial, with its settings, on Netty.
+// The original: the server of Ktor's tutorial, with its settings, on Netty; and with rooms.
 import io.ktor.server.application.install
 import io.ktor.server.engine.embeddedServer
 import io.ktor.server.netty.Netty
@@ -8,6 +8,7 @@ import io.ktor.websocket.Frame
 import io.ktor.websocket.readText
 import io.ktor.websocket.send
 import java.util.Collections
+import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicInteger
 
 class Connection(val session: DefaultWebSocketServerSession) {
@@ -27,8 +28,11 @@ fun main() {
             masking = false
         }
         routing {
-            val connections = Collections.synchronizedSet<Connection>(LinkedHashSet())
+            val rooms = ConcurrentHashMap<String, MutableSet<Connection>>()
             webSocket("/chat") {
+                val connections = rooms.computeIfAbsent(call.request.queryParameters["room"] ?: "") {
+                    Collections.synchronizedSet(LinkedHashSet())
+                }
                 val thisConnection = Connection(this)
                 connections += thisConnection
                 try {
