@@ -98,8 +98,10 @@ class Process:
 class Served(Process):
     """A server that listens; `port` is where."""
 
-    def __init__(self, *flags: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> None:
-        super().__init__(*flags, cwd=cwd, environment={"PORT": "0", **(environment or {})})
+    def __init__(
+        self, *flags: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None, command: str = ""
+    ) -> None:
+        super().__init__(*flags, cwd=cwd, environment={"PORT": "0", **(environment or {})}, command=command)
         match = self.line(r"Application - Responding at (https?)://127\.0\.0\.1:(\d+)")
         self.port = int(match[2])
         self.ws = f"{match[1].replace('http', 'ws')}://127.0.0.1:{self.port}"

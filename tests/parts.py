@@ -37,7 +37,7 @@ PARTS = {
         npm={"wscat": "tests/programs"},
     ),
     "packages": Part("installations from PyPI: the package, and the steps of the Dockerfile"),
-    "faults": Part("servers that are killed again and again"),
+    "faults": Part("servers that are killed again and again, and power losses", debian={"strace": "strace"}),
     "browser": Part(
         "long scenes in Chromium, and axe on every screen",
         debian={**NODE, **CHROMIUM},
