@@ -32,6 +32,11 @@ STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
 """How each type of change is applied. Drafts are appended, many at once."""
 
 
+LOOKED_UP = (changes.Trim, changes.BindToken, changes.RevokeToken)
+"""Changes that make a difference to what a Sequencer looks up in the store. Those after them are placed after they are
+applied."""
+
+
 def apply(connection: sqlite3.Connection, entries: Sequence[Entry], number: int) -> None:
     """Apply placed entries in order, in the caller's transaction, and note `number` as the last applied record.
 
@@ -47,12 +52,21 @@ def apply(connection: sqlite3.Connection, entries: Sequence[Entry], number: int)
     _count(connection, entries, number)
 
 
+def run(connection: sqlite3.Connection, sequencer: Sequencer, entries: Sequence[Entry], number: int) -> None:
+    """Place and apply entries in order, as `apply` does. The sequencer looks up through the same connection."""
+    first = 0
+    for last, entry in enumerate(entries):
+        if last + 1 == len(entries) or isinstance(entry.change, LOOKED_UP):
+            part = entries[first : last + 1]
+            sequencer.place(part)
+            apply(connection, part, number)
+            sequencer.stored(part)
+            first = last + 1
+
+
 def replay(connection: sqlite3.Connection, sequencer: Sequencer, record: bytes, number: int) -> None:
     """Apply a record of the journal, in the caller's transaction. msgspec.MsgspecError if it isn't one."""
-    entries = [Entry(change) for change in changes.decode(record)]
-    sequencer.place(entries)
-    apply(connection, entries, number)
-    sequencer.stored(entries)
+    run(connection, sequencer, [Entry(change) for change in changes.decode(record)], number)
 
 
 def last_applied(connection: sqlite3.Connection) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 
 _KNOWN = {
@@ -17,6 +18,8 @@ _KNOWN = {
 def reason(error: sqlite3.Error | OSError) -> str:
     """What went wrong, in one line; for SQLite's usual errors also what to do."""
     if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _KNOWN["database or disk is full"]
         return (error.strerror or str(error)).lower()
     text = str(error)
     return _KNOWN.get(text, text)

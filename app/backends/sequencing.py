@@ -119,7 +119,7 @@ class Sequencer:
         self.stored(entries)
         self._heads.clear()
         for entry in before:
-            if entry.pos and entry.event is not None:
+            if entry.pos and entry.event is not None and not entry.event.room.startswith(CONVERSATION):
                 self._heads[entry.event.room] = entry.event.seq
         for entry in reversed(entries):
             if entry.pos and entry.event is not None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import errno
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from app import create_app
-from app.backends import statements
-from app.chat.events import Draft
+from app.backends.journal import Journal
 from app.testing import Denied, Host, JsonClient, test_application
 
 
@@ -300,11 +299,11 @@ def test_a_store_that_fails_is_told_in_both_dialects_and_closes_nobody(tmp_path:
 def failing() -> Iterator[None]:
     """Make the store fail to write, as on a full disk."""
 
-    def full(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> Any:
-        raise sqlite3.OperationalError("database or disk is full")
+    def full(journal: Journal, payload: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statements, "append", full)
+        patch.setattr(Journal, "write", full)
         yield
 
 

@@ -1,0 +1,228 @@
+"""The machine: what a store holds depends on the changes and their order alone."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from msgspec import json
+
+from app.backends import NameTaken, changes, machine
+from app.backends.changes import Change
+from app.backends.sequencing import Entry, Sequencer
+from app.backends.statements.rows import transaction
+from app.backends.storefile import MEMORY, StoreFile
+from app.chat.events import Detail, Draft, Kind, User
+from app.chat.logs import conversation
+
+UPKEEP = ("meta", "forgotten", "sqlite_sequence")
+"""Tables that may differ between stores with the same content."""
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(new_store()) as made:
+        yield made
+
+
+def new_store() -> sqlite3.Connection:
+    return StoreFile(MEMORY).open()
+
+
+def digest(connection: sqlite3.Connection) -> dict[str, str]:
+    """A digest of each table."""
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    found = {}
+    for table in sorted(set(tables) - set(UPKEEP)):
+        rows = connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+        found[table] = sha256(repr([row for row in rows if row[0] != "applied"]).encode()).hexdigest()
+    return found
+
+
+def apply(connection: sqlite3.Connection, groups: Sequence[Sequence[Change]]) -> list[str]:
+    """Apply changes, one transaction for each group. Return all answers, as text. Of a retry, that is where the message
+    is: it gets the message's text as it was at the time."""
+    sequencer = Sequencer(connection)
+    answers: list[str] = []
+    for number, group in enumerate(groups, 1):
+        entries = [Entry(change) for change in group]
+        with transaction(connection):
+            machine.run(connection, sequencer, entries, number)
+        for entry in entries:
+            answer = entry.answer
+            if isinstance(entry.change, Draft) and answer is None:
+                event = entry.stored_event
+                answer = (event.room, event.seq) if entry.duplicate else event
+            answers.append(f"{type(answer).__name__} {answer}")
+    return answers
+
+
+PEOPLE = 6
+ROOMS = ("lobby", "tea", "@1,2", "@1,2,3", "@4")
+KINDS = (*[Kind.MSG] * 8, Kind.ME, Kind.EDIT, Kind.EDIT, Kind.DELETE, Kind.TOPIC, Kind.OP, Kind.DEOP, Kind.BAN)
+
+
+def draft(chance: random.Random, number: int) -> Draft:
+    kind, user = chance.choice(KINDS), chance.randint(1, PEOPLE)
+    whom = User(chance.randint(1, PEOPLE), "whom") if kind in (Kind.OP, Kind.DEOP, Kind.BAN) else None
+    return Draft(
+        room=chance.choice(ROOMS),
+        user=User(user, f"user{user - 1}"),
+        text=f"text {number}",
+        id=f"id{number}",
+        at=number,
+        cid=chance.choice(["", f"c{chance.randint(0, 40)}"]),
+        kind=kind,
+        of=chance.randint(0, 40) if kind in (Kind.EDIT, Kind.DELETE) else 0,
+        detail=Detail(whom=whom, until=chance.choice([0, 5])) if whom else Detail(),
+    )
+
+
+def someone(chance: random.Random) -> int:
+    return chance.randint(1, PEOPLE + 2)
+
+
+MAKERS: dict[type, Callable[[random.Random, int], Change]] = {
+    Draft: draft,
+    changes.Trim: lambda chance, number: changes.Trim(
+        chance.choice(ROOMS), chance.randint(0, 20), chance.randint(0, number), chance.randint(1, 9)
+    ),
+    changes.CreateUser: lambda chance, number: changes.CreateUser(chance.choice([b"", b"%d" % chance.randint(0, 9)])),
+    changes.BindToken: lambda chance, number: changes.BindToken(b"%d" % chance.randint(0, 9), someone(chance)),
+    changes.RevokeToken: lambda chance, number: changes.RevokeToken(b"%d" % chance.randint(10, 19)),
+    changes.Claim: lambda chance, number: changes.Claim(
+        someone(chance), name := chance.choice(["Ann", "Bob", "user0", "user3"]), name.lower(), someone(chance)
+    ),
+    changes.SetPassword: lambda chance, number: changes.SetPassword(someone(chance), f"hash {number}"),
+    changes.RecordSeen: lambda chance, number: changes.RecordSeen(someone(chance), chance.randint(0, number)),
+    changes.MarkRead: lambda chance, number: changes.MarkRead(
+        someone(chance), chance.choice(ROOMS), chance.randint(0, 50)
+    ),
+    changes.Ignore: lambda chance, number: changes.Ignore(someone(chance), someone(chance), chance.random() < 0.5),
+}
+
+
+def test_every_type_of_change_is_made_here() -> None:
+    assert set(MAKERS) == set(get_args(Change))
+    assert set(MAKERS) == {Draft, *machine.STATEMENTS}
+
+
+def sequence(seed: int, length: int = 400) -> list[Change]:
+    """Random changes after some users are there. Half of them are drafts."""
+    chance = random.Random(seed)
+    makers = [*MAKERS.values(), *[draft] * (len(MAKERS) - 1)]
+    first: list[Change] = [changes.CreateUser(b"first %d" % number) for number in range(PEOPLE)]
+    return first + [chance.choice(makers)(chance, number) for number in range(1, length)]
+
+
+def grouped(sequence: Sequence[Change], seed: int) -> list[Sequence[Change]]:
+    chance, groups, first = random.Random(seed), [], 0
+    while first < len(sequence):
+        size = chance.choice([1, 2, 5, 30, 200])
+        groups.append(sequence[first : first + size])
+        first += size
+    return groups
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_grouping_of_changes_makes_no_difference(seed: int) -> None:
+    said = sequence(seed)
+    answers, digests = [], []
+    for groups in ([said], [[change] for change in said], grouped(said, seed)):
+        with closing(new_store()) as connection:
+            answers.append(apply(connection, groups))
+            digests.append(digest(connection))
+    assert answers[0] == answers[1] == answers[2]
+    assert digests[0] == digests[1] == digests[2]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_sequence_survives_the_journals_format(seed: int, connection: sqlite3.Connection) -> None:
+    said = sequence(seed)
+    again = changes.decode(changes.encode(said))
+    assert again == said
+    with closing(new_store()) as other:
+        apply(connection, [said])
+        apply(other, [again])
+        assert digest(connection) == digest(other)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_replaying_records_makes_the_same_store(seed: int, connection: sqlite3.Connection) -> None:
+    """Records hold what a Committer writes: changes that got a place, and users with their ids."""
+    groups = grouped(sequence(seed), seed)
+    records = []
+    sequencer = Sequencer(connection)
+    for number, group in enumerate(groups, 1):
+        entries = [Entry(change) for change in group]
+        with transaction(connection):
+            sequencer.place(entries)
+            written = [entry for entry in entries if entry.pos or not isinstance(entry.change, Draft)]
+            records.append(changes.encode([entry.change for entry in written]))
+            machine.apply(connection, written, number)
+        sequencer.stored(entries)
+    with closing(new_store()) as other:
+        again = Sequencer(other)
+        for number, record in enumerate(records, 1):
+            with transaction(other):
+                machine.replay(other, again, record, number)
+        assert digest(other) == digest(connection)
+        assert machine.last_applied(other) == len(records)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_places_are_taken_back_whole(seed: int, connection: sqlite3.Connection) -> None:
+    said = [change for change in sequence(seed) if not isinstance(change, machine.LOOKED_UP)]
+    with closing(new_store()) as other:
+        apply(other, [said])
+        expected = digest(other)
+    sequencer, half = Sequencer(connection), len(said) // 2
+    first = [Entry(change) for change in said[:half]]
+    sequencer.place(first)
+    failed = [Entry(change) for change in reversed(said[half:]) if not isinstance(change, changes.CreateUser)]
+    sequencer.place(failed)
+    sequencer.take_back(failed, first)
+    second = [Entry(change) for change in said[half:]]
+    sequencer.place(second)
+    entries = first + second
+    with transaction(connection):
+        machine.apply(connection, entries, 1)
+    assert digest(connection) == expected
+
+
+def test_a_change_that_fails_changes_nothing(connection: sqlite3.Connection) -> None:
+    apply(connection, [[changes.CreateUser(b"a"), changes.CreateUser(b"b"), changes.Claim(1, "Ann", "ann")]])
+    before = digest(connection)
+    entries = [Entry(changes.Claim(2, "ann", "ann")), Entry(changes.BindToken(b"c", 99))]
+    with transaction(connection):
+        machine.apply(connection, entries, 2)
+    assert [type(entry.answer) for entry in entries] == [NameTaken, ValueError]
+    assert digest(connection) == before
+
+
+def test_each_room_counts_its_own_positions_and_whispers_share_one_count(connection: sqlite3.Connection) -> None:
+    rooms = ["lobby", "tea", "lobby", conversation({1, 2}), "tea", conversation({2, 3}), "lobby", conversation({1, 2})]
+    drafts = [Draft(room, User(1, "user0"), "hi", f"id{number}", number) for number, room in enumerate(rooms)]
+    entries = [Entry(each) for each in drafts]
+    Sequencer(connection).place(entries)
+    assert [entry.stored_event.seq for entry in entries] == [1, 1, 2, 1, 2, 2, 3, 3]
+    assert [entry.pos for entry in entries] == list(range(1, 9))
+
+
+RECORDED = Path(__file__).parent / "samples" / "changes-1.json"
+
+
+def test_the_changes_of_a_release_mean_what_they_meant(connection: sqlite3.Connection) -> None:
+    """A recorded journal and the digest of the store that it made. Both stay as they are for good."""
+    recorded = json.decode(RECORDED.read_bytes())
+    sequencer = Sequencer(connection)
+    for number, record in enumerate(recorded["records"], 1):
+        with transaction(connection):
+            machine.replay(connection, sequencer, bytes.fromhex(record), number)
+    assert digest(connection) == recorded["digest"]
