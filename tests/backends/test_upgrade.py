@@ -164,6 +164,12 @@ def test_what_is_lost_is_found() -> None:
     assert lost(held, {**held, "new": 1}) == []
     assert lost(held, {"a": [1, {"b": "y", "new": 1}], "c": None}) == ["/a/1/b: 'x' became 'y'"]
     assert lost(held, {"a": [1], "c": 0}) == ["/a: [1, {'b': 'x'}] became [1]", "/c: None became 0"]
+    searched = {"found": {"word": [1, 2], "gone": []}}
+    assert lost(searched, {"found": {"word": [1, 2, 3], "gone": []}}) == []
+    assert lost(searched, {"found": {"word": [2, 3], "gone": [3]}}) == [
+        "/found/word: 1 is not found",
+        "/found/gone: [] became [3]",
+    ]
 
 
 # The copy
