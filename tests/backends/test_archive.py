@@ -583,7 +583,7 @@ async def test_a_copy_is_a_store_with_the_same_content(in_use: bool, store: Path
     if not in_use:
         back_up(str(store), copy)
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert sorted(name for name in contents(tmp_path)) == ["copy.db", "store.db"]
+    assert sorted(name for name in contents(tmp_path) if "-search" not in name) == ["copy.db", "store.db"]
     again.write_bytes(copy.read_bytes())
     with opened(copy) as one, opened(again) as other:
         assert await everything(one) == await everything(other) == expected
