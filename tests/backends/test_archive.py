@@ -12,7 +12,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -453,7 +453,22 @@ class measured:  # noqa: N801  (it is used like a function)
 @pytest.fixture
 def held(store: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that has the store open, with a message that is in the WAL and not yet in the file."""
+    with server(store, "await store.rooms()") as process:  # by then, what is in the journal is applied
+        yield process
+
+
+@pytest.fixture
+def behind(store: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the store open, with a message that is in the journal and not applied for an hour."""
+    with server(store, "pass", "from app.backends import applying; applying.DELAY = 3600") as process:
+        yield process
+
+
+@contextmanager
+def server(store: Path, after: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A process that has the store open and has appended a message. It runs code before and after that."""
     script = (
+        f"{before}\n"
         "import asyncio, sys\n"
         "from app.backends.embedded import Embedded\n"
         "from app.chat.events import Draft, User\n"
@@ -461,7 +476,7 @@ def held(store: Path) -> Iterator[subprocess.Popen[str]]:
         "store.open()\n"
         "async def say():\n"
         "    await store.append(Draft('red', User(1, 'Ann'), 'from the log', id='id', at=1))\n"
-        "    await store.rooms()  # by now the store has what is in the journal\n"
+        f"    {after}\n"
         "asyncio.run(say())\n"
         "print('open', flush=True)\n"
         "sys.stdin.read()\n"
@@ -571,6 +586,24 @@ def test_a_log_that_a_crash_left_is_in_the_copy(held: subprocess.Popen[str], sto
     assert not Path(f"{store}-wal").exists()
     with opened(store):
         pass
+
+
+def test_what_a_killed_server_has_not_applied_is_in_the_copy(
+    behind: subprocess.Popen[str], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = [Path(f"{store}-log{number}") for number in (0, 1)]
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "APPLY_TIMEOUT", 0)
+        with pytest.raises(StoreError, match="the server has not written its latest changes"):
+            exported(store)
+    behind.kill()
+    behind.wait()
+    assert not any(b"from the log" in content for content in on_disk(store))
+    assert any(b"from the log" in file.read_bytes() for file in logs if file.exists())
+    back_up(str(store), tmp_path / "copy.db")
+    assert b"from the log" in exported(tmp_path / "copy.db")
+    assert b"from the log" in exported(store)
+    assert not any(file.exists() for file in logs)
 
 
 @pytest.mark.parametrize("in_use", [True, False])
