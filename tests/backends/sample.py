@@ -246,4 +246,5 @@ if __name__ == "__main__":
     if made.exists():
         sys.exit(f"{made} exists already, and a released version's sample stays as it is")
     asyncio.run(make(made))
-    Path(f"{made}-lock").unlink()
+    for ending in ("-lock", "-search"):
+        Path(f"{made}{ending}").unlink()
