@@ -33,6 +33,7 @@ FAR = 2**62
 ANN, BOB = User(1, "Ann"), User(2, "bob")
 SECRETS = (b"first of ann's", b"second of ann's", b"of bob")
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 pytestmark = pytest.mark.anyio
 
@@ -377,6 +378,27 @@ def test_what_is_no_export_is_refused(noise: bytes, path: Path) -> None:
     assert not path.exists()
 
 
+def test_an_import_that_is_killed_leaves_the_store_as_it_was(store: Path, tmp_path: Path) -> None:
+    lines = lines_of(exported(store, "blue"))
+    (event,) = [line for line in lines if line["t"] == "event"]
+    more = [{**event, "seq": 1 + number, "cid": "", "text": "x" * 10_000} for number in range(1, 401)]
+    file = tmp_path / "it.jsonl"
+    file.write_bytes(text_of([*lines[:-1], *more, {"t": "end", "lines": len(lines) - 1 + len(more)}]))
+    before = exported(store)
+    script = (
+        "import resource, signal, sys\n"
+        "from app.backends.archive import import_\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"  # the system ends a process that writes a file this long
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000,) * 2)\n"
+        "import_(sys.argv[1], open(sys.argv[2], 'rb'), 'it.jsonl')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, store, file], env=ENVIRONMENT, timeout=60)
+    assert ended.returncode == -signal.SIGXFSZ
+    assert exported(store) == before
+    imported(store, file.read_bytes())
+    assert len(exported(store)) > 4_000_000
+
+
 def test_an_import_needs_the_store_for_itself(store: Path) -> None:
     with opened(store), pytest.raises(StoreError, match="in use by another process"):
         imported(store, exported(store, "red"))
@@ -483,7 +505,7 @@ def server(store: Path, after: str, before: str = "") -> Iterator[subprocess.Pop
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, store],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
