@@ -183,11 +183,10 @@ class Committer:
         with self._committing:
             drafts = [entry for batch in self._unfinished for entry in batch.drafts]
             waiting = [entry for entry in entries if type(entry.change) is not Draft] + drafts
+            refused = [Entry(entry.change, entry.waiter, entry.loop, answer=Unavailable(problem)) for entry in waiting]
             for entry in waiting:
-                entry.answer = Unavailable(problem)
-            settle(waiting)
-            for entry in waiting:
-                entry.waiter, entry.answer = None, None
+                entry.waiter = None
+        settle(refused)  # in loops that may get to it later
 
     def finish(self, turn: int) -> None:
         """Answer the drafts of all batches up to a turn, which have been applied."""
@@ -301,6 +300,8 @@ class Committer:
         for entry in batch.drafts:
             if entry.pos:
                 events.append(entry.event)  # type: ignore[arg-type]
+            if entry.waiter is None:  # given up
+                continue
             if isinstance(entry.waiter, asyncio.Future):
                 futures.append(entry)
             elif entry.loop is running:

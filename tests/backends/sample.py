@@ -206,9 +206,12 @@ async def _cids(backend: Embedded) -> dict[str, int]:
 
 
 def lost(before: Any, now: Any, where: str = "") -> list[str]:
-    """Where `now` lacks or changes something of `before`. A later version may add to it."""
+    """Where `now` lacks or changes something of `before`. A later version may add to it, and its search may find more
+    where something was found."""
     if isinstance(before, dict) and isinstance(now, dict):
         return [line for key in before for line in lost(before[key], now.get(key), f"{where}/{key}")]
+    if before and "/found/" in where:
+        return [f"{where}: {seq} is not found" for seq in sorted({*before} - {*now})]
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         pairs = enumerate(zip(before, now, strict=True))
         return [line for number, pair in pairs for line in lost(*pair, f"{where}/{number}")]
@@ -243,4 +246,5 @@ if __name__ == "__main__":
     if made.exists():
         sys.exit(f"{made} exists already, and a released version's sample stays as it is")
     asyncio.run(make(made))
-    Path(f"{made}-lock").unlink()
+    for ending in ("-lock", "-search"):
+        Path(f"{made}{ending}").unlink()

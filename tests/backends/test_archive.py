@@ -12,7 +12,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ FAR = 2**62
 ANN, BOB = User(1, "Ann"), User(2, "bob")
 SECRETS = (b"first of ann's", b"second of ann's", b"of bob")
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 pytestmark = pytest.mark.anyio
 
@@ -377,6 +378,27 @@ def test_what_is_no_export_is_refused(noise: bytes, path: Path) -> None:
     assert not path.exists()
 
 
+def test_an_import_that_is_killed_leaves_the_store_as_it_was(store: Path, tmp_path: Path) -> None:
+    lines = lines_of(exported(store, "blue"))
+    (event,) = [line for line in lines if line["t"] == "event"]
+    more = [{**event, "seq": 1 + number, "cid": "", "text": "x" * 10_000} for number in range(1, 401)]
+    file = tmp_path / "it.jsonl"
+    file.write_bytes(text_of([*lines[:-1], *more, {"t": "end", "lines": len(lines) - 1 + len(more)}]))
+    before = exported(store)
+    script = (
+        "import resource, signal, sys\n"
+        "from app.backends.archive import import_\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"  # the system ends a process that writes a file this long
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000,) * 2)\n"
+        "import_(sys.argv[1], open(sys.argv[2], 'rb'), 'it.jsonl')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, store, file], env=ENVIRONMENT, timeout=60)
+    assert ended.returncode == -signal.SIGXFSZ
+    assert exported(store) == before
+    imported(store, file.read_bytes())
+    assert len(exported(store)) > 4_000_000
+
+
 def test_an_import_needs_the_store_for_itself(store: Path) -> None:
     with opened(store), pytest.raises(StoreError, match="in use by another process"):
         imported(store, exported(store, "red"))
@@ -453,7 +475,22 @@ class measured:  # noqa: N801  (it is used like a function)
 @pytest.fixture
 def held(store: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that has the store open, with a message that is in the WAL and not yet in the file."""
+    with server(store, "await store.rooms()") as process:  # by then, what is in the journal is applied
+        yield process
+
+
+@pytest.fixture
+def behind(store: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the store open, with a message that is in the journal and not applied for an hour."""
+    with server(store, "pass", "from app.backends import applying; applying.DELAY = 3600") as process:
+        yield process
+
+
+@contextmanager
+def server(store: Path, after: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A process that has the store open and has appended a message. It runs code before and after that."""
     script = (
+        f"{before}\n"
         "import asyncio, sys\n"
         "from app.backends.embedded import Embedded\n"
         "from app.chat.events import Draft, User\n"
@@ -461,14 +498,14 @@ def held(store: Path) -> Iterator[subprocess.Popen[str]]:
         "store.open()\n"
         "async def say():\n"
         "    await store.append(Draft('red', User(1, 'Ann'), 'from the log', id='id', at=1))\n"
-        "    await store.rooms()  # by now the store has what is in the journal\n"
+        f"    {after}\n"
         "asyncio.run(say())\n"
         "print('open', flush=True)\n"
         "sys.stdin.read()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, store],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -573,6 +610,24 @@ def test_a_log_that_a_crash_left_is_in_the_copy(held: subprocess.Popen[str], sto
         pass
 
 
+def test_what_a_killed_server_has_not_applied_is_in_the_copy(
+    behind: subprocess.Popen[str], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = [Path(f"{store}-log{number}") for number in (0, 1)]
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "APPLY_TIMEOUT", 0)
+        with pytest.raises(StoreError, match="the server has not written its latest changes"):
+            exported(store)
+    behind.kill()
+    behind.wait()
+    assert not any(b"from the log" in content for content in on_disk(store))
+    assert any(b"from the log" in file.read_bytes() for file in logs if file.exists())
+    back_up(str(store), tmp_path / "copy.db")
+    assert b"from the log" in exported(tmp_path / "copy.db")
+    assert b"from the log" in exported(store)
+    assert not any(file.exists() for file in logs)
+
+
 @pytest.mark.parametrize("in_use", [True, False])
 async def test_a_copy_is_a_store_with_the_same_content(in_use: bool, store: Path, tmp_path: Path) -> None:
     copy, again = tmp_path / "copy.db", tmp_path / "again.db"
@@ -583,7 +638,7 @@ async def test_a_copy_is_a_store_with_the_same_content(in_use: bool, store: Path
     if not in_use:
         back_up(str(store), copy)
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert sorted(name for name in contents(tmp_path)) == ["copy.db", "store.db"]
+    assert sorted(name for name in contents(tmp_path) if "-search" not in name) == ["copy.db", "store.db"]
     again.write_bytes(copy.read_bytes())
     with opened(copy) as one, opened(again) as other:
         assert await everything(one) == await everything(other) == expected

@@ -243,6 +243,7 @@ def store(tmp_path: Path) -> str:
             "INSERT INTO events WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
             "SELECT i, 'red', i, i, 1, 1, 'ann', printf('%.1000c', 'x'), '', 'msg', 0, '' FROM n"
         )
+        connection.execute("UPDATE counters SET value = 20000 WHERE name = 'pos'")
     return path
 
 
