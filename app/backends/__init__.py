@@ -74,6 +74,17 @@ class NameTaken(Exception):
         self.holder = holder
 
 
+class Origin(Protocol):
+    """Where a draft comes from. It is told of the outcome in the event loop that posted the draft."""
+
+    def stored(self, event: Event, *, duplicate: bool) -> None:
+        """The draft is in the log as `event`, or was there before if it is a `duplicate`. Called before the followers
+        of this event loop get the event."""
+
+    def failed(self, error: Exception, draft: Draft) -> None:
+        """The draft may not be stored."""
+
+
 class Backend(Protocol):
     """The interface. The module's docstring has the promises that apply to all of it."""
 
@@ -93,6 +104,9 @@ class Backend(Protocol):
 
     def append(self, draft: Draft) -> Awaitable[Appended]:
         """Append to the log of `draft.room`. The order is that of the calls, not of the awaits."""
+
+    def post(self, draft: Draft, origin: Origin) -> None:
+        """Append to the log of `draft.room`, and tell `origin` of the outcome."""
 
     def read(self, room: str, *, after: int, limit: int) -> Awaitable[list[Event]]:
         """Return the first events of `room` after position `after`, oldest first, at most `limit`. Raise Trimmed if

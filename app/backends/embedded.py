@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
-from app.backends import Follower, Unavailable, Watcher
+from app.backends import Follower, Origin, Unavailable, Watcher
 from app.backends.statements import index, logs, users
 from app.backends.storefile import MEMORY
-from app.backends.worker import Request, Worker
+from app.backends.worker import Post, Request, Worker
 from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
 from app.chat.presence import Hint, Person
 from app.clock import Clock
@@ -58,6 +58,10 @@ class Embedded:
 
     def append(self, draft: Draft) -> asyncio.Future[Appended]:
         return self._call(draft, writes=True)
+
+    def post(self, draft: Draft, origin: Origin) -> None:
+        if not self._worker.submit(Request(draft, Post(draft, origin), writes=True)):
+            asyncio.get_running_loop().call_soon(origin.failed, Unavailable("the store is closed"), draft)
 
     def read(self, room: str, *, after: int, limit: int) -> asyncio.Future[list[Event]]:
         return self._call(lambda connection: logs.read(connection, room, after, limit))

@@ -15,7 +15,7 @@ from threading import Lock, Thread, current_thread
 from time import monotonic
 from typing import Any, cast
 
-from app.backends import Follower, Unavailable, statements
+from app.backends import Follower, Origin, Unavailable, statements
 from app.backends.reasons import reason
 from app.backends.statements import users
 from app.backends.statements.rows import CALL_ERRORS, savepoint, transaction
@@ -42,8 +42,20 @@ class Request:
     those that read run after it."""
 
     run: Draft | Callable[[sqlite3.Connection], Any]
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Any] | Post
     writes: bool
+
+
+class Post:
+    """Takes the place of a future: a draft, its origin, and the event loop to tell that in."""
+
+    __slots__ = ("_loop", "draft", "origin")
+
+    def __init__(self, draft: Draft, origin: Origin) -> None:
+        self.draft, self.origin, self._loop = draft, origin, asyncio.get_running_loop()
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
 
 
 class Signal(Enum):
@@ -161,13 +173,15 @@ class Worker:
 
     def _run(self, connection: sqlite3.Connection, guests: list[User], requests: Sequence[Request]) -> None:
         """Run a batch, and hand the outcomes to the event loops that wait for them."""
-        outcomes: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
         writes = [request for request in requests if request.writes]
-        for request, outcome in [*self._write(connection, guests, writes), *self._read(connection, requests)]:
-            outcomes.setdefault(request.future.get_loop(), []).append((request.future, outcome))
-        for loop, settled in outcomes.items():
-            with suppress(RuntimeError):  # the loop is closed, so nobody waits in it
-                loop.call_soon_threadsafe(_settle, settled)
+        written = self._write(connection, guests, writes)
+        _hand_back([(request, outcome) for request, outcome in written if isinstance(request.future, Post)])
+        committed = [outcome.event for _, outcome in written if isinstance(outcome, Appended) and not outcome.duplicate]
+        if committed:
+            for follower in self.followers.values():
+                follower(committed)
+        rest = [(request, outcome) for request, outcome in written if not isinstance(request.future, Post)]
+        _hand_back([*rest, *self._read(connection, requests)])
 
     def _write(
         self, connection: sqlite3.Connection, guests: list[User], writes: Sequence[Request]
@@ -187,12 +201,6 @@ class Worker:
                 self._guests = guests + self._guests
                 self._guests_due = monotonic() + RETRY_DELAY
             return [(request, Unavailable(f"the store can't be written: {reason(error)}")) for request in writes]
-        committed = [
-            outcome.event for _, outcome in outcomes if isinstance(outcome, Appended) and not outcome.duplicate
-        ]
-        if committed:
-            for follower in self.followers.values():
-                follower(committed)
         return outcomes
 
     def _read(self, connection: sqlite3.Connection, requests: Sequence[Request]) -> list[tuple[Request, Any]]:
@@ -235,11 +243,25 @@ def _outcome(request: Request, connection: sqlite3.Connection) -> Any:
         return error
 
 
-def _settle(settled: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+def _hand_back(outcomes: Sequence[tuple[Request, Any]]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any] | Post, Any]]] = {}
+    for request, outcome in outcomes:
+        by_loop.setdefault(request.future.get_loop(), []).append((request.future, outcome))
+    for loop, settled in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits in it
+            loop.call_soon_threadsafe(_settle, settled)
+
+
+def _settle(settled: Sequence[tuple[asyncio.Future[Any] | Post, Any]]) -> None:
     for future, outcome in settled:
-        if future.done():
+        if isinstance(future, Post):
+            if isinstance(outcome, Exception):
+                future.origin.failed(outcome, future.draft)
+            else:
+                future.origin.stored(outcome.event, duplicate=outcome.duplicate)
+        elif future.done():
             continue
-        if isinstance(outcome, Exception):
+        elif isinstance(outcome, Exception):
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
