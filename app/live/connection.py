@@ -32,6 +32,7 @@ log = logging.getLogger("chat")
 
 MAX_PENDING = 256
 """Messages of one connection that are not stored yet. With more, nothing is read from it until some are."""
+_MSG = Kind.MSG
 NOBODY: frozenset[int] = frozenset()
 SERVER = User(0, "*", registered=True)
 """The author of events that the server itself records. No user has this name or id."""
@@ -191,7 +192,8 @@ class Connection:
             self.send(error_frame(limited or refused, refused.rid, refused.cid))
             self._close_if_flooding()
             return None
-        if self._rate_limit is not None and (limited := self._rate_limit.check(self.context.clock.monotonic())):
+        rate_limit = self._rate_limit
+        if rate_limit is not None and (limited := rate_limit.check(self.context.clock.monotonic())) is not None:
             self.refuse(limited, command)
             self._close_if_flooding()
             return None
@@ -288,11 +290,12 @@ class Connection:
         rules.check_admission(room.name, room.state, self.user, self.rank(room), self.context.clock.now())
 
     def draft(
-        self, room: str, text: str, *, cid: str = "", kind: Kind = Kind.MSG, of: int = 0, detail: Detail = PLAIN
+        self, room: str, text: str, cid: str = "", kind: Kind = Kind.MSG, of: int = 0, detail: Detail = PLAIN
     ) -> Draft:
         """Draft an event of this user, as of now. Refused if a module's rule says so."""
-        draft = Draft(room, self.user, text, new_id(), self.context.clock.now(), cid, kind, of, detail)
-        self.context.check_rules(draft)
+        context = self.context
+        draft = Draft(room, self.user, text, new_id(), context.clock.now(), cid, kind, of, detail)
+        context.check_rules(draft)
         return draft
 
     def post(self, draft: Draft) -> None:
@@ -305,10 +308,15 @@ class Connection:
 
     def stored(self, event: Event, *, duplicate: bool) -> None:
         """Acknowledge a message that has a `cid`. Unless it is a duplicate, it is delivered next, to its sender too."""
-        self._settled()
         if duplicate:
+            self._settled()
             self.send(Ack.of(event))
-        elif event.cid:
+            return
+        self._pending -= 1
+        self.shard.pending_appends -= 1
+        if self._paused:
+            self.pause_or_resume()
+        if event.cid:
             self.shard.acknowledge(event, self)
 
     def failed(self, error: Exception, draft: Draft) -> None:
@@ -362,7 +370,7 @@ def say_in_room(connection: Connection, command: Say) -> bool:
         raise not_joined(command.room)
     connection.limits.check_message(command.text)
     room = cursor.room
-    draft = connection.draft(command.room, command.text, cid=cid_of(command), kind=Kind.ME if command.me else Kind.MSG)
+    draft = connection.draft(room.name, command.text, cid_of(command), Kind.ME if command.me else _MSG)
     if room.has_settings:
         state, user = room.state, connection.user
         rank, last_spoke = connection.rank(room), room.last_spoke.get(user.id, 0)

@@ -29,6 +29,7 @@ CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
 EXPULSIONS = (Kind.KICK, Kind.BAN)
 _MSG = Kind.MSG
+_NOBODY: set[Sender] = set()
 _NO_ACK: tuple[Any, Any] = (None, None)
 
 PeopleLookup = Callable[[str], tuple[int, tuple[Person, ...]]]
@@ -202,7 +203,7 @@ class Shard:
         """Send to rooms, then write to the connections that get something else as well. Large rooms come last, one
         block of each in turn."""
         outgoing, self._outgoing = self._outgoing, {}
-        others = senders(outgoing)
+        others = senders(outgoing) if outgoing else _NOBODY
         sent = 0
         for room in list(self._dirty):
             if room in self._broadcasts:
