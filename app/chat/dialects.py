@@ -12,7 +12,9 @@ import msgspec
 
 from app.chat import commands, text
 from app.chat.errors import Code, Refused
+from app.chat.events import PLAIN, Event, Kind
 from app.chat.frames import (
+    Ack,
     Changed,
     Cid,
     Command,
@@ -34,11 +36,13 @@ from app.chat.frames import (
     RoomSettings,
     Say,
     Speech,
+    event_frame,
 )
 
 JSON_SUBPROTOCOL = "chat.v1.json"
 TYPES = {command.__struct_config__.tag for command in get_args(Command)}
 """The types of frames that clients may send."""
+_MSG = Kind.MSG
 
 
 class Dialect(Protocol):
@@ -50,8 +54,15 @@ class Dialect(Protocol):
     def encode(self, frame: Frame) -> str | None:
         """Encode a frame, or return None if the dialect has no words for it."""
 
-    def encode_answer(self, frame: Frame) -> list[str]:
-        """Encode a frame that only one client gets, as one or more texts."""
+    def encode_event(self, event: Event) -> bytes | None:
+        """Encode the frame of an event as UTF-8, or return None if the dialect has no words for it. Half surrogate
+        pairs pass."""
+
+    def encode_ack(self, event: Event) -> bytes | None:
+        """Encode the acknowledgement of an event as UTF-8, or return None if the dialect has none."""
+
+    def encode_answer(self, frame: Frame) -> list[bytes]:
+        """Encode a frame that only one client gets, as one or more texts in UTF-8."""
 
 
 class TextDialect:
@@ -68,12 +79,25 @@ class TextDialect:
         write = WRITERS.get(type(frame))
         return None if write is None else write(frame)
 
-    def encode_answer(self, frame: Frame) -> list[str]:
+    def encode_event(self, event: Event) -> bytes | None:
+        if event.detail is PLAIN and event.kind == _MSG:  # most are, and need no frame in between
+            return _utf8(text.message(event.name, event.text))
+        encoded = self.encode(event_frame(event))
+        return None if encoded is None else _utf8(encoded)
+
+    def encode_ack(self, event: Event) -> bytes | None:  # noqa: ARG002
+        return None
+
+    def encode_answer(self, frame: Frame) -> list[bytes]:
         """Encode each line as a text of its own: programs such as websocat show a text on one line."""
         encoded = self.encode(frame)
         if encoded is None:
             return []
-        return [encoded] if isinstance(frame, Message) else encoded.split("\n")
+        return list(map(_utf8, [encoded] if isinstance(frame, Message) else encoded.split("\n")))
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 WRITERS: dict[type[Frame], Callable[[Any], str | None]] = {
@@ -116,8 +140,14 @@ class JsonDialect:
     def encode(self, frame: Frame) -> str | None:
         return self._encoder.encode(frame).decode()
 
-    def encode_answer(self, frame: Frame) -> list[str]:
-        return [self._encoder.encode(frame).decode()]
+    def encode_event(self, event: Event) -> bytes | None:
+        return self._encoder.encode(event_frame(event))
+
+    def encode_ack(self, event: Event) -> bytes | None:
+        return self._encoder.encode(Ack.of(event))
+
+    def encode_answer(self, frame: Frame) -> list[bytes]:
+        return [self._encoder.encode(frame)]
 
     def _refused(self, received: str, problem: str) -> Refused:
         """The error for a frame that can't be decoded, with its `rid` and `cid` if those can be."""

@@ -65,8 +65,8 @@ class Room(Generic[S]):
     Attach first, then read the log: the room counts what is committed from then on in `committed`, so no event gets
     lost between the last page that is read and the first event that is pushed.
 
-    Committed events are collected in a batch, which is sent a little later to all live cursors at once. These are
-    grouped by the bytes they get, and split into blocks so that other work can run in between.
+    Committed events are collected in a batch, which is sent to all live cursors. These are grouped by the bytes they
+    get, and split into blocks so that other work can run in between where there are many.
     """
 
     __slots__ = (
@@ -74,10 +74,10 @@ class Room(Generic[S]):
         "_cursors",
         "_first_order",
         "_last_spoke",
-        "_live",
         "_state",
         "committed",
         "head",
+        "live",
         "loaded",
         "name",
         "sent",
@@ -93,7 +93,8 @@ class Room(Generic[S]):
         which may still be on its way; and of the last event in the batch before that."""
         self.head = UNKNOWN
         """The position of the last event in the log, or UNKNOWN until it was read."""
-        self._live: dict[Hashable, list[Block[S]]] = {}
+        self.live: dict[Any, list[Block[S]]] = {}
+        """All live cursors, by group."""
         self._cursors: dict[Cursor[S], None] = {}
         self._batch: list[tuple[int, Event]] = []
         self._first_order = 0
@@ -122,11 +123,6 @@ class Room(Generic[S]):
         if self._last_spoke is None:
             self._last_spoke = {}
         return self._last_spoke
-
-    @property
-    def blocks(self) -> list[Block[S]]:
-        """All live cursors."""
-        return [block for blocks in self._live.values() for block in blocks]
 
     @property
     def has_batch(self) -> bool:
@@ -159,7 +155,7 @@ class Room(Generic[S]):
             return False
         if cursor.live:
             return True
-        if cursor.read_to < self.committed or self._batch or (cursor.read_to > self.committed and self._live):
+        if cursor.read_to < self.committed or self._batch or (cursor.read_to > self.committed and self.live):
             return False
         self.committed = self.sent = cursor.read_to
         if self.head != UNKNOWN:
@@ -182,15 +178,20 @@ class Room(Generic[S]):
                 self.head = event.seq
             self._batch.append((order, event))
 
+    def take_all(self) -> list[tuple[int, Event]]:
+        """Return the batch, to send it to all live cursors before anything else happens in the room."""
+        batch, self._batch = self._batch, []
+        self.sent_before, self.sent = self.sent, self.committed
+        return batch
+
     def take_batch(self) -> tuple[list[tuple[int, Event]], Iterator[Block[S]]]:
         """Start sending the batch: return its events with their order numbers, and the blocks to send it to.
 
         Each block is pending until the iterator yields it. Cursors may come and go between two blocks. Events that are
         committed meanwhile go into the next batch, which may only be taken after this iterator is exhausted.
         """
-        batch, self._batch = self._batch, []
-        self.sent_before, self.sent = self.sent, self.committed
-        blocks = self.blocks if batch else []
+        batch = self.take_all()
+        blocks = [block for blocks in self.live.values() for block in blocks] if batch else []
         for block in blocks:
             self._first_order, block.pending = batch[0][0], True
         return batch, _in_turn(blocks)
@@ -203,7 +204,7 @@ class Room(Generic[S]):
 
     def _block(self, group: Hashable) -> Block[S]:
         """Find or make a block that has a free place and is not pending."""
-        blocks = self._live.setdefault(group, [])
+        blocks = self.live.setdefault(group, [])
         for block in blocks:
             if len(block.cursors) < BLOCK_SIZE and not block.pending:
                 return block
@@ -215,9 +216,9 @@ class Room(Generic[S]):
         if block is not None:
             del block.cursors[cursor]
             if not block.cursors:
-                self._live[block.group].remove(block)
-                if not self._live[block.group]:
-                    del self._live[block.group]
+                self.live[block.group].remove(block)
+                if not self.live[block.group]:
+                    del self.live[block.group]
 
 
 def _in_turn(blocks: list[Block[S]]) -> Iterator[Block[S]]:

@@ -163,10 +163,14 @@ def named(name: str) -> str:
     return notice(f"You are {_clean_name(name)} now")
 
 
-@lru_cache(maxsize=1024)
 def _clean_name(name: str) -> str:
     """Remove what could make a name look like the rest of a line. No rule for names allows that, but a store written
     under other rules may contain it."""
+    return name if name.isascii() and name.isalnum() else _clean_unusual_name(name)
+
+
+@lru_cache(maxsize=1024)
+def _clean_unusual_name(name: str) -> str:
     return _NOT_IN_NAMES.sub("", name) or "?"
 
 

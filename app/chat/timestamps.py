@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 
+@lru_cache(maxsize=16)
 def timestamp(at: int) -> str:
     """Format milliseconds since 1970 as RFC 3339 in UTC."""
+    # The ack, and the event in each dialect, have the same one.
     return f"{_second(at // 1000)}.{at % 1000:03}Z"
 
 

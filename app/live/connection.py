@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,7 +13,7 @@ from app.chat import rules
 from app.chat.closing import CloseCode
 from app.chat.dialects import Dialect
 from app.chat.errors import Refused
-from app.chat.events import PLAIN, Appended, Detail, Draft, Event, Kind, User
+from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.frames import Ack, Command, Frame, Named, Parted, Say, Speech, cid_of
 from app.chat.limits import Limits, RateLimit
 from app.chat.logs import CONVERSATION, WHISPERS, is_conversation, mailbox, participants
@@ -26,14 +24,15 @@ from app.live.departure import record_departure
 from app.live.errors import error_frame, ids, not_joined, unavailable_frame
 from app.live.following import Following
 from app.live.hub import Hub
+from app.live.ids import new_id
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports import Channel, Overflow
-from app.transports import Frame as WireFrame
 
 log = logging.getLogger("chat")
 
 MAX_PENDING = 256
 """Messages of one connection that are not stored yet. With more, nothing is read from it until some are."""
+_MSG = Kind.MSG
 NOBODY: frozenset[int] = frozenset()
 SERVER = User(0, "*", registered=True)
 """The author of events that the server itself records. No user has this name or id."""
@@ -42,13 +41,12 @@ SERVER = User(0, "*", registered=True)
 class Connection:
     """One WebSocket. Everything happens in its event loop, and its commands are carried out one after another.
 
-    It is the Receiver of its Channel. Most messages are on their way into the log as soon as they arrive. A command
-    that has to wait starts a CommandQueue, which then takes everything that arrives until it is empty.
+    It is the Receiver of its Channel, and the Origin of what it posts. Most messages are on their way into the log as
+    soon as they arrive. A command that has to wait starts a CommandQueue, which then takes everything that arrives
+    until it is empty.
     """
 
     __slots__ = (
-        "_draft_count",
-        "_draft_prefix",
         "_paused",
         "_pending",
         "_rate_limit",
@@ -102,7 +100,6 @@ class Connection:
         self.following = Following()
         self.last_typing = 0.0
         """When it last told others that the user is typing, in seconds of the monotonic clock."""
-        self._draft_prefix, self._draft_count = "", 0
         self._pending = 0
         rates = context.rates
         self._rate_limit = RateLimit(rates.rate, rates.burst, rates.strikes) if rates.rate else None
@@ -137,9 +134,6 @@ class Connection:
         whispers_received = 0 if self.channel.full else self.following.whispers_received()
         self.following.stop(self)
         self.shard.discard(self)
-        if self._pending:
-            for key in [key for key, connection in self.shard.unacknowledged.items() if connection is self]:
-                del self.shard.unacknowledged[key]
         self.shard.unregister(self)
         last = self.hub.disconnect(self.user)
         record_departure(
@@ -198,7 +192,8 @@ class Connection:
             self.send(error_frame(limited or refused, refused.rid, refused.cid))
             self._close_if_flooding()
             return None
-        if self._rate_limit is not None and (limited := self._rate_limit.check(self.context.clock.monotonic())):
+        rate_limit = self._rate_limit
+        if rate_limit is not None and (limited := rate_limit.check(self.context.clock.monotonic())) is not None:
             self.refuse(limited, command)
             self._close_if_flooding()
             return None
@@ -235,7 +230,7 @@ class Connection:
             with suppress(Unavailable):
                 event = await self.backend.find_by_cid(self.user.id, cid)
         if event is not None:
-            self.acknowledge(event)
+            self.send(Ack.of(event))
         else:
             self.refuse(refused, command)
 
@@ -246,12 +241,13 @@ class Connection:
     def send(self, frame: Frame) -> None:
         """Send `frame` at the end of this turn of the loop, if the dialect has words for it."""
         if not self.closed:
-            for text in self.dialect.encode_answer(frame):
-                self.shard.send(self, WireFrame(text))
+            for payload in self.dialect.encode_answer(frame):
+                self.shard.send(self, payload)
 
     def acknowledge(self, event: Event) -> None:
-        """Tell the client that its message is stored."""
-        self.send(Ack.of(event))
+        """Tell the client that its message, which is being delivered, is stored."""
+        if not self.closed and (payload := self.dialect.encode_ack(event)) is not None:
+            self.shard.hold(self, payload)
 
     def fell_behind(self) -> None:
         """Handle a full channel: read the log from now on, or close, as `chat.outbox.overflow` says."""
@@ -294,41 +290,46 @@ class Connection:
         rules.check_admission(room.name, room.state, self.user, self.rank(room), self.context.clock.now())
 
     def draft(
-        self, room: str, text: str, *, cid: str = "", kind: Kind = Kind.MSG, of: int = 0, detail: Detail = PLAIN
+        self, room: str, text: str, cid: str = "", kind: Kind = Kind.MSG, of: int = 0, detail: Detail = PLAIN
     ) -> Draft:
         """Draft an event of this user, as of now. Refused if a module's rule says so."""
-        if not self._draft_prefix:  # random once per connection, then counted: a draft costs no system call
-            self._draft_prefix = secrets.token_hex(8)
-        id_ = f"{self._draft_prefix}.{self._draft_count:x}"
-        self._draft_count += 1
-        draft = Draft(room, self.user, text, id_, self.context.clock.now(), cid, kind, of, detail)
-        self.context.check_rules(draft)
+        context = self.context
+        draft = Draft(room, self.user, text, new_id(), context.clock.now(), cid, kind, of, detail)
+        context.check_rules(draft)
         return draft
 
     def post(self, draft: Draft) -> None:
-        """Append a message without waiting for it. It is acknowledged once it is stored."""
-        if draft.cid:
-            self.shard.unacknowledged[draft.id] = self
+        """Append a message without waiting for it. It is acknowledged once it is stored, before anyone sees it."""
         self._pending += 1
         self.shard.pending_appends += 1
         if self._pending == MAX_PENDING:
             self.pause_or_resume()
-        future = asyncio.ensure_future(self.backend.append(draft))
-        future.add_done_callback(lambda future: self._appended(draft, future))
+        self.context.backend.post(draft, self)
 
-    def _appended(self, draft: Draft, future: asyncio.Future[Appended]) -> None:
-        """Answer a duplicate or a failure. The shard acknowledges new messages, before anyone sees them."""
+    def stored(self, event: Event, *, duplicate: bool) -> None:
+        """Acknowledge a message that has a `cid`. Unless it is a duplicate, it is delivered next, to its sender too."""
+        if duplicate:
+            self._settled()
+            self.send(Ack.of(event))
+            return
+        self._pending -= 1
+        self.shard.pending_appends -= 1
+        if self._paused:
+            self.pause_or_resume()
+        if event.cid:
+            self.shard.acknowledge(event, self)
+
+    def failed(self, error: Exception, draft: Draft) -> None:
+        """Tell the client that its message may not be stored."""
+        self._settled()
+        self.send(unavailable_frame(error, cid=draft.cid or UNSET))
+
+    def _settled(self) -> None:
+        """Count one pending message less."""
         self._pending -= 1
         self.shard.append_done()
         if self._paused:
             self.pause_or_resume()
-        if future.cancelled() or self.closed:
-            return
-        if error := future.exception():
-            self.shard.unacknowledged.pop(draft.id, None)
-            self.send(unavailable_frame(error, cid=draft.cid or UNSET))
-        elif draft.cid and future.result().duplicate and self.shard.unacknowledged.pop(draft.id, None) is not None:
-            self.acknowledge(future.result().event)
 
     def expel(self, event: Event) -> None:
         """Leave the room because of a kick or ban."""
@@ -362,14 +363,14 @@ class Connection:
 
 def say_in_room(connection: Connection, command: Say) -> bool:
     """Post a message to a room. False, and nothing is done, if it is for a conversation."""
-    if is_conversation(command.room):
-        return False
     cursor = connection.following.cursor(command.room)
     if cursor is None:
+        if is_conversation(command.room):
+            return False
         raise not_joined(command.room)
     connection.limits.check_message(command.text)
     room = cursor.room
-    draft = connection.draft(command.room, command.text, cid=cid_of(command), kind=Kind.ME if command.me else Kind.MSG)
+    draft = connection.draft(room.name, command.text, cid_of(command), Kind.ME if command.me else _MSG)
     if room.has_settings:
         state, user = room.state, connection.user
         rank, last_spoke = connection.rank(room), room.last_spoke.get(user.id, 0)

@@ -1,108 +1,96 @@
-"""Frames on their way to connections: broadcasts to a room, and what a single connection gets."""
+"""Events on their way from a room to its connections, as bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 
 from app.chat.dialects import Dialect
 from app.chat.events import Event
-from app.chat.frames import Frame, Message, event_frame
 from app.chat.room import Block, Cursor, Room
 from app.live.subscriber import DeliveryGroup, Subscriber
-from app.transports import Batch, Sender
-from app.transports import Frame as WireFrame
+from app.transports import Sender
+from app.transports.frames import deflate_frame, encode_text
 
-OrderedFrame = tuple[int, WireFrame]
-"""A frame and its order number. Order numbers increase over all frames of a shard; a connection gets its frames in
-their order."""
+OrderedEvent = tuple[int, Event]
+OrderedFrame = tuple[int, bytes]
+"""A WebSocket frame and its order number. Order numbers increase over all frames of a shard; a connection gets its
+frames in their order."""
+Outgoing = dict[Subscriber, list[OrderedFrame]]
+"""What connections get at the end of a turn that they don't share with others, such as acks and answers."""
+Encoded = dict[tuple[Dialect, bool], list[OrderedFrame]]
+"""A batch as it is sent, by dialect and whether it is compressed. Everyone who gets the same shares it."""
 
 
-class Outgoing:
-    """What one connection gets at the end of a turn."""
+def send_to_room(room: Room[Subscriber], outgoing: Outgoing, others: set[Sender]) -> None:
+    """Send a room's batch to all live cursors now.
 
-    __slots__ = ("_batch", "_frames")
+    Connections whose senders are among `others` get something else in this turn. The batch is added to that in
+    `outgoing`, so that they get everything in order. Connections whose channels are full fall behind instead.
+    """
+    events, live = room.take_all(), room.live
+    full: list[Cursor[Subscriber]] = []
+    if len(events) == 1 and len(live) == 1:
+        _send_one(events[0], *next(iter(live.items())), others, outgoing, full)
+    else:
+        encoded: Encoded = {}
+        for group, blocks in live.items():
+            frames = _frames_for(group, events, encoded)
+            for block in blocks:
+                here = _accepted(frames, events, block) if group.ignoring else frames
+                if here:
+                    _send_to_block(here, _join(here), block.cursors, others, outgoing, full)
+    if full:
+        _leave_behind(room, full)
 
-    def __init__(self, frames: Sequence[OrderedFrame] = (), batch: Batch | None = None) -> None:
-        self._frames, self._batch = frames, batch
 
-    def add(self, frames: Sequence[OrderedFrame]) -> None:
-        """Add frames. A batch that is shared with other connections is no longer used."""
-        self._frames, self._batch = [*self._frames, *frames], None
-
-    def batch(self, *, deflated: bool) -> Batch:
-        """Return all frames in order, as one batch."""
-        if self._batch is None:
-            self._batch = Batch([frame for _, frame in sorted(self._frames, key=itemgetter(0))], deflated=deflated)
-        return self._batch
-
-    def split(self, order: int) -> tuple[Outgoing | None, Outgoing | None]:
-        """Split into the frames before an order number and those from it on; None for an empty part."""
-        before = [frame for frame in self._frames if frame[0] < order]
-        after = [frame for frame in self._frames if frame[0] >= order]
-        if not after:
-            return self, None
-        return Outgoing(before) if before else None, Outgoing(after)
+def _send_one(
+    ordered: OrderedEvent,
+    group: DeliveryGroup,
+    blocks: Iterable[Block[Subscriber]],
+    others: set[Sender],
+    outgoing: Outgoing,
+    full: list[Cursor[Subscriber]],
+) -> None:
+    """Send one event to the only group in a room, which is what happens in most small rooms in most turns."""
+    order, event = ordered
+    dialect, deflated, ignoring = group
+    payload = dialect.encode_event(event)
+    if payload is None:
+        return
+    data = deflate_frame(encode_text(payload)) if deflated else encode_text(payload)
+    for block in blocks:
+        if not ignoring or _accepted([(order, data)], [ordered], block):
+            _send_to_block([(order, data)], data, block.cursors, others, outgoing, full)
 
 
 class Broadcast:
-    """A room's batch on its way to the live cursors. It is encoded once per dialect and joined once per group."""
+    """The batch of a large room on its way to the live cursors, one block after another."""
 
-    __slots__ = ("_batches", "_blocks", "_encoded", "_events", "_room")
+    __slots__ = ("_blocks", "_encoded", "_events", "_joined", "_room")
 
     def __init__(self, room: Room[Subscriber]) -> None:
         self._room = room
         self._events, self._blocks = room.take_batch()
-        self._encoded: dict[Dialect, list[OrderedFrame]] = {}
-        self._batches: dict[DeliveryGroup, tuple[list[OrderedFrame], Batch]] = {}
+        self._encoded: Encoded = {}
+        self._joined: dict[DeliveryGroup, bytes] = {}
 
-    def finish(self, outgoing: dict[Subscriber, Outgoing], *, alone: bool) -> None:
-        """Send to all blocks. Unless this is `alone` in its turn, everything goes through `outgoing`, so that each
-        connection gets one write."""
-        others = senders(outgoing) if alone else None
-        while self.send_next_block(outgoing, others):
-            pass
-
-    def send_next_block(self, outgoing: dict[Subscriber, Outgoing], others: set[Sender] | None) -> bool:
-        """Send to the next block. False if there is none left.
-
-        Connections that get something else in this turn are added to `outgoing`, so that they get everything in order:
-        those whose senders are in `others`, or all of them if that is None. Connections whose channels are full fall
-        behind instead.
-        """
+    def send_next_block(self, outgoing: Outgoing, others: set[Sender]) -> bool:
+        """Send to the next block, as `send_to_room` does. False if there is none left."""
         block: Block[Subscriber] | None = next(self._blocks, None)
         if block is None:
             return False
-        full: list[Cursor[Subscriber]] = []
-        frames, batch = self._batch_for(block)
-        if not frames:
-            return True
-        if others is None:
-            _collect(frames, batch, block.cursors, outgoing, full)
-        else:
-            _send_to_all(frames, batch, block.cursors, others, outgoing, full)
-        for cursor in full:
-            self._room.fall_behind(cursor, self._room.sent_before)
-            cursor.subscriber.fell_behind()
-        return True
-
-    def _batch_for(self, block: Block[Subscriber]) -> tuple[list[OrderedFrame], Batch]:
-        """Return what a block gets. A subscriber that ignores someone is alone in its block; if it is full it gets
-        everything, because it falls behind and filters what it reads from the log."""
         group: DeliveryGroup = block.group
-        if group in self._batches:
-            return self._batches[group]
-        if group.dialect not in self._encoded:
-            self._encoded[group.dialect] = _encode(group.dialect, self._events)
-        frames = self._encoded[group.dialect]
+        frames = _frames_for(group, self._events, self._encoded)
         if group.ignoring:
-            [cursor] = block.cursors
-            if not cursor.subscriber.channel.full:
-                ignored = {order for order, event in self._events if not cursor.subscriber.accepts(event)}
-                frames = [(order, frame) for order, frame in frames if order not in ignored]
-        made = frames, Batch([frame for _, frame in frames], deflated=group.deflated)
-        self._batches[group] = made
-        return made
+            frames = _accepted(frames, self._events, block)
+            data = _join(frames)
+        elif (data := self._joined.get(group, b"")) == b"":
+            data = self._joined[group] = _join(frames)
+        full: list[Cursor[Subscriber]] = []
+        if frames:
+            _send_to_block(frames, data, block.cursors, others, outgoing, full)
+            _leave_behind(self._room, full)
+        return True
 
 
 def senders(outgoing: Iterable[Subscriber]) -> set[Sender]:
@@ -110,61 +98,82 @@ def senders(outgoing: Iterable[Subscriber]) -> set[Sender]:
     return {subscriber.channel.sender for subscriber in outgoing}
 
 
-def _encode(dialect: Dialect, events: Sequence[tuple[int, Event]]) -> list[OrderedFrame]:
-    """Encode events for everyone who speaks a dialect. Events that it has no words for are left out."""
-    return [(order, frame) for order, event in events if (frame := wire_frame(dialect, event_frame(event))) is not None]
+def _frames_for(group: DeliveryGroup, events: Sequence[OrderedEvent], encoded: Encoded) -> list[OrderedFrame]:
+    """Encode events for a group, unless that is done. Those that its dialect has no words for are left out."""
+    dialect, deflated, _ = group
+    frames = encoded.get((dialect, deflated))
+    if frames is None:
+        frames = encoded[dialect, deflated] = [
+            (order, encode_text(payload))
+            for order, event in events
+            if (payload := dialect.encode_event(event)) is not None
+        ]
+        if deflated:
+            frames[:] = [(order, deflate_frame(frame)) for order, frame in frames]
+    return frames
 
 
-def _send_to_all(
+def _accepted(
+    frames: list[OrderedFrame], events: Sequence[OrderedEvent], block: Block[Subscriber]
+) -> list[OrderedFrame]:
+    """Return what a subscriber that ignores someone gets. It is alone in its block. If its channel is full it gets
+    everything, because it falls behind and filters what it reads from the log."""
+    [cursor] = block.cursors
+    if cursor.subscriber.channel.full:
+        return frames
+    hidden = {order for order, event in events if not cursor.subscriber.accepts(event)}
+    return [frame for frame in frames if frame[0] not in hidden] if hidden else frames
+
+
+def _join(frames: Sequence[OrderedFrame]) -> bytes:
+    return frames[0][1] if len(frames) == 1 else b"".join([frame for _, frame in frames])
+
+
+def _send_to_block(
     frames: Sequence[OrderedFrame],
-    batch: Batch,
+    data: bytes,
     cursors: dict[Cursor[Subscriber], Sender],
     others: set[Sender],
-    outgoing: dict[Subscriber, Outgoing],
+    outgoing: Outgoing,
     full: list[Cursor[Subscriber]],
 ) -> None:
-    """Send to every connection now, but for those that get something else in this turn.
+    """Send to every connection now, but for those that get something else in this turn. Add those whose channels are
+    full to `full`.
 
     The first loop touches nothing of a client but its sender. With many clients the time goes into waiting for memory,
     since what belongs to them is far larger than the processor's caches.
     """
-    size, partly_sent = len(batch), {}
+    size = len(data)
+    partly_sent: dict[Sender, int] | None = None
     for sender in cursors.values():
         if others and sender in others:
             continue
         try:
-            sent = sender.send(batch)
+            sent = sender.send(data)
         except OSError:
             sent = 0
         if sent != size:
+            if partly_sent is None:
+                partly_sent = {}
             partly_sent[sender] = sent
-    for cursor, sender in cursors.items() if partly_sent or others else ():
-        channel = cursor.subscriber.channel
-        if sender in others or (sender in partly_sent and channel.full):
-            _collect(frames, batch, [cursor], outgoing, full)
-        elif sender in partly_sent:
-            channel.write_rest(batch, partly_sent[sender])
-
-
-def _collect(
-    frames: Sequence[OrderedFrame],
-    batch: Batch,
-    cursors: Iterable[Cursor[Subscriber]],
-    outgoing: dict[Subscriber, Outgoing],
-    full: list[Cursor[Subscriber]],
-) -> None:
-    """Add to what each connection gets at the end of the turn, or to `full` if its channel is."""
-    for cursor in cursors:
+    if not others and partly_sent is None:
+        return
+    for cursor, sender in cursors.items():
         subscriber = cursor.subscriber
-        if subscriber.channel.full:
-            full.append(cursor)
-        elif subscriber in outgoing:
-            outgoing[subscriber].add(frames)
-        else:
-            outgoing[subscriber] = Outgoing(frames, batch)
+        if sender in others:
+            if subscriber.channel.full:
+                full.append(cursor)
+            else:
+                outgoing[subscriber] += frames
+        elif partly_sent and sender in partly_sent:
+            if subscriber.channel.full:
+                full.append(cursor)
+            else:
+                subscriber.channel.write_rest(data, partly_sent[sender])
 
 
-def wire_frame(dialect: Dialect, frame: Frame | Message) -> WireFrame | None:
-    """Encode `frame`, or return None if the dialect has no words for it."""
-    encoded = dialect.encode(frame)
-    return None if encoded is None else WireFrame(encoded)
+def _leave_behind(room: Room[Subscriber], full: Iterable[Cursor[Subscriber]]) -> None:
+    """Push nothing more to connections whose channels were full. They have not got the batch."""
+    for cursor in full:
+        room.fall_behind(cursor, room.sent_before)
+        cursor.subscriber.fell_behind()

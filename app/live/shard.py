@@ -6,16 +6,20 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from operator import itemgetter
+from time import monotonic
+from typing import Any
 
 from app.chat.dialects import Dialect
 from app.chat.events import Event, Kind
-from app.chat.frames import Frame, Presence, event_frame
+from app.chat.frames import Frame, Presence
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
 from app.chat.presence import Person, difference
 from app.chat.room import BLOCK_SIZE, Cursor, Room
-from app.live.delivery import Broadcast, Outgoing, senders, wire_frame
+from app.live.delivery import Broadcast, OrderedFrame, Outgoing, send_to_room, senders
 from app.live.subscriber import Subscriber
-from app.transports import Frame as WireFrame
+from app.transports import Sender
+from app.transports.frames import deflate_frame, encode_text
 
 SLOW_FLUSH = 0.002
 """Seconds after which a flush counts as slow, so that the next one waits for appends that are under way."""
@@ -24,6 +28,9 @@ TIME_SLICE = 0.005
 CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
 EXPULSIONS = (Kind.KICK, Kind.BAN)
+_MSG = Kind.MSG
+_NOBODY: set[Sender] = set()
+_NO_ACK: tuple[Any, Any] = (None, None)
 
 PeopleLookup = Callable[[str], tuple[int, tuple[Person, ...]]]
 """Returns how many people are in a room, and who they are unless the room is large."""
@@ -32,11 +39,12 @@ PeopleLookup = Callable[[str], tuple[int, tuple[Person, ...]]]
 class Shard:
     """The connections of one event loop, by room and by user.
 
-    Everything that is due in one turn of the loop (events, acks, answers) is sent at the end of the turn, with one
-    write per connection, in the order in which it became due.
+    Committed events are sent before the commit returns to the loop. Acks and answers are sent with them, or else at the
+    end of the turn. A connection that has an ack or an answer due gets everything in one write, in the order in which
+    it became due; any other gets one write for each room.
 
-    If that is too much for one turn it is spread over several. A connection may then get a message from another room
-    before an earlier one from a very large room. Within a room the order of events, acks and answers stays.
+    If that is too much for one turn it is spread over several. Within a room the order of events, acks and answers
+    stays. Between rooms it may change: events of one room are sent together, and a very large room comes last.
     """
 
     def __init__(self, people: PeopleLookup, presence_period: float) -> None:
@@ -46,8 +54,6 @@ class Shard:
         self.rooms: dict[str, Room[Subscriber]] = {}
         self.connections: dict[int, tuple[Subscriber, ...]] = {}
         """The connections of each user, oldest first."""
-        self.unacknowledged: dict[str, Subscriber] = {}
-        """By the id of a draft, the connection that waits for its ack."""
         self._loop = asyncio.get_running_loop()
         self.pending_appends = 0
         """Drafts from these connections that are not stored yet."""
@@ -59,7 +65,9 @@ class Shard:
         self._broadcasts: dict[Room[Subscriber], Broadcast] = {}
         """Broadcasts that are spread over several turns."""
         self._flushed: asyncio.Future[None] | None = None
-        self._outgoing: dict[Subscriber, Outgoing] = {}
+        self._outgoing: Outgoing = {}
+        self._unacknowledged: list[tuple[Event, Subscriber]] = []
+        """Events that are stored and will be delivered next, and whom to acknowledge each to."""
         self._presence_sent: dict[str, tuple[Person, ...]] = {}
         self._presence_timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -94,23 +102,47 @@ class Shard:
                 timer.cancel()
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Take committed events in order. The sender gets the ack first, then everyone gets the event."""
+        """Send committed events, which come in order. Their senders get the ack first, then everyone gets the event."""
+        rooms = self.rooms
+        acks, self._unacknowledged = iter(self._unacknowledged), []
+        own, sender = next(acks, _NO_ACK)
         for event in events:
-            if event.cid and (sender := self.unacknowledged.pop(event.id, None)):
+            if event is own:
                 sender.acknowledge(event)
-            if event.room[0] == CONVERSATION:
-                for user in participants(event.room):
-                    self._commit(self.rooms.get(mailbox(user)), event)
-                    for subscriber in self.connections.get(user, ()):
-                        self._deliver_whisper(subscriber, event)
-            else:
-                self._commit(self.rooms.get(event.room), event)
+                own, sender = next(acks, _NO_ACK)
+            name = event.room
+            if name[0] == CONVERSATION:
+                self._deliver_to_people(event)
+            elif (room := rooms.get(name)) is not None:
+                self._commit(room, event)
+        while own is not None:
+            sender.acknowledge(own)
+            own, sender = next(acks, _NO_ACK)
+        if self._last_flush_was_slow and not self._flush_deferred:
+            self._schedule()  # what arrived meanwhile is committed first, and sent with it
+        elif not self._flush_scheduled:
+            self.flush()
 
-    def send(self, subscriber: Subscriber, frame: WireFrame) -> None:
-        """Send `frame` to one connection at the end of this turn."""
-        self._order += 1
-        self._outgoing.setdefault(subscriber, Outgoing()).add([(self._order, frame)])
+    def acknowledge(self, event: Event, sender: Subscriber) -> None:
+        """Acknowledge an event right before it is delivered, which is next."""
+        self._unacknowledged.append((event, sender))
+
+    def send(self, subscriber: Subscriber, payload: bytes) -> None:
+        """Send a text to one connection at the end of this turn."""
+        self.hold(subscriber, payload)
         self._schedule()
+
+    def hold(self, subscriber: Subscriber, payload: bytes) -> None:
+        """Send a text to one connection with what is being delivered."""
+        frame = encode_text(payload)
+        if subscriber.channel.deflated:
+            frame = deflate_frame(frame)
+        self._order += 1
+        waiting = self._outgoing.get(subscriber)
+        if waiting is None:
+            self._outgoing[subscriber] = [(self._order, frame)]
+        else:
+            waiting.append((self._order, frame))
 
     def discard(self, subscriber: Subscriber) -> None:
         """Drop what is queued for a connection that has ended."""
@@ -122,16 +154,15 @@ class Shard:
         After a slow flush, the next one is put off once until the appends under way are committed, and sends them too.
         So batches grow under load, while the time until a message arrives does not.
         """
-        self._flush_scheduled = False
         if self._last_flush_was_slow and self.pending_appends and not (self._flush_deferred or self._broadcasts or now):
             self._flush_deferred = True
             return
         self._flush_deferred = False
-        began = self._loop.time()
+        began = monotonic()
         self._flush(began + TIME_SLICE)
         while now and (self._outgoing or self._dirty or self._broadcasts):
             self._flush(float("inf"))
-        self._last_flush_was_slow = self._loop.time() - began > SLOW_FLUSH
+        self._last_flush_was_slow = monotonic() - began > SLOW_FLUSH
         if self._outgoing or self._dirty or self._broadcasts:
             self._schedule()
         if self._flushed is not None:
@@ -153,40 +184,48 @@ class Shard:
     def _schedule(self) -> None:
         if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._flush_at_end_of_turn)
 
-    def _commit(self, room: Room[Subscriber] | None, event: Event) -> None:
-        if room is None:
-            return
+    def _flush_at_end_of_turn(self) -> None:
+        self._flush_scheduled = False
+        self.flush()
+
+    def _commit(self, room: Room[Subscriber], event: Event) -> None:
         self._order += 1
         room.commit(event, self._order)
         self._dirty[room] = None
-        self._schedule()
-        if event.kind != Kind.MSG:
+        if event.kind != _MSG:
             self._apply(room, event)
         elif room.has_settings and room.state.slow:
             room.last_spoke[event.user] = max(event.at, room.last_spoke.get(event.user, 0))
 
     def _flush(self, until: float) -> None:
-        """Send broadcasts, then write to the connections that get something else as well. Large rooms come last, one
+        """Send to rooms, then write to the connections that get something else as well. Large rooms come last, one
         block of each in turn."""
         outgoing, self._outgoing = self._outgoing, {}
-        rooms = [room for room in self._dirty if room not in self._broadcasts]
-        alone = len(rooms) == 1 and not self._broadcasts
-        for room in rooms:
+        others = senders(outgoing) if outgoing else _NOBODY
+        sent = 0
+        for room in list(self._dirty):
+            if room in self._broadcasts:
+                continue
             self._dirty.pop(room, None)  # sending to another room may have closed this one's last connection
-            broadcast = Broadcast(room)
             if len(room) > BLOCK_SIZE:
-                self._broadcasts[room] = broadcast
-            else:
-                broadcast.finish(outgoing, alone=alone)
+                self._broadcasts[room] = Broadcast(room)
+                continue
+            send_to_room(room, outgoing, others)
+            sent += len(room)
+            if sent >= CLOCK_CHECK_INTERVAL:
+                sent = 0
+                if monotonic() > until:
+                    until += TIME_SLICE  # those who get something else as well must not wait for all others
+                    break
         if self._broadcasts:
-            self._broadcast_large(outgoing, until)
-        self._write(outgoing, until)
+            self._broadcast_large(outgoing, others, until)
+        if outgoing:
+            self._write(outgoing, until)
 
-    def _broadcast_large(self, outgoing: dict[Subscriber, Outgoing], until: float) -> None:
+    def _broadcast_large(self, outgoing: Outgoing, others: set[Sender], until: float) -> None:
         """Send at least one block, so that there is progress in every turn."""
-        others = senders(outgoing)
         turns = deque(self._broadcasts.items())
         while turns:
             room, broadcast = turns.popleft()
@@ -194,23 +233,38 @@ class Shard:
                 turns.append((room, broadcast))
             else:
                 self._broadcasts.pop(room, None)
-            if self._loop.time() > until:
+            if monotonic() > until:
                 return
 
-    def _write(self, outgoing: dict[Subscriber, Outgoing], until: float) -> None:
+    def _write(self, outgoing: Outgoing, until: float) -> None:
         """Write to each connection what may go now. Frames that come after an event it has yet to get are kept, and go
         before whatever is sent to it from now on."""
-        for number, (subscriber, waiting) in enumerate(outgoing.items(), 1):
-            now: Outgoing | None = waiting
+        for number, (subscriber, frames) in enumerate(outgoing.items(), 1):
             if (self._broadcasts or self._dirty) and (first := subscriber.following.first_pending()) is not None:
-                now, later = waiting.split(first)
-                if later is not None:
-                    self._outgoing[subscriber] = later
-            if now is not None:
-                subscriber.channel.write(now.batch(deflated=subscriber.channel.deflated))
-            if number % CLOCK_CHECK_INTERVAL == 0 and self._loop.time() > until:
+                frames = self._keep_from(first, subscriber, frames)
+            if frames:
+                subscriber.channel.write(_join(frames))
+            if number % CLOCK_CHECK_INTERVAL == 0 and monotonic() > until:
                 self._outgoing.update(islice(outgoing.items(), number, None))
                 return
+
+    def _keep_from(self, first: int, subscriber: Subscriber, frames: list[OrderedFrame]) -> list[OrderedFrame]:
+        """Keep the frames from an order number on for a later turn, and return those that may go now. A connection in
+        one small room gets all of them later, in one write, since its room is sent to soon."""
+        waits = not self._broadcasts and len(subscriber.following) == 1
+        later = frames if waits else [frame for frame in frames if frame[0] >= first]
+        if later:
+            self._outgoing[subscriber] = later
+        return [] if waits else [frame for frame in frames if frame[0] < first]
+
+    def _deliver_to_people(self, event: Event) -> None:
+        """Deliver a whisper to its people."""
+        for user in participants(event.room):
+            room = self.rooms.get(mailbox(user))
+            if room is not None:
+                self._commit(room, event)
+            for subscriber in self.connections.get(user, ()):
+                self._deliver_whisper(subscriber, event)
 
     def _deliver_whisper(self, subscriber: Subscriber, event: Event) -> None:
         """Push a whisper to a connection that follows its whispers, unless it reads them from the log."""
@@ -222,8 +276,8 @@ class Shard:
             subscriber.fell_behind()
             return
         following.whispers_sent = event.seq
-        if subscriber.accepts(event) and (frame := wire_frame(subscriber.dialect, event_frame(event))) is not None:
-            self.send(subscriber, frame)
+        if subscriber.accepts(event) and (payload := subscriber.dialect.encode_event(event)) is not None:
+            self.hold(subscriber, payload)
 
     def _apply(self, room: Room[Subscriber], event: Event) -> None:
         room.state.apply(event)
@@ -245,14 +299,16 @@ class Shard:
 
     def _hint(self, connections: Iterable[Subscriber], frame: Frame, except_user: int = 0) -> None:
         """Send a hint to connections whose channels are not full."""
-        frames: dict[Dialect, WireFrame | None] = {}
+        payloads: dict[Dialect, bytes | None] = {}
         for subscriber in connections:
+            dialect = subscriber.dialect
             if subscriber.user.id == except_user or subscriber.channel.full:
                 continue
-            if subscriber.dialect not in frames:
-                frames[subscriber.dialect] = wire_frame(subscriber.dialect, frame)
-            if (encoded := frames[subscriber.dialect]) is not None:
-                self.send(subscriber, encoded)
+            if dialect not in payloads:
+                encoded = dialect.encode(frame)
+                payloads[dialect] = None if encoded is None else encoded.encode()
+            if (payload := payloads[dialect]) is not None:
+                self.send(subscriber, payload)
 
     def people_changed(self, room: str) -> None:
         """Tell the room that its people changed: once per presence period, with all changes since."""
@@ -269,3 +325,11 @@ class Shard:
             self.hint_room(room, Presence(room, members))
         elif change := difference(before, people):
             self.hint_room(room, Presence(room, members, change.came, change.went, change.changed))
+
+
+def _join(frames: list[OrderedFrame]) -> bytes:
+    """Join frames in their order."""
+    if len(frames) == 1:
+        return frames[0][1]
+    frames.sort(key=itemgetter(0))
+    return b"".join([frame for _, frame in frames])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
 from collections.abc import Sequence
 
 from app.backends import NameTaken
@@ -12,6 +10,7 @@ from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.logs import conversation, room_name
 from app.chat.names import Name
 from app.live.context import ChatContext
+from app.live.ids import new_id
 
 MAX_CID = 64
 """Most characters of a `cid`, as for clients."""
@@ -30,8 +29,6 @@ class Speaker:
         self.name = name.display
         """Its name, which is also the `name` of its events."""
         self._user: User | None = None
-        self._draft_prefix = secrets.token_hex(8)
-        self._draft_numbers = itertools.count()
 
     async def user(self) -> User:
         """Return its user, the same one after a restart. A guest who has its name loses it. Refused if a registered
@@ -64,8 +61,7 @@ class Speaker:
         self._chat.limits.check_message(text)
         if len(cid) > MAX_CID:
             raise Refused(Code.BAD_FRAME, f"A cid can have at most {MAX_CID} characters, and this one has {len(cid)}")
-        id_ = f"{self._draft_prefix}.{next(self._draft_numbers):x}"
-        draft = Draft(room, await self.user(), text, id_, self._chat.clock.now(), cid, kind, detail=detail)
+        draft = Draft(room, await self.user(), text, new_id(), self._chat.clock.now(), cid, kind, detail=detail)
         self._chat.check_rules(draft)
         return (await self._chat.backend.append(draft)).event
 

@@ -25,6 +25,9 @@ class Subscriptions(Protocol):
     whispers_sent: int
     """The position up to which it has its whispers, while they are pushed to it; otherwise NOT_LIVE (-1)."""
 
+    def __len__(self) -> int:
+        """How many rooms it follows."""
+
     def __contains__(self, room: str, /) -> bool:
         """Whether it follows `room`."""
 
@@ -51,7 +54,7 @@ class Subscriber(Protocol):
         """Decide whether to send an event that is due. False for someone whom the user ignores."""
 
     def acknowledge(self, event: Event) -> None:
-        """Tell the client that `event`, which it sent, is stored."""
+        """Tell the client that `event`, which it sent and which is being delivered, is stored."""
 
     def send(self, frame: Frame) -> None:
         """Send `frame` at the end of this turn of the loop, if the dialect has words for it."""

@@ -26,12 +26,10 @@ deadlines of all connections on one timer).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol, Self
+from typing import Protocol
 
 from app.chat.closing import CloseCode
-from app.transports.frames import DEFLATED, MIN_DEFLATE_SIZE, Opcode, deflate, encode_frame
 
 
 class Overflow(Enum):
@@ -41,39 +39,6 @@ class Overflow(Enum):
     """Nothing more is pushed to it. It reads the log from its position, as fast as it can, and loses nothing."""
     DISCONNECT = "disconnect"
     """Its connection is closed with 4000. It may reconnect."""
-
-
-class Frame:
-    """A text to send, encoded once for everyone who gets it. `wire` is the uncompressed WebSocket frame."""
-
-    __slots__ = ("_deflated", "text", "wire")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.wire = encode_frame(Opcode.TEXT, text.encode("utf-8", "surrogatepass"))
-        self._deflated: bytes | None = None
-
-    @property
-    def deflated(self) -> bytes:
-        """The WebSocket frame for clients that accept compression: compressed if that makes it shorter."""
-        if self._deflated is None:
-            self._deflated = self.wire
-            if len(self.wire) >= MIN_DEFLATE_SIZE:
-                small = encode_frame(Opcode.TEXT | DEFLATED, deflate(self.text.encode("utf-8", "surrogatepass")))
-                self._deflated = min(small, self.wire, key=len)
-        return self._deflated
-
-
-class Batch(bytes):
-    """Frames that are sent together, to one client or many: their bytes on the wire."""
-
-    frames: Sequence[Frame]
-
-    def __new__(cls, frames: Sequence[Frame], *, deflated: bool = False) -> Self:
-        parts = [frame.deflated for frame in frames] if deflated else [frame.wire for frame in frames]
-        batch = super().__new__(cls, b"".join(parts))
-        batch.frames = frames
-        return batch
 
 
 class Receiver(Protocol):
@@ -89,13 +54,16 @@ class Receiver(Protocol):
 class Sender(Protocol):
     """Something that accepts bytes at once or not at all, such as a non-blocking socket."""
 
-    def send(self, batch: Batch, /) -> int:
-        """Send as much of `batch` as possible now and return how many bytes that was. OSError for none, whatever the
-        reason."""
+    def send(self, data: bytes, /) -> int:
+        """Send as much of `data`, whole frames, as possible now and return how many bytes that was. OSError for none,
+        whatever the reason."""
 
 
 class Channel(Protocol):
-    """The way out to one client. It belongs to one event loop."""
+    """The way out to one client. It belongs to one event loop.
+
+    What is written are whole WebSocket frames, one or more, so that those who get the same share the same bytes.
+    """
 
     @property
     def sender(self) -> Sender:
@@ -107,17 +75,17 @@ class Channel(Protocol):
 
     @property
     def deflated(self) -> bool:
-        """Whether batches for this client should be compressed."""
+        """Whether texts for this client should be compressed."""
 
     @property
     def full(self) -> bool:
         """Whether writers should wait. What is written anyway is queued and sent."""
 
-    def write(self, batch: Batch, /) -> None:
+    def write(self, data: bytes, /) -> None:
         """Send frames, in the order of the calls. Never blocks."""
 
-    def write_rest(self, batch: Batch, sent: int, /) -> None:
-        """Queue the rest of a batch of which `sender` accepted the first `sent` bytes.
+    def write_rest(self, data: bytes, sent: int, /) -> None:
+        """Queue the rest of frames of which `sender` accepted the first `sent` bytes.
 
         Call it before anything else is written. A full channel takes no rest: it has accepted nothing.
         """

@@ -15,8 +15,9 @@ from starlette.types import Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.chat.closing import CloseCode
-from app.transports import Batch, Frame, Receiver, Sender
+from app.transports import Receiver, Sender
 from app.transports.direct_writer import direct_writer
+from app.transports.frames import decode_text, split_frames
 
 SERVER_SEND = "natter.send"
 """The key in a WebSocket's scope of the `send` that the server gave to the application."""
@@ -60,7 +61,7 @@ class AsgiChannel:
         self.full = False
         self.pending = 0
         """Bytes that are queued."""
-        self._frames: deque[Frame] = deque()
+        self._frames: deque[bytes] = deque()
         """What is queued. The first frame may be on its way already."""
         self._direct = direct_writer(send)
         self._closing: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
@@ -84,25 +85,24 @@ class AsgiChannel:
     def sender(self) -> Sender:
         return self if self._direct is None or self._direct.sender is None else self._direct.sender
 
-    def send(self, batch: Batch, /) -> int:
-        """Queue the whole batch unless the channel is full."""
+    def send(self, data: bytes, /) -> int:
+        """Queue everything unless the channel is full."""
         if self.full:
             return 0
-        self.write(batch)
-        return len(batch)
+        self.write(data)
+        return len(data)
 
-    def write(self, batch: Batch, /) -> None:
-        self.write_rest(batch, 0)
+    def write(self, data: bytes, /) -> None:
+        self.write_rest(data, 0)
 
-    def write_rest(self, batch: Batch, sent: int, /) -> None:
+    def write_rest(self, data: bytes, sent: int, /) -> None:
         if self._ended:
             return
-        if self._direct is not None and not self._frames and self._direct.write(batch, sent):
-            self.sent += len(batch)
+        if self._direct is not None and not self._frames and self._direct.write(data, sent):
+            self.sent += len(data)
             return
-        for frame in batch.frames:
-            self._frames.append(frame)
-            self.pending += len(frame.wire)
+        self._frames.extend(split_frames(data))
+        self.pending += len(data)
         if self.pending >= self.high and not self.full:
             self.full = True
             if self.stall and self._stall_timer is None:
@@ -179,10 +179,10 @@ class AsgiChannel:
         while True:
             while self._frames:
                 frame = self._frames[0]
-                await websocket.send_text(frame.text)
+                await websocket.send_text(decode_text(frame))
                 self._frames.popleft()
-                self.pending -= len(frame.wire)
-                self.sent += len(frame.wire)
+                self.pending -= len(frame)
+                self.sent += len(frame)
                 if self.full and 2 * self.pending <= self.high:
                     self.full = False
                     self._wake_writers()

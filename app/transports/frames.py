@@ -85,6 +85,24 @@ class FrameReader:
         """Bytes that wait for more."""
         return len(self._buffer or b"") + len(self._fragments or b"")
 
+    def read_text(self, data: bytes) -> str | None:
+        """The text in `data`, if that is exactly one whole and uncompressed text frame with nothing before it, as it
+        nearly always is. Otherwise None, and nothing is read: pass it to `read`."""
+        end = len(data)
+        if end < 6 or data[0] != WHOLE_TEXT or self._needed or self._fragments is not None:
+            return None
+        size, start = data[1] - MASKED, 6
+        if size == 126 and end > 8:
+            size, start = int.from_bytes(data[2:4], "big"), 8
+        elif not 0 <= size < 126:
+            return None
+        if end - start != size or size > self.limit:
+            return None
+        try:
+            return apply_mask(data[start:], data[start - 4 : start]).decode()
+        except UnicodeDecodeError:
+            return None
+
     def read(self, data: bytes) -> list[Message | ProtocolViolation]:
         """The messages that `data` completes. Nothing more is read after a ProtocolViolation or a CLOSE."""
         if self._needed:
@@ -242,6 +260,53 @@ def encode_frame(opcode: int, payload: bytes) -> bytes:
     if size < 1 << 16:
         return bytes((FIN | opcode, 126)) + size.to_bytes(2, "big") + payload
     return bytes((FIN | opcode, 127)) + size.to_bytes(8, "big") + payload
+
+
+_SHORT_TEXT = [bytes((FIN | Opcode.TEXT, size)) for size in range(126)]
+"""The headers of short texts, by size."""
+
+
+def encode_text(payload: bytes) -> bytes:
+    """A text as a server sends it, as a whole frame."""
+    size = len(payload)
+    return _SHORT_TEXT[size] + payload if size < 126 else encode_frame(Opcode.TEXT, payload)
+
+
+def deflate_frame(frame: bytes) -> bytes:
+    """The frame to send instead of an uncompressed one to clients that accept compression: compressed if that makes it
+    shorter."""
+    if len(frame) < MIN_DEFLATE_SIZE:
+        return frame
+    small = encode_frame(frame[0] & 0x0F | DEFLATED, deflate(_payload(frame)))
+    return min(small, frame, key=len)
+
+
+def split_frames(data: bytes) -> list[bytes]:
+    """Split what a server sends into its frames."""
+    frames, position = [], 0
+    while position < len(data):
+        start, size = _payload_place(data, position)
+        frames.append(data[position : start + size])
+        position = start + size
+    return frames
+
+
+def decode_text(frame: bytes) -> str:
+    """Return the text in an uncompressed frame as a server sends it."""
+    return _payload(frame).decode("utf-8", "surrogatepass")
+
+
+def _payload(frame: bytes) -> bytes:
+    return frame[_payload_place(frame, 0)[0] :]
+
+
+def _payload_place(data: bytes, position: int) -> tuple[int, int]:
+    """Return where the payload of an unmasked frame starts, and its size."""
+    size, start = data[position + 1], position + 2
+    if size < 126:
+        return start, size
+    width = 2 if size == 126 else 8
+    return start + width, int.from_bytes(data[start : start + width], "big")
 
 
 def encode_close(code: int, reason: str = "") -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import MutableSet
 from typing import Any, cast
 
 from app.chat.closing import CloseCode
-from app.transports import Batch, Receiver
+from app.transports import Receiver
 from app.transports.frames import FrameReader, Opcode, ProtocolViolation, encode_close, encode_frame
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
@@ -20,7 +20,7 @@ MAX_PENDING_PONGS = 64 * 1024
 
 
 class SocketChannel(asyncio.Protocol):
-    """An accepted connection: it reads frames, and writes each batch with one system call.
+    """An accepted connection: it reads frames, and writes what it is given with one system call.
 
     The transport queues what the socket doesn't accept at once; the channel is `full` for as long as anything is
     queued. It belongs to one event loop.
@@ -77,8 +77,8 @@ class SocketChannel(asyncio.Protocol):
         if sent < len(data):
             self._queue(data[sent:])
 
-    def write_rest(self, batch: Batch, sent: int, /) -> None:
-        self._queue(batch[sent:])
+    def write_rest(self, data: bytes, sent: int, /) -> None:
+        self._queue(data[sent:])
 
     async def writable(self) -> bool:
         while self.full and not self._ended:
@@ -117,6 +117,11 @@ class SocketChannel(asyncio.Protocol):
         return self._closed
 
     def data_received(self, data: bytes) -> None:
+        text = self._reader.read_text(data)
+        if text is not None:
+            if self._receiver is not None:
+                self._receiver.text_received(text)
+            return
         for message in self._reader.read(data):
             if type(message) is ProtocolViolation:
                 self.close(message.code, message.reason)

@@ -21,9 +21,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from app.chat.closing import CloseCode
-from app.transports import Batch, Channel, Frame
+from app.transports import Channel
 from app.transports.asgi_channel import AsgiChannel
-from app.transports.frames import FrameReader, Opcode
+from app.transports.frames import FrameReader, Opcode, encode_text
 from app.transports.heartbeat import Heartbeat
 from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
@@ -38,8 +38,8 @@ LONG = 3600.0
 """A stall deadline that no test reaches."""
 
 
-def batch(*texts: str) -> Batch:
-    return Batch([Frame(text) for text in texts])
+def batch(*texts: str) -> bytes:
+    return b"".join(encode_text(text.encode()) for text in texts)
 
 
 async def until(condition: Callable[[], object]) -> None:

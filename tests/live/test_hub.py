@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Sequence
-from types import SimpleNamespace
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -14,16 +13,23 @@ from hypothesis import strategies as st
 
 from app.chat.dialects import JSON
 from app.chat.events import Detail, Event, Kind, User
-from app.chat.frames import Ack
 from app.chat.logs import conversation
-from app.live.delivery import wire_frame
+from app.chat.room import Cursor
 from app.live.shard import Shard
 from app.live.subscriber import DeliveryGroup, Subscriber
-from app.transports import Batch
+from app.transports.frames import decode_text, split_frames
 from tests.clients import DEADLINE, serving
 
 ROOMS = ("a", "b", "c")
 PEOPLE = (1, 2, 3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_flush_is_slow() -> Iterator[None]:
+    """Events are sent when they are delivered, however busy the machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.live.shard.SLOW_FLUSH", float("inf"))
+        yield
 
 
 class Channel:
@@ -31,28 +37,42 @@ class Channel:
 
     def __init__(self) -> None:
         self.full = self.short = self.deflated = False
-        self.batches: list[Batch] = []
+        self.writes: list[bytes] = []
 
     @property
     def sender(self) -> Channel:
         return self
 
-    def send(self, batch: Batch, /) -> int:
+    def send(self, data: bytes, /) -> int:
         if self.full:
             raise BlockingIOError
         if self.short:
-            return len(batch) // 2
-        self.write(batch)
-        return len(batch)
+            return len(data) // 2
+        self.write(data)
+        return len(data)
 
-    def write_rest(self, batch: Batch, sent: int, /) -> None:
-        assert sent == len(batch) // 2
+    def write_rest(self, data: bytes, sent: int, /) -> None:
+        assert sent == len(data) // 2
         assert not self.full
-        self.write(batch)
+        self.write(data)
 
-    def write(self, batch: Batch, /) -> None:
-        assert batch.frames
-        self.batches.append(batch)
+    def write(self, data: bytes, /) -> None:
+        assert data
+        self.writes.append(data)
+
+
+class Positions:
+    """As much of a Following as a Shard uses."""
+
+    def __init__(self, cursors: dict[str, Cursor[Subscriber]]) -> None:
+        self.cursors, self.whispers_sent = cursors, 0
+
+    def __len__(self) -> int:
+        return len(self.cursors)
+
+    def first_pending(self) -> int | None:
+        pending = [cursor.room.first_pending(cursor) for cursor in self.cursors.values()]
+        return min((order for order in pending if order is not None), default=None)
 
 
 class Listening:
@@ -62,10 +82,10 @@ class Listening:
         self.shard, self.user, self.dialect = shard, User(user, f"user{user - 1}"), JSON
         self.ignored = ignored
         self.channel = Channel()
-        self.following: Any = SimpleNamespace(whispers_sent=0, first_pending=self._first_pending)
         self.behind, self.cut_off = 0, False
         self.expelled: list[Event] = []
-        self.cursors = {}
+        self.cursors: dict[str, Cursor[Subscriber]] = {}
+        self.following = Positions(self.cursors)
         for room in rooms:
             self.cursors[room] = shard.attach(self.subscriber, room, 0)
             assert self.cursors[room].room.go_live(self.cursors[room], self.group, self.channel.sender)
@@ -73,10 +93,6 @@ class Listening:
 
     def whispers_fell_behind(self, after: int) -> None:
         self.following.whispers_sent = -1
-
-    def _first_pending(self) -> int | None:
-        pending = [cursor.room.first_pending(cursor) for cursor in self.cursors.values()]
-        return min((order for order in pending if order is not None), default=None)
 
     @property
     def subscriber(self) -> Subscriber:
@@ -90,9 +106,9 @@ class Listening:
         return event.user not in self.ignored
 
     def acknowledge(self, event: Event) -> None:
-        frame = wire_frame(JSON, Ack.of(event))
-        assert frame is not None
-        self.shard.send(self.subscriber, frame)
+        payload = JSON.encode_ack(event)
+        assert payload is not None
+        self.shard.hold(self.subscriber, payload)
 
     def fell_behind(self) -> None:
         self.behind += 1
@@ -106,7 +122,7 @@ class Listening:
 
     def got(self) -> list[tuple[str, int]]:
         """Return the type and the position of each frame."""
-        frames = [json.loads(frame.text) for batch in self.channel.batches for frame in batch.frames]
+        frames = [json.loads(decode_text(frame)) for data in self.channel.writes for frame in split_frames(data)]
         return [(frame["t"], frame["seq"]) for frame in frames]
 
 
@@ -133,50 +149,69 @@ turns = st.lists(st.lists(st.lists(said, max_size=4), max_size=3), max_size=4)
 
 @given(turns, st.sampled_from([(), (2,), (1, 3)]))
 @settings(max_examples=200, deadline=None)
-def test_each_connection_gets_everything_in_the_order_of_its_commit_in_one_write_a_turn(
+def test_each_connection_gets_everything_in_the_order_of_its_commit_and_at_once(
     turns: list[list[list[tuple[int, str, bool]]]], ignored: tuple[int, ...]
 ) -> None:
+    """With an ack or a whisper, all comes in one write. Otherwise there is one for each room."""
+
     async def run() -> None:
         shard = new_shard()
         listening = [Listening(shard, user) for user in PEOPLE]
         listening += [Listening(shard, 1, rooms=["b"]), Listening(shard, 3, ignored=ignored)]
-        owed: list[list[tuple[str, int]]] = [[] for _ in listening]
+        owed: list[list[Event]] = [[] for _ in listening]
         seq = 0
         for turn in turns:
             for delivered in turn:
                 events = []
                 for user, room, acknowledged in delivered:
                     seq += 1
-                    sent = event(seq, room, user, cid="c" if acknowledged else "")
-                    events.append(sent)
-                    sender = user - 1
-                    if acknowledged:
-                        shard.unacknowledged[sent.id] = listening[sender].subscriber
-                        owed[sender].append(("ack", seq))
-                    for one, mine in zip(listening, owed, strict=True):
-                        here = str(one.user.id) in room[1:].split(",") if room[0] == "@" else room in one.cursors
-                        if here and user not in one.ignored:
-                            mine.append(("msg", seq))
+                    events.append(event(seq, room, user, cid="c" if acknowledged else ""))
+                for sent in events:
+                    if sent.cid:
+                        shard.acknowledge(sent, listening[sent.user - 1].subscriber)
+                before = [len(one.channel.writes) for one in listening]
                 shard.deliver(events)
-            before = [len(one.channel.batches) for one in listening]
-            turned = asyncio.Event()
-            asyncio.get_running_loop().call_soon(turned.set)
-            await turned.wait()
-            for one, mine, count in zip(listening, owed, before, strict=True):
-                assert one.got() == mine
-                assert len(one.channel.batches) <= count + 1
-        assert not shard.unacknowledged
+                for number, (one, mine, count) in enumerate(zip(listening, owed, before, strict=True)):
+                    mine += events
+                    assert_in_order(one, mine, ignored=one.ignored, acknowledged=number < len(PEOPLE))
+                    private = [sent for sent in events if is_private(one, sent) and sent.user not in one.ignored]
+                    private += [sent for sent in events if sent.cid and sent.user - 1 == number]
+                    rooms = {sent.room for sent in events if sent.room in one.cursors}
+                    assert len(one.channel.writes) <= count + (1 if private else len(rooms))
+            await a_turn()
+            assert [len(one.got()) for one in listening] == [
+                len(owed_to(one, mine, ignored=one.ignored, acknowledged=number < len(PEOPLE)))
+                for number, (one, mine) in enumerate(zip(listening, owed, strict=True))
+            ]
 
     in_a_loop(run())
 
 
-def owed_to(one: Listening, events: Sequence[Event]) -> list[tuple[str, int]]:
-    """Return the events it should get: those in its rooms, and the whispers it takes part in."""
+def is_private(one: Listening, sent: Event) -> bool:
+    """Whether this is a whisper that the connection gets."""
+    return sent.room[0] == "@" and str(one.user.id) in sent.room[1:].split(",")
+
+
+def assert_in_order(
+    one: Listening, events: Sequence[Event], *, ignored: Sequence[int] = (), acknowledged: bool = True
+) -> None:
+    """Check that it got all that it is owed, and that each room, with acks and whispers, kept its order."""
+    owed, got = owed_to(one, events, ignored=ignored, acknowledged=acknowledged), one.got()
+    assert sorted(got) == sorted(owed)
+    for room in one.cursors:
+        private = {sent.seq for sent in events if sent.room[0] == "@" or sent.room == room}
+        assert [frame for frame in got if frame[1] in private] == [frame for frame in owed if frame[1] in private]
+
+
+def owed_to(
+    one: Listening, events: Sequence[Event], *, ignored: Sequence[int] = (), acknowledged: bool = True
+) -> list[tuple[str, int]]:
+    """Return what it should get: events in its rooms and whispers it takes part in, each with its ack before it."""
     owed = []
     for sent in events:
-        if sent.cid and sent.user == one.user.id:
+        if sent.cid and acknowledged and sent.user == one.user.id:
             owed.append(("ack", sent.seq))
-        if str(one.user.id) in sent.room[1:].split(",") if sent.room[0] == "@" else sent.room in one.cursors:
+        if (is_private(one, sent) or sent.room in one.cursors) and sent.user not in ignored:
             owed.append(("msg", sent.seq))
     return owed
 
@@ -204,22 +239,14 @@ def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_i
                     sent = event(1 + len(events) + len(fresh), room, user, cid="c" if acknowledged else "")
                     fresh.append(sent)
                     if acknowledged:
-                        shard.unacknowledged[sent.id] = listening[user - 1].subscriber
+                        shard.acknowledge(sent, listening[user - 1].subscriber)
                 shard.deliver(fresh)
                 events += fresh
             await a_turn()
         for _ in range(100):
             await a_turn()
         for number, one in enumerate(listening):
-            owed, got = owed_to(one, events), one.got()
-            if number >= len(PEOPLE):
-                owed = [(kind, seq) for kind, seq in owed if kind == "msg"]
-            assert sorted(got) == sorted(owed)
-            for room in one.cursors:
-                private = {sent.seq for sent in events if sent.room[0] == "@" or sent.room == room}
-                assert [frame for frame in got if frame[1] in private] == [
-                    frame for frame in owed if frame[1] in private
-                ]
+            assert_in_order(one, events, acknowledged=number < len(PEOPLE))
 
     with pytest.MonkeyPatch.context() as patch:
         for module in ("app.chat.room", "app.live.shard"):
@@ -239,7 +266,6 @@ def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPat
         many = [Listening(shard, user, rooms=["a"]) for user in range(1, 22)]
         few = [Listening(shard, user, rooms=["b"]) for user in (30, 31)]
         shard.deliver([event(1, "a", 1)])
-        await a_turn()
         assert 0 < sum(bool(one.got()) for one in many) < 10
         shard.deliver([event(2, "b", 30), event(3, "a", 1)])
         await a_turn()
@@ -258,15 +284,13 @@ def test_those_who_get_the_same_share_it_and_it_is_joined_once() -> None:
     async def run() -> None:
         shard = new_shard()
         many = [Listening(shard, user, rooms=["a"]) for user in range(1, 20)]
-        shard.unacknowledged["id1"] = many[0].subscriber
-        shard.deliver([event(1, "a", 1, cid="c"), event(2, "a", 2)])
-        shard.flush()
+        first = event(1, "a", 1, cid="c")
+        shard.acknowledge(first, many[0].subscriber)
+        shard.deliver([first, event(2, "a", 2)])
         assert many[0].got() == [("ack", 1), ("msg", 1), ("msg", 2)]
-        batches = {id(batch) for one in many[1:] for batch in one.channel.batches}
-        assert len(batches) == 1
+        assert len({id(data) for one in many[1:] for data in one.channel.writes}) == 1
         shard.deliver([event(3, "a", 2)])
-        shard.flush()
-        assert len({id(one.channel.batches[-1]) for one in many}) == 1
+        assert len({id(one.channel.writes[-1]) for one in many}) == 1
 
     in_a_loop(run())
 
@@ -276,11 +300,10 @@ def test_who_is_full_falls_behind_and_is_given_nothing_but_its_acks() -> None:
         shard = new_shard()
         slow, other = Listening(shard, 1, rooms=["a", "b"]), Listening(shard, 2, rooms=["a", "b"])
         shard.deliver([event(1, "a", 2), event(2, "b", 2)])
-        shard.flush()
         slow.channel.full = True
-        shard.unacknowledged["id3"] = slow.subscriber
-        shard.deliver([event(3, "a", 1, cid="c"), event(4, "a", 2), event(5, conversation({1, 2}), 2)])
-        shard.flush()
+        own = event(3, "a", 1, cid="c")
+        shard.acknowledge(own, slow.subscriber)
+        shard.deliver([own, event(4, "a", 2), event(5, conversation({1, 2}), 2)])
         assert slow.got() == [("msg", 1), ("msg", 2), ("ack", 3)]
         assert other.got() == [("msg", 1), ("msg", 2), ("msg", 3), ("msg", 4), ("msg", 5)]
         assert slow.behind == 2, "once for the room and once for the whisper"
@@ -318,7 +341,6 @@ def test_what_a_socket_does_not_take_is_kept_or_left_to_the_log() -> None:
         quick, short, full = (Listening(shard, user, rooms=["a"]) for user in (1, 2, 3))
         short.channel.short = full.channel.full = True
         shard.deliver([event(1, "a", 1), event(2, "a", 1)])
-        shard.flush()
         assert quick.got() == short.got() == [("msg", 1), ("msg", 2)]
         assert full.got() == []
         assert (full.behind, full.cursors["a"].live, full.cursors["a"].read_to) == (1, False, 0)
@@ -334,10 +356,9 @@ def test_who_is_put_out_gets_what_came_before_and_nothing_after(kind: Kind) -> N
         shard = new_shard()
         one, two = Listening(shard, 1, rooms=["a", "b"]), Listening(shard, 2, rooms=["a", "b"])
         shard.deliver([event(1, "a", 1), event(2, "b", 2), event(3, "a", 1, kind=kind, whom=2), event(4, "a", 1)])
-        shard.flush()
         assert [sent.seq for sent in two.expelled] == [3]
-        assert two.got() == [("msg", 1), ("msg", 2), (kind, 3)]
-        assert one.got() == [("msg", 1), ("msg", 2), (kind, 3), ("msg", 4)]
+        assert two.got() == [("msg", 1), (kind, 3), ("msg", 2)], "what is in one room comes together"
+        assert one.got() == [("msg", 1), (kind, 3), ("msg", 2), ("msg", 4)]
 
     in_a_loop(run())
 
@@ -367,8 +388,7 @@ def test_on_a_real_server_acks_events_and_whispers_come_in_the_order_of_their_co
                     assert frame["t"] != "error", frame
                     if "seq" in frame and frame["t"] in ("ack", "msg"):
                         got.append(frame)
-                acks = [frame["seq"] for frame in got if frame["t"] == "ack"]
-                events = [frame["seq"] for frame in got if frame["t"] == "msg"]
+                acks = [int(frame["cid"][1:]) for frame in got if frame["t"] == "ack"]
                 for place, frame in enumerate(got):
                     if frame["t"] == "ack":
                         [own] = [at for at, other in enumerate(got) if other.get("id") == frame["id"] and at != place]
@@ -377,4 +397,3 @@ def test_on_a_real_server_acks_events_and_whispers_come_in_the_order_of_their_co
                     seqs = [frame["seq"] for frame in got if frame["t"] == "msg" and frame["room"] == room]
                     assert seqs == sorted(set(seqs))
                 assert acks == sorted(acks)
-                assert events == sorted(events)

@@ -17,8 +17,8 @@ import uvicorn
 from starlette.websockets import WebSocket
 from uvicorn.server import ServerState
 
-from app.transports import Batch, Frame
 from app.transports.asgi_channel import AsgiChannel
+from app.transports.frames import encode_text
 from app.transports.handover import HANDOVER, HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
@@ -80,7 +80,7 @@ class Endpoint:
         taken_over: SocketChannel | None = scope["extensions"][HANDOVER](LIMIT, 30.0)
         self.channels.append(taken_over)
         channel = taken_over or AsgiChannel(LIMIT, 30.0)
-        channel.write(Batch([Frame("welcome")]))
+        channel.write(encode_text(b"welcome"))
         if isinstance(channel, SocketChannel):
             channel.start(receiver)
         else:

@@ -8,8 +8,7 @@ from typing import cast
 
 import pytest
 
-from app.transports import Batch, Frame
-from app.transports.frames import Opcode
+from app.transports.frames import Opcode, encode_text
 from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
 from tests.transports.comparison import (
@@ -171,10 +170,10 @@ def take_over(call: Call) -> None:
 
     class Echo(RecordingReceiver):
         def text_received(self, text: str) -> None:
-            channel.write(Batch([Frame(text)]))
+            channel.write(encode_text(text.encode()))
 
     channel = cast(SocketChannel, call.hand_over())
-    channel.write(Batch([Frame("welcome")]))
+    channel.write(encode_text(b"welcome"))
     channel.start(Echo())
 
 

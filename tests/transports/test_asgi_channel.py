@@ -12,8 +12,8 @@ import pytest
 from starlette.websockets import WebSocket
 
 from app.chat.closing import CloseCode
-from app.transports import Batch, Frame
 from app.transports.asgi_channel import AsgiChannel
+from app.transports.frames import encode_text
 
 pytestmark = pytest.mark.anyio
 
@@ -63,8 +63,8 @@ class RecordingReceiver:
         self.ends += 1
 
 
-def batch(*texts: str) -> Batch:
-    return Batch([Frame(text) for text in texts])
+def batch(*texts: str) -> bytes:
+    return b"".join(encode_text(text.encode()) for text in texts)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -15,7 +15,6 @@ from websockets.frames import Opcode as JudgedOpcode
 from websockets.sync.client import connect
 
 from app.chat.closing import CloseCode
-from app.transports import Batch, Frame
 from app.transports.frames import (
     DEFLATE_TAIL,
     DEFLATED,
@@ -25,6 +24,8 @@ from app.transports.frames import (
     Opcode,
     ProtocolViolation,
     deflate,
+    deflate_frame,
+    encode_text,
 )
 from tests.clients import DEADLINE, Served, frame, serving
 
@@ -63,15 +64,15 @@ def test_what_is_compressed_the_library_reads(text: str) -> None:
     assert bytes(inflated.data).decode() == text
 
 
-def test_a_frame_is_compressed_once_and_only_if_that_makes_it_shorter() -> None:
-    long, short = Frame("ab" * 500), Frame("x" * (MIN_DEFLATE_SIZE - 3))
-    assert Batch([long, short], deflated=True) == long.deflated + short.wire
-    assert Batch([long, short]) == long.wire + short.wire
-    assert long.deflated is long.deflated
-    assert len(long.deflated) < len(long.wire) / 20
-    assert long.deflated[0] == 0x80 | DEFLATED | Opcode.TEXT
-    noise = Frame("".join(chr(33 + zlib.crc32(b"%d" % number) % 90) for number in range(70)))
-    assert len(noise.deflated) <= len(noise.wire)
+def test_a_frame_is_compressed_only_if_that_makes_it_shorter() -> None:
+    long, short = encode_text(b"ab" * 500), encode_text(b"x" * (MIN_DEFLATE_SIZE - 3))
+    deflated = deflate_frame(long)
+    assert deflate_frame(short) is short
+    assert len(deflated) < len(long) / 20
+    assert deflated[0] == 0x80 | DEFLATED | Opcode.TEXT
+    assert read(frame(Opcode.TEXT | DEFLATED, deflated[2:])) == [(Opcode.TEXT, "ab" * 500)]
+    noise = encode_text(bytes(33 + zlib.crc32(b"%d" % number) % 90 for number in range(70)))
+    assert len(deflate_frame(noise)) <= len(noise)
 
 
 def test_a_message_is_not_inflated_beyond_the_limit() -> None:

@@ -12,8 +12,7 @@ import pytest
 from starlette.websockets import WebSocket
 
 from app.chat.closing import CloseCode
-from app.transports import Batch, Frame
-from app.transports.frames import Opcode
+from app.transports.frames import Opcode, encode_text
 from app.transports.handover import HANDOVER
 from tests.clients import Served, frame, serving
 from tests.transports.harness import (
@@ -145,7 +144,7 @@ async def test_nothing_more_goes_through_asgi_once_a_connection_is_handed_over()
                 await send({"type": "websocket.send", "text": "x"})
             except RuntimeError as error:
                 failed.append(error)
-            channel.write(Batch([Frame("all the same")]))
+            channel.write(encode_text(b"all the same"))
 
     async with server(Twice()) as port:
         async with client(port) as one:
@@ -172,7 +171,7 @@ async def test_tls_goes_through_the_transport() -> None:
             assert await one.frame() == (Opcode.PONG, b"there?")
             assert receiver.texts == ["hello"]
             for text in texts:
-                channel.write(Batch([Frame(text)]))
+                channel.write(encode_text(text.encode()))
             assert [(await one.frame())[1].decode() for _ in texts] == texts
             channel.flush_and_close(CloseCode.POLICY, "enough")
             assert await one.frame() == (Opcode.CLOSE, b"\x03\xf0enough")

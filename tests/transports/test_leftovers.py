@@ -8,9 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from app.transports import Batch, Frame
 from app.transports.fast_handshake import FastHandshake
-from app.transports.frames import Opcode
+from app.transports.frames import Opcode, encode_text
 from app.transports.handover import HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
@@ -50,7 +49,7 @@ async def raises_for_who_left(call: Call) -> None:
 async def hands_over_to_a_receiver(call: Call) -> None:
     await returns_after_accept(call)
     channel = cast(SocketChannel, call.hand_over())
-    channel.write(Batch([Frame("welcome")]))
+    channel.write(encode_text(b"welcome"))
     channel.start(RecordingReceiver())
 
 
