@@ -25,7 +25,8 @@ from app.backends.statements.rows import transaction
 
 SECURE_DELETE = sqlite3.sqlite_version_info >= (3, 42)
 MAX_HITS = 256
-"""The most longer words that a search goes through for a part of them."""
+"""The most words with a part in them that the index is asked for. A part of more words is in so many messages that to
+compare the newest ones finds it soon."""
 MAX_KNOWN = 50_000
 """How many words are kept in memory as known to be in the vocabulary."""
 PAGES = 64
@@ -171,12 +172,11 @@ class Index:
         sql = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC"
         return self.connection.execute(sql, (expression, before))
 
-    def containing(self, part: str) -> tuple[list[str], bool]:
-        """Return the words that have a part in them, at most MAX_HITS of them, the shortest first, and whether these
-        are all."""
-        sql = "SELECT word FROM vocabulary WHERE instr(word, ?) ORDER BY length(word), word LIMIT ?"
+    def containing(self, part: str) -> list[str] | None:
+        """Return the words that have a part in them, or None if there are more than MAX_HITS."""
+        sql = "SELECT word FROM vocabulary WHERE instr(word, ?) LIMIT ?"
         words = [word for (word,) in self.connection.execute(sql, (part[:OVERLAP], MAX_HITS + 1))]
-        return words[:MAX_HITS], len(words) <= MAX_HITS
+        return words if len(words) <= MAX_HITS else None
 
     def purge(self) -> bool:
         """Do a step of what removes the words of deleted messages from the files. Return False when it is done."""
