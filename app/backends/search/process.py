@@ -51,7 +51,7 @@ class Service:
         self.store = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1)
         (self.epoch,) = self.store.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         self.pacer, self.log = Pacer(), ProgressLog(self._note)
-        self._next_step = self._next_purge = 0.0
+        self._next_step = self._next_purge = self._next_try = 0.0
         self._indexed = self._told = 0
         self._failure, self._usable = "", False
         self.engine = Engine(Index(None, self.epoch), self.store)
@@ -70,7 +70,7 @@ class Service:
     def delay(self) -> float:
         """In how many seconds there is something to do."""
         purge = self._next_purge if self._usable and self.engine.index.purging else NEVER
-        return max(0.0, min(self._next_step, purge) - monotonic())
+        return max(0.0, max(self._next_try, min(self._next_step, purge)) - monotonic())
 
     def work(self) -> None:
         """Do one step of what is due."""
@@ -107,7 +107,7 @@ class Service:
         self._next_purge = monotonic() + delay
 
     def _failed(self, error: sqlite3.Error | OSError) -> None:
-        self._next_step = self._next_purge = monotonic() + RETRY_DELAY
+        self._next_step, self._next_try = 0.0, monotonic() + RETRY_DELAY
         text = f"{self.path}: indexing failed and will be tried again: {reason(error)}"
         if text != self._failure:
             self._failure = text
@@ -147,7 +147,7 @@ class Service:
             if not is_damage(error):
                 raise
             self._rebuild()
-            self._next_step = 0.0
+            self._next_step = self._next_try = 0.0
             return self.engine.search(query)
 
     def close(self) -> None:
