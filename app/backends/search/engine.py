@@ -69,7 +69,8 @@ class Engine:
             through, added = self._next(indexed, last, batch) if complete and adding else (indexed, [])
         if dropped != forgotten or through != indexed:
             with self.index.change(indexed=through, forgotten=dropped):
-                self.index.replace(old, present)
+                if old:
+                    self.index.replace(old, present)
                 self.index.add(added)
         return Progress(through, last, dropped, complete and (through == last or not adding))
 

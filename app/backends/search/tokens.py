@@ -87,7 +87,7 @@ def tokenize(text: str) -> set[str]:
     """The tokens of a text."""
     folded = fold(broken(text))
     if folded.isascii():
-        return _word_tokens(_ascii_words(folded))
+        return _word_tokens(_ascii_words(folded), folded)
     tokens: set[str] = set()
     for piece in folded.split():
         tokens |= _short_tokens(piece) if len(piece) <= SHORT else _tokens(piece)
@@ -96,9 +96,9 @@ def tokenize(text: str) -> set[str]:
 
 def _tokens(folded: str) -> set[str]:
     if folded.isascii():
-        return _word_tokens(_ascii_words(folded))
+        return _word_tokens(_ascii_words(folded), folded)
     found = units(folded)
-    tokens = _word_tokens([word for _, word, _ in found if word])
+    tokens = _word_tokens([word for _, word, _ in found if word], folded)
     for run, _, emoji in found:
         if run:
             tokens.update(pairs(run))
@@ -111,17 +111,14 @@ def _tokens(folded: str) -> set[str]:
 _short_tokens = lru_cache(1 << 13)(_tokens)
 
 
-def _word_tokens(words: list[str]) -> set[str]:
-    joined = "".join(words)
-    tokens: set[str] = set()
-    if BREAK in joined:
+def _word_tokens(words: list[str], folded: str) -> set[str]:
+    if BREAK in folded:
         parts = [part[:CHUNK] for word in words if BREAK in word for part in word.split(BREAK)]
-        tokens.update(parts)
-        tokens.update([START + part[:2] for part in parts])
         words = [word.replace(BREAK, "") for word in words]
-    tokens.update(words)
-    tokens.update([START + word[:2] for word in words])
-    if len(joined) > CHUNK:
+        tokens = {*words, *parts, *[START + word[:2] for word in words], *[START + part[:2] for part in parts]}
+    else:
+        tokens = {*words, *[START + word[:2] for word in words]}
+    if len(folded) > CHUNK:
         for word in words:
             if len(word) > CHUNK:
                 tokens.discard(word)
