@@ -75,6 +75,7 @@ def test_deleted_words_leave_the_index(server: Server) -> None:
     server.store.remove(1)
     server.client.wake(3)
     server.forget()
+    assert b"secretword" not in b"".join(each.read_bytes() for each in Path(server.path).parent.glob("chat.db-search*"))
     assert server.find("secretword").positions == []
     server.client.close()
     assert finish(server.path, server.store.connection) == 1
