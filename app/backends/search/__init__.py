@@ -6,9 +6,10 @@ writer is a child process, which reads the store and never writes to it.
 How the store uses it
 - **A store in a file**: a `client.SearchClient`. `search` may be called in any thread and returns a Future. After
   changes are applied, call `wake(pos)`. The client starts the child when it is first needed, and calls
-  `dropped(forgotten)` in its own thread whenever the index has durably dropped what the rows of `forgotten` up to that
-  id say: they can be deleted then. When the store closes, call `close()`, then `finish.finish(path, connection)`, which
-  drops what is left in this process and returns the id up to which the rows of `forgotten` can be deleted.
+  `dropped(forgotten)` in its own thread whenever what the rows of `forgotten` up to that id say has left the index and
+  its files for good: they can be deleted then. When the store closes, call `close()`. If rows of `forgotten` are left,
+  call `finish.finish(path, connection)`, which removes them from the index in this process, and returns the id up to
+  which they can be deleted.
 - **A store in memory**: an `engine.Engine` on `index.Index(None, epoch)` and the store's own connection, in the store's
   thread and outside of transactions. Call `catch_up()` when the store is idle, until it is `done`, and delete the rows
   of `forgotten` up to its `forgotten`.

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import count
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from threading import Lock, Thread
 from time import monotonic
@@ -45,7 +46,8 @@ class SearchClient:
     def __init__(self, path: str, dropped: Callable[[int], None]) -> None:
         self._path, self._dropped = path, dropped
         self._lock = Lock()
-        self._outbox: deque[tuple[Query, Future[Found]]] = deque()
+        self._outbox: deque[tuple[int, bytes, float, Future[Found]]] = deque()
+        self._numbers = count(1)
         self._applied, self._hint, self._closed = 0, False, False
         self._thread: Thread | None = None
         self._signals: tuple[int, ...] = ()
@@ -54,9 +56,15 @@ class SearchClient:
         """Search. The future gets Unavailable if the process ends or can't read the store, and ValueError or
         OverflowError if the query is wrong. Use `asyncio.wrap_future` to await it."""
         future: Future[Found] = Future()
+        number = next(self._numbers)
+        try:
+            asking = frame(Ask(number, query))
+        except (ValueError, OverflowError) as error:
+            future.set_exception(error)
+            return future
         with self._lock:
             if not self._closed:
-                self._outbox.append((query, future))
+                self._outbox.append((number, asking, monotonic() + query.budget + PATIENCE, future))
                 self._start()
                 self._signal()
                 return future
@@ -143,7 +151,7 @@ class SearchClient:
 
     def _fail_waiting(self, why: str) -> None:
         while self._outbox:
-            _, future = self._outbox.popleft()
+            *_, future = self._outbox.popleft()
             if future.set_running_or_notify_cancel():
                 future.set_exception(Unavailable(why))
 
@@ -158,7 +166,7 @@ class _Link:
         self.requests, self.reports = process.stdin, process.stdout
         os.set_blocking(self.requests.fileno(), False)
         self.waiting: dict[int, tuple[Future[Found], float]] = {}
-        self.number, self.next_hint = 0, 0.0
+        self.next_hint = 0.0
         self.output = bytearray()
         self.frames = Frames()
         self.decoder = msgpack.Decoder(Answer | Failure | Dropped | Note)
@@ -200,11 +208,10 @@ class _Link:
         """Turn what callers want into frames."""
         client, now = self.client, monotonic()
         while client._outbox:
-            query, future = client._outbox.popleft()
+            number, asking, deadline, future = client._outbox.popleft()
             if future.set_running_or_notify_cancel():
-                self.number += 1
-                self.waiting[self.number] = future, now + query.budget + PATIENCE
-                self.output += frame(Ask(self.number, query))
+                self.waiting[number] = future, deadline
+                self.output += asking
         if client._hint and now >= self.next_hint:
             client._hint = False
             self.next_hint = now + HINT_INTERVAL

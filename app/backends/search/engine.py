@@ -69,7 +69,8 @@ class Engine:
             through, added = self._next(indexed, last, batch) if complete and adding else (indexed, [])
         if dropped != forgotten or through != indexed:
             with self.index.change(indexed=through, forgotten=dropped):
-                self.index.replace(old, present)
+                if old:
+                    self.index.replace(old, present)
                 self.index.add(added)
         return Progress(through, last, dropped, complete and (through == last or not adding))
 
@@ -266,21 +267,21 @@ class _Search:
 
     def _expression(self) -> str:
         """What the index is asked for."""
-        groups: dict[str, None] = {}
         tokens = sorted({token for term in self.terms for token in self._tokens(term)}, key=_length, reverse=True)
-        for token in tokens[:MAX_CONDITIONS]:
-            groups[self._group(*token)] = None
+        groups = [group for token in tokens[:MAX_CONDITIONS] if (group := self._group(*token))]
         if len(self.scope.tokens) <= MAX_SCOPES or not groups:
-            groups[" OR ".join(map(quote, self.scope.tokens))] = None
+            groups.append(" OR ".join(map(quote, self.scope.tokens)))
         return " AND ".join(f"({group})" for group in groups)
 
     def _group(self, token: str, prefix: bool, part: bool) -> str:  # noqa: FBT001
-        words = [quote(token[:CHUNK], prefix=prefix)]
+        """What the index is asked for a token; nothing if it is in very many words."""
+        words = [token[:CHUNK]]
         if part:
-            hits, complete = self.engine.index.containing(token)
-            words += [quote(word) for word in hits if word != token]
-            self.partial |= not complete
-        return " OR ".join(words)
+            longer = self.engine.index.containing(token)
+            if longer is None:
+                return ""
+            words += longer
+        return " OR ".join(quote(word, prefix=prefix) for word in dict.fromkeys(words))
 
     def _tokens(self, term: Term) -> Iterator[tuple[str, bool, bool]]:
         """The tokens that all messages with a term have: each is a token, whether only the start of one, and whether it

@@ -25,16 +25,14 @@ def finish(path: str, store: sqlite3.Connection) -> int:
         (last,) = store.execute("SELECT coalesce(max(id), 0) FROM forgotten").fetchone()
         return last
     (epoch,) = store.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-    dropped = 0
     try:
         with closing(Index(index_path(path), epoch)) as index:
             engine = Engine(index, store)
-            dropped = index.forgotten
-            while not (progress := engine.step(adding=False)).done:
-                dropped = progress.forgotten
-            dropped = progress.forgotten
+            while not engine.step(adding=False).done:
+                pass
             while index.purging and index.purge():
                 pass
+            return index.forgotten
     except (sqlite3.Error, OSError) as error:
         log.error("%s: deleted words may be left in the index: %s", index_path(path), reason(error))
-    return dropped
+        return 0

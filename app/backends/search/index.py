@@ -5,8 +5,8 @@ and participants among them. A search intersects lists of positions, newest firs
 there: the rest is checked on the text. `vocabulary` has the words of more than PART letters, for searches in words.
 
 Whatever the tokens depend on is in `meta`: an index that was made otherwise is rebuilt. `purge` there says that words
-of deleted messages, or pages in the WAL with them, may still be in the files. Without FTS5's `secure-delete` (SQLite
-3.42), such words leave when all of `words` is merged.
+of deleted messages, or pages in the WAL with them, may still be in the files. They leave when all of `words` is merged.
+FTS5's `secure-delete` doesn't replace that: a term that begins a page stays (3.51: three of 2,000).
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from app.backends.pages import zero_gaps
 from app.backends.search.tokens import FORMAT, OVERLAP, PART, scope, tokenize
 from app.backends.statements.rows import transaction
 
-SECURE_DELETE = sqlite3.sqlite_version_info >= (3, 42)
 MAX_HITS = 256
-"""The most longer words that a search goes through for a part of them."""
+"""The most words with a part in them that the index is asked for. A part of more words is in so many messages that to
+compare the newest ones finds it soon."""
 MAX_KNOWN = 50_000
 """How many words are kept in memory as known to be in the vocabulary."""
+MIN_TEXT = 1 << 20
+"""How many bytes the vocabulary in memory may grow by at least before it is read anew."""
 PAGES = 64
 """How many pages are merged in one step."""
 _SCHEMA = """
@@ -54,6 +56,10 @@ class Index:
         self.path, self.epoch = path, epoch
         self._file: int | None = None
         self._known: set[str] = set()
+        self._text: bytearray | None = None
+        """The vocabulary, each word after a line end. To go through the table takes ten times as long. Words that are
+        no longer in the table stay until the next purge."""
+        self._text_limit = 0
         try:
             self._open()
         except sqlite3.DatabaseError as error:
@@ -107,14 +113,13 @@ class Index:
         with transaction(self.connection):
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 execute(statement)
-            if SECURE_DELETE:
-                execute("INSERT INTO words (words, rank) VALUES ('secure-delete', 1)")
             self.connection.executemany("INSERT INTO meta VALUES (?, ?)", made.items())
 
     def reset(self) -> None:
         """Start again with an empty index."""
         self.close()
         self._known.clear()
+        self._text = None
         if self.path:
             remove_files(self.path)
         self._open()
@@ -132,9 +137,13 @@ class Index:
         """Commit what the block does together with how far the index is then. What is dropped is durable on return."""
         dropping = forgotten != self.forgotten
         self.connection.execute(f"PRAGMA synchronous = {'FULL' if dropping else 'NORMAL'}")
-        with transaction(self.connection):
-            yield
-            self._set(indexed=indexed, forgotten=forgotten)
+        try:
+            with transaction(self.connection):
+                yield
+                self._set(indexed=indexed, forgotten=forgotten)
+        except BaseException:
+            self._known.clear()
+            raise
 
     def add(self, messages: Iterable[Message]) -> None:
         """Add messages that are not in the index."""
@@ -149,6 +158,10 @@ class Index:
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
         self._known |= added
+        if self._text is not None:  # which may get words that it has
+            self._text += "".join([f"{word}\n" for word in added]).encode()
+            if len(self._text) > self._text_limit:
+                self._text = None
 
     def replace(self, old: list[Message], new: list[Message]) -> None:
         """Replace messages. `old` are those that go, with the texts that the index has of them."""
@@ -162,8 +175,7 @@ class Index:
         gone = [(word,) for word in _longer(words) if not self._has(word)]
         self._known.difference_update(word for (word,) in gone)
         self.connection.executemany("DELETE FROM vocabulary WHERE word = ?", gone)
-        if entries:
-            self._set(purge=1)
+        self._set(purge=1)
 
     def positions(self, expression: str, before: int) -> sqlite3.Cursor:
         """The positions before `before` of the messages that an FTS5 expression matches, newest first. The caller
@@ -171,16 +183,25 @@ class Index:
         sql = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC"
         return self.connection.execute(sql, (expression, before))
 
-    def containing(self, part: str) -> tuple[list[str], bool]:
-        """Return the words that have a part in them, at most MAX_HITS of them, the shortest first, and whether these
-        are all."""
-        sql = "SELECT word FROM vocabulary WHERE instr(word, ?) ORDER BY length(word), word LIMIT ?"
-        words = [word for (word,) in self.connection.execute(sql, (part[:OVERLAP], MAX_HITS + 1))]
-        return words[:MAX_HITS], len(words) <= MAX_HITS
+    def containing(self, part: str) -> list[str] | None:
+        """Return the words that have a part in them, or None if there are more than MAX_HITS."""
+        if self._text is None:
+            (text,) = self.connection.execute("SELECT group_concat(word, char(10)) FROM vocabulary").fetchone()
+            self._text = bytearray(f"\n{text or ''}\n".encode())
+            self._text_limit = 2 * len(self._text) + MIN_TEXT
+        text, needle, words = self._text, part[:OVERLAP].encode(), set[str]()
+        found = text.find(needle)
+        while found >= 0:
+            start, end = text.rfind(b"\n", 0, found) + 1, text.find(b"\n", found)
+            words.add(text[start:end].decode())
+            if len(words) > MAX_HITS:
+                return None
+            found = text.find(needle, end)
+        return sorted(words)
 
     def purge(self) -> bool:
         """Do a step of what removes the words of deleted messages from the files. Return False when it is done."""
-        if not SECURE_DELETE and self._merge():
+        if self._merge():
             return True
         (busy, *_) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
@@ -189,6 +210,7 @@ class Index:
             zero_gaps(self._file)
             self.connection.execute("PRAGMA shrink_memory").fetchone()  # drops cached pages from before
         self._set(purge=0)
+        self._text = None
         return False
 
     def _merge(self) -> bool:

@@ -40,7 +40,7 @@ class Failure(Struct, array_like=True, tag="failure"):
 
 
 class Dropped(Struct, array_like=True, tag="dropped"):
-    """From the process: what the rows of `forgotten` up to this id say has durably left the index."""
+    """From the process: what the rows of `forgotten` up to this id say has left the index and its files for good."""
 
     forgotten: int
 

@@ -21,7 +21,7 @@ from msgspec import msgpack
 
 from app.backends.reasons import reason
 from app.backends.search import Found, Progress, Query
-from app.backends.search.engine import BATCH, Engine
+from app.backends.search.engine import BATCH, SCANNED, Engine
 from app.backends.search.index import Index, index_path, is_damage
 from app.backends.search.messages import Answer, Ask, Dropped, Failure, Frames, Note, Report, Request, Wake, frame
 from app.backends.search.pacing import Pacer
@@ -34,9 +34,9 @@ SMALL_BATCH = 250
 """How many messages are indexed in a step while the core is contended: a search has to wait for the step."""
 RETRY_DELAY = 30.0
 """How many seconds lie between a failure and the next try."""
-PURGE_INTERVAL = 30.0
-"""How many seconds lie between two purges, each of which rewrites a part of the index. A purge's own time is added,
-times 20, because its last step goes through the whole file."""
+SHORTEST_REST, LONGEST_REST = 10.0, 30.0
+"""How many seconds lie between two purges, each of which rewrites the index: at least the first, and 20 times what the
+last purge took, but not more than the second: deleted words have to leave within a minute."""
 NEVER = float("inf")
 _READ = 1 << 16
 
@@ -51,8 +51,9 @@ class Service:
         self.store = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1)
         (self.epoch,) = self.store.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         self.pacer, self.log = Pacer(), ProgressLog(self._note)
-        self._next_step = self._next_purge = 0.0
-        self._indexed = self._told = 0
+        self._next_step = self._next_purge = self._rest = 0.0
+        self._applied = self._indexed = self._told = 0
+        self._purging, self._purge_time = False, 0.0
         self._failure, self._usable = "", False
         self.engine = Engine(Index(None, self.epoch), self.store)
         self._open()
@@ -70,7 +71,7 @@ class Service:
     def delay(self) -> float:
         """In how many seconds there is something to do."""
         purge = self._next_purge if self._usable and self.engine.index.purging else NEVER
-        return max(0.0, min(self._next_step, purge) - monotonic())
+        return max(0.0, max(self._rest, min(self._next_step, purge)) - monotonic())
 
     def work(self) -> None:
         """Do one step of what is due."""
@@ -80,10 +81,12 @@ class Service:
                 return
         self.pacer.start()
         try:
-            if self._next_step <= monotonic():
-                self._step()
-            else:
+            if self._purging and self._applied - self._indexed > SCANNED:
+                self._end_purge()
+            if self._purging or self._next_step > monotonic():
                 self._purge()
+            else:
+                self._step()
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
         else:
@@ -91,23 +94,37 @@ class Service:
 
     def _step(self) -> None:
         progress = self.engine.step(SMALL_BATCH if self.pacer.contended else BATCH)
+        self._rest = monotonic() + self.pacer.stop()
         self._indexed = progress.indexed
-        pause = self.pacer.stop()
-        self._next_step = NEVER if progress.done else monotonic() + pause
-        self._next_purge = max(self._next_purge, monotonic() + pause)
+        self._next_step = NEVER if progress.done else 0.0
         self.log.show(progress)
-        if progress.forgotten > self._told:
-            self._told = progress.forgotten
-            self._send(Dropped(progress.forgotten))
+        self._tell()
 
     def _purge(self) -> None:
-        began = monotonic()
+        """Do a step of a purge. Nothing is indexed until the purge ends: what came in between would have to be merged
+        with all the rest again."""
+        began, self._purging = monotonic(), True
         more = self.engine.index.purge()
-        delay = self.pacer.stop() if more else PURGE_INTERVAL + 20 * (monotonic() - began)
-        self._next_purge = monotonic() + delay
+        self._rest = monotonic() + self.pacer.stop()
+        self._purge_time += monotonic() - began
+        if not more:
+            self._end_purge()
+            self._tell()
+
+    def _end_purge(self) -> None:
+        self._next_purge = monotonic() + min(max(SHORTEST_REST, 20 * self._purge_time), LONGEST_REST)
+        self._purging, self._purge_time = False, 0.0
+
+    def _tell(self) -> None:
+        """Tell what has left the index and its files."""
+        index = self.engine.index
+        if not index.purging and index.forgotten > self._told:
+            self._told = index.forgotten
+            self._send(Dropped(self._told))
 
     def _failed(self, error: sqlite3.Error | OSError) -> None:
-        self._next_step = self._next_purge = monotonic() + RETRY_DELAY
+        self._next_step, self._rest = 0.0, monotonic() + RETRY_DELAY
+        self._purging = False
         text = f"{self.path}: indexing failed and will be tried again: {reason(error)}"
         if text != self._failure:
             self._failure = text
@@ -129,8 +146,8 @@ class Service:
     def handle(self, request: Request) -> None:
         """Answer a request."""
         if isinstance(request, Wake):
-            behind = request.pos - self._indexed
-            delay = 0.0 if behind >= BATCH else INTERVAL
+            self._applied = request.pos
+            delay = 0.0 if self._applied - self._indexed >= BATCH else INTERVAL
             self._next_step = min(self._next_step, monotonic() + delay)
             return
         try:
@@ -147,7 +164,7 @@ class Service:
             if not is_damage(error):
                 raise
             self._rebuild()
-            self._next_step = 0.0
+            self._next_step = self._rest = 0.0
             return self.engine.search(query)
 
     def close(self) -> None:

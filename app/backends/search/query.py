@@ -76,11 +76,13 @@ class Matcher:
 
     def matches(self, text: str) -> bool:
         """Whether a text has all of the terms."""
-        reading = canonical(fold(broken(text)))
-        whole = reading.replace(BREAK, "")
-        if not all(needle in whole for needle in self.loose):
+        folded = fold(text)
+        if not all(needle in folded for needle in self.loose):
             return False
-        split = reading.replace(BREAK, " ")
+        if not self.strict:
+            return True
+        reading = canonical(fold(broken(text)))
+        whole, split = reading.replace(BREAK, ""), reading.replace(BREAK, " ")
         return all(needle in whole or needle in split for needle in self.strict)
 
     def marks(self, text: str) -> list[tuple[int, int]]:

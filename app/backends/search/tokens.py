@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from itertools import groupby
+from operator import add
 from unicodedata import normalize
 
 from app.chat.logs import participants
@@ -32,6 +34,8 @@ PART = 4
 """The fewest letters that are found inside a longer word."""
 CHUNK, OVERLAP = 128, 64
 """Longer words are indexed in overlapping chunks. Any part of up to OVERLAP letters is in one chunk as a whole."""
+SHORT = 32
+"""The tokens of up to so many signs between two blanks are kept for the next time."""
 
 _PAIRED = (
     # Scripts that put no blanks between words, and Hangul, whose words have endings.
@@ -51,7 +55,10 @@ def fold(text: str) -> str:
     """Drop case, accents and widths, and signs that are not seen."""
     if text.isascii():
         return text.lower()
-    return normalize("NFC", _dropped.sub("", normalize("NFD", normalize("NFKC", text).casefold())))
+    text = normalize("NFKC", text).casefold()
+    if _accented().search(text):  # to take all apart and put it together again would take most of the time
+        text = _dropped.sub("", normalize("NFD", text))
+    return normalize("NFC", text)
 
 
 def broken(text: str) -> str:
@@ -78,36 +85,50 @@ def canonical(folded: str) -> str:
 
 def tokenize(text: str) -> set[str]:
     """The tokens of a text."""
-    folded, tokens = fold(broken(text)), set[str]()
+    folded = fold(broken(text))
     if folded.isascii():
-        words = _ascii_words(folded)
-    else:
-        words = []
-        for run, word, emoji in units(folded):
-            if word:
-                words.append(word)
-            elif run:
-                tokens.update(pairs(run))
-                tokens.add(run[-1])
-            else:
-                tokens.add(emoji)
-    for word in words:
-        if BREAK in word:
-            for part in word.split(BREAK):
-                tokens.add(part[:CHUNK])
-                tokens.add(START + part[:2])
-            word = word.replace(BREAK, "")
-        if len(word) > CHUNK:
-            tokens.update(word[first : first + CHUNK] for first in range(0, len(word), OVERLAP))
-        else:
-            tokens.add(word)
-        tokens.add(START + word[:2])
+        return _word_tokens(_ascii_words(folded), folded)
+    tokens: set[str] = set()
+    for piece in folded.split():
+        tokens |= _short_tokens(piece) if len(piece) <= SHORT else _tokens(piece)
     return tokens
 
 
-def pairs(run: str) -> list[str]:
+def _tokens(folded: str) -> set[str]:
+    if folded.isascii():
+        return _word_tokens(_ascii_words(folded), folded)
+    found = units(folded)
+    tokens = _word_tokens([word for _, word, _ in found if word], folded)
+    for run, _, emoji in found:
+        if run:
+            tokens.update(pairs(run))
+            tokens.add(run[-1])
+        elif emoji:
+            tokens.add(emoji)
+    return tokens
+
+
+_short_tokens = lru_cache(1 << 13)(_tokens)
+
+
+def _word_tokens(words: list[str], folded: str) -> set[str]:
+    if BREAK in folded:
+        parts = [part[:CHUNK] for word in words if BREAK in word for part in word.split(BREAK)]
+        words = [word.replace(BREAK, "") for word in words]
+        tokens = {*words, *parts, *[START + word[:2] for word in words], *[START + part[:2] for part in parts]}
+    else:
+        tokens = {*words, *[START + word[:2] for word in words]}
+    if len(folded) > CHUNK:
+        for word in words:
+            if len(word) > CHUNK:
+                tokens.discard(word)
+                tokens.update(word[first : first + CHUNK] for first in range(0, len(word), OVERLAP))
+    return tokens
+
+
+def pairs(run: str) -> Iterable[str]:
     """The overlapping pairs of signs in a run."""
-    return [run[first : first + 2] for first in range(len(run) - 1)]
+    return map(add, run, run[1:])
 
 
 def room_token(room: str) -> str:
@@ -167,6 +188,13 @@ def _classes() -> tuple[str, str, str]:
     runs = _ranges([code for code in words if code in paired]) + "\U00020000-\U0003ffff"
     others = _ranges([code for code in words if code not in paired and not 0x300 <= code <= 0x36F])
     return runs, others, _ranges([code for code, kind in enumerate(kinds) if kind == "M"])
+
+
+@cache
+def _accented() -> re.Pattern[str]:
+    """The signs that have something to drop."""
+    codes = [code for code in range(0x80, _LAST_SCANNED + 1) if _dropped.search(normalize("NFD", chr(code)))]
+    return re.compile(f"[{_ranges(codes)}]")
 
 
 @cache

@@ -11,6 +11,7 @@ from app.backends.search import Found, Query
 from app.backends.search.engine import Engine
 from app.backends.search.index import Index
 from app.backends.search.query import Matcher, parse
+from app.backends.statements.rows import transaction
 from app.chat.logs import participants
 
 FAR = 2**62
@@ -48,27 +49,26 @@ class Store:
 
     def say_all(self, texts: list[str], room: str = "room", kind: str = "msg") -> int:
         """Store messages and return the last `pos`."""
-        self.connection.execute("BEGIN")
         pos = 0
-        for text in texts:
-            pos, seq = next(self.pos), next(self.seqs)
-            row = (pos, room, seq, f"id{pos}", 1, 1, "ann", text, "", kind, 0, "")
-            self.connection.execute(f"INSERT INTO events VALUES ({', '.join('?' * len(row))})", row)
-            for user in participants(room):
-                self.connection.execute("INSERT INTO mail VALUES (?, ?, ?)", (user, seq, pos))
-        self.connection.execute("UPDATE counters SET value = ?", (pos,))
-        self.connection.execute("COMMIT")
+        with transaction(self.connection):
+            for text in texts:
+                pos, seq = next(self.pos), next(self.seqs)
+                row = (pos, room, seq, f"id{pos}", 1, 1, "ann", text, "", kind, 0, "")
+                self.connection.execute(f"INSERT INTO events VALUES ({', '.join('?' * len(row))})", row)
+                for user in participants(room):
+                    self.connection.execute("INSERT INTO mail VALUES (?, ?, ?)", (user, seq, pos))
+            self.connection.execute("UPDATE counters SET value = ?", (pos,))
         return pos
 
     def edit(self, pos: int, text: str) -> None:
         """Give a message another text."""
-        with self.connection:
+        with transaction(self.connection):
             self._forget(pos)
             self.connection.execute("UPDATE events SET text = ? WHERE pos = ?", (text, pos))
 
     def remove(self, *positions: int) -> None:
         """Remove messages."""
-        with self.connection:
+        with transaction(self.connection):
             for pos in positions:
                 self._forget(pos)
                 self.connection.execute("DELETE FROM events WHERE pos = ?", (pos,))

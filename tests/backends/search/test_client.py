@@ -58,10 +58,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield one
 
 
-def files(path: str) -> bytes:
-    return b"".join(Path(index_path(path) + end).read_bytes() for end in ("", "-wal") if Path(path + end).exists())
-
-
 def test_what_was_stored_is_found(server: Server) -> None:
     pos = server.store.say_all(["a fox", "東京都に行く", "getUserName"])
     assert [row[6] for row in server.find("fox").rows] == ["a fox"]
@@ -79,6 +75,7 @@ def test_deleted_words_leave_the_index(server: Server) -> None:
     server.store.remove(1)
     server.client.wake(3)
     server.forget()
+    assert b"secretword" not in b"".join(each.read_bytes() for each in Path(server.path).parent.glob("chat.db-search*"))
     assert server.find("secretword").positions == []
     server.client.close()
     assert finish(server.path, server.store.connection) == 1
@@ -147,6 +144,11 @@ def test_signals_to_the_whole_group_do_not_end_it(server: Server) -> None:
 def test_a_wrong_query_concerns_its_caller_alone(server: Server) -> None:
     with pytest.raises(ValueError, match="mailbox"):
         server.find("word", "~01")
+    with pytest.raises(ValueError, match="surrogates"):
+        server.find("word", "\ud800")
+    for before in (2**63, 2**64):
+        with pytest.raises((ValueError, OverflowError)):
+            server.client.search(Query(["room"], "word", before, 10)).result(DEADLINE)
     server.store.say("word")
     assert server.find("word").positions == [1]
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.backends.search import Query
 from app.backends.search.engine import SCANNED, Engine
-from app.backends.search.index import Index
+from app.backends.search.index import MAX_HITS, Index
 from tests.backends.search.stores import FAR, QUERIES, Searched, Store, naive, sentence
 
 ROOMS = ("room", "other", "@1,2", "@2,3", "@1")
@@ -137,13 +137,11 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert len(searched.texts("full")) == 1001 + 9
 
 
-def test_parts_of_very_many_words_are_cut_short() -> None:
+def test_parts_of_very_many_words() -> None:
     searched = Searched()
-    searched.store.say_all([f"prefix{number}" for number in range(300)])
+    searched.store.say_all([f"prefix{number}" for number in range(MAX_HITS + 50)])
     searched.catch_up()
-    found = searched.find("refix")
-    assert found.partial
-    assert len(found.rows) == 256
+    assert len(searched.texts("refix")) == MAX_HITS + 50
     assert searched.texts("refix77") == ["prefix77"]
 
 
@@ -160,3 +158,56 @@ def test_an_older_store(tmp_path: Path) -> None:
     engine.step()
     assert engine.search(Query(["room"], "word", FAR, 10)).positions == [1]
     assert engine.index.indexed == 1
+
+
+def test_the_contract_of_a_search() -> None:
+    """The same as `tests/contracts/test_search.py`, with the emoji that is found now."""
+    searched = Searched()
+    said = ["The quick brown fox", "fox-hunt", "forever", "Crème brûlée", "Улица", "東京", "7 up", "", "😀"]
+    searched.store.say_all(said)
+    for indexed in (False, True):
+        if indexed:
+            searched.catch_up()
+        for words, texts in (
+            ("fox", ["The quick brown fox", "fox-hunt"]),
+            ("fo", []),
+            ("fo*", ["The quick brown fox", "fox-hunt", "forever"]),
+            ("qui* bro*", ["The quick brown fox"]),
+            ("hunt-fox", []),
+            ("fox-hu*", ["fox-hunt"]),
+            ("crème", ["Crème brûlée"]),
+            ("улица", ["Улица"]),
+            ("fox , !", ["The quick brown fox", "fox-hunt"]),
+            ("fox\0brown", ["The quick brown fox"]),
+            ("*", []),
+            ("😀", ["😀"]),
+        ):
+            assert searched.texts(words) == texts, words
+
+
+@pytest.mark.parametrize("words", ["AND", "fox OR hunt", "NEAR(fox brown)", "tokens : fox", "{fox}", "a" * 40_000])
+def test_nothing_in_a_word_has_a_meaning_of_its_own(words: str) -> None:
+    searched = Searched()
+    searched.store.say_all(["nothing", words])
+    searched.catch_up()
+    assert searched.texts(words) == [words]
+
+
+def test_very_many_words() -> None:
+    searched = Searched()
+    text = " ".join(f"w{number}" for number in range(5000))
+    searched.store.say(text)
+    searched.catch_up()
+    assert searched.texts(text) == [text]
+    assert searched.texts(f"{text} absent") == []
+
+
+def test_very_many_logs() -> None:
+    searched = Searched()
+    rooms = [f"room{number}" for number in range(1000)]
+    for room in rooms:
+        searched.store.say("word", room)
+    searched.catch_up()
+    assert len(searched.texts("word", *rooms)) == 1000
+    assert len(searched.texts("w*", *rooms)) == 1000
+    assert len(searched.texts("word", *rooms[300:700])) == 400
