@@ -69,8 +69,8 @@ class Origin(Protocol):
     def stored(self, event: Event, *, duplicate: bool) -> None:
         """Learn that the message is stored, before any follower in this event loop does. It must not raise."""
 
-    def failed(self, error: Exception) -> None:
-        """Learn why it was not stored, or may not have been."""
+    def failed(self, error: Exception, draft: Draft) -> None:
+        """Learn why a draft was not stored, or may not have been."""
 
 
 class Results(list[Event]):

@@ -342,7 +342,7 @@ def _settle_all(entries: Sequence[Entry]) -> None:
             else:
                 waiter.set_result(Appended(entry.stored_event, duplicate=not entry.pos) if is_draft else answer)
         elif isinstance(answer, Exception):
-            waiter.failed(answer)
+            waiter.failed(answer, entry.change)
         else:
             waiter.stored(entry.stored_event, duplicate=not entry.pos)
 

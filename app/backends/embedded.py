@@ -73,7 +73,7 @@ class Embedded(Backend):
 
     def post(self, draft: Draft, origin: Origin) -> None:
         if not self._core.committer.submit(Entry(draft, origin, asyncio.get_running_loop())):
-            origin.failed(_closed())
+            origin.failed(_closed(), draft)
 
     def create_guest(self) -> asyncio.Future[User]:
         future: asyncio.Future[User] = asyncio.get_running_loop().create_future()
