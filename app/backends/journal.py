@@ -10,8 +10,9 @@ that takes a sixth off a commit. Once all that is in the other file is applied a
 at the start of that file, over what was there.
 
 A file starts with a header that names the store's epoch. A record is its length (32 bits), its checksum (32 bits), its
-number (64 bits) and its payload; these are little endian. The numbers of records count up by one. The checksum includes the number. Reading a file ends at the first record that isn't whole or doesn't have the next
-number: what comes after it is older.
+number (64 bits), all little endian, and its payload. The numbers of records count up by one. The checksum includes the
+number. Reading a file ends at the first record that isn't whole or doesn't have the next number: what comes after it is
+older.
 """
 
 from __future__ import annotations

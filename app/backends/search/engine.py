@@ -47,6 +47,11 @@ class Engine:
     def __init__(self, index: Index, store: sqlite3.Connection, clock: Callable[[], float] = monotonic) -> None:
         self.index, self.store, self.clock = index, store, clock
 
+    @property
+    def behind(self) -> int:
+        """How many positions the store has given out beyond those that are indexed."""
+        return self._value(_LAST) - self.index.indexed
+
     def catch_up(self, budget: float = 0.0) -> Progress:
         """Do steps until the budget in seconds is spent, at least one."""
         deadline = self.clock() + budget

@@ -32,6 +32,8 @@ INTERVAL = 1.0
 by one meanwhile, and a commit for each would cost far more."""
 SMALL_BATCH = 250
 """How many messages are indexed in a step while the core is contended: a search has to wait for the step."""
+CATCH_UP = 0.5
+"""How many seconds a search may first spend on indexing, if many messages wait for that."""
 RETRY_DELAY = 30.0
 """How many seconds lie between a failure and the next try."""
 SHORTEST_REST, LONGEST_REST = 10.0, 30.0
@@ -158,6 +160,7 @@ class Service:
             self._send(Failure(request.id, reason(error)))
 
     def _search(self, query: Query) -> Found:
+        self._catch_up()
         try:
             return self.engine.search(query)
         except sqlite3.DatabaseError as error:
@@ -166,6 +169,15 @@ class Service:
             self._rebuild()
             self._next_step = self._rest = 0.0
             return self.engine.search(query)
+
+    def _catch_up(self) -> None:
+        """Index what is more than a search can compare one by one, as far as that goes in CATCH_UP seconds."""
+        end = monotonic() + CATCH_UP
+        try:
+            while self._usable and self.engine.behind > SCANNED and monotonic() < end:
+                self._indexed = self.engine.step().indexed
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
 
     def close(self) -> None:
         """Close the index and the store."""
