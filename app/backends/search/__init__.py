@@ -37,14 +37,15 @@ from typing import Any
 from msgspec import Struct
 
 DEFAULT_BUDGET = 0.25
-"""Seconds that a search may take before it answers with what it has."""
+"""Seconds of processor time that a search may take before it answers with what it has."""
 
 
 class Query(Struct, array_like=True):
     """What to search for: `words` in any of `logs` (rooms, conversations and mailboxes).
 
     At most `limit` messages are wanted, the last ones before position `before`. That is a `seq` if there is one log,
-    and a `pos` if there are several. The search may take `budget` seconds.
+    and a `pos` if there are several. The search may take `budget` seconds of
+    processor time.
     """
 
     logs: list[str]

@@ -15,6 +15,7 @@ import pytest
 from app.backends import Unavailable
 from app.backends.search import Found, Query
 from app.backends.search.client import SearchClient
+from app.backends.search.engine import SCANNED
 from app.backends.search.finish import finish
 from app.backends.search.index import index_path
 from tests.backends.search.stores import FAR, Store
@@ -174,8 +175,8 @@ def test_a_damaged_index_is_rebuilt(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_an_index_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Path(index_path(str(tmp_path / "chat.db"))).mkdir()
     with serving(tmp_path / "chat.db") as server:
-        server.store.say_all(["word"] * 5010)
+        server.store.say_all(["word"] * (SCANNED + 10))
         found = server.find("word")
-        assert found.positions == list(range(4911, 5011))
+        assert found.positions == list(range(SCANNED - 89, SCANNED + 11))
         assert found.behind == 10
         assert "indexing failed" in caplog.text
