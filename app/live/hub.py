@@ -32,6 +32,7 @@ class Hub:
         self.presence_period = presence_period
         """Seconds between two presence hints in a room."""
         self._shards: dict[asyncio.AbstractEventLoop, Shard] = {}
+        """Replaced when it changes, so that it can be read without the lock."""
         self._roster = Roster()
         self._lock = Lock()
         backend.follow(self._on_commit)
@@ -42,7 +43,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._shards:
-                self._shards[loop] = Shard(self.people, self.presence_period)
+                self._shards = {**self._shards, loop: Shard(self.people, self.presence_period)}
             shard = self._shards[loop]
             shard.size += 1
             self._roster.connect(user.id, user.name)
@@ -55,7 +56,7 @@ class Hub:
             shard = self._shards[loop]
             shard.size -= 1
             if not shard.size:
-                del self._shards[loop]
+                self._shards = {other: shard for other, shard in self._shards.items() if other is not loop}
             return self._roster.disconnect(user.id)
 
     def join(self, user: User, room: str) -> None:
@@ -149,22 +150,15 @@ class Hub:
             self._in_shards(Shard.hint_room, hint.room, typing, hint.user)
 
     def _on_commit(self, events: Sequence[Event]) -> None:
-        shards = self._shards
-        if len(shards) == 1:  # as on every server: no time goes into locks
-            [(loop, shard)] = shards.items()
-            if loop is asyncio._get_running_loop():
-                shard.deliver(events)
-                return
         self._in_shards(Shard.deliver, events)
 
     def _in_shards(self, act: Callable[..., object], *arguments: object) -> None:
         """Call `act(shard, *arguments)` in the loop of each shard: at once in the running one."""
-        with self._lock:
-            shards = list(self._shards.items())
-        running: asyncio.AbstractEventLoop | None = None
-        with suppress(RuntimeError):
+        try:
             running = asyncio.get_running_loop()
-        for loop, shard in shards:
+        except RuntimeError:
+            running = None
+        for loop, shard in self._shards.items():
             if loop is running:
                 act(shard, *arguments)
             else:
