@@ -35,7 +35,7 @@ from benchmarks import report
 from benchmarks.clients import Client, Sender, connect
 from benchmarks.past import write
 from benchmarks.report import say, table
-from benchmarks.servers import StartError, natter, serve
+from benchmarks.servers import StartError, natter, serve, warnings
 
 ROOMS = 1000
 SLICE = 1.5
@@ -292,6 +292,8 @@ def words(measured: dict[str, Any]) -> str:
 def main() -> int:
     flags = parse()
     language = Language()
+    for warning in warnings():
+        say(f"readers: {warning}")
     with ExitStack() as stack:
         store = flags.store or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "past.db"
         try:

@@ -23,6 +23,8 @@ from app.load import Process
 ROOT = Path(__file__).parent.parent
 CORES = sorted(os.sched_getaffinity(0))
 START, STOP = 30.0, 5.0
+BUSY = 0.5
+"""A load average that disturbs measurements."""
 NO_LIMITS = {"rate": 0, "connections": 0, "connections-per-address": 0}
 """Settings in `chat.limits` that would stop the load."""
 
@@ -101,6 +103,16 @@ def allow_all_files() -> None:
     """Raise the limit of open files as far as it goes, for this process and the servers that it starts."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def warnings() -> list[str]:
+    """Why the figures may be worth little."""
+    found = []
+    if len(CORES) < 2:
+        found.append("this machine has one core: the load takes it from the server")
+    if (load := os.getloadavg()[0]) > BUSY:
+        found.append(f"the machine is busy (load average {load:.1f}): expect a wide spread")
+    return found
 
 
 def wait_for_answer(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -36,7 +36,7 @@ from benchmarks.guard.builds import FOLDER, BuildError
 from benchmarks.guard.rows import report as table
 from benchmarks.past import write
 from benchmarks.report import say
-from benchmarks.servers import StartError, natter, serve
+from benchmarks.servers import StartError, natter, serve, warnings
 
 SECONDS, QUICK_SECONDS = 5.0, 0.3
 MISSED = 10_000
@@ -81,6 +81,8 @@ async def milliseconds(times: int, action: Callable[[], Awaitable[object]]) -> f
 
 def main() -> int:
     flags = parse()
+    for warning in warnings():
+        say(f"store: {warning}")
     if flags.against:
         return against(flags)
     seconds = QUICK_SECONDS if flags.quick else SECONDS

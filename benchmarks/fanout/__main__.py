@@ -29,12 +29,14 @@ from benchmarks.fanout.contenders import Contender, Unavailable, find
 from benchmarks.fanout.measure import QUICK, Scale, measure
 from benchmarks.fanout.tables import MARKERS, SMALL_MARKERS, tables, write
 from benchmarks.report import say
-from benchmarks.servers import StartError, allow_all_files
+from benchmarks.servers import StartError, allow_all_files, warnings
 
 
 def main() -> int:
     flags = parse()
     allow_all_files()
+    for warning in warnings():
+        say(f"fanout: {warning}")
     only = flags.only or (["ours", "naive"] if flags.quick else small.REQUIRED if flags.small else None)
     with tempfile.TemporaryDirectory() as name:
         contenders, left_out = find(flags.folder or Path(name), Path(name), only)
@@ -43,16 +45,19 @@ def main() -> int:
             small.QUICK if flags.quick else small.Scale(), rounds=flags.rounds, together=flags.together
         )
         with_rooms = [one for one in contenders if one.rooms and one.name not in left_out]
-        figures, problems = small.measure(with_rooms, scale)
+        rounds = small.Rounds(with_rooms, scale)
+        rounds.run()
+    figures = rounds.figures
     names = {contender.key: contender.name for contender in contenders}
-    left_out |= {names[key]: problem for key, problem in problems.items()}
+    left_out |= {names[key]: problem for key, problem in rounds.problems.items()}
     for contender_name, reason in left_out.items():
         say(f"left out: {contender_name}: {reason}")
     words = {MARKERS: tables(results, left_out, QUICK if flags.quick else Scale())} if results else {}
     words[SMALL_MARKERS] = small.table_of_deliveries(names, figures, scale)
-    ratios = small.table_of_ratios(names, figures, scale)
-    measured: dict[str, Any] = {"servers": results, "small": figures, "left_out": left_out}
-    report.show(measured, flags, "\n\n".join(filter(None, [*words.values(), ratios])))
+    in_words = [*words.values(), small.table_of_ratios(names, figures, scale)]
+    ratios = {row: {key: vars(one) for key, one in some.items()} for row, some in small.ratios(figures).items()}
+    measured = {"servers": results, "small": figures, "ratios": ratios, "left_out": left_out}
+    report.show(measured, flags, "\n\n".join(filter(None, in_words)))
     if flags.write:
         for markers, text in words.items():
             write(text, markers)

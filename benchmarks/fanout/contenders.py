@@ -125,7 +125,7 @@ def install_ktor(folder: Path) -> None:
     for file in (PEERS / "ktor").iterdir():
         shutil.copy(file, place)
     for version in KTOR.values():
-        source, built = PEERS / "ktor/Chat.kt", place / version / "Chat.kt"
+        source, built = PEERS / "ktor/Chat.kt", place / version / "built-from"
         if not built.exists() or built.read_bytes() != source.read_bytes():
             repository = f"-Dmaven.repo.local={folder / 'maven'}"
             run("mvn", "-q", "-B", repository, f"-Dktor.version={version}", "compile", cwd=place)

@@ -64,20 +64,68 @@ class Scale:
 QUICK = Scale(rounds=1, clients=20, rooms=4, seconds=0.2, warm=0.1)
 
 
-def measure(contenders: Sequence[Contender], scale: Scale) -> tuple[Figures, dict[str, str]]:
-    """Measure all rounds. Also return why servers were left out, by key: one that loses a copy or doesn't start is
-    measured no further, and has no figures."""
-    figures: Figures = {contender.key: {} for contender in contenders}
-    problems: dict[str, str] = {}
-    for number in range(scale.rounds):
-        for scene, (rooms, clients) in scale.scenes().items():
-            present = [contender for contender in contenders if contender.key not in problems]
-            for group in groups(present, clients):
-                with ExitStack() as stack:
-                    servers = started(stack, group, problems)
-                    uvloop.run(take_turns(servers, scene, rooms, clients, scale, figures, problems))
-        say(f"small rooms: round {number + 1} of {scale.rounds}")
-    return {key: rows for key, rows in figures.items() if key not in problems}, problems
+class Rounds:
+    """All rounds. A server that loses a copy or doesn't start is measured no further: `problems` says why, by key."""
+
+    def __init__(self, contenders: Sequence[Contender], scale: Scale) -> None:
+        self.problems: dict[str, str] = {}
+        self._contenders, self._scale = contenders, scale
+        self._figures: Figures = {contender.key: {} for contender in contenders}
+
+    @property
+    def figures(self) -> Figures:
+        """The figures of the servers without problems."""
+        return {key: rows for key, rows in self._figures.items() if key not in self.problems}
+
+    def run(self) -> None:
+        for number in range(self._scale.rounds):
+            for scene, (rooms, clients) in self._scale.scenes().items():
+                present = [contender for contender in self._contenders if contender.key not in self.problems]
+                for group in groups(present, clients):
+                    with ExitStack() as stack:
+                        uvloop.run(self._take_turns(self._started(stack, group), scene, rooms, clients))
+            say(f"small rooms: round {number + 1} of {self._scale.rounds}")
+
+    def _started(self, stack: ExitStack, contenders: Sequence[Contender]) -> list[tuple[Contender, Server]]:
+        servers = []
+        for contender in contenders:
+            try:
+                servers.append((contender, stack.enter_context(serve(contender.program))))
+            except StartError as error:
+                self.problems[contender.key] = str(error)
+        return servers
+
+    async def _take_turns(
+        self, servers: Sequence[tuple[Contender, Server]], scene: str, rooms: int, clients: int
+    ) -> None:
+        """Measure a scene of one round."""
+        crowds: dict[str, Crowd] = {}
+        for contender, server in servers:
+            crowd = Crowd(server.ws, rooms=rooms, envelope=contender.envelope, process=server.process.pid)
+            try:
+                await crowd.grow(clients, measure=False)
+                if contender.practice:
+                    await crowd.talk(outstanding=8, seconds=contender.practice, warm=0)
+                crowds[contender.key] = crowd
+            except LoadError as error:
+                self.problems[contender.key] = str(error)
+        for level in LEVELS[scene]:
+            slices: dict[str, list[float]] = {}
+            for key in (*crowds, *reversed(crowds)):
+                if key not in self.problems:
+                    await self._slice(key, crowds[key], scene, level, slices.setdefault(key, []))
+            for key, some in slices.items():
+                self._figures[key].setdefault(f"{scene}-{level}", []).append(statistics.mean(some or [0]))
+        for crowd in crowds.values():
+            await crowd.leave()
+
+    async def _slice(self, key: str, crowd: Crowd, scene: str, level: int, measured: list[float]) -> None:
+        scale, together = self._scale, self._scale.together and scene == "room"
+        try:
+            talked = await talk(crowd, level, together=together, seconds=scale.seconds, warm=scale.warm)
+            measured.append(talked.deliveries_per_cpu_second or 0)
+        except LoadError as error:
+            self.problems[key] = f"{scene}-{level}: {error}"
 
 
 def groups(contenders: Sequence[Contender], clients: int) -> Iterator[Sequence[Contender]]:
@@ -86,56 +134,6 @@ def groups(contenders: Sequence[Contender], clients: int) -> Iterator[Sequence[C
     ordered = sorted(contenders, key=lambda one: one.key not in REQUIRED[1:])
     for first in range(0, len(ordered), at_once):
         yield ordered[first : first + at_once]
-
-
-def started(
-    stack: ExitStack, contenders: Sequence[Contender], problems: dict[str, str]
-) -> list[tuple[Contender, Server]]:
-    servers = []
-    for contender in contenders:
-        try:
-            servers.append((contender, stack.enter_context(serve(contender.program))))
-        except StartError as error:
-            problems[contender.key] = str(error)
-    return servers
-
-
-async def take_turns(
-    servers: Sequence[tuple[Contender, Server]],
-    scene: str,
-    rooms: int,
-    clients: int,
-    scale: Scale,
-    figures: Figures,
-    problems: dict[str, str],
-) -> None:
-    """Measure one scene of one round, and add it to `figures`."""
-    crowds: dict[str, Crowd] = {}
-    for contender, server in servers:
-        crowd = Crowd(server.ws, rooms=rooms, envelope=contender.envelope, process=server.process.pid)
-        try:
-            await crowd.grow(clients, measure=False)
-            if contender.practice:
-                await crowd.talk(outstanding=8, seconds=contender.practice, warm=0)
-            crowds[contender.key] = crowd
-        except LoadError as error:
-            problems[contender.key] = str(error)
-    for level in LEVELS[scene]:
-        slices: dict[str, list[float]] = {}
-        for key in (*crowds, *reversed(crowds)):
-            if key in problems:
-                continue
-            try:
-                together = scale.together and rooms == 1
-                talked = await talk(crowds[key], level, together=together, seconds=scale.seconds, warm=scale.warm)
-            except LoadError as error:
-                problems[key] = f"{scene}-{level}: {error}"
-                continue
-            slices.setdefault(key, []).append(talked.deliveries_per_cpu_second or 0)
-        for key, some in slices.items():
-            figures[key].setdefault(f"{scene}-{level}", []).append(statistics.mean(some))
-    for crowd in crowds.values():
-        await crowd.leave()
 
 
 @dataclass(frozen=True)

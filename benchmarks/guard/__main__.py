@@ -12,7 +12,6 @@ Exit codes: 0 if all rows are within bounds, 1 if one is not, 2 if they could no
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -29,11 +28,10 @@ from benchmarks.guard.rows import ROWS, Pair, Verdict, failed, judge
 from benchmarks.guard.rows import report as table
 from benchmarks.guard.scenes import QUICK, SCENES, Round, Scale
 from benchmarks.report import say
-from benchmarks.servers import CORES, Build, StartError, allow_all_files
+from benchmarks.servers import Build, StartError, allow_all_files, warnings
 
 BASE = "3f5716d"
 """The build that nothing may fall behind."""
-BUSY = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,16 +77,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if flags.rounds < 1:
         parser.error(f"--rounds: expected a number from 1, got {flags.rounds}")
     return flags
-
-
-def warnings() -> list[str]:
-    """Why the figures may be worth little."""
-    found = []
-    if len(CORES) < 2:
-        found.append("this machine has one core: the load takes it from the server")
-    if (load := os.getloadavg()[0]) > BUSY:
-        found.append(f"the machine is busy (load average {load:.1f}): expect a wide spread")
-    return found
 
 
 def measurer(
