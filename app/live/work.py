@@ -29,6 +29,9 @@ COSTS: Mapping[type[Command], float] = {
     frames.Conversations: 5.0,
 }
 """Milliseconds that a command is charged with. A search is charged with what it took beyond that as well."""
+CATCHING_UP = 1.0
+"""Milliseconds that each page costs that a connection reads to catch up. That is never refused, but what the user asks
+for next may be."""
 MIN_SWEEP = 1000
 """Budgets are looked through for full ones when there are at least this many."""
 
