@@ -167,6 +167,9 @@ class Backend(Protocol):
     def state(self, room: str) -> Awaitable[list[Event]]:
         """Return the current event of each key, ordered by position."""
 
+    def states(self, rooms: Sequence[str], keys: Sequence[str]) -> Awaitable[dict[str, list[Event]]]:
+        """Return the current event of each of these keys, for each of these rooms that has any."""
+
     def bounds(self, room: str) -> Awaitable[Bounds]:
         """Return how far a log goes, and how far it was trimmed."""
 
@@ -239,6 +242,9 @@ class Backend(Protocol):
 
     def read_marker(self, user: int, room: str) -> Awaitable[int]:
         """Return the user's read marker in a room, a conversation or the mailbox; 0 if it never read there."""
+
+    def read_markers(self, user: int, rooms: Sequence[str]) -> Awaitable[dict[str, int]]:
+        """Return the user's read markers in those of these rooms, conversations or the mailbox where it has one."""
 
     def ignore(self, user: int, whom: int, *, on: bool) -> Awaitable[None]:
         """Start or stop ignoring: while `on`, `user` gets nothing from `whom`."""

@@ -109,6 +109,9 @@ class Embedded(Backend):
     def state(self, room: str) -> asyncio.Future[list[Event]]:
         return self._read(lambda connection: logs.state(connection, room))
 
+    def states(self, rooms: Sequence[str], keys: Sequence[str]) -> asyncio.Future[dict[str, list[Event]]]:
+        return self._read(lambda connection: logs.states(connection, rooms, keys))
+
     def bounds(self, room: str) -> asyncio.Future[Bounds]:
         return self._read(lambda connection: logs.bounds(connection, room))
 
@@ -129,6 +132,9 @@ class Embedded(Backend):
 
     def read_marker(self, user: int, room: str) -> asyncio.Future[int]:
         return self._read(lambda connection: users.read_marker(connection, user, room))
+
+    def read_markers(self, user: int, rooms: Sequence[str]) -> asyncio.Future[dict[str, int]]:
+        return self._read(lambda connection: users.read_markers(connection, user, rooms))
 
     def ignored(self, user: int) -> asyncio.Future[frozenset[int]]:
         return self._read(lambda connection: users.ignored(connection, user))

@@ -28,13 +28,38 @@ class Bucket:
         """Take a token. Return 0.0 if there was one, otherwise the seconds until there is."""
         if self._rate <= 0:
             return 0.0
-        if self._at is not None and now > self._at:
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
+        self._refill(now)
         if self._tokens >= _ONE_TOKEN:
             self._tokens = max(0.0, self._tokens - 1)
             return 0.0
         return (1 - self._tokens) / self._rate
+
+    def _refill(self, now: float) -> None:
+        if self._at is not None and now > self._at:
+            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+
+
+class Budget(Bucket):
+    """A bucket that is paid from when the price is known, afterwards. So it may owe tokens, and gives none until it has
+    made up for them. Its `rate` is above 0."""
+
+    __slots__ = ()
+
+    def wait(self, now: float) -> float:
+        """Return 0.0 if it owes nothing, otherwise the seconds until then."""
+        self._refill(now)
+        return -self._tokens / self._rate if self._tokens < 0 else 0.0
+
+    def spend(self, now: float, amount: float) -> None:
+        """Take `amount` tokens, whether they are there or not."""
+        self._refill(now)
+        self._tokens -= amount
+
+    def is_full(self, now: float) -> bool:
+        """Whether it is as good as a new one."""
+        self._refill(now)
+        return self._tokens >= self._burst
 
 
 class RateLimit(Bucket):

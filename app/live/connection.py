@@ -217,11 +217,15 @@ class Connection:
     async def execute(self, command: Command) -> None:
         """Carry out a command, or answer with an error."""
         try:
-            await self.context.handlers[type(command)](self, command)
+            await self.context.handle(self, command)
         except Refused as refused:
             await self._refuse_or_acknowledge(refused, command)
         except Unavailable as error:
             self.send(unavailable_frame(error, *ids(command)))
+
+    def charge(self, milliseconds: float) -> None:
+        """Charge the user and the address for work that a command caused."""
+        self.context.work.charge(milliseconds, self.user.id, self.address)
 
     async def _refuse_or_acknowledge(self, refused: Refused, command: Command) -> None:
         """Answer with an error, unless this is a retry of a message that is stored: that is acknowledged again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from app.backends import Backend, NameTaken, Unavailable
 from app.chat.errors import Code, Refused
@@ -16,6 +16,7 @@ from app.chat.names import Name, NameRule, reserved
 from app.clock import Clock
 from app.identity.passwords import Passwords
 from app.live.hub import Hub
+from app.live.work import WorkBudgets
 from app.transports import Overflow
 
 log = logging.getLogger("chat")
@@ -26,6 +27,13 @@ Handler = Callable[[Any, Any], Awaitable[None]]
 Rule = Callable[[Draft], str | None]
 """Returns why an event must not be stored, or None. It must not block, since everyone waits for it. To send the client
 more than a sentence, raise Refused instead."""
+
+
+class Caller(Protocol):
+    """What this module needs of a connection."""
+
+    user: User
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +56,14 @@ CommandFunction = Callable[[Call], Awaitable[str | None]]
 @dataclass(frozen=True, slots=True)
 class Rates:
     """The rate limit of each connection: `rate` commands a second after `burst` at once. After `strikes` refusals in a
-    row the connection is closed. 0 means no limit."""
+    row the connection is closed. `work` and `work_per_address` are the milliseconds of work that one user and one
+    address may cause a second. 0 means no limit."""
 
     rate: float
     burst: float
     strikes: int
+    work: float = 0.0
+    work_per_address: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +97,14 @@ class ChatContext:
         self.usages: list[Usage] = []
         """How to use them."""
         self.passwords = Passwords(clock)
+        self.work = WorkBudgets(rates.work, rates.work_per_address, clock)
         self._rules: list[Rule] = []
         self._started = clock.now()
+
+    async def handle(self, connection: Caller, command: Command) -> None:
+        """Carry out a command. Refused if it is not allowed, or the budget of work is used up."""
+        self.work.admit(type(command), connection.user.id, connection.address)
+        await self.handlers[type(command)](connection, command)
 
     async def run_command(self, name: str, user: User, room: str, arguments: str) -> str | None:
         """Run a module's slash command and return its answer. Refused if it raises."""

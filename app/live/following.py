@@ -17,6 +17,7 @@ from app.chat.state import RoomState
 from app.live.hub import Hub
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
+from app.live.work import CATCHING_UP
 
 NOT_LIVE = -1
 NO_SETTINGS = RoomState()
@@ -41,6 +42,9 @@ class FollowingConnection(Subscriber, Protocol):
 
     def check_admission(self, room: Room[Subscriber]) -> None:
         """Refused if the user may not join the room."""
+
+    def charge(self, milliseconds: float) -> None:
+        """Charge the user and the address for work."""
 
 
 class Following:
@@ -208,6 +212,7 @@ class Following:
         trimmed = 0
         events: list[Event] = []
         try:
+            connection.charge(CATCHING_UP)
             events = await connection.backend.read(cursor.room.name, after=cursor.read_to, limit=PAGE_SIZE)
         except Trimmed as error:
             trimmed = error.through

@@ -43,6 +43,23 @@ async def test_the_last_event_of_each_key_is_the_state(backend: Backend) -> None
     assert await soon(backend.state("nowhere")) == []
 
 
+async def test_some_keys_of_many_rooms_are_read_at_once(backend: Backend) -> None:
+    user, other = await someone(backend), await someone(backend)
+    await topic(backend, user, "old")
+    new = await topic(backend, user, "new")
+    private = await store(backend, draft(user, kind=Kind.PRIVATE))
+    await store(backend, draft(user, kind=Kind.BAN, detail=Detail(whom=other)))
+    elsewhere = await store(backend, draft(user, "there", kind=Kind.TOPIC, room="a 'b' \"c\""))
+    await store(backend, draft(user, kind=Kind.TOPIC, room="unasked"))
+    await store(backend, draft(user, kind=Kind.BAN, room="other", detail=Detail(whom=other)))
+    found = await soon(backend.states(["room", elsewhere.room, "other", "nowhere"], ["topic", "access"]))
+    assert {room: sorted(events, key=lambda event: event.seq) for room, events in found.items()} == {
+        "room": [new, private],
+        elsewhere.room: [elsewhere],
+    }
+    assert await soon(backend.states([], ["topic"])) == await soon(backend.states(["room"], [])) == {}
+
+
 async def test_of_many_at_once_the_last_is_the_state(backend: Backend) -> None:
     user = await someone(backend)
     answers = await add(backend, *[draft(user, str(number), kind=Kind.TOPIC) for number in range(200)])

@@ -184,6 +184,15 @@ async def test_marks_only_move_on(backend: Backend) -> None:
     assert await soon(backend.mark_read(ann.id, "room", 0)) == 9
 
 
+async def test_many_marks_are_read_at_once(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    for user, room, seq in ((ann, "room", 5), (ann, mailbox(ann.id), 7), (ann, "unasked", 1), (bob, "other", 3)):
+        await soon(backend.mark_read(user.id, room, seq))
+    asked = ["room", mailbox(ann.id), "other"]
+    assert await soon(backend.read_markers(ann.id, asked)) == {"room": 5, mailbox(ann.id): 7}
+    assert await soon(backend.read_markers(ann.id, [])) == {}
+
+
 async def test_ignoring(backend: Backend) -> None:
     ann, bob, cem = [await someone(backend) for _ in range(3)]
     for whom in (bob, cem, bob):

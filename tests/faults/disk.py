@@ -94,16 +94,16 @@ class File:
         """Note an `fsync`. It covers what had ended when it began."""
         self._unsynced = _cover(self._unsynced, began, ended)
 
-    def image(self, at: int, chance: random.Random) -> bytes:
+    def image(self, at: int, chance: random.Random, *, ignore_syncs: bool = False) -> bytes:
         """Return what the disk may have if the power goes out after entry `at`."""
         content = bytearray(self.base)
         changes = sorted((change for change in self.changes if change.began <= at), key=lambda change: change.began)
-        pending = [change for change in changes if change.durable > at]
+        pending = [change for change in changes if ignore_syncs or change.durable > at]
         mode = chance.choice(["all", "none", "prefix", "sectors"])
         whole, share = chance.randint(0, len(pending)), chance.random()
         number = 0
         for change in changes:
-            if change.durable <= at or mode == "all":
+            if mode == "all" or not (ignore_syncs or change.durable > at):
                 change.apply(content)
             elif mode == "sectors":
                 change.apply(content, lambda: chance.random() < share)
@@ -144,8 +144,9 @@ class Folder:
         """Note an `fsync` of the folder."""
         self._unsynced = _cover(self._unsynced, began, ended)
 
-    def image(self, at: int, chance: random.Random) -> dict[str, bytes]:
-        """Return the files that the disk may have if the power goes out after entry `at`, by their names."""
+    def image(self, at: int, chance: random.Random, *, ignore_syncs: bool = False) -> dict[str, bytes]:
+        """Return the files that the disk may have if the power goes out after entry `at`, by their names. With
+        `ignore_syncs` it is as if no `fsync` of a file had done anything."""
         names = dict(self._base)
         share = chance.choice([0.0, 0.5, 1.0])
         for change in self._renames:
@@ -154,7 +155,7 @@ class Folder:
                     del names[change.name]
                 if change.to:
                     names[change.to] = change.file
-        return {name: file.image(at, chance) for name, file in names.items()}
+        return {name: file.image(at, chance, ignore_syncs=ignore_syncs) for name, file in names.items()}
 
     def _note(self, change: Rename) -> None:
         self._renames.append(change)

@@ -75,7 +75,10 @@ async def read(store: Embedded, plans: Plans) -> Contents:
             found.users[token] = user.id
             found.names[user.id] = user.name
             found.ignored[user.id] = await store.ignored(user.id)
-            for room in found.logs:
+            reads = {
+                one.value for one in plans.asked.values() if (one.client, one.what) == (plans.tokens[token], "read")
+            }
+            for room in reads:
                 found.marks[user.id, room] = await store.mark_read(user.id, room, 0)
     return found
 

@@ -76,21 +76,27 @@ class _Call:
 class Recording:
     """The recording in `trace` of a server whose store is in `folder`, which had the files `before`.
 
-    `moments` has the entries at which something was done to a file of the folder, or an answer was sent. With
-    `ignore_syncs` it is as if no `fsync` of a file had done anything.
+    `moments` has the entries at which something was done to a file of the folder, or an answer was sent.
     """
 
-    def __init__(self, trace: Path, folder: Path, before: Mapping[str, bytes], *, ignore_syncs: bool = False) -> None:
+    def __init__(self, trace: Path, folder: Path, before: Mapping[str, bytes]) -> None:
         self.folder = Folder(before)
         self.told: list[Told] = []
         self.moments: list[int] = []
-        self._path, self._ignore_syncs = str(folder.resolve()), ignore_syncs
+        self._path = str(folder.resolve())
         self._streams: defaultdict[str, bytearray] = defaultdict(bytearray)
         self._upgraded: set[str] = set()
         self._durable: set[str] = set()
         for call in _calls(trace):
             if call.result >= 0:
                 self._replay(call)
+
+    def stages(self) -> tuple[list[int], list[int], list[int]]:
+        """The moments before the first message was acknowledged, up to the last one, and after it."""
+        acks = [told.at for told in self.told if told.frame["t"] == "ack"]
+        first, last = min(acks), max(acks)
+        before = [at for at in self.moments if at < first]
+        return before, [at for at in self.moments if first <= at <= last], [at for at in self.moments if at > last]
 
     def _name(self, path: str) -> str:
         """The name of a file in the folder; empty for one elsewhere."""
@@ -143,7 +149,7 @@ class Recording:
 
     def _change_file(self, call: _Call, name: str) -> None:
         file, began, ended = self.folder.files[name], call.began, call.ended
-        durable = name in self._durable and not self._ignore_syncs
+        durable = name in self._durable
         if call.name in ("pwrite64", "pwritev"):
             file.add(Write(call.numbers[-1], b"".join(call.texts)[: call.result], began, ended), durable=durable)
         elif call.name == "ftruncate":
@@ -154,8 +160,7 @@ class Recording:
             elif b"FALLOC_FL_KEEP_SIZE," not in call.arguments:
                 raise Unreadable(f"{name}: this kind of fallocate is not known")
         elif call.name in ("fsync", "fdatasync"):
-            if not self._ignore_syncs:
-                file.synced(began, ended)
+            file.synced(began, ended)
         elif call.name in _UNKNOWN:
             raise Unreadable(f"{name} is written with {call.name}")
 

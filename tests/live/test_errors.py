@@ -182,6 +182,13 @@ CASES = [
         step("bob", "login", name="ann", password="wrong horse"),
         (step("bob", "login", name="ann", password="wrong horse"),) * 5,
     ),
+    Case(
+        "rate_limited",
+        {"reason": "work", "after": "…"},
+        step("ann", "conversations"),
+        (*joined("ann"), step("ann", "rooms"), step("ann", "rooms")),
+        {"rate": 10, "work": 0.001},
+    ),
     Case("refused", {}, step("ann", "msg", room="lobby", cid="a", text="LOUD"), joined("ann")),
     Case("unavailable", {}, step("ann", "conversations")),
 ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+
+from msgspec import json
 
 from app.backends import Trimmed
 from app.backends.changes import Trim
@@ -60,6 +63,17 @@ def find_by_cid(connection: sqlite3.Connection, user: int, cid: str) -> Event | 
 def state(connection: sqlite3.Connection, room: str) -> list[Event]:
     sql = f"SELECT {COLUMNS} FROM events JOIN state USING (room, seq) WHERE room = ? ORDER BY seq"  # noqa: S608
     return events(connection.execute(sql, (room,)))
+
+
+def states(connection: sqlite3.Connection, rooms: Sequence[str], keys: Sequence[str]) -> dict[str, list[Event]]:
+    sql = f"""
+        SELECT {COLUMNS} FROM state JOIN events USING (room, seq)
+        WHERE room IN (SELECT value FROM json_each(?)) AND state.key IN (SELECT value FROM json_each(?))
+    """  # noqa: S608
+    found: dict[str, list[Event]] = {}
+    for event in events(connection.execute(sql, (json.encode(rooms).decode(), json.encode(keys).decode()))):
+        found.setdefault(event.room, []).append(event)
+    return found
 
 
 def rooms(connection: sqlite3.Connection) -> list[str]:

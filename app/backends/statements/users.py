@@ -117,6 +117,11 @@ def read_marker(connection: sqlite3.Connection, user: int, room: str) -> int:
     return row[0] if row else 0
 
 
+def read_markers(connection: sqlite3.Connection, user: int, rooms: Sequence[str]) -> dict[str, int]:
+    sql = "SELECT room, seq FROM marks WHERE user = ? AND room IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(sql, (user, json.encode(rooms).decode())))
+
+
 def mark_read(connection: sqlite3.Connection, change: changes.MarkRead) -> int:
     known = read_marker(connection, change.user, change.room)
     if change.seq > known:

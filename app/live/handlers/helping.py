@@ -33,7 +33,7 @@ async def run(connection: Connection, command: SlashCommand) -> None:
     if not isinstance(parsed, SlashCommand):
         if hasattr(parsed, "rid"):
             parsed.rid = command.rid
-        await connection.context.handlers[type(parsed)](connection, parsed)
+        await connection.context.handle(connection, parsed)
         return
     found = _LINE.fullmatch(line)
     name, arguments = (found[1], found[2]) if found else ("", "")

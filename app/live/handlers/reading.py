@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec import UnsetType
 
 from app.backends import Trimmed
@@ -75,10 +73,12 @@ async def conversations(connection: Connection, command: Conversations) -> None:
     found = (await connection.backend.conversations(connection.user.id))[:MAX_CONVERSATIONS]
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
-    reads = await asyncio.gather(*(connection.backend.read_marker(connection.user.id, one.room) for one in found))
+    markers = await connection.backend.read_markers(connection.user.id, [one.room for one in found])
     entries = [
-        ConversationEntry(one.room, _others(connection.user.id, participants(one.room), names), one.head, read)
-        for one, read in zip(found, reads, strict=True)
+        ConversationEntry(
+            one.room, _others(connection.user.id, participants(one.room), names), one.head, markers.get(one.room, 0)
+        )
+        for one in found
     ]
     connection.send(ConversationList(entries, rid=command.rid))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
+
 from msgspec import UNSET, UnsetType
 
 from app.chat.dialects import TEXT
@@ -75,12 +77,13 @@ async def part(connection: Connection, command: Part) -> None:
 
 async def list_rooms(connection: Connection, command: Rooms) -> None:
     """Answer with the rooms that have people in them. Private rooms are listed for those who are in them."""
-    counts = sorted(connection.hub.rooms().items(), key=lambda item: (-item[1], item[0]))
-    entries = []
-    for room, members in counts[:MAX_ROOMS]:
-        state = await state_of(connection, room)
-        if not state.private or room in connection.following:
-            entries.append(RoomEntry(room, members, state.topic))
+    counts = nsmallest(MAX_ROOMS, connection.hub.rooms().items(), key=lambda item: (-item[1], item[0]))
+    states = await _listed_states(connection, [room for room, _ in counts])
+    entries = [
+        RoomEntry(room, members, states[room].topic)
+        for room, members in counts
+        if not states[room].private or room in connection.following
+    ]
     connection.send(RoomList(entries, rid=command.rid))
 
 
@@ -132,6 +135,14 @@ async def state_of(connection: Connection, room: str) -> RoomState:
     """Return the settings of any room, with or without people in it."""
     here = connection.shard.rooms.get(room)
     return here.state if here and here.loaded else RoomState(await connection.backend.state(room))
+
+
+async def _listed_states(connection: Connection, rooms: list[str]) -> dict[str, RoomState]:
+    """Return what a list needs of the settings of these rooms, with at most one read of the store."""
+    known = {room: here.state for room in rooms if (here := connection.shard.rooms.get(room)) and here.loaded}
+    unknown = [room for room in rooms if room not in known]
+    stored = await connection.backend.states(unknown, ["topic", "access"]) if unknown else {}
+    return known | {room: RoomState(stored.get(room, ())) for room in unknown}
 
 
 async def _visible_room(connection: Connection, name: str) -> str:

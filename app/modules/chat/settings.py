@@ -63,6 +63,8 @@ class LimitsSettings:
     rate: float = _limit(10.0)
     burst: float = _limit(20.0)
     strikes: int = _limit(50)
+    work: float = _limit(200.0)
+    work_per_address: float = _limit(600.0)
     connections: int = _limit(10_000)
     connections_per_address: int = _limit(100)
     message: Size = _limit(Size(64 * 1024))
@@ -88,8 +90,9 @@ class LimitsSettings:
         )
 
     def rates(self) -> Rates:
-        """Return the rate limit of each connection."""
-        return Rates(self.rate, self.burst, self.strikes)
+        """Return the limits of rate and work. Without a rate limit there is none of work either."""
+        work, work_per_address = (self.work, self.work_per_address) if self.rate else (0.0, 0.0)
+        return Rates(self.rate, self.burst, self.strikes, work, work_per_address)
 
     def advertised(self, max_frame_size: int) -> dict[str, float]:
         """Return the limits that `welcome` tells a client. Whole numbers are integers."""
