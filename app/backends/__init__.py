@@ -50,6 +50,23 @@ Watcher = Callable[[Hint], None]
 """Called with the hints of other nodes, in any thread. It must not block and must not raise."""
 
 
+class Results(list[Event]):
+    """What a search found, oldest first."""
+
+    partial: bool = False
+    """Whether it was cut short by its time budget, so that older messages may be missing."""
+    behind: int = 0
+    """How many messages are not in the index yet, and were not searched."""
+    marks: list[list[tuple[int, int]]]
+    """For each event the start and end of each hit in its text, in code points."""
+    next: int = 0
+    """What to pass as `before` for the next page; 0 if there is none."""
+
+    def __init__(self, events: Sequence[Event] = ()) -> None:
+        super().__init__(events)
+        self.marks = []
+
+
 class StoreError(Exception):
     """The store can't be opened. The text is one line."""
 
@@ -107,9 +124,10 @@ class Backend(Protocol):
     def find_by_cid(self, user: int, cid: str) -> Awaitable[Event | None]:
         """Return the event that the user stored with this `cid`, or None if there is none or it was trimmed."""
 
-    def search(self, log: str, words: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
+    def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> Awaitable[Results]:
         """Return the last messages before position `before` that contain all of `words`, oldest first, at most `limit`.
-        `log` is a room, a conversation or a mailbox.
+        `log` is a room, a conversation or a mailbox; or several, whose messages are then in the order of the store, and
+        `before` is of that order.
 
         `word*` matches all words that start with it. Case and accents are ignored. Everything that was appended before
         the call is searched, edited messages with their present text.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
-from app.backends import Follower, Unavailable, Watcher
+from app.backends import Follower, Results, Unavailable, Watcher
 from app.backends.statements import index, logs, users
 from app.backends.storefile import MEMORY
 from app.backends.worker import Request, Worker
@@ -71,7 +71,7 @@ class Embedded:
     def find_by_cid(self, user: int, cid: str) -> asyncio.Future[Event | None]:
         return self._call(lambda connection: logs.find_by_cid(connection, user, cid))
 
-    def search(self, log: str, words: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
+    def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> asyncio.Future[Results]:
         return self._call(lambda connection: index.search(connection, log, words, before, limit))
 
     def state(self, room: str) -> asyncio.Future[list[Event]]:

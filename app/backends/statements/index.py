@@ -10,11 +10,13 @@ says that such words, or pages in the WAL with the text, are still in the files.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import unicodedata
+from collections.abc import Sequence
 
+from app.backends import Results
 from app.backends.statements.rows import COLUMNS, events, transaction
-from app.chat.events import Event
 from app.chat.logs import CONVERSATION, MAILBOX
 
 SCOPE = """CASE WHEN substr(room, 1, 1) = '@'
@@ -68,18 +70,34 @@ def add(connection: sqlite3.Connection, seq: int) -> None:
     )
 
 
-def search(connection: sqlite3.Connection, log: str, words: str, before: int, limit: int) -> list[Event]:
+def search(connection: sqlite3.Connection, log: str | Sequence[str], words: str, before: int, limit: int) -> Results:
     """Search, after indexing the backlog. No transaction may be open."""
-    phrases = list(dict.fromkeys(filter(None, map(_phrase, words.replace("\0", " ").split()))))
-    if not phrases:
-        return []
+    asked = words.replace("\0", " ").split()
+    if not isinstance(log, str):
+        asked = [f"{word}*" if word.isalpha() and len(word) > 3 else word for word in asked]
+    phrases = list(dict.fromkeys(filter(None, map(_phrase, asked))))
+    if not phrases or limit <= 0:
+        return Results()
     while backlog(connection):
         with transaction(connection):
             add_next(connection)
-    query = f"scope : {_scope(log)} AND text : ({' AND '.join(phrases)})"
+    scope = " OR ".join(map(_scope, [log] if isinstance(log, str) else log))
+    query = f"scope : ({scope}) AND text : ({' AND '.join(phrases)})"
     page = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
     sql = f"SELECT {COLUMNS} FROM events WHERE seq IN ({page}) ORDER BY seq"  # noqa: S608
-    return events(connection.execute(sql, (query, before, limit)))
+    found = events(connection.execute(sql, (query, before, limit + 1)))
+    results = Results(found[-limit:])
+    results.next = results[0].seq if len(found) > limit else 0
+    patterns = [re.compile(_pattern(word), re.IGNORECASE) for word in asked]
+    results.marks = [
+        sorted({one.span() for pattern in patterns for one in pattern.finditer(event.text) if one[0]})
+        for event in results
+    ]
+    return results
+
+
+def _pattern(word: str) -> str:
+    return r"\b" + re.escape(word.strip('*"')) + ("" if word.endswith("*") else r"\b")
 
 
 def _scope(log: str) -> str:
