@@ -153,11 +153,11 @@ def _history(arguments: str, room: str) -> Command:
     return frames.History(room=room, limit=_number(arguments, 1, frames.MAX_PAGE))
 
 
-def _search(arguments: str, room: str) -> Command:
+def _search(arguments: str, room: str) -> Command:  # noqa: ARG001  (all rooms are searched)
     words = arguments.strip()
     if len(words) > frames.MAX_WORDS:
         raise _BadArguments(f"Expected at most {frames.MAX_WORDS} characters, got {len(words)}")
-    return frames.Search(room=room, words=words)
+    return frames.Search(words=words)
 
 
 def _edit(arguments: str, room: str) -> Command:
@@ -210,7 +210,7 @@ _TABLE = (
     Row("room", (), "", "Show the settings of the room", 0, 0, lambda _, room: frames.DescribeRoom(room=room)),
     Row("topic", (), "[TOPIC]", "Show or change the topic; - clears it", 0, None, _topic),
     Row("history", (), "[NUMBER]", "Show earlier messages with their IDs", 0, 1, _history),
-    Row("search", (), "WORDS", "Find messages with all of these words", 1, None, _search),
+    Row("search", (), "WORDS", "Find messages in your rooms and whispers", 1, None, _search),
     Row("edit", (), "ID TEXT", "Change one of your messages", 2, None, _edit),
     Row("delete", (), "ID", "Delete a message for everyone", 1, 1, _delete),
     Row("conversations", (), "", "List your conversations", 0, 0, lambda *_: frames.Conversations()),

@@ -26,7 +26,7 @@ from app.chat.frames import (
     RoomList,
     RoomSettings,
 )
-from app.chat.logs import WHISPERS
+from app.chat.logs import CONVERSATION, WHISPERS
 from app.chat.presence import Person
 
 _CONTROLS = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
@@ -113,10 +113,13 @@ def page(frame: Page) -> str:
 
 
 def found(frame: Found) -> str:
-    """Search results."""
-    lines = _history(frame.events)
+    """Search results. If all rooms were searched, each names its room; a whisper names its people anyway."""
+    lines = _history(frame.events, with_rooms=not frame.room)
     count = {0: "No results", 1: "1 result"}.get(len(lines), f"{len(lines)} results")
-    return notices([f"{count} for {frame.words}", *lines])
+    notes = ["There may be older results. Narrow your search"] if frame.partial else []
+    if frame.behind:
+        notes.append(_behind(frame.behind))
+    return notices([f"{count} for {frame.words}" + (", and older ones" if frame.more else ""), *lines, *notes])
 
 
 def rooms(frame: RoomList) -> str:
@@ -208,9 +211,21 @@ def _deleted(frame: Message) -> str:
     return f"A message from {_clean_name(frame.sender)} was deleted"
 
 
-def _history(events: Iterable[Message | Changed]) -> list[str]:
+def _behind(count: int) -> str:
+    return "1 recent message isn't searched yet" if count == 1 else f"{count} recent messages aren't searched yet"
+
+
+def _history(events: Iterable[Message | Changed], *, with_rooms: bool = False) -> list[str]:
     lines = ((event, _line(event)) for event in events)
-    return [f"{event.seq} {_minute(event.ts)} {line}" for event, line in lines if line is not None]
+    return [
+        f"{event.seq} {_minute(event.ts)} {_room(event) if with_rooms else ''}{line}"
+        for event, line in lines
+        if line is not None
+    ]
+
+
+def _room(event: Message | Changed) -> str:
+    return "" if event.room.startswith(CONVERSATION) else f"#{_clean_name(event.room)} "
 
 
 def _line(event: Message | Changed) -> str | None:

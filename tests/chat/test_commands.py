@@ -45,7 +45,7 @@ R = "lobby"
         ("/topic - and more", frames.Topic(room=R, text="- and more")),
         ("/history", frames.History(room=R)),
         ("/history 7", frames.History(room=R, limit=7)),
-        ("/search two words", frames.Search(room=R, words="two words")),
+        ("/search two words", frames.Search(words="two words")),
         ("/edit 57 new  text", frames.Edit(room=R, seq=57, text="new  text")),
         ("/delete 57", frames.Delete(room=R, seq=57)),
         ("/ignore bob", frames.Ignore(name="bob")),

@@ -125,6 +125,23 @@ def seen(line: str) -> str:
         (frames.Found(room="lobby", words="hi  you", events=[message()], more=False),
             "*** 1 result for hi you\n*** 57 2026-11-24 06:38 [ann]: hi"),
         (frames.Found(room="lobby", words="hi", events=[], more=False), "*** No results for hi"),
+        (frames.Found(
+            words="hi",
+            events=[message(), message(room="@1,2", to=("bob",)), message("waves", me=True)],
+            more=True,
+            marks=[[(0, 2)], [(0, 2)], []],
+            next=57,
+            partial=True,
+            behind=1,
+        ),
+            (
+                "*** 3 results for hi, and older ones\n"
+                "*** 57 2026-11-24 06:38 #lobby [ann]: hi\n"
+                "*** 57 2026-11-24 06:38 [ann → bob]: hi\n"
+                "*** 57 2026-11-24 06:38 #lobby [ann] waves\n"
+                "*** There may be older results. Narrow your search\n"
+                "*** 1 recent message isn't searched yet"
+            )),
         (frames.RoomList(rooms=[frames.RoomEntry("lobby", 2, "tea"), frames.RoomEntry("den", 1)]),
             "*** lobby: 2 users: tea\n*** den: 1 user"),
         (frames.RoomList(rooms=[]), "*** There are no rooms with people in them"),
@@ -218,6 +235,7 @@ def test_a_notice_has_the_lines_that_it_should_have_whatever_is_in_it(words: str
     ]
     two: list[Frame] = [
         frames.Found(room=room, words=words, events=[message(words, sender=name)], more=False),
+        frames.Found(words=words, events=[message(words, sender=name, room=room)], more=False),
         frames.Page(room=room, events=[message(words, sender=name), changed(Kind.BAN, text=words)], more=False),
         frames.RoomList(rooms=[frames.RoomEntry(room, 2, words), frames.RoomEntry(room, 1)]),
         frames.People(room=room, members=1, people=(Person(1, name, words),)),

@@ -155,6 +155,34 @@ def test_what_was_missed_is_counted_though_the_last_of_it_is_kept_from_us(wire: 
     assert wire.told[-1] == Missed("ops", 1)
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_results_of_a_search_keep_their_marks(wire: Wire, marked: bool) -> None:
+    rid = wire.protocol.request(frames.Search(words="tea"), wire.now)
+    wire.work()
+    assert wire.sent[-1] == {"t": "search", "rid": rid, "words": "tea", "limit": 20}
+    events = [
+        {
+            "t": t,
+            "room": "ops",
+            "seq": seq,
+            "id": f"{seq}",
+            "ts": "2026-01-31T12:00:00Z",
+            "from": "bob",
+            "text": "a tea",
+        }
+        for seq, t in enumerate(("msg", "unheard-of", "msg"), 1)
+    ]
+    more = {"marks": [[[2, 5]], [[0, 1]], []], "next": 7, "partial": True, "behind": 3} if marked else {"room": "ops"}
+    wire.gets(t="found", words="tea", events=events, more=True, rid=rid, **more)
+    found = wire.settled[rid]
+    assert ([event.seq for event in found.events], found.more) == ([1, 3], True)
+    if marked:
+        assert (found.room, found.marks, found.next) == ("", [[(2, 5)], []], 7)
+        assert (found.partial, found.behind) == (True, 3)
+    else:
+        assert (found.room, found.marks, found.next, found.partial) == ("ops", [[], []], 0, False)
+
+
 @pytest.mark.parametrize("epoch", ["e", "another"])
 def test_a_history_that_is_another_or_trimmed_begins_at_its_head(wire: Wire, epoch: str) -> None:
     wire.happens(9)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.frames import Changed, Frame, Joined, Message, Notice, Parted, People
+from app.chat.frames import Changed, Found, Frame, Joined, Message, Notice, Parted, People
 from app.chat.presence import Person
 from app.client.languages.catalogue import english
 from app.client.sanitize import safe_line, safe_lines
@@ -103,6 +103,9 @@ def test_every_field_is_shown_safely(evil: str) -> None:
         People("ops", 1, (Person(1, evil, evil),)),
         Parted(evil, evil),
         Joined("ops", "e", 0, recovered=False, members=1, topic=evil),
+        Found(
+            evil, [said(evil, evil, evil), said("@1", evil, evil, to=(evil,))], more=True, marks=[[(1, 3)], [(-9, 2)]]
+        ),
     ]
     shown = [formatter.sentences(frame, at) for frame in frames]
     message = said("ops", evil, evil, to=(evil,))

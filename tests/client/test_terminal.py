@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import stat
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
+from app.chat.frames import Found
 from app.client.languages.catalogue import english
 from app.client.sanitize import safe_lines
 from app.client.terminal.formatting import Formatter, mentions
@@ -21,6 +25,8 @@ from tests.client.servers import Names, RestartableServer, other_user, serving, 
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
 from tests.client.test_sanitize import CORPUS, said
 from tests.test_kill import free_port
+
+TS = "2026-01-31T12:00:00Z"
 
 
 @pytest.fixture
@@ -260,6 +266,69 @@ def test_the_name_is_asked_for_and_a_taken_one_again(names: Names, friend: JsonC
         unnamed.shows("Connected as user")
 
 
+def test_all_rooms_and_whispers_are_searched(me: Terminal, friend: JsonClient, names: Names) -> None:
+    room, other = names.room, f"{names.room}2"
+    me.resize(160, 24)
+    friend.join(other)
+    me.types(f"/join {other}" + ENTER)
+    me.prompt(f"{other}>")
+    friend.say("the green tea", room=room)
+    friend.say("tea in the other room", room=other)
+    friend.whisper(names.ann, "tea for you")
+    me.shows("tea for you")
+    me.types("/search TEA" + ENTER)
+    me.shows("*** 3 messages with “TEA”")
+    me.shows(f"#{room} <{friend.name}> the green tea")
+    me.shows(f"#{other} <{friend.name}> tea in the other room")
+    me.shows(f"<{friend.name} → {names.ann}> tea for you")
+    assert me.raw.count(b"\x1b[1;4mtea") == 3
+    me.types("/search nothing" + ENTER)
+    me.shows("*** No messages with “nothing”")
+
+
+class OlderServer:
+    """A server whose searches need a room, and mark nothing."""
+
+    async def carry(self, connection: ServerConnection) -> None:
+        limits = {"rate": 0, "burst": 20, "message": 65_536}
+        await self.send(connection, "welcome", id=1, name="ann", registered=False, token="t", epoch="e", limits=limits)
+        async for text in connection:
+            asked = json.loads(text)
+            rid, room = asked.get("rid"), asked.get("room", "")
+            match asked["t"]:
+                case "join":
+                    await self.send(
+                        connection, "joined", room=room, epoch="e", head=0, recovered=True, members=1, rid=rid
+                    )
+                case "search" if room:
+                    event = {"t": "msg", "room": room, "seq": 1, "id": "a", "ts": TS, "from": "bob", "text": "old tea"}
+                    await self.send(connection, "found", room=room, words="tea", events=[event], more=False, rid=rid)
+                case _:
+                    message = "Object missing required field `room`"
+                    await self.send(connection, "error", code="bad_frame", message=message, retry=False, rid=rid)
+
+    async def send(self, connection: ServerConnection, t: str, **fields: object) -> None:
+        await connection.send(json.dumps({"t": t, **fields}))
+
+
+def test_an_older_server_searches_the_current_room() -> None:
+    def converse(url: str) -> None:
+        with terminal(url, "--name", "ann") as me:
+            me.prompt("lobby>")
+            me.types("/search tea" + ENTER)
+            me.shows("*** 1 message with “tea”")
+            me.shows("<bob> old tea")
+            me.types("/quit" + ENTER)
+            assert me.ends() == 0
+
+    async def main() -> None:
+        async with serve(OlderServer().carry, "127.0.0.1", 0, subprotocols=[Subprotocol("chat.v1.json")]) as server:
+            (socket,) = server.sockets
+            await asyncio.to_thread(converse, f"ws://127.0.0.1:{socket.getsockname()[1]}/chat")
+
+    asyncio.run(main())
+
+
 def test_without_colours(names: Names, friend: JsonClient) -> None:
     friend.say("what was before")
     for flags, value in ((("--no-color",), ""), ((), "1")):
@@ -442,6 +511,48 @@ def test_who_is_mentioned(text: str, mentioned: bool) -> None:
     marked = Formatter(Style(on=False), english(), UTC).message(message, "ann", own=False)[-1][5]
     assert marked == ("!" if mentioned else " ")
     assert Formatter(Style(on=False), english(), UTC).message(message, "ann", own=True)[-1][5] == " "
+
+
+def shown(found: Found, *, on: bool = False) -> list[str]:
+    """The lines of a search, without the time in front."""
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    lines = Formatter(Style(on=on), english(), UTC).sentences(found, at)
+    return [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", line.removeprefix("12:00 *** ")) for line in lines[1:]]
+
+
+def test_each_result_of_a_search_names_its_room_or_its_people() -> None:
+    events = [said("ops", "bob", "tea"), said("@1,2", "bob", "tea", to=("ann",)), said("ops", "bob", "drinks", me=True)]
+    everywhere = Found("tea", [*events], more=True, partial=True, behind=2)
+    assert shown(everywhere) == [
+        "3 messages with “tea”, and older ones",
+        "1 TIME #ops <bob> tea",
+        "1 TIME <bob → ann> tea",
+        "1 TIME #ops * bob drinks",
+        "There may be older results. Narrow your search",
+        "2 recent messages aren't searched yet",
+    ]
+    assert shown(Found("tea", [events[0]], more=False, room="ops"))[1] == "1 TIME <bob> tea"
+
+
+@pytest.mark.parametrize(
+    ("text", "marks", "expected"),
+    [
+        ("tea", [(0, 3)], "<tea>"),
+        ("🍵 tea, tea", [(2, 5), (7, 10)], "🍵 <tea>, <tea>"),
+        ("no hits", [], "no hits"),
+        ("a\n\x1b[2Jb", [(1, 4)], "a<\\n\\x1b[>2Jb"),
+        ("edited", [(0, 6)], "<edited>"),
+        ("overlap", [(0, 4), (2, 7)], "<over><lap>"),
+        ("\0 tea \0", [(2, 5)], "\\x00 <tea> \\x00"),
+        ("odd", [(9, 2), (-5, 1), (5, 9)], "odd"),
+    ],
+)
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_hits_of_a_search_stand_out(text: str, marks: list[tuple[int, int]], expected: str, edited: bool) -> None:
+    line = shown(Found("x", [said("ops", "bob", text, edited=edited)], more=False, marks=[marks]), on=True)[1]
+    plain = re.sub(r"\x1b\[1;4m(.*?)\x1b\[0m", "<\\1>", line)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", plain)
+    assert plain.partition("<bob> ")[2] == expected + (" (edited)" if edited else "")
 
 
 def test_somebody_has_one_colour_under_every_name() -> None:

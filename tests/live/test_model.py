@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -418,11 +419,17 @@ class Model:
         self._page(seat, {"t": "history", "rid": frame["rid"]}, frame["room"], page, len(events) > limit)
 
     def search(self, seat: Seat, frame: Frame) -> None:
-        log, limit, words = self.may_read(seat, frame["room"]), frame["limit"], set(frame["words"].split())
-        found = [event for event in self.log if event.kept and in_log(event, log) and event.kind in SAID]
-        found = [event for event in found if words <= set(event.text.split())]
-        answer = {"t": "found", "rid": frame["rid"], "words": frame["words"]}
-        self._page(seat, answer, frame["room"], found[-limit:], len(found) > limit)
+        limit, words, room = frame["limit"], set(frame["words"].split()), frame.get("room", "")
+        logs = [self.may_read(seat, room)] if room else [*(seat.rooms - {WHISPERS}), f"~{seat.user.id}"]
+        found = [event for event in self.log if event.kept and any(in_log(event, log) for log in logs)]
+        found = [event for event in found if event.kind in SAID and words <= set(event.text.split())]
+        page, more = found[-limit:], len(found) > limit
+        shown = [event for event in page if event.user not in seat.user.ignored]
+        answer = {"t": "found", "rid": frame["rid"], "words": frame["words"], "more": more}
+        answer |= {"events": [event.frame for event in shown]} | ({"room": room} if room else {})
+        answer |= {"marks": [hits(event.text, words) for event in shown]} if shown else {}
+        answer |= {"next": page[0].seq} if more else {}
+        seat.due.append(answer)
 
     def _page(self, seat: Seat, answer: Frame, room: str, page: list[Happening], more: bool) -> None:
         events = [event.frame for event in page if event.user not in seat.user.ignored]
@@ -609,6 +616,11 @@ def in_log(event: Happening, log: str) -> bool:
     return int(log[1:]) in participants(event.log) if log.startswith("~") else event.log == log
 
 
+def hits(text: str, words: set[str]) -> list[list[int]]:
+    """Where the words are in a text."""
+    return [list(found.span()) for found in re.finditer(r"\S+", text) if found[0] in words]
+
+
 class Watched:
     """The application, with a way to wait until each of its connections has ended, since TestClient does not wait."""
 
@@ -624,11 +636,14 @@ class Watched:
 
 
 def plain(frame: Frame) -> Frame:
-    """Return what is compared of a frame: without sentences, and with lists of people as sets."""
+    """Return what is compared of a frame: without sentences and positions over all rooms, and with lists of people as
+    sets."""
     if frame["t"] == "error":
         return {name: frame[name] for name in ("t", "code", "rid", "cid") if name in frame}
     if frame["t"] == "done":
         return {name: value for name, value in frame.items() if name != "note"}
+    if frame["t"] == "found" and "room" not in frame and "next" in frame:
+        return {**frame, "next": True}
     if "people" in frame:
         return {**frame, "people": sorted(frame["people"], key=lambda person: int(person["id"]))}
     if "operators" in frame:
@@ -1077,12 +1092,13 @@ class Chat(RuleBasedStateMachine):
     @precondition(lambda self: self.seats)
     @rule(
         who=index,
-        room=logs,
+        room=logs | st.just(""),
         words=st.sampled_from(["red", "blue", "again", "amended", SECRET]),
         limit=st.integers(1, 4),
     )
     def search(self, who: int, room: str, words: str, limit: int) -> None:
-        self.perform(self.seat(who), {"t": "search", "room": room, "words": words, "limit": limit})
+        place = {"room": room} if room else {}
+        self.perform(self.seat(who), {"t": "search", "words": words, "limit": limit, **place})
 
     @precondition(lambda self: self.seats)
     @rule(who=index)

@@ -15,7 +15,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 
 from msgspec import msgpack
 
@@ -33,7 +33,7 @@ by one meanwhile, and a commit for each would cost far more."""
 SMALL_BATCH = 250
 """How many messages are indexed in a step while the core is contended: a search has to wait for the step."""
 CATCH_UP = 0.5
-"""How many seconds a search may first spend on indexing, if many messages wait for that."""
+"""How many seconds of processor time a search may first spend on indexing, if many messages wait for that."""
 RETRY_DELAY = 30.0
 """How many seconds lie between a failure and the next try."""
 SHORTEST_REST, LONGEST_REST = 10.0, 30.0
@@ -171,10 +171,10 @@ class Service:
             return self.engine.search(query)
 
     def _catch_up(self) -> None:
-        """Index what is more than a search can compare one by one, as far as that goes in CATCH_UP seconds."""
-        end = monotonic() + CATCH_UP
+        """Index what is more than a search can compare one by one, as far as that goes in CATCH_UP seconds of processor time."""
+        end = process_time() + CATCH_UP
         try:
-            while self._usable and self.engine.behind > SCANNED and monotonic() < end:
+            while self._usable and self.engine.behind > SCANNED and process_time() < end:
                 self._indexed = self.engine.step().indexed
         except (sqlite3.Error, OSError) as error:
             self._failed(error)

@@ -82,10 +82,11 @@ class History(Request, tag="history"):
 
 
 class Search(Request, tag="search"):
-    """Find the newest messages, or the newest before a position, that contain all of `words`."""
+    """Find the newest messages that contain all of `words`: in a room, or without one in all rooms that the connection
+    is in and in its whispers. `before` is the `next` of an answer, and gets older ones."""
 
-    room: str
     words: Annotated[str, Meta(max_length=MAX_WORDS)]
+    room: str | UnsetType = UNSET
     before: Position | UnsetType = UNSET
     limit: Limit = 20
 

@@ -128,12 +128,21 @@ class Page(Answer, tag="history"):
 
 
 class Found(Answer, tag="found"):
-    """Search results, oldest first. `more` says whether there are older ones."""
+    """Search results, oldest first. `more` says whether there are older ones, which `next` gets as `before`.
 
-    room: str
+    `room` is missing if all rooms and whispers were searched. `partial` says that the search was cut short, so that
+    older results may be missing, and `behind` how many recent messages were not searched yet. `marks` has a list for
+    each event: the start and end of each hit in its text, in code points. Older servers send no `marks` and no `next`.
+    """
+
     words: str
     events: list[Message | Changed]
     more: bool
+    room: str = ""
+    partial: bool = False
+    behind: int = 0
+    marks: list[list[tuple[int, int]]] = []
+    next: int = 0
 
 
 class RoomEntry(Struct, omit_defaults=True):

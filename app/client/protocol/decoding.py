@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from itertools import zip_longest
 from typing import Any, get_args
 
 import msgspec
@@ -21,18 +22,32 @@ class _Envelope(msgspec.Struct):
     t: str = ""
 
 
-class _Paged(msgspec.Struct):
-    """A page of history or of search results, whose events are decoded one by one."""
+class _Page(msgspec.Struct):
+    """A page of history, whose events are decoded one by one."""
 
     room: str
     events: list[Any]
     more: bool
-    words: str = ""
+    rid: RequestId = msgspec.UNSET
+
+
+class _Found(msgspec.Struct):
+    """Search results, whose events are decoded one by one. Older servers send no marks."""
+
+    words: str
+    events: list[Any]
+    more: bool
+    room: str = ""
+    partial: bool = False
+    behind: int = 0
+    marks: list[list[tuple[int, int]]] = []
+    next: int = 0
     rid: RequestId = msgspec.UNSET
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
-_paged = msgspec.json.Decoder(_Paged)
+_pages = msgspec.json.Decoder(_Page)
+_results = msgspec.json.Decoder(_Found)
 _TYPES: dict[str, type[Frame]] = {
     **{frame.__struct_config__.tag: frame for frame in get_args(Frame) if frame not in (Changed, Page, Found)},
     **dict.fromkeys(CHANGES, Changed),
@@ -43,8 +58,10 @@ def decode(text: str) -> Frame | None:
     """The frame in `text`, or None for one of an unknown type. ValueError if it is no frame."""
     try:
         t = _envelope.decode(text).t
-        if t in ("history", "found"):
-            return _page(t, text)
+        if t == "history":
+            return _page(text)
+        if t == "found":
+            return _found(text)
         return _decoder(t).decode(text) if t in _TYPES else None
     except msgspec.DecodeError as error:
         return _repaired(text, error)
@@ -64,12 +81,27 @@ def event(fields: Any) -> Message | Changed | None:
     return msgspec.convert(fields, Changed) if t in CHANGES else None
 
 
-def _page(t: str, text: str) -> Frame:
-    page = _paged.decode(text)
+def _page(text: str) -> Page:
+    page = _pages.decode(text)
     events = [found for found in map(event, page.events) if found is not None]
-    if t == "history":
-        return Page(room=page.room, events=events, more=page.more, rid=page.rid)
-    return Found(room=page.room, words=page.words, events=events, more=page.more, rid=page.rid)
+    return Page(room=page.room, events=events, more=page.more, rid=page.rid)
+
+
+def _found(text: str) -> Found:
+    results = _results.decode(text)
+    pairs = zip_longest(map(event, results.events), results.marks[: len(results.events)], fillvalue=())
+    known = [(found, list(marks)) for found, marks in pairs if found]
+    return Found(
+        words=results.words,
+        events=[found for found, _ in known],
+        more=results.more,
+        room=results.room,
+        partial=results.partial,
+        behind=results.behind,
+        marks=[marks for _, marks in known],
+        next=results.next,
+        rid=results.rid,
+    )
 
 
 def _repaired(text: str, problem: msgspec.DecodeError) -> Frame | None:

@@ -8,10 +8,10 @@ from datetime import datetime, tzinfo
 
 from msgspec import UnsetType
 
-from app.chat.frames import Frame, Message
+from app.chat.frames import Found, Frame, Message
 from app.client.languages.catalogue import Catalogue
 from app.client.sanitize import safe_line, safe_lines
-from app.client.terminal.sentences import Sentences
+from app.client.terminal.sentences import Pieces, Sentences
 from app.client.terminal.style import Style
 
 _TEXT_MESSAGE = re.compile(r"\[([^\]\n]{1,64})\]: (.*)", re.DOTALL)
@@ -52,7 +52,10 @@ class Formatter:
         return self._notices(now, [self.catalogue.translate(text)])
 
     def sentences(self, frame: Frame, now: datetime) -> list[str]:
-        """A frame in words; no line for a frame that needs none."""
+        """A frame in words; no line for a frame that needs none. Hits of a search stand out."""
+        if isinstance(frame, Found):
+            head = self._style.dim(f"{now:%H:%M} *** ")
+            return self._with_date(now, [head + self._pieces(line) for line in self._sentences.found(frame)])
         return self._notices(now, self._sentences.of(frame))
 
     def command(self, line: str) -> str:
@@ -65,6 +68,9 @@ class Formatter:
 
     def _notices(self, at: datetime, lines: Iterable[str]) -> list[str]:
         return self._with_date(at, [self._style.dim(f"{at:%H:%M} *** {safe_line(line)}") for line in lines])
+
+    def _pieces(self, pieces: Pieces) -> str:
+        return "".join((self._style.hit if hit else self._style.dim)(safe_line(piece)) for piece, hit in pieces)
 
     def _lines(self, at: datetime, mark: str, who: str, lines: list[str]) -> list[str]:
         head = self._style.dim(f"{at:%H:%M}") + mark

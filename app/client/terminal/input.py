@@ -7,9 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from app.chat import commands, frames
+from app.chat.errors import Code
 from app.chat.errors import Refused as BadCommand
 from app.client.chat import Chat
-from app.client.errors import ChatError, refusal
+from app.client.errors import ChatError, Refused, refusal
 from app.client.terminal.input_history import has_password
 from app.client.terminal.presenter import Presenter
 
@@ -70,6 +71,8 @@ class InputHandler:
                 presenter.show_room(name)
             case frames.Join(room=name):
                 self._start(self._enter(name))
+            case frames.Search():
+                self._start(self._search(command))
             case _:
                 self._start(self._request(command))
 
@@ -80,6 +83,16 @@ class InputHandler:
             self._post(text, lambda: self._chat.post(text, room=room))
         else:
             self._presenter.notice("error.not_found.whisper")
+
+    async def _search(self, command: frames.Search) -> None:
+        """Search all rooms; on an older server, which can't do that, the current one."""
+        try:
+            await self._request(command)
+        except Refused as refused:
+            room = self._presenter.rooms.current
+            if refused.code != Code.BAD_FRAME or not room:
+                raise
+            await self._request(frames.Search(words=command.words, room=room))
 
     async def _request(self, command: frames.Request) -> None:
         answer, presenter = await self._chat.ask(command), self._presenter

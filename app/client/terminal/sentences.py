@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import UnsetType
+from msgspec import UnsetType, structs
 
 from app.chat import frames
 from app.chat.events import Kind
 from app.chat.frames import Changed, Frame, Message
+from app.chat.logs import CONVERSATION
 from app.chat.presence import Person
 from app.client.errors import from_frame
 from app.client.languages.catalogue import Catalogue
 from app.client.languages.times import duration, local_time
+
+Pieces = list[tuple[str, bool]]
+"""A line in pieces, each with whether it is a hit of a search."""
+_PLACE = "\0"
+"""Stands for the text of a message in a line. The text comes after everything else that others wrote."""
 
 
 class Sentences:
@@ -27,7 +33,6 @@ class Sentences:
             frames.Parted: self._parted,
             frames.Named: self._named,
             frames.Page: self._page,
-            frames.Found: self._found,
             frames.RoomList: self._rooms,
             frames.People: self._people,
             frames.RoomSettings: self._settings,
@@ -42,6 +47,23 @@ class Sentences:
         """The lines for a frame; none for one that needs no words."""
         make = self._makers.get(type(frame))
         return make(frame) if make is not None else []
+
+    def found(self, frame: frames.Found) -> list[Pieces]:
+        """The lines for search results, in pieces. If all rooms were searched, each line names its room; a whisper
+        names its people anyway."""
+        count, words = len(frame.events), frame.words
+        if not count:
+            summary = self._say("search.none", words=words)
+        else:
+            summary = self._say("search.count.more" if frame.more else "search.count", count=count, words=words)
+        notes = [self._say("search.partial")] if frame.partial else []
+        notes += [self._say("search.behind", count=frame.behind)] if frame.behind else []
+        marks = frame.marks or [[] for _ in frame.events]
+        lines = [
+            self._result(event, "" if frame.room else event.room, hits)
+            for event, hits in zip(frame.events, marks, strict=True)
+        ]
+        return [[(summary, False)], *lines, *([(note, False)] for note in notes)]
 
     def change(self, frame: Changed) -> str:
         """What someone changed."""
@@ -73,11 +95,6 @@ class Sentences:
 
     def _page(self, frame: frames.Page) -> list[str]:
         return self._events(frame.events) or [self._say("history.none", room=frame.room)]
-
-    def _found(self, frame: frames.Found) -> list[str]:
-        if not frame.events:
-            return [self._say("search.none", words=frame.words)]
-        return [self._say("search.count", count=len(frame.events), words=frame.words), *self._events(frame.events)]
 
     def _rooms(self, frame: frames.RoomList) -> list[str]:
         rooms = [
@@ -130,6 +147,22 @@ class Sentences:
             self._say("history.entry", seq=event.seq, time=local_time(event.ts) or event.ts, line=self._event(event))
             for event in events
         ]
+
+    def _result(self, event: Message | Changed, room: str, marks: list[tuple[int, int]]) -> Pieces:
+        """A line of search results, cut at the hits."""
+        room = "" if room.startswith(CONVERSATION) else room
+        time, text = local_time(event.ts) or event.ts, ""
+        if isinstance(event, Message) and not event.deleted:
+            text, event = event.text, structs.replace(event, text=_PLACE)
+        line = self._say("search.entry", seq=event.seq, time=time, room=room, line=self._event(event))
+        head, _, tail = line.rpartition(_PLACE) if text else (line, "", "")
+        pieces, done = [(head, False)], 0
+        for start, end in marks:
+            start = max(start, done)
+            end = max(end, start)
+            pieces += [(text[done:start], False), (text[start:end], True)]
+            done = end
+        return [*pieces, (text[done:] + tail, False)]
 
     def _event(self, event: Message | Changed) -> str:
         if isinstance(event, Changed):

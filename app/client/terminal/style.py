@@ -34,6 +34,10 @@ class Style:
         """What must not be missed: a mention."""
         return self._sgr("1;7", text)
 
+    def hit(self, text: str) -> str:
+        """What a search found."""
+        return self._sgr("1;4", text)
+
     def bold(self, text: str) -> str:
         """A heading."""
         return self._sgr("1", text)

@@ -18,7 +18,7 @@ from app.chat.frames import (
     Search,
     event_frame,
 )
-from app.chat.logs import participants
+from app.chat.logs import mailbox, participants
 from app.live.connection import Connection
 
 END = 2**62
@@ -46,12 +46,31 @@ async def history(connection: Connection, command: History) -> None:
 
 
 async def search(connection: Connection, command: Search) -> None:
-    """Answer with the messages that contain all of some words."""
-    log, limit = connection.log_of(command.room), command.limit
+    """Answer with the messages that contain all of some words, of a room or of all that the connection can read now."""
+    room = ""
+    log: str | list[str] = [*connection.following.rooms(), mailbox(connection.user.id)]
+    if not isinstance(command.room, UnsetType):
+        room, log = command.room, connection.log_of(command.room)
     before = END if isinstance(command.before, UnsetType) else command.before
-    events = await connection.backend.search(log, command.words, before=before, limit=limit + 1)
-    frames = [event_frame(event) for event in events[-limit:] if event.user not in connection.ignored]
-    connection.send(Found(command.room, command.words, frames, len(events) > limit, rid=command.rid))
+    results = await connection.backend.search(log, command.words, before=before, limit=command.limit)
+    shown = [
+        (event_frame(event), list(marks))
+        for event, marks in zip(results, results.marks, strict=True)
+        if event.user not in connection.ignored
+    ]
+    connection.send(
+        Found(
+            room=room,
+            words=command.words,
+            events=[frame for frame, _ in shown],
+            more=results.next > 0,
+            partial=results.partial,
+            behind=results.behind,
+            marks=[marks for _, marks in shown],
+            next=results.next,
+            rid=command.rid,
+        )
+    )
 
 
 async def read(connection: Connection, command: Read) -> None:

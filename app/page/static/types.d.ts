@@ -153,11 +153,25 @@ export interface Settings {
     asked: boolean;
 }
 
+export interface FoundEvent extends LogEvent {
+    /** The start and end of each hit in the text, in code points; an older server sends none. */
+    marks?: readonly (readonly [number, number])[];
+}
+
 export interface Search {
     words: string;
+    /** The room to search; empty for all rooms and whispers. */
     room: string;
-    events: readonly LogEvent[];
+    events: readonly FoundEvent[];
     more: boolean;
+    /** The position before which the next page is. */
+    next?: number;
+    /** The search was cut short. */
+    partial?: boolean;
+    /** How many recent messages were not searched yet. */
+    behind?: number;
+    /** The server is an older one, which searches one room. */
+    single: boolean;
     busy: boolean;
     problem: string;
     done: boolean;

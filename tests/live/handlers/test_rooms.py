@@ -214,23 +214,6 @@ def test_a_message_is_edited_by_its_author_and_deleted_by_operators_too(chat: Ho
         assert texts == [""]
 
 
-def test_search_finds_what_was_said_in_the_room(chat: Host) -> None:
-    with chat.connect() as ann:
-        ann.join()
-        ann.join("den")
-        ann.say("The quick brown fox", room="lobby")
-        ann.say("the quick red fox", room="lobby")
-        ann.say("a quick fox elsewhere", room="den")
-        found = ann.answer("search", room="lobby", words="QUICK fox")
-        assert ([event["text"] for event in found["events"]], found["more"]) == (
-            ["The quick brown fox", "the quick red fox"],
-            False,
-        )
-        found = ann.answer("search", room="lobby", words="fox", limit=1)
-        assert ([event["text"] for event in found["events"]], found["more"]) == (["the quick red fox"], True)
-        assert ann.answer("search", room="lobby", words='"fox* AND (')["t"] == "found"
-
-
 def test_the_text_dialect_moves_from_room_to_room(chat: Host) -> None:
     with chat.join("ann", dialect="text") as ann, chat.connect("bob") as bob:
         bob.join()

@@ -236,19 +236,6 @@ def test_a_text_over_the_limit_is_told_before_it_is_sent(tab: Tab) -> None:
         expect(page.get_by_role("button", name="Send")).to_be_disabled()
 
 
-def test_what_was_said_is_found(server: Served, tab: Tab) -> None:
-    with peer(server, "bob") as bob:
-        bob.say("the green tea", *(f"line {number}" for number in range(300)))
-        with tab("ann") as page:
-            page.get_by_role("button", name="Search", exact=True).click()
-            page.get_by_role("searchbox").fill("tea")
-            page.keyboard.press("Enter")
-            found = page.get_by_role("complementary", name="Search").get_by_role("listitem")
-            expect(found).to_have_text(re.compile("the green tea"))
-            found.get_by_role("button", name="Show in room").click()
-            expect(message(page, "the green tea")).to_be_in_viewport()
-
-
 def test_a_name_protected_by_a_password_is_had_again_elsewhere(tab: Tab) -> None:
     with tab("ann") as page, tab() as other:
         say(page, "/register correct horse")

@@ -43,15 +43,14 @@ export function createComposing({ store, session, state, set, toast, note, ask }
     part: () => void navigation.leave(state().current),
     search({ words }) {
       search.search();
-      if (words) void search.find(words);
+      if (words) search.find({ words });
     },
     rooms: () => navigation.rooms(),
     help: () => navigation.dialog({ kind: "help" }),
     logout: () => void account.logout(),
     async command({ line }) {
       const answer = await ask({ t: "command", room: state().current, line });
-      if (answer?.t === "found") search.found(answer);
-      else if (answer) noteReply(line, answer);
+      if (answer) noteReply(line, answer);
     },
   };
 

@@ -15,11 +15,13 @@ export function listenToKeys(state, act) {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
       act.search();
+      // A panel that opens gets the focus when it is drawn.
+      focusOn("#words");
     } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       event.preventDefault();
       step(state(), act, event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
     } else if (event.key === "Escape") escape(state(), act);
-    else if (isText(event)) focusComposer();
+    else if (isText(event)) focusOn("#text");
   });
 }
 
@@ -31,10 +33,8 @@ function isText({ key, ctrlKey, metaKey, altKey, target }) {
   return !(target instanceof Element && target.closest("input, textarea, select, button, a"));
 }
 
-function focusComposer() {
-  const field = document.querySelector("#text");
-  if (field instanceof HTMLElement) field.focus();
-}
+/** @param {string} selector */
+const focusOn = (selector) => /** @type {HTMLElement | null} */ (document.querySelector(selector))?.focus();
 
 /** Goes to the room above or below, or with `unreadOnly` to the next one that has unread messages.
  * @param {State} state

@@ -35,15 +35,9 @@ export const UNKNOWN = -1;
 
 export const NO_WHISPERS = Object.freeze({ position: UNKNOWN, head: 0, delivered: 0 });
 
-export const NO_SEARCH = Object.freeze({
-  words: "",
-  room: "",
-  events: [],
-  more: false,
-  busy: false,
-  problem: "",
-  done: false,
-});
+export const NO_RESULTS = { events: [], more: false, next: 0, partial: false, behind: 0, problem: "", done: false };
+
+export const NO_SEARCH = Object.freeze({ ...NO_RESULTS, words: "", room: "", single: false, busy: false });
 
 /**
  * @param {Partial<State>} [restored] from an earlier visit

@@ -2,6 +2,7 @@
 
 import { t } from "../../i18n/messages.js";
 import { html, nothing } from "../../vendor/lit-html.js";
+import { choiceView } from "../choice.js";
 import { dialogView, fields } from "./dialog.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
@@ -118,34 +119,6 @@ const loginView = (act) =>
     />
     <button class="secondary">${t("settings.log_in")}</button>
   </form>`;
-
-/**
- * @template {string} T
- * @param {string} label
- * @param {string} name
- * @param {T} value
- * @param {Record<T, string>} options
- * @param {(value: T) => void} change
- */
-const choiceView = (label, name, value, options, change) =>
-  html`<fieldset class="choice">
-    <legend>${label}</legend>
-    <div>
-      ${Object.entries(options).map(
-        ([key, text]) =>
-          html`<label>
-            <input
-              type="radio"
-              name=${name}
-              value=${key}
-              .checked=${key === value}
-              @change=${() => change(/** @type {T} */ (key))}
-            />
-            <span>${text}</span></label
-          >`,
-      )}
-    </div>
-  </fieldset>`;
 
 /** @param {string} label @param {boolean} on @param {(on: boolean) => unknown} change @param {boolean} [disabled] */
 const toggleView = (label, on, change, disabled = false) =>
