@@ -50,6 +50,7 @@ class Signal(Enum):
     """What the thread is woken for."""
 
     APPLY = "something is to be applied"
+    RETRY = "what could not be applied is to be tried again"
     COMMIT = "something is to be committed in this thread"
     GUESTS = "new guests are to be committed soon"
     CLOSE = "nothing more will come"
@@ -124,7 +125,7 @@ class Applier:
             self._apply()
             return
         self._tried.clear()
-        self._queue.put(Signal.APPLY)
+        self._queue.put(Signal.RETRY)
         self._tried.wait(RETRY_DELAY)
 
     def refusal(self) -> str | None:
@@ -177,6 +178,8 @@ class Applier:
         if Signal.COMMIT in signals or closed or now >= self._commit_at:
             self._commit_at = float("inf")
             self.committer.commit()
+        if Signal.RETRY in signals:
+            self._apply()
         if self._batches and (closed or now >= self._apply_at or self._waiting > self._applied or self._is_full()):
             self._apply()
         elif self._batches and self._apply_at == float("inf"):
@@ -226,7 +229,12 @@ class Applier:
                     with transaction(self._connection):
                         machine.apply(self._connection, entries, number)
             except sqlite3.Error as error:
-                self._apply_failed(error)
+                self._apply_failed(reason(error))
+                return
+            except Exception:
+                # Leaving a change out would make this store differ from what its journal says.
+                log.exception("%s: record %d of the journal can't be applied", self._file.path, number)
+                self._apply_failed("the server's log has the details")
                 return
             self.failing = False
             turn = chosen[-1].turn
@@ -246,8 +254,8 @@ class Applier:
                     log.error("%s: the store can't be synced: %s", self._file.path, reason(error))
         self._tried.set()
 
-    def _apply_failed(self, error: sqlite3.Error) -> None:
-        self._problem = f"the store can't be written: {reason(error)}"
+    def _apply_failed(self, why: str) -> None:
+        self._problem = f"the store can't be written: {why}"
         log.error("%s: %s", self._file.path, self._problem)
         self.failing = True
         self._upkeep.count_error()

@@ -20,7 +20,7 @@ from app.backends import Follower, Unavailable
 from app.backends.changes import CreateUser, encode
 from app.backends.journal import Journal
 from app.backends.reasons import reason
-from app.backends.sequencing import Entry, Sequencer, check_draft
+from app.backends.sequencing import Entry, Sequencer
 from app.backends.statements.rows import CALL_ERRORS
 from app.chat.events import Appended, Draft, Event, Kind
 
@@ -262,8 +262,6 @@ class Committer:
         for entry in entries:
             try:
                 encode(entry.change)
-                if type(entry.change) is Draft:
-                    check_draft(entry.change)
             except CALL_ERRORS as error:
                 entry.answer = error
         settle([entry for entry in entries if entry.answer is not None])
@@ -302,7 +300,7 @@ class Committer:
                 events.append(entry.event)  # type: ignore[arg-type]
             if entry.waiter is None:  # given up
                 continue
-            if isinstance(entry.waiter, asyncio.Future):
+            if isinstance(entry.waiter, asyncio.Future) or entry.answer is not None:
                 futures.append(entry)
             elif entry.loop is running:
                 entry.waiter.stored(entry.stored_event, duplicate=not entry.pos)

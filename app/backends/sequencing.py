@@ -129,6 +129,9 @@ class Sequencer:
 
     def _append(self, entry: Entry, draft: Draft) -> None:
         room = draft.room
+        if draft.at > MAX_INTEGER or draft.of > MAX_INTEGER or draft.user.id > MAX_INTEGER:
+            entry.answer = OverflowError("a number in the draft is too large for the store")
+            return
         head = self._heads.get(room)
         if head is not None:
             seq = self._heads[room] = head + 1
@@ -169,14 +172,6 @@ class Sequencer:
                 event = event_of(row)
                 known[event.user, event.cid] = event
         return known
-
-
-def check_draft(draft: Draft) -> None:
-    """Raise ValueError or OverflowError for a draft that no log can hold."""
-    if draft.room.startswith(NOT_A_ROOM) and (problem := _check_conversation(draft.room)):
-        raise problem
-    if max(draft.at, draft.of, draft.user.id) > MAX_INTEGER:
-        raise OverflowError("a number in the draft is too large for the store")
 
 
 def _check_conversation(room: str) -> ValueError | None:

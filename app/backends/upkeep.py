@@ -20,9 +20,8 @@ from app.clock import Clock
 
 log = logging.getLogger("store")
 
-IDLE_DELAY = 0.5
-"""How many seconds after the last upkeep its need is checked again. A check after each commit would take a fifth of the
-commit's time."""
+IDLE_DELAY = 2.0
+"""How many seconds after the last upkeep its need is checked again."""
 MAX_WRITES = 5000
 """After more changes than this, upkeep no longer waits until the store is idle."""
 PURGE_INTERVAL = 30.0

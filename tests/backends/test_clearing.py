@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-from asyncio import gather
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +13,12 @@ from threading import Event as Flag
 import anyio
 import pytest
 
-from app.backends import upkeep
+from app.backends import applying, upkeep
 from app.backends.embedded import Embedded
-from app.backends.statements import index
+from app.backends.statements import purging
 from app.backends.storefile import StoreFile
 from app.chat.events import Draft, Event, Kind
-from tests.backends.test_embedded import AUTHOR, DEADLINE, by_hand, draft, opened, soon
+from tests.backends.test_embedded import AUTHOR, DEADLINE, draft, opened, soon
 
 FAR = 2**62
 pytestmark = pytest.mark.anyio
@@ -28,6 +27,11 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def soon_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "IDLE_DELAY", 0.1)
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ async def indexed(backend: Embedded, text: str) -> bool:
 async def cleared(backend: Embedded) -> None:
     """Wait until the store has purged what was deleted."""
     with anyio.fail_after(DEADLINE):
-        while await backend._call(index.purge_pending):
+        while await backend._read(purging.pending):
             await anyio.lowlevel.checkpoint()
 
 
@@ -108,27 +112,20 @@ async def test_a_state_that_was_kept_alone_is_cleared_when_it_is_replaced(path: 
 
 
 async def test_a_crash_does_not_forget_what_is_to_be_cleared(
-    path: Path, tmp_path_factory: pytest.TempPathFactory
+    path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crashed = tmp_path_factory.mktemp("crashed")
-    release = Flag()
     with opened(path) as backend:
         said = await say(backend, word(1))
         assert await indexed(backend, word(1))
-        # Block the thread before it is idle for the first time.
-        deleting = backend.append(Draft("room", AUTHOR, "", id="id", at=0, kind=Kind.DELETE, of=said.seq))
-        holding = backend._call(lambda connection: release.wait(DEADLINE))
-        with anyio.fail_after(DEADLINE):
-            while b"delete" not in path.with_name("store.db-wal").read_bytes():
-                await anyio.lowlevel.checkpoint()
+        monkeypatch.setattr(applying, "DELAY", 3600.0)  # the deletion is in the journal, and nothing moves any more
+        await soon(backend.append(Draft("room", AUTHOR, "", id="id", at=0, kind=Kind.DELETE, of=said.seq)))
         for file in path.parent.iterdir():
             shutil.copy(file, crashed)
-        release.set()
-        await soon(gather(deleting, holding))
     assert remain(crashed, word(1)) == [word(1)]
     with opened(crashed / path.name) as backend:
         await cleared(backend)
-        assert remain(crashed, word(1)) == []
+    assert remain(crashed, word(1)) == []
 
 
 async def test_purges_are_rare_in_a_busy_store(path: Path) -> None:
@@ -139,7 +136,7 @@ async def test_purges_are_rare_in_a_busy_store(path: Path) -> None:
             if number == 0:
                 await cleared(backend)
         assert remain(path.parent, word(0), word(1)) == [word(1)]
-        assert await soon(backend._call(index.purge_pending))
+        assert await soon(backend._read(purging.pending))
     assert remain(path.parent, word(0), word(1)) == []
 
 
@@ -162,7 +159,7 @@ async def test_while_another_program_reads_the_clearing_is_put_off(path: Path, m
             assert reader.execute("SELECT text FROM events").fetchall() == [(word(1),)]
             assert await say(backend, "on it goes")
         assert outcomes == [False]
-        assert await soon(backend._call(index.purge_pending))
+        assert await soon(backend._read(purging.pending))
     assert outcomes == [False, True]
     assert remain(path.parent, word(1)) == []
 
@@ -203,32 +200,6 @@ async def test_nothing_remains_of_many_that_come_and_go(path: Path, seed: int, m
         said = [event for event in kept if event.kind == "msg" and event.text]
         for event in said:
             assert event in await soon(backend.search("room", event.text.split()[0], before=FAR, limit=10))
+    assert remain(path.parent, *(word for word in used if word not in alive)) == []
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    by_hand(path, "INSERT INTO words (words) VALUES ('integrity-check')")
-
-
-async def test_an_idle_store_indexes_what_was_said(path: Path) -> None:
-    with opened(path) as backend:
-        await soon(gather(*[backend.append(draft(f"word {number}")) for number in range(3000)]))
-        with anyio.fail_after(DEADLINE):
-            while await backend._call(index.backlog):
-                await anyio.lowlevel.checkpoint()
-        [found] = await soon(backend._call(lambda connection: connection.execute(COUNT).fetchone()))
-        assert found == 3000
-
-
-COUNT = "SELECT count(*) FROM words WHERE words MATCH 'word'"
-
-
-async def test_an_index_that_fails_harms_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(connection: sqlite3.Connection) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    with opened(path) as backend:
-        with monkeypatch.context() as patch:
-            patch.setattr(index, "add_next", full)
-            said = await soon(gather(*[backend.append(draft(f"word {number}")) for number in range(6000)]))
-            log = await soon(backend.read("room", after=0, limit=10_000))
-        assert log == [answer.event for answer in said]
-        assert len(await soon(backend.search("room", "word", before=FAR, limit=10_000))) == 6000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import resource
@@ -14,16 +15,18 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
-from threading import Event as Flag
-from typing import TypeVar
+from threading import current_thread
+from typing import NamedTuple, TypeVar
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
-from app.backends import StoreError, Unavailable, statements
+from app.backends import StoreError, Unavailable, applying, committing
 from app.backends.embedded import Embedded
+from app.backends.journal import Journal
 from app.backends.schema import MIGRATIONS
-from app.chat.events import Appended, Draft, Event, User
+from app.chat.events import Appended, Draft, Event, Kind, User
 from app.clock import Clock
 
 T = TypeVar("T")
@@ -73,8 +76,9 @@ async def log_of(backend: Embedded) -> list[Event]:
     return await soon(backend.read("room", after=0, limit=1_000_000))
 
 
-async def pragma(backend: Embedded, text: str) -> object:
-    return (await soon(backend._call(lambda connection: connection.execute(f"PRAGMA {text}").fetchone())))[0]
+def pragma(backend: Embedded, text: str) -> object:
+    """Run a PRAGMA on the connection that writes."""
+    return backend._core.applier._connection.execute(f"PRAGMA {text}").fetchone()[0]
 
 
 def by_hand(path: Path, *statements: str) -> None:
@@ -125,15 +129,12 @@ async def test_what_was_stored_is_there_after_reopening(path: Path) -> None:
         assert (await soon(backend.create_user(b"other"))).name == "user1"
 
 
-@pytest.mark.parametrize("condition", ["seq = (SELECT max(seq) FROM events)", "true"])
-async def test_positions_and_names_of_deleted_rows_are_not_used_again(path: Path, condition: str) -> None:
+async def test_names_of_deleted_rows_are_not_used_again(path: Path) -> None:
     with opened(path) as backend:
         for number in range(3):
             await soon(backend.create_user(bytes([number])))
-        last = (await say(backend, "one", "two", "three"))[-1].seq
-    by_hand(path, f"DELETE FROM events WHERE {condition}", "DELETE FROM users WHERE id > 1")
+    by_hand(path, "DELETE FROM users WHERE id > 1")
     with opened(path) as backend:
-        assert (await say(backend, "four"))[0].seq > last
         assert await soon(backend.create_user(b"new")) == User(4, "user3")
 
 
@@ -150,12 +151,19 @@ def test_a_store_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.Mon
         assert list(tmp_path.iterdir()) == []
 
 
-async def test_it_is_set_to_survive_a_loss_of_power(path: Path) -> None:
-    full = 2
+def test_sqlite_never_tears_a_transaction_and_syncs_when_it_checkpoints(path: Path) -> None:
+    normal = 1
     for _ in range(2):
         with opened(path) as backend:
-            assert await pragma(backend, "journal_mode") == "wal"
-            assert await pragma(backend, "synchronous") == full
+            assert pragma(backend, "journal_mode") == "wal"
+            assert pragma(backend, "synchronous") == normal
+
+
+async def test_a_closed_store_is_one_file(path: Path) -> None:
+    with opened(path) as backend:
+        await say(backend, "hi")
+        assert {file.name for file in path.parent.iterdir()} >= {path.name, f"{path.name}-wal", f"{path.name}-log0"}
+    assert set(contents(path.parent)) == {path.name}
 
 
 def test_an_empty_file_becomes_a_store(path: Path) -> None:
@@ -397,55 +405,142 @@ async def writes_again(backend: Embedded, text: str) -> list[Event]:
         assert [answer.event for answer in answers] == followed
     unfollow()
     assert await log_of(backend) == log + followed
-    assert all(one.seq < other.seq for one, other in zip(log, followed, strict=False))
+    seqs = [event.seq for event in log + followed]
+    assert seqs == list(range(1, len(seqs) + 1))
     return log + followed
 
 
-async def test_a_full_database_is_unavailable_to_writers_until_there_is_room(path: Path) -> None:
-    text = "x" * 50_000
-    with opened(path) as backend:
-        await soon(backend.create_user(b"secret"))
-        await say(backend, "one", "two")
-        await pragma(backend, "max_page_count = 1")
-        await refuses_to_write(backend, text)
-        await pragma(backend, f"max_page_count = {1 << 30}")
-        log = await writes_again(backend, text)
-    with opened(path) as backend:
-        assert await log_of(backend) == log
-
-
-async def test_nothing_is_stored_of_what_failed_together(path: Path) -> None:
-    release = Flag()
-    followed: list[Event] = []
-    with opened(path) as backend:
-        backend.follow(followed.extend)
-        await pragma(backend, "max_page_count = 1")
-        # All calls that are made while the thread is blocked share one commit.
-        holding = backend._call(lambda connection: release.wait(DEADLINE))
-        appends = [backend.append(draft(text)) for text in ("fits", "x" * 50_000, "fits")]
-        release.set()
-        answers = await soon(gather(*appends, return_exceptions=True))
-        assert await soon(holding)
-        assert [type(answer) for answer in answers] == [Unavailable] * 3
-        assert await log_of(backend) == followed == []
-    with opened(path) as backend:
-        assert await log_of(backend) == []
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file grow, as on a full disk: none is large enough to be written to inside."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_a_failing_disk_is_unavailable_to_writers_until_it_works(path: Path) -> None:
     text = "x" * 50_000
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with opened(path) as backend:
         await soon(backend.create_user(b"secret"))
         await say(backend, *[text] * 5)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name("store.db-wal").stat().st_size, hard))
-        try:
+        assert len(await log_of(backend)) == 5
+        with full_disk():
             await refuses_to_write(backend, text)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         log = await writes_again(backend, text)
     with opened(path) as backend:
         assert await log_of(backend) == log
+
+
+async def test_what_is_acknowledged_is_kept_though_sqlite_has_no_room(path: Path) -> None:
+    """The journal has it. Nothing more is accepted meanwhile, and reads see what there was before."""
+    text = "x" * 50_000
+    with opened(path) as backend:
+        await soon(backend.create_user(b"secret"))
+        before = await say(backend, "one", "two")
+        assert await log_of(backend) == before
+        pragma(backend, "max_page_count = 1")
+        acknowledged = await say(backend, *[text] * 3)
+        assert await log_of(backend) == before
+        await refuses_to_write(backend, text)
+        pragma(backend, f"max_page_count = {1 << 30}")
+        [after] = await say(backend, "after")
+        log = [*before, *acknowledged, after]
+        assert await log_of(backend) == log
+    with opened(path) as backend:
+        assert await log_of(backend) == log
+
+
+async def test_what_sqlite_has_no_room_for_is_there_after_a_restart(path: Path) -> None:
+    with opened(path) as backend:
+        before = await say(backend, "one")
+        assert await log_of(backend) == before
+        pragma(backend, "max_page_count = 1")
+        after = await say(backend, *["x" * 50_000] * 3)
+    with opened(path) as backend:
+        assert await log_of(backend) == before + after
+        assert [event.seq for event in await say(backend, "next")] == [5]
+
+
+async def test_those_who_wait_for_a_store_without_room_are_told(path: Path) -> None:
+    with opened(path) as backend:
+        user = await soon(backend.create_user(b"secret"))
+        [said] = await say(backend, "one")
+        assert await log_of(backend) == [said]
+        pragma(backend, "max_page_count = 1")
+        edit = Draft("room", user, "x" * 50_000, "edit", 0, kind=Kind.EDIT, of=said.seq)
+        waiting = [backend.append(edit), backend.claim(user.id, "Ann", "ann"), backend.append(draft("x" * 50_000))]
+        for answer in await soon(gather(*waiting, return_exceptions=True)):
+            assert isinstance(answer, Unavailable)
+        pragma(backend, f"max_page_count = {1 << 30}")
+        followed: list[Event] = []
+        backend.follow(followed.extend)
+        [next_one] = await say(backend, "next")
+        log = await log_of(backend)
+        assert [event.text[:4] for event in log] == ["xxxx", "xxxx", "xxxx", "next"]
+        assert followed == [*log[1:3], next_one]
+        assert await soon(backend.users([user.id])) == [User(user.id, "Ann")]
+
+
+async def test_nothing_is_stored_of_what_failed_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[Event] = []
+    with opened(path) as backend:
+        backend.follow(followed.extend)
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", no_space)
+            appends = [backend.append(draft(text)) for text in ("fits", "too", "fits")]
+            answers = await soon(gather(*appends, return_exceptions=True))
+        assert [str(answer) for answer in answers] == ["the store can't be written: the disk is full"] * 3
+        assert await log_of(backend) == followed == []
+        assert [event.seq for event in await say(backend, "again")] == [1]
+    with opened(path) as backend:
+        assert [event.text for event in await log_of(backend)] == ["again"]
+
+
+def no_space(journal: Journal, payload: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_a_nearly_full_disk_is_left_to_what_is_acknowledged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "SPACE_INTERVAL", 0.0)
+    with opened(path) as backend:
+        [said] = await say(backend, "fits")
+        with monkeypatch.context() as patch:
+            patch.setattr(applying, "RESERVE", 1 << 62)
+            patch.setattr(os, "statvfs", lambda path: Disk(f_bavail=9, f_blocks=1000))
+            with pytest.raises(Unavailable, match="the disk is full"):
+                await soon(backend.append(draft("x")))
+            assert await log_of(backend) == [said]
+        assert [event.seq for event in await say(backend, "fits again")] == [2]
+
+
+class Disk(NamedTuple):
+    f_bavail: int
+    f_blocks: int
+    f_frsize: int = 4096
+
+
+async def test_a_slow_disk_does_not_hold_up_the_event_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once commits are slow, they are made in another thread, in the same order; once they are fast, in the loop."""
+    write, threads = Journal.write, []
+
+    def watched(journal: Journal, payload: bytes) -> None:
+        threads.append(current_thread())
+        write(journal, payload)
+
+    monkeypatch.setattr(Journal, "write", watched)
+    with opened(path) as backend:
+        for limit, in_loop in ((-1.0, False), (1e9, True), (-1.0, False)):
+            monkeypatch.setattr(committing, "SLOW", limit)
+            monkeypatch.setattr(committing, "FAST", limit)
+            await say(backend, "the one that shows how fast it is")
+            threads.clear()
+            await say(backend, "one", "two")
+            assert [thread is current_thread() for thread in threads] == [in_loop]
+        log = await log_of(backend)
+        assert [event.seq for event in log] == list(range(1, len(log) + 1))
 
 
 @pytest.mark.parametrize(
@@ -453,23 +548,28 @@ async def test_a_failing_disk_is_unavailable_to_writers_until_it_works(path: Pat
     [
         lambda backend: backend.append(draft("\ud800")),
         lambda backend: backend.append(draft(cid="\ud800")),
+        lambda backend: backend.append(replace(draft(), room="\ud800")),
+        lambda backend: backend.append(replace(draft(), room="~1")),
+        lambda backend: backend.append(replace(draft(), at=1 << 63)),
+        lambda backend: backend.append(replace(draft(), of=1 << 70)),
+        lambda backend: backend.claim(1, "\ud800", "ann"),
         lambda backend: backend.read("\ud800", after=0, limit=1),
         lambda backend: backend.read("room", after=1 << 63, limit=1),
         lambda backend: backend.read_backwards("room", before=1 << 63, limit=1),
         lambda backend: backend.create_user(b"secret"),
     ],
-    ids=["text", "cid", "room", "after", "before", "secret"],
+    ids=["text", "cid", "log", "mailbox", "at", "of", "name", "room", "after", "before", "secret"],
 )
-async def test_what_cannot_be_done_harms_no_other_call(impossible: Callable[[Embedded], Awaitable[object]]) -> None:
-    release = Flag()
-    with opened(":memory:") as backend:
+@pytest.mark.parametrize("where", [":memory:", "store.db"])
+async def test_what_cannot_be_done_harms_no_other_call(
+    impossible: Callable[[Embedded], Awaitable[object]], where: str, tmp_path: Path
+) -> None:
+    with opened(where if where == ":memory:" else tmp_path / where) as backend:
         await soon(backend.create_user(b"secret"))
-        holding = backend._call(lambda connection: release.wait(DEADLINE))
+        # Calls that are made in one turn of the event loop share one commit.
         calls = [backend.append(draft("before")), impossible(backend), backend.append(draft("after"))]
-        release.set()
         with anyio.fail_after(DEADLINE):
             before, _, after = await gather(*calls, return_exceptions=True)
-            assert await holding
         assert isinstance(before, Appended)
         assert isinstance(after, Appended)
         assert await log_of(backend) == [before.event, after.event]
@@ -488,7 +588,7 @@ def test_a_store_that_is_forgotten_after_use_is_closed(path: Path) -> None:
     backend = Embedded(str(path))
     backend.open()
     anyio.run(say, backend, "hi")
-    thread = backend._worker.thread
+    thread = backend._core.applier.thread
     assert thread is not None
     del backend
     gc.collect()
@@ -499,6 +599,7 @@ def test_a_store_that_is_forgotten_after_use_is_closed(path: Path) -> None:
 WRITER = """
 import asyncio, sys
 from app.backends.embedded import Embedded
+from app.backends.journal import Journal
 from app.chat.events import Draft, User
 
 async def speak(store, speaker):
@@ -575,13 +676,11 @@ async def test_who_was_admitted_is_stored_soon_though_nobody_asks(path: Path) ->
 async def test_who_was_admitted_while_the_store_could_not_be_written_is_stored_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
     with opened(path) as backend:
         with monkeypatch.context() as patch:
-            patch.setattr(statements.users, "insert", full)
+            patch.setattr(Journal, "write", no_space)
             user = await soon(backend.create_guest())
             with pytest.raises(Unavailable, match="disk is full"):
                 await soon(backend.append(draft("x")))
+        await say(backend, "y")
         assert await soon(backend.users([user.id])) == [user]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import errno
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 

@@ -171,7 +171,7 @@ class Service:
             return self.engine.search(query)
 
     def _catch_up(self) -> None:
-        """Index what is more than a search can compare one by one, as far as that goes in CATCH_UP seconds of processor time."""
+        """Index what is more than a search can compare one by one, as far as CATCH_UP allows."""
         end = process_time() + CATCH_UP
         try:
             while self._usable and self.engine.behind > SCANNED and process_time() < end:
