@@ -242,9 +242,10 @@ class Applier:
                 for _ in chosen:
                     self._batches.popleft()
                 self._count -= len(entries)
-                self._applied = turn
             self.committer.applied(entries)
             self.committer.finish(turn)
+            with self._lock:
+                self._applied = turn  # only now, since followers know all that can be read
             self._upkeep.count_writes(len(entries))
             self._release_reads()
             if self._journal is not None and number:

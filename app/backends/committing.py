@@ -206,11 +206,11 @@ class Committer:
                 return
             refusal = self._store.refusal()
             batch = self._fail(entries, refusal) if refusal else self._write(entries)
-            self._store.add(batch)
             if batch.waits or self._unfinished:
                 self._unfinished.append(batch)
             else:
-                self._answer(batch)
+                self._answer(batch)  # before it is applied: followers know all that can be read
+            self._store.add(batch)
 
     def _commit_in_loop(self) -> None:
         if self._slow or self._store.failing:

@@ -21,6 +21,8 @@ from app.live.work import CATCHING_UP
 
 NOT_LIVE = -1
 NO_SETTINGS = RoomState()
+RETRY_DELAY = 0.1
+"""Seconds between two looks for events that are acknowledged but can't be read."""
 PAGE_SIZE = 100
 """Events that a connection that is behind reads from the log at a time."""
 
@@ -225,8 +227,12 @@ class Following:
             if connection.accepts(event):
                 connection.send(event_frame(event))
             cursor.read_to = event.seq
-        if len(events) < PAGE_SIZE and not self._go_live(connection, room, cursor) and cursor.room.has_batch:
+        if len(events) == PAGE_SIZE or self._go_live(connection, room, cursor):
+            return
+        if cursor.room.has_batch:
             await connection.shard.flushed()
+        elif not events:
+            await asyncio.sleep(RETRY_DELAY)  # the store fails: what is acknowledged can't be read yet
 
     def _go_live(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> bool:
         """Have events pushed from now on, unless some are missing. Whether it is live."""
