@@ -299,15 +299,14 @@ class Shard:
 
     def _hint(self, connections: Iterable[Subscriber], frame: Frame, except_user: int = 0) -> None:
         """Send a hint to connections whose channels are not full."""
-        payloads: dict[Dialect, bytes | None] = {}
+        payloads: dict[Dialect, list[bytes]] = {}
         for subscriber in connections:
             dialect = subscriber.dialect
             if subscriber.user.id == except_user or subscriber.channel.full:
                 continue
             if dialect not in payloads:
-                encoded = dialect.encode(frame)
-                payloads[dialect] = None if encoded is None else encoded.encode()
-            if (payload := payloads[dialect]) is not None:
+                payloads[dialect] = dialect.encode_answer(frame)
+            for payload in payloads[dialect]:
                 self.send(subscriber, payload)
 
     def people_changed(self, room: str) -> None:
