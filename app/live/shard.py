@@ -209,11 +209,12 @@ class Shard:
             if room in self._broadcasts:
                 continue
             self._dirty.pop(room, None)  # sending to another room may have closed this one's last connection
-            if len(room) > BLOCK_SIZE:
+            size = len(room)
+            if size > BLOCK_SIZE:
                 self._broadcasts[room] = Broadcast(room)
                 continue
             send_to_room(room, outgoing, others)
-            sent += len(room)
+            sent += size
             if sent >= CLOCK_CHECK_INTERVAL:
                 sent = 0
                 if monotonic() > until:
@@ -280,7 +281,7 @@ class Shard:
             self.hold(subscriber, payload)
 
     def _apply(self, room: Room[Subscriber], event: Event) -> None:
-        room.state.apply(event)
+        room.apply(event)
         if event.kind == Kind.SLOW:
             room.last_spoke.clear()
         if event.kind in EXPULSIONS and event.detail.whom:
