@@ -102,7 +102,7 @@ class Following:
             reading = backend.read_marker(connection.user.id, log) if connection.returning else None
             if not whispers and not cursor.room.loaded:
                 for event in await backend.state(log):
-                    cursor.room.state.apply(event)
+                    cursor.room.apply(event)
                 cursor.room.loaded = True
             bounds = await bounding if bounding else Bounds(0, cursor.room.head)
             read = await reading if reading else 0

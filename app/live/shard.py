@@ -209,11 +209,12 @@ class Shard:
             if room in self._broadcasts:
                 continue
             self._dirty.pop(room, None)  # sending to another room may have closed this one's last connection
-            if len(room) > BLOCK_SIZE:
+            size = len(room)
+            if size > BLOCK_SIZE:
                 self._broadcasts[room] = Broadcast(room)
                 continue
             send_to_room(room, outgoing, others)
-            sent += len(room)
+            sent += size
             if sent >= CLOCK_CHECK_INTERVAL:
                 sent = 0
                 if monotonic() > until:
@@ -280,7 +281,7 @@ class Shard:
             self.hold(subscriber, payload)
 
     def _apply(self, room: Room[Subscriber], event: Event) -> None:
-        room.state.apply(event)
+        room.apply(event)
         if event.kind == Kind.SLOW:
             room.last_spoke.clear()
         if event.kind in EXPULSIONS and event.detail.whom:
@@ -299,15 +300,14 @@ class Shard:
 
     def _hint(self, connections: Iterable[Subscriber], frame: Frame, except_user: int = 0) -> None:
         """Send a hint to connections whose channels are not full."""
-        payloads: dict[Dialect, bytes | None] = {}
+        payloads: dict[Dialect, list[bytes]] = {}
         for subscriber in connections:
             dialect = subscriber.dialect
             if subscriber.user.id == except_user or subscriber.channel.full:
                 continue
             if dialect not in payloads:
-                encoded = dialect.encode(frame)
-                payloads[dialect] = None if encoded is None else encoded.encode()
-            if (payload := payloads[dialect]) is not None:
+                payloads[dialect] = dialect.encode_answer(frame)
+            for payload in payloads[dialect]:
                 self.send(subscriber, payload)
 
     def people_changed(self, room: str) -> None:

@@ -34,11 +34,14 @@ Outcome = tuple[list[Message], int]
 
 
 def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outcome:
-    """What a FrameReader makes of `data` in pieces. Checks that it buffers at most a message and a frame of it."""
+    """What a FrameReader makes of `data` in pieces, asked as a SocketChannel asks it. Checks that it buffers at most a
+    message and a frame of it."""
     reader, messages, code = FrameReader(limit), list[Message](), 0
     edges = [0, *sorted({cut for cut in cuts or () if 0 < cut < len(data)}), len(data)]
     for start, stop in pairwise(edges):
-        for found in reader.read(data[start:stop]):
+        piece = data[start:stop]
+        text = reader.read_text(piece)
+        for found in reader.read(piece) if text is None else [Message(TEXT, text)]:
             assert not code, "something was read after the end"
             if isinstance(found, ProtocolViolation):
                 code = found.code
