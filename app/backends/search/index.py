@@ -175,7 +175,8 @@ class Index:
         gone = [(word,) for word in _longer(words) if not self._has(word)]
         self._known.difference_update(word for (word,) in gone)
         self.connection.executemany("DELETE FROM vocabulary WHERE word = ?", gone)
-        self._set(purge=1)
+        if old:
+            self._set(purge=1)
 
     def positions(self, expression: str, before: int) -> sqlite3.Cursor:
         """The positions before `before` of the messages that an FTS5 expression matches, newest first. The caller

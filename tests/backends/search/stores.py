@@ -76,8 +76,7 @@ class Store:
 
     def _forget(self, pos: int) -> None:
         self.connection.execute(
-            "INSERT INTO forgotten (pos, room, text) SELECT pos, room, text FROM events WHERE pos = ? AND text != ''"
-            "AND kind IN ('msg', 'me')",
+            "INSERT INTO forgotten (pos, room, text) SELECT pos, room, text FROM events WHERE pos = ?",
             (pos,),
         )
 
@@ -87,7 +86,7 @@ class Store:
 
     def texts(self) -> dict[int, tuple[str, str]]:
         """The room and text of each message, by `pos`."""
-        sql = "SELECT pos, room, text FROM events WHERE kind IN ('msg', 'me') AND text != '' ORDER BY pos"
+        sql = "SELECT pos, room, text FROM events WHERE kind IN ('msg', 'me') ORDER BY pos"
         return {pos: (room, text) for pos, room, text in self.connection.execute(sql)}
 
 
