@@ -103,10 +103,21 @@ async def connect(url: str, address: str | None = None) -> Client:
     return client
 
 
+async def wait_for_index(client: Client, room: str) -> None:
+    """Wait until a search in `room`, where the client is, misses no message. TimeoutError if that takes too long."""
+    for _ in range(INDEXING):
+        if not (await client.ask("search", room=room, words="a")).get("behind"):
+            return
+        await asyncio.sleep(1)
+    raise TimeoutError(f"the index is not complete after {INDEXING} s")
+
+
 PADDING = "x" * 100
 ACK = b'{"t":"ack"'
 OUTSTANDING = 500
 """Messages outstanding while a room is filled."""
+INDEXING = 600
+"""Seconds after which the index should have all messages."""
 
 
 class Sender:

@@ -32,7 +32,7 @@ from typing import Any
 import uvloop
 
 from benchmarks import report
-from benchmarks.clients import Client, Sender, connect
+from benchmarks.clients import Client, Sender, connect, wait_for_index
 from benchmarks.past import write
 from benchmarks.report import say, table
 from benchmarks.servers import StartError, natter, serve, warnings
@@ -149,8 +149,7 @@ class Reader:
             self._epoch = joined["epoch"]
         found = await self._ask("search", words="a*")
         self._scopes = found["t"] == "found"
-        while behind := (await self._ask("search", room="room0", words="a*")).get("behind"):
-            say(f"waiting for the index of {behind:,} messages")
+        await wait_for_index(self._client, self._rooms[0])
         self._client.on_texts = self._take
 
     async def read(self, seconds: float) -> None:

@@ -30,7 +30,7 @@ import uvloop
 from app.load import LoadError
 from benchmarks import report
 from benchmarks.acks import acks, compare
-from benchmarks.clients import PADDING, Client, connect
+from benchmarks.clients import PADDING, Client, connect, wait_for_index
 from benchmarks.guard import scenes
 from benchmarks.guard.builds import FOLDER, BuildError
 from benchmarks.guard.rows import report as table
@@ -51,6 +51,7 @@ def message(number: int) -> tuple[str, str]:
 async def past(url: str, missed: int) -> dict[str, float]:
     client = await connect(url)
     answer = await client.ask("join", room="lobby")
+    await wait_for_index(client, "lobby")
     figures = {"join_with_50_ms": await milliseconds(20, partial(join_with_50, client))}
     for figure, words in (("search_common_ms", "often"), ("search_rare_ms", "seldom"), ("search_none_ms", "never")):
         figures[figure] = await milliseconds(11, partial(client.ask, "search", room="lobby", words=words))

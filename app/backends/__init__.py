@@ -82,6 +82,8 @@ class Results(list[Event]):
     """How many messages are not in the index yet and were not searched."""
     next = 0
     """What to pass as `before` for the next page; 0 if there is none."""
+    took = 0.0
+    """What the search took, in milliseconds of processor time."""
     marks: Sequence[Sequence[tuple[int, int]]] = ()
     """For each message, where in its text the hits are: start and end, in characters."""
 

@@ -104,6 +104,7 @@ def _outcome(future: Future[search.Found]) -> Results | BaseException:
 def _results(found: search.Found) -> Results:
     results = Results(map(event_of, found.rows))
     results.partial, results.behind, results.next, results.marks = found.partial, found.behind, found.next, found.marks
+    results.took = found.took
     return results
 
 

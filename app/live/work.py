@@ -22,13 +22,13 @@ BURST = 10.0
 COSTS: Mapping[type[Command], float] = {
     frames.Join: 0.5,
     frames.History: 2.0,
-    frames.Search: 2.0,
+    frames.Search: 1.0,
     frames.Rooms: 2.0,
     frames.Who: 0.5,
     frames.DescribeRoom: 0.5,
     frames.Conversations: 5.0,
 }
-"""Milliseconds that a command is charged with. A search is charged with what it took beyond that as well."""
+"""Milliseconds that a command is charged with. A search is also charged with its processor time, once that is known."""
 CATCHING_UP = 1.0
 """Milliseconds that each page costs that a connection reads to catch up. That is never refused, but what the user asks
 for next may be."""

@@ -21,7 +21,7 @@ from pathlib import Path
 import uvloop
 
 from app.load import Crowd, LoadError
-from benchmarks.clients import Sender, connect, fill
+from benchmarks.clients import Sender, connect, fill, wait_for_index
 from benchmarks.guard.rows import Pair
 from benchmarks.servers import Build, Program, Server, natter, serve
 from benchmarks.talk import LEVELS, talk
@@ -229,6 +229,7 @@ async def read(round_: Round, servers: Sequence[Server]) -> dict[str, Pair]:
     clients = [await connect(server.ws) for server in servers]
     for client in clients:
         await client.ask("join", room="lobby")
+        await wait_for_index(client, "lobby")
 
     async def answers(requests: Sequence[bytes], kind: bytes, index: int) -> float:
         client, process = clients[index], servers[index].process

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -11,8 +12,15 @@ from typing import Any
 from app.backends.embedded import Embedded
 from app.chat.events import Event, Kind, User
 
-PAGE = 500
+PAGE = 200
 """Events that are read at once."""
+END = 2**62
+"""A position after all others."""
+IN_ALL = "tschüß"
+"""A word in every text."""
+MARK = "mark"
+"""The word that only one text has starts with this, and ends with 16 hexadecimal digits."""
+_MARKS = re.compile(rb"%b[0-9a-f]{16}" % MARK.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,42 @@ async def read(store: Embedded, plans: Plans) -> Contents:
             for room in reads:
                 found.marks[user.id, room] = await store.mark_read(user.id, room, 0)
     return found
+
+
+async def missing_in_search(store: Embedded, found: Contents) -> list[str]:
+    """Search for everything, once the index is there, and return what is wrong with that."""
+    violations = []
+    for room, log in found.logs.items():
+        expected = {event.seq for event in log if event.kind in (Kind.MSG, Kind.ME) and event.text}
+        while (seqs := await _search(store, room)) is None:
+            pass
+        if seqs != expected:
+            violations.append(f"search: {room} misses {sorted(expected - seqs)}, has {sorted(seqs - expected)}")
+    return violations
+
+
+async def _search(store: Embedded, room: str) -> set[int] | None:
+    """Return the positions of all messages that a search finds; None if the index is not there yet."""
+    seqs: set[int] = set()
+    before = END
+    while before:
+        results = await store.search(room, IN_ALL, before=before, limit=PAGE)
+        if results.behind or results.partial:
+            return None
+        seqs |= {event.seq for event in results}
+        before = results.next
+    return seqs
+
+
+def traces(plans: Plans, found: Contents, files: Iterable[bytes]) -> list[str]:
+    """Return what is left in the store's files of texts that were deleted or edited."""
+    kept = {mark for log in found.logs.values() for event in log for mark in _MARKS.findall(event.text.encode())}
+    stored = {event.cid for log in found.logs.values() for event in log}
+    asked = [one.value for one in plans.asked.values() if one.what == "edit" and one.cid in stored]
+    texts = [*(said.text for said in plans.said.values() if said.cid in stored), *asked]
+    gone = {mark for text in texts for mark in _MARKS.findall(text.encode())} - kept
+    left = {mark for content in files for mark in _MARKS.findall(content)} & gone
+    return [f"left: the text with {mark.decode()} is in a file" for mark in sorted(left)]
 
 
 def check(plans: Plans, told: Sequence[tuple[str, Mapping[str, Any]]], found: Contents) -> list[str]:

@@ -26,7 +26,7 @@ from app.backends.embedded import Embedded
 from app.chat.events import Draft, User
 from tests.clients import Served
 from tests.conftest import need
-from tests.faults.promises import Plans, check, read
+from tests.faults.promises import Contents, Plans, check, missing_in_search, read, traces
 from tests.faults.recording import STRACE, Recording
 from tests.faults.traffic import talk
 
@@ -38,6 +38,8 @@ STAGES = [20, 60, 20]
 """How many of 100 power losses come while the server starts, while clients talk, and while it stops."""
 SERVERS = ["tests.faults.hurried", "app"]
 """The modules that are run as servers, in turn."""
+SEARCHED = 10
+"""After one of so many power losses, everything is searched for as well."""
 CARELESS = 10
 """Power losses that are repeated as if no `fsync` had done anything: then something must be lost."""
 STORE = "chat.db"
@@ -99,22 +101,28 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def examine(files: Mapping[str, bytes], folder: Path, recorded: Recorded, told: Sequence[Any]) -> list[str]:
-    """Open a store in a new `folder`, and return what is wrong with it."""
+def examine(
+    files: Mapping[str, bytes], folder: Path, recorded: Recorded, told: Sequence[Any], *, searched: bool = False
+) -> list[str]:
+    """Open a store in a new `folder`, and return what is wrong with it. If `searched`, search for everything in it."""
     folder.mkdir()
     write(folder, files)
     path = folder / STORE
-    store = Embedded(str(path))
+    store, found = Embedded(str(path)), Contents()
     try:
         store.open()
         found = asyncio.run(read(store, recorded.plans))
         violations = check(recorded.plans, told, found)
+        if not violations and searched:
+            violations = asyncio.run(missing_in_search(store, found))
         if not violations:
             violations = asyncio.run(go_on(store, recorded.plans, told, found.users))
     except (StoreError, Unavailable, MsgspecError) as error:
         violations = [f"damaged: {error}"]
     finally:
         store.close()
+    if not violations:
+        violations = traces(recorded.plans, found, [file.read_bytes() for file in folder.iterdir()])
     if not violations:
         try:
             with closing(sqlite3.connect(path)) as connection:
@@ -135,7 +143,7 @@ async def go_on(store: Embedded, plans: Plans, told: Sequence[Any], users: Mappi
     message, (name,) = plans.said[ack["cid"]], [token for token, owner in plans.tokens.items() if owner == client]
     draft = Draft(message.room, User(users[name], client), message.text, "again", 1, message.cid)
     again = await store.append(draft)
-    new = await store.append(replace(draft, id="new", cid="new"))
+    new = await store.append(replace(draft, text="new", id="new", cid="new"))
     head = max(frame["seq"] for _, frame in acks if plans.said[frame["cid"]].room == message.room)
     violations = [] if again.duplicate and again.event.seq == ack["seq"] else [f"doubled: {message.cid}, sent again"]
     return violations if new.event.seq > head else [*violations, f"reordered: {new.event.seq} after {head}"]
@@ -154,7 +162,7 @@ def test_no_power_loss_takes_what_was_acknowledged(tmp_path: Path) -> None:
             chance = random.Random(f"{seed} {number} {loss}")
             at = chance.choice(chance.choices(recording.stages(), STAGES)[0])
             files, told = recording.folder.image(at, chance), recorded.told(recording, at)
-            violations = examine(files, tmp_path / "image", recorded, told)
+            violations = examine(files, tmp_path / "image", recorded, told, searched=loss % SEARCHED == 0)
             assert not violations, (
                 f"seed {seed}, power loss {loss} at entry {at} of {recorded.trace}",
                 violations[:20],

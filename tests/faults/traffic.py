@@ -12,7 +12,7 @@ from websockets.typing import Subprotocol
 
 from tests.checker import WHISPERS, conversation
 from tests.clients import DEADLINE
-from tests.faults.promises import Asked, Plans, Said
+from tests.faults.promises import IN_ALL, MARK, Asked, Plans, Said
 
 ROOMS = ["red", "blue"]
 CLIENTS = 5
@@ -98,9 +98,10 @@ class Client:
         frame = {"t": "msg", "room": message.room, "cid": message.cid, "text": message.text}
         await connection.send(json.dumps(frame))
 
-    def _text(self, what: str) -> str:
+    def _text(self) -> str:
+        """A text with the word IN_ALL, and a word that is in no other."""
         length = self._chance.choice([0, 0, 0, 100, self._chance.randrange(LONG)])
-        return f"{what} of {self.name} — ☃" + "x" * length
+        return f"{MARK}{self._chance.getrandbits(64):016x} {IN_ALL} {self.name} — ☃" + "x" * length
 
     async def _step(self, connection: ClientConnection) -> None:
         what = self._chance.choices(
@@ -113,11 +114,11 @@ class Client:
             if what == "whisper":
                 room = conversation(self.id, *self._chance.sample(self._ids, self._chance.choice([1, 1, 3])))
             cid = f"{self.name}-{self._count}"
-            await self._say(connection, Said(self.name, cid, room, self._text(cid)))
+            await self._say(connection, Said(self.name, cid, room, self._text()))
         elif what == "again":
             await self._say(connection, own)
         elif what == "edit":
-            text = self._text(f"{own.cid} edited {self._count}")
+            text = self._text()
             frame = {"t": "edit", "room": own.room, "seq": self._seqs[own.cid], "text": text}
             await self._ask(connection, frame, cid=own.cid, value=text)
         elif what == "delete":

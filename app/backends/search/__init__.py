@@ -62,7 +62,8 @@ class Found(Struct, array_like=True):
     `rows` has the columns of `events` (room, seq, id, at, user, name, text, cid, kind, of, detail). `positions` has the
     `pos` of each, and `marks` the start and end of each hit in its text, in code points. `partial` says that the search
     was cut short: more messages may match. `behind` is the number of messages that are not in the index yet and were
-    not searched. `next` is the `before` of the next page, 0 if there is none.
+    not searched. `next` is the `before` of the next page, 0 if there is none. `took` is what the search took, in
+    milliseconds of processor time.
     """
 
     rows: list[tuple[Any, ...]]
@@ -71,6 +72,7 @@ class Found(Struct, array_like=True):
     partial: bool = False
     behind: int = 0
     next: int = 0
+    took: float = 0.0
 
 
 class Progress(Struct, array_like=True):

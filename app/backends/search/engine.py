@@ -143,6 +143,7 @@ class Engine:
 
     def search(self, query: Query) -> Found:
         """Search. ValueError if a log's name is wrong. If the budget is spent, return what was found until then."""
+        began = self.clock()
         scope, terms = Scope(query.logs), parse(query.words)
         search = _Search(self, scope, terms, query)
         if terms and query.limit > 0 and query.logs:
@@ -157,7 +158,9 @@ class Engine:
             finally:
                 for connection in (self.store, self.index.connection):
                     connection.set_progress_handler(None, 0)
-        return search.result()
+        found = search.result()
+        found.took = 1000 * (self.clock() - began)
+        return found
 
 
 class Scope:

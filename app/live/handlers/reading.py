@@ -53,6 +53,7 @@ async def search(connection: Connection, command: Search) -> None:
         room, log = command.room, connection.log_of(command.room)
     before = END if isinstance(command.before, UnsetType) else command.before
     results = await connection.backend.search(log, command.words, before=before, limit=command.limit)
+    connection.charge(results.took)
     shown = [
         (event_frame(event), list(marks))
         for event, marks in zip(results, results.marks, strict=True)
