@@ -26,7 +26,7 @@ from app.backends.statements.rows import transaction
 MAX_HITS = 256
 """The most words with a part in them that the index is asked for. A part of more words is in so many messages that to
 compare the newest ones finds it soon."""
-MAX_KNOWN = 50_000
+MAX_KNOWN = 20_000
 """How many words are kept in memory as known to be in the vocabulary."""
 MIN_TEXT = 1 << 20
 """How many bytes the vocabulary in memory may grow by at least before it is read anew."""

@@ -108,7 +108,7 @@ def _tokens(folded: str) -> set[str]:
     return tokens
 
 
-_short_tokens = lru_cache(1 << 13)(_tokens)
+_short_tokens = lru_cache(1 << 11)(_tokens)
 
 
 def _word_tokens(words: list[str], folded: str) -> set[str]:
