@@ -30,9 +30,9 @@ log = logging.getLogger("store")
 DELAY = 0.2
 """How many seconds committed changes are gathered before they are applied, unless someone waits for that. Each
 transaction has costs of its own, and rewrites pages that the next one will rewrite."""
-GATHERED = 2000
+GATHERED = 5000
 """With more entries than this, they are applied at once."""
-MAX_ENTRIES = 1000
+MAX_ENTRIES = 5000
 """The most entries that one transaction applies, apart from a single batch with more."""
 MAX_UNAPPLIED = 100_000
 """With more entries than this, nothing more is committed until some are applied."""
