@@ -1,6 +1,6 @@
 """The search index: its size, what a message costs, and how long a search takes, in a store of many messages.
 
-    python -m benchmarks.search [--messages 1000000] [--json]
+    python -m benchmarks.search [--messages 1000000] [--quick] [--json]
 
 The messages are made up, always the same ones: English 50 %, German 15, Chinese 10, Japanese 8, Thai 4, Korean 3,
 identifiers and addresses 10, in 1,000 rooms of uneven size. The words are random, with frequencies as in a language.
@@ -21,6 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from app.backends.schema import MIGRATIONS
 from app.backends.search import Query
 from app.backends.search.engine import Engine
 from app.backends.search.index import Index
@@ -31,17 +32,6 @@ BATCH = 1000
 SEARCHES = 60
 """Searches of each kind."""
 FAR = 2**62
-_TABLES = """
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE events (
-        pos INTEGER PRIMARY KEY, room TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
-        user INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, cid TEXT NOT NULL, kind TEXT NOT NULL,
-        of INTEGER NOT NULL, detail TEXT NOT NULL
-    );
-    CREATE UNIQUE INDEX events_by_room ON events (room, seq);
-    CREATE TABLE forgotten (id INTEGER PRIMARY KEY AUTOINCREMENT, pos INTEGER, room TEXT, text TEXT);
-"""
 
 
 class Language:
@@ -117,7 +107,8 @@ class Talk:
 
 def fill(store: sqlite3.Connection, talk: Talk, count: int) -> int:
     """Store messages. Return the bytes of their texts."""
-    store.executescript(_TABLES)
+    for migration in MIGRATIONS:
+        store.executescript(migration)
     rooms, bytes_, texts = [0] * ROOMS, 0, talk.texts()
     store.execute("BEGIN")
     for pos in range(1, count + 1):
@@ -128,7 +119,7 @@ def fill(store: sqlite3.Connection, talk: Talk, count: int) -> int:
         row = (pos, f"room{number}", rooms[number], f"{pos:016x}", pos, 1, "someone", text, "", "msg", 0, "")
         store.execute(f"INSERT INTO events VALUES ({', '.join('?' * len(row))})", row)
     store.execute("INSERT INTO meta VALUES ('epoch', 'e')")
-    store.execute("INSERT INTO counters VALUES ('pos', ?)", (count,))
+    store.execute("UPDATE counters SET value = ? WHERE name = 'pos'", (count,))
     store.execute("COMMIT")
     return bytes_
 
@@ -274,9 +265,10 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_true", help="measure 2,000 messages, to see that it works")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(flags.messages, Path(folder))
+        figures = measure(2000 if flags.quick else flags.messages, Path(folder))
     rows = [[kind, *(f"{value:g}" for value in row.values())] for kind, row in figures["milliseconds"].items()]
     lines = [f"{name.replace('_', ' '):40} {value:,}" for name, value in figures.items() if name != "milliseconds"]
     table = report.table(("search, milliseconds", "p50", "p95", "max", "CPU p50", "found", "cut short"), rows)

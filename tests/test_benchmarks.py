@@ -132,6 +132,15 @@ def test_a_bystander_is_measured_beside_a_reader(tmp_path: Path) -> None:
         assert all(answers["count"] > 0 for answers in figures["answers"].values())
 
 
+def test_the_search_index_is_measured() -> None:
+    figures = benchmark("search")
+    assert figures["messages"] == 2000
+    assert figures["index_to_text"] > 0 < figures["unicode61_to_text"]
+    searches = figures["milliseconds"]
+    assert all(search["p50"] <= search["p95"] <= search["max"] for search in searches.values())
+    assert searches["a common word"]["found"] == 1
+
+
 def test_the_made_up_words_are_always_the_same() -> None:
     one, other = readers.Language(), readers.Language()
     assert [one.message(number) for number in range(5)] == [other.message(number) for number in range(5)]

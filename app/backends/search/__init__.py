@@ -16,8 +16,9 @@ How the store uses it
 
 What it needs of the store
 - `events` has all messages by `pos`; `counters` has the last `pos` that was given out, `meta` has the `epoch`.
-- When a message (an event of kind `msg` or `me` with a text) changes its text, loses it or is removed, a row with its
-  `pos`, `room` and old text goes into `forgotten`, in the same transaction. Its ids count up and are never reused.
+- When a message (an event of kind `msg` or `me`) changes its text, loses it or is removed, a row with its `pos`, `room`
+  and old text goes into `forgotten`, in the same transaction, also if an edited message had no text. The ids count up
+  and are never reused.
 - Nothing else than `dropped` and `finish` lets rows of `forgotten` be deleted.
 
 What a search finds

@@ -31,7 +31,15 @@ END_PATIENCE = 5.0
 """How many seconds the process has to end by itself."""
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 60.0
 """Seconds before a process that ended is started again. They double each time that it ends within LAST_BACKOFF."""
-_BOOT = "import sys; sys.path[:] = sys.argv[2:]; from app.backends.search.process import main; main(sys.argv[1])"
+NICE = 10
+"""How much less of a core the process gets than the server, when both want it."""
+_BOOT = """
+import os, sys
+os.nice(int(sys.argv[2]))
+sys.path[:] = sys.argv[3:]
+from app.backends.search.process import main
+main(sys.argv[1])
+"""
 _READ = 1 << 16
 
 
@@ -134,7 +142,7 @@ class SearchClient:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         paths = [path or os.getcwd() for path in sys.path]  # noqa: PTH109
-        command = [sys.executable, "-I", "-c", _BOOT, self._path, *paths]
+        command = [sys.executable, "-I", "-c", _BOOT, self._path, str(NICE), *paths]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
         self._pid = process.pid
         return process

@@ -79,7 +79,7 @@ class Engine:
             through, added = self._next(indexed, last, batch) if complete and adding else (indexed, [])
         if dropped != forgotten or through != indexed:
             with self.index.change(indexed=through, forgotten=dropped):
-                if old:
+                if old or present:
                     self.index.replace(old, present)
                 self.index.add(added)
         return Progress(through, last, dropped, complete and (through == last or not adding))
@@ -110,7 +110,7 @@ class Engine:
             """
             for pos, room, text in self.store.execute(sql, (last, _array(old))).fetchall():
                 present[pos] = (pos, room, text)
-        return list(old.values()), list(present.values()), last, complete
+        return _with_text(old.values()), _with_text(present.values()), last, complete
 
     def _next(self, indexed: int, last: int, batch: int) -> tuple[int, list[Message]]:
         """Read the next messages to index. Return the position up to which these are all, and them."""
@@ -319,6 +319,11 @@ class _Search:
         marks = [self.matcher.marks(row[7]) for row in rows]
         positions = [row[0] for row in rows]
         return Found([row[1:] for row in rows], positions, marks, self.partial, self.behind, self.walked)
+
+
+def _with_text(messages: Iterable[Message]) -> list[Message]:
+    """Those of the messages that are in the index."""
+    return [message for message in messages if message[2]]
 
 
 def _length(token: tuple[str, bool, bool]) -> int:

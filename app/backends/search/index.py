@@ -26,8 +26,8 @@ from app.backends.statements.rows import transaction
 MAX_HITS = 256
 """The most words with a part in them that the index is asked for. A part of more words is in so many messages that to
 compare the newest ones finds it soon."""
-MAX_KNOWN = 50_000
-"""How many words are kept in memory as known to be in the vocabulary."""
+MAX_KNOWN = 12_000
+"""How many words are kept in memory as known to be in the vocabulary, in each of two generations."""
 MIN_TEXT = 1 << 20
 """How many bytes the vocabulary in memory may grow by at least before it is read anew."""
 PAGES = 64
@@ -55,7 +55,7 @@ class Index:
     def __init__(self, path: str | None, epoch: str) -> None:
         self.path, self.epoch = path, epoch
         self._file: int | None = None
-        self._known: set[str] = set()
+        self._known, self._known_before = set[str](), set[str]()
         self._text: bytearray | None = None
         """The vocabulary, each word after a line end. To go through the table takes ten times as long. Words that are
         no longer in the table stay until the next purge."""
@@ -118,7 +118,7 @@ class Index:
     def reset(self) -> None:
         """Start again with an empty index."""
         self.close()
-        self._known.clear()
+        self._forget_known()
         self._text = None
         if self.path:
             remove_files(self.path)
@@ -142,22 +142,18 @@ class Index:
                 yield
                 self._set(indexed=indexed, forgotten=forgotten)
         except BaseException:
-            self._known.clear()
+            self._forget_known()
             raise
 
     def add(self, messages: Iterable[Message]) -> None:
         """Add messages that are not in the index."""
-        entries, words = [], set()
-        for pos, room, text in messages:
-            tokens = tokenize(text)
-            entries.append((pos, f"{_scope(room)} {' '.join(tokens)}"))
-            words.update(tokens)
+        entries, longer = _entries(messages)
         self.connection.executemany("INSERT INTO words (rowid, tokens) VALUES (?, ?)", entries)
-        added = _longer(words) - self._known
+        added = longer - self._known - self._known_before
         self.connection.executemany("INSERT OR IGNORE INTO vocabulary VALUES (?)", [(word,) for word in sorted(added)])
-        if len(self._known) > MAX_KNOWN:
-            self._known.clear()
         self._known |= added
+        if len(self._known) > MAX_KNOWN:
+            self._known, self._known_before = set(), self._known
         if self._text is not None:  # which may get words that it has
             self._text += "".join([f"{word}\n" for word in added]).encode()
             if len(self._text) > self._text_limit:
@@ -165,17 +161,18 @@ class Index:
 
     def replace(self, old: list[Message], new: list[Message]) -> None:
         """Replace messages. `old` are those that go, with the texts that the index has of them."""
-        entries, words = [], set()
-        for pos, room, text in old:
-            tokens = tokenize(text)
-            entries.append((pos, f"{_scope(room)} {' '.join(tokens)}"))
-            words.update(tokens)
+        entries, longer = _entries(old)
         self.connection.executemany("INSERT INTO words (words, rowid, tokens) VALUES ('delete', ?, ?)", entries)
         self.add(new)
-        gone = [(word,) for word in _longer(words) if not self._has(word)]
-        self._known.difference_update(word for (word,) in gone)
+        gone = [(word,) for word in longer if not self._has(word)]
+        if gone:
+            self._forget_known()
         self.connection.executemany("DELETE FROM vocabulary WHERE word = ?", gone)
-        self._set(purge=1)
+        if old:
+            self._set(purge=1)
+
+    def _forget_known(self) -> None:
+        self._known, self._known_before = set(), set()
 
     def positions(self, expression: str, before: int) -> sqlite3.Cursor:
         """The positions before `before` of the messages that an FTS5 expression matches, newest first. The caller
@@ -250,6 +247,11 @@ def remove_files(path: str) -> None:
         Path(path + end).unlink(missing_ok=True)
 
 
-def _longer(tokens: set[str]) -> set[str]:
-    """The words of which a part can be searched for. Other tokens than words are shorter."""
-    return {token for token in tokens if len(token) > PART}
+def _entries(messages: Iterable[Message]) -> tuple[list[tuple[int, str]], set[str]]:
+    """The rows of messages, and the words in them of which a part can be searched for. Other tokens are shorter."""
+    entries, found = [], set[str]()
+    for pos, room, text in messages:
+        tokens = tokenize(text)
+        entries.append((pos, f"{_scope(room)} {' '.join(tokens)}"))
+        found.update(tokens)
+    return entries, {token for token in found if len(token) > PART}

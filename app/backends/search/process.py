@@ -26,7 +26,6 @@ from app.backends.search.index import Index, index_path, is_damage
 from app.backends.search.messages import Answer, Ask, Dropped, Failure, Frames, Note, Report, Request, Wake, frame
 from app.backends.search.pacing import Pacer
 
-NICE = 10
 INTERVAL = 1.0
 """How many seconds lie between two steps while fewer than BATCH messages wait to be indexed. A search compares them one
 by one meanwhile, and a commit for each would cost far more."""
@@ -229,7 +228,6 @@ def main(path: str) -> None:
     """Serve the store at `path` on standard input and output."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the server ends first, and with it the standard input
-    os.nice(NICE)
     output = os.dup(1)
     os.dup2(2, 1)  # whatever prints something must not disturb the frames
 

@@ -63,7 +63,8 @@ def fold(text: str) -> str:
 
 def broken(text: str) -> str:
     """Put soft breaks into identifiers."""
-    return _case_change.sub(rf"{BREAK}\g<0>", text.replace(BREAK, " "))
+    text = text.replace(BREAK, " ")
+    return text if text.islower() else _case_change.sub(rf"{BREAK}\g<0>", text)
 
 
 def _ascii_words(folded: str) -> list[str]:
@@ -83,47 +84,47 @@ def canonical(folded: str) -> str:
     return f" {' '.join([run or word or emoji for run, word, emoji in units(folded)])} "
 
 
-def tokenize(text: str) -> set[str]:
-    """The tokens of a text."""
+def tokenize(text: str) -> list[str]:
+    """The tokens of a text. Some may be there twice, which makes no difference to the index."""
     folded = fold(broken(text))
     if folded.isascii():
         return _word_tokens(_ascii_words(folded), folded)
-    tokens: set[str] = set()
+    tokens: list[str] = []
     for piece in folded.split():
-        tokens |= _short_tokens(piece) if len(piece) <= SHORT else _tokens(piece)
+        tokens += _short_tokens(piece) if len(piece) <= SHORT else _tokens(piece)
     return tokens
 
 
-def _tokens(folded: str) -> set[str]:
+def _tokens(folded: str) -> list[str]:
     if folded.isascii():
         return _word_tokens(_ascii_words(folded), folded)
     found = units(folded)
     tokens = _word_tokens([word for _, word, _ in found if word], folded)
     for run, _, emoji in found:
         if run:
-            tokens.update(pairs(run))
-            tokens.add(run[-1])
+            tokens += pairs(run)
+            tokens.append(run[-1])
         elif emoji:
-            tokens.add(emoji)
+            tokens.append(emoji)
     return tokens
 
 
-_short_tokens = lru_cache(1 << 13)(_tokens)
+_short_tokens = lru_cache(1 << 11)(_tokens)
 
 
-def _word_tokens(words: list[str], folded: str) -> set[str]:
+def _word_tokens(words: list[str], folded: str) -> list[str]:
     if BREAK in folded:
         parts = [part[:CHUNK] for word in words if BREAK in word for part in word.split(BREAK)]
-        words = [word.replace(BREAK, "") for word in words]
-        tokens = {*words, *parts, *[START + word[:2] for word in words], *[START + part[:2] for part in parts]}
-    else:
-        tokens = {*words, *[START + word[:2] for word in words]}
+        words = [word.replace(BREAK, "") for word in words] + parts
+    starts = [START + word[:2] for word in words]
     if len(folded) > CHUNK:
-        for word in words:
-            if len(word) > CHUNK:
-                tokens.discard(word)
-                tokens.update(word[first : first + CHUNK] for first in range(0, len(word), OVERLAP))
-    return tokens
+        words = [word[first : first + CHUNK] for word in words for first in _chunks(word)]
+    return words + starts
+
+
+def _chunks(word: str) -> Iterable[int]:
+    """Where the chunks of a word begin."""
+    return range(0, len(word), OVERLAP) if len(word) > CHUNK else (0,)
 
 
 def pairs(run: str) -> Iterable[str]:

@@ -26,9 +26,9 @@ def done(connection: sqlite3.Connection) -> None:
 
 
 def forget(connection: sqlite3.Connection, pos: int, room: str, text: str) -> None:
-    """Have the search index drop the words of the message at `pos`, which had this text."""
-    if text:
-        connection.execute("INSERT INTO forgotten (pos, room, text) VALUES (?, ?, ?)", (pos, room, text))
+    """Have the search index drop the words of the message at `pos`, which had this text, and take up its new one. That
+    matters for a message without words too."""
+    connection.execute("INSERT INTO forgotten (pos, room, text) VALUES (?, ?, ?)", (pos, room, text))
 
 
 def last_forgotten(connection: sqlite3.Connection) -> int:

@@ -7,6 +7,7 @@ import sqlite3
 from itertools import count
 from pathlib import Path
 
+from app.backends.schema import MIGRATIONS
 from app.backends.search import Found, Query
 from app.backends.search.engine import Engine
 from app.backends.search.index import Index
@@ -16,22 +17,6 @@ from app.chat.logs import participants
 
 FAR = 2**62
 """A position after all others."""
-SCHEMA = """
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE events (
-        pos INTEGER PRIMARY KEY, room TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
-        user INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, cid TEXT NOT NULL, kind TEXT NOT NULL,
-        of INTEGER NOT NULL, detail TEXT NOT NULL
-    );
-    CREATE UNIQUE INDEX events_by_room ON events (room, seq);
-    CREATE TABLE mail (user INTEGER, seq INTEGER, pos INTEGER NOT NULL, PRIMARY KEY (user, seq)) WITHOUT ROWID;
-    CREATE TABLE forgotten (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, pos INTEGER NOT NULL, room TEXT NOT NULL, text TEXT NOT NULL
-    );
-    INSERT INTO meta VALUES ('epoch', 'an epoch');
-    INSERT INTO counters VALUES ('pos', 0);
-"""
 
 
 class Store:
@@ -40,7 +25,9 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self.connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self.connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        self.connection.executescript(SCHEMA)
+        for migration in MIGRATIONS:
+            self.connection.executescript(migration)
+        self.connection.execute("INSERT INTO meta VALUES ('epoch', 'an epoch')")
         self.pos, self.seqs = count(1), count(1)
 
     def say(self, text: str, room: str = "room", kind: str = "msg") -> int:
@@ -57,7 +44,7 @@ class Store:
                 self.connection.execute(f"INSERT INTO events VALUES ({', '.join('?' * len(row))})", row)
                 for user in participants(room):
                     self.connection.execute("INSERT INTO mail VALUES (?, ?, ?)", (user, seq, pos))
-            self.connection.execute("UPDATE counters SET value = ?", (pos,))
+            self.connection.execute("UPDATE counters SET value = ? WHERE name = 'pos'", (pos,))
         return pos
 
     def edit(self, pos: int, text: str) -> None:
@@ -76,8 +63,7 @@ class Store:
 
     def _forget(self, pos: int) -> None:
         self.connection.execute(
-            "INSERT INTO forgotten (pos, room, text) SELECT pos, room, text FROM events WHERE pos = ? AND text != ''"
-            "AND kind IN ('msg', 'me')",
+            "INSERT INTO forgotten (pos, room, text) SELECT pos, room, text FROM events WHERE pos = ?",
             (pos,),
         )
 
@@ -87,7 +73,7 @@ class Store:
 
     def texts(self) -> dict[int, tuple[str, str]]:
         """The room and text of each message, by `pos`."""
-        sql = "SELECT pos, room, text FROM events WHERE kind IN ('msg', 'me') AND text != '' ORDER BY pos"
+        sql = "SELECT pos, room, text FROM events WHERE kind IN ('msg', 'me') ORDER BY pos"
         return {pos: (room, text) for pos, room, text in self.connection.execute(sql)}
 
 

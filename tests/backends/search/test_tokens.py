@@ -54,12 +54,12 @@ def test_folding(text: str, folded: str) -> None:
     ],
 )
 def test_tokens(text: str, tokens: list[str]) -> None:
-    assert tokenize(text) == {token.replace("^", START) for token in tokens}
+    assert set(tokenize(text)) == {token.replace("^", START) for token in tokens}
 
 
 def test_long_words_are_in_overlapping_chunks() -> None:
     word = "".join(chr(0x61 + number % 26) + str(number) for number in range(100))
-    chunks = tokenize(word) - {START + "a0"}
+    chunks = set(tokenize(word)) - {START + "a0"}
     assert all(len(chunk) <= CHUNK for chunk in chunks)
     for start in range(len(word) - CHUNK // 2):
         assert any(word[start : start + CHUNK // 2] in chunk for chunk in chunks)
@@ -78,8 +78,8 @@ def test_fts5_takes_the_tokens_as_they_are(text: str) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE VIRTUAL TABLE words USING fts5 (tokens, detail = none, tokenize = 'ascii')")
     connection.execute("CREATE VIRTUAL TABLE tokens USING fts5vocab (words, row)")
-    tokens = tokenize(text)
-    connection.execute("INSERT INTO words VALUES (?)", (" ".join(tokens),))
+    tokens = set(tokenize(text))
+    connection.execute("INSERT INTO words VALUES (?)", (" ".join(tokenize(text)),))
     assert {term for (term,) in connection.execute("SELECT term FROM tokens")} == tokens
     for token in tokens:
         assert connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (quote(token),)).fetchone() == (1,)
