@@ -39,7 +39,7 @@ PEOPLE = 200
 """In the crowd, in conversations, and banned: most that `who` and `conversations` list."""
 ROOMS_EACH = 5
 PAGE = 200
-LONG = "x" * 65_000
+LONG = "here " + "x" * 64_000
 """Nearly as long as a message may be."""
 SECONDS = 2.0
 """How long a request is repeated."""
@@ -60,7 +60,7 @@ class Scene:
         self.other: Client
         self._language = Language()
         self._numbers = itertools.count()
-        self._seq = 0
+        self._seq = self._first = 0
 
     async def prepare(self) -> None:
         """Bring everybody in."""
@@ -82,6 +82,9 @@ class Scene:
         for number in range(self.people):
             await self.said({"t": "whisper", "to": [f"crowd{number}"], "text": "hi"})
             await self.client.ask("ban", room="own", name=f"crowd{number}", why="to have many bans")
+        self._first = self._seq = (await self.client.ask("join", room="own"))["head"]
+        for _ in range(min(PAGE, 10 * self.people)):
+            await self.said({"t": "msg", "room": "own", "text": LONG})
         while behind := await self._behind():
             say(f"waiting for the index of {behind:,} messages")
 
@@ -104,6 +107,7 @@ class Scene:
         ask, end = self.client.ask, self.messages
         few, names = min(20, self.people), [f"crowd{number}" for number in range(self.people)]
         turns = itertools.count()
+        first = self._first
 
         def prefix() -> str:
             return self._language.prefix()
@@ -134,9 +138,11 @@ class Scene:
             "part": lambda: self._in_and_out(),
             "history": lambda: ask("history", room=LARGE, before=end // 2, limit=PAGE),
             "history, after": lambda: ask("history", room=LARGE, after=end // 4, limit=PAGE),
+            "history, 64 KiB each": lambda: ask("history", room="own", after=first, limit=PAGE),
             "history, @": lambda: ask("history", room="@", limit=PAGE),
             "search, room": lambda: ask("search", room=LARGE, words=prefix(), limit=PAGE),
             "search, all": lambda: ask("search", words=prefix(), limit=PAGE),
+            "search, 64 KiB each": lambda: ask("search", room="own", words="here", limit=PAGE),
             "search, none": lambda: ask("search", words="a* zzzzzz", limit=PAGE),
             "read": lambda: ask("read", room=LARGE, seq=next(turns) + 1),
             "typing": lambda: self._unanswered("typing", room="own"),
