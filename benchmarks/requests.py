@@ -63,7 +63,7 @@ class Scene:
         self._seq = self._first = 0
 
     async def prepare(self) -> None:
-        """Bring everybody in."""
+        """Bring all of them in."""
         crowd = []
         for number in range(self.people):
             client = await connect(self.server.ws)
@@ -104,7 +104,7 @@ class Scene:
 
     def actions(self) -> dict[str, Action]:
         """The requests, each as it costs most."""
-        ask, end = self.client.ask, self.messages
+        ask, end = self._ask, self.messages
         few, names = min(20, self.people), [f"crowd{number}" for number in range(self.people)]
         turns = itertools.count()
         first = self._first
@@ -126,13 +126,6 @@ class Scene:
             await ask("delete", room="own", seq=self._seq)
 
         return {
-            "msg": lambda: self.said({"t": "msg", "room": "own", "text": "hello"}),
-            "msg, 64 KiB": lambda: self.said({"t": "msg", "room": "own", "text": LONG}),
-            "msg, to 200 people": lambda: self.said({"t": "msg", "room": LARGE, "text": "hello"}),
-            "whisper": lambda: self.said({"t": "whisper", "to": names[:few], "text": LONG}),
-            "reply": lambda: self.said({"t": "reply", "text": LONG}),
-            "edit": lambda: edit(LONG),
-            "delete": delete,
             "join": lambda: ask("join", room=f"room{next(turns) % 1000}"),
             "join, after": resume,
             "part": lambda: self._in_and_out(),
@@ -144,31 +137,41 @@ class Scene:
             "search, all": lambda: ask("search", words=prefix(), limit=PAGE),
             "search, 64 KiB each": lambda: ask("search", room="own", words="here", limit=PAGE),
             "search, none": lambda: ask("search", words="a* zzzzzz", limit=PAGE),
-            "read": lambda: ask("read", room=LARGE, seq=next(turns) + 1),
             "typing": lambda: self._unanswered("typing", room="own"),
             "rooms": lambda: ask("rooms"),
             "who": lambda: ask("who", room=f"crowd{next(turns) % 1000}"),
             "who, large": lambda: ask("who", room=LARGE),
             "room": lambda: ask("room", room="own"),
             "conversations": lambda: ask("conversations"),
-            "nick": lambda: ask("nick", name=f"asker{next(turns)}"),
-            "register": lambda: ask("register", password=PASSWORD),
-            "login": lambda: self._login(),
             "away": lambda: ask("away", why="tea"),
             "back": lambda: ask("back"),
-            "ignore": lambda: ask("ignore", name=names[next(turns) % self.people]),
-            "unignore": lambda: ask("unignore", name=names[next(turns) % self.people]),
             "help": lambda: ask("help"),
             "command": lambda: ask("command", room="own", line="/rooms"),
+            "GET /": lambda: self._get("/"),
+            "GET /readyz": lambda: self._get("/readyz"),
+            "handshake": self._handshake,
+            "read": lambda: ask("read", room=LARGE, seq=next(turns) + 1),
+            "ignore": lambda: ask("ignore", name=names[next(turns) % self.people]),
+            "unignore": lambda: ask("unignore", name=names[next(turns) % self.people]),
+            "login": lambda: self._login(),
+            "register": lambda: ask("register", password=PASSWORD),
             "topic": lambda: ask("topic", room="own", text=f"{next(turns)}"),
             "private": lambda: ask("private", room="own"),
             "public": lambda: ask("public", room="own"),
             "slow": lambda: ask("slow", room="own", seconds=1),
             "ban": lambda: ask("ban", room="own", name=names[next(turns) % self.people], why="x"),
-            "GET /": lambda: self._get("/"),
-            "GET /readyz": lambda: self._get("/readyz"),
-            "handshake": self._handshake,
+            "msg": lambda: self.said({"t": "msg", "room": "own", "text": "hello"}),
+            "msg, to 200 people": lambda: self.said({"t": "msg", "room": LARGE, "text": "hello"}),
+            "msg, 64 KiB": lambda: self.said({"t": "msg", "room": "own", "text": LONG}),
+            "whisper": lambda: self.said({"t": "whisper", "to": names[:few], "text": LONG}),
+            "reply": lambda: self.said({"t": "reply", "text": LONG}),
+            "edit": lambda: edit(LONG),
+            "delete": delete,
+            "nick": lambda: ask("nick", name=f"asker{next(turns)}"),
         }
+
+    async def _ask(self, type_: str, **fields: Any) -> dict[str, Any]:
+        return done(await self.client.ask(type_, **fields))
 
     def _tell(self, **frame: Any) -> None:
         self.client.send(json.dumps(frame).encode())
@@ -187,7 +190,7 @@ class Scene:
 
     async def _login(self) -> None:
         client = await connect(self.server.ws)
-        await client.ask("login", name="asker", password=PASSWORD)
+        done(await client.ask("login", name="asker", password=PASSWORD))
         await client.close()
 
     async def _handshake(self) -> None:
@@ -202,6 +205,13 @@ class Scene:
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 200"), answer[:100]
         writer.close()
+
+
+def done(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer. ConnectionError if the server refused the request, which then cost nothing."""
+    if answer["t"] == "error":
+        raise ConnectionError(f"refused: {answer['message']}")
+    return answer
 
 
 async def measure(server: Server, flags: argparse.Namespace) -> dict[str, dict[str, float]]:
