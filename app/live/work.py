@@ -21,19 +21,19 @@ from app.clock import Clock
 BURST = 10.0
 """How many seconds of its rate a budget holds."""
 COSTS: Mapping[type[Command], float] = {
-    frames.Join: 0.5,
-    frames.History: 2.0,
+    frames.Join: 1.0,
+    frames.History: 1.0,
     frames.Search: 1.0,
-    frames.Rooms: 2.0,
+    frames.Rooms: 1.0,
     frames.Who: 0.5,
     frames.DescribeRoom: 0.5,
-    frames.Conversations: 5.0,
+    frames.Conversations: 2.0,
 }
 """Milliseconds that a command is charged with. A search is also charged with its processor time, once that is known."""
-CATCHING_UP = 1.0
+CATCHING_UP = 0.6
 """Milliseconds that each page costs that a connection reads to catch up. That is never refused, but what the user asks
 for next may be."""
-TEXT = 2.5e-6
+TEXT = 3.5e-6
 """Milliseconds for each character of what is read and sent."""
 MIN_SWEEP = 1000
 """Budgets are looked through for full ones when there are at least this many."""
