@@ -17,7 +17,7 @@ from app.chat.state import RoomState
 from app.live.hub import Hub
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
-from app.live.work import CATCHING_UP
+from app.live.work import CATCHING_UP, sending
 
 NOT_LIVE = -1
 NO_SETTINGS = RoomState()
@@ -214,8 +214,8 @@ class Following:
         trimmed = 0
         events: list[Event] = []
         try:
-            connection.charge(CATCHING_UP)
             events = await connection.backend.read(cursor.room.name, after=cursor.read_to, limit=PAGE_SIZE)
+            connection.charge(CATCHING_UP + sending(events))
         except Trimmed as error:
             trimmed = error.through
         if self._cursors.get(room) is not cursor:  # the connection left or joined again meanwhile
