@@ -1,4 +1,4 @@
-"""The connections of one event loop. A committed event becomes one frame per dialect and one write per connection."""
+"""The connections of one event loop: what is sent to them, in which order, and when."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
 EXPULSIONS = (Kind.KICK, Kind.BAN)
 _MSG = Kind.MSG
+_BY_ORDER = itemgetter(0)
 _NOBODY: set[Sender] = set()
 _NO_ACK: tuple[Any, Any] = (None, None)
 
@@ -331,5 +332,5 @@ def _join(frames: list[OrderedFrame]) -> bytes:
     """Join frames in their order."""
     if len(frames) == 1:
         return frames[0][1]
-    frames.sort(key=itemgetter(0))
+    frames.sort(key=_BY_ORDER)
     return b"".join([frame for _, frame in frames])
