@@ -1,4 +1,4 @@
-"""What one busy reader does to everybody else: a bystander's acknowledgements, with it and without it.
+"""What one busy reader does to everyone else: a bystander's acknowledgements, with it and without it.
 
     python -m benchmarks.readers [--messages 1000000] [--seconds 300] [--store FILE] [--commands NAME …] [--page N]
                                  [--json] [--quick]
