@@ -25,9 +25,9 @@ from app.live.ids import new_id
 
 new_id()
 child = os.fork()
-print(*(new_id() for _ in range(100)), flush=True)
 if child:
     os.waitpid(child, 0)
+print(*(new_id() for _ in range(100)), flush=True)
 """
 
 
