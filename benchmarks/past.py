@@ -24,6 +24,7 @@ async def write(store: Path, count: int, message: Callable[[int], tuple[str, str
     for first in range(0, count, BATCH):
         drafts = (Draft(room, user, text, f"{number:x}", 0) for number, room, text in numbered(first, count, message))
         await asyncio.gather(*map(backend.append, drafts))
+        await backend.users([])  # until they are applied: the store refuses what it can't keep up with
     backend.close()
     return count / (time.perf_counter() - began)
 

@@ -39,7 +39,7 @@ PEOPLE = 200
 """In the crowd, in conversations, and banned: most that `who` and `conversations` list."""
 ROOMS_EACH = 5
 PAGE = 200
-LONG = "x" * 65_000
+LONG = "here " + "x" * 64_000
 """Nearly as long as a message may be."""
 SECONDS = 2.0
 """How long a request is repeated."""
@@ -60,10 +60,10 @@ class Scene:
         self.other: Client
         self._language = Language()
         self._numbers = itertools.count()
-        self._seq = 0
+        self._seq = self._first = 0
 
     async def prepare(self) -> None:
-        """Bring everybody in."""
+        """Bring all of them in."""
         crowd = []
         for number in range(self.people):
             client = await connect(self.server.ws)
@@ -82,6 +82,9 @@ class Scene:
         for number in range(self.people):
             await self.said({"t": "whisper", "to": [f"crowd{number}"], "text": "hi"})
             await self.client.ask("ban", room="own", name=f"crowd{number}", why="to have many bans")
+        self._first = self._seq = (await self.client.ask("join", room="own"))["head"]
+        for _ in range(min(PAGE, 10 * self.people)):
+            await self.said({"t": "msg", "room": "own", "text": LONG})
         while behind := await self._behind():
             say(f"waiting for the index of {behind:,} messages")
 
@@ -101,9 +104,10 @@ class Scene:
 
     def actions(self) -> dict[str, Action]:
         """The requests, each as it costs most."""
-        ask, end = self.client.ask, self.messages
+        ask, end = self._ask, self.messages
         few, names = min(20, self.people), [f"crowd{number}" for number in range(self.people)]
         turns = itertools.count()
+        first = self._first
 
         def prefix() -> str:
             return self._language.prefix()
@@ -122,47 +126,52 @@ class Scene:
             await ask("delete", room="own", seq=self._seq)
 
         return {
-            "msg": lambda: self.said({"t": "msg", "room": "own", "text": "hello"}),
-            "msg, 64 KiB": lambda: self.said({"t": "msg", "room": "own", "text": LONG}),
-            "msg, to 200 people": lambda: self.said({"t": "msg", "room": LARGE, "text": "hello"}),
-            "whisper": lambda: self.said({"t": "whisper", "to": names[:few], "text": LONG}),
-            "reply": lambda: self.said({"t": "reply", "text": LONG}),
-            "edit": lambda: edit(LONG),
-            "delete": delete,
             "join": lambda: ask("join", room=f"room{next(turns) % 1000}"),
             "join, after": resume,
             "part": lambda: self._in_and_out(),
             "history": lambda: ask("history", room=LARGE, before=end // 2, limit=PAGE),
             "history, after": lambda: ask("history", room=LARGE, after=end // 4, limit=PAGE),
+            "history, 64 KiB each": lambda: ask("history", room="own", after=first, limit=PAGE),
             "history, @": lambda: ask("history", room="@", limit=PAGE),
             "search, room": lambda: ask("search", room=LARGE, words=prefix(), limit=PAGE),
             "search, all": lambda: ask("search", words=prefix(), limit=PAGE),
+            "search, 64 KiB each": lambda: ask("search", room="own", words="here", limit=PAGE),
             "search, none": lambda: ask("search", words="a* zzzzzz", limit=PAGE),
-            "read": lambda: ask("read", room=LARGE, seq=next(turns) + 1),
             "typing": lambda: self._unanswered("typing", room="own"),
             "rooms": lambda: ask("rooms"),
             "who": lambda: ask("who", room=f"crowd{next(turns) % 1000}"),
             "who, large": lambda: ask("who", room=LARGE),
             "room": lambda: ask("room", room="own"),
             "conversations": lambda: ask("conversations"),
-            "nick": lambda: ask("nick", name=f"asker{next(turns)}"),
-            "register": lambda: ask("register", password=PASSWORD),
-            "login": lambda: self._login(),
             "away": lambda: ask("away", why="tea"),
             "back": lambda: ask("back"),
-            "ignore": lambda: ask("ignore", name=names[next(turns) % self.people]),
-            "unignore": lambda: ask("unignore", name=names[next(turns) % self.people]),
             "help": lambda: ask("help"),
             "command": lambda: ask("command", room="own", line="/rooms"),
+            "GET /": lambda: self._get("/"),
+            "GET /readyz": lambda: self._get("/readyz"),
+            "handshake": self._handshake,
+            "read": lambda: ask("read", room=LARGE, seq=next(turns) + 1),
+            "ignore": lambda: ask("ignore", name=names[next(turns) % self.people]),
+            "unignore": lambda: ask("unignore", name=names[next(turns) % self.people]),
+            "login": lambda: self._login(),
+            "register": lambda: ask("register", password=PASSWORD),
             "topic": lambda: ask("topic", room="own", text=f"{next(turns)}"),
             "private": lambda: ask("private", room="own"),
             "public": lambda: ask("public", room="own"),
             "slow": lambda: ask("slow", room="own", seconds=1),
             "ban": lambda: ask("ban", room="own", name=names[next(turns) % self.people], why="x"),
-            "GET /": lambda: self._get("/"),
-            "GET /readyz": lambda: self._get("/readyz"),
-            "handshake": self._handshake,
+            "msg": lambda: self.said({"t": "msg", "room": "own", "text": "hello"}),
+            "msg, to 200 people": lambda: self.said({"t": "msg", "room": LARGE, "text": "hello"}),
+            "msg, 64 KiB": lambda: self.said({"t": "msg", "room": "own", "text": LONG}),
+            "whisper": lambda: self.said({"t": "whisper", "to": names[:few], "text": LONG}),
+            "reply": lambda: self.said({"t": "reply", "text": LONG}),
+            "edit": lambda: edit(LONG),
+            "delete": delete,
+            "nick": lambda: ask("nick", name=f"asker{next(turns)}"),
         }
+
+    async def _ask(self, type_: str, **fields: Any) -> dict[str, Any]:
+        return done(await self.client.ask(type_, **fields))
 
     def _tell(self, **frame: Any) -> None:
         self.client.send(json.dumps(frame).encode())
@@ -181,7 +190,7 @@ class Scene:
 
     async def _login(self) -> None:
         client = await connect(self.server.ws)
-        await client.ask("login", name="asker", password=PASSWORD)
+        done(await client.ask("login", name="asker", password=PASSWORD))
         await client.close()
 
     async def _handshake(self) -> None:
@@ -196,6 +205,13 @@ class Scene:
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 200"), answer[:100]
         writer.close()
+
+
+def done(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer. ConnectionError if the server refused the request, which then cost nothing."""
+    if answer["t"] == "error":
+        raise ConnectionError(f"refused: {answer['message']}")
+    return answer
 
 
 async def measure(server: Server, flags: argparse.Namespace) -> dict[str, dict[str, float]]:

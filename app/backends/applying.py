@@ -84,6 +84,7 @@ class Applier:
         self._tried = Event()
         self._problem = ""
         self._free_until, self._full = 0.0, ""
+        self._no_zeros_until = 0.0
         self._lock = Lock()
         """Guards what other threads use as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting`, `_closed`."""
 
@@ -184,9 +185,11 @@ class Applier:
             self._apply()
         elif self._batches and self._apply_at == float("inf"):
             self._apply_at = now + DELAY
-        if self._journal is not None and self._journal.wants_zeros:
-            with suppress(OSError):  # a commit that needs the room will say so
-                self._journal.prepare()
+        if self._wants_zeros():
+            try:
+                self._journal.prepare()  # type: ignore[union-attr]
+            except OSError:
+                self._no_zeros_until = now + RETRY_DELAY  # a commit that needs the room will say so
         self._release_reads()
         if closed:
             return False
@@ -200,13 +203,16 @@ class Applier:
         due = [self._apply_at - now, self._commit_at - now]
         if not self._batches and (upkeep := self._upkeep.due()) is not None:
             due.append(upkeep)
-        timeout = max(0.0, min(due))
+        timeout = 0.0 if self._wants_zeros() else max(0.0, min(due))
         signals: set[Signal] = set()
         with suppress(Empty):
             signals.add(self._queue.get(timeout=None if timeout == float("inf") else timeout))
             while True:
                 signals.add(self._queue.get_nowait())
         return signals
+
+    def _wants_zeros(self) -> bool:
+        return self._journal is not None and self._journal.wants_zeros and monotonic() >= self._no_zeros_until
 
     def _is_full(self) -> bool:
         return self._count > GATHERED or self._readers is None
@@ -242,9 +248,10 @@ class Applier:
                 for _ in chosen:
                     self._batches.popleft()
                 self._count -= len(entries)
-                self._applied = turn
             self.committer.applied(entries)
             self.committer.finish(turn)
+            with self._lock:
+                self._applied = turn  # only now, since followers know all that can be read
             self._upkeep.count_writes(len(entries))
             self._release_reads()
             if self._journal is not None and number:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from enum import Enum
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -167,7 +167,8 @@ class Committer:
             self._closed = True
         if self._thread is not None:
             self._requests.put(Request.END)
-            self._thread.join()
+            if self._thread is not current_thread():  # the collector may run in any thread
+                self._thread.join()
 
     def applied(self, entries: Sequence[Entry]) -> None:
         """Note that these entries are in the store, and answer those that waited for that."""
@@ -206,11 +207,11 @@ class Committer:
                 return
             refusal = self._store.refusal()
             batch = self._fail(entries, refusal) if refusal else self._write(entries)
-            self._store.add(batch)
             if batch.waits or self._unfinished:
                 self._unfinished.append(batch)
             else:
-                self._answer(batch)
+                self._answer(batch)  # before it is applied: followers know all that can be read
+            self._store.add(batch)
 
     def _commit_in_loop(self) -> None:
         if self._slow or self._store.failing:
@@ -233,29 +234,24 @@ class Committer:
 
     def _write(self, entries: list[Entry]) -> Batch:
         """Write entries to the journal. If that fails, all of them are answered and the batch is empty."""
-        number = 0
         try:
-            payload = self._place(entries)
-            placed = [entry for entry in entries if entry.pos or type(entry.change) is not Draft]
-            if self._journal is not None and placed:
+            batch, payload = self._placed(entries)
+            if self._journal is not None and batch.entries:
                 began = perf_counter()
                 self._journal.write(payload)
-                number = self._journal.last
+                batch.number = self._journal.last
                 self._average += WEIGHT * (perf_counter() - began - self._average)
                 self._slow = self._average > (FAST if self._slow else SLOW)
         except (sqlite3.Error, OSError) as error:
             log.error("%s", problem := f"the store can't be written: {reason(error)}")
             self._take_back(entries)
             return self._fail(entries, problem)
-        drafts = [entry for entry in entries if type(entry.change) is Draft]
-        waits = any(entry.pos and entry.change.kind == Kind.EDIT for entry in drafts)  # type: ignore[union-attr]
-        return Batch(self.turn, number, placed, drafts, waits)
+        return batch
 
-    def _place(self, entries: list[Entry]) -> bytes:
-        """Give all entries their places, and encode those that are to be written. An entry that can't be stored is
-        answered and removed from the list."""
+    def _placed(self, entries: list[Entry]) -> tuple[Batch, bytes]:
+        """Give entries their places. Return them as a batch, and encoded. Those that can't be stored are answered, and
+        removed from the list."""
         try:
-            self._sequencer.place(entries)
             return self._encoded(entries)
         except CALL_ERRORS:
             self._take_back(entries)
@@ -266,11 +262,20 @@ class Committer:
                 entry.answer = error
         settle([entry for entry in entries if entry.answer is not None])
         entries[:] = [entry for entry in entries if entry.answer is None]
-        self._sequencer.place(entries)
         return self._encoded(entries)
 
-    def _encoded(self, entries: Iterable[Entry]) -> bytes:
-        return encode([entry.change for entry in entries if entry.pos or type(entry.change) is not Draft])
+    def _encoded(self, entries: Sequence[Entry]) -> tuple[Batch, bytes]:
+        self._sequencer.place(entries)
+        placed, drafts, waits = [], [], False
+        for entry in entries:
+            change = entry.change
+            if type(change) is Draft:
+                drafts.append(entry)
+                if not entry.pos:
+                    continue
+                waits = waits or change.kind == Kind.EDIT
+            placed.append(entry)
+        return Batch(self.turn, 0, placed, drafts, waits), encode([entry.change for entry in placed])
 
     def _take_back(self, entries: Sequence[Entry]) -> None:
         self._sequencer.take_back(entries, self._store.unapplied())

@@ -32,8 +32,8 @@ SIZE = 16 << 20
 """How many bytes a file has before writing goes on in the other one, if that is free."""
 STEP = 1 << 18
 """How many bytes of zeros are written at once."""
-AHEAD = 1 << 20
-"""How many bytes of zeros there are ahead of what is written, if there was time to add them."""
+USED = 1 << 16
+"""From how many bytes on the files are filled with zeros. Most stores that are opened for a moment never need that."""
 
 
 class Journal:
@@ -61,7 +61,7 @@ class Journal:
                 self._change_files()
             file = self._active
             if file.descriptor < 0:
-                self._create()
+                self._create(file)
             record = RECORD.pack(len(payload), crc32(payload, number & 0xFFFFFFFF), number) + payload
             if os.pwrite(file.descriptor, record, file.end) < len(record):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -72,8 +72,7 @@ class Journal:
     @property
     def wants_zeros(self) -> bool:
         """Whether `prepare` has something to do."""
-        file = self._active
-        return file.descriptor >= 0 and file.filled < min(file.end + AHEAD, SIZE)
+        return self._active.end > USED and any(file.filled < SIZE and not file.reserved for file in self._files)
 
     @property
     def wants_checkpoint(self) -> bool:
@@ -83,7 +82,9 @@ class Journal:
     def prepare(self) -> None:
         """Add some zeros ahead of what is written. OSError if that fails, which does no harm."""
         with self._lock:
-            file = self._active
+            file = min(self._files, key=lambda file: (file.filled >= SIZE, file is not self._active))
+            if file.descriptor < 0:
+                self._create(file)
             start = max(file.filled, file.end)
             os.pwrite(file.descriptor, bytes(STEP), start)
             file.filled = start + STEP
@@ -122,9 +123,9 @@ class Journal:
             other.end = HEADER.size
             self._active = other
 
-    def _create(self) -> None:
-        """Create the active file, and sync it with the folder: a file that no folder names is lost in a crash."""
-        path = self._paths[self._files.index(self._active)]
+    def _create(self, file: _File) -> None:
+        """Create a file, and sync it with the folder: a file that no folder names is lost in a crash."""
+        path = self._paths[self._files.index(file)]
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(descriptor, HEADER.pack(MAGIC, self._epoch.encode()), 0)
@@ -137,7 +138,7 @@ class Journal:
         except BaseException:
             os.close(descriptor)
             raise
-        self._active.descriptor = descriptor
+        file.descriptor = descriptor
 
 
 class _File:

@@ -126,6 +126,7 @@ class Sequencer:
                 self._last_pos = entry.pos - 1
                 if entry.event.room.startswith(CONVERSATION):
                     self._last_whisper = entry.event.seq - 1
+            entry.event, entry.pos, entry.original = None, 0, None
 
     def _append(self, entry: Entry, draft: Draft) -> None:
         room = draft.room

@@ -76,6 +76,7 @@ class Room(Generic[S]):
         "_last_spoke",
         "_state",
         "committed",
+        "has_settings",
         "head",
         "live",
         "loaded",
@@ -100,6 +101,8 @@ class Room(Generic[S]):
         self._first_order = 0
         """The order number of the first event in the batch that is being sent."""
         self._state: RoomState | None = None
+        self.has_settings = False
+        """Whether anything was ever set in the room."""
         self._last_spoke: dict[int, int] | None = None
 
     def __len__(self) -> int:
@@ -112,10 +115,11 @@ class Room(Generic[S]):
             self._state = RoomState()
         return self._state
 
-    @property
-    def has_settings(self) -> bool:
-        """Whether anything was ever set in the room."""
-        return bool(self._state)
+    def apply(self, event: Event) -> None:
+        """Apply an event to the room's settings."""
+        if event.key:
+            self.state.apply(event)
+            self.has_settings = True
 
     @property
     def last_spoke(self) -> dict[int, int]:

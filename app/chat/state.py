@@ -23,10 +23,6 @@ class RoomState:
         if key and (key not in self._last or self._last[key].seq < event.seq):
             self._last[key] = event
 
-    def __bool__(self) -> bool:
-        """Whether anything was ever set."""
-        return bool(self._last)
-
     @property
     def topic(self) -> str:
         """The topic, or nothing."""

@@ -374,7 +374,8 @@ def say_in_room(connection: Connection, command: Say) -> bool:
         raise not_joined(command.room)
     connection.limits.check_message(command.text)
     room = cursor.room
-    draft = connection.draft(room.name, command.text, cid_of(command), Kind.ME if command.me else _MSG)
+    cid = command.cid
+    draft = connection.draft(room.name, command.text, "" if cid is UNSET else cid, Kind.ME if command.me else _MSG)
     if room.has_settings:
         state, user = room.state, connection.user
         rank, last_spoke = connection.rank(room), room.last_spoke.get(user.id, 0)

@@ -17,10 +17,12 @@ from app.chat.state import RoomState
 from app.live.hub import Hub
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
-from app.live.work import CATCHING_UP
+from app.live.work import CATCHING_UP, sending
 
 NOT_LIVE = -1
 NO_SETTINGS = RoomState()
+RETRY_DELAY = 0.1
+"""Seconds between two looks for events that are acknowledged but can't be read."""
 PAGE_SIZE = 100
 """Events that a connection that is behind reads from the log at a time."""
 
@@ -100,7 +102,7 @@ class Following:
             reading = backend.read_marker(connection.user.id, log) if connection.returning else None
             if not whispers and not cursor.room.loaded:
                 for event in await backend.state(log):
-                    cursor.room.state.apply(event)
+                    cursor.room.apply(event)
                 cursor.room.loaded = True
             bounds = await bounding if bounding else Bounds(0, cursor.room.head)
             read = await reading if reading else 0
@@ -212,8 +214,8 @@ class Following:
         trimmed = 0
         events: list[Event] = []
         try:
-            connection.charge(CATCHING_UP)
             events = await connection.backend.read(cursor.room.name, after=cursor.read_to, limit=PAGE_SIZE)
+            connection.charge(CATCHING_UP + sending(events))
         except Trimmed as error:
             trimmed = error.through
         if self._cursors.get(room) is not cursor:  # the connection left or joined again meanwhile
@@ -225,8 +227,12 @@ class Following:
             if connection.accepts(event):
                 connection.send(event_frame(event))
             cursor.read_to = event.seq
-        if len(events) < PAGE_SIZE and not self._go_live(connection, room, cursor) and cursor.room.has_batch:
+        if len(events) == PAGE_SIZE or self._go_live(connection, room, cursor):
+            return
+        if cursor.room.has_batch:
             await connection.shard.flushed()
+        elif not events:
+            await asyncio.sleep(RETRY_DELAY)  # the store fails: what is acknowledged can't be read yet
 
     def _go_live(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> bool:
         """Have events pushed from now on, unless some are missing. Whether it is live."""

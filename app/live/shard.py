@@ -1,4 +1,4 @@
-"""The connections of one event loop. A committed event becomes one frame per dialect and one write per connection."""
+"""The connections of one event loop: what is sent to them, in which order, and when."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
 EXPULSIONS = (Kind.KICK, Kind.BAN)
 _MSG = Kind.MSG
+_BY_ORDER = itemgetter(0)
 _NOBODY: set[Sender] = set()
 _NO_ACK: tuple[Any, Any] = (None, None)
 
@@ -209,11 +210,12 @@ class Shard:
             if room in self._broadcasts:
                 continue
             self._dirty.pop(room, None)  # sending to another room may have closed this one's last connection
-            if len(room) > BLOCK_SIZE:
+            size = len(room)
+            if size > BLOCK_SIZE:
                 self._broadcasts[room] = Broadcast(room)
                 continue
             send_to_room(room, outgoing, others)
-            sent += len(room)
+            sent += size
             if sent >= CLOCK_CHECK_INTERVAL:
                 sent = 0
                 if monotonic() > until:
@@ -280,7 +282,7 @@ class Shard:
             self.hold(subscriber, payload)
 
     def _apply(self, room: Room[Subscriber], event: Event) -> None:
-        room.state.apply(event)
+        room.apply(event)
         if event.kind == Kind.SLOW:
             room.last_spoke.clear()
         if event.kind in EXPULSIONS and event.detail.whom:
@@ -299,15 +301,14 @@ class Shard:
 
     def _hint(self, connections: Iterable[Subscriber], frame: Frame, except_user: int = 0) -> None:
         """Send a hint to connections whose channels are not full."""
-        payloads: dict[Dialect, bytes | None] = {}
+        payloads: dict[Dialect, list[bytes]] = {}
         for subscriber in connections:
             dialect = subscriber.dialect
             if subscriber.user.id == except_user or subscriber.channel.full:
                 continue
             if dialect not in payloads:
-                encoded = dialect.encode(frame)
-                payloads[dialect] = None if encoded is None else encoded.encode()
-            if (payload := payloads[dialect]) is not None:
+                payloads[dialect] = dialect.encode_answer(frame)
+            for payload in payloads[dialect]:
                 self.send(subscriber, payload)
 
     def people_changed(self, room: str) -> None:
@@ -331,5 +332,5 @@ def _join(frames: list[OrderedFrame]) -> bytes:
     """Join frames in their order."""
     if len(frames) == 1:
         return frames[0][1]
-    frames.sort(key=itemgetter(0))
+    frames.sort(key=_BY_ORDER)
     return b"".join([frame for _, frame in frames])

@@ -1,18 +1,19 @@
 """Budgets of work: how much of the server's time one user, and one address, may take by reading.
 
 Commands that read differ in cost by orders of magnitude, so their number alone is no measure. Each is charged in
-milliseconds of work: a bounded one what it costs at most in a large store (`docs/requests.md` has the measurements), a
-search what it took. A budget refills at a rate and holds BURST seconds of that. Who has used it up, on however many
-connections, waits until it has made up for the last command.
+milliseconds of work: a bounded one what it costs at most in a large store, a search what it took, a page of long texts
+for their length (`docs/requests.md` has the measurements). A budget refills at a rate and holds BURST seconds of that.
+Who has used it up, on however many connections, waits until it has made up for the last command.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 from app.chat import frames
 from app.chat.errors import Code, Refused
+from app.chat.events import Event
 from app.chat.frames import Command
 from app.chat.limits import Budget
 from app.clock import Clock
@@ -20,18 +21,20 @@ from app.clock import Clock
 BURST = 10.0
 """How many seconds of its rate a budget holds."""
 COSTS: Mapping[type[Command], float] = {
-    frames.Join: 0.5,
-    frames.History: 2.0,
+    frames.Join: 1.0,
+    frames.History: 1.0,
     frames.Search: 1.0,
-    frames.Rooms: 2.0,
+    frames.Rooms: 1.0,
     frames.Who: 0.5,
     frames.DescribeRoom: 0.5,
-    frames.Conversations: 5.0,
+    frames.Conversations: 2.0,
 }
 """Milliseconds that a command is charged with. A search is also charged with its processor time, once that is known."""
-CATCHING_UP = 1.0
+CATCHING_UP = 0.6
 """Milliseconds that each page costs that a connection reads to catch up. That is never refused, but what the user asks
 for next may be."""
+TEXT = 3.5e-6
+"""Milliseconds for each character of what is read and sent."""
 MIN_SWEEP = 1000
 """Budgets are looked through for full ones when there are at least this many."""
 
@@ -89,6 +92,11 @@ class WorkBudgets:
             if budget.is_full(now):
                 del self._budgets[key]
         self._sweep_at = max(MIN_SWEEP, 2 * len(self._budgets))
+
+
+def sending(events: Iterable[Event]) -> float:
+    """Return what it costs to read and send events, beyond the fixed cost of a page."""
+    return TEXT * sum(len(event.text) for event in events)
 
 
 def network(address: str) -> str | bytes:

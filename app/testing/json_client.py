@@ -135,7 +135,8 @@ class JsonClient(Client):
         if frame["t"] == "error":
             raise self._refusal(frame)
         if frame["t"] == "done" and "seq" in frame:
-            self._arrived = [other for other in self._arrived if not _is_event(other, frame["seq"], self.id)]
+            room, seq = fields.get("room", ""), frame["seq"]
+            self._arrived = [other for other in self._arrived if not _is_event(other, room, seq, self.id)]
         return frame
 
     def refused(self, t: str, **fields: Any) -> Refusal:
@@ -209,5 +210,5 @@ def _log(room: str) -> str:
     return WHISPERS if room.startswith(WHISPERS) else room
 
 
-def _is_event(frame: dict[str, Any], seq: int, user: int) -> bool:
-    return frame.get("seq") == seq and frame.get("user") == user and "id" in frame
+def _is_event(frame: dict[str, Any], room: str, seq: int, user: int) -> bool:
+    return frame.get("room") == room and frame.get("seq") == seq and frame.get("user") == user and "id" in frame

@@ -262,14 +262,14 @@ def encode_frame(opcode: int, payload: bytes) -> bytes:
     return bytes((FIN | opcode, 127)) + size.to_bytes(8, "big") + payload
 
 
-_SHORT_TEXT = [bytes((FIN | Opcode.TEXT, size)) for size in range(126)]
-"""The headers of short texts, by size."""
+_TEXT_HEADERS = [encode_frame(Opcode.TEXT, bytes(size))[: -size or None] for size in range(512)]
+"""The headers of texts that are not long, by size."""
 
 
 def encode_text(payload: bytes) -> bytes:
     """A text as a server sends it, as a whole frame."""
     size = len(payload)
-    return _SHORT_TEXT[size] + payload if size < 126 else encode_frame(Opcode.TEXT, payload)
+    return _TEXT_HEADERS[size] + payload if size < len(_TEXT_HEADERS) else encode_frame(Opcode.TEXT, payload)
 
 
 def deflate_frame(frame: bytes) -> bytes:

@@ -25,7 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of 2,000 bytes, so that they are used again soon."""
     monkeypatch.setattr(journal, "SIZE", 2000)
     monkeypatch.setattr(journal, "STEP", 500)
-    monkeypatch.setattr(journal, "AHEAD", 1000)
+    monkeypatch.setattr(journal, "USED", 100)
 
 
 def read(path: str, after: int = 0, epoch: str = EPOCH) -> dict[int, bytes]:
@@ -94,7 +94,7 @@ def test_zeros_ahead_change_nothing_that_is_read(path: str) -> None:
         while written.wants_zeros:
             written.prepare()
         assert read(path) == dict(enumerate(payloads(number), 1))
-    assert journal.paths(path)[0].read_bytes().endswith(bytes(100))
+    assert all(file.stat().st_size >= 2000 for file in journal.paths(path))
 
 
 @pytest.mark.usefixtures("small")

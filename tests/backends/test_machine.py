@@ -188,6 +188,7 @@ def test_places_are_taken_back_whole(seed: int, connection: sqlite3.Connection) 
     failed = [Entry(change) for change in reversed(said[half:]) if not isinstance(change, changes.CreateUser)]
     sequencer.place(failed)
     sequencer.take_back(failed, first)
+    assert all((entry.event, entry.pos, entry.original) == (None, 0, None) for entry in failed)
     second = [Entry(change) for change in said[half:]]
     sequencer.place(second)
     entries = first + second

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from app.chat import frames
 from app.chat.dialects import JSON, TEXT, TYPES, WRITERS
 from app.chat.errors import Code, Refused
-from app.chat.events import Detail, Event, Kind, User
+from app.chat.events import PLAIN, Detail, Event, Kind, User
 from app.chat.frames import Ack, Command, History, Join, Part, Reply, Say, SlashCommand, Whisper, event_frame
 from app.chat.logs import room_name
 from app.chat.timestamps import timestamp
@@ -178,6 +178,40 @@ def test_frames() -> None:
         '{"t":"owner","room":"lobby","seq":60,"id":"a3","ts":"2023-11-14T22:13:20.123Z","from":"*","user":0,'
         '"whom":"bob"}'
     ), "0 is told: the server is nobody, and not unknown"
+
+
+names = st.text(min_size=1, max_size=8) | st.sampled_from(["user7", "ann", "a b", "*", "[x]", "é"])
+words = st.text(max_size=200) | st.sampled_from(["hi", "[ann]: hi", "two\n*** lines", "half \ud800 pair"])
+details = st.sampled_from(
+    [PLAIN, Detail(), Detail(to=("bob",)), Detail(edited=True), Detail(deleted=True), Detail(whom=User(2, "bob"))]
+)
+events = st.builds(
+    Event,
+    st.sampled_from(["lobby", "@1,2"]),
+    st.integers(1, 2**53),
+    st.just("a1"),
+    st.integers(0, 2**41),
+    st.integers(0, 9),
+    names,
+    words,
+    st.just("c9"),
+    st.sampled_from(list(Kind)),
+    st.integers(0, 9),
+    details,
+)
+
+
+@given(events)
+def test_an_event_is_encoded_like_its_frame(event: Event) -> None:
+    said = TEXT.encode(event_frame(event))
+    assert TEXT.encode_event(event) == (None if said is None else said.encode("utf-8", "surrogatepass"))
+    assert TEXT.encode_ack(event) is None
+    try:
+        encoded = JSON.encode(event_frame(event))
+    except UnicodeEncodeError:  # no store takes such a text
+        return
+    assert (JSON.encode_event(event) or b"").decode() == encoded
+    assert (JSON.encode_ack(event) or b"").decode() == JSON.encode(Ack.of(event))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from app.chat.events import Event
+from app.chat.events import Event, Kind
 from app.chat.room import Block, Cursor, Room
 
 GROUPS = ("text", "json", ("ignoring", 1))
@@ -299,6 +299,10 @@ def test_between_two_blocks_anybody_may_come_and_go() -> None:
 def test_nothing_is_kept_for_a_room_that_nothing_is_set_for() -> None:
     room: Room[Subscriber] = Room("lobby")
     assert not room.has_settings
-    assert not room.state
+    room.apply(event(1))
+    assert not room.has_settings, "a message sets nothing"
+    room.apply(Event("lobby", 2, "id2", 0, 1, "user0", "tea", kind=Kind.TOPIC))
+    assert room.has_settings
+    assert room.state.topic == "tea"
     room.last_spoke[1] = 5
     assert room.last_spoke == {1: 5}

@@ -335,6 +335,34 @@ def test_a_room_whose_last_are_cut_off_while_they_are_sent_to_is_gone(
     in_a_loop(run())
 
 
+def test_after_a_slow_flush_the_next_one_takes_along_what_is_being_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.live.shard.SLOW_FLUSH", -1)
+
+    async def run() -> None:
+        shard = new_shard()
+        one = Listening(shard, 1, rooms=["a"])
+        shard.deliver([event(1, "a", 2)])
+        assert one.got() == [("msg", 1)]
+        shard.deliver([event(2, "a", 2)])
+        assert len(one.channel.writes) == 1, "more may have arrived meanwhile"
+        shard.pending_appends += 1
+        await a_turn()
+        assert len(one.channel.writes) == 1, "one is being committed"
+        shard.pending_appends -= 1
+        shard.deliver([event(3, "a", 2)])
+        assert len(one.channel.writes) == 2
+        shard.deliver([event(4, "a", 2)])
+        shard.pending_appends += 1
+        await a_turn()
+        assert len(one.channel.writes) == 2
+        shard.append_done()
+        await a_turn()
+        assert one.got() == [("msg", 1), ("msg", 2), ("msg", 3), ("msg", 4)]
+        assert len(one.channel.writes) == 3, "what was committed is no longer waited for, since it failed"
+
+    in_a_loop(run())
+
+
 def test_what_a_socket_does_not_take_is_kept_or_left_to_the_log() -> None:
     async def run() -> None:
         shard = new_shard()

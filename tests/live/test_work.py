@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 
 from app.chat import frames
 from app.chat.errors import Code, Refused
+from app.chat.frames import Command
 from app.chat.limits import Budget
-from app.live.work import BURST, COSTS, MIN_SWEEP, WorkBudgets, network
+from app.live.work import BURST, CATCHING_UP, COSTS, MIN_SWEEP, TEXT, WorkBudgets, network
 from app.testing import test_application
 from app.testing.clock import ManualClock
+from tests.clients import ROOT
 
 ANN, BOB = 1, 2
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -119,11 +122,28 @@ def test_over_any_time_no_more_is_spent_than_the_rate_the_burst_and_the_last_com
             assert budget.wait(now) == 0.0
 
 
+def rows(heading: str) -> list[list[str]]:
+    """The rows of the table below a heading of docs/requests.md."""
+    _, _, part = (ROOT / "docs/requests.md").read_text().partition(f"\n## {heading}\n")
+    return [line.strip("| ").split(" | ") for line in part.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+
+
+def test_every_request_is_on_the_page() -> None:
+    known = [word for row in rows("The requests") for word in re.findall("`([a-z]+)`", row[0])]
+    assert sorted(known) == sorted(command.__struct_config__.tag for command in get_args(Command))
+
+
+def test_what_is_charged_is_on_the_page() -> None:
+    charged = {row[0].strip("`"): row[1].split()[0] for row in rows("Budgets of work")[2:]}
+    expected = {f"{command.__struct_config__.tag}": f"{cost:g}" for command, cost in COSTS.items()}
+    assert list(charged.items())[: len(expected)] == list(expected.items())
+    assert [*charged.values()][len(expected) :] == [f"{CATCHING_UP:g}", f"{1_000_000 * TEXT:g}"]
+
+
 def test_a_client_is_told_when_to_try_again() -> None:
-    with test_application(overrides={"chat.limits.rate": 100, "chat.limits.work": 1}) as chat, chat.connect() as ann:
+    with test_application(overrides={"chat.limits.rate": 100, "chat.limits.work": 0.1}) as chat, chat.connect() as ann:
         ann.join()
-        for _ in range(2):
-            ann.answer("conversations")
+        ann.answer("conversations")
         error = ann.refused("conversations")
         assert (error.code, error.frame["reason"], error.frame["retry"]) == ("rate_limited", "work", True)
         assert ann.refused("command", room="", line="/join den").frame["reason"] == "work"

@@ -21,7 +21,17 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from app.chat.closing import CloseCode
-from app.transports.frames import FrameReader, Message, Opcode, ProtocolViolation, encode_close, encode_frame
+from app.transports.frames import (
+    FrameReader,
+    Message,
+    Opcode,
+    ProtocolViolation,
+    decode_text,
+    encode_close,
+    encode_frame,
+    encode_text,
+    split_frames,
+)
 from tests.clients import frame
 
 TEXT, BINARY, CLOSE, PING, PONG = Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE, Opcode.PING, Opcode.PONG
@@ -34,11 +44,14 @@ Outcome = tuple[list[Message], int]
 
 
 def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outcome:
-    """What a FrameReader makes of `data` in pieces. Checks that it buffers at most a message and a frame of it."""
+    """What a FrameReader makes of `data` in pieces, asked as a SocketChannel asks it. Checks that it buffers at most a
+    message and a frame of it."""
     reader, messages, code = FrameReader(limit), list[Message](), 0
     edges = [0, *sorted({cut for cut in cuts or () if 0 < cut < len(data)}), len(data)]
     for start, stop in pairwise(edges):
-        for found in reader.read(data[start:stop]):
+        piece = data[start:stop]
+        text = reader.read_text(piece)
+        for found in reader.read(piece) if text is None else [Message(TEXT, text)]:
             assert not code, "something was read after the end"
             if isinstance(found, ProtocolViolation):
                 code = found.code
@@ -496,3 +509,12 @@ def test_a_close_frame_has_as_much_of_the_reason_as_fits(code: int, reason: str)
     assert sent[1] == len(sent) - 2 <= 125
     assert reason.startswith(sent[4:].decode())
     assert len(reason.encode()) > 123 or sent[4:].decode() == reason
+
+
+@given(st.lists(st.text(max_size=40) | st.sampled_from(["x" * size for size in SIZES]) | st.just("\ud800"), max_size=5))
+def test_texts_are_split_and_decoded_again(texts: list[str]) -> None:
+    payloads = [text.encode("utf-8", "surrogatepass") for text in texts]
+    sent = [encode_text(payload) for payload in payloads]
+    assert sent == [encode_frame(TEXT, payload) for payload in payloads]
+    assert split_frames(b"".join(sent)) == sent
+    assert [decode_text(one) for one in sent] == texts

@@ -28,6 +28,8 @@ BATCH = 1000
 """How many messages are indexed, or dropped from the index, in one step."""
 SCANNED = 10_000
 """How many messages that are not in the index a search compares one by one, the newest ones."""
+MARKING = 0.1
+"""How many seconds the hits of a search may take to mark, the newest first."""
 SLOW = 4
 """How many times its budget a search may take if it has to wait for the processor or the disk."""
 MAX_CONDITIONS = 24
@@ -315,8 +317,9 @@ class _Search:
 
     def result(self) -> Found:
         """What was found."""
+        end = self.engine.clock() + MARKING
+        marks = [self.matcher.marks(row[7]) if self.engine.clock() < end else [] for row in self.found][::-1]
         rows = self.found[::-1]
-        marks = [self.matcher.marks(row[7]) for row in rows]
         positions = [row[0] for row in rows]
         return Found([row[1:] for row in rows], positions, marks, self.partial, self.behind, self.walked)
 

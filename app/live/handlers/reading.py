@@ -20,6 +20,7 @@ from app.chat.frames import (
 )
 from app.chat.logs import mailbox, participants
 from app.live.connection import Connection
+from app.live.work import sending
 
 END = 2**62
 """A position after all others."""
@@ -41,6 +42,7 @@ async def history(connection: Connection, command: History) -> None:
         before = END if isinstance(command.before, UnsetType) else command.before
         events = await connection.backend.read_backwards(log, before=before, limit=limit + 1)
         more, events = len(events) > limit, events[-limit:]
+    connection.charge(sending(events))
     frames = [event_frame(event) for event in events if event.user not in connection.ignored]
     connection.send(Page(command.room, frames, more, rid=command.rid))
 
@@ -53,7 +55,7 @@ async def search(connection: Connection, command: Search) -> None:
         room, log = command.room, connection.log_of(command.room)
     before = END if isinstance(command.before, UnsetType) else command.before
     results = await connection.backend.search(log, command.words, before=before, limit=command.limit)
-    connection.charge(results.took)
+    connection.charge(results.took + sending(results))
     shown = [
         (event_frame(event), list(marks))
         for event, marks in zip(results, results.marks, strict=True)

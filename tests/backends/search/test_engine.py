@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.backends.search import Query
-from app.backends.search.engine import SCANNED, Engine
+from app.backends.search.engine import MARKING, SCANNED, Engine
 from app.backends.search.index import MAX_HITS, Index
 from tests.backends.search.stores import FAR, QUERIES, Searched, Store, naive, sentence
 
@@ -112,6 +113,25 @@ def test_a_budget_cuts_a_search_short() -> None:
     assert seen == list(range(1, 3001))
     found = engine.search(Query(["room"], "one", FAR, 10, budget=0.0))
     assert (found.rows, found.partial) == ([], True)
+
+
+def test_hits_are_marked_in_the_beginning_of_long_messages() -> None:
+    searched = Searched()
+    searched.store.say_all(["fox " + "x" * 60_000 + " fox"])
+    searched.catch_up()
+    found = searched.engine.search(Query(["room"], "fox", FAR, 10))
+    assert found.marks == [[(0, 3)]]
+
+
+def test_marking_takes_no_longer_than_it_may() -> None:
+    searched = Searched()
+    searched.store.say_all(["one fox"] * 10)
+    searched.catch_up()
+    ticks = count()
+    engine = Engine(searched.index, searched.store.connection, lambda: next(ticks) * MARKING / 3)
+    found = engine.search(Query(["room"], "fox", FAR, 10, budget=600.0))
+    assert len(found.rows) == 10
+    assert found.marks == [*[[]] * 8, *[[(4, 7)]] * 2]
 
 
 def test_a_wrong_mailbox() -> None:
