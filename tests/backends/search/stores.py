@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -19,11 +20,16 @@ FAR = 2**62
 """A position after all others."""
 
 
+closing = ExitStack()
+"""Closes the stores and indexes of a test."""
+
+
 class Store:
     """A store in memory, or at `path`."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        closing.callback(self.connection.close)
         self.connection.execute("PRAGMA journal_mode = WAL").fetchone()
         for migration in MIGRATIONS:
             self.connection.executescript(migration)
@@ -83,6 +89,7 @@ class Searched:
     def __init__(self, index: Path | None = None) -> None:
         self.store = Store()
         self.index = Index(str(index) if index else None, "an epoch")
+        closing.callback(self.index.close)
         self.engine = Engine(self.index, self.store.connection)
 
     def catch_up(self) -> None:

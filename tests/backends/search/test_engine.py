@@ -178,6 +178,7 @@ def test_an_older_store(tmp_path: Path) -> None:
     engine.step()
     assert engine.search(Query(["room"], "word", FAR, 10)).positions == [1]
     assert engine.index.indexed == 1
+    engine.index.close()
 
 
 def test_the_contract_of_a_search() -> None:
