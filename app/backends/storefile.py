@@ -95,7 +95,7 @@ class StoreFile:
         except MsgspecError as error:
             raise StoreError(f"{self.path}: record {last + 1} of the journal is of a newer Natter: {error}") from None
         if last > first:
-            log.info("%s: the server was not shut down: applied %d records of the journal", self.path, last - first)
+            log.info("%s: the server was not shut down: applied records %d to %d", self.path, first + 1, last)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         journal.discard(files)
 
