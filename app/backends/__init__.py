@@ -81,7 +81,8 @@ class Results(list[Event]):
     behind = 0
     """How many messages are not in the index yet and were not searched."""
     next = 0
-    """What to pass as `before` for the next page; 0 if there is none."""
+    """What to pass as `before` for the next page; 0 if there is none. After a search in a list of logs, it is not a
+    `seq`, and only good for a list."""
     took = 0.0
     """What the search took, in milliseconds of processor time."""
     marks: Sequence[Sequence[tuple[int, int]]] = ()
@@ -159,8 +160,8 @@ class Backend(Protocol):
 
     def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> Awaitable[Results]:
         """Return the last messages before position `before` that contain all of `words`, oldest first, at most `limit`.
-        `log` is a room, a conversation or a mailbox, or several of them. With several, `before` is what `Results.next`
-        said, or any number above all of those.
+        `log` is a room, a conversation or a mailbox, or a list of them. With a list, even of one, `before` counts over
+        all logs: it is what `Results.next` said, or any number above all of those. The next page may be of other logs.
 
         `app.backends.search` says what `words` may be. Everything that was appended before the call is searched, edited
         messages with their present text, as far as `Results.partial` and `Results.behind` say.

@@ -101,7 +101,8 @@ class Embedded(Backend):
 
     def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> asyncio.Future[Results]:
         future: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
-        query = search.Query([log] if isinstance(log, str) else list(log), words, before, limit)
+        logs = [log] if isinstance(log, str) else list(log)
+        query = search.Query(logs, words, before, limit, by_pos=not isinstance(log, str))
         if not self._core.applier.read(self._core.index.read(query, future)):
             future.set_exception(_closed())
         return future

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.backends import Backend
-from app.chat.events import Kind
+from app.chat.events import Event, Kind
+from app.chat.logs import conversation, mailbox
 from tests.contracts.helpers import FAR, add, draft, found, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +88,36 @@ async def test_the_last_before_a_position_page_by_page(backend: Backend) -> None
     assert pages == [even[first : first + 10] for first in (15, 5)] + [even[:5]]
     assert await soon(backend.search("room", "even", before=FAR, limit=0)) == []
     assert await soon(backend.search("room", "even", before=0, limit=10)) == []
+
+
+async def test_several_logs_are_searched_page_by_page_in_one_order(backend: Backend) -> None:
+    ann, bob, cem = [await someone(backend) for _ in range(3)]
+    rooms = ["a", "b", conversation({ann.id, bob.id}), "c", conversation({bob.id, cem.id}), "a"]
+    said = [await store(backend, draft(bob, f"word {number}", room=rooms[number % 6])) for number in range(60)]
+    for logs in (["a", "b", mailbox(ann.id)], ["b"], [mailbox(ann.id)], [mailbox(bob.id), "c", "nowhere"], ["nowhere"]):
+        readable = {event for log in logs for event in await soon(backend.read(log, after=0, limit=100))}
+        pages: list[Event] = []
+        before = FAR
+        while before:
+            page = await soon(backend.search(logs, "word", before=before, limit=7))
+            assert len(page) <= 7
+            pages[:0] = page
+            before = page.next
+        assert pages == [event for event in said if event in readable]
+    assert await soon(backend.search([], "word", before=FAR, limit=7)) == []
+
+
+async def test_the_next_page_may_be_of_other_logs(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    for room in ("room", conversation({ann.id, bob.id})):
+        await add(backend, *[draft(bob, f"word {room} {number}", room=room) for number in range(5)])
+    logs, before, texts = [mailbox(ann.id)], FAR, []
+    for others in (["room"], [], ["room"], ["room"], []):
+        page = await soon(backend.search([*logs, *others], "word", before=before, limit=2))
+        texts.append([event.text.split()[-1] for event in page])
+        before = page.next
+    assert texts == [["3", "4"], ["1", "2"], ["4", "0"], ["2", "3"], []]
+    assert before == 0
 
 
 async def test_only_the_room_is_searched(backend: Backend) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -29,7 +30,7 @@ from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import create_app
-from app.backends import Backend
+from app.backends.embedded import Embedded
 from app.chat.events import Event
 from app.chat.timestamps import timestamp
 from config import Settings
@@ -49,6 +50,8 @@ SECRET = "secret"
 HINTS = ("presence", "typing", "read")
 
 Frame = dict[str, Any]
+Places = dict[tuple[str, int], int]
+"""Places in the order of the store, which is over all logs, by log and position."""
 Said = tuple[int, str | set[int], str]
 """The sender, the room or the recipients, and the word of a message."""
 
@@ -164,14 +167,17 @@ class Model:
     """What the application should do. There is a method for each command, which raises No or adds to each seat what it
     gets."""
 
-    def __init__(self, epoch: str, truth: Callable[[str, int, int], list[Event]]) -> None:
-        self.epoch, self._truth = epoch, truth
+    def __init__(self, epoch: str, truth: Callable[[str, int, int], list[Event]], places: Callable[[], Places]) -> None:
+        self.epoch, self._truth, self._places = epoch, truth, places
         self.users: list[User] = []
         self.tokens: dict[str, User] = {}
         self.seats: list[Seat] = []
         self.places = {room: Place() for room in ROOMS}
         self.log: list[Happening] = []
+        """All events, in the order of the store."""
         self.cids: dict[tuple[int, str], Happening] = {}
+        self.last: Counter[str] = Counter()
+        """The last position of each room, and of all conversations."""
         self.trimmed: Counter[str] = Counter()
         """The position up to which each log is trimmed; a user's mailbox is `~id`."""
         self.seen: Counter[tuple[int, str]] = Counter()
@@ -231,19 +237,21 @@ class Model:
     # What happens
 
     def record(self, *events: Happening) -> list[Happening]:
-        """Check that the store has these events, each once, and nothing else. Return them log by log, each in the order
-        of the store. Whispers have one order over all conversations."""
+        """Check that the store has these events, each once, and nothing else. Return them in the order of the store."""
         missing = list(events)
         counts = Counter(event.log for event in events)
         stored = [event for log, count in counts.items() for event in self._truth(log, self.head(log), count)]
-        for event in sorted(stored, key=lambda event: (_counted(event.room), event.seq)):
+        if len(stored) > 1:
+            places = self._places()
+            stored.sort(key=lambda event: places[event.room, event.seq])
+        for event in stored:
             found = next((one for one in missing if one.is_stored_as(event)), None)
             assert found is not None, f"stored, and not expected: {event}, but {missing[:3]}"
             missing.remove(found)
             found.seq, found.id, found.ts = event.seq, event.id, timestamp(event.at)
             found.until = timestamp(event.detail.until) if event.detail.until else ""
-            before = [one.seq for one in self.log if _counted(one.log) == _counted(found.log)]
-            assert found.seq > max(before, default=0)
+            assert found.seq > self.last[counted(found.log)]
+            self.last[counted(found.log)] = found.seq
             self.log.append(found)
             if found.cid:
                 self.cids[found.user, found.cid] = found
@@ -357,7 +365,7 @@ class Model:
         self._amended(seat, frame, event, "delete", "")
         event.deleted = True
         for edit in self.log:
-            if (edit.kind, edit.of) == ("edit", event.seq):
+            if (edit.kind, edit.log, edit.of) == ("edit", event.log, event.seq):
                 edit.text = ""
 
     # Coming, going, reading
@@ -423,12 +431,18 @@ class Model:
         logs = [self.may_read(seat, room)] if room else [*(seat.rooms - {WHISPERS}), f"~{seat.user.id}"]
         found = [event for event in self.log if event.kept and any(in_log(event, log) for log in logs)]
         found = [event for event in found if event.kind in SAID and words <= set(event.text.split())]
+        places = {} if room else self._places()
+
+        def at(event: Happening) -> int:
+            return event.seq if room else places[event.log, event.seq]
+
+        found = [event for event in found if at(event) < frame.get("before", FAR)]
         page, more = found[-limit:], len(found) > limit
         shown = [event for event in page if event.user not in seat.user.ignored]
         answer = {"t": "found", "rid": frame["rid"], "words": frame["words"], "more": more}
         answer |= {"events": [event.frame for event in shown]} | ({"room": room} if room else {})
         answer |= {"marks": [hits(event.text, words) for event in shown]} if shown else {}
-        answer |= {"next": page[0].seq} if more else {}
+        answer |= {"next": at(page[0])} if more else {}
         seat.due.append(answer)
 
     def _page(self, seat: Seat, answer: Frame, room: str, page: list[Happening], more: bool) -> None:
@@ -616,6 +630,11 @@ def in_log(event: Happening, log: str) -> bool:
     return int(log[1:]) in participants(event.log) if log.startswith("~") else event.log == log
 
 
+def counted(log: str) -> str:
+    """Return what has positions of its own: a room, or all conversations."""
+    return WHISPERS if participants(log) else log
+
+
 def hits(text: str, words: set[str]) -> list[list[int]]:
     """Where the words are in a text."""
     return [list(found.span()) for found in re.finditer(r"\S+", text) if found[0] in words]
@@ -636,14 +655,11 @@ class Watched:
 
 
 def plain(frame: Frame) -> Frame:
-    """Return what is compared of a frame: without sentences and positions over all rooms, and with lists of people as
-    sets."""
+    """Return what is compared of a frame: without sentences, and with lists of people as sets."""
     if frame["t"] == "error":
         return {name: frame[name] for name in ("t", "code", "rid", "cid") if name in frame}
     if frame["t"] == "done":
         return {name: value for name, value in frame.items() if name != "note"}
-    if frame["t"] == "found" and "room" not in frame and "next" in frame:
-        return {**frame, "next": True}
     if "people" in frame:
         return {**frame, "people": sorted(frame["people"], key=lambda person: int(person["id"]))}
     if "operators" in frame:
@@ -690,7 +706,7 @@ class Chat(RuleBasedStateMachine):
         super().__init__()
         self.numbers = itertools.count()
         app = create_app(limited())
-        self.backend: Backend = app.state.chat.backend
+        self.backend: Embedded = app.state.chat.backend
         self.stack = ExitStack()
         self.client = self.stack.enter_context(TestClient(Watched(app)))
         assert self.client.portal is not None
@@ -698,7 +714,7 @@ class Chat(RuleBasedStateMachine):
         self.committed: list[Event] = []
         self.growing = Condition()
         self.backend.follow(self.follow)
-        self.model = Model(self.backend.epoch, self.news)
+        self.model = Model(self.backend.epoch, self.news, self.places)
         self.tokens: list[str] = []
 
     @property
@@ -732,6 +748,18 @@ class Chat(RuleBasedStateMachine):
         with self.growing:
             self.growing.wait_for(lambda: len(found()) >= least, DEADLINE)
             return found()
+
+    def places(self) -> Places:
+        """Return the place of each event that is stored now."""
+
+        def select(connection: sqlite3.Connection) -> Places:
+            return {(log, seq): pos for log, seq, pos in connection.execute("SELECT room, seq, pos FROM events")}
+
+        async def read() -> Places:
+            places: Places = await self.backend._read(select)
+            return places
+
+        return self.portal.call(read)
 
     def stored(self, log: str) -> list[Event]:
         """Return what the store has of a log, after everything that it was asked before."""
@@ -1004,8 +1032,9 @@ class Chat(RuleBasedStateMachine):
         own = [event for event in said if event.user == seat.user.id]
         choice = (own if pick % 2 else said) or self.model.log
         event = choice[pick // 2 % len(choice)]
-        text = self.text("amended", whisper=bool(participants(event.log)))
-        frame = {"t": t, "room": event.log if there else room, "seq": event.seq}
+        room = event.log if there else room
+        text = self.text("amended", whisper=room[0] == WHISPERS)
+        frame = {"t": t, "room": room, "seq": event.seq}
         self.perform(seat, frame | ({"text": text} if t == "edit" else {}))
 
     @precondition(lambda self: self.seats)
@@ -1095,9 +1124,11 @@ class Chat(RuleBasedStateMachine):
         room=logs | st.just(""),
         words=st.sampled_from(["red", "blue", "again", "amended", SECRET]),
         limit=st.integers(1, 4),
+        before=st.sampled_from([FAR, FAR, 10, 30, 60]),
     )
-    def search(self, who: int, room: str, words: str, limit: int) -> None:
-        place = {"room": room} if room else {}
+    def search(self, who: int, room: str, words: str, limit: int, before: int) -> None:
+        place: Frame = {"room": room} if room else {}
+        place |= {"before": before} if before != FAR else {}
         self.perform(self.seat(who), {"t": "search", "words": words, "limit": limit, **place})
 
     @precondition(lambda self: self.seats)
@@ -1218,10 +1249,10 @@ class Rush:
         events = self.model.record(*(event for *_, event in self.said), *self._owners())
         for seat in self.chat.seats:
             mine = [event for one, _, event in self.said if one is seat]
-            for counted in {_counted(event.log) for event in mine}:
-                said = [event for event in mine if _counted(event.log) == counted]
+            for log in {counted(event.log) for event in mine}:
+                said = [event for event in mine if counted(event.log) == log]
                 stored = [event for event in events if event in said]
-                assert said == stored, f"{seat.user.name} is stored out of order in {counted}"
+                assert said == stored, f"{seat.user.name} is stored out of order in {log}"
         for seat, frame in joining:
             self._joined(seat, frame, before, there)
         for event in events:
@@ -1262,11 +1293,6 @@ class Rush:
         for event in self.model.readable(log):
             if event.seq > at:
                 self.model.give(seat, event)
-
-
-def _counted(log: str) -> str:
-    """What has positions of its own: a room, or all conversations."""
-    return WHISPERS if participants(log) else log
 
 
 def test_every_client_gets_what_the_model_says_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

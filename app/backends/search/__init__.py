@@ -44,9 +44,8 @@ DEFAULT_BUDGET = 0.25
 class Query(Struct, array_like=True):
     """What to search for: `words` in any of `logs` (rooms, conversations and mailboxes).
 
-    At most `limit` messages are wanted, the last ones before position `before`. That is a `seq` if there is one log,
-    and a `pos` if there are several. The search may take `budget` seconds of
-    processor time.
+    At most `limit` messages are wanted, the last ones before position `before`. That is a `pos` if `by_pos`, or else a
+    `seq` of the only log. The search may take `budget` seconds of processor time.
     """
 
     logs: list[str]
@@ -54,6 +53,7 @@ class Query(Struct, array_like=True):
     before: int
     limit: int
     budget: float = DEFAULT_BUDGET
+    by_pos: bool = False
 
 
 class Found(Struct, array_like=True):
@@ -62,8 +62,8 @@ class Found(Struct, array_like=True):
     `rows` has the columns of `events` (room, seq, id, at, user, name, text, cid, kind, of, detail). `positions` has the
     `pos` of each, and `marks` the start and end of each hit in its text, in code points. `partial` says that the search
     was cut short: more messages may match. `behind` is the number of messages that are not in the index yet and were
-    not searched. `next` is the `before` of the next page, 0 if there is none. `took` is what the search took, in
-    milliseconds of processor time.
+    not searched. `next` is the `before` of the next page, a `pos` or a `seq` like that of the query, and 0 if there is
+    none. `took` is what the search took, in milliseconds of processor time.
     """
 
     rows: list[tuple[Any, ...]]

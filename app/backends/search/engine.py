@@ -195,7 +195,7 @@ class _Search:
         self.found: list[Row] = []
         self.partial, self.behind = False, 0
         self.walked = 0
-        """The position of the last message that was compared, as `before` counts them; 0 once there are no more."""
+        """The `pos` or `seq`, as in `before`, of the last message that was compared; 0 once there are no more."""
 
     def exceeded(self) -> bool:
         """Whether the budget is spent."""
@@ -230,7 +230,7 @@ class _Search:
 
     def _walk(self, rows: Iterable[Row]) -> bool:
         """Compare rows. Return False if no more are needed."""
-        alone = len(self.query.logs) == 1
+        by_pos = self.query.by_pos
         for row in rows:
             if self.exceeded():
                 self.partial = True
@@ -239,17 +239,18 @@ class _Search:
             if room in self.scope:
                 if self.matcher.matches(row[7]):
                     if len(self.found) == self.query.limit:
-                        self.walked = self.found[-1][2 if alone else 0]
+                        self.walked = self.found[-1][0 if by_pos else 2]
                         return False
                     self.found.append(row)
-                self.walked = seq if alone else row[0]
+                self.walked = row[0] if by_pos else seq
         return True
 
     def _before(self) -> int:
-        """The position before which the messages are."""
-        before, [log, *others] = self.query.before, self.query.logs
-        if others:
+        """The `pos` before which the messages are."""
+        before = self.query.before
+        if self.query.by_pos:
             return before
+        (log,) = self.query.logs
         if log.startswith(MAILBOX):
             return 1 + self.engine._value(
                 "SELECT pos FROM mail WHERE user = ? AND seq < ? ORDER BY seq DESC LIMIT 1", user_of(log), before

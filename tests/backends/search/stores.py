@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -34,7 +36,8 @@ class Store:
         for migration in MIGRATIONS:
             self.connection.executescript(migration)
         self.connection.execute("INSERT INTO meta VALUES ('epoch', 'an epoch')")
-        self.pos, self.seqs = count(1), count(1)
+        self.pos = count(1)
+        self.seqs: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
 
     def say(self, text: str, room: str = "room", kind: str = "msg") -> int:
         """Store a message and return its `pos`."""
@@ -45,7 +48,7 @@ class Store:
         pos = 0
         with transaction(self.connection):
             for text in texts:
-                pos, seq = next(self.pos), next(self.seqs)
+                pos, seq = next(self.pos), next(self.seqs["@" if participants(room) else room])
                 row = (pos, room, seq, f"id{pos}", 1, 1, "ann", text, "", kind, 0, "")
                 self.connection.execute(f"INSERT INTO events VALUES ({', '.join('?' * len(row))})", row)
                 for user in participants(room):
@@ -97,8 +100,10 @@ class Searched:
         while not self.engine.step().done:
             pass
 
-    def find(self, words: str, *logs: str, before: int = FAR, limit: int = 10_000) -> Found:
-        return self.engine.search(Query(list(logs or ("room",)), words, before, limit, budget=60.0))
+    def find(self, words: str, *logs: str, before: int = FAR, limit: int = 10_000, by_pos: bool | None = None) -> Found:
+        """Search, by default by `pos` if there are several logs."""
+        by_pos = len(logs) > 1 if by_pos is None else by_pos
+        return self.engine.search(Query(list(logs or ("room",)), words, before, limit, 60.0, by_pos))
 
     def texts(self, words: str, *logs: str) -> list[str]:
         """The texts that a search finds."""

@@ -32,7 +32,7 @@ class Server:
         self.client = SearchClient(self.path, self.dropped.put)
 
     def find(self, words: str, *logs: str) -> Found:
-        query = Query(list(logs or ("room",)), words, FAR, 100, budget=30.0)
+        query = Query(list(logs or ("room",)), words, FAR, 100, budget=30.0, by_pos=len(logs) > 1)
         return self.client.search(query).result(DEADLINE)
 
     def forget(self) -> None:

@@ -65,18 +65,32 @@ def test_page_by_page(indexed: bool) -> None:
         searched.store.say(f"word {number}", ("room", "@1,2", "@2,3")[number % 3])
     if indexed:
         searched.catch_up()
-    for logs in (("room",), ("@1,2",), ("~2",), ("room", "~2")):
-        whole, before = searched.find("word", *logs), FAR
+    one = [(log,) for log in ("room", "@1,2", "~2")]
+    for logs, by_pos in [*((logs, by_pos) for logs in one for by_pos in (False, True)), (("room", "~2"), True)]:
+        whole, before = searched.find("word", *logs, by_pos=by_pos), FAR
         pages: list[tuple[Any, ...]] = []
         assert whole.next == 0
         while before:
-            page = searched.find("word", *logs, before=before, limit=5)
+            page = searched.find("word", *logs, before=before, limit=5, by_pos=by_pos)
             assert 0 < len(page.rows) <= 5
             pages[:0] = page.rows
             before = page.next
+            assert before in (0, page.positions[0] if by_pos else page.rows[0][1])
         assert pages == whole.rows
     assert searched.find("word", limit=0).rows == []
     assert searched.find("word", before=0).rows == []
+
+
+def test_the_logs_change_from_page_to_page() -> None:
+    searched = Searched()
+    for number in range(9):
+        searched.store.say(f"word {number}", ("other", "room", "@1,2")[number // 3])
+    page = searched.find("word", "~2", limit=2, by_pos=True)
+    assert (page.positions, page.next) == ([8, 9], 8)
+    page = searched.find("word", "~2", "room", limit=2, before=page.next)
+    assert (page.positions, page.next) == ([6, 7], 6)
+    page = searched.find("word", "room", limit=2, before=page.next, by_pos=True)
+    assert (page.positions, page.next) == ([4, 5], 0)
 
 
 def test_a_long_backlog_is_searched_in_part() -> None:

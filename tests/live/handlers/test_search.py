@@ -84,6 +84,27 @@ def test_a_page_says_where_the_next_one_begins(chat: Host) -> None:
             assert all(len(page["events"]) == 2 for page in pages[:-1])
 
 
+def test_pages_go_on_while_rooms_are_joined_and_left(chat: Host) -> None:
+    with chat.connect() as ann, chat.join("bob") as bob:
+        for number in range(5):
+            bob.say(f"tea {number}")
+        for number in range(5):
+            bob.whisper(ann.name, f"secret tea {number}")
+        pages = [everywhere(ann, "tea", limit=2)]
+        ann.join()
+        pages.append(everywhere(ann, "tea", limit=2, before=pages[-1]["next"]))
+        pages.append(everywhere(ann, "tea", limit=2, before=pages[-1]["next"]))
+        ann.answer("part", room="lobby")
+        pages.append(everywhere(ann, "tea", limit=2, before=pages[-1]["next"]))
+        assert [texts(page) for page in pages] == [
+            ["secret tea 3", "secret tea 4"],
+            ["secret tea 1", "secret tea 2"],
+            ["tea 4", "secret tea 0"],
+            [],
+        ]
+        assert [page["more"] for page in pages] == [True, True, True, False]
+
+
 def test_whispers_of_others_are_not_found(chat: Host) -> None:
     with chat.join("ann") as ann, chat.join("bob") as bob, chat.join("cy") as cy:
         ann.whisper("bob", "psst")
