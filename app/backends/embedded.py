@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
-from app.backends import Backend, Follower, Origin, Results, Unavailable, Watcher, machine, search
+from app.backends import Backend, Follower, Origin, Results, Unavailable, Watcher, indexing, machine
 from app.backends.applying import Applier
 from app.backends.changes import Change
 from app.backends.indexing import FileIndex, MemoryIndex, SearchIndex
@@ -101,8 +101,7 @@ class Embedded(Backend):
 
     def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> asyncio.Future[Results]:
         future: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
-        logs = [log] if isinstance(log, str) else list(log)
-        query = search.Query(logs, words, before, limit, by_pos=not isinstance(log, str))
+        query = indexing.query(log, words, before, limit)
         if not self._core.applier.read(self._core.index.read(query, future)):
             future.set_exception(_closed())
         return future

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
 from app.backends import Results, search
 from app.backends.readers import Read
 from app.backends.search.client import SearchClient
+from app.backends.search.page_numbers import PageNumbers
 from app.backends.statements import purging
 from app.backends.statements.rows import event_of
+
+_page_numbers = PageNumbers()
 
 
 class SearchIndex(Protocol):
@@ -57,7 +61,7 @@ class FileIndex:
 
     def read(self, query: search.Query, future: asyncio.Future[Any]) -> Read:
         def start(read: Read) -> None:
-            self._client.search(query).add_done_callback(lambda found: read.settle(_outcome(found)))
+            self._client.search(query).add_done_callback(lambda found: read.settle(_outcome(found, query)))
 
         return Read(_nothing, future, start)
 
@@ -93,18 +97,25 @@ class MemoryIndex:
             self._engine = Engine(Index(None, self._epoch), self._connection)
         while not self._engine.step().done:
             pass
-        return _results(self._engine.search(query))
+        return _results(self._engine.search(query), query)
 
 
-def _outcome(future: Future[search.Found]) -> Results | BaseException:
+def query(log: str | Sequence[str], words: str, before: int, limit: int) -> search.Query:
+    """Return the query of `Backend.search`."""
+    if isinstance(log, str):
+        return search.Query([log], words, before, limit)
+    return search.Query(list(log), words, _page_numbers.open(before), limit, by_pos=True)
+
+
+def _outcome(future: Future[search.Found], query: search.Query) -> Results | BaseException:
     error = future.exception()
-    return error if error is not None else _results(future.result())
+    return error if error is not None else _results(future.result(), query)
 
 
-def _results(found: search.Found) -> Results:
+def _results(found: search.Found, query: search.Query) -> Results:
     results = Results(map(event_of, found.rows))
-    results.partial, results.behind, results.next, results.marks = found.partial, found.behind, found.next, found.marks
-    results.took = found.took
+    results.partial, results.behind, results.marks, results.took = found.partial, found.behind, found.marks, found.took
+    results.next = _page_numbers.seal(found.next) if query.by_pos else found.next
     return results
 
 

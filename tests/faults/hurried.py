@@ -9,7 +9,7 @@ import runpy
 
 from app.backends import journal, upkeep
 
-journal.SIZE, journal.STEP, journal.AHEAD = 1 << 16, 1 << 12, 1 << 14
+journal.SIZE, journal.STEP, journal.USED = 1 << 16, 1 << 12, 1 << 12
 upkeep.IDLE_DELAY, upkeep.MAX_WRITES, upkeep.PURGE_INTERVAL = 0.01, 20, 0.0
 
 if __name__ == "__main__":

@@ -295,6 +295,16 @@ def test_a_store_that_fails_is_told_in_both_dialects_and_closes_nobody(tmp_path:
         assert bob.receive() == "[user0]: hi"
 
 
+def test_a_text_client_that_can_not_have_its_name_now_is_told_and_stays(tmp_path: Path) -> None:
+    with test_application(store=tmp_path / "chat.db") as chat:
+        with failing():
+            bob = chat.websocket("/chat?name=bob")
+            assert bob.receive() == "You are connected! There are 1 users here."
+            assert bob.receive() == "*** the store can't be written: the disk is full"
+        bob.send("/nick bob")
+        assert bob.receive() == "*** You are bob now"
+
+
 @contextmanager
 def failing() -> Iterator[None]:
     """Make the store fail to write, as on a full disk."""

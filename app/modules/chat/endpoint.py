@@ -20,6 +20,7 @@ from app.chat.frames import Join, Nick, Welcome
 from app.chat.logs import room_name
 from app.live.admission import Admission
 from app.live.connection import NOBODY, Connection
+from app.live.errors import unavailable_frame
 from app.live.handlers.account import follow_whispers
 from app.live.service import ChatService
 from app.modules.chat.settings import ChatSettings
@@ -114,11 +115,14 @@ class ChatEndpoint:
         can't have the name it asked for, an error follows."""
         user, text = connection.user, connection.dialect is TEXT
         refused: Refused | None = None
+        unavailable: Unavailable | None = None
         if name and name != user.name:
             try:
                 user = await self.service.claim_name(user, name)
             except Refused as error:
                 refused = error
+            except Unavailable as error:
+                unavailable = error
             else:
                 self.service.hub.rename(user)
                 self.service.hub.for_connections_of(
@@ -132,6 +136,8 @@ class ChatEndpoint:
             await follow_whispers(connection)
         if refused is not None:
             connection.refuse(refused, Nick(name))
+        elif unavailable is not None:
+            connection.send(unavailable_frame(unavailable))
 
     def _first_join(self, query: Mapping[str, str]) -> Join:
         """Return where a text client starts: `?room=lobby&after=41`, both optional. Refused if that can't be a room."""
