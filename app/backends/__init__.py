@@ -35,6 +35,8 @@ Every backend promises the following. `tests/contracts` holds each to it.
 - **Reading what was written.** A read sees everything that was asked for before it, in the same process.
 - **Following.** A follower gets every event that is committed after the call of `follow`, in order per room, and
   nothing from before. To miss nothing, follow first, then read, and drop what is not after the last position read.
+  The order stays if the follower passes events on to an event loop: at once when called in that loop, and otherwise
+  with `call_soon_threadsafe`. Each Origin is told in the same order.
 
 Calls may come from several event loops. Each returns in the loop that made it. Times are in milliseconds since 1970.
 """

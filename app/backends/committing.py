@@ -100,7 +100,9 @@ class Committer:
         self._committing = Lock()
         """Held during a commit and while answers are given, which keeps both in order."""
         self._unfinished: deque[Batch] = deque()
-        """Batches whose answers wait for the store, and those after them."""
+        """Batches whose answers wait for the store, or for other answers to arrive, and those after them."""
+        self._answered_in: object = None
+        """Where answers were given last: an event loop, or this object for a thread."""
         self._slow, self._average = False, 0.0
         self._thread: Thread | None = None
         self._requests: SimpleQueue[Request] = SimpleQueue()
@@ -207,11 +209,26 @@ class Committer:
                 return
             refusal = self._store.refusal()
             batch = self._fail(entries, refusal) if refusal else self._write(entries)
-            if batch.waits or self._unfinished:
+            if batch.waits or self._unfinished or not self._in_step():
                 self._unfinished.append(batch)
             else:
                 self._answer(batch)  # before it is applied: followers know all that can be read
             self._store.add(batch)
+
+    def _in_step(self) -> bool:
+        """Whether all answers before have arrived in the running loop. If others were given elsewhere since, they may
+        still be on their way to it. In that case, have what is unfinished answered right after they arrive."""
+        running = _running_loop()
+        if running is None or self._answered_in in (None, running):
+            return True
+        self._answered_in = running
+        running.call_soon(self._answer_in_step)
+        return False
+
+    def _answer_in_step(self) -> None:
+        with self._committing:
+            while self._unfinished and not self._unfinished[0].waits and self._in_step():
+                self._answer(self._unfinished.popleft())
 
     def _commit_in_loop(self) -> None:
         if self._slow or self._store.failing:
@@ -297,6 +314,7 @@ class Committer:
     def _answer(self, batch: Batch) -> None:
         """Answer the drafts of a batch: first their origins, then the followers, then those who await a future."""
         running = _running_loop()
+        self._answered_in = running or self
         events: list[Event] = []
         futures: list[Entry] = []
         elsewhere: dict[Any, list[Entry]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Queue, get_running_loop
+from asyncio import AbstractEventLoop, Queue, get_running_loop, sleep
 from collections.abc import Callable, Sequence
 from threading import Event as Flag
 from threading import Thread, get_ident
@@ -19,12 +19,13 @@ pytestmark = pytest.mark.anyio
 
 class Teller:
     """An origin of messages, and a follower. What it is told is in a queue, in the order in which it gets to its event
-    loop."""
+    loop. In another thread, `before_passing_on` is called first."""
 
     def __init__(self) -> None:
         self.loop: AbstractEventLoop = get_running_loop()
         self.thread = get_ident()
         self.told: Queue[tuple[str, object]] = Queue()
+        self.before_passing_on: Callable[[], object] = int
 
     def stored(self, event: Event, *, duplicate: bool) -> None:
         assert get_ident() == self.thread
@@ -39,6 +40,7 @@ class Teller:
         if get_ident() == self.thread:
             self.note(events)
         else:
+            self.before_passing_on()
             self.loop.call_soon_threadsafe(self.note, events)
 
     def note(self, events: Sequence[Event]) -> None:
@@ -116,6 +118,32 @@ async def test_an_edit_is_told_as_it_is_stored(backend: Backend) -> None:
         ("stored", "after"),
     ]
     assert [event for _, event in told] == (await whole(backend))[1:]
+
+
+async def test_what_is_answered_in_another_thread_comes_first(backend: Backend) -> None:
+    user, teller = await someone(backend), Teller()
+    said = await store(backend, draft(user, "said"))
+    unfollow = backend.follow(teller.follow)
+    for turn in range(10):
+        released, passed_on = Flag(), Flag()
+        teller.before_passing_on = lambda released=released: released.wait(DEADLINE)  # type: ignore[misc]
+        unfollow_after = backend.follow(lambda events, passed_on=passed_on: passed_on.set())  # type: ignore[misc]
+        edit = draft(user, "edited", kind=Kind.EDIT, of=said.seq)
+        backend.post(edit, teller)
+        await sleep(0)  # the edit is committed, and perhaps waits to be applied
+        backend.post(after := draft(user, f"after {turn}"), teller)
+        released.set()
+        assert passed_on.wait(DEADLINE)
+        told = await teller.hear(4)
+        ids = [event.id for _, event in told if isinstance(event, Event)]
+        assert ids.index(edit.id) < ids.index(after.id)
+        for what in ("stored", "followed"):
+            assert [event.id for kind, event in told if kind == what and isinstance(event, Event)] == [
+                edit.id,
+                after.id,
+            ]
+        unfollow_after()
+    unfollow()
 
 
 WRONG: dict[str, tuple[str, Callable[[User], Draft]]] = {
