@@ -241,7 +241,7 @@ class Model:
         missing = list(events)
         counts = Counter(event.log for event in events)
         stored = [event for log, count in counts.items() for event in self._truth(log, self.head(log), count)]
-        if len(stored) > 1:
+        if len(counts) > 1:
             places = self._places()
             stored.sort(key=lambda event: places[event.room, event.seq])
         for event in stored:
@@ -431,7 +431,7 @@ class Model:
         logs = [self.may_read(seat, room)] if room else [*(seat.rooms - {WHISPERS}), f"~{seat.user.id}"]
         found = [event for event in self.log if event.kept and any(in_log(event, log) for log in logs)]
         found = [event for event in found if event.kind in SAID and words <= set(event.text.split())]
-        places = {} if room else self._places()
+        places = self._places() if found and not room else {}
 
         def at(event: Happening) -> int:
             return event.seq if room else places[event.log, event.seq]
