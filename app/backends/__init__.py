@@ -163,7 +163,7 @@ class Backend(Protocol):
     def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> Awaitable[Results]:
         """Return the last messages before position `before` that contain all of `words`, oldest first, at most `limit`.
         `log` is a room, a conversation or a mailbox, or a list of them. With a list, even of one, `before` counts over
-        all logs: it is what `Results.next` said, or any number above all of those. The next page may be of other logs.
+        all logs: it is what `Results.next` said, or 2**52 or more at first. The next page may be of other logs.
 
         `app.backends.search` says what `words` may be. Everything that was appended before the call is searched, edited
         messages with their present text, as far as `Results.partial` and `Results.behind` say.

@@ -135,6 +135,9 @@ class Seat:
     token: str
     rooms: set[str] = field(default_factory=set)
     conversation: str = ""
+    next: int = 0
+    """The number of the next page of its last search, and in `place` where that begins in the order of the store."""
+    place: int = 0
     due: list[Frame] = field(default_factory=list)
     got: list[Frame] = field(default_factory=list)
 
@@ -436,13 +439,15 @@ class Model:
         def at(event: Happening) -> int:
             return event.seq if room else places[event.log, event.seq]
 
-        found = [event for event in found if at(event) < frame.get("before", FAR)]
+        before = seat.place if "before" in frame and not room else frame.get("before", FAR)
+        found = [event for event in found if at(event) < before]
         page, more = found[-limit:], len(found) > limit
         shown = [event for event in page if event.user not in seat.user.ignored]
         answer = {"t": "found", "rid": frame["rid"], "words": frame["words"], "more": more}
         answer |= {"events": [event.frame for event in shown]} | ({"room": room} if room else {})
         answer |= {"marks": [hits(event.text, words) for event in shown]} if shown else {}
-        answer |= {"next": at(page[0])} if more else {}
+        seat.place = at(page[0]) if more else 0
+        answer |= {"next": seat.place} if more else {}
         seat.due.append(answer)
 
     def _page(self, seat: Seat, answer: Frame, room: str, page: list[Happening], more: bool) -> None:
@@ -655,11 +660,14 @@ class Watched:
 
 
 def plain(frame: Frame) -> Frame:
-    """Return what is compared of a frame: without sentences, and with lists of people as sets."""
+    """Return what is compared of a frame: without sentences and numbers of pages over all rooms, and with lists of
+    people as sets."""
     if frame["t"] == "error":
         return {name: frame[name] for name in ("t", "code", "rid", "cid") if name in frame}
     if frame["t"] == "done":
         return {name: value for name, value in frame.items() if name != "note"}
+    if frame["t"] == "found" and "room" not in frame and "next" in frame:
+        return {**frame, "next": True}
     if "people" in frame:
         return {**frame, "people": sorted(frame["people"], key=lambda person: int(person["id"]))}
     if "operators" in frame:
@@ -812,6 +820,8 @@ class Chat(RuleBasedStateMachine):
             assert frame["t"] == "conversations" or frame["code"] == "unknown_type", frame
         else:
             seat.got.append(frame)
+        if frame["t"] == "found":
+            seat.next = frame.get("next", 0)
         return answered
 
     def end(self, t: str = "end") -> Frame:
@@ -1127,9 +1137,13 @@ class Chat(RuleBasedStateMachine):
         before=st.sampled_from([FAR, FAR, 10, 30, 60]),
     )
     def search(self, who: int, room: str, words: str, limit: int, before: int) -> None:
-        place: Frame = {"room": room} if room else {}
-        place |= {"before": before} if before != FAR else {}
-        self.perform(self.seat(who), {"t": "search", "words": words, "limit": limit, **place})
+        seat, frame = self.seat(who), {"t": "search", "words": words, "limit": limit}
+        if room:
+            self.perform(seat, {**frame, "room": room} | ({"before": before} if before != FAR else {}))
+            return
+        self.perform(seat, frame)
+        if seat.next:
+            self.perform(seat, {**frame, "before": seat.next})
 
     @precondition(lambda self: self.seats)
     @rule(who=index)
