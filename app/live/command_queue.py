@@ -43,6 +43,7 @@ class CommandQueue:
     def __init__(self, runner: CommandRunner, text: str, command: Command | None, refused: Refused | None) -> None:
         self._runner = runner
         self._texts: deque[str] = deque()
+        self._task: asyncio.Task[None] | None
         self._task = asyncio.get_running_loop().create_task(self._run(text, command, refused))
 
     def __len__(self) -> int:
@@ -54,7 +55,7 @@ class CommandQueue:
 
     def cancel(self) -> None:
         """Stop, unless it is a command in this queue that asks for it."""
-        if self._task is not asyncio.current_task():
+        if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
     async def _run(self, text: str, command: Command | None, refused: Refused | None) -> None:
@@ -70,3 +71,4 @@ class CommandQueue:
             runner.internal_error()
         finally:
             runner.queue = None
+            self._task = None  # a task that is cancelled keeps its frames, and so this queue

@@ -156,7 +156,7 @@ class Model:
         return [event for event in said if all(holds(event, word) for word in words.split())]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)  # a store in a file starts a search process for each
 @given(changing)
 def test_changes_agree_with_a_model(fresh: Callable[[], Backend], steps: list[tuple[str, int, str]]) -> None:
     async def compare(backend: Backend) -> None:
