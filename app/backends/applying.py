@@ -16,7 +16,7 @@ from time import monotonic
 
 from app.backends import machine
 from app.backends.committing import Batch, Committer
-from app.backends.journal import Journal
+from app.backends.journal import SIZE, Journal
 from app.backends.readers import Read, Readers, run, unreadable
 from app.backends.reasons import reason
 from app.backends.sequencing import Entry
@@ -42,7 +42,7 @@ RETRY_DELAY = 5.0
 """How many seconds go by before something that failed is tried again by itself."""
 RESERVE = 32 << 20
 """How many bytes of the disk are left free, so that what is acknowledged can be applied. Less on a small disk."""
-SPACE_INTERVAL = 1.0
+SPACE_INTERVAL = 0.1
 """How often the free space is looked at, in seconds."""
 
 
@@ -81,9 +81,12 @@ class Applier:
         """The last turn that someone waits for."""
         self._closed = False
         self._apply_at = self._commit_at = float("inf")
-        self._tried = Event()
+        self._retries: deque[Event] = deque()
+        """Set once it was tried again to apply what could not be applied."""
         self._problem = ""
         self._free_until, self._full = 0.0, ""
+        self._spacious = False
+        """Whether there is room for a journal that is filled with zeros ahead."""
         self._no_zeros_until = 0.0
         self._lock = Lock()
         """Guards what other threads use as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting`, `_closed`."""
@@ -125,9 +128,10 @@ class Applier:
         if self.thread is current_thread():
             self._apply()
             return
-        self._tried.clear()
+        tried = Event()
+        self._retries.append(tried)
         self._queue.put(Signal.RETRY)
-        self._tried.wait(RETRY_DELAY)
+        tried.wait(RETRY_DELAY)
 
     def refusal(self) -> str | None:
         if self.failing:
@@ -179,8 +183,10 @@ class Applier:
         if Signal.COMMIT in signals or closed or now >= self._commit_at:
             self._commit_at = float("inf")
             self.committer.commit()
-        if Signal.RETRY in signals:
+        while self._retries:
+            tried = self._retries.popleft()
             self._apply()
+            tried.set()
         if self._batches and (closed or now >= self._apply_at or self._waiting > self._applied or self._is_full()):
             self._apply()
         elif self._batches and self._apply_at == float("inf"):
@@ -212,7 +218,8 @@ class Applier:
         return signals
 
     def _wants_zeros(self) -> bool:
-        return self._journal is not None and self._journal.wants_zeros and monotonic() >= self._no_zeros_until
+        journal = self._journal
+        return self._spacious and journal is not None and journal.wants_zeros and monotonic() >= self._no_zeros_until
 
     def _is_full(self) -> bool:
         return self._count > GATHERED or self._readers is None
@@ -259,7 +266,6 @@ class Applier:
                     self._checkpoint(number)
                 except sqlite3.Error as error:
                     log.error("%s: the store can't be synced: %s", self._file.path, reason(error))
-        self._tried.set()
 
     def _apply_failed(self, why: str) -> None:
         self._problem = f"the store can't be written: {why}"
@@ -271,7 +277,6 @@ class Applier:
         with self._lock:
             self._waiting = self._applied
         self._release_reads(all_of_them=True)
-        self._tried.set()
 
     def _checkpoint(self, number: int) -> None:
         """Have SQLite sync what is applied, up to record `number`, so that the journal's files can be used again."""
@@ -298,7 +303,11 @@ class Applier:
 
     def _look_for_space(self) -> None:
         self._free_until = monotonic() + SPACE_INTERVAL
-        system = os.statvfs(os.path.dirname(os.path.realpath(self._file.path)))  # noqa: PTH120
-        reserve = min(RESERVE, system.f_blocks * system.f_frsize // 20)
-        full = system.f_bavail * system.f_frsize < reserve
-        self._full = "the store can't be written: the disk is full" if full else ""
+        try:
+            system = os.statvfs(os.path.dirname(os.path.realpath(self._file.path)))  # noqa: PTH120
+        except OSError as error:
+            self._full = f"the store can't be written: {reason(error)}"
+            return
+        free, reserve = system.f_bavail * system.f_frsize, min(RESERVE, system.f_blocks * system.f_frsize // 20)
+        self._full = "the store can't be written: the disk is full" if free < reserve else ""
+        self._spacious = free > RESERVE + 2 * SIZE

@@ -104,6 +104,8 @@ class Committer:
         self._answered_in: object = None
         """Where answers were given last: an event loop, or this object for a thread."""
         self._slow, self._average = False, 0.0
+        self._told = ""
+        """The problem that was logged last; nothing after a commit that worked."""
         self._thread: Thread | None = None
         self._requests: SimpleQueue[Request] = SimpleQueue()
         self._changing_followers = Lock()
@@ -209,6 +211,8 @@ class Committer:
                 return
             refusal = self._store.refusal()
             batch = self._fail(entries, refusal) if refusal else self._write(entries)
+            if batch.entries:
+                self._told = ""
             if batch.waits or self._unfinished or not self._in_step():
                 self._unfinished.append(batch)
             else:
@@ -260,9 +264,12 @@ class Committer:
                 self._average += WEIGHT * (perf_counter() - began - self._average)
                 self._slow = self._average > (FAST if self._slow else SLOW)
         except (sqlite3.Error, OSError) as error:
-            log.error("%s", problem := f"the store can't be written: {reason(error)}")
             self._take_back(entries)
-            return self._fail(entries, problem)
+            return self._fail(entries, f"the store can't be written: {reason(error)}")
+        except Exception:
+            log.exception("A commit failed")
+            self._take_back(entries)
+            return self._fail(entries, "the store can't be written: the server's log has the details")
         return batch
 
     def _placed(self, entries: list[Entry]) -> tuple[Batch, bytes]:
@@ -299,6 +306,9 @@ class Committer:
 
     def _fail(self, entries: Iterable[Entry], problem: str) -> Batch:
         """Answer that the store is unavailable. Guests, who have no other answer to wait for, are written later."""
+        if problem != self._told:
+            self._told = problem  # once is enough, however often clients try
+            log.error("%s", problem)
         failed, guests = [], []
         for entry in entries:
             if entry.waiter is None:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from app.backends import Results, search
+from app.backends import Results, Unavailable, search
 from app.backends.readers import Read
+from app.backends.reasons import reason
 from app.backends.search.client import SearchClient
 from app.backends.search.page_numbers import PageNumbers
 from app.backends.statements import purging
@@ -61,7 +62,12 @@ class FileIndex:
 
     def read(self, query: search.Query, future: asyncio.Future[Any]) -> Read:
         def start(read: Read) -> None:
-            self._client.search(query).add_done_callback(lambda found: read.settle(_outcome(found, query)))
+            try:
+                found = self._client.search(query)
+            except OSError as error:
+                read.settle(Unavailable(f"the search can't be started: {reason(error)}"))
+            else:
+                found.add_done_callback(lambda found: read.settle(_outcome(found, query)))
 
         return Read(_nothing, future, start)
 

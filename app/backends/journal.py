@@ -28,6 +28,8 @@ from zlib import crc32
 MAGIC = b"natter1\n"
 HEADER = struct.Struct("<8s24s")
 RECORD = struct.Struct("<IIQ")
+_NUMBER = struct.Struct("<II")
+"""What comes before the number of a record."""
 SIZE = 16 << 20
 """How many bytes a file has before writing goes on in the other one, if that is free."""
 STEP = 1 << 18
@@ -188,6 +190,24 @@ def records(path: str, epoch: str, after: int) -> Iterator[tuple[int, bytes]]:
         yield after, found[after]
 
 
+def is_damaged(path: str, epoch: str, last: int) -> bool:
+    """Whether there are records after number `last`, which `records` could not read up to: one before them is damaged
+    or missing. A crash cuts off the last record at most. OSError if a file can't be read."""
+    for file in paths(path):
+        if any(number > last for number, _ in _read(file, epoch)):
+            return True
+        data = file.read_bytes() if file.exists() else b""
+        at = data.find(struct.pack("<Q", last + 2)) - _NUMBER.size
+        if at >= HEADER.size and next(_records(data, at), None) is not None:
+            return True
+    return False
+
+
+def keep_aside(path: str) -> list[str]:
+    """Rename the files of a journal, so that nothing reads or removes them. Return their new names."""
+    return [file.rename(f"{file}.damaged").name for file in paths(path) if file.exists()]
+
+
 def last_number(path: str, epoch: str) -> int:
     """Return the number of the last record of the store at `path`; 0 if there is none."""
     return max((number for file in paths(path) for number, _ in _read(file, epoch)), default=0)
@@ -206,7 +226,12 @@ def _read(path: Path, epoch: str) -> Iterator[tuple[int, bytes]]:
         return
     if len(data) < HEADER.size or HEADER.unpack_from(data) != (MAGIC, epoch.encode().ljust(24, b"\0")):
         return
-    at, expected = HEADER.size, 0
+    yield from _records(data, HEADER.size)
+
+
+def _records(data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+    """Read the records from `at` on, up to the first that isn't whole or doesn't have the next number."""
+    expected = 0
     while at + RECORD.size <= len(data):
         size, checksum, number = RECORD.unpack_from(data, at)
         at += RECORD.size

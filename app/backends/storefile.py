@@ -97,7 +97,14 @@ class StoreFile:
         if last > first:
             log.info("%s: the server was not shut down: applied records %d to %d", self.path, first + 1, last)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        journal.discard(files)
+        if not journal.is_damaged(self.path, self.epoch, last):
+            journal.discard(files)
+            return
+        # Positions after this one were given out and are lost: to clients this has to be another history.
+        self.epoch = secrets.token_hex(4)
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (self.epoch,))
+        names = " and ".join(journal.keep_aside(self.path))
+        log.error("%s: the journal is damaged after record %d: what follows is lost; %s kept", self.path, last, names)
 
     def _lock(self) -> None:
         """Lock a file beside the store: two servers on one store would split the chat."""

@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -514,6 +515,112 @@ async def test_a_nearly_full_disk_is_left_to_what_is_acknowledged(path: Path, mo
                 await soon(backend.append(draft("x")))
             assert await log_of(backend) == [said]
         assert [event.seq for event in await say(backend, "fits again")] == [2]
+
+
+async def test_a_folder_that_is_gone_makes_the_store_unavailable_until_it_is_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(applying, "SPACE_INTERVAL", 0.0)
+    with opened(path) as backend:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "statvfs", gone)
+            for _ in range(2):
+                with pytest.raises(Unavailable, match="no such file or directory"):
+                    await soon(backend.append(draft("x")))
+        assert [event.seq for event in await say(backend, "back")] == [1]
+
+
+async def test_a_commit_that_fails_unexpectedly_is_answered_and_logged(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(journal: Journal, payload: bytes) -> None:
+        raise RuntimeError("a bug")
+
+    with opened(path) as backend:
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", broken)
+            with pytest.raises(Unavailable, match="log has the details"):
+                await soon(backend.append(draft("x")))
+        assert "RuntimeError: a bug" in caplog.text
+        assert [event.seq for event in await say(backend, "works again")] == [1]
+
+
+async def test_a_disk_that_stays_full_is_logged_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(path) as backend:
+        for _ in range(2):
+            caplog.clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(Journal, "write", no_space)
+                for _ in range(3):
+                    with pytest.raises(Unavailable):
+                        await soon(backend.append(draft("x")))
+            assert [record.message for record in caplog.records] == ["the store can't be written: the disk is full"]
+            await say(backend, "works again")
+
+
+async def test_a_search_without_a_descriptor_to_spare_is_unavailable(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with opened(path) as backend:
+        [said] = await say(backend, "here")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pipe", none_left)
+            with pytest.raises(Unavailable, match="too many open files"):
+                await soon(backend.search("room", "here", before=100, limit=1))
+        assert await soon(backend.search("room", "here", before=100, limit=1)) == [said]
+
+
+async def killed(path: Path, crashed: Path, monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, list[Event]]:
+    """Say something, each in a commit of its own, and copy the files as if the server was killed then."""
+    monkeypatch.setattr(applying, "DELAY", 3600.0)
+    with opened(path) as backend:
+        said = [event for text in texts for event in await say(backend, text)]
+        for file in path.parent.iterdir():
+            shutil.copy(file, crashed)
+        return backend.epoch, said
+
+
+async def test_a_damaged_journal_is_told_and_kept_and_begins_another_history(
+    path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    crashed = tmp_path_factory.mktemp("crashed")
+    epoch, said = await killed(path, crashed, monkeypatch, "one", "two", "three", "four")
+    journal = crashed / f"{path.name}-log0"
+    data = bytearray(journal.read_bytes())
+    data[data.index(b"three")] ^= 1
+    journal.write_bytes(data)
+    with opened(crashed / path.name) as backend:
+        assert await log_of(backend) == said[:2]
+        assert backend.epoch != epoch
+        assert "the journal is damaged after record 2" in caplog.text
+        assert (crashed / f"{path.name}-log0.damaged").read_bytes() == data
+    caplog.clear()
+    with opened(crashed / path.name) as backend:
+        assert await log_of(backend) == said[:2]
+    assert caplog.text == ""
+
+
+async def test_a_torn_last_record_is_no_damage(
+    path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed = tmp_path_factory.mktemp("crashed")
+    epoch, said = await killed(path, crashed, monkeypatch, "one", "two", "three")
+    journal = crashed / f"{path.name}-log0"
+    data = journal.read_bytes()
+    journal.write_bytes(data[: data.index(b"three") + 2])
+    with opened(crashed / path.name) as backend:
+        assert (await log_of(backend), backend.epoch) == (said[:2], epoch)
 
 
 class Disk(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
-from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from selectors import EVENT_READ, EVENT_WRITE, PollSelector
 from threading import Lock, Thread
 from time import monotonic
 
@@ -62,7 +62,8 @@ class SearchClient:
 
     def search(self, query: Query) -> Future[Found]:
         """Search. The future gets Unavailable if the process ends or can't read the store, and ValueError or
-        OverflowError if the query is wrong. Use `asyncio.wrap_future` to await it."""
+        OverflowError if the query is wrong. Use `asyncio.wrap_future` to await it. OSError if the client can't be
+        started."""
         future: Future[Found] = Future()
         number = next(self._numbers)
         try:
@@ -72,8 +73,8 @@ class SearchClient:
             return future
         with self._lock:
             if not self._closed:
-                self._outbox.append((number, asking, monotonic() + query.budget + PATIENCE, future))
                 self._start()
+                self._outbox.append((number, asking, monotonic() + query.budget + PATIENCE, future))
                 self._signal()
                 return future
         future.set_exception(Unavailable("the store is closed"))
@@ -150,7 +151,7 @@ class SearchClient:
     def _rest(self, seconds: float, why: str) -> None:
         """Wait, and fail searches at once meanwhile."""
         until = monotonic() + seconds
-        with DefaultSelector() as selector:
+        with PollSelector() as selector:
             selector.register(self._signals[0], EVENT_READ)
             while not self._closed and (left := until - monotonic()) > 0:
                 self._fail_waiting(why)
@@ -183,7 +184,7 @@ class _Link:
         """Serve until the client is closed or the process ends. Return why."""
         why = "the store is closed"
         try:
-            with DefaultSelector() as selector:
+            with PollSelector() as selector:
                 signals, reports, requests = self.client._signals[0], self.reports.fileno(), self.requests.fileno()
                 selector.register(signals, EVENT_READ)
                 selector.register(reports, EVENT_READ)
