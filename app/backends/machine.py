@@ -15,7 +15,7 @@ from app.backends import changes
 from app.backends.sequencing import Entry, Sequencer
 from app.backends.statements import appending, logs, users
 from app.backends.statements.rows import CALL_ERRORS, savepoint
-from app.chat.events import Draft
+from app.chat.events import Draft, User
 from app.chat.logs import CONVERSATION
 
 STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
@@ -43,12 +43,8 @@ def apply(connection: sqlite3.Connection, entries: Sequence[Entry], number: int)
     Each entry gets its answer, or the exception that concerns it alone; then it has changed nothing. sqlite3.Error
     concerns the whole store.
     """
-    for are_drafts, group in groupby(entries, _is_draft):
-        if are_drafts:
-            appending.append(connection, [entry for entry in group if entry.pos])
-        else:
-            for entry in group:
-                entry.answer = _outcome(connection, entry.change)
+    for apply_all, group in groupby(entries, _how):
+        apply_all(connection, list(group))
     _count(connection, entries, number)
 
 
@@ -76,8 +72,28 @@ def last_applied(connection: sqlite3.Connection) -> int:
     return number
 
 
-def _is_draft(entry: Entry) -> bool:
-    return type(entry.change) is Draft
+def _how(entry: Entry) -> Callable[[sqlite3.Connection, Sequence[Entry]], None]:
+    """How entries like this one are applied, together."""
+    change = entry.change
+    if type(change) is Draft:
+        return _append
+    return _create_guests if type(change) is changes.CreateUser and change.user and not change.token else _apply_each
+
+
+def _append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    appending.append(connection, [entry for entry in entries if entry.pos])
+
+
+def _create_guests(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    """Nothing can be wrong with a new user without a token, and there are many: each connection of a guest is one."""
+    for entry in entries:
+        entry.answer = User.newcomer(entry.change.user)  # type: ignore[union-attr]
+    users.insert(connection, [entry.answer for entry in entries])
+
+
+def _apply_each(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        entry.answer = _outcome(connection, entry.change)
 
 
 def _outcome(connection: sqlite3.Connection, change: changes.Change) -> Any:

@@ -90,7 +90,11 @@ class Matcher:
     def marks(self, text: str) -> list[tuple[int, int]]:
         """The start and end of each hit in the first MARKED characters of a text, in code points. Hits that touch are
         one."""
-        reading, origins = align(text[:MARKED])
+        text = text[:MARKED]
+        if text.isascii() and not self.strict and not any(" " in needle for needle in self.loose):
+            folded = fold(text)  # each character stays where it is
+            return _merged(sorted(span for needle in self.loose for span in _hits(folded, needle)))[:MAX_MARKS]
+        reading, origins = align(text)
         kept = [index for index, sign in enumerate(reading) if sign != BREAK]
         whole, split = "".join(reading[index] for index in kept), reading.replace(BREAK, " ")
         spans = {

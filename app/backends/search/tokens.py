@@ -48,6 +48,7 @@ _LAST_SCANNED = 0x1FFFF
 _IGNORED = "\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff"
 _dropped = re.compile(f"[\u0300-\u036f{_IGNORED}]+")
 _case_change = re.compile("[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")
+_ascii_word = re.compile("[a-z0-9]+")
 _blanked = bytes(code if chr(code).isalnum() or chr(code) == BREAK else 32 for code in range(128)) + bytes(128)
 
 
@@ -151,6 +152,8 @@ def align(text: str) -> tuple[str, list[tuple[int, int]]]:
     """Return the canonical form of a text, and where each of its characters comes from: start and end in the text.
     Blanks and breaks have no meaningful origin."""
     breaks = {match.start() for match in _case_change.finditer(text)}
+    if text.isascii() and not breaks:
+        return _align_ascii(fold(text))
     folded: list[str] = []
     origin: list[tuple[int, int]] = []
     for match in _clusters().finditer(text.replace(BREAK, " ")):
@@ -165,6 +168,17 @@ def align(text: str) -> tuple[str, list[tuple[int, int]]]:
     for match in _units().finditer("".join(folded)):
         signs.append(match[0])
         origins.extend(origin[match.start() : match.end()])
+        signs.append(" ")
+        origins.append((0, 0))
+    return "".join(signs), origins
+
+
+def _align_ascii(folded: str) -> tuple[str, list[tuple[int, int]]]:
+    """`align` where each character stays where it is, which takes a tenth of the time."""
+    signs, origins = [" "], [(0, 0)]
+    for match in _ascii_word.finditer(folded):
+        signs.append(match[0])
+        origins.extend((place, place + 1) for place in range(*match.span()))
         signs.append(" ")
         origins.append((0, 0))
     return "".join(signs), origins

@@ -33,11 +33,16 @@ def create_user(connection: sqlite3.Connection, change: changes.CreateUser) -> U
     if known is not None:
         return known
     user = User.newcomer(change.user or _last(connection) + 1)
-    sql = "INSERT INTO users (id, name, canonical) VALUES (?, ?, ?)"
-    connection.execute(sql, (user.id, user.name, user.name))
+    insert(connection, [user])
     if change.token:
         connection.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (change.token, user.id))
     return user
+
+
+def insert(connection: sqlite3.Connection, new_users: Sequence[User]) -> None:
+    """Insert users under their default names."""
+    sql = "INSERT INTO users (id, name, canonical) VALUES (?, ?, ?)"
+    connection.executemany(sql, [(user.id, user.name, user.name) for user in new_users])
 
 
 def _last(connection: sqlite3.Connection) -> int:
