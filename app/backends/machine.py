@@ -87,7 +87,7 @@ def _append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
 def _create_guests(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     """Nothing can be wrong with a new user without a token, and there are many: each connection of a guest is one."""
     for entry in entries:
-        entry.answer = User.newcomer(entry.change.user)  # type: ignore[union-attr]
+        entry.answer = User.newcomer(entry.change.user)  # type: ignore[union-attr, arg-type]
     users.insert(connection, [entry.answer for entry in entries])
 
 
