@@ -32,7 +32,7 @@ DELAY = 0.2
 transaction has costs of its own, and rewrites pages that the next one will rewrite."""
 GATHERED = 5000
 """With more entries than this, they are applied at once."""
-MAX_ENTRIES = 5000
+MAX_ENTRIES = 2000
 """The most entries that one transaction applies, apart from a single batch with more."""
 MAX_UNAPPLIED = 100_000
 """With more entries than this, nothing more is committed until some are applied."""

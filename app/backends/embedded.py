@@ -39,6 +39,9 @@ from app.chat.events import Account, Bounds, Conversation, Draft, Event, User
 from app.chat.presence import Hint, Person
 from app.clock import Clock
 
+CACHE = 8000
+"""KiB of pages that the store's connection may hold. A transaction that changes more writes some of them twice."""
+
 
 class Embedded(Backend):
     """A Backend in the file at `path`, or in memory for `:memory:`.
@@ -181,6 +184,7 @@ class _Core:
                 self._start(connection, None, None)
             else:
                 connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(f"PRAGMA cache_size = {-CACHE}")
                 self.index = FileIndex(self.file.path, connection)
                 journal = Journal(self.file.path, self.file.epoch, machine.last_applied(connection))
                 self._start(connection, journal, Readers(self.file.path))
