@@ -191,9 +191,9 @@ class Applier:
             self._apply()
         elif self._batches and self._apply_at == float("inf"):
             self._apply_at = now + DELAY
-        if self._wants_zeros():
+        if (journal := self._unprepared_journal()) is not None:
             try:
-                self._journal.prepare()  # type: ignore[union-attr]
+                journal.prepare()
             except OSError:
                 self._no_zeros_until = now + RETRY_DELAY  # a commit that needs the room will say so
         self._release_reads()
@@ -209,7 +209,7 @@ class Applier:
         due = [self._apply_at - now, self._commit_at - now]
         if not self._batches and (upkeep := self._upkeep.due()) is not None:
             due.append(upkeep)
-        timeout = 0.0 if self._wants_zeros() else max(0.0, min(due))
+        timeout = max(0.0, min(due)) if self._unprepared_journal() is None else 0.0
         signals: set[Signal] = set()
         with suppress(Empty):
             signals.add(self._queue.get(timeout=None if timeout == float("inf") else timeout))
@@ -217,9 +217,12 @@ class Applier:
                 signals.add(self._queue.get_nowait())
         return signals
 
-    def _wants_zeros(self) -> bool:
+    def _unprepared_journal(self) -> Journal | None:
+        """The journal, if it is to be filled with zeros now."""
         journal = self._journal
-        return self._spacious and journal is not None and journal.wants_zeros and monotonic() >= self._no_zeros_until
+        if journal is None or not (self._spacious and journal.wants_zeros and monotonic() >= self._no_zeros_until):
+            return None
+        return journal
 
     def _is_full(self) -> bool:
         return self._count > GATHERED or self._readers is None

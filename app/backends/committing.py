@@ -327,20 +327,19 @@ class Committer:
         self._answered_in = running or self
         events: list[Event] = []
         futures: list[Entry] = []
-        elsewhere: dict[Any, list[Entry]] = {}
+        elsewhere: list[Entry] = []
         for entry in batch.drafts:
-            if entry.pos:
-                events.append(entry.event)  # type: ignore[arg-type]
+            if entry.event is not None and not entry.duplicate:
+                events.append(entry.event)
             if entry.waiter is None:  # given up
                 continue
             if isinstance(entry.waiter, asyncio.Future) or entry.answer is not None:
                 futures.append(entry)
             elif entry.loop is running:
-                entry.waiter.stored(entry.stored_event, duplicate=not entry.pos)
+                entry.waiter.stored(entry.stored_event, duplicate=entry.duplicate)
             else:
-                elsewhere.setdefault(entry.loop, []).append(entry)
-        for loop, entries in elsewhere.items():
-            _call(loop, _settle_all, entries)
+                elsewhere.append(entry)
+        settle(elsewhere)
         if events:
             for follower in self.followers.values():
                 follower(events)
@@ -371,11 +370,11 @@ def _settle_all(entries: Sequence[Entry]) -> None:
             if isinstance(answer, Exception):
                 waiter.set_exception(answer)
             else:
-                waiter.set_result(Appended(entry.stored_event, duplicate=not entry.pos) if is_draft else answer)
+                waiter.set_result(Appended(entry.stored_event, duplicate=entry.duplicate) if is_draft else answer)
         elif isinstance(answer, Exception):
             waiter.failed(answer, entry.change)
         else:
-            waiter.stored(entry.stored_event, duplicate=not entry.pos)
+            waiter.stored(entry.stored_event, duplicate=entry.duplicate)
 
 
 def _call(loop: asyncio.AbstractEventLoop, act: Callable[[Sequence[Entry]], None], entries: Sequence[Entry]) -> None:

@@ -18,7 +18,7 @@ from app.backends.reasons import reason
 from app.backends.search.client import SearchClient
 from app.backends.search.page_numbers import PageNumbers
 from app.backends.statements import purging
-from app.backends.statements.rows import event_of
+from app.backends.statements.rows import counter, event_of
 
 _page_numbers = PageNumbers()
 
@@ -49,8 +49,7 @@ class FileIndex:
         self.forgotten = 0
 
     def keep_up(self) -> bool:
-        (last,) = self._connection.execute("SELECT value FROM counters WHERE name = 'pos'").fetchone()
-        self._client.wake(last)
+        self._client.wake(counter(self._connection, "pos"))
         return False
 
     def finish(self) -> None:

@@ -25,6 +25,8 @@ from pathlib import Path
 from threading import Lock
 from zlib import crc32
 
+from app.backends.copying import sync
+
 MAGIC = b"natter1\n"
 HEADER = struct.Struct("<8s24s")
 RECORD = struct.Struct("<IIQ")
@@ -96,8 +98,7 @@ class Journal:
         """Overwrite all records with zeros. False if some aren't durable yet; then some may be left. OSError if it
         fails."""
         with self._lock:
-            former = self._active
-            other = next(file for file in self._files if file is not former)
+            former, other = self._active, self._other
             if other.last > self.durable:
                 return False
             other.reserved = True
@@ -119,8 +120,13 @@ class Journal:
         if remove:
             discard(self._paths)
 
+    @property
+    def _other(self) -> _File:
+        """The file that isn't written at the moment."""
+        return next(file for file in self._files if file is not self._active)
+
     def _change_files(self) -> None:
-        other = next(file for file in self._files if file is not self._active)
+        other = self._other
         if other.last <= self.durable and not other.reserved:
             other.end = HEADER.size
             self._active = other
@@ -132,11 +138,7 @@ class Journal:
         try:
             os.pwrite(descriptor, HEADER.pack(MAGIC, self._epoch.encode()), 0)
             os.fsync(descriptor)
-            folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync(path.parent)
         except BaseException:
             os.close(descriptor)
             raise

@@ -14,7 +14,7 @@ from typing import Any
 from app.backends import changes
 from app.backends.sequencing import Entry, Sequencer
 from app.backends.statements import appending, logs, users
-from app.backends.statements.rows import CALL_ERRORS, savepoint
+from app.backends.statements.rows import CALL_ERRORS, counter, savepoint
 from app.chat.events import Draft, User
 from app.chat.logs import CONVERSATION
 
@@ -67,9 +67,7 @@ def replay(connection: sqlite3.Connection, sequencer: Sequencer, record: bytes, 
 
 def last_applied(connection: sqlite3.Connection) -> int:
     """Return the number of the last record that was applied."""
-    number: int
-    (number,) = connection.execute("SELECT value FROM counters WHERE name = 'applied'").fetchone()
-    return number
+    return counter(connection, "applied")
 
 
 def _how(entry: Entry) -> Callable[[sqlite3.Connection, Sequence[Entry]], None]:
@@ -87,7 +85,8 @@ def _append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
 def _create_guests(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     """Nothing can be wrong with a new user without a token, and there are many: each connection of a guest is one."""
     for entry in entries:
-        entry.answer = User.newcomer(entry.change.user)  # type: ignore[union-attr, arg-type]
+        assert isinstance(entry.change, changes.CreateUser)
+        entry.answer = User.newcomer(entry.change.user)
     users.insert(connection, [entry.answer for entry in entries])
 
 

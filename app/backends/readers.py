@@ -12,7 +12,6 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Condition, Thread, current_thread
 from time import monotonic
@@ -22,7 +21,7 @@ from msgspec import Struct
 
 from app.backends import Unavailable
 from app.backends.reasons import reason
-from app.backends.statements.rows import CALL_ERRORS
+from app.backends.statements.rows import CALL_ERRORS, connect_read_only
 
 log = logging.getLogger("store")
 
@@ -52,7 +51,7 @@ class Readers:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.lookups = connect(path)
+        self.lookups = connect_read_only(path)
         """A connection for what is looked up during a commit, by one thread at a time."""
         self._queue: SimpleQueue[Read | None] = SimpleQueue()
         self._threads: list[Thread] = []
@@ -102,7 +101,7 @@ class Readers:
                 self._reading += 1
             try:
                 if connection is None:
-                    connection = connect(self._path)
+                    connection = connect_read_only(self._path)
                 read.settle(run(read.run, connection))
             except sqlite3.Error as error:
                 read.settle(unreadable(self._path, error))
@@ -112,12 +111,6 @@ class Readers:
                     self._gate.notify_all()
         if connection is not None:
             connection.close()
-
-
-def connect(path: str) -> sqlite3.Connection:
-    """Connect to the store at `path` for reading."""
-    uri = f"{Path(path).resolve().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
 def run(function: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:

@@ -13,7 +13,7 @@ def ids(command: Command) -> tuple[int | str | UnsetType, str | UnsetType]:
     return (command.rid, UNSET) if isinstance(command, Request) else (UNSET, command.cid)
 
 
-def error_frame(refused: Refused, rid: int | str | UnsetType, cid: str | UnsetType) -> Error:
+def error_frame(refused: Refused, rid: int | str | UnsetType = UNSET, cid: str | UnsetType = UNSET) -> Error:
     """The answer to a command that was refused."""
     return Error(refused.code, refused.message, refused.retry, rid=rid, cid=cid, after=refused.after, **refused.values)
 

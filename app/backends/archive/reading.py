@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from app.backends import StoreError, journal
+from app.backends import StoreError, journal, machine
 from app.backends.reasons import reason
+from app.backends.statements.rows import connect_read_only
 from app.backends.storefile import InUse, StoreFile, inspect
 
 APPLY_TIMEOUT = 2.0
@@ -50,8 +51,7 @@ def _connect_beside(path: str) -> sqlite3.Connection:
     the file, which the system doesn't grant on such a descriptor. All it does to the other process is to keep it from
     reusing the WAL meanwhile.
     """
-    file = Path(path).resolve()
-    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection = connect_read_only(path)
     try:
         inspect(Path(path), connection)
         _wait_until_applied(path, connection)
@@ -69,14 +69,7 @@ def _wait_until_applied(path: str, connection: sqlite3.Connection) -> None:
     (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() or ("",)
     acknowledged = journal.last_number(path, epoch)  # 0 for an older Natter, whose store has no counters
     deadline = monotonic() + APPLY_TIMEOUT
-    while acknowledged and _applied(connection) < acknowledged:
+    while acknowledged and machine.last_applied(connection) < acknowledged:
         if monotonic() >= deadline:
             raise StoreError(f"{path}: the server has not written its latest changes to the store yet: try again")
         sleep(POLL_INTERVAL)
-
-
-def _applied(connection: sqlite3.Connection) -> int:
-    """The number of the last record of the journal that the store has."""
-    number: int
-    (number,) = connection.execute("SELECT value FROM counters WHERE name = 'applied'").fetchone()
-    return number

@@ -14,7 +14,6 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic, process_time
 
 from msgspec import msgpack
@@ -25,6 +24,7 @@ from app.backends.search.engine import BATCH, SCANNED, Engine
 from app.backends.search.index import Index, index_path, is_damage
 from app.backends.search.messages import Answer, Ask, Dropped, Failure, Frames, Note, Report, Request, Wake, frame
 from app.backends.search.pacing import Pacer
+from app.backends.statements.rows import connect_read_only
 
 INTERVAL = 1.0
 """How many seconds lie between two steps while fewer than BATCH messages wait to be indexed. A search compares them one
@@ -47,9 +47,7 @@ class Service:
 
     def __init__(self, path: str, send: Callable[[Report], None]) -> None:
         self.path, self._send = index_path(path), send
-        uri = f"{Path(path).resolve().as_uri()}?mode=ro"
-        # Never checkpoint with this connection: it would fail, after work for nothing.
-        self.store = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1)
+        self.store = connect_read_only(path, timeout=1)
         (self.epoch,) = self.store.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         self.pacer, self.log = Pacer(), ProgressLog(self._note)
         self._next_step = self._next_purge = self._rest = 0.0

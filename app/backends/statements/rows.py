@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from msgspec import json
@@ -54,6 +55,22 @@ def trimmed(connection: sqlite3.Connection, log: str) -> int:
     """Return the position up to which a log was trimmed."""
     row = connection.execute("SELECT through FROM trims WHERE room = ?", (log,)).fetchone()
     return row[0] if row else 0
+
+
+def counter(connection: sqlite3.Connection, name: str) -> int:
+    """Return a counter of the store: the last `pos`, `whisper` or `user` given out, or the last record `applied`."""
+    number: int
+    (number,) = connection.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
+    return number
+
+
+def connect_read_only(path: str, *, timeout: float = 5.0) -> sqlite3.Connection:
+    """Connect to the store at `path` so that nothing can be written. A read waits up to `timeout` seconds for a lock.
+
+    Such a connection never checkpoints: `PRAGMA wal_checkpoint` would fail, after work for nothing.
+    """
+    uri = f"{Path(path).resolve().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout, check_same_thread=False)
 
 
 @contextmanager

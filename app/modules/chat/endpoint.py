@@ -16,11 +16,11 @@ from app.chat.closing import CloseCode
 from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT, Dialect
 from app.chat.errors import Refused
 from app.chat.events import User
-from app.chat.frames import Join, Nick, Welcome
+from app.chat.frames import Error, Join, Welcome
 from app.chat.logs import room_name
 from app.live.admission import Admission
 from app.live.connection import NOBODY, Connection
-from app.live.errors import unavailable_frame
+from app.live.errors import error_frame, unavailable_frame
 from app.live.handlers.account import follow_whispers
 from app.live.service import ChatService
 from app.modules.chat.settings import ChatSettings
@@ -114,15 +114,14 @@ class ChatEndpoint:
         """Send what a connection gets before it sends anything: `welcome`, or the greeting of the text dialect. If it
         can't have the name it asked for, an error follows."""
         user, text = connection.user, connection.dialect is TEXT
-        refused: Refused | None = None
-        unavailable: Unavailable | None = None
+        problem: Error | None = None
         if name and name != user.name:
             try:
                 user = await self.service.claim_name(user, name)
             except Refused as error:
-                refused = error
+                problem = error_frame(error)
             except Unavailable as error:
-                unavailable = error
+                problem = unavailable_frame(error)
             else:
                 self.service.hub.rename(user)
                 self.service.hub.for_connections_of(
@@ -134,10 +133,8 @@ class ChatEndpoint:
         if text:
             await connection.execute(join)
             await follow_whispers(connection)
-        if refused is not None:
-            connection.refuse(refused, Nick(name))
-        elif unavailable is not None:
-            connection.send(unavailable_frame(unavailable))
+        if problem is not None:
+            connection.send(problem)
 
     def _first_join(self, query: Mapping[str, str]) -> Join:
         """Return where a text client starts: `?room=lobby&after=41`, both optional. Refused if that can't be a room."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from app import chat_of
 from app.backends import Results
 from app.testing import Host, JsonClient
@@ -161,7 +163,7 @@ def test_what_an_ignored_user_said_is_left_out_with_its_marks(chat: Host) -> Non
         assert texts(everywhere(ann, "tea", limit=1, before=newest["next"])) == ["my tea"]
 
 
-def test_a_search_that_was_cut_short_says_so(chat: Host) -> None:
+def test_a_search_that_was_cut_short_says_so(chat: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = chat_of(chat.app).backend
     search, logs = backend.search, []
 
@@ -171,7 +173,7 @@ def test_a_search_that_was_cut_short_says_so(chat: Host) -> None:
         logs.append(log)
         return results
 
-    backend.search = cut_short  # type: ignore[method-assign]
+    monkeypatch.setattr(backend, "search", cut_short)
     with chat.join("ann") as ann, chat.join("bob", dialect="text") as bob:
         ann.join("den")
         found = everywhere(ann, "tea")
