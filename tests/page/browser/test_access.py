@@ -209,6 +209,25 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(tab: Tab) -> None:
         expect(opener).to_be_focused()
 
 
+ANOTHER = """() => {
+  const field = document.querySelector("#text");
+  document.querySelector("dialog").close(); // its event comes after the command
+  field.value = "/help";
+  field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  field.form.requestSubmit();
+}"""
+
+
+def test_a_dialog_that_closes_leaves_the_next_one_open(tab: Tab) -> None:
+    with tab("ann") as page:
+        browse(page)
+        page.evaluate(ANOTHER)
+        expect(page.get_by_role("dialog", name="Help")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(1)
+        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+        expect(page.get_by_role("dialog", name="Help")).to_be_visible()
+
+
 def test_it_fits_a_phone(server: Served, tab: Tab) -> None:
     with tab("ann", viewport=PHONE) as page, peer(server, "bob") as bob:
         bob.say("x" * 2000, "```\n" + "y" * 500 + "\n```", "https://example.com/" + "z" * 300)

@@ -158,7 +158,8 @@ export function createComposing({ store, session, state, set, toast, note, ask }
 
     /** @param {string} room @param {number} seq */
     async remove(room, seq) {
-      if (await ask({ t: "delete", room, seq })) navigation.closeDialog();
+      const { dialog } = state();
+      if (await ask({ t: "delete", room, seq })) navigation.closeDialog(dialog);
     },
 
     /** Sends a message again that failed. @param {string} cid */

@@ -64,7 +64,12 @@ export function createNavigation({ store, session, state, set, ask }) {
 
     /** @param {import("../types.d.ts").Dialog} dialog */
     dialog: (dialog) => set({ dialog, problem: "", drawer: false }),
-    closeDialog: () => set({ dialog: null, problem: "" }),
+    /** Closes a dialog, by default the one that is open. Nothing happens if another one took its place: what closes a
+     * dialog may come late, such as its `close` event on a busy page.
+     */
+    closeDialog(dialog = state().dialog) {
+      if (state().dialog === dialog) set({ dialog: null, problem: "" });
+    },
     /** The sidebar of a narrow window. @param {boolean} open */
     drawer: (open) => set({ drawer: open }),
     people: () => set({ people: !state().people || state().searching, searching: false }),

@@ -34,17 +34,18 @@ export function createTools(store, session) {
   /** Shows a text in the room, to this person only. @param {string} text @param {boolean} [problem] */
   const note = (text, problem = false) => store.dispatch({ type: "note", room: state().current, text, problem });
 
-  /** Asks the server. If it refuses, the answer is null, and the dialog or else the room says why.
+  /** Asks the server. If it refuses, the answer is null, and the dialog that asked or else the room says why.
    * @param {Request} request
    * @returns {Promise<Frame | null>}
    */
   async function ask(request) {
+    const { dialog } = state();
     set({ problem: "" });
     try {
       return await session.ask(request);
     } catch (error) {
       const text = problemText(error);
-      if (state().dialog) set({ problem: text });
+      if (dialog && dialog === state().dialog) set({ problem: text });
       else note(text, true);
       return null;
     }

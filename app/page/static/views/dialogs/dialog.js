@@ -18,7 +18,12 @@ export const dialogView = (state, act, title, content) =>
 
 /** @param {State} state @param {Actions} act @param {unknown} title @param {unknown} content */
 const elementView = (state, act, title, content) =>
-  html`<dialog aria-labelledby="dialog-title" ${ref(show)} @close=${() => act.closeDialog()} @click=${closeOutside}>
+  html`<dialog
+    aria-labelledby="dialog-title"
+    ${ref(show)}
+    @close=${() => act.closeDialog(state.dialog)}
+    @click=${closeOutside}
+  >
     <div class="sheet">
       <header>
         <h2 id="dialog-title">${title}</h2>
