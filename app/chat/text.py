@@ -28,18 +28,13 @@ from app.chat.frames import (
 )
 from app.chat.logs import CONVERSATION, WHISPERS
 from app.chat.presence import Person
+from app.chat.typed import INVISIBLE
 
 _CONTROLS = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
 """Control characters other than line breaks, marks that change the direction of text, and half surrogate pairs."""
-_INVISIBLE = (
-    r"\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    r"\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-)
-"""Characters that can stand before a bracket unseen: controls, and Unicode's Default_Ignorable_Code_Point."""
-_FORGERY = re.compile(rf"(?<=[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])(?=[{_INVISIBLE}]*(?:\[|\*\*\*[\s{_INVISIBLE}]))")
+_FORGERY = re.compile(rf"(?<=[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])(?=[{INVISIBLE}]*(?:\[|\*\*\*[\s{INVISIBLE}]))")
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-_NOT_IN_NAMES = re.compile(rf"[\s\[\]:,→{_INVISIBLE}]+")
+_NOT_IN_NAMES = re.compile(rf"[\s\[\]:,→{INVISIBLE}]+")
 
 
 def greeting(users: int) -> str:
