@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from app.chat import frames
 from app.chat.errors import Code, Refused
 from app.chat.frames import Command, Usage
+from app.chat.mentions import ALL, OPERATORS
 
 _COMMAND = re.compile(r"/?(\S*)(?:\s(.*))?", re.DOTALL)
 _WORD = re.compile(r"\s*(\S+)(?:\s(.*))?", re.DOTALL)
@@ -174,6 +175,22 @@ def _login(arguments: str, room: str) -> Command:  # noqa: ARG001  (your name is
     return frames.Login(name=_name(word), password=password.strip())
 
 
+def _who(arguments: str, room: str) -> Command:
+    words = arguments.split()
+    if len(words) == 2:
+        return frames.Who(room=_room(words[0]), find=words[1], limit=frames.MAX_PAGE)
+    return frames.Who(room=_room(words[0]) if words else room)
+
+
+def _mentions(arguments: str, room: str) -> Command:
+    who = arguments.strip().lower()
+    if who == ALL:
+        return frames.Mentions(room=room, who="all")
+    if who == OPERATORS:
+        return frames.Mentions(room=room, who="operators")
+    raise _BadArguments(f"Expected {ALL} or {OPERATORS}, got {_quoted(who)}")
+
+
 def _slow(arguments: str, room: str) -> Command:
     return frames.Slow(room=room, seconds=_number(arguments, 0, frames.MAX_SECONDS))
 
@@ -205,8 +222,7 @@ _TABLE = (
     Row("join", (), "ROOM", "Join a room", 1, 1, lambda name, _: frames.Join(room=_room(name))),
     Row("part", ("leave",), "", "Leave the room", 0, 0, lambda _, room: frames.Part(room=room)),
     Row("rooms", (), "", "List the rooms", 0, 0, lambda *_: frames.Rooms()),
-    Row("who", (), "[ROOM]", "List the people in a room", 0, 1,
-        lambda name, room: frames.Who(room=_room(name) if name.strip() else room)),
+    Row("who", (), "[ROOM [NAME]]", "List the people in a room, or those with NAME in their name", 0, 2, _who),
     Row("room", (), "", "Show the settings of the room", 0, 0, lambda _, room: frames.DescribeRoom(room=room)),
     Row("topic", (), "[TOPIC]", "Show or change the topic; - clears it", 0, None, _topic),
     Row("history", (), "[NUMBER]", "Show earlier messages with their IDs", 0, 1, _history),
@@ -237,6 +253,8 @@ _TABLE = (
         1, None, _moderation(frames.Mute, timed=True)),
     Row("unmute", (), "NAME", "Let someone send messages again (operators)", 1, 1, _moderation(frames.Unmute)),
     Row("slow", (), "SECONDS", "Make people wait between messages; 0 turns it off (operators)", 1, 1, _slow),
+    Row("mentions", (), "WHO", "Choose who may use @everyone and @here: all or operators (operators)",
+        1, 1, _mentions),
     Row("op", (), "NAME", "Make someone an operator (owner)", 1, 1, _moderation(frames.Op)),
     Row("deop", (), "NAME", "Remove someone as an operator (owner)", 1, 1, _moderation(frames.Deop)),
     Row("invite", (), "NAME", "Invite someone to a private room (operators)",

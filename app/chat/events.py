@@ -35,6 +35,7 @@ class Kind(StrEnum):
     MUTE = "mute"
     UNMUTE = "unmute"
     SLOW = "slow"
+    MENTIONS = "mentions"
 
 
 _KEYS: dict[str, str] = {
@@ -43,6 +44,7 @@ _KEYS: dict[str, str] = {
     Kind.PRIVATE: "access",
     Kind.PUBLIC: "access",
     Kind.SLOW: "slow",
+    Kind.MENTIONS: "mentions",
     Kind.INVITE: "invite:",
     Kind.UNINVITE: "invite:",
     Kind.OP: "op:",
@@ -86,7 +88,8 @@ class Detail(Struct, frozen=True, omit_defaults=True, gc=False):
 
     `whom` is the person it concerns. `until` is when a ban or mute ends, in milliseconds since 1970; 0 is never.
     `seconds` is for slow mode. `to` has the recipients of a whisper by the names they had then. `edited` and `deleted`
-    say what has become of a message since.
+    say what has become of a message since. `notify` says whom a message notifies beside those it mentions:
+    `everyone` in the room, or those who are `here`.
     """
 
     whom: User | None = None
@@ -95,6 +98,7 @@ class Detail(Struct, frozen=True, omit_defaults=True, gc=False):
     to: tuple[str, ...] = ()
     edited: bool = False
     deleted: bool = False
+    notify: str = ""
 
 
 PLAIN = Detail()

@@ -11,9 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.chat.errors import Code, Refused
+from app.chat.mentions import GROUPS
 
 _ASCII = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RESERVED = re.compile(r"user[0-9]+")
+_LOOKALIKES = str.maketrans("i10", "llo")
+"""Characters of names that look like others: `1` and `i` like `l`, `0` like `o`."""
+_GROUPS = frozenset(word.translate(_LOOKALIKES) for word in GROUPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,12 @@ def ascii_name(text: str, longest: int) -> Name:
 def reserved(canonical: str) -> bool:
     """Whether the server assigns this name to guests: `user0`, `user1` and so on."""
     return bool(_RESERVED.fullmatch(canonical))
+
+
+def addresses_a_group(canonical: str) -> bool:
+    """Whether `@` and this name would be taken for a mention of everyone or of those who are here. A name that looks
+    like one of these words counts as it, and so does one with the full stops that a sentence may add."""
+    return canonical.rstrip(".").translate(_LOOKALIKES) in _GROUPS
 
 
 def bad_name(text: str, longest: int, reason: str, problem: str = "") -> Refused:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from heapq import nsmallest
+from operator import itemgetter
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -62,6 +64,18 @@ def difference(before: Iterable[Person], after: Iterable[Person]) -> Difference:
         went=tuple(person for id_, person in old.items() if id_ not in new),
         changed=tuple(other for one, other in both if one != other),
     )
+
+
+def by_name(
+    people: Iterable[Person], limit: int, *, find: str = "", after: str = ""
+) -> tuple[tuple[Person, ...], bool]:
+    """Return the first people by name, at most `limit`, and whether there are more: those whose name contains `find`
+    and comes after the name `after`. Case makes no difference."""
+    find, after = find.casefold(), after.casefold()
+    keyed = ((person.name.casefold(), person) for person in people)
+    found = [(key, person) for key, person in keyed if key > after and find in key]
+    first = nsmallest(limit, found, key=itemgetter(0))
+    return tuple(person for _, person in first), len(found) > limit
 
 
 class Roster:

@@ -14,7 +14,8 @@ from msgspec import UnsetType
 
 from app.chat.errors import Code, ErrorValues, Refused
 from app.chat.events import Detail, Event, Kind, User
-from app.chat.frames import Moderation, Private, Public, Slow, Topic
+from app.chat.frames import Mentions, Moderation, Private, Public, Slow, Topic
+from app.chat.mentions import ALL
 from app.chat.state import RoomState
 from app.chat.timestamps import timestamp
 
@@ -70,6 +71,11 @@ def check_speaking(room: str, state: RoomState, user: User, rank: Rank, now: int
         raise Refused(Code.SLOW_MODE, problem, retry=True, after=wait, room=room, limit=state.slow)
 
 
+def may_notify(state: RoomState, rank: Rank) -> bool:
+    """Return whether the user may notify the room with @everyone and @here. If not, these are only a text."""
+    return rank >= Rank.OPERATOR or state.mentions == ALL
+
+
 def check_edit(event: Event, user: User) -> None:
     """Refused unless the user wrote the message."""
     if event.user != user.id:
@@ -84,7 +90,9 @@ def check_delete(event: Event, user: User, rank: Rank) -> None:
         raise Refused(Code.NOT_YOURS, problem, reason="delete", name=event.name)
 
 
-def setting_event(command: Topic | Private | Public | Slow, state: RoomState, rank: Rank) -> tuple[Kind, str, Detail]:
+def setting_event(
+    command: Topic | Private | Public | Slow | Mentions, state: RoomState, rank: Rank
+) -> tuple[Kind, str, Detail]:
     """Return the kind, text and detail of the event for a new room setting. Refused unless an operator sets it; the
     topic of a room without an owner is for anyone to set."""
     for_anyone = isinstance(command, Topic) and not state.owner
@@ -95,6 +103,8 @@ def setting_event(command: Topic | Private | Public | Slow, state: RoomState, ra
         return kind, "" if isinstance(command.text, UnsetType) else command.text, Detail()
     if isinstance(command, Slow):
         return kind, "", Detail(seconds=command.seconds)
+    if isinstance(command, Mentions):
+        return kind, command.who, Detail()
     return kind, "", Detail()
 
 
@@ -120,7 +130,7 @@ def moderation_event(
     return kind, command.why, Detail(whom=whom, until=until)
 
 
-def _kind(command: Topic | Private | Public | Slow | Moderation) -> Kind:
+def _kind(command: Topic | Private | Public | Slow | Mentions | Moderation) -> Kind:
     """Events have the names of the commands that they come from."""
     return Kind(str(command.__struct_config__.tag))
 

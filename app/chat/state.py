@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.chat.events import Event, Kind
+from app.chat.mentions import OPERATORS
 
 
 class RoomState:
@@ -39,6 +40,12 @@ class RoomState:
         """Seconds between two messages of one user in slow mode; 0 if it is off."""
         event = self._last.get("slow")
         return event.detail.seconds if event else 0
+
+    @property
+    def mentions(self) -> str:
+        """Who may notify everyone with @everyone and @here: `all` or `operators`."""
+        event = self._last.get("mentions")
+        return event.text if event else OPERATORS
 
     @property
     def owner(self) -> int:

@@ -27,6 +27,7 @@ from app.chat.frames import (
     RoomSettings,
 )
 from app.chat.logs import CONVERSATION, WHISPERS
+from app.chat.mentions import ALL
 from app.chat.presence import Person
 from app.chat.typed import INVISIBLE
 
@@ -125,7 +126,8 @@ def rooms(frame: RoomList) -> str:
 
 def people(frame: People) -> str:
     """The people of a room, one per line, so that nobody's reason for being away can look like another person."""
-    return notices([f"{_clean_name(frame.room)}: {_users(frame.members)}", *map(_person, frame.people)])
+    more = ["There are more. To find someone: /who ROOM NAME"] if frame.more else []
+    return notices([f"{_clean_name(frame.room)}: {_users(frame.members)}", *map(_person, frame.people), *more])
 
 
 def settings(frame: RoomSettings) -> str:
@@ -139,6 +141,8 @@ def settings(frame: RoomSettings) -> str:
         lines.append(f"Operators: {', '.join(map(_clean_name, frame.operators))}")
     if frame.slow:
         lines.append(f"Slow mode: one message every {frame.slow} s")
+    if frame.mentions == ALL:
+        lines.append("Everyone can use @everyone and @here")
     return notices(lines)
 
 
@@ -245,6 +249,10 @@ def _change(frame: Changed) -> str | None:
             return f"{who} set the topic: {text}" if _one_line(text) else f"{who} cleared the topic"
         case Kind.SLOW if frame.seconds:
             return f"{who} turned on slow mode: one message every {frame.seconds} s"
+        case Kind.MENTIONS if text == ALL:
+            return f"{who} allowed everyone to use @everyone and @here"
+        case Kind.MENTIONS:
+            return f"{who} restricted @everyone and @here to operators"
         case _:
             sentence = _SENTENCES.get(frame.t)
             return sentence and sentence.format(who=who, whom=whom or "someone") + until + _suffix(text)

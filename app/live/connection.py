@@ -17,6 +17,7 @@ from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.frames import Ack, Command, Frame, Named, Parted, Say, Speech, cid_of
 from app.chat.limits import Limits, RateLimit
 from app.chat.logs import CONVERSATION, WHISPERS, is_conversation, mailbox, participants
+from app.chat.mentions import group
 from app.chat.room import Room
 from app.live.command_queue import MAX_QUEUED, CommandQueue
 from app.live.context import ChatContext
@@ -373,9 +374,12 @@ def say_in_room(connection: Connection, command: Say) -> bool:
             return False
         raise not_joined(command.room)
     connection.limits.check_message(command.text)
-    room = cursor.room
-    cid = command.cid
-    draft = connection.draft(room.name, command.text, "" if cid is UNSET else cid, Kind.ME if command.me else _MSG)
+    room, text, cid = cursor.room, command.text, command.cid
+    detail = PLAIN
+    if "@" in text and (mentioned := group(text)) and rules.may_notify(room.state, connection.rank(room)):
+        detail = Detail(notify=mentioned)
+    kind = Kind.ME if command.me else _MSG
+    draft = connection.draft(room.name, text, "" if cid is UNSET else cid, kind, detail=detail)
     if room.has_settings:
         state, user = room.state, connection.user
         rank, last_spoke = connection.rank(room), room.last_spoke.get(user.id, 0)

@@ -12,7 +12,7 @@ from app.chat.errors import Code, Refused
 from app.chat.events import Account, Draft, User
 from app.chat.frames import Command, Usage
 from app.chat.limits import Limits
-from app.chat.names import Name, NameRule, reserved
+from app.chat.names import Name, NameRule, addresses_a_group, reserved
 from app.clock import Clock
 from app.identity.passwords import Passwords
 from app.live.hub import Hub
@@ -163,6 +163,9 @@ class ChatContext:
         if reserved(name.canonical) and name.canonical != user.default_name:
             problem = f"Names like {name.display} are assigned by the server. Choose another name"
             raise Refused(Code.NAME_TAKEN, problem, reason="reserved", name=name.display)
+        if addresses_a_group(name.canonical) and name.canonical != user.name.lower():
+            problem = f"@{name.display} would look like a mention of everyone. Choose another name"
+            raise Refused(Code.BAD_NAME, problem, reason="reserved", name=name.display)
         try:
             return await self._claim(user, name)
         except NameTaken as taken:

@@ -101,6 +101,11 @@ class Hub:
             members = self._roster.members(room)
             return members, self._roster.people(room) if members <= self.max_roster else ()
 
+    def all_people(self, room: str) -> tuple[Person, ...]:
+        """Return everyone in `room`, however large it is."""
+        with self._lock:
+            return self._roster.people(room)
+
     def rooms(self) -> dict[str, int]:
         """Return the rooms that have people in them, and how many."""
         with self._lock:

@@ -32,7 +32,7 @@ from app.chat import commands
 from app.chat.errors import Refused
 from app.chat.frames import Usage
 from app.chat.limits import Limits
-from app.chat.names import reserved
+from app.chat.names import addresses_a_group, reserved
 from app.clock import Clock
 from app.errors import StartupError
 from app.live.context import ChatContext, CommandFunction, NamePolicy, Rates, Rule
@@ -108,6 +108,8 @@ class ChatService(ChatContext):
             raise ValueError(refused.message) from None
         if reserved(own_name.canonical):
             raise ValueError(f"{name!r} can't be a speaker: names like user7 are assigned to people")
+        if addresses_a_group(own_name.canonical):
+            raise ValueError(f"{name!r} can't be a speaker: its mentions would look like those of everyone")
         return self._speakers.setdefault(own_name.canonical, Speaker(self, own_name))
 
     @asynccontextmanager

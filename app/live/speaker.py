@@ -8,7 +8,10 @@ from app.backends import NameTaken
 from app.chat.errors import Code, Refused
 from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.logs import conversation, room_name
+from app.chat.mentions import group
 from app.chat.names import Name
+from app.chat.rules import may_notify, rank
+from app.chat.state import RoomState
 from app.live.context import ChatContext
 from app.live.ids import new_id
 
@@ -43,7 +46,10 @@ class Speaker:
 
     async def say(self, room: str, text: str, *, me: bool = False, cid: str = "") -> Event:
         """Say `text` in a room. Return the event once it is stored; repeating the `cid` returns the same event."""
-        return await self._post(room_name(room), text, cid, Kind.ME if me else Kind.MSG)
+        room, detail = room_name(room), PLAIN
+        if "@" in text and (mentioned := group(text)) and await self._may_notify(room):
+            detail = Detail(notify=mentioned)
+        return await self._post(room, text, cid, Kind.ME if me else Kind.MSG, detail)
 
     async def whisper(self, to: str | Sequence[str], text: str, *, cid: str = "") -> Event:
         """Say `text` to one or more people and nobody else. Return the event once it is stored; repeating the `cid`
@@ -56,6 +62,10 @@ class Speaker:
             raise Refused(Code.UNKNOWN_NAME, "A whisper needs at least one recipient", reason="nobody")
         others = {person.id: person.name for person in people if person.id != own.id} or {own.id: own.name}
         return await self._post(conversation({own.id, *others}), text, cid, detail=Detail(to=tuple(others.values())))
+
+    async def _may_notify(self, room: str) -> bool:
+        user, state = await self.user(), RoomState(await self._chat.backend.state(room))
+        return may_notify(state, rank(state, user, server_operator=self._chat.is_server_operator(user)))
 
     async def _post(self, room: str, text: str, cid: str, kind: Kind = Kind.MSG, detail: Detail = PLAIN) -> Event:
         self._chat.limits.check_message(text)

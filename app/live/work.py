@@ -35,6 +35,8 @@ CATCHING_UP = 0.6
 for next may be."""
 TEXT = 3.5e-6
 """Milliseconds for each character of what is read and sent."""
+LOOKING = 0.0005
+"""Milliseconds for each person in a room that is looked through for some of them."""
 MIN_SWEEP = 1000
 """Budgets are looked through for full ones when there are at least this many."""
 

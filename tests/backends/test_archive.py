@@ -74,7 +74,7 @@ async def fill(backend: Embedded) -> None:
     await say(backend, "forgotten whisper", room="@1,2")
     await soon(backend.trim("@1,2", keep=0, since=FAR, limit=100))
     whisper = await say(backend, "psst scarlet ☃", room="@1,2", user=BOB, cid="c2", detail=Detail(to=("Ann",)))
-    await say(backend, "azure", room="blue", cid="c3")
+    await say(backend, "azure", room="blue", cid="c3", detail=Detail(notify="here"))
     await soon(backend.mark_read(ANN.id, mailbox(ANN.id), whisper.seq))
     await soon(backend.ignore(BOB.id, 3, on=True))
     await say(backend, "the last", room="green")

@@ -37,6 +37,9 @@ R = "lobby"
         ("/rooms", frames.Rooms()),
         ("/who", frames.Who(room=R)),
         ("/who #den", frames.Who(room="den")),
+        ("/who #den ann", frames.Who(room="den", find="ann", limit=200)),
+        ("/mentions All", frames.Mentions(room=R, who="all")),
+        ("/mentions operators", frames.Mentions(room=R, who="operators")),
         ("/room", frames.DescribeRoom(room=R)),
         ("/topic", frames.Topic(room=R)),
         ("/topic  ", frames.Topic(room=R)),
@@ -110,7 +113,8 @@ def test_no_command_is_found_by_a_part_of_its_name(line: str) -> None:
         ("/nick @", "Expected a name, got '@'. Usage: /nick NAME"),
         ("/join #", "Expected a room, got '#'. Usage: /join ROOM"),
         ("/part den", "Expected no arguments, got 1. Usage: /part"),
-        ("/who a b", "Expected at most one argument, got 2. Usage: /who [ROOM]"),
+        ("/who a b c", "Expected at most 2 arguments, got 3. Usage: /who [ROOM [NAME]]"),
+        ("/mentions me", "Expected all or operators, got 'me'. Usage: /mentions WHO"),
         ("/history 0", "Expected a number from 1 to 200, got '0'. Usage: /history [NUMBER]"),
         ("/history 201", "Expected a number from 1 to 200, got '201'. Usage: /history [NUMBER]"),
         ("/history ٣", "Expected a number from 1 to 200, got '٣'. Usage: /history [NUMBER]"),
@@ -157,7 +161,7 @@ SILENT = {frames.Read, frames.Typing, frames.SlashCommand}
 
 
 def test_every_command_can_be_typed() -> None:
-    lines = [f"/{usage.command} {arguments}" for usage in USAGES for arguments in ("", "5", "x", "5 x")]
+    lines = [f"/{usage.command} {arguments}" for usage in USAGES for arguments in ("", "5", "x", "5 x", "all")]
     typed = set()
     for line in lines:
         with suppress(Refused):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat.errors import Code, Refused
-from app.chat.names import Name, ascii_name, reserved
+from app.chat.names import Name, addresses_a_group, ascii_name, reserved
 
 
 @pytest.mark.parametrize("text", ["ann", "Ann", "0", "a.b-c_d", "9lives", "x" * 32, "a..", "user1"])
@@ -50,3 +50,13 @@ def test_a_refusal_is_one_short_line_whatever_was_typed(text: str) -> None:
 )
 def test_the_names_that_are_given_to_who_has_none(canonical: str, *, is_reserved: bool) -> None:
     assert reserved(canonical) == is_reserved
+
+
+@pytest.mark.parametrize("canonical", ["everyone", "here", "every0ne", "here.", "everyone..."])
+def test_a_name_that_would_be_taken_for_a_mention_of_everyone(canonical: str) -> None:
+    assert addresses_a_group(canonical)
+
+
+@pytest.mark.parametrize("canonical", ["every.one", "heres", "there", "here-", "here_1", "..here"])
+def test_a_name_that_only_reminds_of_a_mention_of_everyone(canonical: str) -> None:
+    assert not addresses_a_group(canonical)

@@ -6,7 +6,7 @@ its answer carries back.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -124,9 +124,13 @@ class Rooms(Request, tag="rooms"):
 
 
 class Who(Request, tag="who"):
-    """List the people in a room."""
+    """List the people in a room. With any of the other fields, this works in large rooms too, and lists them by name:
+    those whose name contains `find`, from the one after the name `after` on, at most `limit`."""
 
     room: str
+    find: Annotated[str, Meta(max_length=MAX_WORDS)] | UnsetType = UNSET
+    after: str | UnsetType = UNSET
+    limit: Limit | UnsetType = UNSET
 
 
 class DescribeRoom(Request, tag="room"):
@@ -228,6 +232,13 @@ class Slow(Request, tag="slow"):
     seconds: Seconds
 
 
+class Mentions(Request, tag="mentions"):
+    """Say who may notify the room with @everyone and @here: `all`, or `operators` only."""
+
+    room: str
+    who: Literal["all", "operators"]
+
+
 class Moderation(Request):
     """Something an operator does to someone in a room. `seconds` is how long it lasts, 0 for permanently."""
 
@@ -278,7 +289,7 @@ Command = (
     | Join | Part | History | Search | Edit | Delete | Read | Typing
     | Rooms | Who | DescribeRoom | Conversations
     | Nick | Register | Login | Logout | Quit | Away | Back | Ignore | Unignore | Help | SlashCommand
-    | Topic | Private | Public | Slow | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite
+    | Topic | Private | Public | Slow | Mentions | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite
 )  # fmt: skip
 
 

@@ -65,7 +65,8 @@ class Parted(Answer, tag="parted"):
 class Message(Struct, kw_only=True, tag_field="t", tag="msg", rename={"sender": "from"}, omit_defaults=True, gc=False):
     """A message. `user` is its author's id, `sender` the name that the author had at the time.
 
-    A whisper has its conversation as `room`, and `to` lists the recipients. Older servers send no `user`.
+    A whisper has its conversation as `room`, and `to` lists the recipients. `notify` is `everyone` or `here` if the
+    message notifies more people than it mentions by name. Older servers send no `user`.
     """
 
     room: str
@@ -79,6 +80,7 @@ class Message(Struct, kw_only=True, tag_field="t", tag="msg", rename={"sender": 
     me: bool = False
     edited: bool = False
     deleted: bool = False
+    notify: str = ""
 
 
 class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
@@ -160,15 +162,18 @@ class RoomList(Answer, tag="rooms"):
 
 
 class People(Answer, tag="who"):
-    """The people in a room. For a large room only `members`, their number, is set."""
+    """The people in a room. For a large room only `members`, their number, is set, unless a page of people was asked
+    for. `more` says whether there are more of them."""
 
     room: str
     members: int
     people: tuple[Person, ...] = ()
+    more: bool = False
 
 
 class RoomSettings(Answer, tag="room"):
-    """A room's settings and your rank in it. Names are those people had when the setting was made."""
+    """A room's settings and your rank in it. Names are those people had when the setting was made. `mentions` is `all`
+    if everyone may notify the room with @everyone and @here."""
 
     room: str
     topic: str
@@ -178,6 +183,7 @@ class RoomSettings(Answer, tag="room"):
     slow: int
     members: int
     rank: str = ""
+    mentions: str = ""
 
 
 class ConversationEntry(Struct, rename={"others": "with"}, omit_defaults=True):
@@ -279,6 +285,7 @@ def event_frame(event: Event) -> Message | Changed:
         if detail is not PLAIN or event.kind == Kind.ME:
             frame.to = detail.to or UNSET
             frame.me, frame.edited, frame.deleted = event.kind == Kind.ME, detail.edited, detail.deleted
+            frame.notify = detail.notify
         return frame
     return Changed(
         event.kind,

@@ -11,6 +11,7 @@ from app.chat import frames
 from app.chat.events import Kind
 from app.chat.frames import Changed, Frame, Message
 from app.chat.logs import CONVERSATION
+from app.chat.mentions import ALL
 from app.chat.presence import Person
 from app.client.errors import from_frame
 from app.client.languages.catalogue import Catalogue
@@ -74,6 +75,8 @@ class Sentences:
             key = "event.topic.cleared"
         elif frame.t == Kind.SLOW and not seconds:
             key = "event.slow.off"
+        elif frame.t == Kind.MENTIONS and text != ALL:
+            key = "event.mentions.operators"
         return self._say(
             key,
             name=frame.sender or self._say("event.someone"),
@@ -107,6 +110,7 @@ class Sentences:
         return [
             self._say("people.count", room=frame.room, count=frame.members),
             *(self._person(person) for person in frame.people),
+            *([self._say("people.more")] if frame.more else []),
         ]
 
     def _settings(self, frame: frames.RoomSettings) -> list[str]:
@@ -117,6 +121,7 @@ class Sentences:
             self._say("room.owner", name=frame.owner),
             *([self._say("room.operators", names=", ".join(frame.operators))] if frame.operators else []),
             *([self._say("room.slow", interval=duration(frame.slow))] if frame.slow else []),
+            *([self._say("room.mentions")] if frame.mentions == ALL else []),
         ]
 
     def _conversations(self, frame: frames.ConversationList) -> list[str]:

@@ -31,6 +31,7 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Private: moderating.private,
     frames.Public: moderating.change_setting,
     frames.Slow: moderating.change_setting,
+    frames.Mentions: moderating.change_setting,
     frames.Kick: moderating.moderate,
     frames.Ban: moderating.moderate,
     frames.Unban: moderating.moderate,

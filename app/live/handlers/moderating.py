@@ -7,7 +7,7 @@ from msgspec import UnsetType
 from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Kind
-from app.chat.frames import Done, Moderation, Private, Public, Slow, Topic
+from app.chat.frames import Done, Mentions, Moderation, Private, Public, Slow, Topic
 from app.chat.room import Room
 from app.live.connection import Connection
 from app.live.handlers.rooms import show_settings
@@ -23,7 +23,7 @@ async def topic(connection: Connection, command: Topic) -> None:
     await change_setting(connection, command)
 
 
-async def change_setting(connection: Connection, command: Topic | Private | Public | Slow) -> None:
+async def change_setting(connection: Connection, command: Topic | Private | Public | Slow | Mentions) -> None:
     """Change a room's setting."""
     room = _room(connection, command.room)
     kind, text, detail = rules.setting_event(command, room.state, connection.rank(room))
@@ -58,7 +58,11 @@ async def moderate(connection: Connection, command: Moderation) -> None:
 
 
 async def _append(
-    connection: Connection, command: Topic | Private | Public | Slow | Moderation, kind: Kind, text: str, detail: Detail
+    connection: Connection,
+    command: Topic | Private | Public | Slow | Mentions | Moderation,
+    kind: Kind,
+    text: str,
+    detail: Detail,
 ) -> None:
     appended = await connection.backend.append(connection.draft(command.room, text, kind=kind, detail=detail))
     connection.send(Done(seq=appended.event.seq, rid=command.rid))

@@ -10,6 +10,7 @@ from app.chat.dialects import TEXT
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Draft, Kind
 from app.chat.frames import (
+    MAX_PAGE,
     DescribeRoom,
     Join,
     Part,
@@ -23,9 +24,12 @@ from app.chat.frames import (
     Who,
 )
 from app.chat.logs import WHISPERS, mailbox, room_name
+from app.chat.mentions import ALL
+from app.chat.presence import by_name
 from app.chat.rules import rank
 from app.chat.state import RoomState
 from app.live.connection import SERVER, Connection
+from app.live.work import LOOKING
 
 MAX_ROOMS = 200
 """Most rooms in a list."""
@@ -88,10 +92,17 @@ async def list_rooms(connection: Connection, command: Rooms) -> None:
 
 
 async def list_people(connection: Connection, command: Who) -> None:
-    """Answer with the people in a room."""
+    """Answer with the people in a room, or with a page of them by name."""
     room = await _visible_room(connection, command.room)
-    members, people = connection.hub.people(room)
-    connection.send(People(room, members, people, rid=command.rid))
+    if command.find is command.after is command.limit is UNSET:
+        members, people = connection.hub.people(room)
+        connection.send(People(room, members, people, rid=command.rid))
+        return
+    find, after = command.find or "", command.after or ""
+    everyone = connection.hub.all_people(room)
+    connection.charge(LOOKING * len(everyone))
+    people, more = by_name(everyone, command.limit or MAX_PAGE, find=find, after=after)
+    connection.send(People(room, len(everyone), people, more, rid=command.rid))
 
 
 async def describe(connection: Connection, command: DescribeRoom) -> None:
@@ -114,6 +125,7 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
             state.slow,
             connection.hub.members(room),
             str(own_rank),
+            ALL if state.mentions == ALL else "",
             rid=rid,
         )
     )

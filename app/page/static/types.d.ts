@@ -34,6 +34,8 @@ export interface LogEvent {
     me?: boolean;
     edited?: boolean;
     deleted?: boolean;
+    /** Whom the message notifies beside those it mentions by name: `everyone` in the room, or those who are `here`. */
+    notify?: string;
     of?: number;
     whom?: string;
     until?: string;
@@ -110,6 +112,8 @@ export interface Room {
     operators: readonly string[];
     rank: string;
     slow: number;
+    /** Who may notify everyone in the room: `all` or `operators`. */
+    mentions: string;
 }
 
 /** A message that has not come back from the server yet. */

@@ -37,6 +37,8 @@ FIELDS = {
     "limit": st.integers(1, 200),
     "seconds": st.sampled_from([0, 1, 60, frames.MAX_SECONDS]),
     "me": st.booleans(),
+    "find": st.sampled_from(["", "AN", "x" * 600]),
+    "who": st.sampled_from(["all", "operators", "nobody"]),
 }
 
 

@@ -26,6 +26,7 @@ export function eventText(event, nameView, quoteView) {
 /** @param {LogEvent} event */
 function keyOf({ t: kind, text, seconds }) {
   if (kind === "slow" && !seconds) return "event.slow.off";
+  if (kind === "mentions" && text !== "all") return "event.mentions.operators";
   if (kind === "topic" && !text) return "event.topic.cleared";
   return /** @type {MessageKey} */ (`event.${kind}`);
 }

@@ -13,13 +13,14 @@ const WORDS = {
   named: ({ name, registered }) => t(registered ? "reply.registered" : "reply.named", { name }),
   who: ({ room, members, people = [] }) =>
     t("reply.who", { room, count: members, names: listed(people.map(personText)) }),
-  room: ({ room, topic, owner, operators, slow, private: isPrivate }) =>
+  room: ({ room, topic, owner, operators, slow, mentions, private: isPrivate }) =>
     [
       t("reply.room", { room, visibility: t(isPrivate ? "room.private" : "room.public") }),
       topic ? t("room.topic", { text: topic }) : t("room.topic.none"),
       owner ? t("room.owner", { name: owner }) : t("room.owner.none"),
       operators.length ? t("room.operators", { names: listed(operators) }) : "",
       slow ? t("room.slow", { interval: duration(slow) }) : "",
+      mentions ? t("room.mentions") : "",
     ]
       .filter(Boolean)
       .join("\n"),

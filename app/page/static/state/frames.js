@@ -73,8 +73,8 @@ const FRAMES = {
 
   who: (state, { room, members, people }) => withRoom(state, room, () => ({ members, people: people ?? null })),
 
-  room: (state, { room, topic, owner, operators, slow, members, rank = "", ...frame }) =>
-    withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, isPrivate: frame.private })),
+  room: (state, { room, topic, owner, operators, slow, members, rank = "", mentions = "operators", ...frame }) =>
+    withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, mentions, isPrivate: frame.private })),
 
   typing: (state, { room, from }, { at }) =>
     withRoom(state, room, ({ typing }) => ({ typing: { ...typing, [from]: at + TYPING } })),
@@ -129,6 +129,7 @@ const EVENTS = new Set([
   "mute",
   "unmute",
   "slow",
+  "mentions",
 ]);
 
 /** What holds of a room that this person is not in. */
@@ -272,6 +273,7 @@ function logged(state, room, event) {
 function settingsAfter(room, { t: kind, text = "", whom = "", seconds = 0 }) {
   if (kind === "topic") return { topic: text };
   if (kind === "slow") return { slow: seconds };
+  if (kind === "mentions") return { mentions: text };
   if (kind === "private" || kind === "public") return { isPrivate: kind === "private" };
   if (kind === "owner") return { owner: whom };
   if (kind === "op") return { operators: [...room.operators, whom] };

@@ -113,6 +113,7 @@ export function newRoom(name, known = {}) {
     operators: [],
     rank: "",
     slow: 0,
+    mentions: "operators",
     ...known,
   };
 }

@@ -53,12 +53,13 @@ function topicView({ limits }, { rank, owner, topic }, act) {
 /** What is set for the room, one fact a line.
  * @param {Room} room
  */
-const factsOf = ({ owner, operators, isPrivate, slow }) =>
+const factsOf = ({ owner, operators, isPrivate, slow, mentions }) =>
   [
     isPrivate ? t("room.private") : "",
     owner ? t("room.owner", { name: owner }) : t("room.owner.none"),
     operators.length ? t("room.operators", { names: listed(operators) }) : "",
     slow ? t("room.slow", { interval: duration(slow) }) : "",
+    mentions === "all" ? t("room.mentions") : "",
   ].filter(Boolean);
 
 /** @param {Room} room @param {Actions} act */
