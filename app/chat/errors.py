@@ -56,6 +56,8 @@ class Code(StrEnum):
     """There is no such message, or it is no longer kept."""
     NOT_YOURS = "not_yours"
     """Someone else wrote that message."""
+    BLANK = "blank"
+    """Nothing of the text is to be seen."""
     TOO_LONG = "too_long"
     """The text is over its limit."""
     TOO_MANY_RECIPIENTS = "too_many_recipients"

@@ -1,7 +1,7 @@
 """`@everyone` and `@here`: mentions that notify more than one person.
 
 Like any mention, such a word has no name in front of its `@`, and ends where a name in Latin letters would end. The
-full stop of a sentence may follow. In code it is only a text.
+full stop of a sentence may follow. In code and in web addresses it is only a text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ GROUPS = (EVERYONE, HERE)
 ALL, OPERATORS = "all", "operators"
 """Who may do that in a room: everyone, or its operators only."""
 
-_CODE = re.compile(r"```.+?```|`[^`\n]+`", re.DOTALL)
+_VERBATIM = re.compile(r"```.+?```|`[^`\n]+`|(?:https?://|www\.)[^\s`]+", re.DOTALL | re.IGNORECASE)
+"""Code and addresses."""
 _NAME = r"A-Za-z0-9_\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0300-\u036f\u1e00-\u1eff-"
 """Characters that go on with an ASCII word: those of ASCII names, and other Latin letters and accents."""
 _GROUP = re.compile(rf"(?<![A-Za-z0-9_.@-])@(everyone|here)(?!\.*[{_NAME}])", re.IGNORECASE)
@@ -24,5 +25,5 @@ def group(text: str) -> str:
     """Return whom `text` mentions: `everyone`, or `here`, or nothing. One that mentions both is for everyone."""
     if not _GROUP.search(text):
         return ""
-    found = {word.lower() for word in _GROUP.findall(_CODE.sub("` `", text))}
+    found = {word.lower() for word in _GROUP.findall(_VERBATIM.sub("` `", text))}
     return next((word for word in GROUPS if word in found), "")

@@ -18,6 +18,7 @@ from app.chat.frames import Mentions, Moderation, Private, Public, Slow, Topic
 from app.chat.mentions import ALL
 from app.chat.state import RoomState
 from app.chat.timestamps import timestamp
+from app.chat.typed import is_blank
 
 
 class Rank(IntEnum):
@@ -57,6 +58,12 @@ def check_admission(room: str, state: RoomState, user: User, rank: Rank, now: in
         raise _in_force(Code.BANNED, room, f"You are banned from {room}", ban)
     if state.private and rank < Rank.OPERATOR and not state.is_invited(user.id):
         raise Refused(Code.INVITATION_ONLY, f"{room} is private. Ask an operator for an invitation", room=room)
+
+
+def check_not_blank(text: str) -> None:
+    """Refused if the text of a message has nothing but blanks and invisible characters."""
+    if is_blank(text):
+        raise Refused(Code.BLANK, "There is nothing to say. Write some text")
 
 
 def check_speaking(room: str, state: RoomState, user: User, rank: Rank, now: int, last_spoke: int) -> None:

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from app.backends import Backend, Unavailable
 from app.chat import rules
 from app.chat.closing import CloseCode
-from app.chat.dialects import Dialect
+from app.chat.dialects import TEXT, Dialect
 from app.chat.errors import Refused
 from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.frames import Ack, Command, Frame, Named, Parted, Say, Speech, cid_of
@@ -373,8 +373,10 @@ def say_in_room(connection: Connection, command: Say) -> bool:
         if is_conversation(command.room):
             return False
         raise not_joined(command.room)
-    connection.limits.check_message(command.text)
     room, text, cid = cursor.room, command.text, command.cid
+    if connection.dialect is not TEXT or command.me:  # there, an empty text is a message as any other
+        rules.check_not_blank(text)
+    connection.limits.check_message(text)
     detail = PLAIN
     if "@" in text and (mentioned := group(text)) and rules.may_notify(room.state, connection.rank(room)):
         detail = Detail(notify=mentioned)

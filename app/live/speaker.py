@@ -10,7 +10,7 @@ from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.logs import conversation, room_name
 from app.chat.mentions import group
 from app.chat.names import Name
-from app.chat.rules import may_notify, rank
+from app.chat.rules import check_not_blank, may_notify, rank
 from app.chat.state import RoomState
 from app.live.context import ChatContext
 from app.live.ids import new_id
@@ -68,6 +68,7 @@ class Speaker:
         return may_notify(state, rank(state, user, server_operator=self._chat.is_server_operator(user)))
 
     async def _post(self, room: str, text: str, cid: str, kind: Kind = Kind.MSG, detail: Detail = PLAIN) -> Event:
+        check_not_blank(text)
         self._chat.limits.check_message(text)
         if len(cid) > MAX_CID:
             raise Refused(Code.BAD_FRAME, f"A cid can have at most {MAX_CID} characters, and this one has {len(cid)}")

@@ -41,6 +41,7 @@ def test_everyone_and_who_is_here_can_be_mentioned(text: str, mentioned: str) ->
         "@hereé",
         "@every0ne",
         "@h\u0435re",
+        "https://social.example/@here and www.example.com/@here",
         "say `@here` to them",
         "```\n@everyone\n```",
     ],

@@ -160,6 +160,7 @@ CASES = [
     ),
     Case("not_yours", {"reason": "edit", "name": "ann"}, step("bob", "edit", room="lobby", seq=2, text="no"), MESSAGE),
     Case("not_yours", {"reason": "delete", "name": "ann"}, step("bob", "delete", room="lobby", seq=2), MESSAGE),
+    Case("blank", {}, step("ann", "msg", room="lobby", cid="a", text=" \u200b"), joined("ann")),
     Case(
         "too_long",
         {"what": "message", "size": 6, "limit": 5},

@@ -46,6 +46,7 @@ async def reply(connection: Connection, command: Reply) -> None:
 
 
 async def _post_whisper(connection: Connection, users: list[User], text: str, cid: str, kind: Kind = Kind.MSG) -> None:
+    rules.check_not_blank(text)
     connection.limits.check_message(text)
     names = {user.id: user.name for user in users}
     others = tuple(name for id_, name in names.items() if id_ != connection.user.id) or (connection.user.name,)
@@ -57,6 +58,7 @@ async def edit(connection: Connection, command: Edit) -> None:
     """Change the text of a message. Only its author may, and only while they may speak."""
     event = await _message(connection, command.room, command.seq)
     rules.check_edit(event, connection.user)
+    rules.check_not_blank(command.text)
     connection.limits.check_message(command.text)
     cursor = connection.following.cursor(command.room)
     if cursor is not None:
