@@ -41,7 +41,7 @@ const WORDS = {
  */
 export function replyText(frame, command, name = "") {
   if (frame.t === "done") return find([`done.${command}`], { name }) || (frame.note ?? "");
-  return WORDS[frame.t]?.(frame) ?? "";
+  return Object.hasOwn(WORDS, frame.t) ? WORDS[frame.t](frame) : "";
 }
 
 /** @param {{ name: string, away?: string }} person */

@@ -7,6 +7,7 @@ import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_WHISPERS, UNKNOWN } 
 import { amend, append, aside, opened } from "./log.js";
 import { acked, arrived, delayed, dropped, failed, inherited, interrupted } from "./outbox.js";
 import { withPresence } from "./people.js";
+import { table, tableOf, without } from "./table.js";
 import { unread } from "./unread.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -27,8 +28,8 @@ export const TYPING = 5_000;
  * @returns {State}
  */
 export function withRoom(state, name, change) {
-  const room = Object.hasOwn(state.rooms, name) ? state.rooms[name] : null;
-  return room ? { ...state, rooms: { ...state.rooms, [name]: { ...room, ...change(room) } } } : state;
+  const room = state.rooms[name];
+  return room ? { ...state, rooms: table(state.rooms, { [name]: { ...room, ...change(room) } }) } : state;
 }
 
 /** @type {Record<string, (state: State, frame: Frame, action: Action) => State>} */
@@ -58,14 +59,13 @@ const FRAMES = {
     const current = { status, why: "", topic, isPrivate: Boolean(frame.private), members, head };
     const room = { ...known, ...current, people: people ?? (members ? null : []) };
     const next = resumes ? resumed(room, read) : started(room, read);
-    const joined = { ...state, rooms: { ...state.rooms, [name]: next } };
+    const joined = { ...state, rooms: table(state.rooms, { [name]: next }) };
     return frame.recovered ? joined : withNote(joined, name, t("log.not_kept"), "problem", at);
   },
 
   parted(state, { room, why = "" }) {
     if (why) return withRoom(state, room, (left) => ({ ...LEFT, why: expulsionText(state, left) || why }));
-    const { [room]: _, ...rooms } = state.rooms;
-    return { ...state, rooms };
+    return { ...state, rooms: without(state.rooms, room) };
   },
 
   presence: (state, frame) =>
@@ -77,7 +77,7 @@ const FRAMES = {
     withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, mentions, isPrivate: frame.private })),
 
   typing: (state, { room, from }, { at }) =>
-    withRoom(state, room, ({ typing }) => ({ typing: { ...typing, [from]: at + TYPING } })),
+    withRoom(state, room, ({ typing }) => ({ typing: table(typing, { [from]: at + TYPING }) })),
 
   read: (state, { room, seq }) => withRoom(state, room, ({ read }) => ({ read: Math.max(read, seq) })),
 
@@ -96,7 +96,7 @@ const FRAMES = {
   },
 
   conversations(state, { conversations }) {
-    const rooms = { ...state.rooms };
+    const rooms = table(state.rooms);
     for (const { room: name, with: others, head, read = 0 } of conversations) {
       const known =
         rooms[name] && rooms[name].position !== UNKNOWN ? rooms[name] : started(newRoom(name, { head }), read);
@@ -166,7 +166,7 @@ function withoutHistory(state) {
   const rooms = Object.values(state.rooms).filter(({ conversation }) => !conversation);
   return {
     ...state,
-    rooms: Object.fromEntries(rooms.map(({ name }) => [name, newRoom(name)])),
+    rooms: tableOf(rooms.map(({ name }) => [name, newRoom(name)])),
     whispers: NO_WHISPERS,
     lastWhisper: "",
   };
@@ -201,7 +201,7 @@ function started(room, read) {
 function followedWhispers(state, { head }, resumes) {
   if (resumes) return { ...state, whispers: { ...state.whispers, head } };
   const rooms = Object.entries(state.rooms).filter(([, { conversation }]) => !conversation);
-  return { ...state, rooms: Object.fromEntries(rooms), whispers: { position: head, head, delivered: 0 } };
+  return { ...state, rooms: tableOf(rooms), whispers: { position: head, head, delivered: 0 } };
 }
 
 /** Why this person is not in the room any more, if its last event is a kick or ban of them.
@@ -240,11 +240,11 @@ function withEvent(state, event) {
  * @param {LogEvent} event
  */
 function withConversation(state, event) {
-  if (Object.hasOwn(state.rooms, event.room)) return state;
+  if (state.rooms[event.room]) return state;
   const to = (event.to ?? []).filter((name) => !state.names.includes(name.toLowerCase()));
   const others = isMine(state, event) ? to : [event.from, ...to];
   const room = newRoom(event.room, { status: "joined", others, head: event.seq - 1 });
-  return { ...state, rooms: { ...state.rooms, [event.room]: started(room, 0) } };
+  return { ...state, rooms: table(state.rooms, { [event.room]: started(room, 0) }) };
 }
 
 /** What an event changes in the log of its room, and in what is new there.
@@ -258,11 +258,10 @@ function logged(state, room, event) {
   const log = append(room.log, event, room.following || !current);
   const position = { position: event.seq, delivered: event.seq, log };
   if (event.t !== "msg") return position;
-  const { [event.from]: _, ...typing } = room.typing;
   const behind = log.live ? 0 : room.behind + 1;
   const watched = current && state.watching && room.following;
   const isFirstNew = !isMine(state, event) && !watched && !unread(state, room).count;
-  return { ...position, typing, behind, marker: isFirstNew ? event.seq - 1 : room.marker };
+  return { ...position, typing: without(room.typing, event.from), behind, marker: isFirstNew ? event.seq - 1 : room.marker };
 }
 
 /** What an event changes in the settings of its room.
@@ -303,7 +302,7 @@ function withWhisper(state, event) {
 
 /** @param {State["rooms"]} rooms @param {LogEvent} event */
 function withAmendedAsides(rooms, event) {
-  const changed = { ...rooms };
+  const changed = table(rooms);
   for (const [name, { log }] of Object.entries(rooms)) {
     const isAffected = (/** @type {import("../types.d.ts").Entry} */ one) =>
       one.aside === "whisper" && one.room === event.room && one.of === event.of;

@@ -1,6 +1,7 @@
 // The initial state of the page, and of a room.
 
 import { EMPTY } from "./log.js";
+import { table } from "./table.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
@@ -52,14 +53,14 @@ export function initial(restored = {}) {
     names: [],
     epoch: "",
     limits: LIMITS,
-    rooms: {},
+    rooms: table(),
     current: "",
     home: LOBBY,
     target: null,
     whispers: NO_WHISPERS,
     lastWhisper: "",
     outbox: [],
-    drafts: {},
+    drafts: table(),
     editing: null,
     active: "",
     commands: [],
@@ -108,7 +109,7 @@ export function newRoom(name, known = {}) {
     loading: "",
     following: true,
     behind: 0,
-    typing: {},
+    typing: table(),
     owner: "",
     operators: [],
     rank: "",

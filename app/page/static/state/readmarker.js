@@ -10,8 +10,8 @@ const DELAY = 1_000;
  * @param {(room: string, seq: number) => Promise<void>} report tells the server
  */
 export function reportReading(store, report) {
-  /** @type {Record<string, number>} */
-  const reported = {};
+  /** @type {Map<string, number>} */
+  const reported = new Map();
   /** @type {Set<string>} */
   const due = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -22,8 +22,9 @@ export function reportReading(store, report) {
     const { rooms } = store.get();
     for (const name of due) {
       const read = rooms[name]?.read ?? 0;
-      if (read > (reported[name] ?? 0)) void report(name, read);
-      reported[name] = Math.max(read, reported[name] ?? 0);
+      const before = reported.get(name) ?? 0;
+      if (read > before) void report(name, read);
+      reported.set(name, Math.max(read, before));
     }
     due.clear();
   }
@@ -32,7 +33,7 @@ export function reportReading(store, report) {
     const room = state.rooms[state.current];
     if (!room || !isEndInView(room) || !state.watching || state.screen !== "chat") return;
     const { name, log } = room;
-    if (log.last <= room.read && log.last <= (reported[name] ?? log.last)) return;
+    if (log.last <= room.read && log.last <= (reported.get(name) ?? log.last)) return;
     due.add(name);
     timer ??= setTimeout(flush, DELAY);
     if (log.last > room.read) store.dispatch({ type: "read", room: name, seq: log.last });

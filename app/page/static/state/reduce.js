@@ -4,6 +4,7 @@ import { LEFT, receive, withNote, withRoom } from "./frames.js";
 import { around, extend, opened, prepend } from "./log.js";
 import { dropped, failed, interrupted, sent } from "./outbox.js";
 import { initial, isConversation, newRoom, UNKNOWN } from "./initial.js";
+import { table, tableOf } from "./table.js";
 import { unread } from "./unread.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -38,7 +39,7 @@ const ACTIONS = {
   open(state, { room: name, seq, others = [] }) {
     const left = state.current && state.current !== name ? withRoom(state, state.current, unviewed) : state;
     const begins = isConversation(name) ? { others, status: /** @type {const} */ ("joined"), log: opened(0) } : {};
-    const rooms = Object.hasOwn(left.rooms, name) ? left.rooms : { ...left.rooms, [name]: newRoom(name, begins) };
+    const rooms = left.rooms[name] ? left.rooms : table(left.rooms, { [name]: newRoom(name, begins) });
     const next = { ...left, rooms, current: name, target: seq ? { room: name, seq } : null };
     const view = { drawer: false, active: "", completion: null, editing: null };
     return withRoom({ ...next, ...view }, name, (room) => ({
@@ -67,7 +68,7 @@ const ACTIONS = {
 
   discard: (state, { cid }) => ({ ...state, outbox: dropped(state.outbox, cid) }),
 
-  draft: (state, { room, text }) => ({ ...state, drafts: { ...state.drafts, [room]: text } }),
+  draft: (state, { room, text }) => ({ ...state, drafts: table(state.drafts, { [room]: text }) }),
 
   loading: (state, { room, direction }) => withRoom(state, room, () => ({ loading: direction })),
 
@@ -127,5 +128,5 @@ const emptied = (position) => ({ log: opened(position), behind: 0, loading: "", 
 const stillTyping =
   (at) =>
   (/** @type {Room} */ { typing }) => ({
-    typing: Object.fromEntries(Object.entries(typing).filter(([, until]) => until > at)),
+    typing: tableOf(Object.entries(typing).filter(([, until]) => until > at)),
   });

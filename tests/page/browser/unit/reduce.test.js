@@ -20,9 +20,9 @@ test("what was said is in the log, in order", () => {
 
 test("the state before is left as it was", () => {
   const before = begun(msg(1, "one"));
-  const copy = structuredClone(before);
+  const copy = JSON.stringify(before);
   reduce(before, { type: "frame", at: 1, frame: msg(2, "two") });
-  assert.deepEqual(before, copy);
+  assert.equal(JSON.stringify(before), copy);
 });
 
 test("a frame of an unknown type, and one of a room that one is not in, change nothing", () => {
@@ -124,7 +124,7 @@ test("typing is shown for some seconds, or until the message comes", () => {
   const typing = (from) => ({ t: "typing", room: "lobby", from });
   const state = begun(typing("bob"), typing("cy"), msg(1, "done"));
   assert.deepEqual(Object.keys(lobby(state).typing), ["cy"]);
-  assert.deepEqual(lobby(reduce(state, { type: "tick", at: 10_000 })).typing, {});
+  assert.deepEqual(Object.keys(lobby(reduce(state, { type: "tick", at: 10_000 })).typing), []);
 });
 
 test("who is put out sees the room with the reason; who leaves sees it no more", () => {
