@@ -5,4 +5,7 @@ import { startPage } from "./page.js";
 
 void loadLanguage(navigator.languages).then(startPage);
 
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("worker.js").catch(() => null);
+// Where storage is blocked, already asking for the service worker may be an error. The page works without it.
+Promise.resolve()
+  .then(() => navigator.serviceWorker?.register("worker.js"))
+  .catch(() => null);

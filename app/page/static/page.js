@@ -25,7 +25,11 @@ const MINUTE = 60 * SECOND;
 
 export function startPage() {
   const address = new URL("./", document.baseURI);
-  const storage = createStorage(address.pathname, localStorage, sessionStorage);
+  const storage = createStorage(
+    address.pathname,
+    () => localStorage,
+    () => sessionStorage,
+  );
   const restored = restore(storage);
   const [firstRoom = ""] = Object.keys(restored.rooms ?? {});
   const current = parse(location.hash)?.room ?? parse(storage.get("current", ""))?.room ?? firstRoom;
@@ -85,7 +89,6 @@ const elementOf = (selector) => /** @type {HTMLElement} */ (document.querySelect
 function keepAccount(storage, account) {
   storage.set("account", account);
   if (account) storage.set("name", account.name);
-  else storage.set("rooms", null);
 }
 
 /** @param {State["settings"]} settings */

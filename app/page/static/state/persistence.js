@@ -1,7 +1,9 @@
 // The parts of the state that the browser stores, and how they are restored on the next visit.
 
+import { holdsPassword } from "../text/blank.js";
 import { newRoom, SETTINGS } from "./initial.js";
 import { interrupted } from "./outbox.js";
+import { tableOf } from "./table.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {ReturnType<typeof import("../browser/storage.js").createStorage>} Storage */
@@ -14,18 +16,33 @@ const rejoins = ({ conversation, status }) => !conversation && status !== "left"
 
 /** @param {Storage} storage @returns {Partial<State>} */
 export function restore(storage) {
+  adopt(storage);
   const account = storage.get("account");
-  const rooms = /** @type {string[]} */ (storage.get("rooms", []));
   return {
     screen: account ? "chat" : "name",
     me: account && { id: account.id, name: account.name, registered: false },
     names: account ? [account.name.toLowerCase()] : [],
     entering: { busy: false, name: account?.name ?? storage.get("name", ""), problem: "", asksPassword: false },
-    rooms: Object.fromEntries(rooms.map((name) => [name, newRoom(name)])),
-    settings: { ...SETTINGS, ...storage.get("settings", {}) },
-    drafts: storage.get("drafts", {}),
+    rooms: tableOf(storage.entries("room").map(([name]) => [name, newRoom(name)])),
+    settings: { ...SETTINGS, ...Object.fromEntries(storage.entries("setting")) },
+    drafts: tableOf(storage.entries("draft")),
     outbox: interrupted(storage.getOfTab("outbox", [])),
   };
+}
+
+/** Takes over what an earlier version of the page stored, which had one key for all rooms, one for all drafts, and one
+ * for all settings.
+ * @param {Storage} storage
+ */
+function adopt(storage) {
+  for (const kind of ["room", "draft", "setting"]) {
+    const old = storage.get(`${kind}s`, []);
+    const entries = Array.isArray(old) ? old.map((name) => [name, true]) : Object.entries(old);
+    for (const [name, value] of entries) {
+      if (!holdsPassword(String(value))) storage.set(`${kind} ${name}`, storage.get(`${kind} ${name}`, value));
+    }
+    storage.set(`${kind}s`, null);
+  }
 }
 
 /** Stores what changes from now on.
@@ -35,27 +52,59 @@ export function restore(storage) {
 export function persist(store, storage) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  const saveDrafts = () => {
+  const saveDrafts = createSaving(storage, "draft", kept(store.get().drafts));
+  const saveRooms = createSaving(storage, "room", toRejoin(store.get().rooms));
+  const saveSettings = createSaving(storage, "setting", { ...store.get().settings });
+
+  function flush() {
+    clearTimeout(timer);
     timer = undefined;
-    const drafts = Object.entries(store.get().drafts).filter(([, text]) => text);
-    storage.set("drafts", Object.fromEntries(drafts));
-  };
-  addEventListener("pagehide", saveDrafts);
-  store.subscribe((state, _action, before) => {
-    if (state.settings !== before.settings) storage.set("settings", state.settings);
+    saveDrafts(kept(store.get().drafts));
+  }
+
+  addEventListener("pagehide", flush);
+  store.subscribe((state, { type }, before) => {
+    if (state.settings !== before.settings) saveSettings({ ...state.settings });
     if (state.outbox !== before.outbox) storage.setOfTab("outbox", state.outbox);
     if (state.current !== before.current) storage.set("current", state.current);
-    if (state.drafts !== before.drafts) timer ??= setTimeout(saveDrafts, DELAY);
-    if (state.rooms !== before.rooms && state.screen === "chat") saveRooms(state, before);
+    if (state.drafts !== before.drafts) timer ??= setTimeout(flush, DELAY);
+    if (state.rooms !== before.rooms && state.screen === "chat") saveRooms(toRejoin(state.rooms));
+    if (type === "forget") forget();
   });
 
-  /** @param {State} state @param {State} before */
-  function saveRooms(state, before) {
-    const [now, then] = [state, before].map(({ rooms }) =>
-      Object.values(rooms)
-        .filter(rejoins)
-        .map(({ name }) => name),
-    );
-    if (String(now) !== String(then)) storage.set("rooms", now);
+  /** Nothing of somebody who logs out stays, also not what other tabs stored. */
+  function forget() {
+    saveDrafts({});
+    saveRooms({});
+    for (const kind of ["draft", "room"]) {
+      for (const [name] of storage.entries(kind)) storage.set(`${kind} ${name}`, null);
+    }
   }
 }
+
+/** Stores a table with a key for each of its entries. Only entries that changed are written.
+ * @param {Storage} storage
+ * @param {string} kind
+ * @param {Readonly<Record<string, unknown>>} saved what is stored already
+ */
+function createSaving(storage, kind, saved) {
+  return (/** @type {Readonly<Record<string, unknown>>} */ now) => {
+    for (const name of new Set([...Object.keys(saved), ...Object.keys(now)])) {
+      if (now[name] !== saved[name]) storage.set(`${kind} ${name}`, now[name] ?? null);
+    }
+    saved = now;
+  };
+}
+
+/** The drafts to store: none that is empty, and none that holds a password.
+ * @param {State["drafts"]} drafts
+ */
+const kept = (drafts) => tableOf(Object.entries(drafts).filter(([, text]) => text && !holdsPassword(text)));
+
+/** @param {State["rooms"]} rooms */
+const toRejoin = (rooms) =>
+  tableOf(
+    Object.values(rooms)
+      .filter(rejoins)
+      .map(({ name }) => [name, true]),
+  );
