@@ -4,6 +4,8 @@ Compressed messages (RFC 7692, permessage-deflate) are read and written without 
 on its own can be sent to many clients, and no compression state is kept per connection.
 
 A complete message is a `Message`. A `ProtocolViolation` or a close frame ends the connection; nothing is read after it.
+A close frame needs no mask: proxies send it without one when they reload, and refusing it would make clients believe
+that they were at fault.
 Text is checked to be UTF-8 once its message is complete. The size limit applies as soon as a header exceeds it.
 """
 
@@ -119,6 +121,12 @@ class FrameReader:
                 violation = self._check_header(first, second)
                 if violation is not None:
                     return self._end(found, violation)
+                if second < MASKED:
+                    stop = position + 2 + size
+                    if stop > end:
+                        needed = stop - position
+                        break
+                    return self._end(found, _parse_close(data[position + 2 : stop]))
                 if size > 125:
                     width = 2 if size == 126 else 8
                     if end - position < 2 + width:
@@ -190,7 +198,7 @@ class FrameReader:
         opcode, size = first & 0x0F, second & 0x7F
         allowed = DEFLATED if self.inflates and opcode in (_TEXT, _BINARY) else 0
         problem = ""
-        if not second & MASKED:
+        if not second & MASKED and opcode != Opcode.CLOSE:
             problem = "frame without a mask"
         elif first & RESERVED & ~allowed:
             problem = "reserved bit is set"

@@ -106,6 +106,14 @@ def test_a_close_is_answered(server: Served) -> None:
         assert client.ended()
 
 
+def test_a_close_without_a_mask_is_a_close_since_reloading_proxies_send_it(server: Served) -> None:
+    with Raw(server.port) as client:
+        client.frame()
+        client.send(CLOSE, b"\x03\xe9", masked=False)
+        assert client.close_code() == 1001
+        assert client.ended()
+
+
 def test_another_version_of_the_protocol_is_told_which_one_is_spoken(server: Served) -> None:
     with Raw(server.port, "/chat", "Sec-WebSocket-Version: 8", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==") as client:
         assert client.status == 426

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame as JudgedFrame
-from websockets.protocol import State
+from websockets.protocol import Side, State
 from websockets.server import ServerProtocol
 
 from app.chat.closing import CloseCode
@@ -65,7 +65,18 @@ def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outc
 
 class Judge(ServerProtocol):
     """The library's parser without two rules of its own, which RFC 6455 (5.4, 5.5.1) doesn't have: it counts a control
-    frame as part of the message around it, and treats a close in the middle of a message as an error."""
+    frame as part of the message around it, and treats a close in the middle of a message as an error. And without a
+    rule that we don't apply: a close frame needs no mask."""
+
+    @property
+    def side(self) -> Side:
+        """Which side it is, as it asks before each frame: the client is the one whose peer sends without a mask."""
+        head = self.reader.buffer[:2]
+        return Side.CLIENT if len(head) == 2 and head[0] & 0x0F == CLOSE and head[1] < 0x80 else Side.SERVER
+
+    @side.setter
+    def side(self, side: Side) -> None:
+        """It sets its own at the start."""
 
     @property
     def max_message_size(self) -> int | None:
@@ -168,6 +179,7 @@ closes = st.one_of(
         st.text("abcé", max_size=80).filter(lambda reason: len(reason.encode()) <= 123),
     ),
     st.just([Say(CLOSE)]),
+    st.builds(lambda code: [Say(CLOSE, code.to_bytes(2, "big"), masked=False)], st.integers(999, 1016)),
 )
 faults = st.one_of(
     st.builds(lambda said: [Say(said.opcode, said.payload, masked=False)], controls),
@@ -405,6 +417,10 @@ def group_7() -> Iterator[Any]:
     for number, code in enumerate([5000, 65_535], 1):
         yield row(f"7.13.{number}", Say(CLOSE, code.to_bytes(2, "big") + b"why"), code=1002)
     yield row("5.1 no mask", Say(TEXT, b"x", masked=False), code=1002)
+    going_away = b"\x03\xe9reload"
+    yield row("5.1 no mask, a close", Say(CLOSE, going_away, masked=False), got=[Message(CLOSE, going_away)])
+    yield row("5.1 no mask, an empty close", Say(CLOSE, masked=False), got=[Message(CLOSE, b"")])
+    yield row("5.1 no mask, a close of half a code", Say(CLOSE, b"\x03", masked=False), code=1002)
 
 
 def group_10() -> Iterator[Any]:
