@@ -20,7 +20,10 @@ from starlette.websockets import WebSocket
 from app.clock import Clock
 from app.errors import StartupError
 from app.loader import Module, describe, run_modules
+from app.refusals import Refusal, RefusalLog
 from app.serving.guard import WebSocketGuard
+from app.serving.origins import OriginPolicy
+from app.serving.proxies import ForwardedRequests, client_address
 from app.transports.asgi_channel import SERVER_SEND
 from config import ConfigurationError, Settings, find, load
 
@@ -28,6 +31,13 @@ T = TypeVar("T")
 Resource = AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
 
 log = logging.getLogger("Application")
+
+NO_UPGRADE = Refusal(
+    426,
+    "no_upgrade",
+    "its WebSocket request came without `Upgrade: websocket`, so a proxy in between doesn't pass it on "
+    "(nginx needs proxy_http_version 1.1 and the headers Upgrade and Connection)",
+)
 
 
 class Application(Starlette):
@@ -44,6 +54,13 @@ class Application(Starlette):
         self.clock = clock or Clock()
         self.in_test_client = False
         """Whether Starlette's TestClient runs it and not a server, as of the last lifespan or WebSocket that began."""
+        self.origins = OriginPolicy(settings.app.websockets.origins)
+        """The web pages that may open WebSockets."""
+        self.refusals = RefusalLog(self.clock)
+        """The log of the clients that aren't let in."""
+        self.admissions: dict[str, Callable[[str], Refusal | None]] = {}
+        """By the name of a WebSocket route, a function that says why a new client from an address would be refused
+        there. `/healthz` shows it."""
         self._looked_up = looked_up
         self.draining = False
         """Whether the server is shutting down: it accepts no new WebSocket, and `/readyz` answers 503."""
@@ -87,8 +104,11 @@ class Application(Starlette):
         return self.settings.property_or_none(path) is not None
 
     def build_middleware_stack(self) -> ASGIApp:
+        max_frame_size = self.settings.app.websockets.max_frame_size
         stack = super().build_middleware_stack()
-        return WebSocketGuard(stack, self.settings.app.websockets, lambda: self.draining)
+        guard = WebSocketGuard(stack, max_frame_size, self.origins, self.refusals, lambda: self.draining)
+        trusted = self.settings.app.deployment.trusted_proxies
+        return ForwardedRequests(guard, trusted) if trusted else guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         prefix = self.settings.app.deployment.root_path
@@ -200,6 +220,10 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _explain_websocket(request: Request) -> PlainTextResponse:
+    """Answer a plain GET of a WebSocket route. If a client meant to open a WebSocket, a proxy has dropped a part of its
+    request, and the log says so."""
     url = request.url.replace(scheme="wss" if request.url.scheme == "https" else "ws", query="")
     text = f"This is a WebSocket endpoint. Connect with a WebSocket client, for example: websocat {url}\n"
+    if "sec-websocket-key" in request.headers:
+        request.app.refusals.add(NO_UPGRADE, client_address(request.scope) or "a client")
     return PlainTextResponse(text, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})

@@ -52,9 +52,10 @@ def _at_least_125_bytes(value: Size) -> str | None:
 def _networks(values: tuple[str, ...]) -> str | None:
     for value in values:
         try:
-            ip_network(value)
+            if value != "unix":
+                ip_network(value)
         except ValueError:
-            return "addresses such as 10.0.0.5 or networks such as 10.0.0.0/8"
+            return "addresses such as 10.0.0.5, networks such as 10.0.0.0/8, or unix"
     return None
 
 

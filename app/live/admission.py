@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from app.refusals import Refusal
+
 
 class Admission:
     """Counts connections; a limit of 0 is no limit.
@@ -16,12 +18,15 @@ class Admission:
         self._per_address: Counter[str] = Counter()
         self._connections = 0
 
-    def refusal(self, address: str) -> tuple[int, str] | None:
-        """Return the HTTP status and the words that refuse another connection from `address`, or None to accept it."""
+    def refusal(self, address: str) -> Refusal | None:
+        """Return why another connection from `address` is refused, or None to accept it. Clients without an address,
+        behind a Unix socket, aren't counted together: they have nothing in common."""
         if self.max_connections and self._connections >= self.max_connections:
-            return 503, f"The server is full: it accepts {self.max_connections} connections at most"
-        if self.max_per_address and self._per_address[address] >= self.max_per_address:
-            return 429, f"Too many connections from {address}: the limit is {self.max_per_address}"
+            problem = f"The server is full: it accepts {self.max_connections} connections at most"
+            return Refusal(503, "full", problem, "chat.limits.connections")
+        if address and self.max_per_address and self._per_address[address] >= self.max_per_address:
+            problem = f"Too many connections from {address}: the limit is {self.max_per_address}"
+            return Refusal(429, "address", problem, "chat.limits.connections-per-address")
         return None
 
     def enter(self, address: str) -> None:

@@ -1,27 +1,57 @@
-"""`/livez`, `/readyz` and `/healthz`: health checks for load balancers and process supervisors.
+"""`/livez`, `/readyz` and `/healthz`: health checks for load balancers, process supervisors, and the page.
 
-`/livez` answers 200 while the process works. `/readyz` and its synonym `/healthz` answer 200 while the server accepts
-new clients, and 503 once it shuts down.
+`/livez` answers 200 while the process works. `/readyz` and `/healthz` answer 200 while the server accepts new clients,
+and 503 once it shuts down. `/healthz` also says what a WebSocket route would answer to a new client from this address:
+a browser doesn't tell a page why its WebSocket was refused, so the page asks here, and states its origin in `?origin=`.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from app.application import Application
+from app.refusals import Refusal
+from app.serving.guard import DRAINING
+from app.serving.proxies import client_address
+
+FRESH = {"Cache-Control": "no-store"}
 
 
 def module(app: Application) -> None:
     """Register the three routes."""
 
     async def live(request: Request) -> PlainTextResponse:
-        return PlainTextResponse("live\n", headers={"Cache-Control": "no-store"})
+        return PlainTextResponse("live\n", headers=FRESH)
 
     async def ready(request: Request) -> PlainTextResponse:
         word, status = ("draining", 503) if app.draining else ("ready", 200)
-        return PlainTextResponse(f"{word}\n", status, {"Cache-Control": "no-store"})
+        return PlainTextResponse(f"{word}\n", status, FRESH)
+
+    async def health(request: Request) -> JSONResponse:
+        refusal = DRAINING if app.draining else _foreign(app, request)
+        routes = {
+            name: _described(refusal or refuse(client_address(request.scope)))
+            for name, refuse in app.admissions.items()
+        }
+        status = "draining" if app.draining else "ready"
+        return JSONResponse({"status": status, **routes}, 503 if app.draining else 200, FRESH)
 
     app.add_route("/livez", live)
     app.add_route("/readyz", ready)
-    app.add_route("/healthz", ready)
+    app.add_route("/healthz", health)
+
+
+def _foreign(app: Application, request: Request) -> Refusal | None:
+    """Why a page of the origin in the query may not connect, if it may not."""
+    origins, secure = request.query_params.getlist("origin"), request.url.scheme == "https"
+    return app.origins.refusal(origins, request.headers.getlist("host"), secure=secure)
+
+
+def _described(refusal: Refusal | None) -> dict[str, Any]:
+    """What a client that asks for a WebSocket would get."""
+    if refusal is None:
+        return {"status": 101}
+    return {"status": refusal.status, "reason": refusal.reason, "message": refusal.message}

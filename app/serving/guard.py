@@ -6,56 +6,61 @@ Afterwards: a message over the size limit closes the connection with 1009.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from app.chat.closing import CloseCode
-from config import WebSockets
+from app.refusals import Refusal, RefusalLog
+from app.serving.denial import deny
+from app.serving.origins import OriginPolicy
+from app.serving.proxies import client_address
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+DRAINING = Refusal(503, "draining", "The server is shutting down. Try again in a moment")
+HINT = "; if the page is yours, add its Origin, or let the proxy in between pass on the Host that the browser sends"
 
 
 class WebSocketGuard:
-    """ASGI middleware around the whole application. HTTP and lifespan pass unchanged."""
+    """ASGI middleware around the whole application. HTTP and lifespan pass unchanged. `max_frame_size` is in bytes."""
 
-    def __init__(self, app: ASGIApp, settings: WebSockets, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_frame_size: int,
+        origins: OriginPolicy,
+        refusals: RefusalLog,
+        draining: Callable[[], bool],
+    ) -> None:
         self.app, self.draining = app, draining
-        self.max_frame_size = settings.max_frame_size
-        self.any_origin = "*" in settings.origins
-        self.origins = frozenset(_parse_origin(origin) for origin in settings.origins if origin != "*")
+        self.max_frame_size, self.origins, self.refusals = max_frame_size, origins, refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
             await self.app(scope, receive, send)
         elif self.draining():
-            text = "The server is shutting down. Try again in a moment.\n"
-            await PlainTextResponse(text, 503, {"Retry-After": "1"})(scope, receive, send)
-        elif not self._origin_allowed(scope):
-            text = "Web pages of this origin can't connect. The server's app.websockets.origins lists those that can.\n"
-            await PlainTextResponse(text, 403)(scope, receive, send)
+            self.refusals.add(DRAINING, client_address(scope) or "a client", level=logging.INFO)
+            await deny(scope, receive, send, DRAINING, {"Retry-After": "1"})
+        elif refusal := self._foreign(scope):
+            await deny(scope, receive, send, refusal)
         else:
             limited = _SizeLimit(receive, send, self.max_frame_size)
             with suppress(WebSocketDisconnect):  # sending to a client that has just left is no error
                 await self.app(scope, limited.receive, limited.send)
 
-    def _origin_allowed(self, scope: Scope) -> bool:
+    def _foreign(self, scope: Scope) -> Refusal | None:
+        """Why the page that asks may not connect, if it may not."""
         headers = Headers(scope=scope)
         origins = headers.getlist("origin")
-        if not origins or self.any_origin:
-            return True
-        if len(origins) != 1:
-            return False
-        origin = _parse_origin(origins[0])
-        scheme = {"ws": "http", "wss": "https"}[scope["scheme"]]
-        return origin is not None and (
-            origin == _parse_origin(f"{scheme}://{headers.get('host', '')}") or origin in self.origins
-        )
+        if not origins:
+            return None
+        refusal = self.origins.refusal(origins, headers.getlist("host"), secure=scope.get("scheme") == "wss")
+        if refusal is not None:
+            self.refusals.add(refusal, f"a page of {', '.join(origins)}", hint=HINT)
+        return refusal
 
 
 class _SizeLimit:
@@ -87,15 +92,3 @@ def _size(message: Message, limit: int) -> int:
     if text is None:
         return len(message.get("bytes") or b"")
     return len(text) if 4 * len(text) <= limit else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _parse_origin(origin: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an origin, or None for anything else, such as `null`."""
-    try:
-        parts = urlsplit(origin)
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    except (ValueError, KeyError):
-        return None
-    if not parts.hostname or parts.username is not None or parts.path or parts.query or parts.fragment:
-        return None
-    return parts.scheme, parts.hostname, port

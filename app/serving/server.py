@@ -176,8 +176,7 @@ def make_server(application: Application, sockets: list[socket.socket], *, own_p
         lifespan="off",
         log_config=None,
         access_log=logging.getLogger("uvicorn.access").isEnabledFor(logging.INFO),
-        proxy_headers=bool(deployment.trusted_proxies),
-        forwarded_allow_ips=list(deployment.trusted_proxies),
+        proxy_headers=False,  # the application reads them itself
         server_header=False,
         workers=1,
         timeout_graceful_shutdown=deployment.shutdown_grace or None,  # type: ignore[arg-type]  # fractions work

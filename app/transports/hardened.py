@@ -25,6 +25,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from app.chat.closing import CloseCode
+from app.refusals import Refusal, RefusalLog
 
 log = logging.getLogger("Application")
 
@@ -34,6 +35,8 @@ MAX_HEAD = 16 * 1024
 """Maximum size of a request head in bytes."""
 LINGER = 3.0
 """Seconds that a closing connection may take to send what is queued, where uvicorn has no graceful timeout."""
+OTHER_VERSION = Refusal(426, "version", "its request is for a version of the WebSocket protocol other than 13")
+INVALID = Refusal(400, "invalid", "its request isn't a valid WebSocket handshake of HTTP/1.1")
 
 
 class ClosingTransport:
@@ -163,6 +166,7 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         versions = event.headers.get_all("Sec-WebSocket-Version")
         if versions and versions != ["13"]:
             self.handshake_complete = self.close_sent = True
+            self._log_refusal(OTHER_VERSION)
             response = self.conn.reject(426, "This server speaks version 13 of the WebSocket protocol.\n")
             response.headers["Sec-WebSocket-Version"] = "13"
             response.headers["Upgrade"] = "websocket"
@@ -175,9 +179,16 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
     def _refuse(self) -> None:
         """Answer a request that the HTTP parser accepted and the `websockets` library didn't."""
         self.handshake_complete = self.close_sent = True
+        self._log_refusal(INVALID)
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or self.conn.reject(400, "The request can't be parsed.\n").serialize())
         self.transport.close()
+
+    def _log_refusal(self, refusal: Refusal) -> None:
+        """Log it if our application is served."""
+        refusals: RefusalLog | None = getattr(self.config.app, "refusals", None)
+        if refusals is not None:
+            refusals.add(refusal, self.client[0] if self.client else "a client", level=logging.INFO)
 
     def send_receive_event_to_app(self) -> None:
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)

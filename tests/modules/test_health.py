@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,45 @@ def test_live_and_ready(chat: Host) -> None:
     assert chat.http.get("/readyz").text == "ready\n"
 
 
+def test_what_the_chat_would_answer_is_told_before_it_is_asked() -> None:
+    limit = {"chat.limits.connections-per-address": 1}
+    with test_application("app.modules.health.module", overrides=limit) as chat:
+
+        def told(origin: str = "") -> dict[str, Any]:
+            answer = chat.http.get("/healthz", params={"origin": origin} if origin else {})
+            assert answer.status_code == 200, "it says how the server is, whatever this client would get"
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.json()["status"] == "ready"
+            return dict(answer.json()["chat"])
+
+        assert told() == told("http://testserver") == {"status": 101}
+        foreign = told("https://evil.example")
+        assert (foreign["status"], foreign["reason"]) == (403, "origin")
+        assert "Origin is https://evil.example, and the Host is testserver" in foreign["message"]
+        with chat.join("ann"):
+            crowded = told("http://testserver")
+            assert (crowded["status"], crowded["reason"]) == (429, "address")
+            with pytest.raises(Denied) as denied:
+                chat.join("bob")
+            assert denied.value.text == crowded["message"]
+        assert told() == {"status": 101}
+
+
+def test_a_full_server_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    limit = {"chat.limits.connections": 1}
+    with test_application("app.modules.health.module", overrides=limit) as chat, chat.join("ann"):
+        assert chat.http.get("/healthz").json()["chat"]["reason"] == "full"
+        with pytest.raises(Denied):
+            chat.join("bob")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "Refused testclient with 503: The server is full: it accepts 1 connections at most (chat.limits.connections)"
+    ]
+
+
 def test_not_ready_but_alive_while_draining(chat: Host) -> None:
     chat.app.draining = True
     assert [chat.http.get(path).status_code for path in ("/livez", "/readyz", "/healthz")] == [200, 503, 503]
+    assert chat.http.get("/healthz").json()["chat"]["reason"] == "draining"
 
 
 def test_no_websocket_is_let_in_while_draining(chat: Host) -> None:

@@ -7,7 +7,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
 from app import Application, create_app
-from app.testing import test_application
+from app.testing import Denied, test_application
 
 
 def opens(base: str, origin: str | None, *allowed: str) -> int:
@@ -30,9 +30,16 @@ def opens(base: str, origin: str | None, *allowed: str) -> int:
         ("http://chat.example", "http://CHAT.example:80", 101),
         ("http://chat.example:8080", "http://chat.example:8080", 101),
         ("https://chat.example", "https://chat.example", 101),
+        # behind a proxy that ends TLS, and that passes on the host without its port
+        ("http://chat.example", "https://chat.example", 101),
+        ("http://chat.example", "http://chat.example:8080", 101),
+        ("http://chat.example", "https://chat.example:8443", 101),
+        ("http://chat.example:443", "https://chat.example", 101),
+        ("http://[::1]:8080", "http://[::1]:8080", 101),
         ("https://chat.example", "http://chat.example", 403),
-        ("http://chat.example", "https://chat.example", 403),
-        ("http://chat.example", "http://chat.example:8080", 403),
+        ("http://chat.example:8080", "http://chat.example:8081", 403),
+        ("http://127.0.0.1:8080", "http://chat.example", 403),
+        ("http://127.0.0.1:8080", "http://localhost:8080", 403),
         ("http://chat.example:8080", "http://chat.example", 403),
         ("http://chat.example", "http://chat.example.evil.com", 403),
         ("http://chat.example", "http://evilchat.example", 403),
@@ -65,6 +72,39 @@ def test_the_page_must_be_of_this_server(base: str, origin: str | None, status: 
 )
 def test_other_origins_by_setting(allowed: str, origin: str, status: int) -> None:
     assert opens("http://chat.example", origin, allowed) == status
+
+
+def test_a_refused_page_is_told_the_origin_and_the_host_that_differ() -> None:
+    with test_application("app.modules.echo.module", base=()) as host, pytest.raises(Denied) as denied:
+        host.websocket("/echo", headers={"Origin": "https://evil.example", "Host": "chat.example:8080"})
+    assert denied.value.status == 403
+    assert denied.value.text == (
+        "The page's Origin is https://evil.example, and the Host is chat.example:8080: "
+        "they differ, and app.websockets.origins doesn't list this Origin"
+    )
+
+
+def test_a_refused_origin_is_logged_once_a_minute_and_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    with test_application("app.modules.echo.module", base=()) as host:
+
+        def refused(origin: str) -> None:
+            with pytest.raises(Denied):
+                host.websocket("/echo", headers={"Origin": origin})
+
+        for _ in range(3):
+            refused("https://evil.example")
+        refused("https://other.example\t\x1b[2J")
+        host.clock.advance(60)
+        refused("https://evil.example")
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line.partition(" with ")[0] for line in lines] == [
+        "Refused a page of https://evil.example",
+        "Refused a page of https://other.example\\t\\x1b[2J",
+        "Refused a page of https://evil.example",
+    ]
+    assert "the Host is testserver" in lines[0]
+    assert "app.websockets.origins" in lines[0]
+    assert "2 times more" in lines[2]
 
 
 def test_the_limit_counts_bytes_of_any_message_and_holds_for_any_module() -> None:

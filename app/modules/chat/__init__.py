@@ -40,7 +40,9 @@ def module(app: Application) -> None:
     if count or age:
         app.during(trimming(backend, app.clock, count=count, age=age))
     max_frame_size = int(app.settings.app.websockets.max_frame_size)
-    app.add_websocket_route("/chat", ChatEndpoint(service, settings, max_frame_size).serve)
+    endpoint = ChatEndpoint(service, settings, max_frame_size, app.refusals)
+    app.add_websocket_route("/chat", endpoint.serve)
+    app.admissions["chat"] = endpoint.refusal
 
 
 def _keep_in_memory(app: Application, store: str) -> bool:

@@ -8,7 +8,6 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
 from app.backends import Unavailable
@@ -24,6 +23,9 @@ from app.live.errors import error_frame, unavailable_frame
 from app.live.handlers.account import follow_whispers
 from app.live.service import ChatService
 from app.modules.chat.settings import ChatSettings
+from app.refusals import Refusal, RefusalLog
+from app.serving.denial import deny
+from app.serving.proxies import client_address
 from app.transports.asgi_channel import SERVER_SEND, AsgiChannel
 from app.transports.handover import HANDOVER
 from app.transports.socket_channel import SocketChannel
@@ -32,23 +34,34 @@ log = logging.getLogger("chat")
 
 TOKEN_PREFIX = "token."  # noqa: S105
 TOKEN_BYTES = 24
+RECENT = 10.0
+"""Seconds for which the store counts as unavailable after a client was refused because of it."""
+PROXY_HINT = "; if this is your proxy, list it in app.deployment.trusted-proxies"
 NO_QUERY: Mapping[str, str] = {}
 
 
 class ChatEndpoint:
     """The endpoint. `max_frame_size` is in bytes, of a frame from a client."""
 
-    def __init__(self, service: ChatService, settings: ChatSettings, max_frame_size: int) -> None:
-        self.service, self.settings = service, settings
+    def __init__(self, service: ChatService, settings: ChatSettings, max_frame_size: int, refusals: RefusalLog) -> None:
+        self.service, self.settings, self.refusals = service, settings, refusals
         self.admission = Admission(settings.limits.connections, settings.limits.connections_per_address)
         self._room, self._limits = room_name(settings.room), settings.limits.advertised(max_frame_size)
+        self._unavailable: tuple[float, Refusal] | None = None
+        """When a client was last refused because of the store, and how."""
         self._on_close = self._closed  # one bound method for all connections
+
+    def refusal(self, address: str) -> Refusal | None:
+        """Why a new client from `address` would be refused, as far as that is known before it asks."""
+        if self._unavailable and self.service.clock.monotonic() - self._unavailable[0] < RECENT:
+            return self._unavailable[1]
+        return self.admission.refusal(address)
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection, from its handshake on."""
-        address = websocket.client.host if websocket.client else ""
+        address = client_address(websocket.scope)
         if refusal := self.admission.refusal(address):
-            await _deny(websocket, *refusal)
+            await self._refuse(websocket, refusal)
             return
         self.admission.enter(address)
         connected = False
@@ -57,6 +70,13 @@ class ChatEndpoint:
         finally:
             if not connected:
                 self.admission.leave(address)
+
+    async def _refuse(self, websocket: WebSocket, refusal: Refusal, *, level: int = logging.WARNING) -> None:
+        """Deny a connection, and log it."""
+        scope = websocket.scope
+        behind = refusal.status == 429 and any(name == b"x-forwarded-for" for name, _ in scope["headers"])
+        self.refusals.add(refusal, client_address(scope) or "a client", hint=PROXY_HINT if behind else "", level=level)
+        await deny(scope, websocket.receive, websocket.send, refusal)
 
     def _closed(self, connection: Connection) -> None:
         self.admission.leave(connection.address)
@@ -75,10 +95,12 @@ class ChatEndpoint:
             user, token, returning = await self._identify(offered, dialect)
             ignored = await self.service.backend.ignored(user.id) if returning else NOBODY
         except Refused as refused:
-            await _deny(websocket, 400, refused.message)
+            await self._refuse(websocket, Refusal(400, refused.code, refused.message), level=logging.INFO)
             return False
         except Unavailable as error:
-            await _deny(websocket, 503, str(error))
+            refusal = Refusal(503, "unavailable", str(error))
+            self._unavailable = self.service.clock.monotonic(), refusal
+            await self._refuse(websocket, refusal)
             return False
         await websocket.accept(subprotocol)
         log.info("Adding user!")
@@ -155,10 +177,6 @@ class ChatEndpoint:
             return await self.service.backend.create_guest(), "", False
         token = secrets.token_urlsafe(TOKEN_BYTES)
         return await self.service.backend.create_user(_hash(token)), token, False
-
-
-async def _deny(websocket: WebSocket, status: int, problem: str) -> None:
-    await websocket.send_denial_response(PlainTextResponse(f"{problem}\n", status))
 
 
 def _hash(token: str) -> bytes:

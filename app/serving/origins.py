@@ -1,0 +1,76 @@
+"""Which web pages may open WebSockets here. A browser states the page's origin; other programs state none.
+
+Scripts of any site can open a WebSocket to any server, with the address and the cookies of the person who looks at the
+page. So a page must come from this server itself, or from an origin that `app.websockets.origins` lists.
+
+The page comes from this server if its origin has the host and the port that the browser asked for. What lies between
+hides parts of that: a proxy that ends TLS makes https of the browser http here, and many are configured to pass on the
+host without its port. So a port counts only where the request states it, and a page of http is refused only where the
+connection is known to be https.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from app.refusals import Refusal, printable
+
+SETTING = "app.websockets.origins"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\\,\s]+)(?::([0-9]{1,5}))?")
+
+
+class Origin(NamedTuple):
+    """Where a page comes from."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class OriginPolicy:
+    """Decides which pages may connect. `allowed` are origins besides the server's own; `*` stands for all."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        listed = list(allowed)
+        self._any = "*" in listed
+        self._allowed = frozenset(parse_origin(origin) for origin in listed if origin != "*")
+
+    def refusal(self, origins: Sequence[str], hosts: Sequence[str], *, secure: bool) -> Refusal | None:
+        """Why a page can't connect, or None if it can. `origins` and `hosts` are the values of these headers, and
+        `secure` says whether the connection is known to be https."""
+        if not origins or self._any:
+            return None
+        if len(origins) == 1:
+            origin = parse_origin(origins[0])
+            if origin is not None and (origin in self._allowed or _is_own(origin, hosts, secure=secure)):
+                return None
+        asked = ("https://" if secure else "") + ", ".join(map(printable, hosts))
+        message = (
+            f"The page's Origin is {', '.join(map(printable, origins))}, and the Host is {asked or 'missing'}: "
+            f"they differ, and {SETTING} doesn't list this Origin"
+        )
+        return Refusal(403, "origin", message, SETTING)
+
+
+def parse_origin(origin: str) -> Origin | None:
+    """Scheme, host and port of an origin, or None for anything else, such as `null`."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    if not parts.hostname or parts.username is not None or parts.path or parts.query or parts.fragment:
+        return None
+    return Origin(parts.scheme, parts.hostname, port)
+
+
+def _is_own(origin: Origin, hosts: Sequence[str], *, secure: bool) -> bool:
+    """Whether the page comes from where the browser connects to."""
+    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if match is None or match[1].strip("[]").lower() != origin.host:
+        return False
+    return (match[2] is None or int(match[2]) == origin.port) and (origin.scheme == "https" or not secure)
