@@ -151,7 +151,7 @@ class Hub:
             typing = TypingNow(hint.room, hint.name)
             for user in participants(hint.room):
                 if user != hint.user:
-                    self._in_shards(Shard.hint_user, user, typing)
+                    self._in_shards(Shard.hint_user, user, typing, hint.user)
             self._in_shards(Shard.hint_room, hint.room, typing, hint.user)
 
     def _on_commit(self, events: Sequence[Event]) -> None:

@@ -290,21 +290,21 @@ class Shard:
             for subscriber in self.connections.get(event.detail.whom.id, ()):
                 subscriber.expel(event)
 
-    def hint_room(self, room: str, frame: Frame, except_user: int = 0) -> None:
-        """Send a hint to everyone in `room` but one user."""
+    def hint_room(self, room: str, frame: Frame, author: int = 0) -> None:
+        """Send a hint to everyone in `room` but its author, if it has one, and those who ignore them."""
         here = self.rooms.get(room)
-        self._hint([cursor.subscriber for cursor in here.cursors()] if here else [], frame, except_user)
+        self._hint([cursor.subscriber for cursor in here.cursors()] if here else [], frame, author)
 
-    def hint_user(self, user: int, frame: Frame) -> None:
-        """Send a hint to those connections of `user` that follow their whispers."""
-        self._hint([one for one in self.connections.get(user, ()) if WHISPERS in one.following], frame)
+    def hint_user(self, user: int, frame: Frame, author: int = 0) -> None:
+        """Send a hint to those connections of `user` that follow their whispers, unless they ignore its author."""
+        self._hint([one for one in self.connections.get(user, ()) if WHISPERS in one.following], frame, author)
 
-    def _hint(self, connections: Iterable[Subscriber], frame: Frame, except_user: int = 0) -> None:
+    def _hint(self, connections: Iterable[Subscriber], frame: Frame, author: int) -> None:
         """Send a hint to connections whose channels are not full."""
         payloads: dict[Dialect, list[bytes]] = {}
         for subscriber in connections:
             dialect = subscriber.dialect
-            if subscriber.user.id == except_user or subscriber.channel.full:
+            if subscriber.user.id == author or author in subscriber.ignored or subscriber.channel.full:
                 continue
             if dialect not in payloads:
                 payloads[dialect] = dialect.encode_answer(frame)

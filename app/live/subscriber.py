@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from app.chat.dialects import Dialect
@@ -45,6 +46,10 @@ class Subscriber(Protocol):
     @property
     def following(self) -> Subscriptions:
         """Its positions."""
+
+    @property
+    def ignored(self) -> Collection[int]:
+        """The users whose messages and hints are hidden."""
 
     @property
     def group(self) -> DeliveryGroup:

@@ -166,6 +166,26 @@ def test_of_who_is_ignored_nothing_is_heard_on_any_connection(chat: Host) -> Non
         assert [event["text"] for event in ann.answer("history", room="lobby")["events"]] == ["hidden", "seen"]
 
 
+def test_of_who_is_ignored_no_typing_is_shown(chat: Host) -> None:
+    with (
+        chat.connect("ann") as ann,
+        chat.connect("bob") as bob,
+        chat.connect(token=bob.token) as also_bob,
+        chat.connect("cy") as cy,
+    ):
+        for client in (ann, bob, cy):
+            client.join("@")
+            client.join()
+        ann.answer("ignore", name="bob")
+        bob.ask("typing", room="lobby")
+        also_bob.ask("typing", room="@1,2")
+        for client in (bob, also_bob):
+            client.answer("rooms")  # the hint before it is on its way
+        cy.ask("typing", room="lobby")
+        assert ann.hint("typing") == {"t": "typing", "room": "lobby", "from": "cy"}
+        assert cy.hint("typing")["from"] == "bob"
+
+
 def test_names_of_other_scripts_are_for_who_wants_them(tmp_path: Path) -> None:
     with test_application(store=tmp_path / "chat.db", overrides={"chat.names.unicode": True}) as chat:
         ann, bob = chat.connect(), chat.connect()

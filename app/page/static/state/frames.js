@@ -105,6 +105,12 @@ const FRAMES = {
     return { ...state, rooms };
   },
 
+  done(state, _frame, { request }) {
+    const line = request?.t === "command" ? String(request.line) : "";
+    const name = request?.t === "ignore" ? request.name : /^\/?ignore\s+(\S+)/i.exec(line)?.[1];
+    return name ? withoutTyping(state, name.toLowerCase()) : state;
+  },
+
   help: (state, { commands }, { request }) => (request?.command ? state : { ...state, commands }),
 
   rooms: (state, { rooms }) => ({ ...state, directory: rooms }),
@@ -170,6 +176,18 @@ function withoutHistory(state) {
     whispers: NO_WHISPERS,
     lastWhisper: "",
   };
+}
+
+/** Without the sign that somebody is typing, in all rooms.
+ * @param {State} state
+ * @param {string} name in lower case
+ */
+function withoutTyping(state, name) {
+  const typed = Object.values(state.rooms).filter(({ typing }) => Object.keys(typing).length);
+  return typed.reduce((next, room) => {
+    const others = Object.entries(room.typing).filter(([one]) => one.toLowerCase() !== name);
+    return withRoom(next, room.name, () => ({ typing: Object.fromEntries(others) }));
+  }, state);
 }
 
 /** @param {readonly string[]} names @param {string} name */

@@ -127,6 +127,18 @@ test("typing is shown for some seconds, or until the message comes", () => {
   assert.deepEqual(Object.keys(lobby(reduce(state, { type: "tick", at: 10_000 })).typing), []);
 });
 
+test("who is ignored is not shown as typing any more", () => {
+  const typing = (from, room) => ({ t: "typing", room, from });
+  const begin = [typing("Bob", "lobby"), typing("cy", "lobby")];
+  for (const request of [
+    { t: "ignore", name: "bob" },
+    { t: "command", room: "lobby", line: "/ignore BOB" },
+  ]) {
+    const state = begun(...begin, { type: "frame", frame: { t: "done" }, request });
+    assert.deepEqual(Object.keys(lobby(state).typing), ["cy"]);
+  }
+});
+
 test("who is put out sees the room with the reason; who leaves sees it no more", () => {
   const parted = { t: "parted", room: "lobby", why: "kicked by bob: loud" };
   assert.deepEqual([lobby(begun(parted)).status, lobby(begun(parted)).why], ["left", "kicked by bob: loud"]);
