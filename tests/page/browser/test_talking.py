@@ -271,16 +271,21 @@ def test_what_was_said_stays_ones_own_and_the_name_may_be_somebody_elses(server:
         expect(composer(page)).to_have_value("after")
 
 
-def test_a_reply_goes_to_who_wrote_the_message(server: Served, tab: Tab) -> None:
+def test_a_whisper_goes_to_who_wrote_the_message_and_says_who_reads_it(server: Served, tab: Tab) -> None:
     with peer(server, "bob") as bob, peer(server, "cy") as cy, tab("ann") as page:
         bob.say("who am I?")
         bob.ask("nick", name="rob")
         cy.ask("nick", name="bob")
+        expect(page.get_by_role("complementary", name="People")).to_contain_text("rob")
         message(page, "who am I?").hover()
         page.get_by_role("button", name="Whisper to bob").click()
+        expect(page.get_by_text("Only you and rob can read this")).to_be_visible()
+        expect(page.get_by_role("heading", level=1, name="rob").locator("svg")).to_be_visible()
         say(page, "you are rob by now")
         bob.join("@")
         assert bob.history(f"@{bob.id},{cy.id + 1}") == ["you are rob by now"]
+        message(page, "you are rob").hover()
+        expect(page.get_by_role("button", name="Whisper to")).to_have_count(0)
 
 
 def test_somebody_is_shown_by_the_name_of_now(server: Served, tab: Tab) -> None:

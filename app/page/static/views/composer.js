@@ -24,7 +24,7 @@ export function composerView(state, room, act) {
   const tooLong = left < 0;
   const disabled = room.status === "left";
   return html`<form class="composer" @submit=${submitted(act, tooLong)}>
-    ${completion ? completionView(completion, act) : nothing} ${editing ? editingView(act) : nothing}
+    ${completion ? completionView(completion, act) : nothing} ${editing ? editingView(act) : audienceView(room)}
     <div class="field">
       <label class="hidden" for="text">${t("composer.message")}</label>
       <textarea
@@ -72,6 +72,14 @@ const editingView = (act) =>
     ${icon("edit")}<span>${t("composer.editing")}</span>
     <button type="button" class="link" @click=${() => act.stopEditing()}>${t("composer.cancel")}</button>
   </div>`;
+
+/** Who reads what is written in a conversation.
+ * @param {Room} room
+ */
+const audienceView = ({ conversation, others }) =>
+  conversation && others.length
+    ? html`<p class="mode">${icon("lock")}<span dir="auto">${t("composer.audience", { names: listed(others) })}</span></p>`
+    : nothing;
 
 /** How many bytes of the message are left. The server bounds the text, and the frame around it, in which quotes and line
  * breaks take two bytes.

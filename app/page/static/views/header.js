@@ -25,13 +25,17 @@ export function headerView(state, room, act) {
       ${icon("menu")}
     </button>
     <div class="title">
-      <h1>${conversation ? html`<bdi>${listed(room.others) || t("person.self")}</bdi>` : roomButton(room, act)}</h1>
+      <h1>${conversation ? namesView(room) : roomButton(room, act)}</h1>
       ${topic ? html`<p class="topic" dir="auto" title=${topic}>${textView(topic, state.names)}</p>` : nothing}
       ${room.isPrivate || room.slow ? tagsView(room) : nothing}
     </div>
     ${searchButton(state, act)} ${conversation ? nothing : peopleButton(state, room, act)}
   </header>`;
 }
+
+/** @param {Room} room */
+const namesView = ({ others }) =>
+  html`<span class="sign">${icon("lock")}</span> <bdi>${listed(others) || t("person.self")}</bdi>`;
 
 /** @param {Room} room @param {Actions} act */
 const roomButton = ({ name }, act) =>

@@ -121,15 +121,20 @@ function contentView({ names }, { deleted, me, from, user, text = "", edited }, 
 function toolsView(room, entry, mine, act) {
   const moderates = room.rank !== "" && !entry.aside;
   const { from, user } = entry;
+  const name = room.people?.find(({ id }) => id === user)?.name ?? from;
+  const whisper = () => act.whisper(name, user);
   const moderate = () => act.dialog({ kind: "person", name: from, id: user });
   return html`<div class="tools" role="toolbar" aria-label=${t("message.tools", { name: from })}>
-    ${mine ? nothing : iconButton("reply", t("message.whisper", { name: from }), () => act.whisper(from, user))}
+    ${mine || isOnlyOther(room) ? nothing : iconButton("envelope", t("message.whisper", { name: from }), whisper)}
     ${mine ? iconButton("edit", t("message.edit"), () => act.edit(entry)) : nothing}
     ${iconButton("link", t("message.copy_link"), () => void act.copyLink(entry.room, positionOf(entry)))}
     ${mine || moderates ? iconButton("trash", t("message.delete"), () => act.askToDelete(entry)) : nothing}
     ${moderates && !mine ? iconButton("more", t("message.moderate", { name: from }), moderate) : nothing}
   </div>`;
 }
+
+/** Whether what is said in the room goes to one other person anyway. @param {Room} room */
+const isOnlyOther = ({ conversation, others }) => conversation && others.length < 2;
 
 /** @param {State} state @param {Extract<Row, { kind: "pending" }>} row @param {Actions} act */
 function pendingView(state, { pending, first }, act) {
