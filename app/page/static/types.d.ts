@@ -233,7 +233,7 @@ export interface State {
     /** A message to scroll to and to highlight. */
     target: { room: string; seq: number } | null;
     /** Positions in the log of all whispers, as in Room. */
-    whispers: { position: number; head: number; delivered: number };
+    whispers: { position: number; head: number; delivered: number; read: number };
     /** The conversation of the last whisper. */
     lastWhisper: string;
     outbox: readonly Pending[];

@@ -4,7 +4,7 @@ import { errorText } from "../i18n/errors.js";
 import { t } from "../i18n/messages.js";
 import { ALL_WHISPERS } from "../state/frames.js";
 import { isConversation, UNKNOWN } from "../state/initial.js";
-import { PAGE } from "../state/log.js";
+import { isLoaded, PAGE } from "../state/log.js";
 import { frameOf, queued } from "../state/outbox.js";
 import { createRequests, Gone, Refused } from "./requests.js";
 
@@ -175,12 +175,11 @@ export function createSession({ store, connection, keep, newId = randomId, later
     const after = whispers.position === UNKNOWN ? {} : { epoch, after: whispers.position };
     await ask({ t: "join", room: ALL_WHISPERS, ...after });
     await ask({ t: "conversations" });
-    for (const { name, conversation, read, position } of Object.values(state().rooms)) {
-      if (!conversation) continue;
-      if (read < position) fill(name);
-      flush(name);
-    }
-    if (isConversation(state().current)) fill(state().current);
+    const conversations = Object.values(state().rooms).filter(({ conversation }) => conversation);
+    for (const { name } of conversations) flush(name);
+    if (isConversation(state().current)) void fill(state().current);
+    // One after another, so that what the person asks for meanwhile does not wait for all of them.
+    for (const { name, read, position } of conversations) if (read < position) await fill(name);
   }
 
   /** @param {string} name */
@@ -199,17 +198,16 @@ export function createSession({ store, connection, keep, newId = randomId, later
   function joined({ room: name, read = 0, head }, request) {
     if (request) void ask({ t: "room", room: name });
     if (state().current === name && request?.after === undefined) seek();
-    if (state().current === name || (read && read < head)) fill(name);
+    if (state().current === name || (read && read < head)) void fill(name);
     flush(name);
   }
 
   /** Loads the newest page of a room that has nothing loaded yet.
    * @param {string} name
    */
-  function fill(name) {
+  async function fill(name) {
     const room = state().rooms[name];
-    if (room && !room.log.entries.length && !room.log.oldest && state().target?.room !== name)
-      void load(name, "before");
+    if (room && !isLoaded(room) && state().target?.room !== name) await load(name, "before");
   }
 
   /** Loads the surroundings of the message to show, if it is not loaded. */
@@ -255,7 +253,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
    */
   function latest(room) {
     store.dispatch({ type: "latest", room });
-    fill(room);
+    void fill(room);
   }
 
   /** Sends the queued messages of a room or conversation.
@@ -327,7 +325,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
       if (!entered) return;
       if (!isConversation(room) && (!known || known.status === "left")) void join(room);
       else if (seq) seek();
-      else fill(room);
+      else void fill(room);
     },
 
     /** @param {string} room */

@@ -8,7 +8,7 @@ import { amend, append, aside, opened } from "./log.js";
 import { acked, arrived, delayed, dropped, failed, inherited, interrupted } from "./outbox.js";
 import { withPresence } from "./people.js";
 import { table, tableOf, without } from "./table.js";
-import { unread } from "./unread.js";
+import { isMessage, unread } from "./unread.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
@@ -79,7 +79,8 @@ const FRAMES = {
   typing: (state, { room, from }, { at }) =>
     withRoom(state, room, ({ typing }) => ({ typing: table(typing, { [from]: at + TYPING }) })),
 
-  read: (state, { room, seq }) => withRoom(state, room, ({ read }) => ({ read: Math.max(read, seq) })),
+  read: (state, { room, seq }) =>
+    room === ALL_WHISPERS ? withWhispersRead(state, seq) : withRoom(state, room, readUpTo(seq)),
 
   ack(state, frame) {
     const pending = state.outbox.find(({ cid }) => cid === frame.cid);
@@ -97,10 +98,11 @@ const FRAMES = {
 
   conversations(state, { conversations }) {
     const rooms = table(state.rooms);
-    for (const { room: name, with: others, head, read = 0 } of conversations) {
+    for (const { room: name, with: others, head, read: marker = 0 } of conversations) {
+      const read = Math.max(marker, state.whispers.read);
       const known =
         rooms[name] && rooms[name].position !== UNKNOWN ? rooms[name] : started(newRoom(name, { head }), read);
-      rooms[name] = { ...known, others, status: "joined", read: Math.max(known.read, read) };
+      rooms[name] = { ...known, others, status: "joined", ...readUpTo(read)(known) };
     }
     return { ...state, rooms };
   },
@@ -204,22 +206,39 @@ function resumed(room, read) {
   return { ...room, missed, read: Math.max(room.read, read) };
 }
 
-/** A room that is followed from its head on.
+/** A room that is followed from its head on. Who comes into a room for the first time has missed nothing there, but a
+ * whisper is for its reader, however long ago it came.
  * @param {Room} room
  * @param {number} read
  * @returns {Room}
  */
 function started(room, read) {
-  const { head } = room;
-  const position = { position: head, delivered: 0, read: read || head, marker: read && read < head ? read : UNKNOWN };
+  const { head, conversation } = room;
+  const known = read || (conversation ? 0 : head);
+  const position = { position: head, delivered: 0, read: known, marker: known < head ? known : UNKNOWN };
   return { ...room, ...position, missed: null, behind: 0, loading: "", log: opened(head) };
 }
 
+/** @param {number} seq */
+const readUpTo =
+  (seq) =>
+  (/** @type {{ read: number }} */ { read }) => ({ read: Math.max(read, seq) });
+
 /** @param {State} state @param {Frame} joined @param {boolean} resumes @returns {State} */
-function followedWhispers(state, { head }, resumes) {
-  if (resumes) return { ...state, whispers: { ...state.whispers, head } };
+function followedWhispers(state, { head, read = 0 }, resumes) {
+  if (resumes) return withWhispersRead({ ...state, whispers: { ...state.whispers, head } }, read);
   const rooms = Object.entries(state.rooms).filter(([, { conversation }]) => !conversation);
-  return { ...state, rooms: tableOf(rooms), whispers: { position: head, head, delivered: 0 } };
+  return { ...state, rooms: tableOf(rooms), whispers: { position: head, head, delivered: 0, read } };
+}
+
+/** With all whispers read up to a position: clients of text show each of them as it comes.
+ * @param {State} state
+ * @param {number} seq
+ */
+function withWhispersRead(state, seq) {
+  const whispers = { ...state.whispers, ...readUpTo(seq)(state.whispers) };
+  const conversations = Object.values(state.rooms).filter(({ conversation }) => conversation);
+  return conversations.reduce((next, { name }) => withRoom(next, name, readUpTo(seq)), { ...state, whispers });
 }
 
 /** Why this person is not in the room any more, if its last event is a kick or ban of them.
@@ -275,7 +294,7 @@ function logged(state, room, event) {
   const current = state.current === room.name;
   const log = append(room.log, event, room.following || !current);
   const position = { position: event.seq, delivered: event.seq, log };
-  if (event.t !== "msg") return position;
+  if (!isMessage(event)) return position;
   const behind = log.live ? 0 : room.behind + 1;
   const watched = current && state.watching && room.following;
   const isFirstNew = !isMine(state, event) && !watched && !unread(state, room).count;
@@ -304,10 +323,10 @@ function settingsAfter(room, { t: kind, text = "", whom = "", seconds = 0 }) {
  * @returns {State}
  */
 function withWhisper(state, event) {
-  const { seq, room: name, t: kind, id } = event;
+  const { seq, room: name, id } = event;
   const whispers = { ...state.whispers, position: seq, delivered: seq };
   const next = { ...state, whispers };
-  if (kind !== "msg") return { ...next, rooms: withAmendedAsides(next.rooms, event) };
+  if (!isMessage(event)) return { ...next, rooms: withAmendedAsides(next.rooms, event) };
   const here = next.rooms[next.current];
   const inline = here && !here.conversation && seq > whispers.head;
   const shown = inline

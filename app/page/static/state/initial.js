@@ -34,7 +34,7 @@ export const LIMITS = {
 /** No position, as of a log that was never followed, or of a marker that is not set. */
 export const UNKNOWN = -1;
 
-export const NO_WHISPERS = Object.freeze({ position: UNKNOWN, head: 0, delivered: 0 });
+export const NO_WHISPERS = Object.freeze({ position: UNKNOWN, head: 0, delivered: 0, read: 0 });
 
 export const NO_RESULTS = { events: [], more: false, next: 0, partial: false, behind: 0, problem: "", done: false };
 

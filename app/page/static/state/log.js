@@ -84,6 +84,11 @@ export function around(events, more, after, delivered) {
   return extend(start, events, more, delivered);
 }
 
+/** Whether a room's log was read from the server, as far as it is shown.
+ * @param {{ log: Log }} room
+ */
+export const isLoaded = ({ log }) => log.oldest || log.entries.length > 0;
+
 /** Whether an event is a row of its own: an edit or a delete changes another row.
  * @param {LogEvent} event
  */

@@ -1,5 +1,7 @@
 // The read marker: whatever is in view while somebody looks at the page has been read, on their other devices too.
 
+import { isLoaded } from "./log.js";
+
 /** @typedef {import("../types.d.ts").Room} Room */
 
 /** How long to collect what comes into view before it is reported in one request, in milliseconds. */
@@ -41,4 +43,4 @@ export function reportReading(store, report) {
 }
 
 /** @param {Room} room */
-const isEndInView = ({ log, following, status }) => log.live && following && status === "joined";
+const isEndInView = (room) => room.log.live && isLoaded(room) && room.following && room.status === "joined";

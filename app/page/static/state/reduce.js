@@ -1,7 +1,7 @@
 // The one function that makes the next state. It is pure: the same actions always lead to the same state.
 
 import { LEFT, receive, withNote, withRoom } from "./frames.js";
-import { around, extend, opened, prepend } from "./log.js";
+import { around, extend, isLoaded, opened, prepend } from "./log.js";
 import { dropped, failed, interrupted, sent } from "./outbox.js";
 import { initial, isConversation, newRoom, UNKNOWN } from "./initial.js";
 import { table, tableOf } from "./table.js";
@@ -43,7 +43,7 @@ const ACTIONS = {
     const next = { ...left, rooms, current: name, target: seq ? { room: name, seq } : null };
     const view = { drawer: false, active: "", completion: null, editing: null };
     return withRoom({ ...next, ...view }, name, (room) => ({
-      marker: unread(state, room).count ? room.marker : UNKNOWN,
+      marker: unread(state, room).count || !isLoaded(room) ? room.marker : UNKNOWN,
       following: !seq,
     }));
   },

@@ -1,11 +1,24 @@
 // How many messages of a room are unread, and how many of those are for the reader.
 
 import { mentions } from "../text/markup.js";
-import { isMine } from "./initial.js";
+import { isConversation, isMine } from "./initial.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
+/** @typedef {import("../types.d.ts").LogEvent} LogEvent */
 /** @typedef {{ names: readonly string[], count: number, mentions: number }} Unread */
+
+/** Whether an event is something that a person said to others: in a conversation, an invitation is.
+ * @param {LogEvent} event
+ */
+export const isMessage = ({ t: kind, room }) => kind === "msg" || (kind === "invite" && isConversation(room));
+
+/** Whether an event is for the reader in particular.
+ * @param {State} state
+ * @param {LogEvent} event
+ */
+export const isForReader = ({ names }, { room, text = "", deleted }) =>
+  !deleted && (isConversation(room) || mentions(text, names));
 
 /** @type {WeakMap<Room, Unread>} */
 const counted = new WeakMap();
@@ -42,9 +55,9 @@ function count(state, room) {
   const { entries } = room.log;
   for (let index = entries.length - 1; index >= 0 && entries[index].seq > room.read; index--) {
     const entry = entries[index];
-    if (entry.t !== "msg" || entry.aside || entry.deleted || isMine(state, entry)) continue;
+    if (!isMessage(entry) || entry.aside || entry.deleted || isMine(state, entry)) continue;
     result.count += 1;
-    if (room.conversation || mentions(entry.text ?? "", state.names)) result.mentions += 1;
+    if (isForReader(state, entry)) result.mentions += 1;
   }
   if (!room.log.live) result.count += room.behind;
   if (room.conversation) result.mentions = result.count;

@@ -2,6 +2,7 @@
 
 import { dayKey } from "../../i18n/format.js";
 import { isMine, UNKNOWN } from "../../state/initial.js";
+import { isMessage } from "../../state/unread.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../types.d.ts").Room} Room */
@@ -65,7 +66,7 @@ function continues(previous, entry) {
 function createDivider(state, { log, marker, missed }) {
   let done = false;
   const isNew = (/** @type {Entry} */ entry, /** @type {number} */ after) =>
-    entry.seq > after && entry.t === "msg" && !entry.aside && !isMine(state, entry);
+    entry.seq > after && isMessage(entry) && !entry.aside && !isMine(state, entry);
   return (/** @type {Entry} */ entry) => {
     if (done) return null;
     if (missed && isNew(entry, missed.after) && entry.seq <= missed.upto) {
