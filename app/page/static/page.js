@@ -2,9 +2,10 @@
 
 import { createActions } from "./actions/actions.js";
 import { format, parse } from "./browser/address.js";
+import { askPermission, permission } from "./browser/desktop.js";
 import { createDrawing } from "./browser/drawing.js";
 import { listenToKeys } from "./browser/keys.js";
-import { askPermission, permission, sendNotifications } from "./browser/notifications.js";
+import { sendNotifications } from "./browser/notifications.js";
 import { createScrolling } from "./browser/scrolling.js";
 import { createStorage } from "./browser/storage.js";
 import { createConnection } from "./connection/connection.js";
@@ -65,7 +66,7 @@ export function startPage() {
   });
   persist(store, storage);
   reportReading(store, session.read);
-  sendNotifications(store, { announcer: elementOf("#announcer"), show: (room) => act.go(room) });
+  sendNotifications(store, { announcer: elementOf("#announcer"), show: (room) => act.go(room), storage });
   listenToKeys(store.get, act);
   addEventListener("hashchange", () => act.route());
   watchFocus(store, act);

@@ -1,5 +1,6 @@
 // The service worker: it caches the files that the page is made of, and nothing else, so that the page opens without a
-// connection. An open page keeps its files until it is closed: a new worker waits for that.
+// connection. An open page keeps its files until it is closed: a new worker waits for that. It also shows the page's
+// notifications, and brings the page to the front when one is clicked.
 
 /** @typedef {{ version: string, files: string[] }} Shell */
 
@@ -48,8 +49,23 @@ async function fromCache(request) {
   return (await cache.match(request, ANY)) ?? fetch(request);
 }
 
+/** Brings the page to the front, and shows the room of a notification there; without a page, opens one.
+ * @param {string} room
+ */
+async function show(room) {
+  const pages = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const page = pages.find(({ url }) => url.split(/[?#]/)[0] === HOME);
+  if (!page) return worker.clients.openWindow(`${HOME}#${room}`);
+  page.postMessage({ room });
+  return page.focus();
+}
+
 worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(deleteOldCaches()));
+worker.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(show(event.notification.data.room));
+});
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;

@@ -1,10 +1,11 @@
 // How people learn of messages while they look elsewhere: the title, a notification, a sound, and an announcement by a
 // screen reader.
 
+import { eventText } from "../i18n/events.js";
 import { listed, t } from "../i18n/messages.js";
-import { isConversation, isMine } from "../state/initial.js";
-import { unreadInAll } from "../state/unread.js";
-import { mentions } from "../text/markup.js";
+import { isConversation, isMine, UNKNOWN } from "../state/initial.js";
+import { isForReader, isMessage, unreadInAll } from "../state/unread.js";
+import { listenToClicks, notify } from "./desktop.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
@@ -14,46 +15,121 @@ const TITLE_DELAY = 100;
 /** How long announcements are collected, in milliseconds, and how many of them are read out. */
 const ANNOUNCEMENT_DELAY = 700;
 const MOST_ANNOUNCEMENTS = 3;
+/** How long after the last missed message they are told of, in milliseconds: by then it is known what was read
+ * elsewhere. */
+const MISSED_DELAY = 2_000;
 /** The length of a text in a notification. */
 const EXCERPT = 200;
+/** How many events are remembered as told of, by all tabs together. */
+const REMEMBERED = 100;
 
 /**
  * @param {import("../types.d.ts").Store} store
  * @param {object} options
  * @param {HTMLElement} options.announcer what a screen reader reads out
  * @param {(room: string) => void} options.show
+ * @param {Pick<ReturnType<typeof import("./storage.js").createStorage>, "get" | "set">} options.storage
  */
-export function sendNotifications(store, { announcer, show }) {
+export function sendNotifications(store, { announcer, show, storage }) {
   const announce = createAnnouncer(announcer);
-  const playSound = createSound();
+  /** What came after a break of the connection. @type {LogEvent[]} */
+  let missed = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let missedTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  listenToClicks(show);
   store.subscribe((state, action, before) => {
     timer ??= setTimeout(() => {
       timer = undefined;
       updateTitle(store.get());
     }, TITLE_DELAY);
     const event = /** @type {LogEvent} */ (action.frame);
-    if (action.type !== "frame" || event.t !== "msg" || isMine(state, event) || !isNew(state, event, before)) return;
-    const isWhisper = isConversation(event.room);
-    const isInView = state.current === event.room && state.watching;
-    if (state.current === event.room || isWhisper) announce(announcementOf(event, isWhisper));
-    if (isInView || !(isWhisper || mentions(event.text ?? "", state.names))) return;
-    if (state.settings.sound) playSound();
-    if (state.settings.notifications) notify(event, isWhisper, show);
-    else if (state.permission === "default" && !state.settings.asked) offer(store);
+    if (action.type !== "frame" || !isMessage(event) || isMine(state, event) || !isArrival(state, event, before)) return;
+    if (wasMissed(state, event)) {
+      missed.push(event);
+      clearTimeout(missedTimer);
+      missedTimer = setTimeout(tellOfMissed, MISSED_DELAY);
+      return;
+    }
+    if (state.current === event.room || isConversation(event.room)) announce(lineOf(event));
+    if (concerns(state, event)) void tell([event]);
   });
+
+  /** Tells of what was missed and is for the reader, once, unless it was read meanwhile, perhaps elsewhere. */
+  function tellOfMissed() {
+    const state = store.get();
+    const unseen = missed.filter((event) => concerns(state, event) && event.seq > (state.rooms[event.room]?.read ?? 0));
+    missed = [];
+    if (unseen.length) void tell(unseen.sort((a, b) => Date.parse(a.ts) - Date.parse(b.ts)));
+  }
+
+  /** @param {LogEvent[]} events */
+  async function tell(events) {
+    const { settings, permission } = store.get();
+    if (!settings.notifications && permission === "default" && !settings.asked) offer(store);
+    if (!settings.notifications && !settings.sound) return;
+    const untold = await claim(events);
+    const event = untold.at(-1);
+    if (!event) return;
+    if (settings.sound && navigator.userActivation?.hasBeenActive)
+      void import("./sound.js").then(({ playSound }) => playSound());
+    if (!settings.notifications) return;
+    const several = untold.length > 1;
+    const title = several ? t("notification.missed", { count: untold.length }) : titleText(event);
+    const body = several ? untold.map(lineOf).join("\n") : contentOf(event);
+    void notify(title, { body: body.slice(0, EXCERPT), tag: event.id, data: { room: event.room } }, show);
+  }
+
+  /** The events that no other tab of this browser has told of. @param {LogEvent[]} events */
+  async function claim(events) {
+    const take = () => {
+      const told = /** @type {string[]} */ (storage.get("told", []));
+      const untold = events.filter(({ id }) => !told.includes(id));
+      storage.set("told", [...told, ...untold.map(({ id }) => id)].slice(-REMEMBERED));
+      return untold;
+    };
+    return navigator.locks ? navigator.locks.request("natter told", take) : take();
+  }
 }
 
-/** Whether an event just happened, rather than while this person was away.
+/** Whether an event was pushed, and not known before.
  * @param {State} state
  * @param {LogEvent} event
  * @param {State} before
  */
-function isNew({ rooms, whispers }, { room, seq }, before) {
-  const head = isConversation(room) ? whispers.head : rooms[room]?.head;
+function isArrival({ rooms }, { room, seq }, before) {
   const known = isConversation(room) ? before.whispers.position : before.rooms[room]?.position;
-  return head !== undefined && seq > head && seq > (known ?? 0);
+  return Object.hasOwn(rooms, room) && seq > (known ?? UNKNOWN);
+}
+
+/** Whether an event happened while there was no connection.
+ * @param {State} state
+ * @param {LogEvent} event
+ */
+const wasMissed = ({ rooms, whispers }, { room, seq }) =>
+  seq <= (isConversation(room) ? whispers.head : rooms[room].head);
+
+/** Whether an event is for the reader, who does not look at its room.
+ * @param {State} state
+ * @param {LogEvent} event
+ */
+const concerns = (state, event) => isForReader(state, event) && !(state.current === event.room && state.watching);
+
+/** @param {LogEvent} event */
+function titleText({ t: kind, from, room }) {
+  if (kind === "invite") return t("notification.invite", { name: from });
+  return t(isConversation(room) ? "notification.whisper" : "notification.message", { name: from, room });
+}
+
+/** What was said or happened, as text. @param {LogEvent} event */
+const contentOf = (event) => (event.t === "msg" ? (event.text ?? "") : eventText(event, String, String).join(""));
+
+/** An event as a line of its own. @param {LogEvent} event */
+function lineOf(event) {
+  if (event.t !== "msg") return contentOf(event);
+  const values = { name: event.from, text: event.text };
+  return t(isConversation(event.room) ? "announcement.whisper" : "announcement.message", values);
 }
 
 /** Asks whether to show notifications, when there is the first one to show.
@@ -80,32 +156,6 @@ function titleOf({ rooms, current, screen }) {
   return t("document.title.conversation", { names: listed(room.others) || t("person.self") });
 }
 
-/** @param {LogEvent} event @param {boolean} isWhisper */
-const announcementOf = ({ from, text = "" }, isWhisper) =>
-  t(isWhisper ? "announcement.whisper" : "announcement.message", { name: from, text });
-
-/** @param {LogEvent} event @param {boolean} isWhisper @param {(room: string) => void} show */
-function notify({ from, room, text = "", id }, isWhisper, show) {
-  if (typeof Notification !== "function" || Notification.permission !== "granted") return;
-  try {
-    const title = t(isWhisper ? "notification.whisper" : "notification.message", { name: from, room });
-    const notification = new Notification(title, { body: text.slice(0, EXCERPT), tag: id });
-    notification.onclick = () => {
-      window.focus();
-      notification.close();
-      show(room);
-    };
-  } catch {
-    return; // some phones allow notifications from service workers only
-  }
-}
-
-/** Asks the person for permission to show notifications. */
-export const askPermission = async () =>
-  typeof Notification === "function" ? Notification.requestPermission() : "denied";
-
-export const permission = () => (typeof Notification === "function" ? Notification.permission : "denied");
-
 /** @param {HTMLElement} element */
 function createAnnouncer(element) {
   /** @type {string[]} */
@@ -121,27 +171,5 @@ function createAnnouncer(element) {
       texts = [];
       timer = undefined;
     }, ANNOUNCEMENT_DELAY);
-  };
-}
-
-/** Two soft tones. */
-function createSound() {
-  /** @type {AudioContext | undefined} */
-  let context;
-  return () => {
-    if (!navigator.userActivation?.hasBeenActive) return;
-    context ??= new AudioContext();
-    const start = context.currentTime;
-    for (const [index, frequency] of [660, 880].entries()) {
-      const at = start + index * 0.11;
-      const [tone, volume] = [context.createOscillator(), context.createGain()];
-      tone.frequency.value = frequency;
-      volume.gain.setValueAtTime(0, at);
-      volume.gain.linearRampToValueAtTime(0.08, at + 0.01);
-      volume.gain.exponentialRampToValueAtTime(0.001, at + 0.25);
-      tone.connect(volume).connect(context.destination);
-      tone.start(at);
-      tone.stop(at + 0.3);
-    }
   };
 }

@@ -1,6 +1,7 @@
 // What somebody changed in a room, in words.
 
 import { dateTime, duration } from "./format.js";
+import { isConversation } from "../state/initial.js";
 import { rich, t } from "./messages.js";
 
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
@@ -10,13 +11,15 @@ import { rich, t } from "./messages.js";
  * @param {LogEvent} event
  * @param {(name: string) => unknown} nameView
  * @param {(text: string) => unknown} quoteView
+ * @param {(room: string) => unknown} [roomView] shows the room that somebody is invited to
  */
-export function eventText(event, nameView, quoteView) {
+export function eventText(event, nameView, quoteView, roomView = (room) => `#${room}`) {
   const { from, whom = "", text = "", until, seconds = 0 } = event;
   return rich(keyOf(event), {
     name: nameView(from),
     whom: nameView(whom),
     text: quoteView(text),
+    room: roomView(text),
     why: text && quoteView(text),
     until: dateTime(until),
     interval: duration(seconds),
@@ -24,7 +27,8 @@ export function eventText(event, nameView, quoteView) {
 }
 
 /** @param {LogEvent} event */
-function keyOf({ t: kind, text, seconds }) {
+function keyOf({ t: kind, room, text, seconds }) {
+  if (kind === "invite" && isConversation(room)) return "event.invite.conversation";
   if (kind === "slow" && !seconds) return "event.slow.off";
   if (kind === "mentions" && text !== "all") return "event.mentions.operators";
   if (kind === "topic" && !text) return "event.topic.cleared";

@@ -1,5 +1,6 @@
 // One row of a room: a message, an event, or a line between two of them.
 
+import { format } from "../../browser/address.js";
 import { eventText } from "../../i18n/events.js";
 import { dayName, fullTime, time } from "../../i18n/format.js";
 import { listed, t } from "../../i18n/messages.js";
@@ -49,12 +50,15 @@ const dividerView = (text) => html`<li class="divider"><span>${text}</span></li>
 function eventView(room, entry) {
   const idOf = (/** @type {string} */ name) =>
     name === entry.from ? entry.user : room.people?.find((person) => person.name === name)?.id;
-  const text = eventText(entry, (name) => nameView(name, idOf(name)), quoteView);
+  const text = eventText(entry, (name) => nameView(name, idOf(name)), quoteView, roomLink);
   return html`<li class="event" data-seq=${entry.seq}>${text} ${timeView(entry.ts)}</li>`;
 }
 
 /** What somebody wrote, kept apart from the direction of the text around it. @param {string} text */
 const quoteView = (text) => html`<bdi>${text}</bdi>`;
+
+/** @param {string} room */
+const roomLink = (room) => html`<a href=${format(room)}>#${room}</a>`;
 
 /** @param {string} ts */
 const timeView = (ts) => html`<time datetime=${ts} title=${fullTime(ts)}>${time(ts)}</time>`;
