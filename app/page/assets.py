@@ -65,9 +65,10 @@ def build(
     replaced: Mapping[str, bytes | None] = MappingProxyType({}),
 ) -> dict[str, Asset]:
     """The files below `folder` by their names in it, with the addresses of others in their contents. Those in `plain`
-    keep their names as addresses. The module `entry` and all that it imports of ours are one file with its name, and
-    so is each stylesheet with its imports. `replaced` has other contents for some of the files, or None to leave
-    them out. ValueError for a reference to a file that does not exist, and for files that refer to each other."""
+    keep their names as addresses. The module `entry` and all that it imports of ours are one file with its name. So is
+    each module that it loads later, with what that alone imports, and each stylesheet with its imports. `replaced` has
+    other contents for some of the files, or None to leave them out. ValueError for a reference to a file that does not
+    exist, and for files that refer to each other."""
     sources = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if _served(path)}
     read = {name: replaced[name] if name in replaced else _content(name, path) for name, path in sources.items()}
     contents = {name: content for name, content in read.items() if content is not None}
@@ -110,7 +111,8 @@ def _content(name: str, path: Path) -> bytes:
 def _with_bundle(contents: Mapping[str, bytes], entry: str) -> dict[str, bytes]:
     modules = {name: content.decode() for name, content in contents.items() if name.endswith(".js")}
     joined, inside = bundle.join(entry, modules, apart=lambda name: name.startswith(VENDORED))
-    return {name: content for name, content in contents.items() if name not in inside} | {entry: joined.encode()}
+    rest = {name: content for name, content in contents.items() if name not in inside}
+    return rest | {name: text.encode() for name, text in joined.items()}
 
 
 def _with_stylesheets(contents: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -21,7 +21,8 @@ import { shout } from "./vendor/loud.js";
 
 const name = "ann";
 console.log("main", shout(greet(new Somebody(name))), total([1, 2, 3]));
-import("./late.js").then(({ late }) => console.log(late));
+const load = () => import("./late.js");
+load().then(async ({ late }) => console.log(late, (await load()).late === late));
 """,
     "parts/people.js": """
 import { total } from "./sums.js";
@@ -41,13 +42,21 @@ export const $total = 0;
 export function total(numbers) { return numbers.reduce((sum, number) => sum + number, $total); }
 console.log("sums");
 """,
+    "parts/clock.js": """
+console.log("clock");
+export const now = 3;
+""",
     "vendor/loud.js": """
 console.log("vendor");
 const s = (text) => text.toUpperCase();
 export { s as shout };
 """,
     "late.js": """
-export const late = "late";
+import { total } from "./parts/sums.js";
+import { now } from "./parts/clock.js";
+import { shout } from "./vendor/loud.js";
+
+export const late = shout(`late ${total([now, 4])}`);
 """,
 }
 
@@ -70,18 +79,39 @@ def run(folder: Path, sources: dict[str, str]) -> str:
 @pytest.mark.slow("programs")
 def test_joined_modules_do_what_they_did_apart(tmp_path: Path) -> None:
     joined, inside = join("main.js", SOURCES, apart=vendored)
-    assert inside == ["parts/sums.js", "parts/people.js", "main.js"]
+    assert inside == ["parts/sums.js", "parts/people.js", "main.js", "parts/clock.js", "late.js"]
     rest = {name: source for name, source in SOURCES.items() if name not in inside}
     apart = run(tmp_path / "apart", SOURCES).splitlines()
-    assert apart == ["sums", "people", "vendor", "main HELLO ANN, 43 6", "late"]
-    together = run(tmp_path / "together", {**rest, "main.js": joined}).splitlines()
-    assert together == ["vendor", "sums", "people", "main HELLO ANN, 43 6", "late"]
+    assert apart == ["sums", "people", "vendor", "main HELLO ANN, 43 6", "clock", "LATE 7 true"]
+    together = run(tmp_path / "together", {**rest, **joined}).splitlines()
+    assert together == ["vendor", "sums", "people", "main HELLO ANN, 43 6", "clock", "LATE 7 true"]
 
 
 def test_what_is_loaded_later_is_found_from_where_it_is_joined() -> None:
-    sources = {"main.js": 'import { a } from "./parts/a.js";', "parts/a.js": 'export const a = import("./b.js");'}
+    sources = {
+        "main.js": 'import { a } from "./parts/a.js";',
+        "parts/a.js": 'export const a = import("./b.js");',
+        "parts/b.js": "",
+    }
     joined, _ = join("main.js", sources, apart=vendored)
-    assert 'import("./parts/b.js")' in joined
+    assert 'import("./parts/b.js")' in joined["main.js"]
+
+
+def test_a_module_is_in_one_file() -> None:
+    sources = {
+        "main.js": 'import("./a.js"); import("./b.js");',
+        "a.js": 'import { c } from "./c.js";',
+        "b.js": 'import { c } from "./c.js";',
+        "c.js": "export const c = 1;",
+    }
+    with pytest.raises(ValueError, match=r"c\.js is loaded later by several modules: expected main\.js to import it"):
+        join("main.js", sources, apart=vendored)
+
+
+def test_what_is_loaded_later_loads_nothing_itself() -> None:
+    sources = {"main.js": 'import("./a.js");', "a.js": 'import("./b.js");', "b.js": ""}
+    with pytest.raises(ValueError, match=r"a\.js loads b\.js later: expected only the first file"):
+        join("main.js", sources, apart=vendored)
 
 
 @pytest.mark.parametrize(

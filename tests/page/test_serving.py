@@ -61,8 +61,8 @@ def test_the_page_and_all_its_parts_are_there(client: TestClient) -> None:
     found = list(parts(client))
     names = {re.sub(r"^/assets/(.*)\.[0-9a-f]{12}(\.\w+)$", r"\1\2", path) for path in found if path != "/"}
     files = {path.relative_to(serving.STATIC).as_posix() for path in serving.STATIC.rglob("*") if path.is_file()}
-    (script,) = Tags(client.get("/").text).links(type="module")
-    joined = set(re.findall(r"^// (\S+\.js)$", client.get(script).text, re.MULTILINE))
+    scripts = "".join(client.get(path).text for path in found if path.endswith(".js"))
+    joined = set(re.findall(r"^// (\S+\.js)$", scripts, re.MULTILINE))
     joined |= {f"css/{name}" for sheet in files if sheet.endswith(".css") for name in imported(serving.STATIC / sheet)}
     unused = files - joined - {name.removeprefix("/") for name in names} - {"index.html", "worker.js", "vendor/LICENSE"}
     unused -= {"languages/en.json"}  # which is in the script

@@ -52,9 +52,11 @@ export function startPage() {
   });
   const session = createSession({ store, connection, keep: (account) => keepAccount(storage, account) });
   const act = createActions(store, session, askPermission);
+  /** @type {typeof import("./views/dialogs/dialogs.js").dialogOf | undefined} */
+  let dialogOf;
   const scrolling = createScrolling(() => act);
   const drawing = createDrawing(elementOf("#page"), store.get, {
-    view: (state) => pageView(state, act, scrolling),
+    view: (state) => pageView(state, act, scrolling, dialogOf),
     scrolling,
     wide: () => innerWidth >= WIDE,
   });
@@ -62,6 +64,7 @@ export function startPage() {
   store.subscribe((state, { type }, before) => {
     if (state.settings !== before.settings) applyTheme(state.settings);
     if (state.current !== before.current && !location.hash) history.replaceState(null, "", format(state.current));
+    if (state.dialog !== before.dialog || state.screen !== before.screen) void loadDialogs(state);
     drawing.changed(type);
   });
   persist(store, storage);
@@ -72,12 +75,25 @@ export function startPage() {
   watchFocus(store, act);
   setInterval(() => tick(store), SECOND);
 
+  /** Loads the dialogs when there is one to show, or else when there is time after the first screen.
+   * @param {State} state
+   */
+  async function loadDialogs({ screen, dialog }) {
+    if (dialogOf || screen === "name") return;
+    if (!dialog) await new Promise((then) => (window.requestIdleCallback ?? setTimeout)(then));
+    const loaded = await import("./views/dialogs/dialogs.js").catch(() => null);
+    if (loaded) dialogOf = loaded.dialogOf;
+    else if (dialog) act.closeDialog(dialog);
+    drawing.changed("set");
+  }
+
   applyTheme(store.get().settings);
   if (current && !location.hash) history.replaceState(null, "", format(current));
   act.route();
   const account = storage.get("account");
   if (account) session.resume(account.token);
   drawing.draw();
+  void loadDialogs(store.get());
 }
 
 /** @param {string} selector */
