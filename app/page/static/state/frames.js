@@ -188,7 +188,7 @@ function withoutTyping(state, name) {
   const typed = Object.values(state.rooms).filter(({ typing }) => Object.keys(typing).length);
   return typed.reduce((next, room) => {
     const others = Object.entries(room.typing).filter(([one]) => one.toLowerCase() !== name);
-    return withRoom(next, room.name, () => ({ typing: Object.fromEntries(others) }));
+    return withRoom(next, room.name, () => ({ typing: tableOf(others) }));
   }, state);
 }
 
