@@ -36,7 +36,11 @@ export async function notify(title, options, show) {
  * @param {(room: string) => void} show
  */
 export function listenToClicks(show) {
-  navigator.serviceWorker?.addEventListener("message", ({ data }) => {
-    if (typeof data?.room === "string") show(data.room);
-  });
+  try {
+    navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+      if (typeof data?.room === "string") show(data.room);
+    });
+  } catch {
+    return; // storage is blocked, and service workers with it
+  }
 }
