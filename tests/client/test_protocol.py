@@ -322,11 +322,32 @@ def test_requests_that_may_be_done_twice_are_repeated_and_others_not(wire: Wire)
 def test_nobody_hears_that_a_hint_was_refused(wire: Wire) -> None:
     before = len(wire.told)
     typing = wire.protocol.request(frames.Typing(room="ops"), wire.now)
-    slash = wire.protocol.request(frames.SlashCommand(room="ops", line="/roll"), wire.now)
     wire.fails("not_joined", rid=typing)
     assert len(wire.told) == before
-    wire.fails("not_joined", rid=slash)
-    assert [event.code for event in wire.told[before:]] == ["not_joined"]
+
+
+def test_a_slash_command_ends_with_its_answer_or_when_the_server_has_carried_it_out(wire: Wire) -> None:
+    def run(line: str) -> tuple[int, int]:
+        slash = wire.protocol.request(frames.SlashCommand(room="ops", line=line), wire.now)
+        wire.work()
+        assert [frame["t"] for frame in wire.sent[-2:]] == ["command", "help"]
+        return slash, wire.sent[-1]["rid"]
+
+    refused, probe = run("/dance")
+    wire.fails("unknown_command", rid=refused)
+    wire.gets(t="help", commands=[], rid=probe)
+    assert wire.settled[refused].code == "unknown_command"
+    answered, probe = run("/roll")
+    wire.gets(t="notice", text="a 20", rid=answered)
+    wire.gets(t="help", commands=[], rid=probe)
+    assert wire.settled[answered].text == "a 20"
+    silent, probe = run("/me waves")
+    assert silent not in wire.settled
+    wire.gets(t="help", commands=[], rid=probe)
+    assert wire.settled[silent] == frames.Done()
+    lost, _ = run("/roll")
+    wire.lost()
+    assert isinstance(wire.settled[lost], Interrupted)
 
 
 def test_a_login_waits_for_acks_and_what_follows_waits_for_it(wire: Wire) -> None:

@@ -231,6 +231,8 @@ class JsonProtocol:
         item = self._outbox.answered(frame.rid)
         if item is None:
             self._deliver(frame)
+        elif item.follows:
+            self._finish(self._outbox.answered(item.follows), frames.Done())
         self._finish(item, frame)
 
     def _on_error(self, frame: frames.Error, now: float) -> None:
@@ -248,6 +250,8 @@ class JsonProtocol:
         else:
             if isinstance(item.command, frames.Join):
                 self._shut_out(item, item.command.room, error)
+            elif item.follows:
+                self._finish(self._outbox.answered(item.follows), frames.Done())
             self._settle(item, error)
 
     def _on_other(self, frame: Any, now: float) -> None:  # noqa: ARG002
@@ -285,10 +289,10 @@ class JsonProtocol:
         self._numbers += 1
         return self._numbers
 
-    def _item(self, command: frames.Request, *, internal: bool = False) -> Item:
+    def _item(self, command: frames.Request, *, internal: bool = False, follows: str | int = "") -> Item:
         number = self._next_number()
         command.rid = number
-        return Item(number, number, command, internal=internal)
+        return Item(number, number, command, internal=internal, follows=follows)
 
     def _joining(self) -> set[str]:
         """The rooms whose join has no answer yet."""
@@ -299,11 +303,12 @@ class JsonProtocol:
         if self.connected:
             for item in self._outbox.due(now):
                 self._act(Send(self._encode(item.command).decode()))
-                if isinstance(item.command, frames.Typing | frames.SlashCommand):
-                    # There may be no answer. An error is delivered like a frame that nobody asked for.
+                if isinstance(item.command, frames.SlashCommand):
+                    # There may be no answer. The server answers the next request when it has carried this one out.
+                    self._outbox.add_first(self._item(frames.Help(command="help"), internal=True, follows=item.key))
+                if isinstance(item.command, frames.Typing):
                     self._outbox.answered(item.key)
                     self._settle(item, frames.Done())
-                if isinstance(item.command, frames.Typing):
                     self._typing.append(item.number)
         self._schedule(now)
 

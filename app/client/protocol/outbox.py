@@ -16,9 +16,9 @@ SMALL_BURST = 8
 """Below this burst messages are sent one by one: of several at once the server could refuse one and accept the next."""
 
 REPEATABLE = (
-    frames.Speech | frames.Join | frames.History | frames.Search | frames.Read | frames.Typing | frames.Rooms
-    | frames.Who | frames.DescribeRoom | frames.Conversations | frames.Help | frames.Away | frames.Back | frames.Ignore
-    | frames.Unignore
+    frames.Speech | frames.Edit | frames.Join | frames.History | frames.Search | frames.Read | frames.Typing
+    | frames.Rooms | frames.Who | frames.DescribeRoom | frames.Conversations | frames.Help | frames.Away | frames.Back
+    | frames.Ignore | frames.Unignore
 )  # fmt: skip
 """What is sent again on the next connection: it is idempotent, or stored once by its `cid`."""
 
@@ -34,6 +34,9 @@ class Item:
     command: frames.Speech | frames.Request
     internal: bool = False
     """Whether the protocol itself sends it, so that nobody waits for the answer."""
+    follows: str | int = ""
+    """The key of the request before it, which may have no answer of its own: when this one is answered, that one is
+    carried out."""
     sent: bool = False
     """Whether it was sent, on any connection."""
 
