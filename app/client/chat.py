@@ -15,6 +15,7 @@ from app.chat import frames
 from app.chat.closing import CloseCode
 from app.chat.errors import Code
 from app.chat.frames import Ack
+from app.chat.typed import has_password
 from app.client.address import DEFAULT, normalize
 from app.client.connection.driver import Driver
 from app.client.errors import Ended, Refused, refusal
@@ -126,6 +127,8 @@ class Chat:
         """Send any other request of the protocol, and return the frame that answers it. Refused if the server refuses
         it; Interrupted if the connection was lost, and repeating the request could carry it out twice."""
         self._check_open()
+        if isinstance(request, frames.Edit):
+            self._check_text(request.text)
         return await self._driver.request(request)
 
     async def close(self) -> None:
@@ -178,6 +181,8 @@ class Chat:
             size = len(text.encode())
         except UnicodeEncodeError:
             raise Refused(Code.BAD_FRAME, translatable("text.not_unicode")) from None
+        if has_password(text):
+            raise refusal(Code.REFUSED, {"reason": "password"})
         limit = self.limits.get("message", 0)
         if limit and size > limit:
             raise refusal(Code.TOO_LONG, {"what": "message", "size": size, "limit": int(limit)})

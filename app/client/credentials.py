@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,22 @@ from msgspec import Struct, ValidationError, convert, to_builtins
 from app.client.languages.catalogue import translatable
 
 
-def state_directory(environment: Mapping[str, str]) -> Path:
-    """Where the client keeps what it remembers."""
+def state_directory(environment: Mapping[str, str]) -> Path | None:
+    """Where the client keeps what it remembers; None if you have no home directory."""
     base = environment.get("XDG_STATE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path("~/.local/state").expanduser()) / "natter"
+    if base.startswith("/"):
+        return Path(base) / "natter"
+    home = environment.get("HOME") or _home_of_user()
+    return Path(home) / ".local/state/natter" if home else None
+
+
+def _home_of_user() -> str:
+    """The home directory that the system knows; empty for a user whom it doesn't know, as there may be in a
+    container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""
 
 
 class CredentialsError(OSError):
@@ -43,8 +56,9 @@ class ServerEntry(Struct):
 class Credentials:
     """The names and tokens of all servers. Several programs may use them at once; each change is atomic."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / "servers.json"
+    def __init__(self, directory: Path | None) -> None:
+        """Without a directory nothing is known, and nothing can be kept."""
+        self._path = directory / "servers.json" if directory is not None else None
 
     def find(self, url: str, name: str = "") -> tuple[str, str]:
         """The name and token to use on a server: those of `name`, or of the last time. Empty strings for what is not
@@ -79,6 +93,8 @@ class Credentials:
                 entry.last = ""
 
     def _read(self) -> dict[str, ServerEntry]:
+        if self._path is None:
+            return {}
         try:
             return convert(json.loads(self._path.read_bytes()), dict[str, ServerEntry])
         except (FileNotFoundError, NotADirectoryError):
@@ -91,6 +107,8 @@ class Credentials:
     @contextmanager
     def _changing(self) -> Iterator[dict[str, ServerEntry]]:
         """The contents of the file, to be changed by one program at a time."""
+        if self._path is None:
+            raise CredentialsError(translatable("credentials.no_home"))
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
@@ -102,21 +120,22 @@ class Credentials:
             before = to_builtins(servers)
             yield servers
             if (after := to_builtins(servers)) != before:
-                self._write(after)
+                _write(self._path, after)
         finally:
             os.close(lock)
 
-    def _write(self, servers: Any) -> None:
-        new = self._path.with_suffix(".new")
-        with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
-            os.fchmod(file.fileno(), 0o600)
-            json.dump(servers, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
-
     def _problem(self, error: OSError) -> dict[str, object]:
         return {"path": self._path, "problem": (error.strerror or str(error)).lower()}
+
+
+def _write(path: Path, servers: Any) -> None:
+    new = path.with_suffix(".new")
+    with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
+        os.fchmod(file.fileno(), 0o600)
+        json.dump(servers, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
 
 
 def _server(url: str) -> str:

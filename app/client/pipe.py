@@ -16,6 +16,7 @@ from app.chat import frames, text
 from app.chat.errors import Code
 from app.chat.logs import WHISPERS
 from app.chat.names import reserved
+from app.chat.typed import is_blank
 from app.client.address import without_password
 from app.client.chat import Chat, connect
 from app.client.credentials import Credentials, CredentialsError
@@ -136,6 +137,8 @@ class Pipe:
         number = 0
         async for line in read_lines(sys.stdin.fileno()):
             number += 1
+            if is_blank(line.decode(errors="replace")):
+                continue
             await free.acquire()
             try:
                 future = self._send(chat, line.decode())

@@ -31,8 +31,10 @@ class Terminal:
         self,
         *arguments: str,
         module: tuple[str, ...] = ("app.client",),
+        code: str = "",
         **environment: str,
     ) -> None:
+        """Start `module` with its first arguments, or `code`."""
         columns, rows = SIZE
         self.screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.5)
         self._stream = pyte.ByteStream(self.screen)
@@ -41,7 +43,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         self._size(columns, rows)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *module, *arguments],
+            [sys.executable, *(("-c", code) if code else ("-m", *module)), *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -92,6 +94,10 @@ class Terminal:
         """Wait until a line has the text in it."""
         self.waits(lambda: any(text in line for line in self.lines()), repr(text))
 
+    def shows_times(self, text: str, times: int) -> None:
+        """Wait until as many lines have the text in them."""
+        self.waits(lambda: sum(text in line for line in self.lines()) == times, f"{times} of {text!r}")
+
     def shows_not(self, text: str) -> None:
         """Wait until no line has the text in it."""
         self.waits(lambda: not any(text in line for line in self.lines()), f"end of {text!r}")
@@ -123,8 +129,10 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, module: tuple[str, ...] = ("app.client",), **environment: str) -> Iterator[Terminal]:
-    shown = Terminal(*arguments, module=module, **environment)
+def terminal(
+    *arguments: str, module: tuple[str, ...] = ("app.client",), code: str = "", **environment: str
+) -> Iterator[Terminal]:
+    shown = Terminal(*arguments, module=module, code=code, **environment)
     try:
         yield shown
     finally:

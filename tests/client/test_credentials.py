@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from app.client.credentials import Credentials, state_directory
+from tests.client.servers import Names
+from tests.client.terminals import ENTER, terminal
+from tests.clients import DEADLINE, ROOT
 
 URL = "ws://localhost:8080/chat"
 
@@ -79,7 +86,54 @@ def test_where_nothing_can_be_kept(tmp_path: Path) -> None:
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ann")
-    assert state_directory({"XDG_STATE_HOME": "/state"}) == Path("/state/natter")
-    assert state_directory({}) == Path("/home/ann/.local/state/natter")
-    assert state_directory({"XDG_STATE_HOME": "relative"}) == Path("/home/ann/.local/state/natter")
+    ann = {"HOME": "/home/ann"}
+    assert state_directory({"XDG_STATE_HOME": "/state", **ann}) == Path("/state/natter")
+    assert state_directory(ann) == Path("/home/ann/.local/state/natter")
+    assert state_directory({"XDG_STATE_HOME": "relative", **ann}) == Path("/home/ann/.local/state/natter")
+    known = pwd.getpwuid(os.getuid())
+    assert state_directory({}) == state_directory({"HOME": ""}) == Path(known.pw_dir) / ".local/state/natter"
+
+    def unknown(uid: int) -> NoReturn:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert state_directory({}) is None
+    assert state_directory(ann) == Path("/home/ann/.local/state/natter")
+
+
+HOMELESS = """
+import pwd, sys
+def unknown(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+pwd.getpwuid = unknown
+from app.client.main import entry
+entry(sys.argv[1:])
+"""
+"""The client for a user whom the system doesn't know."""
+
+
+def test_without_a_home_directory_nothing_is_kept(names: Names) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_STATE_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", HOMELESS, names.url, "--name", names.ann],
+        input="hello\n",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=DEADLINE,
+    )
+    problem = "Your name and token were not saved: You have no home directory. Set HOME or XDG_STATE_HOME."
+    assert done.stderr == f"natter chat: {problem}\n"
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_without_a_home_directory_a_terminal_works(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    with terminal(names.url, code=HOMELESS) as me:
+        me.prompt("Your name:")
+        me.types(names.bob + ENTER)
+        me.shows("*** Your name and token were not saved: You have no home directory.")
+        me.types("hello" + ENTER)
+        me.shows(f"<{names.bob}> hello")

@@ -23,7 +23,7 @@ from app.client.languages.plurals import category
 from app.client.languages.times import duration
 from app.client.terminal.sentences import Sentences
 from tests.client.servers import Names
-from tests.client.terminals import ENTER, terminal
+from tests.client.terminals import CTRL_C, ENTER, terminal
 from tests.clients import ROOT
 
 SOURCES = sorted((ROOT / "app/client").rglob("*.py"))
@@ -33,7 +33,7 @@ ENGLISH: dict[str, Any] = json.loads((ROOT / "app/client/languages/en.json").rea
 SAYS = {"translatable", "notice", "room_notice", "text", "_text", "_say", "_warn", "_give_up"}
 """Functions that take a key."""
 IN_THE_SERVERS_WORDS = {Code.BAD_FRAME, Code.REFUSED, Code.UNAVAILABLE}
-OF_THE_CLIENT = {"error.too_long.frame"}
+OF_THE_CLIENT = {"error.refused.password", "error.too_long.frame"}
 """Errors that no server sends."""
 
 
@@ -177,7 +177,7 @@ def test_a_second_language_is_one_more_file(names: Names, tmp_path: Path) -> Non
         me.shows(f"Verbunden als {names.ann}")
         me.types("/dance" + ENTER)
         me.shows("*** Den Befehl /dance gibt es nicht")
-        me.types("/topic tea" + ENTER)
+        me.types(CTRL_C + "/topic tea" + ENTER)
         me.shows(f"*** {names.ann} set the topic: tea")  # what is not translated is in English
 
 

@@ -71,10 +71,18 @@ def stored(server: RestartableServer | Names, room: str = "") -> list[Any]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_each_line_is_a_message(names: Names) -> None:
-    done = run(names.chat, "--room", names.room, said="hi\n/etc/passwd\n\nlast, without an end")
+def test_each_line_is_a_message_unless_it_is_blank(names: Names) -> None:
+    done = run(names.chat, "--room", names.room, said="hi\n/etc/passwd\n\n \t\n\u3000\u200b\n\r\nlast, without an end")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert [event["text"] for event in stored(names)] == ["hi", "/etc/passwd", "", "last, without an end"]
+    assert [event["text"] for event in stored(names)] == ["hi", "/etc/passwd", "last, without an end"]
+
+
+def test_a_line_that_looks_like_a_password_is_not_said(names: Names) -> None:
+    done = run(names.url, said="one\n /login ann horse\n\n//register horse\ntwo")
+    problem = "This looks like a command with a password. To log in, start the line with /login."
+    assert done.stderr.splitlines() == [f"natter chat: Line {number}: {problem}" for number in (2, 4)]
+    assert done.returncode == 1
+    assert [event["text"] for event in stored(names)] == ["one", "two"]
 
 
 @pytest.mark.slow("faults")
@@ -204,7 +212,7 @@ def test_what_is_wrong_with_a_line_is_told_and_the_others_are_said(names: Names)
 
 def test_a_message_as_long_as_may_be_does_not_end_the_connection(names: Names) -> None:
     """The frame around a message has a limit of its own."""
-    done = run(names.url, said="one\n" + "\x01" * 60_000 + "\nthree\n")
+    done = run(names.url, said="one\n!" + "\x01" * 60_000 + "\nthree\n")
     assert (done.returncode, [event["text"] for event in stored(names)]) == (1, ["one", "three"])
     assert re.search("Line 2: The message takes 3600.. bytes to send, .* accepts 65536 at most", done.stderr)
 
@@ -331,7 +339,7 @@ def test_a_server_of_text(tmp_path: Path) -> None:
     async def work() -> None:
         async with text_server() as server:
             done = await asyncio.to_thread(run, server.url, said="one\n/two\n\nfour")
-            assert (done.returncode, done.stdout, server.received) == (0, "", ["one", "/two", "", "four"])
+            assert (done.returncode, done.stdout, server.received) == (0, "", ["one", "/two", "four"])
             assert done.stderr == "natter chat: You are connected! There are 1 users here.\n"
             assert await asyncio.to_thread(first_line, server.url, "five\n") == "[user1]: five\n"
             done = await asyncio.to_thread(run, server.url, "--to", "bob", said="psst")

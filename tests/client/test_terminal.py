@@ -26,6 +26,7 @@ from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal,
 from tests.client.test_sanitize import CORPUS, said
 from tests.test_kill import free_port
 
+UP = "\x1b[A"
 TS = "2026-01-31T12:00:00Z"
 
 
@@ -160,9 +161,9 @@ def test_the_table_of_commands_is_the_servers(me: Terminal, friend: JsonClient, 
     me.shows("*** /kick NAME [WHY]: Remove someone from the room (operators)")
     me.types("/dance" + ENTER)
     me.shows("*** There's no command /dance. Type /help for a list")
-    me.types("/kick" + ENTER)
+    me.types(CTRL_C + "/kick" + ENTER)
     me.shows("*** Check the command. Usage: /kick NAME [WHY]")
-    me.types("/topic all about tea" + ENTER)
+    me.types(CTRL_C + "/topic all about tea" + ENTER)
     me.shows("set the topic: all about tea")
     me.shows(f"{friend.room} · Connected as {names.ann} · all about tea")
     me.types("/who" + ENTER)
@@ -179,6 +180,11 @@ def test_what_is_pasted_is_asked_about(me: Terminal, friend: JsonClient, room: s
     me.shows("You pasted 2 lines")
     me.types("n")
     me.prompt(f"{room}> see:")
+    for no in (ESCAPE, CTRL_C):
+        me.pastes("first\nsecond")
+        me.shows("You pasted 2 lines")
+        me.types(no)
+        me.prompt(f"{room}> see:")
     me.pastes("first\nsecond")
     me.types("y")
     me.shows("> see: first")
@@ -214,6 +220,42 @@ def test_ctrl_c_and_ctrl_d(me: Terminal, room: str) -> None:
     assert me.ends() == 0
 
 
+def test_ctrl_z_types_nothing(me: Terminal, friend: JsonClient, room: str) -> None:
+    me.types("half\x1a of it")
+    me.prompt(f"{room}> half of it")
+    me.pastes("one\ntwo")
+    me.shows("You pasted 2 lines")
+    me.types("\x1an" + ENTER)
+    me.shows("> half of it")
+    assert friend.answer("history", room=room)["events"][0]["text"] == "half of it"
+
+
+JOB = """
+import os, signal, sys
+child = os.fork()
+if not child:
+    os.setpgid(0, 0)
+    os.execv(sys.executable, [sys.executable, "-m", "app.client", *sys.argv[1:]])
+while os.WIFSTOPPED(status := os.waitpid(child, os.WUNTRACED)[1]):
+    print("It is suspended", flush=True)
+    os.killpg(child, signal.SIGCONT)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A shell with job control that does `fg` at once."""
+
+
+def test_ctrl_z_suspends(names: Names) -> None:
+    with terminal(names.url, "--name", names.ann, code=JOB) as me:
+        me.prompt(f"{names.room}>")
+        me.types("half\x1a")
+        me.shows("It is suspended")
+        me.prompt(f"{names.room}> half")
+        me.types(" of it" + ENTER)
+        me.shows("> half of it")
+        me.types(CTRL_D)
+        assert me.ends() == 0
+
+
 def test_ctrl_c_on_an_empty_line(me: Terminal) -> None:
     me.types(CTRL_C)
     assert me.ends() == 130
@@ -231,7 +273,7 @@ def test_what_was_typed_is_remembered_without_passwords(names: Names, room: str,
         assert me.ends() == 0
     with terminal(*arguments) as me:
         me.shows("You're in")
-        me.types("\x1b[A\x1b[A")
+        me.types(UP * 3)
         me.prompt(f"{room}> second")
         me.types("\x1b[A")
         me.prompt(f"{room}> first")
@@ -371,15 +413,41 @@ def test_it_rings_on_a_mention_if_asked(names: Names, friend: JsonClient) -> Non
         me.waits(lambda: b"\a" in me.raw, "bell")
 
 
+HASTENED = """
+import sys
+from datetime import datetime, timedelta
+from app.client.terminal import launch
+class Hastened(datetime):
+    start, calls = datetime.now(), 0
+    @classmethod
+    def now(cls):
+        cls.calls += 1
+        return cls.start + timedelta(minutes=cls.calls)
+launch.datetime = Hastened
+from app.client.main import entry
+entry(sys.argv[1:])
+"""
+"""The client with a clock on which a minute passes between any two looks at it."""
+
+
+def test_each_notice_has_the_time_at_which_it_is_shown(names: Names) -> None:
+    with terminal(names.url, "--name", names.ann, code=HASTENED) as me:
+        me.shows("You're in")
+        for _ in range(3):
+            me.types("/conversations" + ENTER)
+        me.shows_times("No whispers yet", 3)
+        assert len({line[:5] for line in me.lines() if " *** " in line}) == 4
+
+
 def test_the_server_is_killed_and_comes_back(restartable: RestartableServer) -> None:
     with terminal(restartable.url, "--name", "ann") as me, other_user(restartable.url, "bob", "lobby") as bob:
         me.shows("You're in lobby")
         bob.say("before")
         me.shows("<bob> before")
         restartable.kill()
-        me.shows("Messages you type now will be sent")
+        me.shows("What you type now will be sent")
         me.types("typed meanwhile" + ENTER)
-        me.shows("1 message to send")
+        me.shows("1 line to send")
         me.types("half")
         restartable.start_again()
         me.shows("*** Reconnected")
@@ -435,7 +503,7 @@ def test_a_server_that_restarts_says_so(restartable: RestartableServer) -> None:
         restartable.process.stop()
         me.shows("*** The server is restarting")
         me.types("too late" + ENTER)
-        me.shows("1 message to send")
+        me.shows("1 line to send")
         me.types(CTRL_D)
         assert me.ends() == 0
         me.shows("*** “too late” wasn't sent: You left the chat")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import termios
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from app.client.stdin import read_lines
+from app.client.terminal.questions import Question
 from app.client.terminal.view import InputCallbacks
 
 
 class DumbTerminal:
     """A View without a prompt. A question is written as a line."""
 
-    def __init__(self, callbacks: InputCallbacks, question: Callable[[], str]) -> None:
-        """`question` returns the question whose answer is expected, or an empty string."""
+    has_field = False
+
+    def __init__(self, callbacks: InputCallbacks, question: Callable[[], Question | None]) -> None:
+        """`question` returns the question whose answer is expected, or None."""
         self._callbacks, self._question = callbacks, question
-        self._asked = ""
+        self._asked: Question | None = None
         self._ended: asyncio.Future[int] | None = None
 
     def show(self, lines: Iterable[str], *, bell: bool = False) -> None:
@@ -27,8 +32,19 @@ class DumbTerminal:
     def refresh(self) -> None:
         """Write the question, if it is a new one."""
         asked, self._asked = self._asked, self._question()
-        if self._asked and self._asked != asked:
-            self.show([self._asked])
+        if self._asked is asked:
+            return
+        if self._asked is not None:
+            self.show([self._asked.prompt])
+        _echo(on=self._asked is None or not self._asked.hidden)
+
+    def put_back(self, text: str) -> bool:  # noqa: ARG002
+        """Return False: there is no field."""
+        return False
+
+    def draft(self) -> str:
+        """Return nothing: the terminal has it."""
+        return ""
 
     def end(self, code: int) -> None:
         """Let `run` return `code`."""
@@ -46,8 +62,17 @@ class DumbTerminal:
             return await self._ended
         finally:
             reading.cancel()
+            _echo(on=True)
 
     async def _read(self) -> None:
         async for line in read_lines(sys.stdin.fileno()):
             self._callbacks.on_line(line.decode(errors="replace"))
         self._callbacks.on_exit(0)
+
+
+def _echo(*, on: bool) -> None:
+    """Let the terminal show what is typed, or not."""
+    with suppress(termios.error, ValueError):
+        mode = termios.tcgetattr(sys.stdin)
+        mode[3] = mode[3] | termios.ECHO if on else mode[3] & ~termios.ECHO
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)

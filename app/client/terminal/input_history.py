@@ -9,27 +9,24 @@ from pathlib import Path
 
 from prompt_toolkit.history import History
 
+from app.chat.typed import has_password
+
 MAX_LINES = 1000
 """Lines that are kept."""
-_WITH_PASSWORD = ("/login", "/register")
-
-
-def has_password(line: str) -> bool:
-    """Whether a line has a password in it."""
-    words = line.split(maxsplit=1)
-    return bool(words) and words[0].casefold() in _WITH_PASSWORD
 
 
 class InputHistory(History):
     """A file with a line of JSON for each line that was typed, which may have line breaks. If the file can't be read or
     written, the history lasts as long as the program."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         super().__init__()
         self._path = path
 
     def load_history_strings(self) -> Iterable[str]:
         """The last lines, the newest first."""
+        if self._path is None:
+            return
         try:
             lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
@@ -46,7 +43,7 @@ class InputHistory(History):
 
     def append_string(self, string: str) -> None:
         """Add a line, unless it equals the one before or has a password."""
-        if has_password(string) or (self._loaded_strings and self._loaded_strings[0] == string):
+        if any(map(has_password, string.splitlines())) or (self._loaded_strings and self._loaded_strings[0] == string):
             return
         super().append_string(string)
 
@@ -55,6 +52,8 @@ class InputHistory(History):
         self._write([json.dumps(string)], os.O_APPEND)
 
     def _write(self, lines: list[str], mode: int = os.O_TRUNC) -> None:
+        if self._path is None:
+            return
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | mode, 0o600)

@@ -21,27 +21,42 @@ from app.client.terminal.view import InputCallbacks, View
 
 
 async def run_terminal(
-    options: TerminalOptions, credentials: Credentials, catalogue: Catalogue, home: Path, *, colour: bool, bell: bool
+    options: TerminalOptions,
+    credentials: Credentials,
+    catalogue: Catalogue,
+    home: Path | None,
+    *,
+    colour: bool,
+    bell: bool,
 ) -> int:
     """Run a session in the terminal, and return the exit code. ChatError if that ended it."""
     colour = colour and colour_allowed(os.environ)
     formatter = Formatter(Style(on=colour), catalogue)
-    presenter = Presenter(without_password(options.url), formatter, datetime.now().astimezone, bell=bell)
+    presenter = Presenter(without_password(options.url), formatter, _now, bell=bell)
     session = TerminalSession(options, credentials, presenter)
     presenter.view = _view(session, presenter, catalogue, home, colour=colour)
     return await session.run()
 
 
-def _view(session: TerminalSession, presenter: Presenter, catalogue: Catalogue, home: Path, *, colour: bool) -> View:
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _view(
+    session: TerminalSession, presenter: Presenter, catalogue: Catalogue, home: Path | None, *, colour: bool
+) -> View:
     callbacks = InputCallbacks(
         on_line=session.line_entered,
         on_edit=session.line_edited,
         on_room_key=session.show_room,
         on_exit=session.exit,
-        is_chatting=session.is_chatting,
+        on_cancel=presenter.questions.give_up,
+        recall=presenter.recall,
+        is_chatting=lambda: presenter.questions.current is None,
+        is_hidden=lambda: presenter.questions.current is not None and presenter.questions.current.hidden,
     )
     if os.environ.get("TERM", "dumb") == "dumb":
-        return DumbTerminal(callbacks, question=lambda: presenter.question)
+        return DumbTerminal(callbacks, question=lambda: presenter.questions.current)
     sources = CompletionSources(
         names=presenter.names,
         rooms=presenter.room_names,
@@ -54,6 +69,6 @@ def _view(session: TerminalSession, presenter: Presenter, catalogue: Catalogue, 
         prompt=presenter.prompt,
         toolbar=presenter.toolbar,
         completer=WordCompleter(sources),
-        history=InputHistory(home / "history"),
+        history=InputHistory(home / "history" if home else None),
         colour=colour,
     )

@@ -15,6 +15,8 @@ from app.chat.logs import WHISPERS
 from app.client.languages.catalogue import translatable
 from app.client.sanitize import safe_line
 from app.client.terminal.formatting import Formatter, mentions
+from app.client.terminal.questions import Questions
+from app.client.terminal.returned import Returned, Typed
 from app.client.terminal.rooms import Room, Rooms
 from app.client.terminal.view import View
 
@@ -43,14 +45,16 @@ class Presenter:
         self.connected = False
         self.problem = ""
         """Why there is no connection."""
-        self.pending_messages: Callable[[], int] = int
-        """How many messages are not delivered yet."""
-        self.question = ""
-        """The prompt when the line that is typed answers a question; empty otherwise."""
+        self.pending_lines: Callable[[], int] = int
+        """How many lines wait to be sent, or for the server's answer."""
+        self.questions = Questions(lambda: self.view.refresh())
+        self.returned = Returned()
         self.removed_from = ""
         """The room of the last event by which you were kicked or banned."""
         self.last_conversation = ""
         """The room of the last whisper."""
+        self.last_whisperers: list[str] = []
+        """The other people in it."""
         self.usages: list[tuple[str, str]] = []
         """The commands of the server, with their usage."""
         self.known_rooms: list[str] = []
@@ -109,10 +113,12 @@ class Presenter:
         own = self.wrote(event)
         if isinstance(event, Message):
             lines = self.formatter.message(event, self.me, own=own)
-            if own:
+            if own and not event.deleted:
                 room.own_messages.appendleft((event.seq, event.text))
         else:
             lines = self.formatter.sentences(event, self.clock())
+            if event.t in (Kind.EDIT, Kind.DELETE):
+                room.own_changed(event)
             if event.t in (Kind.KICK, Kind.BAN) and event.whom == self.me:
                 self.removed_from = room.name
             if event.t == Kind.TOPIC and not isinstance(event.text, UnsetType):
@@ -134,11 +140,13 @@ class Presenter:
 
     def _whisper(self, event: Message | Changed) -> None:
         """Whispers are shown at once, whichever room is the current one."""
-        self.last_conversation = event.room
         if isinstance(event, Changed):
             self.answer(event)
         else:
             own = self.wrote(event)
+            self.last_conversation = event.room
+            to = () if isinstance(event.to, UnsetType) else event.to
+            self.last_whisperers = [name for name in (event.sender, *to) if name != self.me] or [self.me]
             self.view.show(self.formatter.message(event, self.me, own=own), bell=self.bell and not own)
 
     def _spoke(self, name: str) -> None:
@@ -147,16 +155,35 @@ class Presenter:
             self._speakers.remove(name)
         self._speakers.appendleft(name)
 
+    # The field.
+
+    def put_back(self, typed: Typed) -> None:
+        """Put a line that could not be sent back into the field, or keep it until Up is pressed in the empty field."""
+        here = typed.room == self.rooms.current or typed.room not in self.rooms
+        if not (here and self.view.put_back(typed.line)):
+            self.returned.add(typed)
+
+    def recall(self) -> str:
+        """What Up brings into the empty field: a line that could not be sent, or else your last message, to change
+        it. Empty if there is neither, or it could not be shown as it is."""
+        if line := self.returned.take(self.rooms.current, self.rooms):
+            return line
+        for seq, text in self.own_messages()[:1]:
+            if all(safe_line(line) == line for line in text.split("\n")):
+                return f"/edit {seq} {text}"
+        return ""
+
     # The prompt and the toolbar.
 
     def prompt(self) -> str:
         """What stands before the line that is typed."""
-        return self.question or f"{safe_line(self.rooms.current)}> "
+        question = self.questions.current
+        return f"{question.prompt} " if question else f"{safe_line(self.rooms.current)}> "
 
     def toolbar(self) -> str:
         """The room, the connection, what is unread elsewhere, who is typing, and the topic."""
-        if self.question:
-            return f"{self.server} · {self._text('prompt.name.hint')}"
+        if question := self.questions.current:
+            return f"{self.server} · {question.hint}"
         room = self.rooms.get(self.rooms.current)
         where, topic = (room.name, room.topic) if room else (self.server, "")
         parts = [where, *self._connection(), *self._other_rooms(), self._typists(), topic]
@@ -169,7 +196,7 @@ class Presenter:
         yield self.status
         if self.connected:
             return
-        if pending := self.pending_messages():
+        if pending := self.pending_lines():
             yield self._text("status.pending", count=pending)
         yield self.formatter.catalogue.translate(self.problem)
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from app.chat.events import Kind
 from app.chat.frames import MAX_PAGE, Changed, Joined, Message, Presence
 from app.client.languages.catalogue import translatable
 
@@ -34,6 +35,15 @@ class Room:
     last_shown: int = 0
     """The position of the last event that was shown."""
 
+    def own_changed(self, event: Changed) -> None:
+        """Take the new text of an own message, or forget one that is deleted."""
+        kept = [
+            (seq, event.text if seq == event.of and isinstance(event.text, str) else text)
+            for seq, text in self.own_messages
+            if seq != event.of or event.t != Kind.DELETE
+        ]
+        self.own_messages = deque(kept, maxlen=MAX_OWN)
+
     def joined(self, frame: Joined) -> None:
         """Take the topic and the people from the answer to a join."""
         self.topic, self.members = frame.topic, frame.members
@@ -56,7 +66,7 @@ class Rooms:
         self.current = ""
         """The room that is shown; empty if you are in none."""
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._by_name
 
     def __iter__(self) -> Iterator[Room]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.clipboard import InMemoryClipboard
 from prompt_toolkit.completion import Completer, ConditionalCompleter
 from prompt_toolkit.data_structures import Point, Size
 from prompt_toolkit.document import Document
@@ -20,7 +21,7 @@ from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import AnyContainer, BufferControl, Dimension, FormattedTextControl, HSplit, Layout, Window
-from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.layout.processors import BeforeInput, ConditionalProcessor, PasswordProcessor
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import get_cwidth
@@ -62,6 +63,8 @@ class _Application(Application[int]):
 class Screen:
     """A View of a terminal that has a cursor to move."""
 
+    has_field = True
+
     def __init__(
         self,
         callbacks: InputCallbacks,
@@ -78,6 +81,7 @@ class Screen:
         self._bell = False
         self._flush_handle: asyncio.Handle | None = None
         self._ended = False
+        self._putting_back = False
         self._pasted: str | None = None
         """Pasted lines, until it is decided what to do with them."""
         self._output = _Output(sys.stdout, _size, term=os.environ.get("TERM"), enable_cpr=False)
@@ -92,7 +96,10 @@ class Screen:
         search = SearchToolbar(forward_search_prompt=search_prompt, backward_search_prompt=search_prompt)
         input_ = BufferControl(
             self.buffer,
-            input_processors=[BeforeInput(lambda: [("", self._prompt_text())])],
+            input_processors=[
+                ConditionalProcessor(PasswordProcessor(), Condition(callbacks.is_hidden)),
+                BeforeInput(lambda: [("", self._prompt_text())]),
+            ],
             search_buffer_control=search.control,
         )
         rows: list[AnyContainer] = [
@@ -122,6 +129,20 @@ class Screen:
     def refresh(self) -> None:
         """Draw the prompt and the toolbar again, together with lines that come soon."""
         self._flush_soon()
+
+    def put_back(self, text: str) -> bool:
+        """Put text into the field. False if there is something in it, or something else is asked."""
+        if self.buffer.text or self._pasted is not None or self._ended or not self._callbacks.is_chatting():
+            return False
+        self._putting_back = True
+        self.buffer.document = Document(text, len(text))
+        self._putting_back = False
+        self._flush_soon()
+        return True
+
+    def draft(self) -> str:
+        """What is in the field, unless it is hidden."""
+        return "" if self._callbacks.is_hidden() else self.buffer.text
 
     def _flush_soon(self) -> None:
         if self._flush_handle is None and self._application.is_running:
@@ -188,7 +209,7 @@ class Screen:
         return self._catalogue.text("prompt.paste", count=self._pasted.count("\n") + 1) + " "
 
     def _text_changed(self, buffer: Buffer) -> None:
-        if buffer.text:
+        if buffer.text and not self._putting_back:
             self._callbacks.on_edit(buffer.text)
 
     # Keys.
@@ -197,8 +218,14 @@ class Screen:
         keys = KeyBindings()
         asked = Condition(lambda: self._pasted is not None)
         searching = Condition(lambda: self._application.layout.is_searching)
+        chatting = Condition(self._callbacks.is_chatting)
+        empty = Condition(lambda: not self.buffer.text)
         for key in ("enter", "c-j"):
             keys.add(key, filter=~asked & ~searching)(self._enter)
+        keys.add("up", filter=chatting & empty & ~asked & ~searching)(self._recall)
+        for key in ("up", "down", "c-p", "c-n", "c-r", "c-s"):
+            keys.add(key, filter=~chatting, eager=True)(lambda _: None)
+        keys.add("escape", filter=Condition(self._callbacks.is_hidden), eager=True)(self._interrupt)
         keys.add("escape", "enter", filter=~asked)(lambda event: event.current_buffer.insert_text("\n"))
         keys.add("c-c", filter=~searching)(self._interrupt)
         keys.add(Keys.SIGINT)(self._interrupt)
@@ -207,21 +234,31 @@ class Screen:
         keys.add("c-l")(self._clear)
         for digit in "1234567890":
             keys.add("escape", digit, filter=~asked)(self._room_key)
+        keys.add("c-z", eager=True)(lambda event: event.app.suspend_to_background())
         keys.add(Keys.Any, filter=asked, eager=True)(self._decide)
         keys.add("enter", filter=asked, eager=True)(self._decide)
+        for key in ("c-c", "escape", Keys.SIGINT):
+            keys.add(key, filter=asked, eager=True)(self._drop_paste)
         return keys
 
     def _enter(self, event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         text = buffer.text
         buffer.reset(append_to_history=self._callbacks.is_chatting())
+        if self._callbacks.is_hidden():
+            self._application.clipboard = InMemoryClipboard()  # it may have parts of the password
         self._callbacks.on_line(text)
 
+    def _recall(self, event: KeyPressEvent) -> None:
+        """Bring back what should be looked at first, or else the last line that was typed."""
+        if text := self._callbacks.recall():
+            self.buffer.document = Document(text, len(text))
+        else:
+            self.buffer.auto_up(event.arg)
+
     def _interrupt(self, _: KeyPressEvent) -> None:
-        """Drop what is typed, or end the program if there is nothing."""
-        if self._pasted is not None:
-            self._pasted = None
-        elif self.buffer.text:
+        """Give up a question, drop what is typed, or end the program if there is nothing."""
+        if self._callbacks.on_cancel() or self.buffer.text:
             self.buffer.reset()
         else:
             self._callbacks.on_exit(130)
@@ -240,10 +277,15 @@ class Screen:
 
     def _paste(self, event: KeyPressEvent) -> None:
         text = event.data.replace("\r\n", "\n").replace("\r", "\n")
+        if not self._callbacks.is_chatting():
+            text = text.lstrip("\n").partition("\n")[0]
         if "\n" not in text.rstrip("\n"):
             event.current_buffer.insert_text(text.rstrip("\n"))
             return
         self._pasted = text.rstrip("\n")
+
+    def _drop_paste(self, _: KeyPressEvent) -> None:
+        self._pasted = None
 
     def _decide(self, event: KeyPressEvent) -> None:
         """Do with the pasted lines what the key says. They are inserted at the cursor."""

@@ -12,11 +12,13 @@ from app.chat import frames
 from app.chat.closing import CloseCode
 from app.chat.logs import WHISPERS
 from app.chat.names import reserved
+from app.chat.typed import has_password, is_blank
 from app.client.credentials import Credentials, CredentialsError
 from app.client.errors import ChatError, Ended, NameTaken
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, Missed, NameRefused
 from app.client.languages.times import duration
 from app.client.terminal.presenter import Presenter
+from app.client.terminal.questions import Question
 from app.client.terminal.rooms import Room
 
 if TYPE_CHECKING:
@@ -56,7 +58,6 @@ class TerminalSession:
         self._input: InputHandler | None = None
         self._early_lines: list[str] = []
         """What was typed before there was a connection."""
-        self._name_answer: asyncio.Future[str] | None = None
         self._typing_sent_at = self._read_sent_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: ChatError | None = None
@@ -69,26 +70,34 @@ class TerminalSession:
             loop.add_signal_handler(number, self.exit, 128 + number)
         self._spawn(self._live())
         code = await self._presenter.view.run()
+        if self._chat is not None:
+            await self._chat.close()  # what is not finished ends with an error, and is shown
+            await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if self._chat is not None:
-            await self._chat.close()
+        self._tell_what_is_lost()
         if error := self._fault or self._error:
             raise error
         return code
+
+    def _tell_what_is_lost(self) -> None:
+        """Show what was typed and never got to the chat, so that it can be copied."""
+        draft = self._presenter.view.draft()
+        for line in (*self._early_lines, *([draft] if draft.strip() else [])):
+            if not has_password(line):
+                self._presenter.notice("input.lost", text=line)
 
     # Callbacks of the view.
 
     def line_entered(self, text: str) -> None:
         """Take a line: the answer to a question, a message or a command."""
         text = text.encode("utf-8", "replace").decode()
-        if text.strip() == "/quit":
+        question = self._presenter.questions.current
+        if text.strip() == "/quit" and not (question and question.hidden):
             self.exit(0)
-        elif self._name_answer is not None and not self._name_answer.done():
-            self._name_answer.set_result(text.strip())
-        elif not text.strip():
+        elif self._presenter.questions.answered(text) or is_blank(text):
             pass
         elif self._input is None:
             self._early_lines.append(text)
@@ -99,7 +108,9 @@ class TerminalSession:
     def line_edited(self, text: str) -> None:
         """Tell others in the room now and then that you are typing."""
         chat, room, now = self._chat, self._presenter.rooms.current, asyncio.get_running_loop().time()
-        if chat is None or chat.text_only or not chat.connected or not room or text.startswith("/"):
+        if chat is None or chat.text_only or not chat.connected or not room or self._presenter.questions.current:
+            return
+        if text.lstrip().startswith("/"):
             return
         if now - self._typing_sent_at >= TYPING_PERIOD:
             self._typing_sent_at = now
@@ -115,10 +126,6 @@ class TerminalSession:
         """End the session."""
         self._presenter.view.end(code)
 
-    def is_chatting(self) -> bool:
-        """Whether lines are messages and commands, and not the answer to a question."""
-        return not self._presenter.question
-
     # Connecting.
 
     async def _live(self) -> None:
@@ -126,7 +133,7 @@ class TerminalSession:
         await self._presenter.view.ready()  # the prompt does not wait for the modules that a connection needs
         try:
             chat = self._chat = await self._connect()
-            self._presenter.pending_messages, self._presenter.wrote = lambda: chat.pending_messages, chat.wrote
+            self._presenter.wrote = chat.wrote
             self._connected(chat)
             await self._begin(chat)
             shown = 0
@@ -160,13 +167,7 @@ class TerminalSession:
 
     async def _ask_for_name(self) -> str:
         """Ask for a name; an empty one lets the server choose."""
-        self._presenter.question = self._text("prompt.name") + " "
-        self._name_answer = asyncio.get_running_loop().create_future()
-        self._presenter.view.refresh()
-        try:
-            return await self._name_answer
-        finally:
-            self._presenter.question = ""
+        return await self._presenter.questions.ask(Question(self._text("prompt.name"), self._text("prompt.name.hint")))
 
     async def _begin(self, chat: Chat) -> None:
         """Join the rooms, and send what was typed meanwhile."""
@@ -181,15 +182,17 @@ class TerminalSession:
             for room in self._options.rooms or (chat.room,):
                 self._start(self._enter(chat, room, show=False))
             await asyncio.sleep(0)  # these are sent before what was typed
-        self._input = InputHandler(
+        input_ = self._input = InputHandler(
             chat,
             self._presenter,
-            start=self._start,
+            start=self._spawn,
             enter=lambda name: self._enter(chat, name, show=True),
             forget=lambda: self._forget_credentials(chat),
         )
-        for text in self._early_lines:
-            self._input.line(text)
+        self._presenter.pending_lines = lambda: input_.pending
+        early, self._early_lines = self._early_lines, []
+        for text in early:
+            input_.line(text)
 
     async def _load_completions(self, chat: Chat) -> None:
         """Ask which commands and rooms the server has."""
