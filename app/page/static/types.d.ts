@@ -140,6 +140,8 @@ export interface Connection {
     /** When the next attempt is due, in milliseconds since 1970. */
     until: number;
     attempt: number;
+    /** Whether a proxy in front of the server asks to sign in, which a reload of the page shows. */
+    signIn?: boolean;
 }
 
 export interface Usage {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import suppress
 from typing import Self
 
 REFUSAL = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Proxy:
@@ -19,9 +21,16 @@ class Proxy:
         """Whether to close every connection at once."""
         self.plain = False
         """Whether to refuse upgrades to WebSocket, as some proxies do, and to forward everything else."""
+        self.login = ""
+        """The address to redirect every request to, as a proxy does for those who have to sign in."""
+        self.host = ""
+        """What to replace the Host with, as some proxies do."""
+        self.heads: list[str] = []
+        """The requests of browsers, without bodies."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.http = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: set[socket.socket] = set()
+        self._browsers: set[socket.socket] = set()
         self._flowing = self._held = threading.Event()
         self._flowing.set()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -32,6 +41,12 @@ class Proxy:
         self._held, self._flowing = self._flowing, threading.Event()
         self._held.clear()
         self._flowing.set()
+
+    def close(self, code: int) -> None:
+        """Close the browsers' WebSockets with `code`, as if the server had."""
+        for one in list(self._browsers):
+            one.sendall(b"\x88\x02" + code.to_bytes(2))
+            one.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """Close every connection; what was held back is lost."""
@@ -53,9 +68,18 @@ class Proxy:
             head = b"" if self.down else client.recv(65536)
             if not head:
                 return
-            if self.plain and b"upgrade: websocket" in head.lower():
+            self._note(head)
+            websocket = b"upgrade: websocket" in head.lower()
+            if self.login:
+                client.sendall(REDIRECT % self.login.encode())
+                return
+            if self.plain and websocket:
                 client.sendall(REFUSAL)
                 return
+            if self.host:
+                head = re.sub(rb"(?i)\r\nHost: [^\r]*", b"\r\nHost: " + self.host.encode(), head)
+            if websocket:
+                self._browsers.add(client)
             with socket.create_connection(("127.0.0.1", self.target)) as server:
                 self._open.add(server)
                 server.sendall(head)
@@ -71,15 +95,21 @@ class Proxy:
     def _pump(self, source: socket.socket, target: socket.socket, flowing: threading.Event | None = None) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self._note(data)
                 if flowing:
                     flowing.wait()
                 target.sendall(data)
         self._end(source)
         self._end(target)
 
+    def _note(self, data: bytes) -> None:
+        if data.startswith((b"GET ", b"POST ")):
+            self.heads.append(data.decode("latin-1"))
+
     def _end(self, one: socket.socket) -> None:
         """Close a connection; a thread that reads from it wakes up."""
         self._open.discard(one)
+        self._browsers.discard(one)
         with suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
         one.close()

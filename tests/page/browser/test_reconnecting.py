@@ -14,6 +14,9 @@ from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, message
 from tests.page.browser.people import peer
 from tests.page.browser.proxy import Proxy
 
+ONLINE = "Object.defineProperty(navigator, 'onLine', { value: true });"
+"""A script for pages that ask the server what is wrong, since the machine itself may have no network."""
+
 
 @pytest.fixture
 def proxy(server: Served) -> Iterator[Proxy]:
@@ -97,13 +100,58 @@ def test_a_minute_offline_loses_and_doubles_nothing(server: Served, proxy: Proxy
 
 def test_a_proxy_that_drops_the_upgrade_is_named(server: Served, proxy: Proxy, tab: Tab) -> None:
     proxy.plain = True
-    online = "Object.defineProperty(navigator, 'onLine', { value: true });"  # the machine itself may have no network
-    with tab(at=proxy.http, lost=True, script=online) as page:
+    with tab(at=proxy.http, lost=True, script=ONLINE) as page:
         page.get_by_label("Your name").fill("ann")
         page.keyboard.press("Enter")
         expect(page.get_by_role("status")).to_contain_text("proxy")
         proxy.plain = False
         expect(composer(page)).to_be_enabled()
+
+
+def test_a_page_that_may_not_connect_says_why(server: Served, proxy: Proxy, tab: Tab) -> None:
+    proxy.host = "inner.example:8080"
+    with tab(at=proxy.http, lost=True, script=ONLINE) as page:
+        page.get_by_label("Your name").fill("ann")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text(f"The server refuses pages from {proxy.http}.")
+        expect(page.get_by_role("status")).to_contain_text("app.websockets.origins")
+    server.line(f"Refused a page of {proxy.http} with 403: .* the Host is inner.example:8080: ")
+
+
+def test_those_whom_a_proxy_has_signed_out_are_asked_to_sign_in_again(server: Served, proxy: Proxy, tab: Tab) -> None:
+    with Proxy(server.port) as other, tab("ann", at=proxy.http, lost=True, script=ONLINE) as page:
+        proxy.login = f"{other.http}/"
+        proxy.cut()
+        expect(page.get_by_role("status")).to_contain_text("You're signed out.")
+        say(page, "while signed out")
+        pending(page, "while signed out")
+        page.get_by_role("button", name="Sign in again").click()
+        expect(page.get_by_label("Your name")).to_be_visible()
+        assert page.url.startswith(proxy.login)
+        proxy.login = ""
+        page.goto(proxy.http)
+        sent(page, "while signed out")
+
+
+def test_the_manifest_is_asked_for_with_the_cookies_that_a_proxy_wants(proxy: Proxy, tab: Tab) -> None:
+    with tab(at=proxy.http) as page:
+        page.context.add_cookies([{"name": "session", "value": "known", "url": proxy.http}])
+        page.context.new_cdp_session(page).send("Page.getAppManifest")
+        heads = [head for head in proxy.heads if head.startswith("GET /manifest.webmanifest")]
+        assert "cookie: session=known" in heads[-1].lower()
+
+
+def test_after_a_protocol_error_the_page_tries_once_more(proxy: Proxy, tab: Tab) -> None:
+    with tab("ann", at=proxy.http, lost=True) as page:
+        page.clock.set_fixed_time(1)  # no connection counts as one that held
+        proxy.close(1002)
+        expect(page.get_by_role("status")).not_to_have_text("Connected")
+        expect(page.get_by_role("status")).to_have_text("Connected")
+        say(page, "again")
+        sent(page, "again")
+        proxy.close(1002)
+        expect(page.get_by_role("button", name="Reconnect")).to_be_visible()
+        expect(page.get_by_role("status")).to_contain_text("protocol error")
 
 
 @pytest.mark.slow("browser")

@@ -11,3 +11,9 @@ export const STABLE = 10_000;
  * @param {() => number} [random]
  */
 export const delay = (attempt, random = Math.random) => random() * Math.min(CAP, BASE * 2 ** Math.min(attempt, 16));
+
+/** How long to wait where trying again is of no use until somebody signs in, or the server's operator changes something.
+ * @param {number} attempt
+ * @param {() => number} [random]
+ */
+export const longDelay = (attempt, random = Math.random) => (1 + random()) * Math.min(10 * CAP, CAP * 2 ** (attempt - 1));

@@ -2,13 +2,14 @@
 
 import { t } from "../i18n/messages.js";
 
-/** @typedef {{ why: string, again: boolean }} Ending */
+/** `once`: what went wrong may have been somebody else's fault, such as a proxy's, but not twice in a row.
+ * @typedef {{ why: string, again: boolean | "once" }} Ending */
 
 /** @type {Record<number, (reason: string) => Ending>} */
 const CODES = {
   1000: () => ({ why: t("closed.1000"), again: false }),
   1001: () => ({ why: t("closed.1001"), again: true }),
-  1002: () => ({ why: t("closed.1002"), again: false }),
+  1002: () => ({ why: t("closed.1002"), again: "once" }),
   1007: () => ({ why: t("closed.1007"), again: false }),
   1008: (reason) => ({ why: t("closed.1008", { reason: reason.replace(/\.$/, "") }), again: false }),
   1009: () => ({ why: t("closed.1009"), again: false }),

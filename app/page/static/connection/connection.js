@@ -1,8 +1,9 @@
 // The WebSocket: it reconnects by itself, and says why it is down.
 
 import { t } from "../i18n/messages.js";
-import { delay, STABLE } from "./backoff.js";
+import { delay, longDelay, STABLE } from "./backoff.js";
 import { ending } from "./closecodes.js";
+import { probe } from "./probe.js";
 
 /** @typedef {import("../types.d.ts").Connection} State */
 /** @typedef {import("../types.d.ts").Frame} Frame */
@@ -37,11 +38,13 @@ export function createConnection({ page, identity, onFrame, onState }) {
   let checkedAt = Date.now();
   let waitingUntil = 0;
   let wanted = false;
+  /** Why the last connection that held for a moment only ended. */
+  let lastCode = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
-  /** @param {State["phase"]} phase @param {string} [why] @param {number} [until] */
-  const report = (phase, why = "", until = 0) => onState({ phase, why, until, attempt });
+  /** @param {State["phase"]} phase @param {string} [why] @param {number} [until] @param {boolean} [signIn] */
+  const report = (phase, why = "", until = 0, signIn) => onState({ phase, why, until, attempt, signIn });
 
   /** @param {string} why unless this device is offline */
   const unlessOffline = (why) => (navigator.onLine ? why : t("closed.offline"));
@@ -90,32 +93,38 @@ export function createConnection({ page, identity, onFrame, onState }) {
   /** @param {number} code @param {string} reason */
   function closed(code, reason) {
     const { why, again } = ending(code, reason);
-    if (!again) {
+    if (Date.now() - openedAt > STABLE) attempt = lastCode = 0;
+    const repeated = code === lastCode;
+    lastCode = code;
+    if (!again || (again === "once" && repeated)) {
       wanted = false;
       report("ended", why);
       return;
     }
-    if (Date.now() - openedAt > STABLE) attempt = 0;
     retry(unlessOffline(why));
   }
 
-  /** The browser does not say why a WebSocket failed to open, so ask the server by plain HTTP. */
   async function failedToOpen() {
     retry(unlessOffline(t("closed.unreachable")));
     if (!navigator.onLine) return;
     const until = waitingUntil;
-    const response = await fetch(new URL("healthz", page), { cache: "no-store" }).catch(() => null);
-    if (response && !socket && wanted && until === waitingUntil)
-      report("waiting", t(response.ok ? "closed.blocked" : "closed.starting"), until);
+    const cause = await probe(page);
+    if (!cause || socket || !wanted || until !== waitingUntil) return;
+    if (cause.later) wait(longDelay(attempt));
+    report("waiting", cause.why, waitingUntil, cause.signIn);
   }
 
   /** @param {string} why */
   function retry(why) {
-    const wait = delay(attempt++);
-    waitingUntil = Date.now() + wait;
+    wait(delay(attempt++));
     report("waiting", why, waitingUntil);
+  }
+
+  /** @param {number} milliseconds until the next attempt */
+  function wait(milliseconds) {
+    waitingUntil = Date.now() + milliseconds;
     clearTimeout(timer);
-    timer = setTimeout(open, wait);
+    timer = setTimeout(open, milliseconds);
   }
 
   /** Gives up a socket that can't be trusted any more.
@@ -130,7 +139,7 @@ export function createConnection({ page, identity, onFrame, onState }) {
   }
 
   /** Asks for any answer, to find out whether the connection is alive. */
-  function probe() {
+  function ask() {
     if (!socket || socket.readyState !== WebSocket.OPEN || probedAt) return;
     probedAt = Date.now();
     socket.send(JSON.stringify({ t: "help", rid: "probe", command: "help" }));
@@ -141,7 +150,7 @@ export function createConnection({ page, identity, onFrame, onState }) {
     if (!socket) {
       attempt = 0;
       open();
-    } else if (Date.now() - heardAt > RECENT) probe();
+    } else if (Date.now() - heardAt > RECENT) ask();
   }
 
   function check() {
@@ -151,12 +160,12 @@ export function createConnection({ page, identity, onFrame, onState }) {
     if (!wanted) return;
     if (socket && probedAt && now - probedAt > PATIENCE) drop(socket, unlessOffline(t("closed.silent")));
     else if (slept) wake();
-    else if (socket && now - heardAt > SILENCE) probe();
+    else if (socket && now - heardAt > SILENCE) ask();
   }
 
   setInterval(check, CHECK);
   addEventListener("online", () => wanted && wake());
-  addEventListener("offline", () => probe());
+  addEventListener("offline", () => ask());
   addEventListener("pageshow", (event) => wanted && event.persisted && wake());
   document.addEventListener("visibilitychange", () => wanted && !document.hidden && wake());
 

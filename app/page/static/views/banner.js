@@ -30,7 +30,9 @@ export function bannerView(state, act) {
     const left = Math.max(0, connection.until - now);
     return strip(
       t("banner.retrying", { why: connection.why, wait: left ? waitTime(left) : "" }),
-      button(t("banner.retry"), () => act.reconnect()),
+      connection.signIn
+        ? button(t("banner.signin"), () => window.location.reload())
+        : button(t("banner.retry"), () => act.reconnect()),
     );
   }
   if (connection.phase === "connecting" && connection.attempt) return strip(t("status.reconnecting"), nothing);

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "./english.js";
-import { BASE, CAP, delay } from "../../../../app/page/static/connection/backoff.js";
+import { BASE, CAP, delay, longDelay } from "../../../../app/page/static/connection/backoff.js";
 import { ending } from "../../../../app/page/static/connection/closecodes.js";
+import { judge } from "../../../../app/page/static/connection/probe.js";
 import { listed } from "../../../../app/page/static/i18n/messages.js";
 import { hueOf, HUES, letterOf } from "../../../../app/page/static/views/hues.js";
 import { full, take } from "../../../../app/page/static/connection/ratelimit.js";
@@ -28,11 +29,39 @@ test("the delay grows up to a bound, and is anything below it", () => {
   );
 });
 
+test("the delay is long where only people can help", () => {
+  const shortest = [1, 2, 3, 20].map((attempt) => longDelay(attempt, () => 0));
+  assert.deepEqual(shortest, [CAP, 2 * CAP, 4 * CAP, 10 * CAP]);
+});
+
+test("the cause of a handshake that failed is what the server or a proxy answers to the probe", () => {
+  const cause = (status, answer = null) => judge(status, answer, "https://chat.example");
+  const refused = (status, reason) => ({ status: "ready", chat: { status, reason, message: "The server's words" } });
+  const origin = cause(200, refused(403, "origin"));
+  assert.match(origin.why, /https:\/\/chat\.example.*app\.websockets\.origins/);
+  assert.ok(origin.later);
+  assert.match(cause(200, refused(429, "address")).why, /Too many connections/);
+  assert.match(cause(503, refused(503, "draining")).why, /restarting/);
+  assert.deepEqual(cause(200, refused(503, "new")), { why: "The server's words", later: false });
+  assert.match(cause(200, { status: "ready", chat: { status: 101 } }).why, /A proxy may block them/);
+  assert.match(cause(502).why, /starting or stopping/);
+  assert.match(cause(404).why, /A proxy may block them/, "a server without health checks");
+});
+
+test("a proxy that asks to sign in is told from a server that is down", () => {
+  for (const status of [0, 200, 401, 403]) {
+    const cause = judge(status, null, "");
+    assert.ok(cause.signIn && cause.later, `${status}`);
+    assert.match(cause.why, /sign in again/);
+  }
+});
+
 test("close codes tell whether to come back, as the protocol has it", () => {
   const again = [1001, 1006, 1011, 1012, 4000];
-  const never = [1000, 1002, 1007, 1008, 1009];
+  const never = [1000, 1007, 1008, 1009];
   assert.ok(again.every((code) => ending(code, "").again));
   assert.ok(never.every((code) => !ending(code, "").again));
+  assert.equal(ending(1002, "").again, "once", "a proxy may have sent the frame that was wrong");
   assert.match(ending(1008, "too much at once").why, /too much at once/);
 });
 
