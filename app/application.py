@@ -21,10 +21,14 @@ from app.clock import Clock
 from app.errors import StartupError
 from app.loader import Module, describe, run_modules
 from app.refusals import Refusal, RefusalLog
+from app.serving.any_server import AnyServer, ping_advice, server_of
 from app.serving.guard import WebSocketGuard
 from app.serving.origins import OriginPolicy
 from app.serving.proxies import ForwardedRequests, client_address
+from app.serving.stopping import before_stop
+from app.serving.workers import exit_under_command, exit_worker, refuse_second_worker, refuse_workers
 from app.transports.asgi_channel import SERVER_SEND
+from app.transports.handover import HANDOVER
 from config import ConfigurationError, Settings, find, load
 
 T = TypeVar("T")
@@ -64,6 +68,9 @@ class Application(Starlette):
         self._looked_up = looked_up
         self.draining = False
         """Whether the server is shutting down: it accepts no new WebSocket, and `/readyz` answers 503."""
+        self._any_server = AnyServer(self._serve, settings.app.websockets)
+        self._server_met = False
+        """Whether a server other than our own has been prepared for."""
         self._resources: list[Resource] = []
         self._failure = ""
         self._groups: set[str] = set()
@@ -110,31 +117,62 @@ class Application(Starlette):
         trusted = self.settings.app.deployment.trusted_proxies
         return ForwardedRequests(guard, trusted) if trusted else guard
 
+    async def drain(self) -> None:
+        """Refuse new clients, and tell those that another server than our own holds that it restarts."""
+        self.draining = True
+        await self._any_server.close_all()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            self.in_test_client = _is_test_client(scope)
+        if scope["type"] == "lifespan":
+            await self._run_lifespan(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            scope[SERVER_SEND] = send
+            if not self._server_met:
+                self._meet(scope, send)
+        await self._any_server(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or WebSocket below the root path."""
         prefix = self.settings.app.deployment.root_path
-        if prefix and scope["type"] in ("http", "websocket"):
+        if prefix:
             root = scope.get("root_path", "") + prefix
             if not (scope["path"] + "/").startswith(root + "/"):
                 await _not_found(scope, receive, send)
                 return
             scope = {**scope, "root_path": root}
-        if scope["type"] != "http":
-            self.in_test_client = _is_test_client(scope)
-        if scope["type"] == "lifespan":
-            send = self._reporting_failure(send)
-        elif scope["type"] == "websocket":
-            scope[SERVER_SEND] = send
         await super().__call__(scope, receive, send)
 
-    def _reporting_failure(self, send: Send) -> Send:
-        """`send` for the lifespan, with a failed start reported as one line instead of a traceback."""
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the lifespan. A failed start is reported to the server as one line, without its traceback."""
 
         async def report(message: Message) -> None:
-            if message["type"] == "lifespan.startup.failed" and self._failure:
+            if message["type"] == "lifespan.startup.complete":
+                self._meet(scope, send)
+            elif message["type"] == "lifespan.startup.failed" and self._failure:
+                if server_of(send) == "hypercorn":  # it would show its own traceback for that message
+                    exit_worker(self._failure, now=True)
                 message = {**message, "message": self._failure}
             await send(message)
 
-        return report
+        try:
+            await super().__call__(scope, receive, report)
+        except StartupError:
+            if self.in_test_client:  # which raises it in the test
+                raise
+
+    def _meet(self, scope: Scope, send: Send) -> None:
+        """Prepare for the server that runs the application, at the first chance it gives. Our own needs nothing."""
+        self._server_met = True
+        if self.in_test_client or HANDOVER in (scope.get("extensions") or {}):
+            return
+        server = server_of(send)
+        if advice := ping_advice(server, self.settings.app.websockets.ping_period):
+            log.warning("%s", advice)
+        if server != "uvicorn":  # which tells its clients itself
+            before_stop(self.drain)
 
 
 def create_app(
@@ -157,16 +195,8 @@ def create_app(
             settings = load([find(os.environ, Path.cwd())], overrides)
         return _assemble(Application(settings, clock, looked_up=looked_up), modules)
     except ConfigurationError as error:
-        _exit_under_command(error)
+        exit_under_command(error)
         raise
-
-
-def refuse_workers(environment: Mapping[str, str]) -> None:
-    """Raise ConfigurationError if `$WEB_CONCURRENCY` asks for several processes: they wouldn't share messages."""
-    workers = environment.get("WEB_CONCURRENCY", "")
-    if workers not in ("", "1"):
-        problem = "expected 1 or nothing: the chat lives in one process, and several would be separate chats"
-        raise ConfigurationError(problem, key="WEB_CONCURRENCY", value=workers)
 
 
 def _assemble(app: Application, modules: Sequence[str | Module] | None) -> Application:
@@ -186,18 +216,14 @@ def _is_test_client(scope: Scope) -> bool:
     return "asgi" not in scope and "starlette.testclient" in sys.modules
 
 
-def _exit_under_command(error: ConfigurationError) -> None:
-    """Under the `uvicorn` command, exit with one line: click prints this exception without a traceback."""
-    click = sys.modules.get("click")
-    if click and click.get_current_context(silent=True):
-        failure = click.ClickException(str(error))
-        failure.exit_code = 2
-        raise failure from None
-
-
 @asynccontextmanager
 async def _lifespan(app: Application) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
+        try:
+            refuse_second_worker(sys.argv)
+        except StartupError as error:
+            app._failure = str(error)
+            raise
         for resource in app._resources:
             try:
                 if isinstance(resource, AbstractAsyncContextManager):
@@ -211,6 +237,7 @@ async def _lifespan(app: Application) -> AsyncIterator[None]:
                 app._failure = f"can't open a resource: {describe(error)}"
                 raise StartupError(app._failure) from error
         yield
+        await app._any_server.close_all()
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

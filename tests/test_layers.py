@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         "config",
         "starlette",
     },
+    "app.asgi": {"app.application"},
     "app.client": {"app.chat", "prompt_toolkit", "websockets", "msgspec"},
     "app.load": {"uvloop"},
     "app.cli": {

@@ -5,6 +5,14 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Self
 
+PRIVATE_OFFSET = 3000
+"""What is added to a code from 1001 to 1015 where the server accepts none of those: 4012 means what 1012 does."""
+
+
+def meaning(code: int) -> int:
+    """The code that a client was closed with, as the server meant it."""
+    return code - PRIVATE_OFFSET if 4001 <= code <= 4015 else code
+
 
 class CloseCode(IntEnum):
     """A WebSocket close code (RFC 6455, section 7.4). 4000 to 4099 are this project's own."""

@@ -62,7 +62,7 @@ def _overview() -> str:
 
 
 def _settings(flags: argparse.Namespace) -> Settings:
-    from app.application import refuse_workers
+    from app.serving.workers import refuse_workers
 
     refuse_workers(os.environ)
     if flags.workers not in (None, "1"):

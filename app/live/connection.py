@@ -14,7 +14,7 @@ from app.chat.closing import CloseCode
 from app.chat.dialects import TEXT, Dialect
 from app.chat.errors import Refused
 from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
-from app.chat.frames import Ack, Command, Frame, Named, Parted, Say, Speech, cid_of
+from app.chat.frames import Ack, Command, Frame, Named, Parted, Pong, Say, Speech, cid_of
 from app.chat.limits import Limits, RateLimit
 from app.chat.logs import CONVERSATION, WHISPERS, is_conversation, mailbox, participants
 from app.chat.mentions import group
@@ -52,6 +52,7 @@ class Connection:
         "_pending",
         "_rate_limit",
         "address",
+        "answers_pings",
         "channel",
         "closed",
         "context",
@@ -92,6 +93,8 @@ class Connection:
         """Whether the user has been here before, so that the store may hold something of it."""
         self.ignored: frozenset[int] = NOBODY
         """The users whose messages are hidden."""
+        self.answers_pings = False
+        """Whether the client has ever answered a `ping`. Older ones don't know it."""
         self.last_conversation = ""
         """The conversation of the last whisper that it sent or received."""
         self.closed = False
@@ -185,13 +188,16 @@ class Connection:
         self.channel.close(CloseCode.PING_TIMEOUT, "Internal error")
 
     def _decode(self, text: str) -> Command | None:
-        """Decode a command. None if it was answered with an error already."""
+        """Decode a command. None if nothing is left to do: it was refused, or answers a `ping`."""
         try:
             command = self.dialect.decode(text, self.room)
         except Refused as refused:
             limited = self._rate_limit.check(self.context.clock.monotonic()) if self._rate_limit is not None else None
             self.send(error_frame(limited or refused, refused.rid, refused.cid))
             self._close_if_flooding()
+            return None
+        if type(command) is Pong:
+            self.answers_pings = True
             return None
         rate_limit = self._rate_limit
         if rate_limit is not None and (limited := rate_limit.check(self.context.clock.monotonic())) is not None:

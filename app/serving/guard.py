@@ -77,7 +77,7 @@ class _SizeLimit:
         if message["type"] == "websocket.receive" and _size(message, self._limit) > self._limit:
             self._closed = True
             reason = f"message too long: the limit is {self._limit} bytes"
-            await self._send({"type": "websocket.close", "code": CloseCode.TOO_BIG, "reason": reason})
+            await self._send({"type": "websocket.close", "code": int(CloseCode.TOO_BIG), "reason": reason})
             return {"type": "websocket.disconnect", "code": int(CloseCode.TOO_BIG), "reason": reason}
         return message
 

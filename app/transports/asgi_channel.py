@@ -21,6 +21,9 @@ from app.transports.frames import decode_text, split_frames
 
 SERVER_SEND = "natter.send"
 """The key in a WebSocket's scope of the `send` that the server gave to the application."""
+ASK = "natter.ask"
+"""The key in the scope of a WebSocket on a server without pings: how often to ask the client whether it's still there,
+and how long it may take to answer, in seconds."""
 CLOSE_DEADLINE = 1.0
 """Seconds that the server may take to accept a close frame for a client that doesn't read."""
 LINGER = 3.0
@@ -122,6 +125,11 @@ class AsgiChannel:
     def resume_reading(self) -> None:
         self._reading.set()
 
+    @property
+    def reading(self) -> bool:
+        """Whether what the client sends is read."""
+        return self._reading.is_set()
+
     def close(self, code: CloseCode, reason: str = "") -> None:
         if not self._closing.done():
             self._end()
@@ -216,6 +224,6 @@ class AsgiChannel:
 async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
     try:
         async with asyncio.timeout(CLOSE_DEADLINE):
-            await websocket.close(code, reason)
+            await websocket.close(int(code), reason)
     except (TimeoutError, WebSocketDisconnect, RuntimeError):
         pass

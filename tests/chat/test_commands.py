@@ -156,7 +156,7 @@ def test_every_command_and_alias_has_a_usage_of_its_own() -> None:
         assert all(len(part.splitlines()) <= 1 for part in (usage.command, usage.usage, usage.help))
 
 
-SILENT = {frames.Read, frames.Typing, frames.SlashCommand}
+SILENT = {frames.Read, frames.Typing, frames.Pong, frames.SlashCommand}
 """What only programs say, and what stands for every other command."""
 
 

@@ -18,7 +18,7 @@ from app.chat.frames import Ack, Command, History, Join, Part, Reply, Say, Slash
 from app.chat.logs import room_name
 from app.chat.timestamps import timestamp
 
-SILENT = {frames.Welcome, frames.Ack, frames.Presence, frames.TypingNow, frames.ReadUpTo}
+SILENT = {frames.Welcome, frames.Ack, frames.Presence, frames.TypingNow, frames.ReadUpTo, frames.Ping}
 EVENT = Event("lobby", 58, "a1", 1_700_000_000_123, 1, "ann", "hi", "c9")
 
 

@@ -340,3 +340,10 @@ class TestUnderUvicorn:
         ) as process:
             assert process.wait() == 2
             assert 'WEB_CONCURRENCY = "2": expected 1 or nothing' in process.log[-1]
+
+    def test_the_second_worker_is_refused_in_one_line(self, tmp_path: Path) -> None:
+        with Process(cwd=tmp_path, command=self.command + " --workers 2") as process:
+            process.wait()
+            told = [line for line in process.log if "the chat lives in one process" in line]
+            assert len(told) == 1
+            assert "Traceback" not in "\n".join(process.log)

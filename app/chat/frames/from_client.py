@@ -113,6 +113,10 @@ class Read(Request, tag="read"):
     seq: Position
 
 
+class Pong(Request, tag="pong"):
+    """Answer a `ping`. Gets no answer, and counts against no limit."""
+
+
 class Typing(Request, tag="typing"):
     """Tell others in the room that you are typing."""
 
@@ -286,7 +290,7 @@ class Uninvite(Moderation, tag="uninvite"):
 
 Command = (
     Say | Whisper | Reply
-    | Join | Part | History | Search | Edit | Delete | Read | Typing
+    | Join | Part | History | Search | Edit | Delete | Read | Typing | Pong
     | Rooms | Who | DescribeRoom | Conversations
     | Nick | Register | Login | Logout | Quit | Away | Back | Ignore | Unignore | Help | SlashCommand
     | Topic | Private | Public | Slow | Mentions | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite

@@ -226,6 +226,10 @@ class ReadUpTo(Struct, tag_field="t", tag="read"):
     seq: int
 
 
+class Ping(Struct, tag_field="t", tag="ping"):
+    """Are you still there? Answer with `pong`."""
+
+
 class Notice(Answer, tag="notice"):
     """Text from the server to you alone, such as the answer of a module's command."""
 
@@ -271,7 +275,7 @@ class Error(Answer, tag="error"):
 
 Frame = (
     Welcome | Named | Joined | Parted | Message | Changed | Ack | Done | Page | Found | RoomList | People
-    | RoomSettings | ConversationList | Presence | TypingNow | ReadUpTo | Notice | Commands | Error
+    | RoomSettings | ConversationList | Presence | TypingNow | ReadUpTo | Ping | Notice | Commands | Error
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from app.chat.closing import CloseCode
+from app.chat.closing import CloseCode, meaning
 from app.client.address import with_name
 from app.client.errors import ChatError, Ended, NotAChat, TlsFailure, TurnedAway, Unreachable
 from app.client.languages.catalogue import translatable
@@ -59,7 +59,7 @@ async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) 
 
 def close_error(connection: ClientConnection) -> ChatError:
     """Why a connection ended: Unreachable if connecting again may help."""
-    code, reason = connection.close_code or 1006, connection.close_reason or ""
+    code, reason = meaning(connection.close_code or 1006), connection.close_reason or ""
     known = next((one for one in CloseCode if one == code), None)
     if known is not None and not known.reconnect:
         return Ended(code, reason)

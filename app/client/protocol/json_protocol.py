@@ -254,6 +254,9 @@ class JsonProtocol:
                 self._finish(self._outbox.answered(item.follows), frames.Done())
             self._settle(item, error)
 
+    def _on_ping(self, frame: frames.Ping, now: float) -> None:  # noqa: ARG002
+        self._act(Send('{"t":"pong"}'))
+
     def _on_other(self, frame: Any, now: float) -> None:  # noqa: ARG002
         self._deliver(frame)
 
@@ -346,6 +349,7 @@ _Handler = Callable[[Any, Any, float], None]
 _HANDLERS: dict[type[Any], _Handler] = {
     frames.Welcome: JsonProtocol._on_welcome,
     frames.Named: JsonProtocol._on_named,
+    frames.Ping: JsonProtocol._on_ping,
     frames.Joined: JsonProtocol._on_joined,
     frames.Parted: JsonProtocol._on_parted,
     frames.Message: JsonProtocol._on_event,

@@ -18,6 +18,7 @@ from app.chat.events import User
 from app.chat.frames import Error, Join, Welcome
 from app.chat.logs import room_name
 from app.live.admission import Admission
+from app.live.asking import Asked
 from app.live.connection import NOBODY, Connection
 from app.live.errors import error_frame, unavailable_frame
 from app.live.handlers.account import follow_whispers
@@ -26,7 +27,7 @@ from app.modules.chat.settings import ChatSettings
 from app.refusals import Refusal, RefusalLog
 from app.serving.denial import deny
 from app.serving.proxies import client_address
-from app.transports.asgi_channel import SERVER_SEND, AsgiChannel
+from app.transports.asgi_channel import ASK, SERVER_SEND, AsgiChannel
 from app.transports.handover import HANDOVER
 from app.transports.socket_channel import SocketChannel
 
@@ -124,7 +125,8 @@ class ChatEndpoint:
             if taken_over is not None:
                 taken_over.start(connection)
             elif isinstance(channel, AsgiChannel):
-                await channel.serve(websocket, connection)
+                ask = websocket.scope.get(ASK) if dialect is JSON else None
+                await channel.serve(websocket, Asked(connection, channel, *ask) if ask else connection)
         except BaseException:
             connection.channel_closed()
             if taken_over is not None:

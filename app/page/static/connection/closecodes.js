@@ -23,4 +23,5 @@ const CODES = {
  * @param {string} reason the server's words
  * @returns {Ending}
  */
-export const ending = (code, reason) => CODES[code]?.(reason) ?? { why: t("closed.lost"), again: true };
+export const ending = (code, reason) =>
+  CODES[code > 4000 && code < 4016 ? code - 3000 : code]?.(reason) ?? { why: t("closed.lost"), again: true };

@@ -69,6 +69,10 @@ export function createConnection({ page, identity, onFrame, onState }) {
       heardAt = Date.now();
       probedAt = 0;
       const frame = JSON.parse(data);
+      if (frame.t === "ping") {
+        mine.send('{"t":"pong"}');
+        return;
+      }
       if (frame.t === "welcome") report("open");
       onFrame(frame);
     };

@@ -1,0 +1,46 @@
+"""Does something before another's server stops: at SIGTERM or SIGINT, ahead of that server's own handler."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def before_stop(act: Callable[[], Awaitable[None]]) -> None:
+    """Await `act()` in the running loop when a signal asks the process to stop, then let the server's handler go on.
+
+    A server with a handler in its event loop stops at the same time, since that one can't be held up. Does nothing
+    where the signals have no handler to go on with, or belong to another thread.
+    """
+    if threading.current_thread() is threading.main_thread():
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            previous = signal.getsignal(number)
+            if callable(previous) and previous is not signal.default_int_handler:
+                _precede(number, previous, loop, act)
+
+
+def _precede(
+    number: int, previous: Callable[..., Any], loop: asyncio.AbstractEventLoop, act: Callable[[], Awaitable[None]]
+) -> None:
+    async def acted() -> None:
+        try:
+            await act()
+        finally:
+            previous(number, None)
+
+    def handle(_: int, frame: FrameType | None) -> None:
+        signal.signal(number, previous)  # the server handles a second signal by itself
+        try:
+            loop.call_soon_threadsafe(lambda: tasks.add(loop.create_task(acted())))
+        except RuntimeError:  # the loop is closed: there is nobody left to tell
+            previous(number, frame)
+
+    tasks: set[asyncio.Task[None]] = set()
+    signal.signal(number, handle)
