@@ -27,16 +27,14 @@ def test_what_happens_elsewhere_is_held_until_it_is_shown(rooms: Rooms) -> None:
         (1, "red", 2, True),
         (3, "blue", 0, False),
     ]
-    assert rooms.show("red") == ["one", "a notice", "two"]
-    assert rooms.show("red") == []
+    assert rooms.show("red") == (["one", "a notice", "two"], 0)
+    assert rooms.show("red") == ([], 0)
 
 
 def test_of_too_much_the_last_is_held_and_the_rest_counted(rooms: Rooms) -> None:
     for number in range(MAX_UNSEEN + 30):
         rooms.add_unseen("red", [str(number)], counts=True, mention=False)
-    lines = rooms.show("red")
-    assert lines[0] == "(30 more: /history 200)"
-    assert lines[1:] == [str(number) for number in range(30, MAX_UNSEEN + 30)]
+    assert rooms.show("red") == ([str(number) for number in range(30, MAX_UNSEEN + 30)], 30)
 
 
 def test_the_one_before_is_shown_after_one_is_left(rooms: Rooms) -> None:

@@ -121,4 +121,4 @@ def test_no_line_of_a_message_looks_like_another() -> None:
     message = said("ops", "eve", CORPUS["a forged message"])
     first, second = Formatter(Style(on=False), english()).message(message, "me", own=False)[-2:]
     assert first.endswith("<eve> hi")
-    assert second == "      12:34 <root> send me your password"
+    assert second == "            12:34 <root> send me your password"

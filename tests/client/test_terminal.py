@@ -211,6 +211,28 @@ def test_the_screen_gets_smaller_and_larger(me: Terminal, friend: JsonClient, ro
     assert sum(f"{room}> " in line for line in me.lines()) == 1
 
 
+def test_lines_break_between_words_and_hang_under_the_text(names: Names, room: str) -> None:
+    with other_user(names.chat, "bo", room) as bo, terminal(names.url, "--name", names.ann) as me:
+        me.shows("You're in")
+        me.resize(40, 24)
+        bo.say("The quick brown fox jumps over the lazy dog\nagain")
+        bo.say("今日はとても良い天気ですね、散歩に行きましょう。")
+        me.shows("散歩に行きましょう。")
+        lines = [line for line in me.lines() if line]
+        first = lines.index(next(line for line in lines if "<bo>" in line))
+        assert [line[5:] for line in lines[first : first + 5]] == [
+            " <bo> The quick brown fox jumps",
+            "      over the lazy dog",
+            "      again",
+            " <bo> 今日はとても良い天気ですね、",
+            "      散歩に行きましょう。",
+        ]
+        bo.say("end")
+        me.resize(80, 24)
+        bo.say("The quick brown fox jumps over the lazy dog, which sleeps")
+        me.shows("<bo> The quick brown fox jumps over the lazy dog, which sleeps")
+
+
 def test_ctrl_c_and_ctrl_d(me: Terminal, room: str) -> None:
     me.types("drop this" + CTRL_C)
     me.prompt(f"{room}>")

@@ -8,11 +8,12 @@ from datetime import datetime, tzinfo
 
 from msgspec import UnsetType
 
-from app.chat.frames import Found, Frame, Message
+from app.chat.frames import Changed, Found, Frame, Message
 from app.client.languages.catalogue import Catalogue
 from app.client.sanitize import safe_line, safe_lines
 from app.client.terminal.sentences import Pieces, Sentences
 from app.client.terminal.style import Style
+from app.client.terminal.wrapping import Paragraph, under
 
 _TEXT_MESSAGE = re.compile(r"\[([^\]\n]{1,64})\]: (.*)", re.DOTALL)
 """A message in the text dialect."""
@@ -55,27 +56,28 @@ class Formatter:
         """A frame in words; no line for a frame that needs none. Hits of a search stand out."""
         if isinstance(frame, Found):
             head = self._style.dim(f"{now:%H:%M} *** ")
-            return self._with_date(now, [head + self._pieces(line) for line in self._sentences.found(frame)])
-        return self._notices(now, self._sentences.of(frame))
+            return self._with_date(now, [Paragraph(head, self._pieces(line)) for line in self._sentences.found(frame)])
+        return self._notices(self._local(frame.ts) if isinstance(frame, Changed) else now, self._sentences.of(frame))
 
     def command(self, line: str) -> str:
         """A command as it was typed."""
-        return self._style.dim(f"> {safe_line(line)}")
+        return Paragraph(self._style.dim("> "), self._style.dim(safe_line(line)))
 
     def heading(self, text: str) -> str:
         """A line that separates what is above from what is below."""
         return self._style.bold(f"── {safe_line(text)} ──")
 
     def _notices(self, at: datetime, lines: Iterable[str]) -> list[str]:
-        return self._with_date(at, [self._style.dim(f"{at:%H:%M} *** {safe_line(line)}") for line in lines])
+        head = self._style.dim(f"{at:%H:%M} *** ")
+        return self._with_date(at, [Paragraph(head, self._style.dim(safe_line(line))) for line in lines])
 
     def _pieces(self, pieces: Pieces) -> str:
         return "".join((self._style.hit if hit else self._style.dim)(safe_line(piece)) for piece, hit in pieces)
 
     def _lines(self, at: datetime, mark: str, who: str, lines: list[str]) -> list[str]:
-        head = self._style.dim(f"{at:%H:%M}") + mark
+        head = self._style.dim(f"{at:%H:%M}") + mark + (f"{who} " if who else "")
         first, *others = lines
-        return [f"{head}{who} {first}" if who else f"{head}{first}", *(f"      {line}" for line in others)]
+        return [Paragraph(head, first), *(Paragraph(under(head), line) for line in others)]
 
     def _who(self, frame: Message, me: str, *, own: bool) -> str:
         you = safe_line(self.catalogue.text("message.you"))

@@ -10,7 +10,7 @@ from datetime import datetime
 from msgspec import UnsetType
 
 from app.chat.events import Kind
-from app.chat.frames import Changed, Frame, Message
+from app.chat.frames import MAX_PAGE, Changed, Frame, Message
 from app.chat.logs import WHISPERS
 from app.client.languages.catalogue import translatable
 from app.client.sanitize import safe_line
@@ -85,7 +85,10 @@ class Presenter:
 
     def show_room(self, name: str) -> None:
         """Make a room the current one, and show what happened there meanwhile."""
-        lines = [self.formatter.catalogue.translate(line) for line in self.rooms.show(name)]
+        lines, dropped = self.rooms.show(name)
+        if dropped:
+            more = translatable("room.more", count=dropped, limit=min(MAX_PAGE, dropped + len(lines)))
+            lines = [*self.formatter.notice(more, self.clock()), *lines]
         self.view.show([self.formatter.heading(name), *lines] if len(self.rooms) > 1 else lines)
         self.view.refresh()
 

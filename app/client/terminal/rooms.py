@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.chat.events import Kind
-from app.chat.frames import MAX_PAGE, Changed, Joined, Message, Presence
-from app.client.languages.catalogue import translatable
+from app.chat.frames import Changed, Joined, Message, Presence
 
 MAX_UNSEEN = 200
 """Lines of a room that is not shown that are kept until it is."""
@@ -99,17 +98,15 @@ class Rooms:
         names = list(self._by_name)
         return names[number - 1] if 0 < number <= len(names) else ""
 
-    def show(self, name: str) -> list[str]:
-        """Make a room the current one, and return its unseen lines. If some were dropped, the first line says so."""
+    def show(self, name: str) -> tuple[list[str], int]:
+        """Make a room the current one, and return its unseen lines, and how many messages are missing before them."""
         self.current = name
         room = self._by_name[name]
         lines = list(room.unseen)
-        dropped = room.unread - len(lines)
-        if dropped > 0 and len(lines) == MAX_UNSEEN:
-            lines.insert(0, translatable("room.more", count=dropped, limit=min(MAX_PAGE, room.unread)))
+        dropped = max(0, room.unread - len(lines)) if len(lines) == MAX_UNSEEN else 0
         room.unseen.clear()
         room.unread, room.mentioned = 0, False
-        return lines
+        return lines, dropped
 
     def add_unseen(self, name: str, lines: list[str], *, counts: bool, mention: bool) -> None:
         """Keep lines of a room that is not shown. `counts`: they are an unread message; `mention`: it mentions you."""

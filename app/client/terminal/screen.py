@@ -30,6 +30,7 @@ from prompt_toolkit.widgets import SearchToolbar
 from app.client.languages.catalogue import Catalogue
 from app.client.sanitize import safe_line
 from app.client.terminal.view import InputCallbacks
+from app.client.terminal.wrapping import wrapped
 
 REFRESH_DELAY = 0.05
 """Seconds for which lines are collected, so that the prompt is drawn again once for all of them."""
@@ -176,7 +177,9 @@ class Screen:
         if not self._lines:
             self._application.invalidate()
             return
-        text, self._lines = "".join(f"{line}\r\n" for line in self._lines), []
+        columns = self._output.get_size().columns
+        text = "".join(f"{row}\r\n" for line in self._lines for row in wrapped(line, columns))
+        self._lines = []
         drawn = self._application.is_running and not self._application.is_done
         self._output.held = True
         if drawn:
