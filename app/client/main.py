@@ -84,7 +84,15 @@ async def _terminal(flags: argparse.Namespace, credentials: Credentials, catalog
         raise ChatError(error.message) from None
     options = TerminalOptions(flags.url, name, token, _rooms(flags))
     home = state_directory(os.environ)
-    return await run_terminal(options, credentials, catalogue, home, colour=not flags.no_color, bell=flags.bell)
+    return await run_terminal(
+        options,
+        credentials,
+        catalogue,
+        home,
+        colour=not flags.no_color,
+        bell=flags.bell,
+        bare_names=flags.bare_names,
+    )
 
 
 async def _pipe(flags: argparse.Namespace, credentials: Credentials, catalogue: Catalogue, program: str) -> int:
@@ -124,6 +132,9 @@ def parser(program: str) -> argparse.ArgumentParser:
     made.add_argument("--room", action="append", type=_room, default=[], help="join this room; repeat it for more")
     made.add_argument("--no-color", action="store_true", help="don't use colors, as if NO_COLOR were set")
     made.add_argument("--bell", action="store_true", help="ring the bell when someone mentions you or whispers to you")
+    made.add_argument(
+        "--bare-names", action="store_true", help="count your name as a mention of you without an @ before it too"
+    )
     pipes = made.add_argument_group("in a pipe")
     pipes.add_argument(
         "--to", type=_names, default=(), metavar="NAME[,NAME…]", help="whisper each line to these people"

@@ -22,7 +22,7 @@ COMPLETER = WordCompleter(
 @pytest.mark.parametrize(
     ("typed", "becomes"),
     [
-        ("b", ["bob: ", "Bert: "]),
+        ("b", ["@bob: ", "@Bert: "]),
         ("@B", ["@bob: ", "@Bert: "]),
         ("hi b", ["hi bob ", "hi Bert "]),
         ("/wh", ["/whisper ", "/who "]),

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -18,7 +19,8 @@ from websockets.typing import Subprotocol
 from app.chat.frames import Found
 from app.client.languages.catalogue import english
 from app.client.sanitize import safe_lines
-from app.client.terminal.formatting import Formatter, mentions
+from app.client.terminal.attention import Attention
+from app.client.terminal.formatting import Formatter
 from app.client.terminal.style import Style
 from app.testing import JsonClient
 from tests.client.servers import Names, RestartableServer, other_user, serving, text_server
@@ -70,7 +72,7 @@ def test_names_commands_and_rooms_are_completed(me: Terminal, friend: JsonClient
     friend.say("here I am")
     me.shows("here I am")
     me.types(friend.name[:4] + TAB)
-    me.prompt(f"{room}> {friend.name}:")
+    me.prompt(f"{room}> @{friend.name}:")
     me.types(CTRL_C)
     me.types("/whi" + TAB)
     me.prompt(f"{room}> /whisper")
@@ -106,8 +108,8 @@ def test_own_messages_stay_ones_own_and_the_name_may_be_somebody_elses(
     friend.nick(names.ann)
     friend.say("not mine")
     me.shows(f"<{names.ann}> not mine")
-    friend.say(f"{names.cy}, look")
-    me.shows(f"!<{names.ann}> {names.cy}, look")
+    friend.say(f"@{names.cy}, look")
+    me.shows(f"!<{names.ann}> @{names.cy}, look")
     me.types("/edit " + TAB)
     me.waits(lambda: "mine" in me.screen.display[me.screen.cursor.y], "the message in the prompt")
     me.types(" and edited" + ENTER)
@@ -117,6 +119,48 @@ def test_own_messages_stay_ones_own_and_the_name_may_be_somebody_elses(
         again.shows("mine and edited (edited)")
         again.types("/edit " + TAB)
         again.waits(lambda: "mine and" in again.screen.display[again.screen.cursor.y], "the message in the prompt")
+
+
+def test_history_counts_messages_and_shows_edits_in_them(me: Terminal, friend: JsonClient, names: Names) -> None:
+    room = names.room
+    for text in ("one", "two", "three"):
+        friend.say(text)
+    me.shows("three")
+    seq = friend.answer("history", room=room, limit=1)["events"][0]["seq"]
+    for number in range(40):
+        friend.answer("edit", room=room, seq=seq, text=f"three {number}")
+    me.shows("edited a message: three 39")
+    me.types("/history 3" + ENTER)
+    me.shows(f"<{friend.name}> three 39 (edited)")
+    shown = [line.partition(f"<{friend.name}> ")[2] for line in me.lines() if f" *** {seq}" in line or " *** " in line]
+    assert [line for line in shown if line][-3:] == ["one", "two", "three 39 (edited)"]
+    with terminal(names.url, "--name", names.cy) as cy:
+        cy.shows("three 39 (edited)")
+        assert [line.partition("> ")[2] for line in cy.lines() if f"<{friend.name}>" in line] == [
+            "one",
+            "two",
+            "three 39 (edited)",
+        ]
+
+
+def test_up_changes_the_last_message(me: Terminal, friend: JsonClient, room: str) -> None:
+    me.types("helo" + ENTER)
+    me.shows("> helo")
+    me.types(UP)
+    me.waits(lambda: "/edit" in me.screen.display[me.screen.cursor.y], "the message in the prompt")
+    me.types("\x7flo" + ENTER)
+    me.shows("edited a message: hello")
+    me.types(UP)
+    me.waits(lambda: me.screen.display[me.screen.cursor.y].rstrip().endswith(" hello"), "the text as it is now")
+    me.types(CTRL_C + "/delete " + TAB)
+    me.waits(lambda: me.screen.display[me.screen.cursor.y].rstrip()[-1] in "0123456789", "the ID in the prompt")
+    me.types(ENTER)
+    me.shows("A message from")
+    me.types(UP)
+    me.waits(lambda: "/delete" in me.screen.display[me.screen.cursor.y], "the last line, since there is no message")
+    me.types(CTRL_C + "/delete" + ENTER)
+    me.shows("*** Check the command. Usage: /delete ID")
+    me.shows("*** Press Tab where the ID belongs")
 
 
 def test_where_no_room_is_named_it_is_the_servers() -> None:
@@ -140,7 +184,7 @@ def test_rooms_and_what_happens_in_them(me: Terminal, friend: JsonClient, names:
     me.types("/join elsewhere" + ENTER)
     me.prompt("elsewhere>")
     friend.say("one")
-    friend.say(f"two, {names.ann}!")
+    friend.say(f"two, @{names.ann}!")
     me.shows(f"1:{room} (2!)")
     assert not any("> one" in line for line in me.lines())
     me.types("half" + ESCAPE + "1")
@@ -427,12 +471,31 @@ def test_it_rings_on_a_mention_if_asked(names: Names, friend: JsonClient) -> Non
     ann = names.ann
     with terminal(names.url, "--name", ann, "--bell") as me:
         me.shows("You're in")
-        friend.say(f"{ann}son is another")
+        friend.say(f"@{ann}son is another")
         me.shows("is another")
         assert b"\a" not in me.raw
-        friend.say(f"hey {ann.upper()}.")
+        friend.say(f"{ann} and mail to {ann}@example.org")
+        me.shows("example.org")
+        assert b"\a" not in me.raw
+        friend.say(f"hey @{ann.upper()}.")
         me.shows(f"!<{friend.name}> hey")
         me.waits(lambda: b"\a" in me.raw, "bell")
+
+
+def test_it_rings_when_everyone_is_called(names: Names, friend: JsonClient, room: str) -> None:
+    friend.register("correct horse")
+    with terminal(names.url, "--name", names.ann, "--bell") as me:
+        me.shows("You're in")
+        friend.say("@everyone: tea")
+        me.shows(f"!<{friend.name}> @everyone: tea")
+        me.waits(lambda: b"\a" in me.raw, "bell")
+
+
+def test_a_name_without_a_sign_counts_if_wanted(names: Names, friend: JsonClient) -> None:
+    with terminal(names.url, "--name", names.ann, "--bare-names") as me:
+        me.shows("You're in")
+        friend.say(f"{names.ann}: tea")
+        me.shows(f"!<{friend.name}> {names.ann}: tea")
 
 
 HASTENED = """
@@ -591,16 +654,35 @@ def test_a_day_begins_with_its_date() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "mentioned"),
-    [("ann: hi", True), ("hi Ann.", True), ("@ann!", True), ("annie", False), ("ann-marie", False), ("joann", False)],
-)
-def test_who_is_mentioned(text: str, mentioned: bool) -> None:
-    message = said("ops", "bob", text)
-    assert mentions(message, "ann") is mentioned
-    marked = Formatter(Style(on=False), english(), UTC).message(message, "ann", own=False)[-1][5]
-    assert marked == ("!" if mentioned else " ")
-    assert Formatter(Style(on=False), english(), UTC).message(message, "ann", own=True)[-1][5] == " "
+def mentioned(text: str, *names: str, bare_names: bool = False, live: bool = True, **fields: Any) -> bool:
+    """Whether a message mentions Ann, among people with these names."""
+    attention = Attention(bare_names=bare_names)
+    attention.named("Ann", 1)
+    return attention.is_mentioned(said("ops", "bob", text, **fields), names, live=live)
+
+
+def test_who_is_mentioned() -> None:
+    assert mentioned("@ann: hi")
+    assert mentioned("hi @ANN.")
+    assert mentioned("请@ann看")
+    for text in ("ann: hi", "@annie", "@ann-", "@joann", "ann@example.com", "`@ann`"):
+        assert not mentioned(text), text
+    assert not mentioned("@ann.", "ann.")
+    assert mentioned("ann: hi", bare_names=True)
+    assert not mentioned("joann: hi", bare_names=True)
+    assert not mentioned("@ann", deleted=True)
+
+
+def test_everyone_is_mentioned_where_the_server_says_so() -> None:
+    assert not mentioned("@everyone and @here")
+    assert mentioned("@everyone", notify="everyone", live=False)
+    assert mentioned("@here", notify="here")
+    assert not mentioned("@here", notify="here", live=False)
+
+
+def test_a_message_that_mentions_you_is_marked() -> None:
+    formatter, message = Formatter(Style(on=False), english(), UTC), said("ops", "bob", "@ann hi")
+    assert [formatter.message(message, "ann", own=False, mentions=mark)[-1][5] for mark in (True, False)] == ["!", " "]
 
 
 def shown(found: Found, *, on: bool = False) -> list[str]:

@@ -46,8 +46,8 @@ class WordCompleter(Completer):
             command, _, rest = before[1:].partition(" ")
             yield from self._arguments(command.casefold(), rest, word)
             return
-        end = ": " if word == before else " "
-        yield from self._names(word.removeprefix("@"), end, "@" if word.startswith("@") else "")
+        first = word == before
+        yield from self._names(word.removeprefix("@"), ": " if first else " ", "@" if first or word[:1] == "@" else "")
 
     def _commands(self, word: str) -> Iterator[tuple[str, str]]:
         from app.chat.commands import NAMES  # only when a command is typed: the prompt should not wait for it

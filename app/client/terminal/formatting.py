@@ -28,7 +28,7 @@ class Formatter:
         self._sentences = Sentences(catalogue)
         self._day = ""
 
-    def message(self, frame: Message, me: str, *, own: bool) -> list[str]:
+    def message(self, frame: Message, me: str, *, own: bool, mentions: bool = False) -> list[str]:
         """A message: `12:34 <ann> hi`, `12:34 * ann waves`, `12:34 <ann → you> psst`, with a `!` before the name if it
         mentions you. `me` is your name; `own` says whether you wrote it."""
         at = self._local(frame.ts)
@@ -36,7 +36,7 @@ class Formatter:
             deleted = self.catalogue.text("message.deleted")
             return self._with_date(at, self._lines(at, " ", self._style.dim("***"), [safe_line(deleted)]))
         text = self.catalogue.text("message.edited", text=frame.text) if frame.edited else frame.text
-        mark = self._style.highlight("!") if not own and mentions(frame, me) else " "
+        mark = self._style.highlight("!") if mentions else " "
         return self._with_date(at, self._lines(at, mark, self._who(frame, me, own=own), safe_lines(text)))
 
     def text_line(self, text: str, now: datetime) -> list[str]:
@@ -104,11 +104,3 @@ class Formatter:
             return lines
         weekday = self.catalogue.text(f"weekday.{at.isoweekday()}")
         return [self.heading(self.catalogue.text("log.date", weekday=weekday, date=day)), *lines]
-
-
-def mentions(frame: Message, me: str) -> bool:
-    """Whether a message has your name in it, as a word."""
-    if not me or frame.deleted:
-        return False
-    # What may be within a name, `.` and `-`, may also end a sentence after it.
-    return re.search(rf"(?<![\w.-]){re.escape(me)}(?!\w|[.-]\w)", frame.text, re.IGNORECASE) is not None

@@ -12,6 +12,7 @@ from app.chat.errors import Refused as BadCommand
 from app.chat.typed import command_line, has_password
 from app.client.chat import Chat
 from app.client.errors import ChatError, Ended, Interrupted, Refused, Uncertain, refusal
+from app.client.terminal.history import read_history
 from app.client.terminal.passwords import ask_password, lacks_password, without_password
 from app.client.terminal.presenter import Presenter
 from app.client.terminal.returned import Typed
@@ -74,6 +75,8 @@ class InputHandler:
             command = commands.parse(line, presenter.rooms.current)
         except BadCommand as refused:
             self._not_sent(typed, refusal(refused.code, refused.values, refused.message))
+            if refused.values.get("command") in ("edit", "delete"):
+                presenter.notice("input.ids")
             return
         match command:
             case frames.Say(text=text):
@@ -88,6 +91,8 @@ class InputHandler:
                 self._start(self._carry_out(typed, self._enter(name)))
             case frames.Search():
                 self._start(self._carry_out(typed, self._search(command)))
+            case frames.History():
+                self._start(self._carry_out(typed, self._history(command)))
             case _:
                 self._start(self._carry_out(typed, self._request(command)))
 
@@ -122,6 +127,9 @@ class InputHandler:
             if refused.code != Code.BAD_FRAME or not room:
                 raise
             await self._request(frames.Search(words=command.words, room=room))
+
+    async def _history(self, command: frames.History) -> None:
+        self._presenter.answer(await read_history(self._chat, command))
 
     async def _request(self, command: frames.Request) -> None:
         answer, presenter = await self._chat.ask(command), self._presenter

@@ -9,6 +9,7 @@ from pathlib import Path
 from app.client.address import without_password
 from app.client.credentials import Credentials
 from app.client.languages.catalogue import Catalogue
+from app.client.terminal.attention import Attention
 from app.client.terminal.completion import CompletionSources, WordCompleter
 from app.client.terminal.dumb import DumbTerminal
 from app.client.terminal.formatting import Formatter
@@ -28,11 +29,13 @@ async def run_terminal(
     *,
     colour: bool,
     bell: bool,
+    bare_names: bool,
 ) -> int:
     """Run a session in the terminal, and return the exit code. ChatError if that ended it."""
     colour = colour and colour_allowed(os.environ)
     formatter = Formatter(Style(on=colour), catalogue)
-    presenter = Presenter(without_password(options.url), formatter, _now, bell=bell)
+    attention = Attention(bare_names=bare_names)
+    presenter = Presenter(without_password(options.url), formatter, _now, attention, bell=bell)
     session = TerminalSession(options, credentials, presenter)
     presenter.view = _view(session, presenter, catalogue, home, colour=colour)
     return await session.run()

@@ -14,7 +14,8 @@ from app.chat.frames import MAX_PAGE, Changed, Frame, Message
 from app.chat.logs import WHISPERS
 from app.client.languages.catalogue import translatable
 from app.client.sanitize import safe_line
-from app.client.terminal.formatting import Formatter, mentions
+from app.client.terminal.attention import Attention
+from app.client.terminal.formatting import Formatter
 from app.client.terminal.questions import Questions
 from app.client.terminal.returned import Returned, Typed
 from app.client.terminal.rooms import Room, Rooms
@@ -33,7 +34,10 @@ class Presenter:
 
     view: View
 
-    def __init__(self, server: str, formatter: Formatter, clock: Callable[[], datetime], *, bell: bool) -> None:
+    def __init__(
+        self, server: str, formatter: Formatter, clock: Callable[[], datetime], attention: Attention, *, bell: bool
+    ) -> None:
+        self._attention = attention
         self.server, self.formatter, self.clock, self.bell = server, formatter, clock, bell
         self.me = ""
         """Your name."""
@@ -66,6 +70,11 @@ class Presenter:
     def notice(self, key: str, /, **values: object) -> None:
         """Show a text of the catalogue."""
         self.notice_text(translatable(key, **values))
+
+    def named(self, name: str, user: int) -> None:
+        """Take your name, and your id."""
+        self.me = name
+        self._attention.named(name, user)
 
     def notice_text(self, text: str) -> None:
         """Show a text. A Translatable is translated."""
@@ -113,9 +122,14 @@ class Presenter:
 
     def room_event(self, room: Room, event: Message | Changed, *, old: bool = False) -> None:
         """Show an event in its room, or keep it until the room is shown. `old`: it is from the history."""
-        own = self.wrote(event)
+        own, mention = self.wrote(event), False
         if isinstance(event, Message):
-            lines = self.formatter.message(event, self.me, own=own)
+            if old and not own:
+                self._spoke(event.sender)
+            live = not old and event.seq > room.head
+            others = (*room.people.values(), *self._speakers)
+            mention = not own and self._attention.is_mentioned(event, others, live=live)
+            lines = self.formatter.message(event, self.me, own=own, mentions=mention)
             if own and not event.deleted:
                 room.own_messages.appendleft((event.seq, event.text))
         else:
@@ -126,7 +140,7 @@ class Presenter:
                 self.removed_from = room.name
             if event.t == Kind.TOPIC and not isinstance(event.text, UnsetType):
                 room.topic = event.text
-        mention = isinstance(event, Message) and not old and not own and mentions(event, self.me)
+        mention = mention and not old
         if room.name == self.rooms.current:
             room.last_shown = max(room.last_shown, event.seq)
             self.view.show(lines, bell=mention and self.bell)
@@ -143,14 +157,17 @@ class Presenter:
 
     def _whisper(self, event: Message | Changed) -> None:
         """Whispers are shown at once, whichever room is the current one."""
+        own = self.wrote(event)
         if isinstance(event, Changed):
-            self.answer(event)
+            lines = self.formatter.sentences(event, self.clock())
+            self.view.show(lines, bell=self.bell and not own and event.t == Kind.INVITE)
         else:
-            own = self.wrote(event)
             self.last_conversation = event.room
             to = () if isinstance(event.to, UnsetType) else event.to
             self.last_whisperers = [name for name in (event.sender, *to) if name != self.me] or [self.me]
-            self.view.show(self.formatter.message(event, self.me, own=own), bell=self.bell and not own)
+            mention = not own and self._attention.is_mentioned(event, to, live=False)
+            lines = self.formatter.message(event, self.me, own=own, mentions=mention)
+            self.view.show(lines, bell=self.bell and not own)
 
     def _spoke(self, name: str) -> None:
         self._typing.pop(name, None)

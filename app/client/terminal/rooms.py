@@ -31,6 +31,8 @@ class Room:
     """Events that came while the history was loading; None once it is shown."""
     own_messages: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_OWN))
     """The positions and texts of your last messages, the newest first."""
+    head: int = 0
+    """The position of the last event when the room was joined, or joined again."""
     last_shown: int = 0
     """The position of the last event that was shown."""
 
@@ -45,7 +47,7 @@ class Room:
 
     def joined(self, frame: Joined) -> None:
         """Take the topic and the people from the answer to a join."""
-        self.topic, self.members = frame.topic, frame.members
+        self.topic, self.members, self.head = frame.topic, frame.members, frame.head
         self.people = {person.id: person.name for person in frame.people}
 
     def changed(self, frame: Presence) -> None:

@@ -17,6 +17,7 @@ from app.client.credentials import Credentials, CredentialsError
 from app.client.errors import ChatError, Ended, NameTaken
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, Missed, NameRefused
 from app.client.languages.times import duration
+from app.client.terminal.history import read_history
 from app.client.terminal.presenter import Presenter
 from app.client.terminal.questions import Question
 from app.client.terminal.rooms import Room
@@ -222,10 +223,9 @@ class TerminalSession:
         room.deferred = room.deferred or []
         try:
             if head:
-                page = await chat.ask(frames.History(room=room.name, before=head + 1, limit=HISTORY_LIMIT))
-                for event in page.events:
-                    if isinstance(event, frames.Message):
-                        self._presenter.room_event(room, event, old=True)
+                command = frames.History(room=room.name, before=head + 1, limit=HISTORY_LIMIT)
+                for event in (await read_history(chat, command, only_messages=True)).events:
+                    self._presenter.room_event(room, event, old=True)
         finally:
             deferred, room.deferred = room.deferred or [], None
             for event in deferred:
@@ -307,7 +307,7 @@ class TerminalSession:
 
     def _named(self, chat: Chat) -> None:
         """Show and keep your name."""
-        self._presenter.me = chat.name
+        self._presenter.named(chat.name, chat.id)
         self._presenter.status = self._text("status.connected", name=chat.name)
         self._keep_credentials(chat)
         self._presenter.view.refresh()
