@@ -26,12 +26,12 @@ HEAD = "12:34 <ann> "
         ("twenty-eight characters, yes", ["12:34 <ann> twenty-eight characters, yes"]),
         ("    indented code", ["12:34 <ann>     indented code"]),
         (
-            "see https://example.org/a/very/long/address",
-            ["12:34 <ann> see", "            https://example.org/a/very/long/address"],
+            "see https://example.com/a/very/long/address",
+            ["12:34 <ann> see", "            https://example.com/a/very/long/address"],
         ),
         (
-            "https://example.org/a/very/long/address at the start",
-            ["12:34 <ann> https://example.org/a/very/long/address at the start"],
+            "https://example.com/a/very/long/address at the start",
+            ["12:34 <ann> https://example.com/a/very/long/address at the start"],
         ),
         (
             "今日はとても良い天気ですね、散歩に行きましょう。",
