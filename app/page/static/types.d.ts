@@ -116,12 +116,15 @@ export interface Room {
     mentions: string;
 }
 
-/** A message that has not come back from the server yet. */
+/** A message, or its new text, that has not come back from the server yet. */
 export interface Pending {
     cid: string;
     /** The room that it is shown in, and sent to unless it has `to`. */
     room: string;
     text: string;
+    /** The position of the message that gets this text, and the epoch of that position. */
+    of?: number;
+    epoch?: string;
     at: number;
     me?: boolean;
     to?: string[];
@@ -195,6 +198,8 @@ export type Dialog =
     | { kind: "room" }
     | { kind: "person"; name: string; id?: number }
     | { kind: "delete"; room: string; seq: number; text: string }
+    | { kind: "login"; name: string; password: string }
+    | { kind: "register"; password: string }
     | { kind: "help" };
 
 export interface Completion {
@@ -207,6 +212,8 @@ export interface Candidate {
     insert: string;
     label: string;
     hint: string;
+    /** It is typed already, so that Enter means more than to accept it. */
+    whole?: boolean;
 }
 
 /** The first screen. */
@@ -240,7 +247,10 @@ export interface State {
     lastWhisper: string;
     outbox: readonly Pending[];
     drafts: Readonly<Record<string, string>>;
-    editing: { room: string; seq: number; text: string; original: string } | null;
+    /** The message that is being changed, and the room in view where that goes on. */
+    editing: { room: string; seq: number; text: string; original: string; view: string } | null;
+    /** Why what was entered is in the field again. */
+    refusal: string;
     /** The id of the message that shows its tools. */
     active: string;
     commands: readonly Usage[];

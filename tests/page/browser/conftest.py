@@ -141,6 +141,14 @@ def say(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
+def register(page: Page, password: str = "correct horse") -> None:
+    """Protect the name with a password."""
+    say(page, "/register")
+    page.get_by_role("dialog").get_by_placeholder("Password").fill(password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def sent(page: Page, text: str) -> None:
     """Wait until an own message is shown once, and is stored."""
     expect(message(page, text)).to_have_count(1)

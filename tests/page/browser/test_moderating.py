@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, log, message, say, sent
+from tests.page.browser.conftest import Tab, composer, log, message, register, say, sent
 from tests.page.browser.people import Peer, peer
 
 
@@ -17,7 +17,7 @@ from tests.page.browser.people import Peer, peer
 def owned(server: Served, tab: Tab) -> Iterator[tuple[Page, Peer]]:
     """The page of the room's owner, and somebody else in the room."""
     with tab("ann") as page, peer(server, "bob") as bob:
-        say(page, "/register correct horse")
+        register(page)
         expect(log(page)).to_contain_text("owns the room")
         yield page, bob
 

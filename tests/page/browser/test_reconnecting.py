@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served, serving
-from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, message, pending, say, sent
+from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, message, pending, register, say, sent
 from tests.page.browser.people import peer
 from tests.page.browser.proxy import Proxy
 
@@ -230,3 +230,73 @@ def test_a_slow_network_keeps_nobody_from_writing(server: Served, tab: Tab) -> N
         for number in range(5):
             sent(page, f"line {number}")
         assert bob.history() == [f"line {number}" for number in range(5)]
+
+
+def cut_off(page: Page, proxy: Proxy) -> None:
+    """Break the connection, and let no new one through. The page can still be loaded."""
+    proxy.plain = True
+    proxy.cut()
+    expect(page.get_by_role("status")).not_to_have_text("Connected")
+
+
+def test_an_edit_that_is_written_while_away_is_kept_over_a_reload_and_sent(
+    server: Served, proxy: Proxy, tab: Tab
+) -> None:
+    with peer(server, "bob") as bob, tab("ann", at=proxy.http, lost=True) as page:
+        say(page, "helo")
+        sent(page, "helo")
+        cut_off(page, proxy)
+        page.keyboard.press("ArrowUp")
+        say(page, "hello")
+        pending(page, "hello")
+        expect(page.get_by_text("New messages and edits are saved")).to_be_visible()
+        page.reload()
+        pending(page, "hello")
+        proxy.plain = False
+        back(page)
+        sent(page, "hello")
+        expect(message(page, "helo")).to_have_count(0)
+        assert bob.until("edit")["text"] == "hello"
+
+
+@pytest.mark.parametrize("line", ["/topic tea", "/kick bob", "/nick anna", "/away", "/who", "/history", "/delete 1"])
+def test_a_command_that_is_written_while_away_is_in_the_field_again(proxy: Proxy, tab: Tab, line: str) -> None:
+    with tab("ann", at=proxy.http, lost=True) as page:
+        say(page, "hello")
+        sent(page, "hello")
+        cut_off(page, proxy)
+        say(page, line)
+        expect(page.get_by_text("You're not connected. Try again when you are.")).to_be_visible()
+        expect(composer(page)).to_have_value(line)
+
+
+def test_a_command_that_the_connection_takes_with_it_is_in_the_field_again(proxy: Proxy, tab: Tab) -> None:
+    with tab("ann", at=proxy.http, lost=True) as page:
+        say(page, "hello")
+        sent(page, "hello")
+        proxy.hold()
+        say(page, "/topic tea")
+        expect(composer(page)).to_have_value("")
+        proxy.cut()
+        expect(page.get_by_text("lost before the server answered")).to_be_visible()
+        expect(composer(page)).to_have_value("/topic tea")
+
+
+def test_what_a_dialog_asks_for_while_away_is_refused_in_the_dialog(server: Served, proxy: Proxy, tab: Tab) -> None:
+    with tab("ann", at=proxy.http, lost=True) as page, peer(server, "bob"):
+        register(page)
+        say(page, "a secret")
+        sent(page, "a secret")
+        cut_off(page, proxy)
+        message(page, "a secret").hover()
+        page.get_by_role("button", name="Delete").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Delete").click()
+        expect(dialog.get_by_role("alert")).to_have_text("You're not connected. Try again when you are.")
+        page.keyboard.press("Escape")
+        expect(message(page, "a secret")).to_be_visible()
+        page.get_by_role("complementary", name="People").get_by_role("button", name="bob").click()
+        dialog.get_by_label("Reason").fill("loud")
+        dialog.get_by_role("button", name="Kick").click()
+        expect(dialog.get_by_role("alert")).to_have_text("You're not connected. Try again when you are.")
+        expect(dialog.get_by_label("Reason")).to_have_value("loud")

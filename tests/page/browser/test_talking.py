@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, log, message, say, sent
+from tests.page.browser.conftest import Tab, composer, log, message, register, say, sent
 from tests.page.browser.people import peer
 
 
@@ -238,8 +238,8 @@ def test_a_text_over_the_limit_is_told_before_it_is_sent(tab: Tab) -> None:
 
 def test_a_name_protected_by_a_password_is_had_again_elsewhere(tab: Tab) -> None:
     with tab("ann") as page, tab() as other:
-        say(page, "/register correct horse")
-        expect(log(page)).to_contain_text("password protects")
+        register(page, "correct horse")
+        expect(page.get_by_text("A password protects your name")).to_be_visible()
         say(page, "it is me")
         sent(page, "it is me")
         other.get_by_label("Your name").fill("ann")

@@ -3,10 +3,14 @@
 import { format, isRoomName } from "../browser/address.js";
 import { t } from "../i18n/messages.js";
 import { replyText } from "../i18n/replies.js";
-import { isConversation, isMine } from "../state/initial.js";
-import { positionOf } from "../state/log.js";
+import { editingOf, isConversation, isMine } from "../state/initial.js";
+import { isShown, positionOf } from "../state/log.js";
+import { amendment } from "../state/outbox.js";
+import { holdsPassword, isBlank, withoutLead } from "../text/blank.js";
 import { parse } from "../text/commands.js";
 import { complete, insert, wantsEmoji } from "../text/completion.js";
+import { bytesLeft } from "../text/size.js";
+import { problemText } from "./tools.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Entry} Entry */
@@ -28,19 +32,59 @@ export function createComposing({ store, session, state, set, toast, note, ask }
   /** @param {string} room @param {string} text */
   const draft = (room, text) => store.dispatch({ type: "draft", room, text });
 
-  /** What to do with each kind of parsed text. @type {Record<string, (parsed: any) => void>} */
+  /** Sends a message, and shows it: the end of the room comes into view.
+   * @param {string} room
+   * @param {string} text
+   * @param {{ me?: boolean, to?: string[] }} [how]
+   */
+  function say(room, text, how) {
+    session.say(room, text, how);
+    navigation.latest();
+  }
+
+  /** Asks the server for what a line says. If that is not done, the line comes back into the field with the reason, or
+   * is quoted with it if the field is in use.
+   * @param {string} line
+   * @param {import("../types.d.ts").Request} request
+   */
+  async function carryOut(line, request) {
+    const room = state().current;
+    try {
+      return await session.ask(request);
+    } catch (error) {
+      const why = problemText(error);
+      const { current, drafts, editing } = state();
+      const isFree = !drafts[room];
+      if (isFree) draft(room, line);
+      if (isFree && current === room && !editing) set({ refusal: why });
+      else store.dispatch({ type: "note", room, problem: true, text: t("composer.not_done", { line, why }) });
+      return null;
+    }
+  }
+
+  /** What to do with each kind of parsed text; gives why nothing is done with it.
+   * @type {Record<string, (parsed: any, line: string) => string | void>}
+   */
   const handlers = {
-    say: ({ text, me }) => session.say(state().current, text, me ? { me } : {}),
-    whisper: ({ to, text }) => session.say(state().current, text, { to }),
+    problem: ({ text }) => text,
+    say: ({ text, me }) => say(state().current, text, me ? { me } : {}),
+    whisper: ({ to, text }) => say(state().current, text, { to }),
     reply({ text }) {
-      if (state().lastWhisper) session.say(state().lastWhisper, text);
-      else note(t("error.not_found.whisper"), true);
+      if (!state().lastWhisper) return t("error.not_found.whisper");
+      return say(state().lastWhisper, text);
     },
     join({ room }) {
-      if (isRoomName(room)) navigation.go(room);
-      else note(t("error.bad_room", { room }), true);
+      if (!isRoomName(room)) return t("error.bad_room", { room });
+      return navigation.go(room);
     },
     part: () => void navigation.leave(state().current),
+    room() {
+      if (isConversation(state().current)) return t("error.bad_room.conversation");
+      return navigation.room();
+    },
+    history: ({ count }, line) => void showHistory(count, line),
+    login: ({ name, password }) => navigation.dialog({ kind: "login", name, password }),
+    register: ({ password }) => navigation.dialog({ kind: "register", password }),
     search({ words }) {
       search.search();
       if (words) search.find({ words });
@@ -48,16 +92,23 @@ export function createComposing({ store, session, state, set, toast, note, ask }
     rooms: () => navigation.rooms(),
     help: () => navigation.dialog({ kind: "help" }),
     logout: () => void account.logout(),
-    async command({ line }) {
-      const answer = await ask({ t: "command", room: state().current, line });
-      if (answer) noteReply(line, answer);
-    },
+    command: ({ line }) => void runCommand(line),
   };
 
-  /** @param {string} line @param {import("../types.d.ts").Frame} answer */
-  function noteReply(line, answer) {
+  /** Goes back by some messages. @param {number} count @param {string} line */
+  async function showHistory(count, line) {
+    const room = state().current;
+    const page = await carryOut(line, { t: "history", room, limit: count });
+    const first = page?.events.find(isShown);
+    if (first) navigation.go(room, first.seq);
+    else if (page) note(t("log.empty"));
+  }
+
+  /** @param {string} line */
+  async function runCommand(line) {
+    const answer = await carryOut(line, { t: "command", room: state().current, line });
     const [command, name] = line.slice(1).split(/\s+/);
-    const text = replyText(answer, command.toLowerCase(), name);
+    const text = answer && replyText(answer, command.toLowerCase(), name);
     if (text) note(text);
   }
 
@@ -76,14 +127,30 @@ export function createComposing({ store, session, state, set, toast, note, ask }
     set({ completion: completion && { ...completion, index: 0 } });
   }
 
+  /** Ends editing with a new text of the message; gives why it does not. It is sent as messages are.
+   * @param {NonNullable<State["editing"]>} editing
+   * @param {string} typed
+   */
+  function saveEdit({ room, seq, original }, typed) {
+    const text = typed.replace(/\s+$/, "");
+    if (holdsPassword(text)) return t("error.refused.password");
+    const { outbox, epoch } = state();
+    const pending = amendment(outbox, room, seq);
+    set({ editing: null });
+    if (isBlank(text)) navigation.dialog({ kind: "delete", room, seq, text: original });
+    else if (pending || text !== original) session.say(room, text, { of: seq, epoch });
+    return "";
+  }
+
   const composing = {
     /** The text in the field changed. @param {string} text @param {number} caret */
     input(text, caret) {
-      const { current, editing } = state();
-      if (editing) set({ editing: { ...editing, text } });
+      const { current } = state();
+      const editing = editingOf(state());
+      if (editing) set({ editing: { ...editing, text }, refusal: "" });
       else draft(current, text);
       suggest(text, caret);
-      if (text && !text.startsWith("/") && !editing && Date.now() - typedAt > TYPING) {
+      if (!isBlank(text) && !withoutLead(text).startsWith("/") && !editing && Date.now() - typedAt > TYPING) {
         typedAt = Date.now();
         session.typing(current);
       }
@@ -113,32 +180,27 @@ export function createComposing({ store, session, state, set, toast, note, ask }
       return next;
     },
 
-    /** @param {string} text */
+    /** Does what the text says. The field is empty then, unless nothing can be done with the text: then it stays, and
+     * the reason is shown beside it.
+     * @param {string} text
+     */
     submit(text) {
-      const { current, editing, commands } = state();
-      if (editing) return composing.saveEdit(text);
-      const parsed = parse(text, commands);
-      if (parsed.kind === "nothing") return undefined;
-      if (parsed.kind === "problem") return note(parsed.text, true);
-      draft(current, "");
-      set({ completion: null });
-      return handlers[parsed.kind](parsed);
-    },
-
-    /** Ends editing with a new text of the message. @param {string} text */
-    saveEdit(text) {
-      const { editing } = state();
-      set({ editing: null });
-      if (!editing) return;
-      const { room, seq, original } = editing;
-      if (!text.trim()) navigation.dialog({ kind: "delete", room, seq, text: original });
-      else if (text !== original) void ask({ t: "edit", room, seq, text: text.replace(/\s+$/, "") });
+      const { current, commands, limits } = state();
+      if (bytesLeft(text, limits, current) < 0) return;
+      const editing = editingOf(state());
+      const parsed = editing ? null : parse(text, commands);
+      if (parsed?.kind === "nothing") return;
+      const refusal = (editing ? saveEdit(editing, text) : handlers[parsed?.kind ?? ""](parsed, text)) ?? "";
+      if (parsed && !refusal) draft(current, "");
+      set({ completion: null, refusal });
     },
 
     /** @param {Entry} entry */
     edit(entry) {
-      const { room, text = "" } = entry;
-      set({ editing: { room, seq: positionOf(entry), text, original: text }, active: "" });
+      const { room, text: original = "" } = entry;
+      const seq = positionOf(entry);
+      const text = amendment(state().outbox, room, seq)?.text ?? original;
+      set({ editing: { room, seq, text, original, view: state().current }, active: "", refusal: "" });
     },
 
     editLast() {
@@ -148,7 +210,12 @@ export function createComposing({ store, session, state, set, toast, note, ask }
       if (mine) composing.edit(mine);
     },
 
-    stopEditing: () => set({ editing: null }),
+    /** Gives whether anything was being edited. */
+    stopEditing() {
+      const editing = editingOf(state());
+      if (editing) set({ editing: null, refusal: "" });
+      return Boolean(editing);
+    },
 
     /** @param {Entry} entry */
     askToDelete(entry) {
@@ -166,6 +233,15 @@ export function createComposing({ store, session, state, set, toast, note, ask }
     again: (cid) => session.sayAgain(cid),
     /** @param {string} cid */
     discard: (cid) => store.dispatch({ type: "discard", cid }),
+    /** Takes a message that failed back into the field, to change it. @param {import("../types.d.ts").Pending} pending */
+    takeBack(pending) {
+      const { cid, room, of } = pending;
+      const { current, drafts } = state();
+      const typed = typedText(pending);
+      composing.discard(cid);
+      if (of) set({ editing: { room, seq: of, text: typed, original: "", view: current }, refusal: "" });
+      else draft(current, [typed, drafts[current]].filter(Boolean).join("\n"));
+    },
 
     /** Copies the link to a room, or to a message in it. @param {string} room @param {number} [seq] */
     async copyLink(room, seq) {
@@ -197,6 +273,15 @@ export function createComposing({ store, session, state, set, toast, note, ask }
     },
   };
   return composing;
+}
+
+/** What a person typed to say a message.
+ * @param {import("../types.d.ts").Pending} pending
+ */
+function typedText({ text, me, to, of }) {
+  if (of) return text;
+  if (to) return `/w ${to.join(",")} ${text}`;
+  return me ? `/me ${text}` : text.replace(/^\//, "//");
 }
 
 /** Copies a text; gives whether the browser allowed it, which it does not on pages from plain http.

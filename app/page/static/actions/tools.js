@@ -59,6 +59,6 @@ export function createTools(store, session) {
  */
 export function problemText(error) {
   if (error instanceof Refused) return error.message;
-  if (error instanceof Gone) return t("status.lost");
+  if (error instanceof Gone) return t(error.sent ? "status.lost" : "status.not_connected");
   throw error;
 }

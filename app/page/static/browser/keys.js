@@ -1,6 +1,7 @@
 // Keyboard shortcuts that work everywhere on the page.
 
 import { unread } from "../state/unread.js";
+import { composes } from "./field.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../actions/actions.js").Actions} Actions */
@@ -11,7 +12,7 @@ import { unread } from "../state/unread.js";
  */
 export function listenToKeys(state, act) {
   addEventListener("keydown", (event) => {
-    if (state().screen !== "chat" || state().dialog || event.isComposing || event.defaultPrevented) return;
+    if (state().screen !== "chat" || state().dialog || composes(event) || event.defaultPrevented) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
       act.search();

@@ -16,25 +16,35 @@ export class Refused extends Error {
   /** @param {Frame} error */
   constructor(error) {
     super(errorText(error));
+    this.frame = error;
     this.code = error.code;
     this.reason = error.reason;
   }
 }
 
-/** The connection ended before the answer came. */
-export class Gone extends Error {}
+/** There is no connection, or it ended before the answer came. */
+export class Gone extends Error {
+  /** @param {boolean} sent whether the server may have carried out the request */
+  constructor(sent) {
+    super("no connection");
+    this.sent = sent;
+  }
+}
 
-/** @typedef {{ request: Request, resolve: (frame: Frame) => void, reject: (error: Error) => void }} Pending */
+/**
+ * @typedef {{ request: Request, sent: boolean, resolve: (frame: Frame) => void, reject: (error: Error) => void }} Asked
+ */
 
 /** @param {(frame: object) => void} transmit */
 export function createRequests(transmit) {
-  /** Requests without an answer yet, by `rid`. @type {Map<number, Pending>} */
+  /** Requests without an answer yet, by `rid`. @type {Map<number, Asked>} */
   const pending = new Map();
   /** @type {{ frame: object, then?: () => void }[]} */
   let queue = [];
   let limits = { rate: 10, burst: 20 };
   let bucket = full(limits, Date.now());
   let lastId = 0;
+  let open = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
@@ -59,12 +69,19 @@ export function createRequests(transmit) {
     if (timer === undefined) flush();
   }
 
-  /** @param {Request} request @returns {Promise<Frame>} rejects with Refused or Gone */
-  function ask(request) {
+  /** @param {Request} request @param {() => void} [then] called once it is sent
+   * @returns {Promise<Frame>} rejects with Refused or Gone
+   */
+  function ask(request, then) {
     return new Promise((resolve, reject) => {
+      if (!open) throw new Gone(false);
       const rid = ++lastId;
-      pending.set(rid, { request, resolve, reject });
-      send({ ...request, rid });
+      const asked = { request, sent: false, resolve, reject };
+      pending.set(rid, asked);
+      send({ ...request, rid }, () => {
+        asked.sent = true;
+        then?.();
+      });
     });
   }
 
@@ -91,15 +108,17 @@ export function createRequests(transmit) {
     begin(allowed) {
       limits = { rate: allowed.rate * SAFETY, burst: Math.max(1, allowed.burst - 1) };
       bucket = full(limits, Date.now());
+      open = true;
     },
     /** The connection ended: what is not answered by now is rejected. */
     end() {
       clearTimeout(timer);
       timer = undefined;
+      open = false;
       queue = [];
       const left = [...pending.values()];
       pending.clear();
-      for (const { reject } of left) reject(new Gone("the connection ended"));
+      for (const { reject, sent } of left) reject(new Gone(sent));
     },
   };
 }

@@ -265,7 +265,24 @@ export function createSession({ store, connection, keep, newId = randomId, later
     for (const pending of queued(state().outbox, name)) {
       if (sending.has(pending.cid)) continue;
       sending.add(pending.cid);
-      requests.send(frameOf(pending), () => store.dispatch({ type: "sent", cid: pending.cid }));
+      const sent = () => store.dispatch({ type: "sent", cid: pending.cid });
+      if (pending.of) void amend(pending, sent);
+      else requests.send(frameOf(pending), sent);
+    }
+  }
+
+  /** Sends the new text of a message. Its answer and its refusal do what those of a message do.
+   * @param {import("../types.d.ts").Pending} pending
+   * @param {() => void} sent
+   */
+  async function amend(pending, sent) {
+    const { cid } = pending;
+    try {
+      await requests.ask(frameOf(pending), sent);
+      store.dispatch({ type: "discard", cid });
+    } catch (error) {
+      if (error instanceof Refused) received({ ...error.frame, rid: undefined, cid });
+      else if (!(error instanceof Gone)) throw error;
     }
   }
 
@@ -334,7 +351,11 @@ export function createSession({ store, connection, keep, newId = randomId, later
       store.dispatch({ type: "frame", frame: { t: "parted", room } });
     },
 
-    /** Sends a message. @param {string} room @param {string} text @param {{ me?: boolean, to?: string[] }} [how] */
+    /** Sends a message, or its new text.
+     * @param {string} room
+     * @param {string} text
+     * @param {{ me?: boolean, to?: string[], of?: number, epoch?: string }} [how]
+     */
     say(room, text, how = {}) {
       const pending = { cid: newId(), room, text, at: Date.now(), state: "queued", ...how };
       store.dispatch({ type: "say", pending });

@@ -5,7 +5,7 @@ import { expelledText } from "../i18n/events.js";
 import { t } from "../i18n/messages.js";
 import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_WHISPERS, UNKNOWN } from "./initial.js";
 import { amend, append, aside, opened } from "./log.js";
-import { acked, arrived, delayed, dropped, failed, inherited, interrupted } from "./outbox.js";
+import { acked, arrived, delayed, dropped, failed, inherited, interrupted, placed } from "./outbox.js";
 import { withPresence } from "./people.js";
 import { table, tableOf, without } from "./table.js";
 import { isMessage, unread } from "./unread.js";
@@ -42,7 +42,8 @@ const FRAMES = {
     const limits = { frame: Math.max(LIMITS.frame, allowed.message), ...allowed };
     const next = { ...state, me, names, epoch, limits, home };
     if (same && state.epoch === epoch) return next;
-    return { ...withoutHistory(next), outbox: same ? interrupted(state.outbox) : inherited(state.outbox) };
+    const outbox = same ? interrupted(state.outbox) : inherited(state.outbox);
+    return { ...withoutHistory(next), outbox: placed(outbox, epoch, t("log.missing")) };
   },
 
   named(state, { id, name, registered = false }) {

@@ -62,6 +62,7 @@ export function initial(restored = {}) {
     outbox: [],
     drafts: table(),
     editing: null,
+    refusal: "",
     active: "",
     commands: [],
     emoji: [],
@@ -118,6 +119,12 @@ export function newRoom(name, known = {}) {
     ...known,
   };
 }
+
+/** The change of a message that goes on in the room in view. @param {State} state */
+export const editingOf = ({ editing, current }) => (editing?.view === current ? editing : null);
+
+/** What the field that people write in has to show. @param {State} state */
+export const fieldText = (state) => editingOf(state)?.text ?? state.drafts[state.current] ?? "";
 
 /** @param {string} name */
 export const isConversation = (name) => name.startsWith("@");

@@ -2,7 +2,7 @@
 
 import { LEFT, receive, withNote, withRoom } from "./frames.js";
 import { around, extend, isLoaded, opened, prepend } from "./log.js";
-import { dropped, failed, interrupted, sent } from "./outbox.js";
+import { added, dropped, failed, interrupted, sent } from "./outbox.js";
 import { initial, isConversation, newRoom, UNKNOWN } from "./initial.js";
 import { table, tableOf } from "./table.js";
 import { unread } from "./unread.js";
@@ -41,7 +41,7 @@ const ACTIONS = {
     const begins = isConversation(name) ? { others, status: /** @type {const} */ ("joined"), log: opened(0) } : {};
     const rooms = left.rooms[name] ? left.rooms : table(left.rooms, { [name]: newRoom(name, begins) });
     const next = { ...left, rooms, current: name, target: seq ? { room: name, seq } : null };
-    const view = { drawer: false, active: "", completion: null, editing: null };
+    const view = { drawer: false, active: "", completion: null, refusal: "" };
     return withRoom({ ...next, ...view }, name, (room) => ({
       marker: unread(state, room).count || !isLoaded(room) ? room.marker : UNKNOWN,
       following: !seq,
@@ -53,8 +53,9 @@ const ACTIONS = {
   barred: (state, { room, why }) => withRoom(state, room, () => ({ ...LEFT, why })),
 
   say(state, { pending }) {
-    const next = { ...state, outbox: [...state.outbox, pending], active: "", target: null };
-    return withRoom(next, pending.room, () => ({ marker: UNKNOWN, missed: null }));
+    const next = { ...state, outbox: added(state.outbox, pending), active: "" };
+    if (pending.of) return next;
+    return withRoom({ ...next, target: null }, pending.room, () => ({ marker: UNKNOWN, missed: null }));
   },
 
   sent: (state, { cid }) => ({ ...state, outbox: sent(state.outbox, cid) }),
@@ -68,7 +69,7 @@ const ACTIONS = {
 
   discard: (state, { cid }) => ({ ...state, outbox: dropped(state.outbox, cid) }),
 
-  draft: (state, { room, text }) => ({ ...state, drafts: table(state.drafts, { [room]: text }) }),
+  draft: (state, { room, text }) => ({ ...state, drafts: table(state.drafts, { [room]: text }), refusal: "" }),
 
   loading: (state, { room, direction }) => withRoom(state, room, () => ({ loading: direction })),
 

@@ -66,13 +66,17 @@ function candidates(before, word, { commands, names, rooms, emoji }) {
 /** @param {Known["commands"]} commands @param {string} start @returns {Candidate[]} */
 function commandCandidates(commands, start) {
   const wanted = start.toLowerCase();
+  const isWhole = (/** @type {import("../types.d.ts").Usage} */ usage) => namesOf(usage).includes(wanted);
+  const rank = (/** @type {import("../types.d.ts").Usage} */ usage) =>
+    isWhole(usage) ? 0 : usage.command.startsWith(wanted) ? 1 : 2;
   return commands
     .filter((usage) => namesOf(usage).some((name) => name.startsWith(wanted)))
-    .sort((a, b) => Number(b.command.startsWith(wanted)) - Number(a.command.startsWith(wanted)))
+    .sort((a, b) => rank(a) - rank(b))
     .map((usage) => ({
       insert: `/${usage.command} `,
       label: usageText(usage),
       hint: helpText(usage),
+      whole: isWhole(usage),
     }));
 }
 

@@ -1,6 +1,9 @@
 // The field that people write in, with suggestions above it.
 
+import { composes, grow, touches, write } from "../browser/field.js";
 import { listed, t } from "../i18n/messages.js";
+import { editingOf, fieldText } from "../state/initial.js";
+import { bytesLeft } from "../text/size.js";
 import { html, live, nothing, ref, repeat } from "../vendor/lit-html.js";
 import { icon } from "./icons.js";
 
@@ -10,21 +13,17 @@ import { icon } from "./icons.js";
 
 /** What is left is shown from this part of the limit on. */
 const NEAR_LIMIT = 0.8;
-/** The most bytes that a frame has beside the text and the name of the room. */
-const FRAME_OVERHEAD = 200;
-/** The most bytes that one character takes in JSON. */
-const CHARACTER = 6;
-const ENCODER = new TextEncoder();
 
 /** @param {State} state @param {Room} room @param {Actions} act */
 export function composerView(state, room, act) {
-  const { editing, completion, limits } = state;
-  const text = editing?.text ?? state.drafts[room.name] ?? "";
+  const { completion, limits, refusal } = state;
+  const text = fieldText(state);
   const left = bytesLeft(text, limits, room.name);
   const tooLong = left < 0;
   const disabled = room.status === "left";
-  return html`<form class="composer" @submit=${submitted(act, tooLong)}>
-    ${completion ? completionView(completion, act) : nothing} ${editing ? editingView(act) : audienceView(room)}
+  return html`<form class="composer" @submit=${submitted(act)}>
+    ${completion ? completionView(completion, act) : nothing} ${editingOf(state) ? editingView(act) : audienceView(room)}
+    <p id="refusal" class="problem" role="alert">${refusal || nothing}</p>
     <div class="field">
       <label class="hidden" for="text">${t("composer.message")}</label>
       <textarea
@@ -38,11 +37,12 @@ export function composerView(state, room, act) {
         aria-autocomplete="list"
         aria-controls=${completion ? "completion" : nothing}
         aria-activedescendant=${completion ? `candidate-${completion.index}` : nothing}
-        enterkeyhint="send"
+        aria-describedby="refusal"
+        enterkeyhint=${touches() ? "enter" : "send"}
         .value=${live(text)}
         ${ref(grow)}
         @input=${typed(act)}
-        @keydown=${pressed(state, act)}
+        @keydown=${pressed(act)}
         @blur=${() => act.set({ completion: null })}
       ></textarea>
       <button
@@ -81,32 +81,10 @@ const audienceView = ({ conversation, others }) =>
     ? html`<p class="mode">${icon("lock")}<span dir="auto">${t("composer.audience", { names: listed(others) })}</span></p>`
     : nothing;
 
-/** How many bytes of the message are left. The server bounds the text, and the frame around it, in which quotes and line
- * breaks take two bytes.
- * @param {string} text
- * @param {State["limits"]} limits
- * @param {string} room
- */
-function bytesLeft(text, { message, frame }, room) {
-  const rest = frame - FRAME_OVERHEAD - room.length;
-  if (text.length * CHARACTER < Math.min(message || rest, rest)) return Infinity;
-  const bytes = message ? message - ENCODER.encode(text).length : Infinity;
-  return Math.min(bytes, rest - ENCODER.encode(JSON.stringify(text)).length);
-}
-
 /** @param {number} left @param {State["limits"]} limits */
 function limitText(left, { message, frame }) {
   if (left > Math.min(message || frame, frame) * (1 - NEAR_LIMIT)) return nothing;
   return t(left < 0 ? "composer.over" : "composer.left", { count: Math.abs(left) });
-}
-
-/** Makes the field as high as its text, in browsers that can't do so by CSS.
- * @param {Element | undefined} element
- */
-function grow(element) {
-  if (!(element instanceof HTMLTextAreaElement) || CSS.supports("field-sizing", "content")) return;
-  element.style.height = "auto";
-  element.style.height = `${element.scrollHeight}px`;
 }
 
 /** @param {NonNullable<State["completion"]>} completion @param {Actions} act */
@@ -131,14 +109,13 @@ const completionView = ({ items, index }, act) =>
 const picked = (act, index) => (/** @type {MouseEvent} */ event) => {
   event.preventDefault(); // the field keeps the focus
   const field = document.querySelector("#text");
-  if (field instanceof HTMLTextAreaElement) write(field, act.accept(field.value, index));
+  if (field instanceof HTMLTextAreaElement) accept(field, act, index);
 };
 
-/** @param {HTMLTextAreaElement} field @param {{ text: string, caret: number }} next */
-function write(field, { text, caret }) {
-  field.value = text;
-  field.setSelectionRange(caret, caret);
-  grow(field);
+/** @param {HTMLTextAreaElement} field @param {Actions} act @param {number} [index] of the suggestion */
+function accept(field, act, index) {
+  const { text, caret } = act.accept(field.value, index);
+  write(field, text, caret);
 }
 
 /** @param {Actions} act */
@@ -150,33 +127,35 @@ const typed =
     act.input(field.value, field.selectionStart);
   };
 
-/** @param {Actions} act @param {boolean} tooLong */
-const submitted = (act, tooLong) => (/** @type {SubmitEvent} */ event) => {
+/** @param {Actions} act */
+const submitted = (act) => (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
   const field = /** @type {HTMLFormElement} */ (event.target).elements.namedItem("text");
-  if (tooLong || !(field instanceof HTMLTextAreaElement)) return;
+  if (!(field instanceof HTMLTextAreaElement)) return;
   act.submit(field.value);
   field.focus();
 };
 
-/** @param {State} state @param {Actions} act */
-const pressed = (state, act) => (/** @type {KeyboardEvent} */ event) => {
+/** @param {Actions} act */
+const pressed = (act) => (/** @type {KeyboardEvent} */ event) => {
   const { key } = event;
   const field = /** @type {HTMLTextAreaElement} */ (event.target);
-  if (event.isComposing) return;
+  if (composes(event)) return;
   const completion = act.completion();
   if (completion && completes(event, field, completion, act)) return event.preventDefault();
-  if (key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey) {
+  if (key === "Enter" && sends(event)) {
     event.preventDefault();
     field.form?.requestSubmit();
-  } else if (key === "Escape" && state.editing) {
+  } else if (key === "Escape" && act.stopEditing()) {
     event.stopPropagation();
-    act.stopEditing();
   } else if (key === "ArrowUp" && !field.value && !event.shiftKey && !event.altKey) {
     event.preventDefault();
     act.editLast();
   }
 };
+
+/** Whether Enter sends, rather than to begin a new line. @param {KeyboardEvent} event */
+const sends = ({ shiftKey, altKey, ctrlKey, metaKey }) => !shiftKey && !altKey && (ctrlKey || metaKey || !touches());
 
 /** Handles a key if it is for the list of suggestions; gives whether it was.
  * @param {KeyboardEvent} event
@@ -185,10 +164,10 @@ const pressed = (state, act) => (/** @type {KeyboardEvent} */ event) => {
  * @param {Actions} act
  */
 function completes({ key, shiftKey }, field, { items, index, from, to }, act) {
-  const whole = field.value.slice(from, to) === items[index].insert.trim();
+  const whole = items[index].whole || field.value.slice(from, to) === items[index].insert.trim();
   if (key === "ArrowDown" || key === "ArrowUp") act.choose(key === "ArrowDown" ? 1 : -1);
   else if (key === "Escape") act.set({ completion: null });
-  else if (key === "Tab" || (key === "Enter" && !shiftKey && !whole)) write(field, act.accept(field.value));
+  else if (key === "Tab" || (key === "Enter" && !shiftKey && !whole)) accept(field, act);
   else return false;
   return true;
 }

@@ -1,5 +1,6 @@
 // Searching all rooms and whispers, or one room.
 
+import { composes } from "../browser/field.js";
 import { dayName, time } from "../i18n/format.js";
 import { listed, t } from "../i18n/messages.js";
 import { isConversation } from "../state/initial.js";
@@ -20,7 +21,7 @@ export function searchView(state, act) {
   return html`<aside
     class="panel search"
     aria-label=${t("search.title")}
-    @keydown=${(/** @type {KeyboardEvent} */ { key }) => key === "Escape" && act.stopSearching()}
+    @keydown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && !composes(event) && act.stopSearching()}
   >
     <header>
       <h2>${t("search.title")}</h2>

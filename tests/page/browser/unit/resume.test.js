@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Gone } from "../../../../app/page/static/connection/requests.js";
+import { rowsOf } from "../../../../app/page/static/views/log/rows.js";
 import { ack, inLobby, joined, msg, Page, welcome } from "./frames.js";
 
 const mine = (seq, text, more = {}) => msg(seq, text, { from: "ann", ...more });
@@ -264,4 +266,93 @@ test("a login makes one somebody else: the page connects anew", () => {
   void page.session.ask({ t: "login", name: "bob", password: "correct horse" });
   page.answers("login", { t: "named", id: 2, name: "bob", registered: true });
   assert.equal(page.restarts, 1);
+});
+
+const done = (seq) => ({ t: "done", seq });
+const edited = (seq, of, text) => msg(seq, text, { t: "edit", of, from: "ann" });
+const rows = ({ state }) =>
+  rowsOf(state, state.rooms.lobby)
+    .filter(({ kind }) => kind !== "day")
+    .map(({ kind, entry, amendment, pending }) => [kind, (amendment ?? pending ?? entry).text]);
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("a new text that is written while away is sent after the reconnect, once", async () => {
+  const page = inLobby();
+  page.hears(mine(1, "helo"));
+  page.breaks();
+  page.session.say("lobby", "hell", { of: 1, epoch: "e1" });
+  page.session.say("lobby", "hello", { of: 1, epoch: "e1" });
+  page.session.say("lobby", "and on");
+  assert.deepEqual(rows(page), [
+    ["message", "hello"],
+    ["pending", "and on"],
+  ]);
+  page.opens();
+  page.answers("join", joined(1), "lobby");
+  const [request, ...others] = page.requests("edit");
+  assert.deepEqual([request.seq, request.text, others], [1, "hello", []]);
+  page.hears(edited(2, 1, "hello"));
+  page.answers("edit", done(2));
+  await settled();
+  assert.deepEqual(page.pending, [["and on", "sent"]]);
+  assert.deepEqual(page.texts, ["hello"]);
+});
+
+test("a new text whose answer got lost is sent again, and ends with its event or its answer", async () => {
+  for (const end of ["event", "answer"]) {
+    const page = inLobby();
+    page.hears(mine(1, "helo"));
+    page.session.say("lobby", "hello", { of: 1, epoch: "e1" });
+    page.breaks();
+    await settled();
+    assert.deepEqual(page.pending, [["hello", "queued"]]);
+    page.opens();
+    page.answers("join", joined(1), "lobby");
+    assert.equal(page.requests("edit").length, 1);
+    if (end === "event") page.hears(edited(2, 1, "hello"));
+    else page.answers("edit", done(2));
+    await settled();
+    assert.deepEqual(page.state.outbox, [], end);
+  }
+});
+
+test("a new text that is refused says so, and the message stays as it was", async () => {
+  const page = inLobby();
+  page.hears(mine(1, "helo"));
+  page.session.say("lobby", "hello", { of: 1, epoch: "e1" });
+  page.answers("edit", { t: "error", code: "muted", message: "you may not speak", retry: false });
+  await settled();
+  assert.deepEqual(page.pending, [["hello", "failed"]]);
+  assert.deepEqual([page.state.outbox[0].why, page.texts], ["you may not speak", ["helo"]]);
+  page.session.sayAgain("c1");
+  page.answers("edit", { t: "error", code: "unavailable", message: "wait", retry: true, after: 10 });
+  await settled();
+  assert.deepEqual(page.pending, [["hello", "queued"]]);
+  page.due.at(-1)[0]();
+  page.answers("edit", done(2));
+  await settled();
+  assert.deepEqual(page.state.outbox, []);
+});
+
+test("a new text that waited over a reload is sent, unless its position is of another history", () => {
+  const pending = { cid: "old", room: "lobby", text: "hello", of: 1, epoch: "e1", at: 0, state: "queued" };
+  const me = { id: 1, name: "ann", registered: false };
+  assert.equal(inLobby(1, { outbox: [pending], me, names: ["ann"] }).requests("edit").length, 1);
+  const other = inLobby(1, { outbox: [{ ...pending, epoch: "e0" }], me, names: ["ann"] });
+  assert.deepEqual([other.requests("edit"), other.pending], [[], [["hello", "failed"]]]);
+});
+
+test("an event in the same words is no message", () => {
+  const page = inLobby();
+  page.session.say("lobby", "tea");
+  page.hears(mine(1, "tea", { t: "topic" }));
+  assert.deepEqual(page.pending, [["tea", "sent"]]);
+});
+
+test("without a connection a request is refused at once, and says whether it was sent", async () => {
+  const page = inLobby();
+  const asked = page.session.ask({ t: "topic", room: "lobby", text: "tea" });
+  page.breaks();
+  await assert.rejects(asked, (error) => error instanceof Gone && error.sent);
+  await assert.rejects(page.session.ask({ t: "rooms" }), (error) => error instanceof Gone && !error.sent);
 });

@@ -165,3 +165,38 @@ test("an address leads to a room, a conversation, or a message", () => {
     assert.equal(route(hash), null, hash);
   assert.deepEqual(route(format("den", 5)), { room: "den", seq: 5 });
 });
+
+test("a command that is typed out is the first suggestion, and is not completed to another by Enter", () => {
+  const commands = [
+    { command: "rooms", usage: "", help: "the rooms" },
+    { command: "room", usage: "", help: "the room" },
+    { command: "part", usage: "", help: "leave (also /leave)" },
+  ];
+  const first = (text) => complete(text, text.length, { ...KNOWN, commands })?.items[0];
+  assert.deepEqual([first("/room").label, first("/room").whole], ["/room", true]);
+  assert.deepEqual([first("/ROOMS").label, first("/leave").whole], ["/rooms", true]);
+  assert.equal(first("/roo").whole, false);
+});
+
+test("after blanks only a known command is a command", () => {
+  const cases = [
+    [" /me waves", { kind: "say", text: "waves", me: true }],
+    ["\u00a0\u200b/w bob psst", { kind: "whisper", to: ["bob"], text: "psst" }],
+    ["\u3000/dice 20", { kind: "command", line: "/dice 20" }],
+    [" /login ann secret", { kind: "login", name: "ann", password: "secret" }],
+    ["\ufeff/register  a b ", { kind: "register", password: "a b" }],
+    [" /usr/bin", { kind: "say", text: " /usr/bin" }],
+    [" //x", { kind: "say", text: " //x" }],
+    ["\u200b", { kind: "nothing" }],
+    ["/history", { kind: "history", count: 50 }],
+    ["/history 7", { kind: "history", count: 7 }],
+    ["/room", { kind: "room" }],
+  ];
+  for (const [typed, asked] of cases) assert.deepEqual(command(typed, USAGES), asked, JSON.stringify(typed));
+});
+
+test("what looks like a password is not said, whatever is before it", () => {
+  for (const typed of ["//login a b", "／register b", "/me /login a b", "/w bob /register b", "/reply  /login a b"])
+    assert.equal(command(typed, USAGES).kind, "problem", typed);
+  for (const typed of ["/history x", "/history 0", "/history 201"]) assert.equal(command(typed, USAGES).kind, "problem");
+});

@@ -1,5 +1,6 @@
 // The dialogs. The page loads them once it is in use.
 
+import { loginView, registerView } from "./account.js";
 import { deleteView } from "./delete.js";
 import { helpView } from "./help.js";
 import { personView } from "./person.js";
@@ -27,6 +28,10 @@ export function dialogOf(state, room, dialog, act) {
       return personView(state, room, dialog, act);
     case "delete":
       return deleteView(state, dialog, act);
+    case "login":
+      return loginView(state, dialog, act);
+    case "register":
+      return registerView(state, dialog, act);
     default:
       return helpView(state, act);
   }

@@ -58,7 +58,7 @@ function accountView({ me, limits }, act) {
       />
       <button class="secondary">${t("dialog.save")}</button>
     </form>
-    ${passwordView(name, registered, act)} ${registered ? nothing : loginView(act)}
+    ${passwordForm(name, registered, act)} ${registered ? nothing : loginForm(act)}
     <p>
       <button type="button" class="secondary" @click=${() => void act.logout()}>${t("settings.log_out")}</button>
     </p>
@@ -70,12 +70,15 @@ function accountView({ me, limits }, act) {
  * @param {string} name
  * @param {boolean} registered
  * @param {Actions} act
+ * @param {Extract<State["dialog"], { kind: "register" }>} [dialog] that it is all of
  */
-const passwordView = (name, registered, act) =>
+export const passwordForm = (name, registered, act, dialog) =>
   html`<form
     class="line"
     @submit=${fields(async ({ password }, form) => {
-      if (await act.account({ t: "register", password })) form.reset();
+      if (!(await act.account({ t: "register", password }))) return;
+      form.reset();
+      if (dialog) act.closeDialog(dialog);
     })}
   >
     <input
@@ -97,18 +100,30 @@ const passwordView = (name, registered, act) =>
       maxlength="128"
       placeholder=${t("settings.password")}
       autocomplete="new-password"
+      .value=${dialog?.password ?? ""}
+      ?data-focus=${Boolean(dialog)}
     />
     <button class="secondary">${t(registered ? "dialog.save" : "settings.password.register.submit")}</button>
   </form>`;
 
-/** @param {Actions} act */
-const loginView = (act) =>
+/** @param {Actions} act @param {Extract<State["dialog"], { kind: "login" }>} [dialog] that it is all of */
+export const loginForm = (act, dialog) =>
   html`<form
     class="line"
-    @submit=${fields(({ name, password }) => void act.account({ t: "login", name: name.trim(), password }))}
+    @submit=${fields(async ({ name, password }) => {
+      if (await act.account({ t: "login", name: name.trim(), password }) && dialog) act.closeDialog(dialog);
+    })}
   >
     <label for="login">${t("settings.log_in.label")}</label>
-    <input id="login" name="name" required placeholder=${t("settings.log_in.name")} autocomplete="username" />
+    <input
+      id="login"
+      name="name"
+      required
+      placeholder=${t("settings.log_in.name")}
+      autocomplete="username"
+      autocapitalize="off"
+      .value=${dialog?.name ?? ""}
+    />
     <input
       name="password"
       type="password"
@@ -116,6 +131,8 @@ const loginView = (act) =>
       placeholder=${t("settings.password")}
       aria-label=${t("settings.password")}
       autocomplete="current-password"
+      .value=${dialog?.password ?? ""}
+      ?data-focus=${Boolean(dialog?.name)}
     />
     <button class="secondary">${t("settings.log_in")}</button>
   </form>`;

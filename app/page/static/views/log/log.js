@@ -66,7 +66,7 @@ function dependencies(state, row) {
   const target = state.target?.seq === entry.seq && state.target;
   const editing = state.editing?.seq === positionOf(entry);
   const active = state.active === entry.id && [state.rooms[state.current]?.rank];
-  return [entry, row.first, String(active), target, editing, state.names];
+  return [entry, row.first, row.amendment, String(active), target, editing, state.names];
 }
 
 /** @param {State} state @param {Room} room */

@@ -39,7 +39,7 @@ export function rowView(state, room, row, act) {
     case "pending":
       return pendingView(state, row, act);
     default:
-      return messageView(state, room, row.entry, row.first, act);
+      return messageView(state, room, row, act);
   }
 }
 
@@ -63,9 +63,16 @@ const roomLink = (room) => html`<a href=${format(room)}>#${room}</a>`;
 /** @param {string} ts */
 const timeView = (ts) => html`<time datetime=${ts} title=${fullTime(ts)}>${time(ts)}</time>`;
 
-/** @param {State} state @param {Room} room @param {Entry} entry @param {boolean} first @param {Actions} act */
-function messageView(state, room, entry, first, act) {
+/** A message that has a new text is shown with that, also before the server has it.
+ * @param {State} state
+ * @param {Room} room
+ * @param {Extract<Row, { entry: Entry }>} row
+ * @param {Actions} act
+ */
+function messageView(state, room, { entry, first, amendment }, act) {
   const { id, from, user, ts, aside, to } = entry;
+  const waits = amendment && amendment.state !== "failed";
+  const shown = waits && !entry.deleted ? { ...entry, text: amendment.text, edited: true } : entry;
   const mine = isMine(state, entry);
   const active = state.active === id;
   const hasHead = first && !entry.me;
@@ -77,19 +84,21 @@ function messageView(state, room, entry, first, act) {
     "mentions-me": !mine && !entry.deleted && mentions(entry.text ?? "", state.names),
     target: state.target?.room === room.name && state.target.seq === entry.seq && !aside,
     editing: state.editing?.room === entry.room && state.editing.seq === positionOf(entry),
+    pending: Boolean(waits),
   };
   return html`<li
     class=${classMap(classes)}
     id="m-${id}"
     data-seq=${positionOf(entry)}
-    data-state=${mine ? "sent" : nothing}
+    data-state=${mine ? (amendment ? stateOf(amendment) : "sent") : nothing}
     tabindex="-1"
     data-id=${id}
   >
     ${hasHead ? avatar(from, user) : html`<span class="gutter">${timeView(ts)}</span>`}
     <div class="body">
       ${hasHead ? headView(nameButton(from, user, act), aside === "whisper" ? to : undefined, ts) : nothing}
-      <div class="said">${contentView(state, entry, act)}</div>
+      <div class="said">${contentView(state, shown, act)}</div>
+      ${amendment ? amendmentView(amendment, act) : nothing}
     </div>
     ${active && !entry.deleted ? toolsView(room, entry, mine, act) : nothing}
   </li>`;
@@ -143,33 +152,48 @@ const isOnlyOther = ({ conversation, others }) => conversation && others.length 
 /** @param {State} state @param {Extract<Row, { kind: "pending" }>} row @param {Actions} act */
 function pendingView(state, { pending, first }, act) {
   const { name, id } = state.me ?? { name: "", id: 0 };
-  const { state: is, why = "", to, at } = pending;
+  const { state: is, to, at } = pending;
   const failed = is === "failed";
   const hasHead = first && !pending.me;
   const ts = new Date(at).toISOString();
   return html`<li
     class=${classMap({ message: true, first, mine: true, pending: !failed, failed, whisper: Boolean(to) })}
-    data-state=${failed ? "failed" : "pending"}
+    data-state=${stateOf(pending)}
     data-seq="0"
   >
     ${hasHead ? avatar(name, id) : html`<span class="gutter"></span>`}
     <div class="body">
       ${hasHead ? headView(nameView(name, id), to, ts) : nothing}
       <div class="said">${pending.me ? emoteView(nameView(name, id), pending.text, []) : textView(pending.text, [])}</div>
-      ${why || failed ? whyView(failed, why) : nothing} ${failed ? failedView(pending, act) : nothing}
+      ${whyView(pending, act)}
     </div>
   </li>`;
 }
 
-/** @param {boolean} failed @param {string} why */
-const whyView = (failed, why) =>
-  html`<p class="why">
-    ${failed ? html`<strong>${t("message.not_sent")}</strong>` : nothing} <span dir="auto">${why}</span>
-  </p>`;
+/** @param {import("../../types.d.ts").Pending} pending */
+const stateOf = ({ state }) => (state === "failed" ? state : "pending");
 
-/** @param {import("../../types.d.ts").Pending} pending @param {Actions} act */
-const failedView = ({ cid }, act) =>
-  html`<p class="why">
-    <button type="button" class="link" @click=${() => act.again(cid)}>${t("message.retry")}</button>
-    <button type="button" class="link" @click=${() => act.discard(cid)}>${t("message.discard")}</button>
-  </p>`;
+/** The new text of a message, if it was refused, and why.
+ * @param {import("../../types.d.ts").Pending} pending
+ * @param {Actions} act
+ */
+const amendmentView = (pending, act) =>
+  html`<div class=${stateOf(pending)}>
+    ${pending.state === "failed" ? html`<div class="said">${textView(pending.text, [])}</div>` : nothing}
+    ${whyView(pending, act)}
+  </div>`;
+
+/** Why a message is not sent yet, or was not sent, and what to do then.
+ * @param {import("../../types.d.ts").Pending} pending
+ * @param {Actions} act
+ */
+function whyView(pending, act) {
+  const { cid, state: is, why = "" } = pending;
+  if (is !== "failed") return why ? html`<p class="why"><span dir="auto">${why}</span></p>` : nothing;
+  return html`<p class="why"><strong>${t("message.not_sent")}</strong> <span dir="auto">${why}</span></p>
+    <p class="why">
+      <button type="button" class="link" @click=${() => act.again(cid)}>${t("message.retry")}</button>
+      <button type="button" class="link" @click=${() => act.takeBack(pending)}>${t("message.edit")}</button>
+      <button type="button" class="link" @click=${() => act.discard(cid)}>${t("message.discard")}</button>
+    </p>`;
+}

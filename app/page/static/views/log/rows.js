@@ -2,6 +2,8 @@
 
 import { dayKey } from "../../i18n/format.js";
 import { isMine, UNKNOWN } from "../../state/initial.js";
+import { positionOf } from "../../state/log.js";
+import { amendment } from "../../state/outbox.js";
 import { isMessage } from "../../state/unread.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
@@ -9,7 +11,7 @@ import { isMessage } from "../../state/unread.js";
 /** @typedef {import("../../types.d.ts").Entry} Entry */
 /** @typedef {import("../../types.d.ts").Pending} Pending */
 /**
- * @typedef {{ kind: "message" | "event" | "note", key: string, entry: Entry, first: boolean }
+ * @typedef {{ kind: "message" | "event" | "note", key: string, entry: Entry, first: boolean, amendment?: Pending }
  * | { kind: "pending", key: string, pending: Pending, first: boolean }
  * | { kind: "day", key: string, ts: string }
  * | { kind: "missed", key: string, count: number }
@@ -35,7 +37,13 @@ export function rowsOf(state, room) {
     }
     const divider = dividerBefore(entry);
     if (divider) rows.push(divider);
-    rows.push({ kind: kindOf(entry), key: entry.id, entry, first: divider !== null || !continues(previous, entry) });
+    rows.push({
+      kind: kindOf(entry),
+      key: entry.id,
+      entry,
+      first: divider !== null || !continues(previous, entry),
+      amendment: amendment(state.outbox, entry.room, positionOf(entry)),
+    });
     previous = entry;
   }
   return [...rows, ...pendingRows(state, room, previous)];
@@ -82,9 +90,15 @@ function createDivider(state, { log, marker, missed }) {
   };
 }
 
-/** @param {State} state @param {Room} room @param {Entry | null} previous @returns {Row[]} */
-function pendingRows(state, room, previous) {
-  const shown = state.outbox.filter((one) => one.room === room.name && !one.seen);
+/** What is pending comes last, but for new texts of messages, which are shown in those.
+ * @param {State} state
+ * @param {Room} room
+ * @param {Entry | null} previous
+ * @returns {Row[]}
+ */
+function pendingRows(state, { name, log }, previous) {
+  const isIn = (/** @type {number} */ of) => log.entries.some((entry) => entry.room === name && positionOf(entry) === of);
+  const shown = state.outbox.filter((one) => one.room === name && !one.seen && !(one.of && isIn(one.of)));
   return shown.map((pending, index) => ({
     kind: "pending",
     key: pending.cid,
