@@ -1,6 +1,6 @@
 """What a text is that someone typed: blank, a command, or a password that must not be said.
 
-`tests/chat/typed.json` has texts that this module and the page (`app/page/static/text/commands.js`) must judge alike.
+`tests/chat/typed.json` has texts that this module and the page (`app/page/static/text/typed.js`) must judge alike.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import { replyText } from "../i18n/replies.js";
 import { editingOf, isConversation, isMine } from "../state/initial.js";
 import { isShown, positionOf } from "../state/log.js";
 import { amendment } from "../state/outbox.js";
-import { holdsPassword, isBlank, withoutLead } from "../text/blank.js";
+import { holdsPassword, isBlank, withoutLead } from "../text/typed.js";
 import { parse } from "../text/commands.js";
 import { complete, insert, wantsEmoji } from "../text/completion.js";
 import { bytesLeft } from "../text/size.js";
@@ -133,7 +133,7 @@ export function createComposing({ store, session, state, set, toast, note, ask }
    */
   function saveEdit({ room, seq, original }, typed) {
     const text = typed.replace(/\s+$/, "");
-    if (holdsPassword(text)) return t("error.refused.password");
+    if (holdsPassword(text)) return t("composer.password");
     const { outbox, epoch } = state();
     const pending = amendment(outbox, room, seq);
     set({ editing: null });

@@ -1,6 +1,6 @@
 // The parts of the state that the browser stores, and how they are restored on the next visit.
 
-import { holdsPassword } from "../text/blank.js";
+import { holdsPassword } from "../text/typed.js";
 import { newRoom, SETTINGS } from "./initial.js";
 import { interrupted } from "./outbox.js";
 import { tableOf } from "./table.js";

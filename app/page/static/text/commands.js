@@ -1,7 +1,7 @@
 // What a person typed: a message, or a command. The page carries out some commands itself, the server the others.
 
 import { find, t } from "../i18n/messages.js";
-import { holdsPassword, isBlank, withoutLead } from "./blank.js";
+import { holdsPassword, isBlank, withoutLead } from "./typed.js";
 
 /** @typedef {import("../types.d.ts").Usage} Usage */
 /**
@@ -83,7 +83,7 @@ export function parse(typed, usages) {
   const text = typed.replace(/^\n+|\s+$/g, "");
   const parsed = commandIn(withoutLead(text), text, usages) ?? { kind: "say", text };
   return "text" in parsed && holdsPassword(parsed.text)
-    ? { kind: "problem", text: t("error.refused.password") }
+    ? { kind: "problem", text: t("composer.password") }
     : parsed;
 }
 

@@ -1,14 +1,12 @@
 // What the browser stores: one key for each thing, so that tabs leave alone what others changed.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { createStorage } from "../../../../app/page/static/browser/storage.js";
 import { initial } from "../../../../app/page/static/state/initial.js";
 import { persist, restore } from "../../../../app/page/static/state/persistence.js";
 import { reduce } from "../../../../app/page/static/state/reduce.js";
 import { createStore } from "../../../../app/page/static/state/store.js";
-import { holdsPassword, isBlank } from "../../../../app/page/static/text/blank.js";
 import { joined } from "./frames.js";
 
 /** A storage as browsers have it. */
@@ -127,17 +125,4 @@ test("where storage is blocked the page starts, and works until it is closed", (
   store.dispatch({ type: "draft", room: "lobby", text: "hi" });
   later();
   assert.deepEqual([store.get().screen, store.get().drafts.lobby], ["name", "hi"]);
-});
-
-const { refused, allowed } = JSON.parse(readFileSync(new URL("../../../chat/passwords.json", import.meta.url), "utf8"));
-
-test("a text that looks like a command with a password is recognised in any form", () => {
-  for (const text of refused) assert.ok(holdsPassword(text), JSON.stringify(text));
-  for (const text of allowed) assert.ok(!holdsPassword(text), JSON.stringify(text));
-});
-
-test("a text of blanks and invisible characters says nothing", () => {
-  for (const text of ["", " ", "\n\t", "\u00a0\u3000", "\u200b\ufeff\u2060", "\u2800", "\u3164", "\u00ad\u200d\ufe0f"])
-    assert.ok(isBlank(text), JSON.stringify(text));
-  for (const text of ["a", " . ", "🎉", "\u200bx", "・"]) assert.ok(!isBlank(text), JSON.stringify(text));
 });
