@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -320,11 +320,46 @@ PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n
         (b"", Unreachable, "The server closed the connection without an answer"),
         (b"HTTP/1.1 503 No\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfull", Unreachable, "/chat: full"),
         (b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", Unreachable, r"The server is busy \(HTTP 502\)"),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n", NotAChat, "it answered with HTTP 404"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\ncut", NotAChat, "it answered with HTTP 404"),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\ncut", Unreachable, r"The server is busy \(HTTP 503\)"),
+        (
+            b"HTTP/1.1 301 Moved\r\nLocation: https://chat.example/\r\nContent-Length: 0\r\n\r\n",
+            NotAChat,
+            "Not a chat server: it redirects to https://chat.example/. Try that address.",
+        ),
+        (b"\x15\x03\x03\x00\x02\x02\x46", TlsFailure, "The server uses TLS here. Try wss://"),
     ],
 )
 def test_something_else_answers(answer: bytes, error: type[ChatError], pattern: str) -> None:
     with answering(answer) as port:
         run(lambda: refuses(f"ws://127.0.0.1:{port}", error, pattern))
+
+
+def test_a_page_without_an_end_is_no_chat(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: hi\n\n")
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            hung_up.set()
+
+        hung_up = asyncio.Event()
+        async with await asyncio.start_server(stream, "127.0.0.1") as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            for timeout in (0.5, 5, DEADLINE):  # a busy machine may need longer for the first bytes
+                monkeypatch.setattr("app.client.connection.dialing.TIMEOUT", timeout)
+                with suppress(Unreachable):
+                    await refuses(url, NotAChat, "/chat: Not a chat server: it answered with HTTP 200")
+                    break
+                await hung_up.wait()
+                hung_up.clear()
+            else:
+                raise AssertionError("nothing was heard")
+            await hung_up.wait()
+
+    run(work)
 
 
 def test_it_lets_one_in_and_hangs_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +21,28 @@ TIMEOUT = 10.0
 """Seconds for the opening handshake, and for the closing one."""
 MAX_FRAME = 64 * 1024 * 1024
 """Bytes of a frame from the server: a page of history with the longest messages fits."""
+BEGINNING = 64
+"""Bytes of an answer that are looked at to say what it is."""
+_TLS_ALERT = b"\x15\x03"
 _BUSY = (429, 502, 503, 504)
 """HTTP statuses after which another try may succeed."""
 
 
 async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) -> ClientConnection:
     """Connect to the chat at `url`, asking for `name`. ChatError if that fails."""
-    from websockets.asyncio.client import connect
+    from websockets.asyncio.client import ClientConnection, connect
     from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
     from websockets.typing import Subprotocol
+
+    heard = bytearray()
+
+    class Connection(ClientConnection):
+        """Notes how the server begins: one that answers is there, even if its answer is no end of a handshake."""
+
+        def data_received(self, data: bytes) -> None:
+            if not heard:
+                heard.extend(data[:BEGINNING])
+            super().data_received(data)
 
     offered = [SUBPROTOCOL, *([f"token.{token}"] if token else [])]
     options: dict[str, Any] = {} if context is None else {"ssl": context}
@@ -39,6 +53,7 @@ async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) 
             compression=None,
             max_size=MAX_FRAME,
             max_queue=None,  # a Chat reads all the time, and a close frame must not wait behind unread frames
+            create_connection=Connection,
             open_timeout=TIMEOUT,
             close_timeout=TIMEOUT,
             **options,
@@ -47,14 +62,14 @@ async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) 
         raise _rejected(error) from None
     except ssl.SSLError as error:
         raise TlsFailure(_tls_problem(error)) from None
-    except (InvalidHandshake, EOFError) as error:
-        if isinstance(error, EOFError) or isinstance(error.__cause__, EOFError):
-            raise Unreachable(translatable("connect.hung_up")) from None
-        raise NotAChat(translatable("connect.not_websocket")) from None
     except InvalidURI as error:
-        raise NotAChat(translatable("connect.failed", problem=str(error))) from None
-    except (OSError, TimeoutError) as error:
-        raise Unreachable(_network_problem(error)) from None
+        raise NotAChat(translatable("connect.redirected", to=error.uri)) from None
+    except (InvalidHandshake, EOFError, OSError, TimeoutError) as error:
+        if heard:
+            raise _misunderstood(bytes(heard)) from None
+        if isinstance(error, OSError):
+            raise Unreachable(_network_problem(error)) from None
+        raise Unreachable(translatable("connect.hung_up")) from None
 
 
 def close_error(connection: ClientConnection) -> ChatError:
@@ -81,10 +96,26 @@ def _rejected(error: InvalidStatus) -> ChatError:
     body = (error.response.body or b"").decode("utf-8", "replace").strip()
     plain = error.response.headers.get("Content-Type", "").startswith("text/plain")
     explanation = body.splitlines()[0][:200] if body and plain else ""
-    if status in _BUSY:
-        return Unreachable(explanation or translatable("connect.busy", status=status))
+    if status in _BUSY and explanation:
+        return Unreachable(explanation)
     if status in (400, 403) and explanation:
         return TurnedAway("turned_away", explanation)
+    return _wrong_status(status)
+
+
+def _misunderstood(heard: bytes) -> ChatError:
+    """The error for an answer that begins like this and is none to a handshake."""
+    if heard.startswith(_TLS_ALERT):
+        return TlsFailure(translatable("tls.expected"))
+    found = re.match(rb"HTTP/\d(?:\.\d)? (\d{3})\b", heard)
+    if found is None or found[1] == b"101":
+        return NotAChat(translatable("connect.not_websocket"))
+    return _wrong_status(int(found[1]))
+
+
+def _wrong_status(status: int) -> ChatError:
+    if status in _BUSY:
+        return Unreachable(translatable("connect.busy", status=status))
     return NotAChat(translatable("connect.wrong_status", status=status))
 
 
