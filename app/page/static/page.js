@@ -6,6 +6,7 @@ import { askPermission, permission } from "./browser/desktop.js";
 import { createDrawing } from "./browser/drawing.js";
 import { ignoreFiles } from "./browser/dropping.js";
 import { keepField } from "./browser/field.js";
+import { keepHistory, rename } from "./browser/history.js";
 import { listenToKeys } from "./browser/keys.js";
 import { sendNotifications } from "./browser/notifications.js";
 import { createScrolling } from "./browser/scrolling.js";
@@ -65,7 +66,7 @@ export function startPage() {
 
   store.subscribe((state, { type }, before) => {
     if (state.settings !== before.settings) applyTheme(state.settings);
-    if (state.current !== before.current && !location.hash) history.replaceState(null, "", format(state.current));
+    if (state.current !== before.current && !location.hash) rename(format(state.current));
     if (state.dialog !== before.dialog || state.screen !== before.screen) void loadDialogs(state);
     drawing.changed(type);
   });
@@ -92,7 +93,8 @@ export function startPage() {
   }
 
   applyTheme(store.get().settings);
-  if (current && !location.hash) history.replaceState(null, "", format(current));
+  keepHistory(store, act.go);
+  if (current && !location.hash) rename(format(current));
   act.route();
   const account = storage.get("account");
   if (account) session.resume(account.token);

@@ -255,6 +255,7 @@ export function createComposing({ store, session, state, set, toast, note, ask }
      */
     whisper(name, user) {
       navigation.closeDialog();
+      navigation.uncover();
       const { me, current, drafts } = state();
       const id = user || idOf(state(), name);
       if (id && me) {
@@ -267,6 +268,7 @@ export function createComposing({ store, session, state, set, toast, note, ask }
     /** @param {string} name */
     mention(name) {
       navigation.closeDialog();
+      navigation.uncover();
       const { current, drafts } = state();
       const text = drafts[current] ?? "";
       draft(current, `${text}${text && !text.endsWith(" ") ? " " : ""}@${name} `);

@@ -1,6 +1,7 @@
 // What is in view: a room, a part of its log, a dialog, a panel.
 
 import { format, parse } from "../browser/address.js";
+import { panelsCover, rename, visit } from "../browser/history.js";
 import { isConversation } from "../state/initial.js";
 
 /** @typedef {ReturnType<typeof createNavigation>} Navigation */
@@ -18,8 +19,7 @@ export function createNavigation({ store, session, state, set, ask }) {
 
     /** @param {string} room @param {number} [seq] a message in it */
     go(room, seq = 0) {
-      if (location.hash === format(room, seq)) navigation.route();
-      else location.hash = format(room, seq);
+      visit(format(room, seq), navigation.route);
     },
 
     /** @param {string} room */
@@ -49,7 +49,7 @@ export function createNavigation({ store, session, state, set, ask }) {
     /** Goes to the end of the room. */
     latest() {
       const { current } = state();
-      history.replaceState(null, "", format(current));
+      rename(format(current));
       session.latest(current);
     },
 
@@ -72,6 +72,8 @@ export function createNavigation({ store, session, state, set, ask }) {
     },
     /** The sidebar of a narrow window. @param {boolean} open */
     drawer: (open) => set({ drawer: open }),
+    /** Closes the panel where it covers the messages. */
+    uncover: () => panelsCover() && set({ people: false, searching: false }),
     people: () => set({ people: !state().people || state().searching, searching: false }),
 
     rooms() {

@@ -113,6 +113,6 @@ function resultView(state, event, act) {
  * @param {Actions} act
  */
 function show(room, seq, act) {
-  if (matchMedia("(max-width: 56rem)").matches) act.stopSearching();
+  act.uncover();
   act.go(room, seq);
 }
