@@ -265,6 +265,8 @@ export interface State {
     watching: boolean;
     /** The people of the room are shown. */
     people: boolean;
+    /** The people who are looked for; `people` is null if the server does not list them. */
+    finding: { room: string; find: string; people: readonly Person[] | null; more: boolean };
     searching: boolean;
     /** The sidebar of a narrow window is open. */
     drawer: boolean;

@@ -3,6 +3,7 @@
 import { createAccount } from "./account.js";
 import { createComposing } from "./composing.js";
 import { createNavigation } from "./navigation.js";
+import { createPeople } from "./people.js";
 import { createSearch } from "./search.js";
 import { createTools } from "./tools.js";
 
@@ -17,6 +18,7 @@ export function createActions(store, session, askPermission) {
   const tools = createTools(store, session);
   const navigation = createNavigation(tools);
   const search = createSearch(tools);
+  const people = createPeople(tools);
   const account = createAccount(tools, navigation, askPermission);
-  return { ...navigation, ...search, ...account, ...createComposing(tools, navigation, search, account) };
+  return { ...navigation, ...search, ...people, ...account, ...createComposing(tools, navigation, search, account) };
 }

@@ -72,7 +72,8 @@ const FRAMES = {
   presence: (state, frame) =>
     withRoom(state, frame.room, ({ people }) => ({ members: frame.members, people: withPresence(people, frame) })),
 
-  who: (state, { room, members, people }) => withRoom(state, room, () => ({ members, people: people ?? null })),
+  who: (state, { room, members, people = null }, { request }) =>
+    withRoom(state, room, () => (request?.limit ? { members } : { members, people })),
 
   room: (state, { room, topic, owner, operators, slow, members, rank = "", mentions = "operators", ...frame }) =>
     withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, mentions, isPrivate: frame.private })),

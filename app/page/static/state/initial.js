@@ -1,6 +1,7 @@
 // The initial state of the page, and of a room.
 
 import { EMPTY } from "./log.js";
+import { NOBODY } from "./people.js";
 import { table } from "./table.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -73,6 +74,7 @@ export function initial(restored = {}) {
     asksToNotify: false,
     watching: true,
     people: true,
+    finding: NOBODY,
     searching: false,
     drawer: false,
     search: NO_SEARCH,

@@ -17,6 +17,20 @@ export function withPresence(people, presence) {
   return [...known.values()];
 }
 
+/** Nobody is looked for yet. */
+export const NOBODY = Object.freeze({ room: "", find: "", people: /** @type {People} */ ([]), more: false });
+
+/** The people of a room that are shown: those whose name has the part that is looked for.
+ * @param {import("../types.d.ts").State} state
+ * @param {import("../types.d.ts").Room} room
+ * @returns {People}
+ */
+export function shownPeople({ finding }, { name, people }) {
+  if (finding.room !== name) return people;
+  const part = finding.find.trim().toLowerCase();
+  return people?.filter((person) => person.name.toLowerCase().includes(part)) ?? finding.people;
+}
+
 /** People who are not away first, each group by name.
  * @param {readonly Person[]} people
  */

@@ -5,6 +5,7 @@ import { around, extend, isLoaded, opened, prepend } from "./log.js";
 import { added, dropped, failed, interrupted, sent } from "./outbox.js";
 import { initial, isConversation, newRoom, UNKNOWN } from "./initial.js";
 import { table, tableOf } from "./table.js";
+import { NOBODY } from "./people.js";
 import { unread } from "./unread.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -20,7 +21,8 @@ const ACTIONS = {
 
   connection(state, { connection }) {
     const broke = state.connection.phase === "open" && connection.phase !== "open";
-    return { ...state, connection, outbox: broke ? interrupted(state.outbox) : state.outbox };
+    const finding = connection.phase === "open" ? state.finding : NOBODY;
+    return { ...state, connection, finding, outbox: broke ? interrupted(state.outbox) : state.outbox };
   },
 
   enter: (state, { name }) => ({ ...state, entering: { busy: true, name, problem: "", asksPassword: false } }),

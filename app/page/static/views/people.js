@@ -1,8 +1,8 @@
 // The people of the room.
 
 import { t } from "../i18n/messages.js";
-import { sorted } from "../state/people.js";
-import { html, repeat } from "../vendor/lit-html.js";
+import { shownPeople, sorted } from "../state/people.js";
+import { html, live, nothing, repeat } from "../vendor/lit-html.js";
 import { iconButton } from "./icons.js";
 import { avatar, nameView } from "./names.js";
 
@@ -10,14 +10,20 @@ import { avatar, nameView } from "./names.js";
 /** @typedef {import("../types.d.ts").Room} Room */
 /** @typedef {import("../actions/actions.js").Actions} Actions */
 
+/** In a room of more people than this, one of them can be looked for. */
+const FEW = 15;
+
 /** @param {State} state @param {Room} room @param {Actions} act */
 export function peopleView(state, room, act) {
-  const { members, people } = room;
+  const { members } = room;
+  const people = shownPeople(state, room);
+  const more = !room.people && state.finding.more;
   return html`<aside class="panel people" aria-label=${t("people.list")}>
     <header>
       <h2>${t("room.people", { count: members })}</h2>
       ${iconButton("close", t("dialog.close"), () => act.people())}
     </header>
+    ${members > FEW ? findView(state, room, act) : nothing}
     ${
       people
         ? html`<ul>
@@ -29,8 +35,25 @@ export function peopleView(state, room, act) {
           </ul>`
         : html`<p class="quiet">${t("people.too_many")}</p>`
     }
+    ${people?.length === 0 && state.finding.find ? html`<p class="quiet">${t("people.none")}</p>` : nothing}
+    ${more ? moreButton(act) : nothing}
   </aside>`;
 }
+
+/** @param {Actions} act */
+const moreButton = (act) =>
+  html`<button type="button" class="secondary" @click=${act.morePeople}>${t("people.more")}</button>`;
+
+/** @param {State} state @param {Room} room @param {Actions} act */
+const findView = ({ finding }, { name }, act) =>
+  html`<input
+    type="search"
+    aria-label=${t("people.find")}
+    placeholder=${t("people.find")}
+    autocomplete="off"
+    .value=${live(finding.room === name ? finding.find : "")}
+    @input=${(/** @type {any} */ { target }) => act.findPeople(target.value)}
+  />`;
 
 /** @param {State} state @param {Room} room @param {import("../types.d.ts").Person} person @param {Actions} act */
 function entryView(state, room, { id, name, away }, act) {
