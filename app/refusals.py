@@ -21,7 +21,7 @@ class Refusal(NamedTuple):
     """Why a client isn't let in."""
 
     status: int
-    """The HTTP status of the answer."""
+    """The HTTP status of the answer; 0 if the client is connected already."""
     reason: str
     """The cause in a word, for programs."""
     message: str
@@ -58,7 +58,8 @@ class RefusalLog:
         more = f" [{unlogged} times more since the last line]" if unlogged else ""
         by = f" ({refusal.setting})" if refusal.setting and refusal.setting not in refusal.message else ""
         message = printable(refusal.message, 3 * MAX_SHOWN)
-        log.log(level, "Refused %s with %s: %s%s%s%s", printable(who), refusal.status, message, by, hint, more)
+        how = f" with {refusal.status}" if refusal.status else ""
+        log.log(level, "Refused %s%s: %s%s%s%s", printable(who), how, message, by, hint, more)
 
     def _forget(self, before: float) -> None:
         while self._logged and self._logged[oldest := next(iter(self._logged))][0] <= before:

@@ -53,6 +53,7 @@ class Connection:
         "_rate_limit",
         "address",
         "answers_pings",
+        "began",
         "channel",
         "closed",
         "context",
@@ -97,6 +98,7 @@ class Connection:
         """Whether the client has ever answered a `ping`. Older ones don't know it."""
         self.last_conversation = ""
         """The conversation of the last whisper that it sent or received."""
+        self.began = context.clock.monotonic()
         self.closed = False
         self.on_close: Callable[[Connection], None] | None = None
         self.shard = context.hub.connect(user)
@@ -193,6 +195,8 @@ class Connection:
             command = self.dialect.decode(text, self.room)
         except Refused as refused:
             limited = self._rate_limit.check(self.context.clock.monotonic()) if self._rate_limit is not None else None
+            if limited is not None:
+                self.context.log_flooding(self)
             self.send(error_frame(limited or refused, refused.rid, refused.cid))
             self._close_if_flooding()
             return None
@@ -201,6 +205,7 @@ class Connection:
             return None
         rate_limit = self._rate_limit
         if rate_limit is not None and (limited := rate_limit.check(self.context.clock.monotonic())) is not None:
+            self.context.log_flooding(self)
             self.refuse(limited, command)
             self._close_if_flooding()
             return None

@@ -17,9 +17,12 @@ from app.clock import Clock
 from app.identity.passwords import Passwords
 from app.live.hub import Hub
 from app.live.work import WorkBudgets
+from app.refusals import Refusal, RefusalLog
 from app.transports import Overflow
 
 log = logging.getLogger("chat")
+
+WORK_SETTINGS = "chat.limits.work, chat.limits.work-per-address"
 
 Handler = Callable[[Any, Any], Awaitable[None]]
 """`await handler(connection, command)` carries out one type of command."""
@@ -89,6 +92,7 @@ class ChatContext:
         overflow: Overflow,
         handlers: Mapping[type[Command], Handler],
         clock: Clock,
+        refusals: RefusalLog | None = None,
     ) -> None:
         self.backend, self.hub, self.limits, self.rates = backend, hub, limits, rates
         self.names, self.overflow, self.handlers, self.clock = names, overflow, handlers, clock
@@ -98,13 +102,27 @@ class ChatContext:
         """How to use them."""
         self.passwords = Passwords(clock)
         self.work = WorkBudgets(rates.work, rates.work_per_address, clock)
+        self.refusals = refusals or RefusalLog(clock)
         self._rules: list[Rule] = []
         self._started = clock.now()
 
     async def handle(self, connection: Caller, command: Command) -> None:
         """Carry out a command. Refused if it is not allowed, or the budget of work is used up."""
-        self.work.admit(type(command), connection.user.id, connection.address)
+        try:
+            self.work.admit(type(command), connection.user.id, connection.address)
+        except Refused:
+            problem = f"the requests of {connection.user.name} take too much of the server's time"
+            self._log_refusal(connection, Refusal(0, "work", problem, WORK_SETTINGS))
+            raise
         await self.handlers[type(command)](connection, command)
+
+    def log_flooding(self, connection: Caller) -> None:
+        """Log that a connection sends too fast."""
+        problem = f"{connection.user.name} sends more than {self.rates.rate:g} commands a second"
+        self._log_refusal(connection, Refusal(0, "rate", problem, "chat.limits.rate"))
+
+    def _log_refusal(self, connection: Caller, refusal: Refusal) -> None:
+        self.refusals.add(refusal, connection.address or connection.user.name, level=logging.INFO)
 
     async def run_command(self, name: str, user: User, room: str, arguments: str) -> str | None:
         """Run a module's slash command and return its answer. Refused if it raises."""

@@ -40,6 +40,7 @@ from app.live.handlers import HANDLERS
 from app.live.hub import Hub
 from app.live.listening import Backlog, Listener, listening
 from app.live.speaker import Speaker
+from app.refusals import RefusalLog
 from app.transports import Overflow
 
 log = logging.getLogger("chat")
@@ -65,8 +66,9 @@ class ChatService(ChatContext):
         names: NamePolicy,
         overflow: Overflow,
         clock: Clock | None = None,
+        refusals: RefusalLog | None = None,
     ) -> None:
-        super().__init__(backend, hub, limits, rates, names, overflow, HANDLERS, clock or Clock())
+        super().__init__(backend, hub, limits, rates, names, overflow, HANDLERS, clock or Clock(), refusals)
         self._listeners: list[Listener] = []
         self._backlogs: list[Backlog] = []
         self._speakers: dict[str, Speaker] = {}

@@ -27,7 +27,7 @@ deadlines of all connections on one timer).
 from __future__ import annotations
 
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.chat.closing import CloseCode
 
@@ -39,6 +39,19 @@ class Overflow(Enum):
     """Nothing more is pushed to it. It reads the log from its position, as fast as it can, and loses nothing."""
     DISCONNECT = "disconnect"
     """Its connection is closed with 4000. It may reconnect."""
+
+
+class Ending(NamedTuple):
+    """Why a connection ended."""
+
+    code: int
+    reason: str
+    """The words of the server. Those of a client aren't kept."""
+    by_client: bool
+
+
+BROKEN = Ending(1006, "", by_client=True)
+"""It ended without a close frame."""
 
 
 class Receiver(Protocol):
@@ -76,6 +89,10 @@ class Channel(Protocol):
     @property
     def deflated(self) -> bool:
         """Whether texts for this client should be compressed."""
+
+    @property
+    def ending(self) -> Ending:
+        """Why the connection ended, once the receiver has heard that it did."""
 
     @property
     def full(self) -> bool:

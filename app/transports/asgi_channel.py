@@ -15,7 +15,7 @@ from starlette.types import Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.chat.closing import CloseCode
-from app.transports import Receiver, Sender
+from app.transports import BROKEN, Ending, Receiver, Sender
 from app.transports.direct_writer import direct_writer
 from app.transports.frames import decode_text, split_frames
 
@@ -24,6 +24,14 @@ SERVER_SEND = "natter.send"
 ASK = "natter.ask"
 """The key in the scope of a WebSocket on a server without pings: how often to ask the client whether it's still there,
 and how long it may take to answer, in seconds."""
+SERVER_CODES = (
+    CloseCode.PROTOCOL_ERROR,
+    CloseCode.NOT_UTF8,
+    CloseCode.TOO_BIG,
+    CloseCode.PING_TIMEOUT,
+    CloseCode.RESTARTING,
+)
+"""The codes with which the server itself closes a connection, as ASGI doesn't say who did."""
 CLOSE_DEADLINE = 1.0
 """Seconds that the server may take to accept a close frame for a client that doesn't read."""
 LINGER = 3.0
@@ -52,6 +60,7 @@ class AsgiChannel:
         "_reading",
         "_stall_timer",
         "_wake",
+        "ending",
         "full",
         "high",
         "pending",
@@ -62,6 +71,7 @@ class AsgiChannel:
     def __init__(self, high: int, stall: float, send: Send | None = None) -> None:
         self.high, self.stall = high, stall
         self.full = False
+        self.ending = BROKEN
         self.pending = 0
         """Bytes that are queued."""
         self._frames: deque[bytes] = deque()
@@ -132,13 +142,13 @@ class AsgiChannel:
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         if not self._closing.done():
-            self._end()
+            self._end(Ending(code, reason, by_client=False))
             self._closing.set_result((code, reason))
             self._wake_writers()
 
     def flush_and_close(self, code: CloseCode, reason: str = "") -> None:
         if not self._ended:
-            self._end()
+            self._end(Ending(code, reason, by_client=False))
             self._final = code, reason
             self._wake.set()
             self._linger_timer = asyncio.get_running_loop().call_later(LINGER, self.close, code, reason)
@@ -175,6 +185,9 @@ class AsgiChannel:
         while True:
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
+                code = int(message.get("code") or BROKEN.code)
+                reason = message.get("reason") or "" if code in SERVER_CODES else ""
+                self._end(Ending(code, reason, by_client=code not in SERVER_CODES))
                 return
             text = message.get("text")
             if text is not None and not self._ended:
@@ -210,7 +223,9 @@ class AsgiChannel:
         elif self.full and not self._closing.done():
             self._start_stall_timer()
 
-    def _end(self) -> None:
+    def _end(self, ending: Ending = BROKEN) -> None:
+        if not self._ended:
+            self.ending = ending
         self._ended = True
         if self._direct is not None:
             self._direct.detach()

@@ -10,11 +10,13 @@ from collections.abc import MutableSet
 from typing import Any, cast
 
 from app.chat.closing import CloseCode
-from app.transports import Receiver
+from app.transports import BROKEN, Ending, Receiver
 from app.transports.frames import FrameReader, Opcode, ProtocolViolation, encode_close, encode_frame
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
 
+NO_CODE = 1005
+"""Stands for a close frame without a code."""
 MAX_PENDING_PONGS = 64 * 1024
 """Bytes that may be queued for a client that sends pings and reads nothing."""
 
@@ -38,6 +40,7 @@ class SocketChannel(asyncio.Protocol):
         "_receiver",
         "_transport",
         "deflated",
+        "ending",
         "full",
         "sender",
     )
@@ -49,6 +52,7 @@ class SocketChannel(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._ended = False
         self.full = self.deflated = False
+        self.ending = BROKEN
         self._bytes_queued = 0
         """Bytes that the transport was given so far."""
         self._reader = reader
@@ -97,14 +101,14 @@ class SocketChannel(asyncio.Protocol):
         if self._linger_timer is not None:
             return
         if self.full and code == CloseCode.SLOW_READER:
-            self._abort()
+            self._abort(code, reason)
             return
         self.flush_and_close(code, reason)
 
     def flush_and_close(self, code: CloseCode, reason: str = "") -> None:
         if self._linger_timer is None:
             self.write(encode_close(code, reason))
-            self._linger()
+            self._linger(Ending(code, reason, by_client=False))
 
     def shutdown(self) -> None:
         """Tell the client that the server restarts. uvicorn calls this."""
@@ -139,8 +143,9 @@ class SocketChannel(asyncio.Protocol):
                 self._pong(cast(bytes, payload))
             elif opcode == Opcode.CLOSE:
                 if self._linger_timer is None:
-                    self.write(encode_frame(Opcode.CLOSE, cast(bytes, payload)[:2]))
-                    self._linger()
+                    code = cast(bytes, payload)[:2]
+                    self.write(encode_frame(Opcode.CLOSE, code))
+                    self._linger(Ending(int.from_bytes(code) or NO_CODE, "", by_client=True))
                 self._transport.close()
                 return
 
@@ -185,7 +190,7 @@ class SocketChannel(asyncio.Protocol):
     def disconnect(self, code: CloseCode, reason: str) -> None:
         """Close with `code`, or abort the connection if the client can't be told."""
         if self.full:
-            self._abort()
+            self._abort(code, reason)
         else:
             self.flush_and_close(code, reason)
 
@@ -203,17 +208,24 @@ class SocketChannel(asyncio.Protocol):
 
     def _pong(self, payload: bytes) -> None:
         if self.full and self.pending() > MAX_PENDING_PONGS:
-            self._abort()
+            self._abort(CloseCode.SLOW_READER, "pings were sent, and nothing was read")
         else:
             self.write(encode_frame(Opcode.PONG, payload))
 
-    def _linger(self) -> None:
+    def _linger(self, ending: Ending) -> None:
         """Give the client a moment to end the connection, then end it, whatever is still queued."""
-        self._linger_timer = asyncio.get_running_loop().call_later(LINGER, self._abort)
+        self.ending = ending
+        self._linger_timer = asyncio.get_running_loop().call_later(LINGER, self._cut)
         self._transport.resume_reading()
         self._end()
 
-    def _abort(self) -> None:
+    def _abort(self, code: CloseCode, reason: str) -> None:
+        """End the connection without a word, which the client wouldn't read."""
+        if not self._ended:
+            self.ending = Ending(code, reason, by_client=False)
+        self._cut()
+
+    def _cut(self) -> None:
         self.sender.detach()
         self._transport.abort()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 
 import pytest
@@ -97,18 +96,6 @@ def test_too_long_a_message_is_closed_1009_and_nobody_hears_it(chat: Host, said:
         assert session.closed() == 1009
         other.send("x")
         assert other.receive() == "[user0]: x"
-
-
-def test_joins_and_leaves_are_logged(chat: Host, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "chat"):
-        for _ in range(2):
-            chat.join(dialect="text").leave()
-    assert [record.getMessage() for record in caplog.records if record.name == "chat"] == [
-        "Adding user!",
-        "Removing user0!",
-        "Adding user!",
-        "Removing user1!",
-    ]
 
 
 def test_joins_and_leaves_during_a_broadcast_harm_nobody(chat: Host) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from app.chat.closing import CloseCode
 from app.chat.dialects import TEXT
+from app.chat.errors import Refused
 from app.chat.events import User
 from app.chat.frames import Done, Join, Login, Logout, Nick, Quit, Register
 from app.chat.logs import WHISPERS, mailbox
 from app.live.connection import Connection
 from app.live.handlers.rooms import take_ownership
+
+log = logging.getLogger("chat")
 
 
 async def nick(connection: Connection, command: Nick) -> None:
@@ -22,6 +27,7 @@ async def register(connection: Connection, command: Register) -> None:
     connection.limits.check_password(command.password)
     hashed = await connection.context.passwords.hash(command.password)
     user = await connection.backend.set_password(connection.user.id, hashed)
+    log.info("%s registered", _who(connection))
     _announce_user(connection, user, command)
     for room in connection.following.rooms():
         await take_ownership(connection, room)
@@ -31,9 +37,16 @@ async def login(connection: Connection, command: Login) -> None:
     """Become the user with this name and password. The connection's token then belongs to that user."""
     account = await connection.context.find_account(command.name)
     hashed = account.password if account else ""
-    await connection.context.passwords.check(connection.address, hashed, command.password)
+    try:
+        await connection.context.passwords.check(connection.address, hashed, command.password)
+    except Refused as refused:
+        # A name that nobody has isn't logged: it may be a password in the wrong place.
+        whom = account.user.name if account else "a name that nobody has"
+        log.info("%s could not log in as %s: %s", _who(connection), whom, refused.code.value)
+        raise
     assert account is not None, "without an account no password is right"
     room = connection.room
+    log.info("%s logged in as %s", _who(connection), account.user.name)
     if connection.token_hash:
         await connection.backend.bind_token(connection.token_hash, account.user.id)
     connection.switch_user(account.user)
@@ -66,6 +79,11 @@ async def leave(connection: Connection, command: Quit) -> None:
     """End the connection."""
     connection.send(Done(note="Goodbye", rid=command.rid))
     connection.flush_and_close(CloseCode.BYE)
+
+
+def _who(connection: Connection) -> str:
+    """The user and the address, for the log."""
+    return f"{connection.user.name} from {connection.address}" if connection.address else connection.user.name
 
 
 def _announce_user(connection: Connection, user: User, command: Nick | Register) -> None:

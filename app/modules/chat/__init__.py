@@ -33,7 +33,7 @@ def module(app: Application) -> None:
     app.during(_open(backend))
     hub = Hub(backend, roster=settings.presence.roster, presence_period=settings.presence.period)
     limits, rates, overflow = settings.limits.limits(), settings.limits.rates(), Overflow(settings.outbox.overflow)
-    service = ChatService(backend, hub, limits, rates, names, overflow, app.clock)
+    service = ChatService(backend, hub, limits, rates, names, overflow, app.clock, app.refusals)
     app.state.chat = service
     app.during(service.running())
     count, age = settings.retention.count, settings.retention.age

@@ -23,6 +23,7 @@ from app.live.connection import NOBODY, Connection
 from app.live.errors import error_frame, unavailable_frame
 from app.live.handlers.account import follow_whispers
 from app.live.service import ChatService
+from app.modules.chat.connection_log import log_end, log_start
 from app.modules.chat.settings import ChatSettings
 from app.refusals import Refusal, RefusalLog
 from app.serving.denial import deny
@@ -30,8 +31,6 @@ from app.serving.proxies import client_address
 from app.transports.asgi_channel import ASK, SERVER_SEND, AsgiChannel
 from app.transports.handover import HANDOVER
 from app.transports.socket_channel import SocketChannel
-
-log = logging.getLogger("chat")
 
 TOKEN_PREFIX = "token."  # noqa: S105
 TOKEN_BYTES = 24
@@ -81,7 +80,7 @@ class ChatEndpoint:
 
     def _closed(self, connection: Connection) -> None:
         self.admission.leave(connection.address)
-        log.info("Removing %s!", connection.user.name)
+        log_end(connection)
 
     async def _serve(self, websocket: WebSocket, address: str) -> bool:
         """Serve a connection. False if it was refused; otherwise its Connection handles its end, which may come long
@@ -104,7 +103,6 @@ class ChatEndpoint:
             await self._refuse(websocket, refusal)
             return False
         await websocket.accept(subprotocol)
-        log.info("Adding user!")
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
         hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
         taken_over: SocketChannel | None = hand_over(high, stall) if hand_over else None
@@ -152,6 +150,7 @@ class ChatEndpoint:
                     user.id, lambda one: one.user_changed(user) if one is not connection else None
                 )
                 connection.user = user
+        log_start(connection)
         epoch = self.service.backend.epoch
         connection.send(Welcome(user.id, user.name, user.registered, token, epoch, self._limits, self._room))
         if text:

@@ -1,0 +1,59 @@
+"""What the log says about connections: who came from where, how long they stayed, and why they left.
+
+No line has anything that people wrote, except for names, which hold no control characters.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from app.chat.closing import CloseCode
+from app.live.connection import Connection
+from app.transports import BROKEN, Ending
+
+log = logging.getLogger("chat")
+
+SETTINGS = {
+    CloseCode.POLICY: "chat.limits.strikes",
+    CloseCode.TOO_BIG: "app.websockets.max-frame-size",
+    CloseCode.SLOW_READER: "chat.outbox",
+}
+"""The settings that decide about an end with a code."""
+LEAVING = (CloseCode.BYE, CloseCode.GOING_AWAY, 1005)
+"""The codes of clients that have nothing to say about why they leave. 1005 stands for a close without one."""
+
+
+def log_start(connection: Connection) -> None:
+    """Say who has come. The line begins as in Ktor's tutorial."""
+    log.info("Adding user! %s%s", connection.user.name, _from(connection.address))
+
+
+def log_end(connection: Connection) -> None:
+    """Say who has left, and why. The line begins as in Ktor's tutorial."""
+    if log.isEnabledFor(logging.INFO):
+        after = _length(connection.context.clock.monotonic() - connection.began)
+        cause = _cause(connection.channel.ending)
+        log.info("Removing %s!%s after %s: %s", connection.user.name, _from(connection.address), after, cause)
+
+
+def _from(address: str) -> str:
+    return f" from {address}" if address else ""
+
+
+def _length(seconds: float) -> str:
+    """A length of time, in two units at most."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_left} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _cause(ending: Ending) -> str:
+    code, reason, by_client = ending
+    if code == BROKEN.code:
+        return "the connection broke"
+    if by_client:
+        return "the client left" if code in LEAVING else f"the client left with {code}"
+    setting = next((setting for known, setting in SETTINGS.items() if known == code), "")
+    return f"closed with {code}" + (f", {reason}" if reason else "") + (f" ({setting})" if setting else "")
