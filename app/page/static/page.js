@@ -68,6 +68,7 @@ export function startPage() {
     if (state.settings !== before.settings) applyTheme(state.settings);
     if (state.current !== before.current && !location.hash) rename(format(state.current));
     if (state.dialog !== before.dialog || state.screen !== before.screen) void loadDialogs(state);
+    if (state.connection.phase !== before.connection.phase) void loadReading(store);
     drawing.changed(type);
   });
   persist(store, storage);
@@ -77,6 +78,10 @@ export function startPage() {
   listenToKeys(store.get, act);
   ignoreFiles();
   addEventListener("hashchange", () => act.route());
+  addEventListener("click", ({ target }) => {
+    const link = target instanceof Element && target.closest("a");
+    if (link && link.getAttribute("href") === location.hash) act.route();
+  });
   watchFocus(store, act);
   setInterval(() => tick(store), SECOND);
 
@@ -118,6 +123,16 @@ function keepAccount(storage, account) {
 function applyTheme({ theme }) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+}
+
+/** Loads what reads the texts of people, which nobody needs before there is a connection. Without it they are shown as they
+ * are.
+ * @param {import("./types.d.ts").Store} store
+ */
+async function loadReading(store) {
+  if (store.get().reading) return;
+  const reading = await import("./text/reading.js").catch(() => null);
+  if (reading) store.dispatch({ type: "set", change: { reading } });
 }
 
 /** Keeps up whether somebody looks at the page.

@@ -40,6 +40,8 @@ export interface LogEvent {
     whom?: string;
     until?: string;
     seconds?: number;
+    /** It is for those who are here, and came when it was said. */
+    heard?: boolean;
 }
 
 /** What a log shows: its events, and among them what only this person sees. */
@@ -160,12 +162,16 @@ export interface Settings {
     sound: boolean;
     /** The page has asked whether to show notifications. */
     asked: boolean;
+    /** The person's name without @ is a mention too. */
+    bareNames: boolean;
 }
 
 export interface FoundEvent extends LogEvent {
     /** The start and end of each hit in the text, in code points; an older server sends none. */
     marks?: readonly (readonly [number, number])[];
 }
+
+export type Reading = typeof import("./text/reading.js");
 
 export interface Search {
     words: string;
@@ -255,6 +261,8 @@ export interface State {
     active: string;
     commands: readonly Usage[];
     emoji: readonly (readonly [string, string])[];
+    /** What texts mean, once that is loaded. */
+    reading: Reading | null;
     completion: (Completion & { index: number }) | null;
     directory: readonly RoomEntry[];
     settings: Settings;

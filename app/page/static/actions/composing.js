@@ -122,7 +122,8 @@ export function createComposing({ store, session, state, set, toast, note, ask }
         if (mine === suggestions) suggest(text, caret);
       });
     }
-    const known = { commands, emoji, names: namesToComplete(state()), rooms: roomsToComplete(state()) };
+    const people = { names: namesToComplete(state()), groups: groupsToComplete(state()) };
+    const known = { commands, emoji, ...people, rooms: roomsToComplete(state()) };
     const completion = complete(text, caret, known);
     set({ completion: completion && { ...completion, index: 0 } });
   }
@@ -317,6 +318,12 @@ function namesToComplete(state) {
     .map(({ from }) => from);
   const present = (room.people ?? []).filter(({ id }) => id !== state.me?.id).map(({ name }) => name);
   return [...new Set([...authors, ...room.others, ...present])];
+}
+
+/** The words for all people of a room, for those who may mention them. @param {State} state */
+function groupsToComplete({ rooms, current, reading }) {
+  const room = rooms[current];
+  return room && !room.conversation && (room.rank || room.mentions === "all") ? (reading?.GROUPS ?? []) : [];
 }
 
 /** @param {State} state */

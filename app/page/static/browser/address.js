@@ -22,6 +22,16 @@ export const isRoomName = (name) => ROOM.test(name);
 /** @param {string} name */
 const isConversationName = (name) => CONVERSATION.test(name);
 
+/** The part after # of an address that leads into this chat; "" of any other address.
+ * @param {string} address
+ * @param {string} page the address of a page of this chat
+ */
+export function inPlace(address, page) {
+  const [to, here] = [new URL(address), new URL("./", page)];
+  const route = to.origin + to.pathname + to.search === here.href && parse(to.hash);
+  return route ? format(route.room, route.seq) : "";
+}
+
 /** @param {string} text */
 function decode(text) {
   try {

@@ -269,7 +269,8 @@ function withEvent(state, event) {
   const before = isWhisper ? withConversation(state, event) : state;
   const room = before.rooms[event.room];
   if (!room || event.seq <= (isWhisper ? state.whispers.position : room.position)) return state;
-  const next = withRoom(before, room.name, () => ({ ...logged(before, room, event), ...settingsAfter(room, event) }));
+  const heard = event.notify === "here" && event.seq > room.head ? { ...event, heard: true } : event;
+  const next = withRoom(before, room.name, () => ({ ...logged(before, room, heard), ...settingsAfter(room, event) }));
   const outbox = isMine(state, event) ? arrived(state.outbox, event) : state.outbox;
   return isWhisper ? withWhisper({ ...next, outbox }, event) : { ...next, outbox };
 }

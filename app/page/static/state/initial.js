@@ -14,6 +14,7 @@ export const SETTINGS = Object.freeze(
     notifications: false,
     sound: false,
     asked: false,
+    bareNames: false,
   }),
 );
 
@@ -67,6 +68,7 @@ export function initial(restored = {}) {
     active: "",
     commands: [],
     emoji: [],
+    reading: null,
     completion: null,
     directory: [],
     settings: SETTINGS,

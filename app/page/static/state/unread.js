@@ -1,12 +1,11 @@
 // How many messages of a room are unread, and how many of those are for the reader.
 
-import { mentions } from "../text/markup.js";
 import { isConversation, isMine } from "./initial.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").Room} Room */
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
-/** @typedef {{ names: readonly string[], count: number, mentions: number }} Unread */
+/** @typedef {{ sources: readonly unknown[], count: number, mentions: number }} Unread */
 
 /** Whether an event is something that a person said to others: in a conversation, an invitation is.
  * @param {LogEvent} event
@@ -17,8 +16,8 @@ export const isMessage = ({ t: kind, room }) => kind === "msg" || (kind === "inv
  * @param {State} state
  * @param {LogEvent} event
  */
-export const isForReader = ({ names }, { room, text = "", deleted }) =>
-  !deleted && (isConversation(room) || mentions(text, names));
+export const isForReader = (state, event) =>
+  !event.deleted && (isConversation(event.room) || Boolean(state.reading?.isForMe(state, event)));
 
 /** @type {WeakMap<Room, Unread>} */
 const counted = new WeakMap();
@@ -28,9 +27,11 @@ const counted = new WeakMap();
  * @param {Room} room
  */
 export function unread(state, room) {
+  const { names, reading, settings } = state;
+  const sources = [names, reading, settings.bareNames];
   const known = counted.get(room);
-  if (known && known.names === state.names) return known;
-  const found = count(state, room);
+  if (known && sources.every((source, at) => source === known.sources[at])) return known;
+  const found = { ...count(state, room), sources };
   counted.set(room, found);
   return found;
 }
@@ -48,9 +49,9 @@ export function unreadInAll(state) {
   return total;
 }
 
-/** @param {State} state @param {Room} room @returns {Unread} */
+/** @param {State} state @param {Room} room */
 function count(state, room) {
-  const result = { names: state.names, count: 0, mentions: 0 };
+  const result = { count: 0, mentions: 0 };
   if (room.status === "left") return result;
   const { entries } = room.log;
   for (let index = entries.length - 1; index >= 0 && entries[index].seq > room.read; index--) {

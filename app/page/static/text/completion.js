@@ -12,6 +12,7 @@ export const MOST = 8;
  * @typedef {object} Known
  * @property {readonly import("../types.d.ts").Usage[]} commands
  * @property {readonly string[]} names of people, the likeliest first
+ * @property {readonly string[]} groups words that mention all of them
  * @property {readonly string[]} rooms
  * @property {readonly (readonly [string, string])[]} emoji names and characters
  */
@@ -46,7 +47,7 @@ export function insert(text, { from, to, items }, index) {
 }
 
 /** @param {string} before @param {string} word @param {Known} known @returns {Candidate[]} */
-function candidates(before, word, { commands, names, rooms, emoji }) {
+function candidates(before, word, { commands, names, groups, rooms, emoji }) {
   if (before === word && word.startsWith("/") && !word.startsWith("//")) return commandCandidates(commands, word.slice(1));
   if (
     /^\/(?:w|whisper|msg|tell|kick|ban|unban|mute|unmute|op|deop|invite|uninvite|ignore|unignore)\s\S*$/i.test(before)
@@ -58,7 +59,7 @@ function candidates(before, word, { commands, names, rooms, emoji }) {
     return startingWith(rooms, word.replace("#", "")).map((room) => ({ insert: `${room} `, label: room, hint }));
   }
   if (word.startsWith("@")) {
-    return startingWith(names, word.slice(1)).map((name) => ({ insert: `@${name} `, label: name, hint: "" }));
+    return startingWith([...names, ...groups], word.slice(1)).map((name) => ({ insert: `@${name} `, label: name, hint: "" }));
   }
   return /^:[a-z0-9_+-]{2,}$/i.test(word) ? emojiCandidates(emoji, word.slice(1).toLowerCase()) : [];
 }

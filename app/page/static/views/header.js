@@ -26,7 +26,7 @@ export function headerView(state, room, act) {
     </button>
     <div class="title">
       <h1>${conversation ? namesView(room) : roomButton(room, act)}</h1>
-      ${topic ? html`<p class="topic" dir="auto" title=${topic}>${textView(topic, state.names)}</p>` : nothing}
+      ${topic ? html`<p class="topic" dir="auto" title=${topic}>${textView(topic, state, { room: room.name })}</p>` : nothing}
       ${room.isPrivate || room.slow ? tagsView(room) : nothing}
     </div>
     ${searchButton(state, act)} ${conversation ? nothing : peopleButton(state, room, act)}

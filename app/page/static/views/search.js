@@ -102,7 +102,7 @@ function resultView(state, event, act) {
       <bdi class="place">${isConversation(room) ? t("search.whispers", { names: place }) : place}</bdi>
       <time datetime=${ts}>${dayName(ts, Date.now())} ${time(ts)}</time>
     </div>
-    <div class="said">${nameView(from, user)} ${textView(text, [], marks)}</div>
+    <div class="said">${nameView(from, user)} ${textView(text, state, event, marks)}</div>
     <button type="button" class="link" @click=${() => show(room, seq, act)}>${t("search.show")}</button>
   </li>`;
 }

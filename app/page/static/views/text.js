@@ -1,38 +1,66 @@
 // The text of a message. Whatever it is, the browser treats it as text, never as HTML.
 
+import { format, inPlace } from "../browser/address.js";
 import { t } from "../i18n/messages.js";
 import { cut } from "../text/marks.js";
-import { isEmoji, parse } from "../text/markup.js";
-import { html } from "../vendor/lit-html.js";
+import { html, nothing } from "../vendor/lit-html.js";
+
+/** @typedef {import("../text/markup.js").Part & { mine?: boolean }} Part */
 
 /**
  * @param {string} text
- * @param {readonly string[]} names of the reader, in lower case: mentions of them stand out
+ * @param {import("../types.d.ts").State} state
+ * @param {import("../text/reading.js").Place} place the event that it is from, or at least the room
  * @param {import("../text/marks.js").Marks} [marks] what to mark in the text
  */
-export function textView(text, names, marks = []) {
-  if (isEmoji(text)) return html`<span class="text large" dir="auto">${text}</span>`;
+export function textView(text, state, place, marks = []) {
   let at = 0;
-  const parts = parse(text).map((part) => {
-    if (!marks.length) return partView(part, part.text, names);
+  /** @type {Part[]} */
+  const parts = state.reading?.partsOf(state, place, text) ?? [{ kind: "text", text, source: text }];
+  const shown = parts.map((part) => {
+    if (!marks.length) return partView(part, part.text);
+    const { source } = part;
     // Between the parts are the marks of code.
-    at = text.indexOf(part.text, at) + part.text.length;
-    const pieces = cut(part.text, at - part.text.length, marks);
-    const marked = pieces.map((piece, index) => (index % 2 ? html`<mark>${piece}</mark>` : piece));
-    return partView(part, marked, names);
+    at = text.indexOf(source, at) + source.length;
+    const pieces = cut(source, at - source.length, marks);
+    // What is shown in other characters is marked as a whole.
+    return partView(part, marked(source === part.text || pieces.length < 2 ? pieces : ["", part.text]));
   });
-  return html`<span class="text" dir="auto">${parts}</span>`;
+  return html`<span class=${parts[0]?.kind === "emoji" ? "text large" : "text"} dir="auto">${shown}</span>`;
 }
 
-/** @param {import("../text/markup.js").Part} part @param {unknown} shown its text @param {readonly string[]} names */
-function partView(part, shown, names) {
-  const { kind, text } = part;
-  if (kind === "link") return html`<a href=${part.href} target="_blank" rel="noopener noreferrer">${shown}</a>`;
-  if (kind === "code") return html`<code dir="ltr">${shown}</code>`;
-  if (kind === "block") return blockView(shown);
-  if (kind === "text") return shown;
-  const mine = names.includes(text.slice(1).toLowerCase());
-  return html`<bdi class=${mine ? "mention mine" : "mention"}>${shown}</bdi>`;
+/** @param {readonly string[]} pieces */
+const marked = (pieces) => pieces.map((piece, index) => (index % 2 ? html`<mark>${piece}</mark>` : piece));
+
+/** @param {Part} part @param {unknown} shown its text */
+function partView({ kind, source, to = "", mine }, shown) {
+  switch (kind) {
+    case "link":
+      return linkView(to, source, shown);
+    case "room":
+      return html`<a href=${format(to)}>${shown}</a>`;
+    case "code":
+      return html`<code dir="ltr">${shown}</code>`;
+    case "block":
+      return blockView(shown);
+    case "mention":
+      return html`<bdi class=${mine ? "mention mine" : "mention"}>${shown}</bdi>`;
+    default:
+      return shown;
+  }
+}
+
+/** A link into this chat is followed in place.
+ * @param {string} to
+ * @param {string} source
+ * @param {unknown} shown
+ */
+function linkView(to, source, shown) {
+  const hash = inPlace(to, document.baseURI);
+  const [title, direction] = source.startsWith("<") ? [to, "auto"] : [nothing, "ltr"];
+  return hash
+    ? html`<a href=${hash} dir=${direction} title=${title}>${shown}</a>`
+    : html`<a href=${to} dir=${direction} title=${title} target="_blank" rel="noopener noreferrer">${shown}</a>`;
 }
 
 /** @param {unknown} shown */

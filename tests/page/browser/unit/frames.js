@@ -4,6 +4,7 @@ import { reduce } from "../../../../app/page/static/state/reduce.js";
 import "./english.js";
 import { createSession } from "../../../../app/page/static/connection/session.js";
 import { initial } from "../../../../app/page/static/state/initial.js";
+import * as reading from "../../../../app/page/static/text/reading.js";
 import { createStore } from "../../../../app/page/static/state/store.js";
 
 /** The ids of people. Others have none, as on an older server. */
@@ -60,7 +61,7 @@ export const ack = (cid, seq) => ({ t: "ack", cid, id: `id${seq}`, seq, ts: "202
 /** The state after some frames or actions, in the lobby. */
 export function after(...steps) {
   const actions = steps.map((step) => ("type" in step ? step : { type: "frame", frame: step }));
-  return actions.reduce((state, action) => reduce(state, { at: 1_000, ...action }), initial({ current: "lobby" }));
+  return actions.reduce((state, action) => reduce(state, { at: 1_000, ...action }), initial({ current: "lobby", reading }));
 }
 
 /** A page without a connection: `sent` has the frames that it sends, and `hears` gives it frames. */
@@ -71,7 +72,7 @@ export class Page {
     this.due = [];
     this.kept = null;
     this.cids = 0;
-    this.store = createStore(reduce, initial({ current: "lobby", ...kept }));
+    this.store = createStore(reduce, initial({ current: "lobby", reading, ...kept }));
     this.session = createSession({
       store: this.store,
       connection: {

@@ -1,4 +1,4 @@
-// What people write: markup, commands, completion, addresses.
+// What people write: commands, completion, addresses.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,84 +6,7 @@ import "./english.js";
 import { parse as command } from "../../../../app/page/static/text/commands.js";
 import { complete, insert, MOST, wantsEmoji } from "../../../../app/page/static/text/completion.js";
 import { EMOJI } from "../../../../app/page/static/text/emoji.js";
-import { isEmoji, mentions, parse } from "../../../../app/page/static/text/markup.js";
-import { format, parse as route } from "../../../../app/page/static/browser/address.js";
-
-const parts = (text) => parse(text).map(({ kind, text: part }) => `${kind}:${part}`);
-const links = (text) => parse(text).flatMap((part) => (part.kind === "link" ? [part.href] : []));
-
-test("no text is lost or made up", () => {
-  for (const text of [
-    "",
-    "a `b` c",
-    "https://a.b/c).",
-    "@ann, @bob.",
-    "``` x ```",
-    "`",
-    "``",
-    "```",
-    "a\nb",
-    "@",
-    "@@a",
-    "http://",
-  ]) {
-    const whole = parse(text).map(({ kind, text: part }) =>
-      kind === "code" ? `\`${part}\`` : kind === "block" ? `\`\`\`${part}\`\`\`` : part,
-    );
-    assert.equal(whole.join("").replaceAll("\n", ""), text.replaceAll("\n", ""));
-  }
-});
-
-test("links are http and https, and nothing else", () => {
-  assert.deepEqual(links("see http://a.example and https://b.example/x?y=1#z"), [
-    "http://a.example",
-    "https://b.example/x?y=1#z",
-  ]);
-  for (const text of [
-    "javascript:alert(1)",
-    "data:text/html,x",
-    "ftp://a.example",
-    "//a.example",
-    "http://",
-    "https://[",
-  ]) {
-    assert.deepEqual(links(text), [], text);
-  }
-});
-
-test("a link ends before the punctuation around it", () => {
-  assert.deepEqual(links("(https://a.example/b)"), ["https://a.example/b"]);
-  assert.deepEqual(links("https://a.example/b_(c)."), ["https://a.example/b_(c)"]);
-  assert.deepEqual(links('<https://a.example/>, "https://b.example"!'), ["https://a.example/", "https://b.example"]);
-});
-
-test("code is code, and nothing in it is anything else", () => {
-  assert.deepEqual(parts("a `@ann https://a.example` b"), ["text:a ", "code:@ann https://a.example", "text: b"]);
-  assert.deepEqual(parts("```js\nlet a = `b`;\n```"), ["block:let a = `b`;"]);
-  assert.deepEqual(parts("```one line```"), ["block:one line"]);
-});
-
-test("mentions are whole names", () => {
-  assert.deepEqual(parts("@ann, ask @b-ob. a@b.example"), [
-    "mention:@ann",
-    "text:, ask ",
-    "mention:@b-ob",
-    "text:.",
-    "text: a@b.example",
-  ]);
-  assert.ok(mentions("hi Ann!", ["ann"]));
-  assert.ok(mentions("@ANN", ["ann"]));
-  assert.ok(!mentions("anna and joann", ["ann"]));
-  assert.ok(!mentions("`ann`", ["ann"]));
-});
-
-test("a few emoji alone are large", () => {
-  assert.ok(isEmoji("🎉"));
-  assert.ok(isEmoji("👍🏽 ❤️"));
-  assert.ok(!isEmoji("1"));
-  assert.ok(!isEmoji("🎉 party"));
-  assert.ok(!isEmoji(""));
-});
+import { format, inPlace, parse as route } from "../../../../app/page/static/browser/address.js";
 
 const USAGES = [
   { command: "whisper", usage: "NAME[,NAME…] TEXT", help: "say something to these people (also /w, /msg)" },
@@ -115,7 +38,7 @@ test("a command that is not known, or lacks something, is told before it is sent
   assert.deepEqual(command("/dance", []), { kind: "command", line: "/dance" });
 });
 
-const KNOWN = { commands: USAGES, names: ["bob", "Bonnie", "cy"], rooms: ["den", "lobby"], emoji: EMOJI };
+const KNOWN = { commands: USAGES, names: ["bob", "Bonnie", "cy"], groups: ["everyone"], rooms: ["den", "lobby"], emoji: EMOJI };
 const labels = (text, caret = text.length) => complete(text, caret, KNOWN)?.items.map(({ label }) => label) ?? [];
 
 test("commands, names, rooms and emoji are completed", () => {
@@ -123,6 +46,8 @@ test("commands, names, rooms and emoji are completed", () => {
   assert.deepEqual(labels("/msg"), ["/whisper NAME[,NAME…] TEXT"]);
   assert.deepEqual(labels("hi @bo"), ["bob", "Bonnie"]);
   assert.deepEqual(labels("/w bob,c"), ["cy"]);
+  assert.deepEqual(labels("hi @eve"), ["everyone"]);
+  assert.deepEqual(labels("/w eve"), []);
   assert.deepEqual(labels("/join d"), ["den"]);
   assert.equal(labels(":rocket")[0], "🚀 :rocket:");
   assert.ok(labels(":smi").length <= MOST);
@@ -199,4 +124,22 @@ test("what looks like a password is not said, whatever is before it", () => {
   for (const typed of ["//login a b", "／register b", "/me /login a b", "/w bob /register b", "/reply  /login a b"])
     assert.equal(command(typed, USAGES).kind, "problem", typed);
   for (const typed of ["/history x", "/history 0", "/history 201"]) assert.equal(command(typed, USAGES).kind, "problem");
+});
+
+test("an address of this chat leads there in place", () => {
+  const page = "https://chat.example/team/?x";
+  assert.equal(inPlace("https://chat.example/team/#Den/12", page), "#den/12");
+  assert.equal(inPlace("https://chat.example:443/team/#den", page), "#den");
+  for (const address of [
+    "https://chat.example/#den",
+    "https://chat.example/team/",
+    "https://chat.example/team/#a b",
+    "https://chat.example/team/?y#den",
+    "https://chat.example/team/assets/#den",
+    "http://chat.example/team/#den",
+    "https://chat.example:8443/team/#den",
+    "https://other.example/team/#den",
+  ]) {
+    assert.equal(inPlace(address, page), "", address);
+  }
 });

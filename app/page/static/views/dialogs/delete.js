@@ -17,7 +17,7 @@ export const deleteView = (state, { room, seq, text }, act) =>
     state,
     act,
     t("delete.title"),
-    html` <blockquote>${textView(text, [])}</blockquote>
+    html` <blockquote>${textView(text, state, { room })}</blockquote>
       <p>${t("delete.body")}</p>
       <div class="buttons">
         <button type="button" class="danger" @click=${() => void act.remove(room, seq)}>${t("delete.confirm")}</button>

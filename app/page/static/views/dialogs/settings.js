@@ -22,7 +22,7 @@ export const settingsView = (state, act) =>
 
 /** @param {State} state @param {Actions} act */
 function deviceView({ settings, permission }, act) {
-  const { theme, density, notifications, sound } = settings;
+  const { theme, density, notifications, sound, bareNames } = settings;
   const blocked = permission === "denied";
   const themes = {
     system: t("settings.theme.system"),
@@ -37,6 +37,7 @@ function deviceView({ settings, permission }, act) {
     ${toggleView(t("settings.notifications"), notifications, act.notify, blocked)}
     ${blocked ? html`<p class="quiet">${t("settings.notifications.blocked")}</p>` : nothing}
     ${toggleView(t("settings.sound"), sound, (value) => act.settings({ sound: value }))}
+    ${toggleView(t("settings.bare_names"), bareNames, (value) => act.settings({ bareNames: value }))}
   </section>`;
 }
 

@@ -61,12 +61,14 @@ function dependencies(state, row) {
   if (row.kind === "day") return [row.ts, new Date(state.now).getDate()];
   if (row.kind === "missed") return [row.count];
   if (row.kind === "new") return [row.key];
-  if (row.kind === "pending") return [row.pending, row.first, state.me];
+  if (row.kind === "pending") return [row.pending, row.first, state.me, state.reading];
   const { entry } = row;
   const target = state.target?.seq === entry.seq && state.target;
   const editing = state.editing?.seq === positionOf(entry);
   const active = state.active === entry.id && [state.rooms[state.current]?.rank];
-  return [entry, row.first, row.amendment, String(active), target, editing, state.names];
+  const { names, reading, settings } = state;
+  const known = /[@#]/.test(entry.text ?? "") && reading?.knownIn(state, entry.room);
+  return [entry, row.first, row.amendment, String(active), target, editing, names, reading, known, settings.bareNames];
 }
 
 /** @param {State} state @param {Room} room */

@@ -6,7 +6,6 @@ import { dayName, fullTime, time } from "../../i18n/format.js";
 import { listed, t } from "../../i18n/messages.js";
 import { isMine } from "../../state/initial.js";
 import { positionOf } from "../../state/log.js";
-import { mentions } from "../../text/markup.js";
 import { classMap, html, nothing } from "../../vendor/lit-html.js";
 import { icon, iconButton } from "../icons.js";
 import { avatar, nameButton, nameView } from "../names.js";
@@ -81,7 +80,7 @@ function messageView(state, room, { entry, first, amendment }, act) {
     first: first || Boolean(entry.me),
     mine,
     whisper: aside === "whisper",
-    "mentions-me": !mine && !entry.deleted && mentions(entry.text ?? "", state.names),
+    "mentions-me": !mine && !entry.deleted && Boolean(state.reading?.isForMe(state, entry)),
     target: state.target?.room === room.name && state.target.seq === entry.seq && !aside,
     editing: state.editing?.room === entry.room && state.editing.seq === positionOf(entry),
     pending: Boolean(waits),
@@ -118,15 +117,16 @@ const headView = (name, to, ts) =>
 
 /** What somebody does, as in "/me waves".
  * @param {unknown} name
- * @param {string} text
- * @param {readonly string[]} names
+ * @param {unknown} text
  */
-const emoteView = (name, text, names) => html`<span class="emote">${name} ${textView(text, names)}</span>`;
+const emoteView = (name, text) => html`<span class="emote">${name} ${text}</span>`;
 
 /** @param {State} state @param {Entry} entry @param {Actions} act */
-function contentView({ names }, { deleted, me, from, user, text = "", edited }, act) {
+function contentView(state, entry, act) {
+  const { deleted, me, from, user, text = "", edited } = entry;
   if (deleted) return html`<em class="deleted">${t("message.deleted")}</em>`;
-  const content = me ? emoteView(nameButton(from, user, act), text, names) : textView(text, names);
+  const shown = textView(text, state, entry);
+  const content = me ? emoteView(nameButton(from, user, act), shown) : shown;
   return html`${content}${edited ? html` <span class="edited">${t("message.edited")}</span>` : nothing}`;
 }
 
@@ -155,6 +155,7 @@ function pendingView(state, { pending, first }, act) {
   const { state: is, to, at } = pending;
   const failed = is === "failed";
   const hasHead = first && !pending.me;
+  const text = textView(pending.text, state, { room: pending.room });
   const ts = new Date(at).toISOString();
   return html`<li
     class=${classMap({ message: true, first, mine: true, pending: !failed, failed, whisper: Boolean(to) })}
@@ -164,7 +165,7 @@ function pendingView(state, { pending, first }, act) {
     ${hasHead ? avatar(name, id) : html`<span class="gutter"></span>`}
     <div class="body">
       ${hasHead ? headView(nameView(name, id), to, ts) : nothing}
-      <div class="said">${pending.me ? emoteView(nameView(name, id), pending.text, []) : textView(pending.text, [])}</div>
+      <div class="said">${pending.me ? emoteView(nameView(name, id), text) : text}</div>
       ${whyView(pending, act)}
     </div>
   </li>`;
