@@ -125,14 +125,19 @@ function applyTheme({ theme }) {
   else document.documentElement.dataset.theme = theme;
 }
 
-/** Loads what reads the texts of people, which nobody needs before there is a connection. Without it they are shown as they
- * are.
+/** Loads what is about the texts of people, which nobody needs before there is a connection. Without it they are shown as
+ * they are.
  * @param {import("./types.d.ts").Store} store
  */
 async function loadReading(store) {
   if (store.get().reading) return;
-  const reading = await import("./text/reading.js").catch(() => null);
-  if (reading) store.dispatch({ type: "set", change: { reading } });
+  try {
+    const [reading, copying] = await Promise.all([import("./text/reading.js"), import("./browser/copying.js")]);
+    document.addEventListener("copy", copying.copyConversation);
+    store.dispatch({ type: "set", change: { reading } });
+  } catch {
+    return; // the next connection tries again
+  }
 }
 
 /** Keeps up whether somebody looks at the page.

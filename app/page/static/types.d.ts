@@ -261,6 +261,8 @@ export interface State {
     active: string;
     commands: readonly Usage[];
     emoji: readonly (readonly [string, string])[];
+    /** By their ids, long messages that are shown whole or not because somebody wanted that. */
+    expanded: ReadonlyMap<string, boolean>;
     /** What texts mean, once that is loaded. */
     reading: Reading | null;
     completion: (Completion & { index: number }) | null;

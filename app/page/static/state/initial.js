@@ -68,6 +68,7 @@ export function initial(restored = {}) {
     active: "",
     commands: [],
     emoji: [],
+    expanded: new Map(),
     reading: null,
     completion: null,
     directory: [],

@@ -17,6 +17,10 @@ import { textView } from "../text.js";
 /** @typedef {import("./rows.js").Row} Row */
 /** @typedef {import("../../actions/actions.js").Actions} Actions */
 
+/** A text with more characters or lines is long. */
+const LONG = 3_000;
+const MOST_LINES = 40;
+
 /**
  * @param {State} state
  * @param {Room} room
@@ -75,13 +79,14 @@ function messageView(state, room, { entry, first, amendment }, act) {
   const mine = isMine(state, entry);
   const active = state.active === id;
   const hasHead = first && !entry.me;
+  const isTarget = state.target?.room === room.name && state.target.seq === entry.seq && !aside;
   const classes = {
     message: true,
     first: first || Boolean(entry.me),
     mine,
     whisper: aside === "whisper",
     "mentions-me": !mine && !entry.deleted && Boolean(state.reading?.isForMe(state, entry)),
-    target: state.target?.room === room.name && state.target.seq === entry.seq && !aside,
+    target: isTarget,
     editing: state.editing?.room === entry.room && state.editing.seq === positionOf(entry),
     pending: Boolean(waits),
   };
@@ -96,7 +101,7 @@ function messageView(state, room, { entry, first, amendment }, act) {
     ${hasHead ? avatar(from, user) : html`<span class="gutter">${timeView(ts)}</span>`}
     <div class="body">
       ${hasHead ? headView(nameButton(from, user, act), aside === "whisper" ? to : undefined, ts) : nothing}
-      <div class="said">${contentView(state, shown, act)}</div>
+      ${saidView(state, id, shown.text, isTarget, contentView(state, shown, act), act)}
       ${amendment ? amendmentView(amendment, act) : nothing}
     </div>
     ${active && !entry.deleted ? toolsView(room, entry, mine, act) : nothing}
@@ -114,6 +119,24 @@ const headView = (name, to, ts) =>
       to ? html`<span class="tag">${icon("lock")}${t("message.whispered", { names: listed(to) })}</span>` : nothing
     }${timeView(ts)}
   </div>`;
+
+/** What somebody said. Of a long text only the beginning is shown, unless somebody wants all of it or looks for it.
+ * @param {State} state
+ * @param {string} id
+ * @param {string | undefined} text
+ * @param {boolean} wanted
+ * @param {unknown} content
+ * @param {Actions} act
+ */
+function saidView({ expanded }, id, text = "", wanted, content, act) {
+  if (text.length <= LONG && text.split("\n").length <= MOST_LINES) return html`<div class="said">${content}</div>`;
+  const whole = expanded.get(id) ?? wanted;
+  const toggle = (/** @type {any} */ { currentTarget }) => act.expand(id, !whole, currentTarget);
+  return html`<div class=${whole ? "said" : "said clipped"}>${content}</div>
+    <button type="button" class="link" aria-expanded=${whole ? "true" : "false"} @click=${toggle}>
+      ${t(whole ? "message.less" : "message.more")}
+    </button>`;
+}
 
 /** What somebody does, as in "/me waves".
  * @param {unknown} name
@@ -165,7 +188,7 @@ function pendingView(state, { pending, first }, act) {
     ${hasHead ? avatar(name, id) : html`<span class="gutter"></span>`}
     <div class="body">
       ${hasHead ? headView(nameView(name, id), to, ts) : nothing}
-      <div class="said">${pending.me ? emoteView(nameView(name, id), text) : text}</div>
+      ${saidView(state, pending.cid, pending.text, false, pending.me ? emoteView(nameView(name, id), text) : text, act)}
       ${whyView(pending, act)}
     </div>
   </li>`;
