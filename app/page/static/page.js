@@ -14,6 +14,8 @@ import { createStorage } from "./browser/storage.js";
 import { createConnection } from "./connection/connection.js";
 import { createSession } from "./connection/session.js";
 import { initial } from "./state/initial.js";
+import { timeZone } from "./i18n/format.js";
+import { renewFormatters } from "./i18n/messages.js";
 import { persist, restore } from "./state/persistence.js";
 import { reportReading } from "./state/readmarker.js";
 import { reduce } from "./state/reduce.js";
@@ -43,6 +45,7 @@ export function startPage() {
       ...restored,
       current,
       now: Date.now(),
+      zone: timeZone(),
       permission: permission(),
       people: innerWidth >= WIDE,
     }),
@@ -155,11 +158,16 @@ function watchFocus(store, act) {
   update();
 }
 
-/** Tells the state what time it is: each second while something counts down, otherwise each minute.
+/** Tells the state what time it is and in which zone: each second while something counts down, otherwise each minute.
  * @param {import("./types.d.ts").Store} store
  */
 function tick(store) {
-  const { connection, rooms, current, now } = store.get();
+  const { connection, rooms, current, now, zone } = store.get();
+  const currentZone = timeZone();
+  if (zone !== currentZone) {
+    renewFormatters();
+    store.dispatch({ type: "set", change: { zone: currentZone } });
+  }
   const countsDown = connection.phase === "waiting" || Object.keys(rooms[current]?.typing ?? {}).length > 0;
   if (countsDown || Date.now() - now > MINUTE) store.dispatch({ type: "tick" });
 }

@@ -286,6 +286,8 @@ export interface State {
     problem: string;
     toast: string;
     now: number;
+    /** The reader's time zone. */
+    zone: string;
 }
 
 export type Action = { type: string; [field: string]: any };

@@ -1,6 +1,6 @@
 // Why the server refused something, in words.
 
-import { dateTime, duration, waitTime } from "./format.js";
+import { dateTime, duration, waitTime, withLocalTimes } from "./format.js";
 import { find } from "./messages.js";
 
 /** The catalogue's sentence for an `error` frame: that of its code and reason, or else of its code. Where it has none, or
@@ -17,5 +17,5 @@ export function errorText({ code, reason, message, after, limit, seq, until, ...
     until: dateTime(until),
     wait: after === undefined ? "" : waitTime(after),
   });
-  return sentence || message;
+  return sentence || withLocalTimes(message);
 }

@@ -14,7 +14,7 @@ const UNITS = /** @type {const} */ ([
 /** @param {Intl.DateTimeFormatOptions} options */
 const dates = (options) => formatter((locale) => new Intl.DateTimeFormat(locale, options));
 
-const timeFormat = dates({ hour: "2-digit", minute: "2-digit" });
+const timeFormat = dates({ timeStyle: "short" });
 const fullFormat = dates({ dateStyle: "full", timeStyle: "short" });
 const dateTimeFormat = dates({ dateStyle: "medium", timeStyle: "short" });
 const dayFormat = dates({ weekday: "long", day: "numeric", month: "long" });
@@ -38,6 +38,17 @@ export const fullTime = (ts) => fullFormat().format(new Date(ts));
  * @param {string | undefined} ts
  */
 export const dateTime = (ts) => (ts ? dateTimeFormat().format(new Date(ts)) : "");
+
+/** The reader's time zone, which changes when they travel. */
+export const timeZone = () => new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** A time in the words of the server, which are for people and programs. */
+const INSTANT = /\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?:Z| UTC)/g;
+
+/** A text of the server with its times as the reader's.
+ * @param {string} text
+ */
+export const withLocalTimes = (text) => text.replace(INSTANT, (_, day, at) => dateTime(`${day}T${at}Z`));
 
 /** A key that all times of one local day have in common.
  * @param {string} ts

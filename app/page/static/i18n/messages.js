@@ -13,6 +13,8 @@ const PLACEHOLDER = /\{(\w+)\}/;
 
 let locale = "en";
 let catalogue = ENGLISH;
+/** Formatters that are older than this are made anew. */
+let version = 0;
 
 /** Uses these messages from now on, and formats numbers and dates as people do in `tag`.
  * @param {Catalogue} messages
@@ -21,18 +23,24 @@ let catalogue = ENGLISH;
 export function use(messages, tag) {
   catalogue = messages;
   locale = tag;
+  renewFormatters();
 }
 
-/** A function that gives a formatter for the reader's language. It is made once, when it is first needed.
+/** Makes formatters anew: they keep the time zone in which they were made. */
+export function renewFormatters() {
+  version += 1;
+}
+
+/** A function that gives a formatter for the reader's language. It is made when it is first needed.
  * @template T
  * @param {(locale: string) => T} make
  */
 export function formatter(make) {
-  let madeFor = "";
+  let madeAs = -1;
   /** @type {T} */
   let made;
   return () => {
-    if (madeFor !== locale) [made, madeFor] = [make(locale), locale];
+    if (madeAs !== version) [made, madeAs] = [make(locale), version];
     return made;
   };
 }

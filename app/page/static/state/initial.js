@@ -85,6 +85,7 @@ export function initial(restored = {}) {
     problem: "",
     toast: "",
     now: 0,
+    zone: "",
     ...restored,
   };
 }

@@ -6,9 +6,9 @@ import { afterEach, test } from "node:test";
 import { LANGUAGES, read } from "./english.js";
 import { errorText } from "../../../../app/page/static/i18n/errors.js";
 import { eventText, expelledText } from "../../../../app/page/static/i18n/events.js";
-import { dayName, duration, waitTime } from "../../../../app/page/static/i18n/format.js";
+import { dateTime, dayName, duration, time, waitTime } from "../../../../app/page/static/i18n/format.js";
 import { choose } from "../../../../app/page/static/i18n/language.js";
-import { find, listed, rich, t, use } from "../../../../app/page/static/i18n/messages.js";
+import { find, listed, renewFormatters, rich, t, use } from "../../../../app/page/static/i18n/messages.js";
 import { helpText } from "../../../../app/page/static/text/commands.js";
 import { replyText } from "../../../../app/page/static/i18n/replies.js";
 
@@ -89,6 +89,14 @@ test("a reason that is not known is told by the code, and a code that is not kno
   }
 });
 
+test("a time in the server's own words is shown as the reader's", () => {
+  const said = (message) => errorText({ t: "error", code: "new_code", message });
+  const noon = "2026-01-01T12:00:00.000Z";
+  assert.equal(said(`Closed until ${noon}: tea`), `Closed until ${dateTime(noon)}: tea`);
+  assert.equal(said("Closed until 2026-01-01 12:00 UTC"), `Closed until ${dateTime(noon)}`);
+  assert.equal(said("Version 2026-01-01 is too old"), "Version 2026-01-01 is too old");
+});
+
 test("an older server, which sends no values, is shown in its own words", () => {
   const old = ["banned", "muted", "slow_mode", "name_taken", "bad_name", "too_long", "not_joined", "not_operator"];
   for (const code of old) assert.equal(errorText({ t: "error", code, message: "its words" }), "its words", code);
@@ -133,6 +141,25 @@ test("times and lists are written as in the language", () => {
     [0, 1, 2].map((days) => dayName(noon, Date.parse(noon) + days * 86_400_000)),
     ["Today", "Yesterday", "Monday, March 2"],
   );
+});
+
+test("times are those of the zone that the reader is in now, in one form", () => {
+  const before = process.env.TZ;
+  const noon = "2026-01-01T12:00:00Z";
+  const shown = (zone) => {
+    process.env.TZ = zone;
+    renewFormatters();
+    return [time(noon), dateTime(noon)];
+  };
+  try {
+    assert.deepEqual(shown("UTC"), ["12:00 PM", "Jan 1, 2026, 12:00 PM"]);
+    assert.deepEqual(shown("America/Phoenix"), ["5:00 AM", "Jan 1, 2026, 5:00 AM"]);
+    assert.deepEqual(shown("Asia/Tokyo"), ["9:00 PM", "Jan 1, 2026, 9:00 PM"]);
+  } finally {
+    if (before === undefined) delete process.env.TZ;
+    else process.env.TZ = before;
+    renewFormatters();
+  }
 });
 
 test("the language is the first that the reader prefers and that there is", () => {

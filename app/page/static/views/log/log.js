@@ -58,17 +58,17 @@ export function logView(state, room, act, scrolling) {
  * @param {import("./rows.js").Row} row
  */
 function dependencies(state, row) {
-  if (row.kind === "day") return [row.ts, new Date(state.now).getDate()];
+  if (row.kind === "day") return [row.ts, new Date(state.now).getDate(), state.zone];
   if (row.kind === "missed") return [row.count];
   if (row.kind === "new") return [row.key];
-  if (row.kind === "pending") return [row.pending, row.first, state.me, state.reading, state.expanded.get(row.key)];
+  if (row.kind === "pending") return [row.pending, row.first, state.me, state.reading, state.zone, state.expanded.get(row.key)];
   const { entry } = row;
   const target = state.target?.seq === entry.seq && state.target;
   const editing = state.editing?.seq === positionOf(entry);
   const active = state.active === entry.id && [state.rooms[state.current]?.rank];
-  const { names, reading, settings, expanded } = state;
+  const { names, reading, settings, zone, expanded } = state;
   const known = /[@#]/.test(entry.text ?? "") && reading?.knownIn(state, entry.room);
-  const view = [names, reading, known, settings.bareNames, expanded.get(entry.id)];
+  const view = [names, reading, known, settings.bareNames, zone, expanded.get(entry.id)];
   return [entry, row.first, row.amendment, String(active), target, editing, ...view];
 }
 
