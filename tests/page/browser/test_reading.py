@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, log, message, say
+from tests.page.browser.conftest import Tab, composer, log, message, say
 from tests.page.browser.people import peer
 
 
@@ -76,3 +76,36 @@ def test_a_name_without_a_sign_is_a_mention_if_the_reader_wants_that(server: Ser
         expect(log(page).locator(".mentions-me")).to_have_count(1)
         page.reload()
         expect(log(page).locator(".mentions-me")).to_have_count(1)
+
+
+def test_everyone_is_mentioned_by_those_who_may(server: Served, tab: Tab) -> None:
+    with peer(server, "bob", password="correct horse") as bob, peer(server, "cy") as cy, tab("ann") as page:
+        cy.say("@everyone from a guest")
+        bob.say("@everyone from the owner", "@here from the owner")
+        expect(message(page, "@here from")).to_be_visible()
+        expect(log(page).locator(".mention.mine")).to_have_text(["@everyone", "@here"])
+        expect(log(page).locator(".mentions-me")).to_have_count(2)
+        page.reload()
+        expect(log(page).locator(".mention.mine")).to_have_text(["@everyone"])
+        expect(message(page, "@here from").locator(".mention")).to_have_text("@here")
+        bob.ask("mentions", room="lobby", who="all")
+        expect(log(page)).to_contain_text("bob allowed everyone to use @everyone and @here")
+        cy.say("@everyone from anyone")
+        expect(message(page, "from anyone").locator(".mention.mine")).to_have_text("@everyone")
+
+
+def test_words_for_all_people_are_offered_to_those_who_may_use_them(server: Served, tab: Tab) -> None:
+    with tab("ann") as page, tab("bob") as other:
+        say(page, "/register correct horse")
+        expect(log(page)).to_contain_text("password protects")
+        for one, offered in ((page, ["everyone"]), (other, [])):
+            one.get_by_role("heading", level=1, name="lobby").get_by_role("button").click()
+            expect(one.get_by_role("dialog")).to_contain_text("Owner: ann")
+            one.keyboard.press("Escape")
+            composer(one).press_sequentially("@every")
+            expect(one.get_by_role("option")).to_have_text(offered)
+        page.get_by_role("heading", level=1, name="lobby").get_by_role("button").click()
+        page.get_by_role("radio", name="Everyone").check()
+        expect(log(other)).to_contain_text("ann allowed everyone")
+        composer(other).press_sequentially("o")
+        expect(other.get_by_role("option")).to_have_text(["everyone"])

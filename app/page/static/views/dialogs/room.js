@@ -3,6 +3,7 @@
 import { duration } from "../../i18n/format.js";
 import { listed, t } from "../../i18n/messages.js";
 import { html, nothing } from "../../vendor/lit-html.js";
+import { choiceView } from "../choice.js";
 import { dialogView, fields } from "./dialog.js";
 import { submitButton } from "./person.js";
 
@@ -63,7 +64,7 @@ const factsOf = ({ owner, operators, isPrivate, slow, mentions }) =>
   ].filter(Boolean);
 
 /** @param {Room} room @param {Actions} act */
-const operatorView = ({ slow }, act) =>
+const operatorView = ({ slow, mentions }, act) =>
   html` <form
       class="line"
       @submit=${fields(({ seconds }) => void act.moderate({ t: "slow", seconds: Number(seconds) }))}
@@ -72,6 +73,7 @@ const operatorView = ({ slow }, act) =>
       <input id="slow" name="seconds" type="number" min="0" max="86400" required .value=${String(slow)} />
       <button class="secondary">${t("dialog.save")}</button>
     </form>
+    ${mentionsView(mentions, act)}
     <form
       class="line"
       @submit=${fields(async ({ t: type, name }, form) => {
@@ -85,6 +87,16 @@ const operatorView = ({ slow }, act) =>
         ${submitButton("unban", t("moderation.unban"))} ${submitButton("unmute", t("moderation.unmute"))}
       </div>
     </form>`;
+
+/** @param {string} mentions @param {Actions} act */
+const mentionsView = (mentions, act) =>
+  choiceView(
+    t("room_dialog.mentions"),
+    "mentions",
+    mentions,
+    { operators: t("room_dialog.mentions.operators"), all: t("room_dialog.mentions.all") },
+    (who) => void act.moderate({ t: "mentions", who }),
+  );
 
 /** @param {Room} room @param {Actions} act */
 const visibilityButton = ({ isPrivate }, act) =>
