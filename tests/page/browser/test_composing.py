@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -25,7 +26,7 @@ window.idle = () => {
 KEY_OF_AN_INPUT_METHOD = """(field, key) => field.dispatchEvent(
   new KeyboardEvent("keydown", { key, keyCode: 229, bubbles: true, cancelable: true })
 )"""
-PHONE = {"viewport": {"width": 375, "height": 667}, "has_touch": True, "is_mobile": True}
+PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 667}, "has_touch": True, "is_mobile": True}
 
 
 @contextmanager

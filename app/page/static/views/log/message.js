@@ -102,7 +102,7 @@ function messageView(state, room, { entry, first, amendment }, act) {
     <div class="body">
       ${hasHead ? headView(nameButton(from, user, act), aside === "whisper" ? to : undefined, ts) : nothing}
       ${saidView(state, id, shown.text, isTarget, contentView(state, shown, act), act)}
-      ${amendment ? amendmentView(amendment, act) : nothing}
+      ${amendment ? amendmentView(state, amendment, act) : nothing}
     </div>
     ${active && !entry.deleted ? toolsView(room, entry, mine, act) : nothing}
   </li>`;
@@ -198,12 +198,13 @@ function pendingView(state, { pending, first }, act) {
 const stateOf = ({ state }) => (state === "failed" ? state : "pending");
 
 /** The new text of a message, if it was refused, and why.
+ * @param {State} state
  * @param {import("../../types.d.ts").Pending} pending
  * @param {Actions} act
  */
-const amendmentView = (pending, act) =>
+const amendmentView = (state, pending, act) =>
   html`<div class=${stateOf(pending)}>
-    ${pending.state === "failed" ? html`<div class="said">${textView(pending.text, [])}</div>` : nothing}
+    ${pending.state === "failed" ? html`<div class="said">${textView(pending.text, state, pending)}</div>` : nothing}
     ${whyView(pending, act)}
   </div>`;
 
