@@ -142,6 +142,7 @@ class Scene:
             "who": lambda: ask("who", room=f"crowd{next(turns) % 1000}"),
             "who, large": lambda: ask("who", room=LARGE),
             "room": lambda: ask("room", room="own"),
+            "moderation": lambda: ask("moderation", room="own"),
             "conversations": lambda: ask("conversations"),
             "away": lambda: ask("away", why="tea"),
             "back": lambda: ask("back"),

@@ -305,7 +305,7 @@ def test_every_frame_is_in_a_table() -> None:
 
 def test_every_field_is_explained() -> None:
     structs = (*get_args(frames.Command), *get_args(frames.Frame))
-    parts = (Person, frames.RoomEntry, frames.ConversationEntry, frames.Usage)
+    parts = (Person, frames.RoomEntry, frames.ConversationEntry, frames.ModerationEntry, frames.Usage)
     names = {"t", *(name for struct in (*structs, *parts) for name in struct.__struct_encode_fields__)}
     assert [row[0] for row in table("Fields")] == [f"`{name}`" for name in sorted(names)]
 

@@ -90,6 +90,16 @@ def _name(word: str) -> str:
     return name
 
 
+def _person(word: str) -> tuple[str, int]:
+    """Return a name, or a user id that is written like #12, and nothing for the other."""
+    if not word.startswith("#"):
+        return _name(word), 0
+    try:
+        return "", _number(word[1:], 1, _SAFE_INTEGER)
+    except _BadArguments:
+        raise _BadArguments(f"Expected a name, or an id like #12, got {_quoted(word)}") from None
+
+
 def _names(word: str) -> list[str]:
     try:
         return [_name(part) for part in word.split(",")]
@@ -207,7 +217,8 @@ def _moderation(command: _Moderation, *, timed: bool = False) -> Build:
     def build(arguments: str, room: str) -> Command:
         word, rest = _split(arguments)
         seconds, why = _duration(rest) if timed else (0, rest)
-        return command(room=room, name=_name(word), why=why.strip(), seconds=seconds)
+        name, user = _person(word)
+        return command(room=room, name=name, user=user, why=why.strip(), seconds=seconds)
 
     return build
 
@@ -255,6 +266,8 @@ _TABLE = (
     Row("slow", (), "SECONDS", "Make people wait between messages; 0 turns it off (operators)", 1, 1, _slow),
     Row("mentions", (), "WHO", "Choose who may use @everyone and @here: all or operators (operators)",
         1, 1, _mentions),
+    Row("moderation", ("bans",), "", "List who is banned, muted and invited (operators)", 0, 0,
+        lambda _, room: frames.ListModeration(room=room)),
     Row("op", (), "NAME", "Make someone an operator (owner)", 1, 1, _moderation(frames.Op)),
     Row("deop", (), "NAME", "Remove someone as an operator (owner)", 1, 1, _moderation(frames.Deop)),
     Row("invite", (), "NAME", "Invite someone to a private room (operators)",

@@ -108,6 +108,10 @@ class Roster:
         """Whether the user has a connection, on this node or another."""
         return user in self._people or any(user == one.id for people in self._elsewhere.values() for one in people)
 
+    def is_in(self, user: int, room: str) -> bool:
+        """Whether the user is in the room, on this node or another."""
+        return user in self._rooms.get(room, ()) or any(user == one.id for one in self._elsewhere.get(room, ()))
+
     def join(self, user: int, room: str) -> None:
         """Count one more connection of the user in the room."""
         self._rooms.setdefault(room, Counter())[user] += 1

@@ -37,6 +37,8 @@ class Rank(IntEnum):
 APPOINTMENTS = (Kind.OP, Kind.DEOP)
 LASTING = (Kind.BAN, Kind.MUTE)
 """Events that hold until they are lifted or run out."""
+LIFTED = {Kind.UNBAN: Kind.BAN, Kind.UNMUTE: Kind.MUTE, Kind.UNINVITE: Kind.INVITE, Kind.DEOP: Kind.OP}
+"""What each of these takes back."""
 
 
 def rank(state: RoomState, user: User, *, server_operator: bool) -> Rank:
@@ -103,8 +105,8 @@ def setting_event(
     """Return the kind, text and detail of the event for a new room setting. Refused unless an operator sets it; the
     topic of a room without an owner is for anyone to set."""
     for_anyone = isinstance(command, Topic) and not state.owner
-    if rank < Rank.OPERATOR and not for_anyone:
-        raise _not_operator(command.room)
+    if not for_anyone:
+        check_operator(command.room, rank)
     kind = _kind(command)
     if isinstance(command, Topic):
         return kind, "" if isinstance(command.text, UnsetType) else command.text, Detail()
@@ -115,22 +117,37 @@ def setting_event(
     return kind, "", Detail()
 
 
+def lifted_by(command: Moderation) -> Kind | None:
+    """Return the kind of event that a command takes back, or None if it takes nothing back."""
+    return LIFTED.get(_kind(command))
+
+
+def check_operator(room: str, rank: Rank) -> None:
+    """Refused unless the rank is that of an operator, or higher."""
+    if rank < Rank.OPERATOR:
+        raise Refused(Code.NOT_OPERATOR, f"Only operators of {room} can do this", reason="operator", room=room)
+
+
+def check_moderation(command: Moderation, rank: Rank) -> None:
+    """Refused if the rank is too low for a command, no matter who it is about."""
+    if _kind(command) not in APPOINTMENTS:
+        check_operator(command.room, rank)
+    elif rank < Rank.OWNER:
+        problem = f"Only the owner of {command.room} can do this"
+        raise Refused(Code.NOT_OPERATOR, problem, reason="owner", room=command.room)
+
+
 def moderation_event(
     command: Moderation, rank: Rank, whom: User, whose_rank: Rank, now: int
 ) -> tuple[Kind, str, Detail]:
     """Return the kind, text and detail of the event for moderating `whom`. Refused if the operator's rank is too low
     for that, or for that person."""
+    check_moderation(command, rank)
     kind = _kind(command)
-    if kind in APPOINTMENTS:
-        if rank < Rank.OWNER:
-            problem = f"Only the owner of {command.room} can do this"
-            raise Refused(Code.NOT_OPERATOR, problem, reason="owner", room=command.room)
-        if not whom.registered:
-            problem = f"{whom.name} is not registered. Only registered users can be operators"
-            raise Refused(Code.NOT_REGISTERED, problem, name=whom.name)
-    elif rank < Rank.OPERATOR:
-        raise _not_operator(command.room)
-    elif whose_rank >= rank and kind in (Kind.KICK, Kind.BAN, Kind.MUTE):
+    if kind in APPOINTMENTS and not whom.registered:
+        problem = f"{whom.name} is not registered. Only registered users can be operators"
+        raise Refused(Code.NOT_REGISTERED, problem, name=whom.name)
+    if whose_rank >= rank and kind in (Kind.KICK, Kind.BAN, Kind.MUTE):
         problem = f"{whom.name} has the same rank as you in {command.room}, or a higher one"
         raise Refused(Code.NOT_OPERATOR, problem, reason="rank", room=command.room, name=whom.name)
     until = now + 1000 * command.seconds if command.seconds and kind in LASTING else 0
@@ -142,16 +159,14 @@ def _kind(command: Topic | Private | Public | Slow | Mentions | Moderation) -> K
     return Kind(str(command.__struct_config__.tag))
 
 
-def _not_operator(room: str) -> Refused:
-    return Refused(Code.NOT_OPERATOR, f"Only operators of {room} can do this", reason="operator", room=room)
-
-
 def _in_force(code: Code, room: str, problem: str, event: Event) -> Refused:
     """The error for a ban or mute that is in force, with its end and its reason if it has them."""
     values = ErrorValues(room=room)
     if event.detail.until:
         values["until"] = timestamp(event.detail.until)
         problem += f" until {values['until']}"
+    else:
+        problem += " permanently"
     if event.text:
         values["why"] = event.text
         problem += f": {event.text}"

@@ -54,16 +54,9 @@ class RoomState:
         return event.detail.whom.id if event and event.detail.whom else 0
 
     @property
-    def owner_name(self) -> str:
-        """The name the owner had when becoming the owner, or nothing."""
-        event = self._last.get("owner")
-        return event.detail.whom.name if event and event.detail.whom else ""
-
-    @property
-    def operators(self) -> tuple[str, ...]:
-        """The names that the operators had when they were appointed."""
-        appointed = (event for event in self._last.values() if event.kind == Kind.OP and event.key.startswith("op:"))
-        return tuple(event.detail.whom.name for event in appointed if event.detail.whom)
+    def operators(self) -> tuple[int, ...]:
+        """The user ids of the operators, in the order in which they were appointed."""
+        return tuple(event.detail.whom.id for event in self.in_force(Kind.OP, 0) if event.detail.whom)
 
     def is_operator(self, user: int) -> bool:
         """Whether the user is an operator of the room."""
@@ -81,12 +74,20 @@ class RoomState:
         """Return the user's mute if it is in force at `now`, in milliseconds since 1970."""
         return self._in_force(Kind.MUTE, f"mute:{user}", now)
 
+    def in_force(self, kind: Kind, now: int) -> list[Event]:
+        """Return the bans, mutes, invitations or appointments that are in force at `now`, in the order of the log."""
+        found = [event for event in self._last.values() if event.kind == kind and _lasts(event, now)]
+        return sorted(found, key=lambda event: event.seq)
+
     def _is(self, kind: Kind, key: str) -> bool:
         event = self._last.get(key)
         return event is not None and event.kind == kind
 
     def _in_force(self, kind: Kind, key: str, now: int) -> Event | None:
         event = self._last.get(key)
-        if event is None or event.kind != kind or 0 < event.detail.until <= now:
-            return None
-        return event
+        return event if event is not None and event.kind == kind and _lasts(event, now) else None
+
+
+def _lasts(event: Event, now: int) -> bool:
+    """Whether the event has no end, or one that is to come."""
+    return not 0 < event.detail.until <= now

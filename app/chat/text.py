@@ -20,6 +20,8 @@ from app.chat.frames import (
     Found,
     Joined,
     Message,
+    ModerationEntry,
+    ModerationList,
     Page,
     Parted,
     People,
@@ -146,6 +148,17 @@ def settings(frame: RoomSettings) -> str:
     return notices(lines)
 
 
+def moderation(frame: ModerationList) -> str:
+    """The people who are banned, muted or invited, each by id and name."""
+    lines = [
+        *(f"Banned {_end(entry.until)}: {_moderated(entry)}" for entry in frame.bans),
+        *(f"Muted {_end(entry.until)}: {_moderated(entry)}" for entry in frame.mutes),
+        *(f"Invited: {_moderated(entry)}" for entry in frame.invitations),
+    ]
+    older = ["There are older ones"] if frame.next else []
+    return notices([*lines, *older] or [f"Nobody is banned, muted or invited in {_clean_name(frame.room)}"])
+
+
 def conversations(frame: ConversationList) -> str:
     """The list of your conversations."""
     lines = [
@@ -201,6 +214,17 @@ def _person(person: Person) -> str:
     return f"{_clean_name(person.name)} is away{_suffix(person.away)}"
 
 
+def _moderated(entry: ModerationEntry) -> str:
+    was = f" (was {_clean_name(entry.was)})" if entry.was else ""
+    by = f", by {_clean_name(entry.by)} on {_minute(entry.ts)} UTC"
+    return f"#{entry.id} {_clean_name(entry.name)}{was}{by}{_suffix(entry.why)}"
+
+
+def _end(until: str | UnsetType) -> str:
+    """How long a ban or mute lasts."""
+    return "permanently" if isinstance(until, UnsetType) else f"until {_minute(until)} UTC"
+
+
 def _minute(timestamp: str) -> str:
     """RFC 3339, cut off after the minute and easier to read."""
     return timestamp[:16].replace("T", " ")
@@ -239,7 +263,6 @@ def _change(frame: Changed) -> str | None:
     who = _clean_name(frame.sender)
     whom = None if isinstance(frame.whom, UnsetType) else _clean_name(frame.whom)
     text = "" if isinstance(frame.text, UnsetType) else frame.text
-    until = "" if isinstance(frame.until, UnsetType) else f" until {_minute(frame.until)} UTC"
     match frame.t:
         case Kind.EDIT:
             return f"{who} edited a message: {text}"
@@ -253,9 +276,12 @@ def _change(frame: Changed) -> str | None:
             return f"{who} allowed everyone to use @everyone and @here"
         case Kind.MENTIONS:
             return f"{who} restricted @everyone and @here to operators"
+        case Kind.INVITE if frame.room.startswith(CONVERSATION):
+            return f"{who} invited you to {_clean_name(text)}. /join {_clean_name(text)}"
         case _:
             sentence = _SENTENCES.get(frame.t)
-            return sentence and sentence.format(who=who, whom=whom or "someone") + until + _suffix(text)
+            lasts = f" {_end(frame.until)}" if frame.t in (Kind.BAN, Kind.MUTE) else ""
+            return sentence and sentence.format(who=who, whom=whom or "someone") + lasts + _suffix(text)
 
 
 _SENTENCES: dict[str, str] = {

@@ -282,10 +282,15 @@ class Connection:
         self.following.regroup(self)
 
     def accepts(self, event: Event) -> bool:
-        """Decide whether to send an event that is due. A whisper that is sent becomes the one that `reply` answers."""
+        """Decide whether to send an event that is due. A whisper that is sent becomes the one that `reply` answers.
+
+        In the text dialect, an invitation reads as told to the person who is invited. Its author saw it in the room.
+        """
         if event.user in self.ignored:
             return False
         if event.room[0] == CONVERSATION:
+            if event.kind == Kind.INVITE and self.dialect is TEXT and event.user == self.user.id:
+                return False
             self.last_conversation = event.room
         return True
 

@@ -90,6 +90,11 @@ class Hub:
         with self._lock:
             return self._roster.is_present(user)
 
+    def is_in(self, user: int, room: str) -> bool:
+        """Whether the user is in `room`."""
+        with self._lock:
+            return self._roster.is_in(user, room)
+
     def members(self, room: str) -> int:
         """Return how many people are in `room`."""
         with self._lock:

@@ -27,6 +27,7 @@ COSTS: Mapping[type[Command], float] = {
     frames.Rooms: 1.0,
     frames.Who: 0.5,
     frames.DescribeRoom: 0.5,
+    frames.ListModeration: 0.5,
     frames.Conversations: 2.0,
 }
 """Milliseconds that a command is charged with. A search is also charged with its processor time, once that is known."""

@@ -77,6 +77,10 @@ R = "lobby"
         ("/unmute bob", frames.Unmute(room=R, name="bob")),
         ("/slow 30", frames.Slow(room=R, seconds=30)),
         ("/slow 0", frames.Slow(room=R, seconds=0)),
+        ("/moderation", frames.ListModeration(room=R)),
+        ("/bans", frames.ListModeration(room=R)),
+        ("/unban #12", frames.Unban(room=R, user=12)),
+        ("/ban #12 10m noise", frames.Ban(room=R, user=12, seconds=600, why="noise")),
         ("/op bob", frames.Op(room=R, name="bob")),
         ("/deop bob", frames.Deop(room=R, name="bob")),
         ("/invite bob", frames.Invite(room=R, name="bob")),
@@ -137,6 +141,9 @@ def test_no_command_is_found_by_a_part_of_its_name(line: str) -> None:
             "/mute bob " + "9" * 9_999 + "s",
             f"Expected a time from 1s to 3650d, got '{'9' * 40}…'. Usage: /mute NAME [FOR] [WHY]",
         ),
+        ("/unban #x", "Expected a name, or an id like #12, got '#x'. Usage: /unban NAME"),
+        ("/unban #0", "Expected a name, or an id like #12, got '#0'. Usage: /unban NAME"),
+        ("/unban #", "Expected a name, or an id like #12, got '#'. Usage: /unban NAME"),
         ("/slow 10m", "Expected a number from 0 to 315360000, got '10m'. Usage: /slow SECONDS"),
     ],
 )
@@ -149,7 +156,7 @@ def test_a_malformed_command_is_told_how_it_is_used(line: str, message: str) -> 
 def test_every_command_and_alias_has_a_usage_of_its_own() -> None:
     assert [usage.command for usage in USAGES] == list(dict.fromkeys(NAMES.values()))
     assert {alias: name for alias, name in NAMES.items() if alias != name} == {
-        "w": "whisper", "msg": "whisper", "tell": "whisper", "r": "reply", "leave": "part",
+        "w": "whisper", "msg": "whisper", "tell": "whisper", "r": "reply", "leave": "part", "bans": "moderation",
     }  # fmt: skip
     for usage in USAGES:
         assert usage.help

@@ -171,12 +171,12 @@ def test_frames() -> None:
     ban = Event("lobby", 59, "a2", 1_700_000_000_123, 1, "ann", "noise", kind=Kind.BAN, detail=whom)
     assert JSON.encode(event_frame(ban)) == (
         '{"t":"ban","room":"lobby","seq":59,"id":"a2","ts":"2023-11-14T22:13:20.123Z","from":"ann","user":1,'
-        '"text":"noise","whom":"bob","until":"2023-11-14T22:14:20.000Z"}'
+        '"text":"noise","whom":"bob","about":2,"until":"2023-11-14T22:14:20.000Z"}'
     )
     owner = Event("lobby", 60, "a3", 1_700_000_000_123, 0, "*", "", kind=Kind.OWNER, detail=Detail(whom=User(2, "bob")))
     assert JSON.encode(event_frame(owner)) == (
         '{"t":"owner","room":"lobby","seq":60,"id":"a3","ts":"2023-11-14T22:13:20.123Z","from":"*","user":0,'
-        '"whom":"bob"}'
+        '"whom":"bob","about":2}'
     ), "0 is told: the server is nobody, and not unknown"
 
 

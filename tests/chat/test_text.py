@@ -45,7 +45,7 @@ def message(words: str = "hi", **more: Any) -> Message:
 
 
 def changed(kind: str, **more: Any) -> Changed:
-    return Changed(kind, "lobby", 58, "a2", TS, more.pop("sender", "ann"), 1, **more)
+    return Changed(kind, more.pop("room", "lobby"), 58, "a2", TS, more.pop("sender", "ann"), 1, **more)
 
 
 def lines(said: str) -> list[str]:
@@ -85,7 +85,10 @@ def seen(line: str) -> str:
         (changed(Kind.DEOP, whom="bob"), "*** ann removed bob as an operator"),
         (changed(Kind.KICK, whom="bob"), "*** ann kicked bob"),
         (changed(Kind.KICK, whom="bob", text="{who}"), "*** ann kicked bob: {who}"),
-        (changed(Kind.BAN, whom="bob"), "*** ann banned bob"),
+        (changed(Kind.INVITE, room="@1,2", whom="bob", text="den"), "*** ann invited you to den. /join den"),
+        (changed(Kind.BAN, whom="bob"), "*** ann banned bob permanently"),
+        (changed(Kind.BAN, whom="bob", text="why"), "*** ann banned bob permanently: why"),
+        (changed(Kind.MUTE, whom="bob", text="why"), "*** ann muted bob permanently: why"),
         (changed(Kind.BAN, whom="bob", until=TS, text="why"), "*** ann banned bob until 2026-11-24 06:38 UTC: why"),
         (changed(Kind.UNBAN, whom="bob"), "*** ann unbanned bob"),
         (changed(Kind.MUTE, whom="bob", until=TS), "*** ann muted bob until 2026-11-24 06:38 UTC"),
@@ -159,6 +162,25 @@ def seen(line: str) -> str:
             )),
         (frames.RoomSettings(room="den", topic="", private=False, owner="", operators=(), slow=0, members=2),
             "*** den: 2 users, public\n*** No topic\n*** No owner"),
+        (frames.ModerationList(
+            room="den",
+            bans=[
+                frames.ModerationEntry(2, "rob", "ann", TS, was="bob", why="noise"),
+                frames.ModerationEntry(3, "cy", "ann", TS, until=TS),
+            ],
+            mutes=[frames.ModerationEntry(3, "cy", "ann", TS)],
+            invitations=[frames.ModerationEntry(4, "dora", "ann", TS)],
+            next=7,
+        ),
+            (
+                "*** Banned permanently: #2 rob (was bob), by ann on 2026-11-24 06:38 UTC: noise\n"
+                "*** Banned until 2026-11-24 06:38 UTC: #3 cy, by ann on 2026-11-24 06:38 UTC\n"
+                "*** Muted permanently: #3 cy, by ann on 2026-11-24 06:38 UTC\n"
+                "*** Invited: #4 dora, by ann on 2026-11-24 06:38 UTC\n"
+                "*** There are older ones"
+            )),
+        (frames.ModerationList(room="den", bans=[], mutes=[], invitations=[]),
+            "*** Nobody is banned, muted or invited in den"),
         (frames.ConversationList(conversations=[
             frames.ConversationEntry("@1,2,3", ["bob", "cy"], 5), frames.ConversationEntry("@1", [], 6)]),
             "*** Conversation with bob, cy\n*** Conversation with yourself"),
@@ -239,6 +261,12 @@ def test_a_notice_has_the_lines_that_it_should_have_whatever_is_in_it(words: str
         frames.Page(room=room, events=[message(words, sender=name), changed(Kind.BAN, text=words)], more=False),
         frames.RoomList(rooms=[frames.RoomEntry(room, 2, words), frames.RoomEntry(room, 1)]),
         frames.People(room=room, members=1, people=(Person(1, name, words),)),
+        frames.ModerationList(
+            room=room,
+            bans=[frames.ModerationEntry(2, name, name, TS, was=name, why=words)] * 2,
+            mutes=[],
+            invitations=[],
+        ),
         frames.ConversationList(conversations=[frames.ConversationEntry(room, [name, name], 5)] * 2),
         frames.Commands([frames.Usage("x", words, words)] * 2),
     ]

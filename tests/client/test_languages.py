@@ -16,7 +16,7 @@ import pytest
 from app.chat.commands import NAMES
 from app.chat.errors import Code
 from app.chat.events import Kind
-from app.chat.frames import Changed, Commands, Error, Frame, Usage
+from app.chat.frames import Changed, Commands, Error, Frame, ModerationEntry, ModerationList, Usage
 from app.client.errors import from_frame
 from app.client.languages.catalogue import Catalogue, MissingValueError, english, languages, load, translatable
 from app.client.languages.plurals import category
@@ -121,6 +121,26 @@ def test_every_change_has_a_sentence() -> None:
         assert "bob" in line or "ann" in line
     named = {key.split(".")[1] for key in ENGLISH if key.startswith("event.")}
     assert named - {"someone"} == set(Kind) - {Kind.MSG, Kind.ME}
+
+
+def test_an_invitation_and_a_list_of_bans_have_sentences() -> None:
+    sentences, time = Sentences(english()), "2026-01-31T12:00:00Z"
+    told = Changed("invite", "@1,2", 1, "a", time, "ann", 1, text="den", whom="bob", about=2)
+    assert sentences.of(told) == ["ann invited bob to den. Type /join den"]
+    listed = ModerationList(
+        room="ops",
+        bans=[ModerationEntry(2, "rob", "ann", time, was="bob", why="noise")],
+        mutes=[ModerationEntry(3, "cy", "ann", time, until=time)],
+        invitations=[ModerationEntry(4, "dora", "ann", time)],
+        next=7,
+    )
+    ban, mute, invitation, older = sentences.of(listed)
+    assert re.fullmatch(r"Banned permanently: #2 rob \(was bob\), by ann at .*2026.*: noise", ban)
+    assert re.fullmatch(r"Muted until .*2026.*: #3 cy, by ann at .*2026.*", mute)
+    assert re.fullmatch(r"Invited: #4 dora, by ann at .*2026.*", invitation)
+    assert older == "There are older ones"
+    none = ModerationList(room="ops", bans=[], mutes=[], invitations=[])
+    assert sentences.of(none) == ["Nobody is banned, muted or invited in ops"]
 
 
 def test_every_command_has_a_sentence() -> None:
@@ -255,8 +275,8 @@ def error(code: str, **values: Any) -> Error:
 @pytest.mark.parametrize(
     ("frame", "sentence"),
     [
-        (error("banned", room="ops"), "You're banned from ops"),
-        (error("banned", room="ops", why="tea"), "You're banned from ops: tea"),
+        (error("banned", room="ops"), "You're banned from ops permanently"),
+        (error("banned", room="ops", why="tea"), "You're banned from ops permanently: tea"),
         (error("banned", room="ops", until=UNTIL, why="tea"), "You're banned from ops until {until}: tea"),
         (error("slow_mode", room="ops", limit=60, after=900), "Slow mode is on: one message every 1 minute"),
         (error("rate_limited", after=1_200, limit=20), "You're sending too fast. Try again in 2 seconds."),
@@ -299,7 +319,7 @@ def test_an_error_keeps_its_values() -> None:
 def test_errors_are_translated(german: Catalogue) -> None:
     assert german.translate(from_frame(error("slow_mode", room="ops", limit=5)).message).endswith("alle 5 Sekunden")
     assert german.translate(from_frame(error("banned", room="ops", why="tea")).message) == "Du bist aus ops verbannt"
-    assert german.translate(from_frame(error("muted", room="ops")).message) == "You're muted in ops"
+    assert german.translate(from_frame(error("muted", room="ops")).message) == "You're muted in ops permanently"
 
 
 @pytest.mark.parametrize("frame", [error("banned", until="x" * 99), error("banned", until="0001-01-01T00:00:00+14:00")])

@@ -237,7 +237,7 @@ def test_who_is_kicked_ends(names: Names) -> None:
         assert end(following) == f"natter chat: You're no longer in {names.room}: kicked by {names.ann}: coffee\n"
         ann.answer("ban", room=names.room, name=names.bob, why="tea")
         done = run(names.url, "--name", names.bob, said="hi")
-        assert (done.returncode, done.stderr) == (7, f"natter chat: You're banned from {names.room}: tea\n")
+        assert (done.returncode, done.stderr) == (7, f"natter chat: You're banned from {names.room} permanently: tea\n")
 
 
 def test_the_name_is_taken(names: Names) -> None:

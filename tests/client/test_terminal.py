@@ -576,10 +576,10 @@ def test_what_was_missed_is_told(restartable: RestartableServer) -> None:
             me.shows("*** You missed 3 messages in lobby")
             bob.register("correct horse")
             bob.answer("ban", room="lobby", name="ann", why="coffee")
-            me.shows("*** bob banned ann: coffee")
+            me.shows("*** bob banned ann permanently: coffee")
             me.shows("*** You're no longer in lobby")
     with terminal(restartable.url, "--name", "ann") as me:
-        me.shows("*** You're banned from lobby: coffee")
+        me.shows("*** You're banned from lobby permanently: coffee")
 
 
 def test_a_server_that_restarts_says_so(restartable: RestartableServer) -> None:

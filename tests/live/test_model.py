@@ -106,7 +106,8 @@ class Happening:
             flags = {"me": self.kind == "me", "edited": self.edited, "deleted": self.deleted}
             frame |= {name: True for name, on in flags.items() if on}
             return frame | ({"to": list(self.to)} if self.to else {})
-        optional = {"of": self.of, "whom": self.whom_name, "until": self.until}
+        about = self.whom.id if self.whom else 0
+        optional = {"of": self.of, "whom": self.whom_name, "about": about, "until": self.until}
         frame |= {name: value for name, value in optional.items() if value}
         if self.text or self.kind in ("edit", "topic"):
             frame["text"] = self.text
@@ -144,17 +145,16 @@ class Seat:
 
 @dataclass(eq=False)
 class Place:
-    """A room's settings."""
+    """A room's settings. People are here by their ids, with the names that they had when it was set."""
 
     topic: str = ""
     private: bool = False
     slow: int = 0
     owner: User | None = None
-    owner_name: str = ""
     operators: dict[int, str] = field(default_factory=dict)
-    invited: set[int] = field(default_factory=set)
-    banned: set[int] = field(default_factory=set)
-    muted: set[int] = field(default_factory=set)
+    invited: dict[int, str] = field(default_factory=dict)
+    banned: dict[int, str] = field(default_factory=dict)
+    muted: dict[int, str] = field(default_factory=dict)
     spoke: set[int] = field(default_factory=set)
 
 
@@ -409,7 +409,7 @@ class Model:
     def own(self, seat: Seat, room: str) -> None:
         if room in self.places and seat.user.registered and not self.places[room].owner:
             place = self.places[room]
-            place.owner, place.owner_name = seat.user, seat.user.name
+            place.owner = seat.user
             self.happen(Happening(room, "owner", 0, "*", whom=seat.user, whom_name=seat.user.name))
 
     def part(self, seat: Seat, frame: Frame) -> None:
@@ -468,7 +468,8 @@ class Model:
         if place.private and room not in seat.rooms:
             raise No("invitation_only")
         answer = {"t": "room", "rid": frame["rid"], "room": room, "topic": place.topic, "private": place.private}
-        answer |= {"owner": place.owner_name, "operators": sorted(place.operators.values()), "slow": place.slow}
+        operators = sorted(user.name for user in self.users if user.id in place.operators)
+        answer |= {"owner": place.owner.name if place.owner else "", "operators": operators, "slow": place.slow}
         rank = ("", "operator", "owner")[self.rank(room, seat.user)]
         answer |= {"rank": rank} if rank else {}
         seat.due.append({**answer, "members": len(self.present(room))})
@@ -570,7 +571,7 @@ class Model:
         self._operator(seat, room)
         whom = [user for user in self.present(room) if user.id not in place.invited]
         place.private = True
-        place.invited |= {user.id for user in whom}
+        place.invited |= {user.id: user.name for user in whom}
         own = seat.user
         invitations = [Happening(room, "invite", own.id, own.name, whom=user, whom_name=user.name) for user in whom]
         change = Happening(room, "private", own.id, own.name)
@@ -582,10 +583,10 @@ class Model:
     def moderate(self, seat: Seat, frame: Frame) -> None:
         kind, room, own = frame["t"], frame["room"], seat.user
         place = self._moderated(seat, room)
-        whom = self.named(frame["name"])
         rank = self.rank(room, own)
         if rank < (2 if kind in ("op", "deop") else 1):
             raise No("not_operator")
+        whom = self._meant(place, frame)
         if kind in ("op", "deop") and not whom.registered:
             raise No("not_registered")
         if kind in ("kick", "ban", "mute") and self.rank(room, whom) >= rank:
@@ -593,23 +594,43 @@ class Model:
         why, seconds = frame["why"], frame["seconds"] if kind in ("ban", "mute") else 0
         event = Happening(room, kind, own.id, own.name, why, whom=whom, whom_name=whom.name, seconds=seconds)
         self._appoint(place, event, whom)
-        self.happen(event)
+        told = []
+        if kind == "invite" and whom not in self.present(room):
+            log = conversation([own, whom])
+            told = [Happening(log, kind, own.id, own.name, room, whom=whom, whom_name=whom.name)]
+        for one in self.record(event, *told):
+            self.hand_out(one)
         if kind in ("kick", "ban"):
             self._expel(event, whom)
         seat.due.append({"t": "done", "rid": frame["rid"], "seq": event.seq})
 
+    def _meant(self, place: Place, frame: Frame) -> User:
+        """Return who is meant by an id, or by a name: who has it, or of those whom it is taken back from also who had
+        it."""
+        if "user" in frame:
+            if user := self.user(frame["user"]):
+                return user
+            raise No("unknown_name")
+        name = frame["name"].lower()
+        of = {"unban": place.banned, "unmute": place.muted, "uninvite": place.invited, "deop": place.operators}
+        concerned = of.get(frame["t"], {})
+        found = [
+            user
+            for user in self.users
+            if user.id in concerned and name in (user.name.lower(), concerned[user.id].lower())
+        ]
+        if len(found) > 1:
+            raise No("refused")
+        return found[0] if found else self.named(frame["name"])
+
     kick = ban = unban = mute = unmute = op = deop = invite = uninvite = moderate
 
     def _appoint(self, place: Place, event: Happening, whom: User) -> None:
-        sets = {"ban": place.banned, "mute": place.muted, "invite": place.invited}
-        if event.kind == "op":
-            place.operators[whom.id] = whom.name
-        elif event.kind == "deop":
-            place.operators.pop(whom.id, None)
-        elif event.kind in sets:
-            sets[event.kind].add(whom.id)
+        people = {"ban": place.banned, "mute": place.muted, "invite": place.invited, "op": place.operators}
+        if event.kind in people:
+            people[event.kind][whom.id] = whom.name
         elif event.kind != "kick":
-            sets[event.kind.removeprefix("un")].discard(whom.id)
+            people[event.kind.removeprefix("un").removeprefix("de")].pop(whom.id, None)
 
     def _expel(self, event: Happening, whom: User) -> None:
         verb = "kicked" if event.kind == "kick" else "banned"
@@ -1082,10 +1103,10 @@ class Chat(RuleBasedStateMachine):
         self.perform(self.seat(who), {"t": t, "room": room} | ({"seconds": seconds} if t == "slow" else {}))
 
     @precondition(lambda self: self.seats)
-    @rule(who=index, room=logs, t=st.sampled_from(MODERATIONS), to=whom)
-    def moderate(self, who: int, room: str, t: str, to: int) -> None:
-        frame = {"t": t, "room": room, "name": self.name(to), "why": "", "seconds": 0}
-        self.perform(self.seat(who), frame)
+    @rule(who=index, room=logs, t=st.sampled_from(MODERATIONS), to=whom, by_id=st.booleans())
+    def moderate(self, who: int, room: str, t: str, to: int, by_id: bool) -> None:
+        whom = {"user": to + 1} if by_id else {"name": self.name(to)}
+        self.perform(self.seat(who), {"t": t, "room": room, **whom, "why": "", "seconds": 0})
 
     @precondition(lambda self: self.operators())
     @rule(
@@ -1095,14 +1116,15 @@ class Chat(RuleBasedStateMachine):
         why=st.sampled_from(["", "so"]),
         seconds=st.sampled_from([0, 3600, 3600]),
         tries=st.sampled_from([True, True, False]),
+        name=st.sampled_from(["", "", "", *NAMES]),
     )
-    def operate(self, who: int, t: str, to: int, why: str, seconds: int, tries: bool) -> None:
+    def operate(self, who: int, t: str, to: int, why: str, seconds: int, tries: bool, name: str) -> None:
         """Let someone who may do it moderate, and let anyone try what may be forbidden now."""
         able = self.operators()
         seat, room = able[who % len(able)]
         whom = self.model.users[to]
         changed = {"t": t, "room": room, "seconds": seconds}
-        self.perform(seat, changed if t in CHANGES else {**changed, "name": whom.name, "why": why})
+        self.perform(seat, changed if t in CHANGES else {**changed, "name": name or whom.name, "why": why})
         own = [event for event in self.model.readable(room) if event.user == whom.id and event.kind in SAID]
         edit = {"t": "edit", "room": room, "seq": own[-1].seq if own else 0, "text": self.text("amended")}
         for one in [one for one in self.seats if one.user is whom and tries][:1]:
@@ -1288,7 +1310,7 @@ class Rush:
             count = 1 + sum(event.log == room for *_, event in self.said)
             news = self.chat.news(room, self.model.head(room), count)
             first = next(event.detail.whom for event in news if event.kind == "owner" and event.detail.whom)
-            place.owner, place.owner_name = able[first.id], first.name
+            place.owner = able[first.id]
             assert place.owner.registered
             owners.append(Happening(room, "owner", 0, "*", whom=place.owner, whom_name=first.name))
         return owners

@@ -25,6 +25,7 @@ from app.chat.frames.from_client import (
     Invite,
     Join,
     Kick,
+    ListModeration,
     Login,
     Logout,
     Mentions,
@@ -71,6 +72,8 @@ from app.chat.frames.from_server import (
     Frame,
     Joined,
     Message,
+    ModerationEntry,
+    ModerationList,
     Named,
     Notice,
     Page,
@@ -86,6 +89,7 @@ from app.chat.frames.from_server import (
     Usage,
     Welcome,
     event_frame,
+    moderation_entry,
 )
 
 __all__ = [
@@ -119,11 +123,14 @@ __all__ = [
     "Join",
     "Joined",
     "Kick",
+    "ListModeration",
     "Login",
     "Logout",
     "Mentions",
     "Message",
     "Moderation",
+    "ModerationEntry",
+    "ModerationList",
     "Mute",
     "Named",
     "Nick",
@@ -167,4 +174,5 @@ __all__ = [
     "Who",
     "cid_of",
     "event_frame",
+    "moderation_entry",
 ]

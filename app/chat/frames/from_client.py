@@ -22,6 +22,7 @@ Cid = Annotated[str, Meta(min_length=1, max_length=64)]
 Position = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 Seconds = Annotated[int, Meta(ge=0, le=MAX_SECONDS)]
+UserId = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class Speech(Struct, kw_only=True, tag_field="t"):
@@ -243,13 +244,27 @@ class Mentions(Request, tag="mentions"):
     who: Literal["all", "operators"]
 
 
-class Moderation(Request):
-    """Something an operator does to someone in a room. `seconds` is how long it lasts, 0 for permanently."""
+class ListModeration(Request, tag="moderation"):
+    """List who is banned, muted and invited in a room, the latest first. `before` is the `next` of an answer, and gets
+    older ones."""
 
     room: str
-    name: str
+    before: Position | UnsetType = UNSET
+
+
+class Moderation(Request):
+    """Something an operator does to someone in a room: to the user with the id `user`, or else to the one called
+    `name`. `seconds` is how long it lasts, 0 for permanently."""
+
+    room: str
+    name: str = ""
+    user: UserId = 0
     why: str = ""
     seconds: Seconds = 0
+
+    def __post_init__(self) -> None:
+        if not (self.name or self.user):
+            raise ValueError("Object missing both `name` and `user`")
 
 
 class Kick(Moderation, tag="kick"):
@@ -293,7 +308,8 @@ Command = (
     | Join | Part | History | Search | Edit | Delete | Read | Typing | Pong
     | Rooms | Who | DescribeRoom | Conversations
     | Nick | Register | Login | Logout | Quit | Away | Back | Ignore | Unignore | Help | SlashCommand
-    | Topic | Private | Public | Slow | Mentions | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite
+    | Topic | Private | Public | Slow | Mentions | ListModeration
+    | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite
 )  # fmt: skip
 
 

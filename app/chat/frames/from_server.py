@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import UNSET, Struct, UnsetType
 
 from app.chat.events import PLAIN, Event, Kind
@@ -84,7 +86,11 @@ class Message(Struct, kw_only=True, tag_field="t", tag="msg", rename={"sender": 
 
 
 class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
-    """A message or a room was changed. `t` is the event's kind. `user` is 0 if the server itself did it."""
+    """A message or a room was changed. `t` is the event's kind. `user` is 0 if the server itself did it.
+
+    `about` is the id of the person it is about, `whom` the name that the person had at the time. An invitation in a
+    conversation has the room as its `text`. Older servers send no `about`.
+    """
 
     t: str
     room: str
@@ -96,6 +102,7 @@ class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
     of: int | UnsetType = UNSET
     text: str | UnsetType = UNSET
     whom: str | UnsetType = UNSET
+    about: int | UnsetType = UNSET
     until: str | UnsetType = UNSET
     seconds: int | UnsetType = UNSET
 
@@ -172,8 +179,8 @@ class People(Answer, tag="who"):
 
 
 class RoomSettings(Answer, tag="room"):
-    """A room's settings and your rank in it. Names are those people had when the setting was made. `mentions` is `all`
-    if everyone may notify the room with @everyone and @here."""
+    """A room's settings and your rank in it, with the current names of its owner and operators. `mentions` is `all` if
+    everyone may notify the room with @everyone and @here."""
 
     room: str
     topic: str
@@ -184,6 +191,30 @@ class RoomSettings(Answer, tag="room"):
     members: int
     rank: str = ""
     mentions: str = ""
+
+
+class ModerationEntry(Struct, omit_defaults=True):
+    """A ban, mute or invitation that is in force: whose it is, by the `name` now and the one it `was` given under if
+    that was another, who set it and when, why, and until when; a permanent one has no `until`."""
+
+    id: int
+    name: str
+    by: str
+    ts: str
+    was: str = ""
+    why: str = ""
+    until: str | UnsetType = UNSET
+
+
+class ModerationList(Answer, tag="moderation"):
+    """Who is banned, muted and invited in a room, the latest first. If there are older ones, `next` gets them as
+    `before`."""
+
+    room: str
+    bans: list[ModerationEntry]
+    mutes: list[ModerationEntry]
+    invitations: list[ModerationEntry]
+    next: int = 0
 
 
 class ConversationEntry(Struct, rename={"others": "with"}, omit_defaults=True):
@@ -275,7 +306,7 @@ class Error(Answer, tag="error"):
 
 Frame = (
     Welcome | Named | Joined | Parted | Message | Changed | Ack | Done | Page | Found | RoomList | People
-    | RoomSettings | ConversationList | Presence | TypingNow | ReadUpTo | Ping | Notice | Commands | Error
+    | RoomSettings | ModerationList | ConversationList | Presence | TypingNow | ReadUpTo | Ping | Notice | Commands | Error
 )  # fmt: skip
 
 
@@ -302,6 +333,23 @@ def event_frame(event: Event) -> Message | Changed:
         of=event.of or UNSET,
         text=event.text if event.text or event.kind in (Kind.EDIT, Kind.TOPIC) else UNSET,
         whom=detail.whom.name if detail.whom else UNSET,
+        about=detail.whom.id if detail.whom else UNSET,
         until=timestamp(detail.until) if detail.until else UNSET,
         seconds=detail.seconds if event.kind == Kind.SLOW else UNSET,
+    )
+
+
+def moderation_entry(event: Event, names: Mapping[int, str]) -> ModerationEntry:
+    """Build the entry of a ban, mute or invitation. `names` has the current names by id."""
+    whom = event.detail.whom
+    assert whom is not None, "moderation is about someone"
+    name = names.get(whom.id, whom.name)
+    return ModerationEntry(
+        id=whom.id,
+        name=name,
+        by=event.name,
+        ts=timestamp(event.at),
+        was="" if name == whom.name else whom.name,
+        why=event.text,
+        until=timestamp(event.detail.until) if event.detail.until else UNSET,
     )

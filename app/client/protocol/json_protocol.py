@@ -362,6 +362,7 @@ _HANDLERS: dict[type[Any], _Handler] = {
     frames.RoomList: JsonProtocol._on_answer,
     frames.People: JsonProtocol._on_answer,
     frames.RoomSettings: JsonProtocol._on_answer,
+    frames.ModerationList: JsonProtocol._on_answer,
     frames.ConversationList: JsonProtocol._on_answer,
     frames.Notice: JsonProtocol._on_answer,
     frames.Commands: JsonProtocol._on_answer,

@@ -37,6 +37,7 @@ class Sentences:
             frames.RoomList: self._rooms,
             frames.People: self._people,
             frames.RoomSettings: self._settings,
+            frames.ModerationList: self._moderation,
             frames.ConversationList: self._conversations,
             frames.Commands: self._commands,
             frames.Done: lambda frame: [frame.note] if frame.note else [],
@@ -77,6 +78,8 @@ class Sentences:
             key = "event.slow.off"
         elif frame.t == Kind.MENTIONS and text != ALL:
             key = "event.mentions.operators"
+        elif frame.t == Kind.INVITE and frame.room.startswith(CONVERSATION):
+            key = "event.invite.told"
         return self._say(
             key,
             name=frame.sender or self._say("event.someone"),
@@ -123,6 +126,26 @@ class Sentences:
             *([self._say("room.slow", interval=duration(frame.slow))] if frame.slow else []),
             *([self._say("room.mentions")] if frame.mentions == ALL else []),
         ]
+
+    def _moderation(self, frame: frames.ModerationList) -> list[str]:
+        lines = [
+            self._say(key, person=self._moderated(entry), until=local_time(entry.until))
+            for key, entries in (
+                ("moderation.ban", frame.bans),
+                ("moderation.mute", frame.mutes),
+                ("moderation.invitation", frame.invitations),
+            )
+            for entry in entries
+        ]
+        older = [self._say("moderation.older")] if frame.next else []
+        return [*lines, *older] or [self._say("moderation.none", room=frame.room)]
+
+    def _moderated(self, entry: frames.ModerationEntry) -> str:
+        time = local_time(entry.ts) or entry.ts
+        return self._say(
+            "moderation.person",
+            id=entry.id, name=entry.name, was=entry.was, by=entry.by, time=time, why=entry.why,
+        )  # fmt: skip
 
     def _conversations(self, frame: frames.ConversationList) -> list[str]:
         conversations = [

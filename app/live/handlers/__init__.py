@@ -32,6 +32,7 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Public: moderating.change_setting,
     frames.Slow: moderating.change_setting,
     frames.Mentions: moderating.change_setting,
+    frames.ListModeration: moderating.list_moderation,
     frames.Kick: moderating.moderate,
     frames.Ban: moderating.moderate,
     frames.Unban: moderating.moderate,

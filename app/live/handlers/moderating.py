@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+from heapq import nlargest
+
 from msgspec import UnsetType
 
 from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Kind
-from app.chat.frames import Done, Mentions, Moderation, Private, Public, Slow, Topic
+from app.chat.frames import (
+    Done,
+    ListModeration,
+    Mentions,
+    Moderation,
+    ModerationEntry,
+    ModerationList,
+    Private,
+    Public,
+    Slow,
+    Topic,
+    moderation_entry,
+)
+from app.chat.logs import conversation
 from app.chat.room import Room
 from app.live.connection import Connection
+from app.live.handlers.meaning import user_meant
+from app.live.handlers.reading import END
 from app.live.handlers.rooms import show_settings
 from app.live.subscriber import Subscriber
+
+LISTED = (Kind.BAN, Kind.MUTE, Kind.INVITE)
+"""What the list of moderation has, in the order of its fields."""
+MAX_LISTED = 100
+"""Most bans, mutes and invitations in one answer. Even with the longest names and reasons they are below 256 KiB."""
 
 
 async def topic(connection: Connection, command: Topic) -> None:
@@ -47,14 +70,38 @@ async def private(connection: Connection, command: Private) -> None:
 
 
 async def moderate(connection: Connection, command: Moderation) -> None:
-    """Do something to someone in a room."""
+    """Do something to someone in a room. Tell someone who is invited, and isn't there to see it, in a conversation."""
     connection.limits.check_why(command.why)
     room = _room(connection, command.room)
     rank = connection.rank(room)
-    whom = (await connection.context.account(command.name)).user
+    rules.check_moderation(command, rank)
+    whom = await user_meant(connection, command, room)
     whose_rank = rules.rank(room.state, whom, server_operator=connection.context.is_server_operator(whom))
     kind, text, detail = rules.moderation_event(command, rank, whom, whose_rank, connection.context.clock.now())
-    await _append(connection, command, kind, text, detail)
+    drafts = [connection.draft(room.name, text, kind=kind, detail=detail)]
+    if kind == Kind.INVITE and not connection.hub.is_in(whom.id, room.name):
+        told_in = conversation({connection.user.id, whom.id})
+        drafts.append(connection.draft(told_in, room.name, kind=kind, detail=detail))
+    appended = await asyncio.gather(*map(connection.backend.append, drafts))
+    connection.send(Done(seq=appended[0].event.seq, rid=command.rid))
+
+
+async def list_moderation(connection: Connection, command: ListModeration) -> None:
+    """Answer with the bans, mutes and invitations that are in force in a room, the latest first, a page at a time."""
+    room = _room(connection, command.room)
+    rules.check_operator(room.name, connection.rank(room))
+    before = END if isinstance(command.before, UnsetType) else command.before
+    now = connection.context.clock.now()
+    events = [event for kind in LISTED for event in room.state.in_force(kind, now) if event.seq < before]
+    page = nlargest(MAX_LISTED, events, key=lambda event: event.seq)
+    ids = {event.detail.whom.id for event in page if event.detail.whom}
+    names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
+    entries: dict[str, list[ModerationEntry]] = {kind: [] for kind in LISTED}
+    for event in page:
+        entries[event.kind].append(moderation_entry(event, names))
+    bans, mutes, invitations = (entries[kind] for kind in LISTED)
+    more = page[-1].seq if len(events) > len(page) else 0
+    connection.send(ModerationList(room.name, bans, mutes, invitations, more, rid=command.rid))
 
 
 async def _append(

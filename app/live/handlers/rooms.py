@@ -114,14 +114,15 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
     """Send a room's settings and the user's rank in it."""
     room = await _visible_room(connection, name)
     state = await state_of(connection, room)
+    names = await _current_names(connection, [state.owner, *state.operators])
     own_rank = rank(state, connection.user, server_operator=connection.context.is_server_operator(connection.user))
     connection.send(
         RoomSettings(
             room,
             state.topic,
             state.private,
-            state.owner_name,
-            state.operators,
+            names.get(state.owner, ""),
+            tuple(names[id_] for id_ in state.operators if id_ in names),
             state.slow,
             connection.hub.members(room),
             str(own_rank),
@@ -147,6 +148,12 @@ async def state_of(connection: Connection, room: str) -> RoomState:
     """Return the settings of any room, with or without people in it."""
     here = connection.shard.rooms.get(room)
     return here.state if here and here.loaded else RoomState(await connection.backend.state(room))
+
+
+async def _current_names(connection: Connection, ids: list[int]) -> dict[int, str]:
+    """Return the names that users have now, by id. An id of 0 is nobody."""
+    known = sorted(filter(None, ids))
+    return {user.id: user.name for user in await connection.backend.users(known)} if known else {}
 
 
 async def _listed_states(connection: Connection, rooms: list[str]) -> dict[str, RoomState]:

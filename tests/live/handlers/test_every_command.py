@@ -36,6 +36,7 @@ FIELDS = {
     "after": st.integers(0, 30) | st.just(2**53 - 1),
     "before": st.integers(0, 30) | st.just(2**53 - 1),
     "limit": st.integers(1, 200),
+    "user": st.integers(0, 9) | st.just(2**53 - 1),
     "seconds": st.sampled_from([0, 1, 60, frames.MAX_SECONDS]),
     "me": st.booleans(),
     "find": st.sampled_from(["", "AN", "x" * 600]),

@@ -71,7 +71,7 @@ test("an error is told by its code and reason", () => {
     "“ann” is taken. If it's yours, enter your password.",
   );
   assert.equal(error("too_long", { what: "topic", size: 301, limit: 300 }), t("error.too_long.topic", { count: 300 }));
-  assert.equal(error("banned", { room: "lobby", why: "coffee" }), "You're banned from #lobby: coffee");
+  assert.equal(error("banned", { room: "lobby", why: "coffee" }), "You're banned from #lobby permanently: coffee");
   assert.match(error("banned", { room: "lobby", until: "2026-01-01T12:00:00Z" }), /^You're banned from #lobby until .*2026/);
   assert.equal(
     error("slow_mode", { room: "lobby", after: 30_000, limit: 60 }),
@@ -105,8 +105,8 @@ test("an older server, which sends no values, is shown in its own words", () => 
 test("an event is told with names and quotes that the view shows", () => {
   const event = { t: "ban", room: "lobby", seq: 1, id: "x", ts: "", from: "ann", whom: "bob", text: "spam" };
   const parts = eventText(event, (name) => `[${name}]`, (text) => `"${text}"`);
-  assert.equal(parts.join(""), '[ann] banned [bob]: "spam"');
-  assert.equal(expelledText({ ...event, text: "" }), "ann banned you");
+  assert.equal(parts.join(""), '[ann] banned [bob] permanently: "spam"');
+  assert.equal(expelledText({ ...event, text: "" }), "ann banned you permanently");
   const slow = (seconds) => eventText({ ...event, t: "slow", seconds }, String, String).join("");
   assert.deepEqual(
     [slow(60), slow(0)],
