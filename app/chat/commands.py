@@ -6,19 +6,19 @@ can't be taken for `/whoami`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.chat import frames
-from app.chat.errors import Code, Refused
+from app.chat.durations import FORMS, split_duration
+from app.chat.errors import Code, ErrorValues, Refused
 from app.chat.frames import Command, Usage
 from app.chat.mentions import ALL, OPERATORS
 
 _COMMAND = re.compile(r"/?(\S*)(?:\s(.*))?", re.DOTALL)
 _WORD = re.compile(r"\s*(\S+)(?:\s(.*))?", re.DOTALL)
-_DURATION = re.compile(r"([0-9]+)([smhd])", re.IGNORECASE)
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SAFE_INTEGER = 2**53 - 1
 """The largest position: the largest integer that every JSON client can read."""
 
@@ -28,6 +28,14 @@ Build = Callable[[str, str], Command]
 
 class _BadArguments(Exception):
     """The arguments are wrong. The text says what was expected."""
+
+    values = ErrorValues()
+
+
+class _BadDuration(_BadArguments):
+    """What should be a duration can't be read as one."""
+
+    values = ErrorValues(reason="duration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,8 @@ def parse(line: str, room: str) -> Command:
             raise _BadArguments(f"Expected {_bound('at most', row, row.max_words)}, got {count}")
         return row.build(arguments, room)
     except _BadArguments as problem:
-        raise Refused(Code.BAD_COMMAND, f"{problem}. Usage: {row}", command=row.name, usage=str(row)) from None
+        values = ErrorValues(**problem.values, command=row.name, usage=str(row))
+        raise Refused(Code.BAD_COMMAND, f"{problem}. Usage: {row}", **values) from None
 
 
 def _bound(which: str, row: Row, count: int) -> str:
@@ -129,17 +138,19 @@ def _number(word: str, least: int, most: int) -> int:
 
 
 def _duration(text: str) -> tuple[int, str]:
-    """Return the seconds that `text` begins with, or 0, and the rest."""
-    word, rest = _split(text)
-    found = _DURATION.fullmatch(word)
-    if not found:
-        return 0, text
-    digits, unit = found[1].lstrip("0"), _SECONDS[found[2].lower()]
-    seconds = int(digits) * unit if 0 < len(digits) <= len(str(frames.MAX_SECONDS)) else 0
-    if not 0 < seconds <= frames.MAX_SECONDS:
-        longest = frames.MAX_SECONDS // _SECONDS["d"]
-        raise _BadArguments(f"Expected a time from 1s to {longest}d, got {_quoted(word)}")
-    return seconds, rest
+    """Return the seconds that `text` begins with, 0 for permanently or if it begins with no duration, and the rest."""
+    got = _quoted(" ".join(text.split()[:2]))
+    try:
+        seconds, rest = split_duration(text)
+    except ValueError:
+        remedy = "Before a reason that starts like this, write permanently or a time"
+        raise _BadDuration(f"Expected a time like {FORMS}, got {got}. {remedy}") from None
+    if seconds is None:
+        return 0, rest
+    if not 1 <= seconds <= frames.MAX_SECONDS:
+        longest = frames.MAX_SECONDS // 86_400
+        raise _BadDuration(f"Expected a time from 1s to {longest}d, got {got}")
+    return math.ceil(seconds), rest
 
 
 def _whisper(arguments: str, room: str) -> Command:  # noqa: ARG001  (whispers belong to no room)
@@ -256,11 +267,11 @@ _TABLE = (
     Row("kick", (), "NAME [WHY]", "Remove someone from the room (operators)",
         1, None, _moderation(frames.Kick)),
     Row("ban", (), "NAME [FOR] [WHY]",
-        "Keep someone out of the room, forever or for a time like 10m, 2h, or 7d (operators)",
+        "Keep someone out of the room, permanently or for a time like 10m, 1h30m, or 7 days (operators)",
         1, None, _moderation(frames.Ban, timed=True)),
     Row("unban", (), "NAME", "Let someone back in (operators)", 1, 1, _moderation(frames.Unban)),
     Row("mute", (), "NAME [FOR] [WHY]",
-        "Stop someone from sending messages, forever or for a time like 10m, 2h, or 7d (operators)",
+        "Stop someone from sending messages, permanently or for a time like 10m, 1h30m, or 7 days (operators)",
         1, None, _moderation(frames.Mute, timed=True)),
     Row("unmute", (), "NAME", "Let someone send messages again (operators)", 1, 1, _moderation(frames.Unmute)),
     Row("slow", (), "SECONDS", "Make people wait between messages; 0 turns it off (operators)", 1, 1, _slow),

@@ -69,7 +69,10 @@ R = "lobby"
         ("/ban bob 30s", frames.Ban(room=R, name="bob", seconds=30)),
         ("/ban bob 10m two  words", frames.Ban(room=R, name="bob", seconds=600, why="two  words")),
         ("/ban bob noise 10m", frames.Ban(room=R, name="bob", why="noise 10m")),
-        ("/ban bob 10 times", frames.Ban(room=R, name="bob", why="10 times")),
+        ("/ban bob permanently 10 times", frames.Ban(room=R, name="bob", why="10 times")),
+        ("/ban bob forever", frames.Ban(room=R, name="bob")),
+        ("/ban bob for good: noise", frames.Ban(room=R, name="bob", why="noise")),
+        ("/ban bob 30 days cool off", frames.Ban(room=R, name="bob", seconds=2_592_000, why="cool off")),
         ("/ban bob 3650d", frames.Ban(room=R, name="bob", seconds=frames.MAX_SECONDS)),
         ("/unban bob", frames.Unban(room=R, name="bob")),
         ("/mute bob 2H", frames.Mute(room=R, name="bob", seconds=7_200)),
@@ -93,6 +96,56 @@ R = "lobby"
 )
 def test_a_line_is_a_command(line: str, command: Command) -> None:
     assert parse(line, R) == command
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [
+        ("1h30m", 5_400),
+        ("1d 12h", 129_600),
+        ("1d, 12 hours and 5 minutes", 129_900),
+        ("1w", 604_800),
+        ("4 Weeks", 2_419_200),
+        ("90min", 5_400),
+        ("2 hours", 7_200),
+        ("2\u00a0hrs", 7_200),
+        ("1.5h", 5_400),
+        ("30 sec", 30),
+        ("an hour", 3_600),
+        ("half an hour", 1_800),
+        ("two weeks", 1_209_600),
+        ("for 10m", 600),
+    ],
+)
+@pytest.mark.parametrize("why", ["", " noise", ": noise", ", 3 strikes", "  two  words"])
+def test_a_time_is_read_as_people_write_it(typed: str, seconds: int, why: str) -> None:
+    expected = frames.Mute(room=R, name="pete", seconds=seconds, why=why.lstrip(",: "))
+    assert parse(f"/mute pete {typed}{why}", R) == expected
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "10", "3 strikes", "1h30", "10m10m", "1 month", "a year", "1y", "10%", "1..5h", "1e5s", "3 sécondes", "٣d",
+        "½ hour", "１０m", "-10m", "+1h", "for 10", "until friday", "till 5pm", "2030-01-01", "30d/spam",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["ban", "mute"])
+def test_what_looks_like_a_time_and_is_none_is_refused_rather_than_for_good(command: str, typed: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse(f"/{command} pete {typed}", R)
+    assert (caught.value.code, caught.value.values["reason"]) == (Code.BAD_COMMAND, "duration")
+    assert "a time like 30s, 10m, 1h30m, 2 hours, 7d, or 4 weeks, got" in caught.value.message
+    permanent = parse(f"/{command} pete permanently {typed}", R)
+    assert isinstance(permanent, frames.Moderation)
+    assert (permanent.why, permanent.seconds) == (typed, 0)
+
+
+@pytest.mark.parametrize(
+    "why", ["a second offence", "for spamming", "forevermore", "tilling", "noise 10m", "one too many", "hours of noise"]
+)
+def test_a_reason_is_not_taken_for_a_time(why: str) -> None:
+    assert parse(f"/ban pete {why}", R) == frames.Ban(room=R, name="pete", why=why)
 
 
 @pytest.mark.parametrize(

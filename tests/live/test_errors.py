@@ -57,6 +57,11 @@ CASES = [
     Case(
         "bad_command", {"command": "kick", "usage": "/kick NAME [WHY]"}, step("ann", "command", room="", line="/kick")
     ),
+    Case(
+        "bad_command",
+        {"reason": "duration", "command": "ban", "usage": "/ban NAME [FOR] [WHY]"},
+        step("ann", "command", room="", line="/ban bob 10"),
+    ),
     Case("bad_command", {"command": "part", "usage": "/part"}, step("ann", "command", room="", line="/leave now")),
     Case("bad_room", {"room": "No Room"}, step("ann", "join", room="No Room")),
     Case("bad_room", {"room": "é" * 80}, step("ann", "who", room="é" * 90)),
@@ -190,6 +195,18 @@ CASES = [
         step("ann", "conversations"),
         (*joined("ann"), step("ann", "rooms"), step("ann", "rooms")),
         {"rate": 10, "work": 0.001},
+    ),
+    Case(
+        "refused",
+        {"reason": "ambiguous", "name": "bob"},
+        step("ann", "unban", room="lobby", name="bob"),
+        (
+            *OWNED,
+            step("ann", "ban", room="lobby", name="bob"),
+            step("bob", "nick", name="rob"),
+            step("cy", "nick", name="bob"),
+            step("ann", "ban", room="lobby", name="bob"),
+        ),
     ),
     Case("refused", {}, step("ann", "msg", room="lobby", cid="a", text="LOUD"), joined("ann")),
     Case("unavailable", {}, step("ann", "conversations")),

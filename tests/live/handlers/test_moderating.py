@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from app import chat_of
@@ -111,6 +113,26 @@ def test_operators_see_who_is_banned_muted_and_invited_with_why_and_until(chat: 
     assert (invitation["id"], "until" in invitation) == (dora.id, False)
     chat.clock.advance(601)
     assert listed(ann, "mutes") == []
+
+
+def test_a_typed_time_ends_a_mute_and_the_event_says_when(chat: Host, ann: JsonClient) -> None:
+    bob = chat.connect("bob")
+    bob.join("den")
+    with chat.join(room="den", dialect="text") as text:
+        ann.answer("command", room="den", line="/mute bob 1h30m 3 strikes")
+        assert re.fullmatch(r"ann muted bob until .* UTC: 3 strikes", text.notice())
+        chat.clock.advance(5_399)
+        bob.ask("msg", room="den", cid="1", text="x")
+        assert bob.error("muted")
+        chat.clock.advance(2)
+        bob.say("again", room="den")
+        text.hears("again")
+        ann.answer("command", room="den", line="/mute bob permanently 3 strikes")
+        assert text.notice() == "ann muted bob permanently: 3 strikes"
+        assert ["until" in bob.sees("mute").frame for _ in range(2)] == [True, False]
+        refused = ann.refused("command", room="den", line="/ban bob 3 strikes")
+        assert (refused.code, refused.frame["reason"]) == ("bad_command", "duration")
+        assert listed(ann, "bans") == []
 
 
 def test_a_long_list_of_bans_comes_in_pages(chat: Host, ann: JsonClient) -> None:
