@@ -5,7 +5,7 @@ Dialects keep no state, so an event is encoded once for everyone who speaks the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Protocol, get_args
 
 import msgspec
@@ -39,6 +39,7 @@ from app.chat.frames import (
     Speech,
     event_frame,
 )
+from app.chat.typed import command_line
 
 JSON_SUBPROTOCOL = "chat.v1.json"
 TYPES = {command.__struct_config__.tag for command in get_args(Command)}
@@ -49,8 +50,9 @@ _MSG = Kind.MSG
 class Dialect(Protocol):
     """The interface of a dialect."""
 
-    def decode(self, received: str, room: str) -> Command:
-        """Decode a command; `room` is where it belongs if it names no room itself. Refused if it can't be decoded."""
+    def decode(self, received: str, room: str, known: Container[str] = commands.NAMES) -> Command:
+        """Decode a command; `room` is where it belongs if it names no room itself, and `known` has the names of the
+        slash commands. Refused if it can't be decoded."""
 
     def encode(self, frame: Frame) -> str | None:
         """Encode a frame, or return None if the dialect has no words for it."""
@@ -69,12 +71,10 @@ class Dialect(Protocol):
 class TextDialect:
     """The tutorial's dialect: every text is a message in the connection's only room, or a slash command."""
 
-    def decode(self, received: str, room: str) -> Command:
-        if not received.startswith("/"):
-            return Say(room=room, text=received)
-        if received.startswith("//"):
-            return Say(room=room, text=received[1:])
-        return commands.parse(received, room)
+    def decode(self, received: str, room: str, known: Container[str] = commands.NAMES) -> Command:
+        if "/" in received and (line := command_line(received, known)):
+            return commands.parse(line, room)
+        return Say(room=room, text=received[1:] if received.startswith("//") else received)
 
     def encode(self, frame: Frame) -> str | None:
         write = WRITERS.get(type(frame))
@@ -130,7 +130,7 @@ class JsonDialect:
         self._decoder = msgspec.json.Decoder(Command)
         self._envelope = msgspec.json.Decoder(_Envelope)
 
-    def decode(self, received: str, room: str) -> Command:  # noqa: ARG002  (each frame names its room)
+    def decode(self, received: str, room: str, known: Container[str] = commands.NAMES) -> Command:  # noqa: ARG002  (frames name both)
         try:
             command: Command = self._decoder.decode(received)
         except _UNREADABLE as error:

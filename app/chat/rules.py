@@ -18,7 +18,7 @@ from app.chat.frames import Mentions, Moderation, Private, Public, Slow, Topic
 from app.chat.mentions import ALL
 from app.chat.state import RoomState
 from app.chat.timestamps import timestamp
-from app.chat.typed import is_blank
+from app.chat.typed import has_password, is_blank
 
 
 class Rank(IntEnum):
@@ -66,6 +66,13 @@ def check_not_blank(text: str) -> None:
     """Refused if the text of a message has nothing but blanks and invisible characters."""
     if is_blank(text):
         raise Refused(Code.BLANK, "There is nothing to say. Write some text")
+
+
+def check_no_password(text: str) -> None:
+    """Refused if others would read a password in the text: nobody means to say one."""
+    if has_password(text):
+        problem = "This wasn't sent, since it looks like a command with a password. Start the line with one slash"
+        raise Refused(Code.REFUSED, problem, reason="password")
 
 
 def check_speaking(room: str, state: RoomState, user: User, rank: Rank, now: int, last_spoke: int) -> None:

@@ -24,6 +24,12 @@ _PASSWORD = re.compile(
 )
 
 
+def unpadded(text: str) -> str:
+    """The text without blanks and invisible characters before it."""
+    nothing = _NOTHING.match(text)
+    return text[nothing.end() :] if nothing else text
+
+
 def is_blank(text: str) -> bool:
     """Whether nothing of a text is to be seen."""
     return _NOTHING.fullmatch(text) is not None

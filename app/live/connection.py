@@ -192,7 +192,7 @@ class Connection:
     def _decode(self, text: str) -> Command | None:
         """Decode a command. None if nothing is left to do: it was refused, or answers a `ping`."""
         try:
-            command = self.dialect.decode(text, self.room)
+            command = self.dialect.decode(text, self.room, self.context.command_names)
         except Refused as refused:
             limited = self._rate_limit.check(self.context.clock.monotonic()) if self._rate_limit is not None else None
             if limited is not None:
@@ -313,7 +313,10 @@ class Connection:
     def draft(
         self, room: str, text: str, cid: str = "", kind: Kind = Kind.MSG, of: int = 0, detail: Detail = PLAIN
     ) -> Draft:
-        """Draft an event of this user, as of now. Refused if a module's rule says so."""
+        """Draft an event of this user, as of now. Refused if its text would show a password, or a module's rule says
+        so."""
+        if "/" in text or "／" in text:
+            rules.check_no_password(text)
         context = self.context
         draft = Draft(room, self.user, text, new_id(), context.clock.now(), cid, kind, of, detail)
         context.check_rules(draft)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.backends import Backend, NameTaken, Unavailable
+from app.chat import commands
 from app.chat.errors import Code, Refused
 from app.chat.events import Account, Draft, User
 from app.chat.frames import Command, Usage
@@ -98,6 +99,8 @@ class ChatContext:
         self.names, self.overflow, self.handlers, self.clock = names, overflow, handlers, clock
         self.commands: dict[str, CommandFunction] = {}
         """The slash commands that modules added, by name."""
+        self.command_names = set(commands.NAMES)
+        """The names of all slash commands."""
         self.usages: list[Usage] = []
         """How to use them."""
         self.passwords = Passwords(clock)

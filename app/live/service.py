@@ -28,7 +28,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from starlette.applications import Starlette
 
 from app.backends import Backend, Unavailable
-from app.chat import commands
 from app.chat.errors import Refused
 from app.chat.frames import Usage
 from app.chat.limits import Limits
@@ -78,9 +77,10 @@ class ChatService(ChatContext):
         can't be a command's."""
         if not name or name != name.casefold() or len(name.split()) != 1 or name.startswith("/"):
             raise ValueError(f"/{name}: use one word in lower case, without the slash")
-        if name in self.commands or name in commands.NAMES:
+        if name in self.command_names:
             raise ValueError(f"/{name}: there is a command with this name already")
         self.commands[name] = run
+        self.command_names.add(name)
         self.usages.append(Usage(name, usage, help))
 
     def hear(self, listener: Listener) -> None:

@@ -208,6 +208,12 @@ CASES = [
             step("ann", "ban", room="lobby", name="bob"),
         ),
     ),
+    Case(
+        "refused",
+        {"reason": "password"},
+        step("ann", "msg", room="lobby", cid="a", text=" //login ann secret"),
+        joined("ann"),
+    ),
     Case("refused", {}, step("ann", "msg", room="lobby", cid="a", text="LOUD"), joined("ann")),
     Case("unavailable", {}, step("ann", "conversations")),
 ]

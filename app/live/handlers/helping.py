@@ -7,6 +7,7 @@ import re
 from app.chat import commands
 from app.chat.errors import Code, Refused
 from app.chat.frames import Commands, Done, Help, Notice, SlashCommand
+from app.chat.typed import unpadded
 from app.live.connection import Connection
 
 _LINE = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
@@ -28,7 +29,8 @@ async def run(connection: Connection, command: SlashCommand) -> None:
     """Carry out a slash command as someone typed it: a built-in one or a module's."""
     if command.room:
         connection.log_of(command.room)
-    line = command.line if command.line.startswith("/") else f"/{command.line}"
+    line = unpadded(command.line)
+    line = line if line.startswith("/") else f"/{line}"
     parsed = commands.parse(line, command.room)
     if not isinstance(parsed, SlashCommand):
         if hasattr(parsed, "rid"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import User
 from app.chat.frames import Away, Back, Done, Ignore, Unignore
@@ -11,6 +12,7 @@ from app.live.connection import Connection
 async def away(connection: Connection, command: Away) -> None:
     """Show the user as away in its rooms."""
     connection.limits.check_why(command.why)
+    rules.check_no_password(command.why)
     connection.hub.set_away(connection.user, command.why)
     connection.send(Done(note="You are away", rid=command.rid))
 
