@@ -35,6 +35,8 @@ class Rank(IntEnum):
 
 
 APPOINTMENTS = (Kind.OP, Kind.DEOP)
+AGAINST = (Kind.KICK, Kind.BAN, Kind.MUTE)
+"""What nobody may do to someone who ranks as high."""
 LASTING = (Kind.BAN, Kind.MUTE)
 """Events that hold until they are lifted or run out."""
 LIFTED = {Kind.UNBAN: Kind.BAN, Kind.UNMUTE: Kind.MUTE, Kind.UNINVITE: Kind.INVITE, Kind.DEOP: Kind.OP}
@@ -129,6 +131,11 @@ def lifted_by(command: Moderation) -> Kind | None:
     return LIFTED.get(_kind(command))
 
 
+def is_against(command: Moderation) -> bool:
+    """Whether a command is one that people would rather not have happen to them."""
+    return _kind(command) in AGAINST
+
+
 def check_operator(room: str, rank: Rank) -> None:
     """Refused unless the rank is that of an operator, or higher."""
     if rank < Rank.OPERATOR:
@@ -154,7 +161,7 @@ def moderation_event(
     if kind in APPOINTMENTS and not whom.registered:
         problem = f"{whom.name} is not registered. Only registered users can be operators"
         raise Refused(Code.NOT_REGISTERED, problem, name=whom.name)
-    if whose_rank >= rank and kind in (Kind.KICK, Kind.BAN, Kind.MUTE):
+    if whose_rank >= rank and kind in AGAINST:
         problem = f"{whom.name} has the same rank as you in {command.room}, or a higher one"
         raise Refused(Code.NOT_OPERATOR, problem, reason="rank", room=command.room, name=whom.name)
     until = now + 1000 * command.seconds if command.seconds and kind in LASTING else 0

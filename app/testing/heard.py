@@ -24,8 +24,8 @@ class Heard:
     """A message or another event in a room, as a client got it.
 
     `name` is its author, `kind` one of `app.Kind`, and `to` the recipients of a whisper. The text dialect has no `seq`,
-    `id`, `user`, `whom` and `of`, which docs/protocol.md explains. `frame` is the original: a dict in JSON, or a line
-    of text.
+    `id`, `user`, `whom`, `about` and `of`, which docs/protocol.md explains. `frame` is the original: a dict in JSON, or
+    a line of text.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Heard:
     id: str = ""
     user: int = 0
     whom: str = ""
+    about: int = 0
     of: int = 0
     frame: Any = field(default=None, repr=False, compare=False)
 
@@ -68,6 +69,7 @@ def from_frame(frame: Mapping[str, Any]) -> Heard | None:
         id=frame["id"],
         user=frame.get("user", 0),
         whom=frame.get("whom", ""),
+        about=frame.get("about", 0),
         of=frame.get("of", 0),
         frame=frame,
     )

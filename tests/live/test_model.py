@@ -605,8 +605,8 @@ class Model:
         seat.due.append({"t": "done", "rid": frame["rid"], "seq": event.seq})
 
     def _meant(self, place: Place, frame: Frame) -> User:
-        """Return who is meant by an id, or by a name: who has it, or of those whom it is taken back from also who had
-        it."""
+        """Return who is meant by an id, or by a name: who has it, or had it when what is taken back was given, or spoke
+        under it if nobody has it now."""
         if "user" in frame:
             if user := self.user(frame["user"]):
                 return user
@@ -619,6 +619,9 @@ class Model:
             for user in self.users
             if user.id in concerned and name in (user.name.lower(), concerned[user.id].lower())
         ]
+        if frame["t"] in ("kick", "ban", "mute") and not any(user.name.lower() == name for user in self.users):
+            spoke = {event.user for event in self.readable(frame["room"])[-200:] if event.name.lower() == name}
+            found = [user for user in self.users if user.id in spoke]
         if len(found) > 1:
             raise No("refused")
         return found[0] if found else self.named(frame["name"])

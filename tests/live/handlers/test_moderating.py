@@ -50,6 +50,18 @@ def test_who_took_the_name_of_someone_banned_is_not_mistaken_for_them(chat: Host
     bob.join("den")
 
 
+def test_someone_is_banned_by_the_name_under_which_they_spoke(chat: Host, ann: JsonClient) -> None:
+    bob = chat.connect("bob7")
+    bob.join("den")
+    bob.say("spam", room="den")
+    bob.nick("rob")
+    for command in ("invite", "op"):
+        assert ann.refused(command, room="den", name="bob7").code == "unknown_name"
+    ann.answer("ban", room="den", name="Bob7")
+    assert listed(ann, "bans") == [(bob.id, "rob")]
+    assert bob.sees("ban").whom == "rob"
+
+
 def test_a_name_that_fits_two_is_refused_with_both_ids(chat: Host, ann: JsonClient) -> None:
     bob = chat.connect("bob7")
     ann.answer("mute", room="den", name="bob7")
