@@ -306,7 +306,8 @@ class Error(Answer, tag="error"):
 
 Frame = (
     Welcome | Named | Joined | Parted | Message | Changed | Ack | Done | Page | Found | RoomList | People
-    | RoomSettings | ModerationList | ConversationList | Presence | TypingNow | ReadUpTo | Ping | Notice | Commands | Error
+    | RoomSettings | ModerationList | ConversationList | Presence | TypingNow | ReadUpTo | Ping | Notice
+    | Commands | Error
 )  # fmt: skip
 
 
