@@ -40,6 +40,7 @@ def search(page: Page) -> None:
     page.get_by_role("searchbox").fill("hello")
     page.keyboard.press("Enter")
     expect(page.get_by_role("complementary").get_by_text("hello")).to_be_visible()
+    expect(page.locator(".found")).to_have_attribute("aria-busy", "false")
 
 
 def somebody(page: Page) -> None:
@@ -84,6 +85,27 @@ def edit(page: Page) -> None:
     expect(page.get_by_text("Editing message")).to_be_visible()
 
 
+def log_in(page: Page) -> None:
+    page.keyboard.press("Escape")
+    say(page, "/login bob")
+    expect(page.get_by_role("dialog", name="Log in")).to_be_visible()
+
+
+def register_name(page: Page) -> None:
+    say(page, "/register")
+    expect(page.get_by_role("dialog", name="Account")).to_be_visible()
+
+
+def refuse(page: Page) -> None:
+    say(page, "/dance")
+    expect(page.get_by_text("There's no command /dance")).to_be_visible()
+
+
+def fail(page: Page) -> None:
+    say(page, "/w nobody hush")
+    expect(message(page, "hush")).to_contain_text("Not sent.")
+
+
 SCREENS: dict[str, Callable[[Page], None]] = {
     "busy": lambda page: None,
     "settings": settings,
@@ -96,6 +118,10 @@ SCREENS: dict[str, Callable[[Page], None]] = {
     "about the room": about,
     "delete": delete,
     "edit": edit,
+    "log in": log_in,
+    "register": register_name,
+    "refusal": refuse,
+    "not sent": fail,
 }
 
 

@@ -191,6 +191,12 @@ test("what waits to be sent goes on after one's own messages only", () => {
   assert.equal(heads(begun(msg(1, "a", { from: "ann", user: 2 }), pending)).at(-1), true);
 });
 
+test("what waits to be sent is told apart by who will hear it", () => {
+  const say = (cid, more) => ({ type: "say", pending: { cid, room: "lobby", text: "x", at: 0, state: "queued", ...more } });
+  const state = begun(say("a"), say("b", { to: ["bob"] }), say("c", { to: ["bob"] }), say("d", { to: ["cy"] }), say("e"));
+  assert.deepEqual(heads(state), [true, true, false, true, true]);
+});
+
 test("a whisper of oneself under another name is in a conversation with the others only", () => {
   const state = after(welcome(), open, msg(4, "psst", { room: "@1,2", from: "annie", user: 1, to: ["bob"] }));
   assert.deepEqual(state.rooms["@1,2"].others, ["bob"]);

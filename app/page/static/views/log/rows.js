@@ -99,12 +99,11 @@ function createDivider(state, { log, marker, missed }) {
 function pendingRows(state, { name, log }, previous) {
   const isIn = (/** @type {number} */ of) => log.entries.some((entry) => entry.room === name && positionOf(entry) === of);
   const shown = state.outbox.filter((one) => one.room === name && !one.seen && !(one.of && isIn(one.of)));
-  return shown.map((pending, index) => ({
-    kind: "pending",
-    key: pending.cid,
-    pending,
-    first: index === 0 && !(previous && isOwn(state, previous) && Boolean(previous.to) === Boolean(pending.to)),
-  }));
+  const before = previous && isOwn(state, previous) ? previous : null;
+  return shown.map((pending, index) => {
+    const above = index ? shown[index - 1] : before;
+    return { kind: "pending", key: pending.cid, pending, first: !above || String(above.to) !== String(pending.to) };
+  });
 }
 
 /** Whether an entry is a message that this person sent under the current name.
