@@ -115,7 +115,9 @@ const FRAMES = {
     return name ? withoutTyping(state, name.toLowerCase()) : state;
   },
 
-  help: (state, { commands }, { request }) => (request?.command ? state : { ...state, commands }),
+  /** Only the answer to a request for all commands has them all. */
+  help: (state, { commands }, { request }) =>
+    request?.t === "help" && !request.command ? { ...state, commands } : state,
 
   rooms: (state, { rooms }) => ({ ...state, directory: rooms }),
 };

@@ -228,3 +228,10 @@ test("in a room that was empty the line stands above the first message", () => {
     ["day", "new", "message"],
   );
 });
+
+test("the commands stay known after the help of one of them, and after a probe of the connection", () => {
+  const help = (request, ...commands) => ({ type: "frame", frame: { t: "help", commands }, request });
+  const all = help({ t: "help" }, "kick", "topic");
+  for (const request of [{ t: "command", line: "/help kick" }, { t: "help", command: "kick" }, undefined])
+    assert.deepEqual(begun(all, help(request, "kick")).commands, ["kick", "topic"]);
+});
