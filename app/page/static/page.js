@@ -76,7 +76,7 @@ export function startPage() {
   });
   persist(store, storage);
   keepField(store, () => document.querySelector("#text"));
-  reportReading(store, session.read);
+  addEventListener("pagehide", reportReading(store, session.read));
   sendNotifications(store, { announcer: elementOf("#announcer"), show: (room) => act.go(room), storage });
   listenToKeys(store.get, act);
   ignoreFiles();

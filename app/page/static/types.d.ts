@@ -82,6 +82,8 @@ export interface Room {
     /** A conversation of whispers, not a room. */
     conversation: boolean;
     status: "joining" | "joined" | "left";
+    /** This person was in the room on an earlier visit. */
+    returning: boolean;
     /** Why this person is not in the room. */
     why: string;
     topic: string;

@@ -195,10 +195,10 @@ export function createSession({ store, connection, keep, newId = randomId, later
   }
 
   /** @param {Frame} frame @param {Request | undefined} request */
-  function joined({ room: name, read = 0, head }, request) {
+  function joined({ room: name, head }, request) {
     if (request) void ask({ t: "room", room: name });
     if (state().current === name && request?.after === undefined) seek();
-    if (state().current === name || (read && read < head)) void fill(name);
+    if (state().current === name || state().rooms[name].read < head) void fill(name);
     flush(name);
   }
 

@@ -43,7 +43,7 @@ const FRAMES = {
     const next = { ...state, me, names, epoch, limits, home };
     if (same && state.epoch === epoch) return next;
     const outbox = same ? interrupted(state.outbox) : inherited(state.outbox);
-    return { ...withoutHistory(next), outbox: placed(outbox, epoch, t("log.missing")) };
+    return { ...withoutHistory(next, same), outbox: placed(outbox, epoch, t("log.missing")) };
   },
 
   named(state, { id, name, registered = false }) {
@@ -172,13 +172,14 @@ let notes = 0;
 
 /** Without what came from a history of another epoch or user. The rooms stay, and are to be joined.
  * @param {State} state
+ * @param {boolean} same the user is the same
  * @returns {State}
  */
-function withoutHistory(state) {
+function withoutHistory(state, same) {
   const rooms = Object.values(state.rooms).filter(({ conversation }) => !conversation);
   return {
     ...state,
-    rooms: tableOf(rooms.map(({ name }) => [name, newRoom(name)])),
+    rooms: tableOf(rooms.map(({ name, returning }) => [name, newRoom(name, { returning: same && returning })])),
     whispers: NO_WHISPERS,
     lastWhisper: "",
   };
@@ -210,15 +211,15 @@ function resumed(room, read) {
   return { ...room, missed, read: Math.max(room.read, read) };
 }
 
-/** A room that is followed from its head on. Who comes into a room for the first time has missed nothing there, but a
- * whisper is for its reader, however long ago it came.
+/** A room that is followed from its head on. Who comes into a room for the first time has missed nothing there. Without a
+ * read marker, who was there before has missed all of it, and a whisper is for its reader, however long ago it came.
  * @param {Room} room
  * @param {number} read
  * @returns {Room}
  */
 function started(room, read) {
-  const { head, conversation } = room;
-  const known = read || (conversation ? 0 : head);
+  const { head, conversation, returning } = room;
+  const known = read || (conversation || returning ? 0 : head);
   const position = { position: head, delivered: 0, read: known, marker: known < head ? known : UNKNOWN };
   return { ...room, ...position, missed: null, behind: 0, loading: "", log: opened(head) };
 }

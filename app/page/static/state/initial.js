@@ -100,6 +100,7 @@ export function newRoom(name, known = {}) {
     name,
     conversation: isConversation(name),
     status: "joining",
+    returning: false,
     why: "",
     topic: "",
     isPrivate: false,

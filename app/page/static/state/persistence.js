@@ -23,7 +23,7 @@ export function restore(storage) {
     me: account && { id: account.id, name: account.name, registered: false },
     names: account ? [account.name.toLowerCase()] : [],
     entering: { busy: false, name: account?.name ?? storage.get("name", ""), problem: "", asksPassword: false },
-    rooms: tableOf(storage.entries("room").map(([name]) => [name, newRoom(name)])),
+    rooms: tableOf(storage.entries("room").map(([name]) => [name, newRoom(name, { returning: true })])),
     settings: { ...SETTINGS, ...Object.fromEntries(storage.entries("setting")) },
     drafts: tableOf(storage.entries("draft")),
     outbox: interrupted(storage.getOfTab("outbox", [])),

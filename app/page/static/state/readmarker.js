@@ -10,6 +10,7 @@ const DELAY = 1_000;
 /**
  * @param {import("../types.d.ts").Store} store
  * @param {(room: string, seq: number) => Promise<void>} report tells the server
+ * @returns {() => void} reports at once, before the page goes
  */
 export function reportReading(store, report) {
   /** @type {Map<string, number>} */
@@ -20,6 +21,7 @@ export function reportReading(store, report) {
   let timer;
 
   function flush() {
+    clearTimeout(timer);
     timer = undefined;
     const { rooms } = store.get();
     for (const name of due) {
@@ -40,6 +42,7 @@ export function reportReading(store, report) {
     timer ??= setTimeout(flush, DELAY);
     if (log.last > room.read) store.dispatch({ type: "read", room: name, seq: log.last });
   });
+  return flush;
 }
 
 /** @param {Room} room */

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unread } from "../../../../app/page/static/state/unread.js";
 import { rowsOf } from "../../../../app/page/static/views/log/rows.js";
-import { inLobby, msg, Page, welcome } from "./frames.js";
+import { newRoom } from "../../../../app/page/static/state/initial.js";
+import { inLobby, joined, msg, Page, welcome } from "./frames.js";
 
 const followed = (more = {}) => ({ t: "joined", room: "@", epoch: "e1", head: 9, recovered: true, members: 1, ...more });
 const listed = (room, name, head, more = {}) => ({ room, with: [name], head, ...more });
@@ -91,4 +92,15 @@ test("an invitation is unread like a whisper", async () => {
   one.hears(whisper(10, "den", { t: "invite", whom: "ann", about: 1 }));
   assert.equal(count(one), 1);
   assert.deepEqual(kinds(one), ["day", "new", "event"]);
+});
+
+test("in a room of an earlier visit that was empty then, all is unread; in a new one nothing is", async () => {
+  const rooms = { red: newRoom("red", { returning: true }), lobby: newRoom("lobby") };
+  const one = new Page({ rooms, current: "", me: { id: 1, name: "ann", registered: false } });
+  one.opens();
+  for (const room of ["red", "lobby"]) one.answers("join", joined(2, { room }), room);
+  const said = [1, 2].map((seq) => msg(seq, `m${seq}`, { room: "red" }));
+  one.answers("history", page("red", said), "red");
+  await tick();
+  assert.deepEqual([count(one, "red"), count(one, "lobby")], [2, 0]);
 });
