@@ -36,6 +36,10 @@ PARTS = {
         debian={**NODE, "curl": "curl", "jq": "jq"},
         npm={"wscat": "tests/programs"},
     ),
+    "proxies": Part(
+        "the chat behind proxies that others wrote",
+        debian={"nginx": "nginx-light", "haproxy": "haproxy", "caddy": "caddy", "apache2": "apache2"},
+    ),
     "packages": Part("installations from PyPI: the package, and the steps of the Dockerfile"),
     "faults": Part("servers that are killed again and again, and power losses", debian={"strace": "strace"}),
     "browser": Part(
