@@ -11,7 +11,7 @@ from app.backends import Backend, NameTaken, Unavailable
 from app.chat import commands
 from app.chat.errors import Code, Refused
 from app.chat.events import Account, Draft, User
-from app.chat.frames import Command, Usage
+from app.chat.frames import Command, Moderation, Usage
 from app.chat.limits import Limits
 from app.chat.names import Name, NameRule, addresses_a_group, reserved
 from app.clock import Clock
@@ -118,6 +118,8 @@ class ChatContext:
             self._log_refusal(connection, Refusal(0, "work", problem, WORK_SETTINGS))
             raise
         await self.handlers[type(command)](connection, command)
+        if isinstance(command, Moderation):
+            _log_moderation(connection.user, command)
 
     def log_flooding(self, connection: Caller) -> None:
         """Log that a connection sends too fast."""
@@ -209,3 +211,10 @@ class ChatContext:
         if holder.user.registered or self.hub.is_present(holder.user.id):
             return False
         return self.clock.now() - max(holder.seen, self._started) >= 1000 * self.names.hold
+
+
+def _log_moderation(user: User, command: Moderation) -> None:
+    """Log what an operator did to someone, without the reason, which is the operator's own words."""
+    whom = command.name or f"#{getattr(command, 'user', 0)}"
+    lasting = f" for {command.seconds} s" if command.seconds else ""
+    log.info("%s in %s: %s %s%s", user.name, command.room, type(command).__struct_config__.tag, whom, lasting)

@@ -10,6 +10,7 @@ import pytest
 
 from app.testing import Host, Refusal, Socket, test_application
 from app.testing.sockets import Closed
+from tests.clients import Raw, serving
 
 
 class Log:
@@ -111,3 +112,33 @@ def test_sign_ins_are_logged_without_what_people_typed(log: Log) -> None:
         "bob from testclient logged in as ann",
     ]
     assert not any("horse" in line for line in lines)
+
+
+def test_what_operators_do_is_logged_without_their_words(log: Log) -> None:
+    with chat(chat__operators=["ann"]) as host:
+        ann, bob = host.join("ann"), host.join("bob")
+        ann.answer("register", password="correct horse")
+        ann.answer("mute", room="lobby", name="bob", seconds=60, why="loud words")
+        ann.answer("ban", room="lobby", name="bob")
+        bob.refused("kick", room="lobby", name="ann")
+    assert [line for line in log.lines() if line.startswith("ann in")] == [
+        "ann in lobby: mute bob for 60 s",
+        "ann in lobby: ban bob",
+    ]
+    assert not any("words" in line or "kick" in line for line in log.lines())
+
+
+def test_a_client_that_answers_no_ping_is_logged_with_the_setting() -> None:
+    flags = ("-P:app.websockets.ping-period=100ms", "-P:app.websockets.timeout=100ms")
+    with serving(*flags) as server, Raw(server.port):
+        server.line(
+            r"INFO chat - Removing user0! from 127\.0\.0\.1 after \d+ s: "
+            r"closed with 1011, no answer to a ping \(app\.websockets\.timeout\)$"
+        )
+
+
+def test_a_connection_that_breaks_is_logged() -> None:
+    with serving() as server:
+        with Raw(server.port) as client:
+            client.frame()
+        server.line(r"Removing user0! from 127\.0\.0\.1 after \d+ s: the connection broke$")

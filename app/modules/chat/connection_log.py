@@ -17,6 +17,7 @@ SETTINGS = {
     CloseCode.POLICY: "chat.limits.strikes",
     CloseCode.TOO_BIG: "app.websockets.max-frame-size",
     CloseCode.SLOW_READER: "chat.outbox",
+    CloseCode.PING_TIMEOUT: "app.websockets.timeout",
 }
 """The settings that decide about an end with a code."""
 LEAVING = (CloseCode.BYE, CloseCode.GOING_AWAY, 1005)
@@ -55,5 +56,6 @@ def _cause(ending: Ending) -> str:
         return "the connection broke"
     if by_client:
         return "the client left" if code in LEAVING else f"the client left with {code}"
-    setting = next((setting for known, setting in SETTINGS.items() if known == code), "")
+    decided = code != CloseCode.PING_TIMEOUT or "ping" in reason  # and not by an internal error
+    setting = next((setting for known, setting in SETTINGS.items() if known == code and decided), "")
     return f"closed with {code}" + (f", {reason}" if reason else "") + (f" ({setting})" if setting else "")
