@@ -60,9 +60,11 @@ class _Source:
 
 @dataclass(slots=True)
 class Evaluator:
-    """Collects statements in order. `finish` resolves them to a Tree."""
+    """Collects statements in order. `finish` resolves them to a Tree. At the paths `empty_is_unset`, an environment
+    variable that is empty counts as not set."""
 
     environment: Mapping[str, str]
+    empty_is_unset: frozenset[tuple[str, ...]] = frozenset()
     root: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _origins: dict[tuple[str, ...], Origin] = field(default_factory=dict)
@@ -183,8 +185,9 @@ class Evaluator:
             found = self._lookup(candidate, node)
             if found is not _UNSET:
                 return found, ""
-        if token.path in self.environment:
-            return self.environment[token.path], token.path
+        variable = self.environment.get(token.path)
+        if variable is not None and (variable or path not in self.empty_is_unset):
+            return variable, token.path
         if token.optional:
             return _UNSET, ""
         raise ConfigurationError(

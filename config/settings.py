@@ -17,11 +17,13 @@ from config.hocon_evaluator import Evaluator, Tree
 from config.hocon_parser import split
 from config.ktor_hints import hint
 from config.schema import build, keys
-from config.value_types import Duration, Port, RootPath, Size, Unmasked
+from config.value_types import Duration, Hosts, Port, RootPath, Size, Unmasked
 from config.value_types import Origin as WebOrigin
 
 T = TypeVar("T")
 
+EMPTY_IS_UNSET = frozenset({("app", "deployment", "host"), ("app", "deployment", "port"), ("chat", "store")})
+"""Settings for which an environment variable that is empty counts as not set."""
 OVERRIDES = "overrides"
 """The place of a setting from a mapping of overrides."""
 
@@ -71,7 +73,7 @@ class Tls:
 class Deployment:
     """How the server listens, and how it stops."""
 
-    host: str = "0.0.0.0"  # noqa: S104  (a server in a container must be reachable from outside)
+    host: Hosts = Hosts(("0.0.0.0", "::"))  # noqa: S104  (a server in a container must be reachable from outside)
     port: Port = Port(8080)
     root_path: RootPath = RootPath("")
     shutdown_grace: Duration = Duration(3)
@@ -170,7 +172,7 @@ def load(
 
     `${NAME}` is looked up in `environment`, by default that of the process. ConfigurationError for any problem.
     """
-    evaluator = Evaluator(os.environ if environment is None else environment)
+    evaluator = Evaluator(os.environ if environment is None else environment, EMPTY_IS_UNSET)
     for file in files:
         evaluator.file(file, _name(file))
     if isinstance(overrides, Mapping):

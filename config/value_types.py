@@ -82,6 +82,18 @@ class Port(int):
         return cls(number) if 0 <= number <= 65535 else _refuse()
 
 
+class Hosts(tuple[str, ...]):
+    """Addresses or host names to listen on: a list, or a text with commas between them."""
+
+    expected: ClassVar[str] = 'an address such as 127.0.0.1, or a list such as ["127.0.0.1", "::1"]'
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        items = value if isinstance(value, list) else text(value).split(",")
+        hosts = cls(text(item).strip() for item in items)
+        return hosts if hosts and all(hosts) else _refuse()
+
+
 class Unmasked(int):
     """The setting `masking`: Ktor has it, but WebSocket servers must not mask, so only `false` is accepted."""
 

@@ -45,7 +45,7 @@ def _flags(arguments: Sequence[str], program: str) -> argparse.Namespace:
         _overview() if program == PROGRAM else "",
     )
     add_settings(parser)
-    parser.add_argument("-host", "--host", help="address to listen on (app.deployment.host)")
+    parser.add_argument("-host", "--host", help="address to listen on, or several with commas (app.deployment.host)")
     parser.add_argument("-port", "--port", help="TCP port to listen on, 0 for any free one (app.deployment.port)")
     parser.add_argument("-path", "--path", help="path prefix of all routes (app.deployment.root-path)")
     parser.add_argument("--workers", help=argparse.SUPPRESS)
@@ -98,7 +98,8 @@ def _configure_logging(settings: Settings) -> None:
 
 def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
     from app.application import create_app
-    from app.serving.server import bind, run
+    from app.serving.binding import bind
+    from app.serving.server import run
 
     app = create_app(settings)
     run(app, sockets or bind(settings))
@@ -108,7 +109,8 @@ def _reload(settings: Settings, arguments: Sequence[str], program: str) -> None:
     """Serve in a child process, and start it again whenever a watched file changes."""
     import uvicorn
 
-    from app.serving.server import Reload, bind
+    from app.serving.binding import bind
+    from app.serving.server import Reload
 
     directories = {str(Path.cwd()), *(str(file.resolve().parent) for file in settings.files)}
     config = uvicorn.Config(

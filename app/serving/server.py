@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import socket
@@ -18,26 +17,19 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 from uvicorn.supervisors.statreload import StatReload
 
-from app.errors import StartupError
+from app.serving.binding import urls
 from app.transports.fast_handshake import FastHandshake
 from app.transports.handover import HandoverProtocol
 from app.transports.hardened import HardenedWebSocketProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
-from config import ConfigurationError, Deployment, Settings
+from config import ConfigurationError, Settings
 from config.errors import reason
 
 log = logging.getLogger("Application")
 
-BACKLOG = 2048
 GC_THRESHOLDS = 2_000, 10, 1000
 """The thresholds of the garbage collector's three generations. Python's own are 700, 10 and 10."""
-REMEDIES = {
-    errno.EADDRINUSE: "stop the program that uses it, or choose another port, for example with -port=9090",
-    errno.EACCES: "choose a port above 1023, or allow the process to use this one",
-    errno.EADDRNOTAVAIL: "set app.deployment.host to an address of this machine, or to 0.0.0.0 for all of them",
-}
-"""What to do if the server can't listen, by the error number."""
 
 
 class Application(Protocol):
@@ -53,15 +45,17 @@ class Application(Protocol):
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that logs its address, and disconnects every client before it stops listening.
+    """A uvicorn server that logs its addresses, and disconnects every client before it stops listening.
 
     `own_process`: whether the process does nothing else, so that the garbage collector can be tuned for the server.
     """
 
-    def __init__(self, config: uvicorn.Config, application: Application, url: str, *, own_process: bool = True) -> None:
+    def __init__(
+        self, config: uvicorn.Config, application: Application, urls: list[str], *, own_process: bool = True
+    ) -> None:
         super().__init__(config)
         self.application = application
-        self.url = url
+        self.urls = urls
         self.own_process = own_process
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -74,7 +68,7 @@ class Server(uvicorn.Server):
         if self.started:
             if self.own_process:
                 _tune_garbage_collector()
-            log.info("Responding at %s", self.url)
+            log.info("Responding at %s", " and ".join(self.urls))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close every WebSocket with 1012, and listen until they are closed, so that `/readyz` can answer 503."""
@@ -115,46 +109,6 @@ def _tune_garbage_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def bind(settings: Settings) -> list[socket.socket]:
-    """Listen on every address of the configured host, on one port. StartupError if that isn't possible."""
-    deployment = settings.app.deployment
-    try:
-        found = socket.getaddrinfo(
-            deployment.host, int(deployment.port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except (OSError, UnicodeError):
-        origin = settings.tree.origin(("app", "deployment", "host"))
-        problem = "expected an address or a host name of this machine, such as 127.0.0.1"
-        raise ConfigurationError(problem, origin=origin, key="app.deployment.host", value=deployment.host) from None
-    sockets: list[socket.socket] = []
-    port = int(deployment.port)
-    for family, kind, protocol, _, address in dict.fromkeys(found):
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        try:
-            listener.bind((address[0], port, *address[2:]))
-            listener.listen(BACKLOG)
-        except OSError as error:
-            for bound in (listener, *sockets):
-                bound.close()
-            raise _cannot_listen(settings, port, error) from None
-        listener.set_inheritable(True)
-        port = listener.getsockname()[1]
-        sockets.append(listener)
-    return sockets
-
-
-def url(deployment: Deployment, sockets: list[socket.socket]) -> str:
-    """The address to open in a browser. 0.0.0.0, which isn't one, becomes 127.0.0.1."""
-    host, port = sockets[0].getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (nothing listens here)
-    host = f"[{host}]" if ":" in host else host
-    scheme = "https" if deployment.tls.certificate else "http"
-    return f"{scheme}://{host}:{port}{deployment.root_path}"
-
-
 def run(application: Application, sockets: list[socket.socket]) -> None:
     """Serve until SIGTERM or SIGINT. StartupError if the application's resources can't be opened, ConfigurationError if
     the TLS files can't be used."""
@@ -187,7 +141,7 @@ def make_server(application: Application, sockets: list[socket.socket], *, own_p
         config.load()
     except OSError as error:
         raise _bad_tls(application.settings, error) from None
-    return Server(config, application, url(deployment, sockets), own_process=own_process)
+    return Server(config, application, urls(deployment, sockets), own_process=own_process)
 
 
 class Reload(StatReload):
@@ -198,16 +152,6 @@ class Reload(StatReload):
     def iter_py_files(self) -> Iterator[Path]:
         yield from super().iter_py_files()
         yield from self.files
-
-
-def _cannot_listen(settings: Settings, port: int, error: OSError) -> StartupError:
-    host = settings.app.deployment.host
-    key, value = ("host", host) if error.errno == errno.EADDRNOTAVAIL else ("port", port)
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    remedy = f"; {REMEDIES[error.errno]}" if error.errno in REMEDIES else ""
-    problem = f"can't listen on {address}: {reason(error)}{remedy}"
-    origin = settings.tree.origin(("app", "deployment", key))
-    return StartupError(str(ConfigurationError(problem, origin=origin, key=f"app.deployment.{key}", value=value)))
 
 
 def _bad_tls(settings: Settings, error: OSError) -> ConfigurationError:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anyio.from_thread import start_blocking_portal
 
 from app.application import Application
-from app.serving.server import Server, bind, make_server
+from app.serving.binding import bind
+from app.serving.server import Server, make_server
 from app.testing.sockets import Opening, Socket, open_in_process, open_over_network
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class InThread:
     """The server that `python -m app` runs, in a thread of its own."""
 
     def __init__(self, server: Server) -> None:
-        self.server, self.url = server, server.url
+        self.server, self.url = server, server.urls[0]
         self.loop: asyncio.AbstractEventLoop | None = None
         self._http: httpx2.Client | None = None
 

@@ -80,6 +80,22 @@ def test_the_last_line_at_the_start_says_where() -> None:
         assert server.port > 0
 
 
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    environment = {"HOST": "", "PORT": "", "CHAT_STORE": ""}
+    with Process("-port=0", cwd=tmp_path, environment=environment) as process:
+        process.line(r"Responding at http://127\.0\.0\.1:\d+$")
+        assert process.stop() == 0
+    assert (tmp_path / "chat.db").is_file()
+
+
+def test_several_hosts_from_the_environment_share_a_port() -> None:
+    with Process("-port=0", cwd=ROOT, environment={"HOST": "127.0.0.1,::1"}) as process:
+        port = int(process.line(r"Responding at http://127\.0\.0\.1:(\d+) and http://\[::1\]:\1$")[1])
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), DEADLINE).close()
+        assert process.stop() == 0
+
+
 def test_it_listens_on_every_address_of_the_host() -> None:
     if not socket.has_ipv6:
         pytest.fail("this machine has no IPv6 at all: expected ::1 on the loopback interface")
@@ -230,9 +246,8 @@ def test_a_mistake_is_one_line(flags: tuple[str, ...], line: str) -> None:
 
 
 def test_a_mistake_in_the_environment_is_one_line() -> None:
-    variable = 'application.conf:19: app.deployment.port = "x" (from the environment variable PORT): expected a port'
+    variable = 'application.conf:22: app.deployment.port = "x" (from the environment variable PORT): expected a port'
     refused(2, variable, PORT="x")
-    refused(2, 'app.deployment.port = "" (from the environment variable PORT)', PORT="")
     refused(2, 'WEB_CONCURRENCY = "3": expected 1 or nothing', WEB_CONCURRENCY="3")
     refused(2, "none.conf: can't be read", APP_CONFIG="none.conf")
 

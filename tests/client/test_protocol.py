@@ -509,3 +509,9 @@ def carried_out(frame: dict[str, Any], log: list[str]) -> list[dict[str, Any]]:
 
 def told(seq: int, log: list[str]) -> dict[str, Any]:
     return {"t": "msg", "room": "ops", "seq": seq, "id": log[seq - 1], "ts": "", "from": "ann", "text": log[seq - 1]}
+
+
+def test_a_ping_of_the_chat_is_answered_at_once(wire: Wire) -> None:
+    wire.sent.clear()
+    wire.gets(t="ping")
+    assert wire.sent == [{"t": "pong"}]

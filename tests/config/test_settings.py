@@ -34,6 +34,31 @@ def test_port_comes_from_the_environment_only_through_a_substitution(tmp_path: P
     assert read("app.deployment.port = 7", tmp_path, PORT="9").app.deployment.port == 7
 
 
+def test_hosts_are_a_list_or_a_text_with_commas(tmp_path: Path) -> None:
+    def hosts(text: str, **environment: str) -> tuple[str, ...]:
+        return read(f"app.deployment.host = {text}", tmp_path, **environment).app.deployment.host
+
+    assert hosts("127.0.0.1") == hosts("[127.0.0.1]") == ("127.0.0.1",)
+    assert hosts('["127.0.0.1", "::1"]') == hosts('"127.0.0.1, ::1"') == ("127.0.0.1", "::1")
+    assert hosts("${HOST}", HOST="127.0.0.1,::1") == ("127.0.0.1", "::1")
+    for wrong in ("[]", '""', '"a,,b"', "[[a]]", "{ a = 1 }"):
+        with pytest.raises(ConfigurationError, match="expected an address such as"):
+            hosts(wrong)
+
+
+def test_an_empty_host_port_or_store_in_the_environment_counts_as_not_set(tmp_path: Path) -> None:
+    shipped_file = shipped("application.conf")
+    empty = load([shipped_file], environment={"HOST": "", "PORT": "", "CHAT_STORE": ""})
+    assert empty.app == App()
+    assert empty.property("chat.store") == "chat.db"
+
+
+def test_an_empty_variable_is_a_value_elsewhere(tmp_path: Path) -> None:
+    settings = read("chat.room = lobby, chat.room = ${?ROOM}, a.b = ${PORT}", tmp_path, ROOM="", PORT="")
+    assert settings.property("chat.room") == ""
+    assert settings.property("a.b") == ""
+
+
 @pytest.mark.parametrize(
     ("written", "seconds"),
     [
@@ -131,8 +156,8 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(text: str, 
 
 
 def test_a_wrong_value_from_the_environment_names_the_variable(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r'port = "" \(from the environment variable PORT\): expected a port'):
-        read("app.deployment.port = 1\napp.deployment.port = ${?PORT}", tmp_path, PORT="")
+    with pytest.raises(ConfigurationError, match=r'port = "x" \(from the environment variable PORT\): expected a port'):
+        read("app.deployment.port = 1\napp.deployment.port = ${?PORT}", tmp_path, PORT="x")
 
 
 def test_a_wrong_value_from_a_flag_names_the_flag(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import trustme
 
 from app import create_app
 from app.errors import StartupError
-from app.serving.server import bind, run, url
+from app.serving.binding import bind, urls
+from app.serving.server import run
 from config import ConfigurationError, Settings, load
+from tests.clients import DEADLINE
 
 
 def settings(**deployment: Any) -> Settings:
@@ -54,15 +58,103 @@ def test_a_port_that_needs_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_the_address_to_open_is_one_that_a_browser_can_open() -> None:
-    for host, shown in (("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")):
-        given = settings(host=host, port=0, **{"root-path": "/team"})
-        sockets = bind(given)
+@contextmanager
+def listening(host: Any, **deployment: Any) -> Iterator[list[socket.socket]]:
+    sockets = bind(settings(host=host, **deployment))
+    try:
+        yield sockets
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def reached(port: int) -> list[str]:
+    """The addresses of this machine on which something listens at a port."""
+    found = []
+    for host in ("127.0.0.1", "::1"):
         try:
-            assert url(given.app.deployment, sockets) == f"http://{shown}:{sockets[0].getsockname()[1]}/team"
-        finally:
-            for one in sockets:
-                one.close()
+            socket.create_connection((host, port), DEADLINE).close()
+        except ConnectionRefusedError:
+            continue
+        found.append(host)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("host", "addresses"),
+    [
+        (["0.0.0.0", "::"], ["127.0.0.1", "::1"]),
+        ("::, 0.0.0.0", ["127.0.0.1", "::1"]),
+        ("0.0.0.0", ["127.0.0.1"]),
+        ("::", ["::1"]),
+        ("127.0.0.1,::1", ["127.0.0.1", "::1"]),
+        (["127.0.0.1", "127.0.0.1"], ["127.0.0.1"]),
+    ],
+)
+def test_it_listens_on_each_of_the_hosts_and_on_nothing_else(host: Any, addresses: list[str]) -> None:
+    with listening(host, port=0) as sockets:
+        (port,) = {one.getsockname()[1] for one in sockets}
+        assert reached(port) == addresses
+
+
+def test_the_default_hears_ipv4_and_ipv6() -> None:
+    sockets = bind(load([], {"app.deployment.port": 0}, environment={}))
+    try:
+        assert reached(sockets[0].getsockname()[1]) == ["127.0.0.1", "::1"]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def test_the_system_chooses_a_port_that_is_free_at_every_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[int] = []
+
+    class Busy(socket.socket):
+        def bind(self, address: Any, /) -> None:
+            if self.family == socket.AF_INET6 and len(refused) < 3:
+                refused.append(address[1])
+                raise OSError(errno.EADDRINUSE, "Address already in use")
+            super().bind(address)
+
+    monkeypatch.setattr("socket.socket", Busy)
+    with listening(["127.0.0.1", "::1"], port=0) as sockets:
+        (port,) = {one.getsockname()[1] for one in sockets}
+    assert len(refused) == 3
+    assert port not in refused
+
+
+def test_without_ipv6_the_default_hears_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ipv4Only(socket.socket):
+        def __init__(self, family: int = -1, *rest: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *rest)
+
+    monkeypatch.setattr("socket.socket", Ipv4Only)
+    with listening(["0.0.0.0", "::"], port=0) as sockets:
+        assert [one.family for one in sockets] == [socket.AF_INET]
+    with pytest.raises(
+        StartupError, match=r'app\.deployment\.host = "::": can\'t listen on \[::\]:0: address family not'
+    ):
+        bind(settings(host="::", port=0))
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("0.0.0.0", ["127.0.0.1"]),
+        ("127.0.0.1", ["127.0.0.1"]),
+        ("::1", ["[::1]"]),
+        ("::", ["[::1]"]),
+        ("0.0.0.0,::", ["127.0.0.1"]),
+        ("127.0.0.1,::1", ["127.0.0.1", "[::1]"]),
+    ],
+)
+def test_the_addresses_to_open_are_ones_that_a_browser_can_open(host: str, shown: list[str]) -> None:
+    with listening(host, port=0, **{"root-path": "/team"}) as sockets:
+        port = sockets[0].getsockname()[1]
+        deployment = settings(host=host, **{"root-path": "/team"}).app.deployment
+        assert urls(deployment, sockets) == [f"http://{one}:{port}/team" for one in shown]
 
 
 def test_tls_files_that_can_not_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,3 +87,8 @@ test("a name has one colour and one letter, however it is written", () => {
   assert.deepEqual([letterOf("ann"), letterOf("_9x"), letterOf("…")], ["A", "9", "?"]);
   assert.equal(listed(["a", "b", "c"]), "a, b, and c");
 });
+
+test("a code from 4001 on means the standard one that a server could not send", () => {
+  for (const code of [1001, 1008, 1009, 1012]) assert.deepEqual(ending(code + 3000, "why"), ending(code, "why"));
+  assert.notDeepEqual(ending(4000, ""), ending(1000, ""));
+});
