@@ -38,6 +38,8 @@ class Tree:
     values: dict[str, Any]
     origins: Mapping[tuple[str, ...], Origin]
     warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    """The files that were read, included ones too."""
 
     def origin(self, path: tuple[str, ...]) -> Origin | None:
         """Where `path` was set, or else the closest of its parents or children."""
@@ -67,11 +69,13 @@ class Evaluator:
     empty_is_unset: frozenset[tuple[str, ...]] = frozenset()
     root: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
     _origins: dict[tuple[str, ...], Origin] = field(default_factory=dict)
 
     def file(self, path: Path, name: str) -> None:
         """Add the statements of the file at `path`. `name` is its name in errors."""
         block = parse(_read(path, Origin(name)), name)
+        self.files.append(path.resolve())
         self._evaluate(block, self.root, (), _Source(path, name, (path.resolve(),)))
 
     def text(self, text: str, place: str) -> None:
@@ -85,7 +89,7 @@ class Evaluator:
     def finish(self) -> Tree:
         """Resolve everything. ConfigurationError for a required substitution that isn't set, or for a cycle."""
         values = self._resolve(self.root, ())
-        return Tree(values, self._origins, tuple(self.warnings))
+        return Tree(values, self._origins, tuple(self.warnings), tuple(self.files))
 
     def _evaluate(self, block: Block, into: dict[str, Any], at: tuple[str, ...], source: _Source) -> None:
         for statement in block.statements:
@@ -107,6 +111,7 @@ class Evaluator:
                 continue
             name = str(Path(source.name).parent / Path(include.path).parent / target.name)
             block = parse(_read(target, origin, include.path), name)
+            self.files.append(target.resolve())
             self._evaluate(block, into, at, _Source(target, name, (*source.stack, target.resolve()), at))
 
     def _assign(self, into: dict[str, Any], at: tuple[str, ...], statement: Assignment, source: _Source) -> None:

@@ -62,7 +62,6 @@ ALLOWED: dict[str, set[str]] = {
         "app.load",
         "app.serving",
         "config",
-        "uvicorn",
     },
     "app.modules": {"app", "config", "starlette"},
     "app.testing": {

@@ -107,18 +107,12 @@ def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
 
 def _reload(settings: Settings, arguments: Sequence[str], program: str) -> None:
     """Serve in a child process, and start it again whenever a watched file changes."""
-    import uvicorn
-
     from app.serving.binding import bind
-    from app.serving.server import Reload
+    from app.serving.reloading import Reload
 
-    directories = {str(Path.cwd()), *(str(file.resolve().parent) for file in settings.files)}
-    config = uvicorn.Config(
-        "app:create_app", factory=True, reload=True, reload_dirs=sorted(directories), log_config=None
-    )
-    reloader = Reload(config, functools.partial(_serve_child, arguments, program), bind(settings))
-    reloader.files = settings.files
-    reloader.run()
+    folders = {Path.cwd(), *(file.resolve().parent for file in settings.files)}
+    serve = functools.partial(_serve_child, arguments, program)
+    Reload(serve, bind(settings), sorted(folders), settings.tree.files).run()
 
 
 def _serve_child(arguments: Sequence[str], program: str, sockets: list[socket.socket]) -> None:

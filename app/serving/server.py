@@ -15,7 +15,6 @@ from typing import Protocol
 import uvicorn
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
-from uvicorn.supervisors.statreload import StatReload
 
 from app.serving.binding import urls
 from app.transports.fast_handshake import FastHandshake
@@ -142,16 +141,6 @@ def make_server(application: Application, sockets: list[socket.socket], *, own_p
     except OSError as error:
         raise _bad_tls(application.settings, error) from None
     return Server(config, application, urls(deployment, sockets), own_process=own_process)
-
-
-class Reload(StatReload):
-    """uvicorn's reloader, which also watches the configuration files."""
-
-    files: tuple[Path, ...] = ()
-
-    def iter_py_files(self) -> Iterator[Path]:
-        yield from super().iter_py_files()
-        yield from self.files
 
 
 def _bad_tls(settings: Settings, error: OSError) -> ConfigurationError:
