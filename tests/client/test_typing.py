@@ -97,7 +97,7 @@ def test_a_password_is_asked_for_and_hidden(me: Terminal, friend: JsonClient, ro
 
 
 def test_a_password_need_not_be_given(me: Terminal, room: str) -> None:
-    for key in (ESCAPE, CTRL_C, ENTER):
+    for key in (ESCAPE, CTRL_C, CTRL_D, ENTER):
         me.types("/login bob" + ENTER)
         me.prompt("Password:")
         me.types(key)

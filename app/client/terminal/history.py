@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from app.chat.events import Kind
 from app.chat.frames import MAX_PAGE, Changed, History, Message, Page
-from app.client.chat import Chat
+
+if TYPE_CHECKING:
+    from app.client.chat import Chat
 
 MAX_PAGES = 20
 """Pages that are read for one, from a server that sends edits too."""

@@ -91,6 +91,8 @@ class InputHandler:
                 self._start(self._carry_out(typed, self._enter(name)))
             case frames.Search():
                 self._start(self._carry_out(typed, self._search(command)))
+            case frames.Edit(seq=seq, text=text) if (seq, text) in presenter.own_messages():
+                pass  # nothing has changed
             case frames.History():
                 self._start(self._carry_out(typed, self._history(command)))
             case _:

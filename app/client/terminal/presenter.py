@@ -179,7 +179,7 @@ class Presenter:
 
     def put_back(self, typed: Typed) -> None:
         """Put a line that could not be sent back into the field, or keep it until Up is pressed in the empty field."""
-        here = typed.room == self.rooms.current or typed.room not in self.rooms
+        here = typed.room == self.rooms.current or not (self.rooms.current or typed.room in self.rooms)
         if not (here and self.view.put_back(typed.line)):
             self.returned.add(typed)
 

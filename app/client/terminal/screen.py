@@ -133,7 +133,8 @@ class Screen:
 
     def put_back(self, text: str) -> bool:
         """Put text into the field. False if there is something in it, or something else is asked."""
-        if self.buffer.text or self._pasted is not None or self._ended or not self._callbacks.is_chatting():
+        busy = self._pasted is not None or self._ended or self._application.layout.is_searching
+        if self.buffer.text or busy or not self._callbacks.is_chatting():
             return False
         self._putting_back = True
         self.buffer.document = Document(text, len(text))
@@ -269,7 +270,7 @@ class Screen:
     def _end_of_input(self, _: KeyPressEvent) -> None:
         if self.buffer.text:
             self.buffer.delete()
-        else:
+        elif not self._callbacks.on_cancel():
             self._callbacks.on_exit(0)
 
     def _clear(self, event: KeyPressEvent) -> None:
