@@ -6,8 +6,8 @@ import pytest
 
 from app.chat.frames import Joined, Presence
 from app.chat.presence import Person
+from app.client.terminal.drawing import cut
 from app.client.terminal.rooms import MAX_UNSEEN, Room, Rooms
-from app.client.terminal.screen import _cut
 
 
 @pytest.fixture
@@ -63,4 +63,4 @@ def test_people_come_go_and_are_called_otherwise() -> None:
      ("\u202e\x1b[1m", "\\u202e\\x1b"), ("👩\u200d💻!", "👩💻!"), ("e\u0301", "e")],
 )  # fmt: skip
 def test_what_is_below_the_prompt_fits(text: str, shown: str) -> None:
-    assert _cut(text, 10) == shown
+    assert cut(text, 10) == shown

@@ -6,14 +6,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable
 
-from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.clipboard import InMemoryClipboard
 from prompt_toolkit.completion import Completer, ConditionalCompleter
-from prompt_toolkit.data_structures import Point, Size
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -23,42 +20,16 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import AnyContainer, BufferControl, Dimension, FormattedTextControl, HSplit, Layout, Window
 from prompt_toolkit.layout.processors import BeforeInput, ConditionalProcessor, PasswordProcessor
 from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.output.vt100 import Vt100_Output
-from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
 from app.client.languages.catalogue import Catalogue
-from app.client.sanitize import safe_line
+from app.client.terminal.drawing import HeldOutput, PromptApplication, cut, size
 from app.client.terminal.view import InputCallbacks
 from app.client.terminal.wrapping import wrapped
 
 REFRESH_DELAY = 0.05
 """Seconds for which lines are collected, so that the prompt is drawn again once for all of them."""
 MAX_PROMPT_LINES = 8
-
-
-class _Output(Vt100_Output):
-    """Writes nothing while it is held, so that several changes reach the terminal at once."""
-
-    held = False
-
-    def flush(self) -> None:
-        if not self.held:
-            super().flush()
-
-
-class _Application(Application[int]):
-    """Finds the prompt again on a narrower screen: terminals wrap its lines, so it is further down than before."""
-
-    columns = 0
-
-    def _on_resize(self) -> None:
-        columns, at = self.output.get_size().columns, self.renderer._cursor_pos
-        if self.columns and columns < self.columns:
-            rows = -(-self.columns // columns)
-            self.renderer._cursor_pos = Point(at.x % columns, at.y * rows + at.x // columns)
-        self.columns = columns
-        super()._on_resize()
 
 
 class Screen:
@@ -85,7 +56,7 @@ class Screen:
         self._putting_back = False
         self._pasted: str | None = None
         """Pasted lines, until it is decided what to do with them."""
-        self._output = _Output(sys.stdout, _size, term=os.environ.get("TERM"), enable_cpr=False)
+        self._output = HeldOutput(sys.stdout, size, term=os.environ.get("TERM"), enable_cpr=False)
         self.buffer = Buffer(
             completer=ConditionalCompleter(completer, Condition(callbacks.is_chatting)),
             history=history,
@@ -108,7 +79,7 @@ class Screen:
             search,
             Window(FormattedTextControl(self._toolbar_text), height=1, dont_extend_height=True),
         ]
-        self._application: _Application = _Application(
+        self._application: PromptApplication = PromptApplication(
             Layout(HSplit(rows)),
             key_bindings=self._keys(),
             output=self._output,
@@ -201,11 +172,11 @@ class Screen:
         width = max(1, self._output.get_size().columns - 1)
         state = self.buffer.complete_state
         if state is None:
-            return [("bold", _cut(self._toolbar(), width))]
+            return [("bold", cut(self._toolbar(), width))]
         shown = [(index, one.display_text) for index, one in enumerate(state.completions)]
         first = max(0, (state.complete_index or 0) - 3)
         text = "  ".join(f"[{name}]" if index == state.complete_index else name for index, name in shown[first:])
-        return [("", _cut(text, width))]
+        return [("", cut(text, width))]
 
     def _prompt_text(self) -> str:
         if self._pasted is None:
@@ -308,23 +279,3 @@ class Screen:
         self.buffer.reset(append_to_history=True)
         for line in [text] if answer == "y" else text.split("\n"):
             self._callbacks.on_line(line)
-
-
-def _size() -> Size:
-    columns, rows = os.get_terminal_size(sys.stdout.fileno())
-    return Size(rows or 24, columns or 80)
-
-
-def _cut(text: str, width: int) -> str:
-    """`text`, safe, on at most `width` columns. Combining characters are left out: terminals differ in how wide they
-    are, and the cursor would not be where the program expects it."""
-    shown = ""
-    left = width
-    for character in safe_line(text):
-        if unicodedata.category(character) in ("Cf", "Me", "Mn"):
-            continue
-        left -= get_cwidth(character)
-        if left < 0:
-            return shown
-        shown += character
-    return shown

@@ -17,6 +17,7 @@ from app.client.credentials import Credentials, CredentialsError
 from app.client.errors import ChatError, Ended, NameTaken
 from app.client.events import Connected, Delayed, Disconnected, Event, Left, Line, Missed, NameRefused
 from app.client.languages.times import duration
+from app.client.terminal.hints import Hints
 from app.client.terminal.history import read_history
 from app.client.terminal.presenter import Presenter
 from app.client.terminal.questions import Question
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 
 HISTORY_LIMIT = 30
 """Earlier events that are shown when a room is joined."""
-TYPING_PERIOD = 3.0
-"""Seconds between two reports to the server that you are typing."""
-READ_PERIOD = 2.0
-"""Seconds between two updates of your read marker."""
 EVENTS_PER_TURN = 50
 """Events that are shown in one turn of the event loop."""
 TEXT_ROOM = "chat"
@@ -59,7 +56,7 @@ class TerminalSession:
         self._input: InputHandler | None = None
         self._early_lines: list[str] = []
         """What was typed before there was a connection."""
-        self._typing_sent_at = self._read_sent_at = 0.0
+        self._hints = Hints(presenter, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: ChatError | None = None
         self._fault: BaseException | None = None
@@ -108,20 +105,13 @@ class TerminalSession:
 
     def line_edited(self, text: str) -> None:
         """Tell others in the room now and then that you are typing."""
-        chat, room, now = self._chat, self._presenter.rooms.current, asyncio.get_running_loop().time()
-        if chat is None or chat.text_only or not chat.connected or not room or self._presenter.questions.current:
-            return
-        if text.lstrip().startswith("/"):
-            return
-        if now - self._typing_sent_at >= TYPING_PERIOD:
-            self._typing_sent_at = now
-            self._spawn(_ignoring_errors(chat.ask(frames.Typing(room=room))))
+        self._hints.typing(text)
 
     def show_room(self, number: int) -> None:
         """Show the room with this number."""
         if name := self._presenter.rooms.numbered(number):
             self._presenter.show_room(name)
-            self._update_read_marker()
+            self._hints.read()
 
     def exit(self, code: int) -> None:
         """End the session."""
@@ -133,7 +123,7 @@ class TerminalSession:
         """Connect, and show events until the chat ends."""
         await self._presenter.view.ready()  # the prompt does not wait for the modules that a connection needs
         try:
-            chat = self._chat = await self._connect()
+            chat = self._chat = self._hints.chat = await self._connect()
             self._presenter.wrote = chat.wrote
             self._connected(chat)
             await self._begin(chat)
@@ -238,7 +228,7 @@ class TerminalSession:
         match event:
             case frames.Message() | frames.Changed():
                 presenter.event(event)
-                self._update_read_marker()
+                self._hints.read()
             case Line(text):
                 presenter.view.show(presenter.formatter.text_line(text, presenter.clock()))
             case Connected() | Disconnected() | NameRefused() | Missed() | Left() | Delayed():
@@ -312,16 +302,6 @@ class TerminalSession:
         self._keep_credentials(chat)
         self._presenter.view.refresh()
 
-    def _update_read_marker(self) -> None:
-        """Tell the server now and then up to where you have read."""
-        chat, now = self._chat, asyncio.get_running_loop().time()
-        room = self._presenter.rooms.get(self._presenter.rooms.current)
-        if chat is None or room is None or not room.last_shown or not chat.connected:
-            return
-        if now - self._read_sent_at >= READ_PERIOD:
-            self._read_sent_at = now
-            self._spawn(_ignoring_errors(chat.ask(frames.Read(room=room.name, seq=room.last_shown))))
-
     # Credentials.
 
     def _keep_credentials(self, chat: Chat) -> None:
@@ -362,10 +342,3 @@ class TerminalSession:
         if error is not None:
             self._fault = error
             self.exit(1)
-
-
-async def _ignoring_errors(request: Coroutine[Any, Any, Any]) -> None:
-    try:
-        await request
-    except ChatError:
-        return
