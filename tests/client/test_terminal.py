@@ -338,7 +338,8 @@ def test_what_was_typed_is_remembered_without_passwords(names: Names, room: str,
         me.types("/quit" + ENTER)
         assert me.ends() == 0
     with terminal(*arguments) as me:
-        me.shows("You're in")
+        me.shows("> second")
+        me.prompt(f"{room}>")
         me.types(UP * 3)
         me.prompt(f"{room}> second")
         me.types("\x1b[A")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from app.testing import JsonClient
 from tests.client.servers import Names, RestartableServer, other_user
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, Terminal, terminal
+from tests.clients import DEADLINE
 
 UP = "\x1b[A"
 
@@ -196,9 +198,9 @@ def test_in_its_own_room_comes_back_what_is_refused(me: Terminal, friend: JsonCl
     friend.answer("mute", room=room, name=me_of(friend, room), why="tea")
     me.types("only for these" + ENTER + ESCAPE + "2")
     me.shows("*** “only for these” wasn't sent: You're muted in")
-    me.types(UP + UP)
-    me.types(CTRL_C)
     me.prompt("elsewhere>")
+    me.types("/who" + ENTER)
+    me.shows("1 person in elsewhere")
     me.types(ESCAPE + "1")
     me.prompt(f"{room}>")
     me.types(UP)
@@ -244,8 +246,16 @@ def test_what_is_typed_and_cannot_be_sent_any_more_is_shown_whole(restartable: R
         me.shows("*** “/topic about tea” wasn't sent: You left the chat")
 
 
-def test_what_was_typed_before_there_was_a_server_is_shown(names: Names) -> None:
-    with terminal(names.chat.replace("/chat", "/livez"), "--name", "ann") as me:
-        me.types("hello" + ENTER)
-        assert me.ends() == 4
-        assert any("hello" in line for line in me.lines())
+def test_what_was_typed_before_there_was_a_server_is_shown() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE)
+        with terminal(f"ws://127.0.0.1:{listener.getsockname()[1]}", "--name", "ann") as me:
+            connection, _ = listener.accept()
+            with connection:
+                me.types("hello" + ENTER + "/login bob horse" + ENTER + "and")
+                me.prompt("> and")
+                connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                assert me.ends() == 4
+            me.shows("*** This wasn't sent: “hello”")
+            me.shows("*** This wasn't sent: “and”")
+            assert b"horse\xe2" not in me.raw
