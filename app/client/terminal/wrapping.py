@@ -14,6 +14,7 @@ from prompt_toolkit.utils import get_cwidth
 
 NARROW_INDENT = 6
 """Columns before what follows the first row if the head takes more than half of the screen."""
+_STYLE = re.compile("\x1b\\[[0-9;]*m")
 _PIECE = re.compile(
     "(\x1b\\[[0-9;]*m)|([\\s\u115f\u1160\u2800\u3164\uffa0]+)|[^\\s\x1b\u115f\u1160\u2800\u3164\uffa0]+"
 )
@@ -52,32 +53,38 @@ def wrapped(line: str, columns: int) -> Iterator[str]:
     if column + _width(body) <= columns:
         yield row + body
         return
-    blanks, style, begun = "", "", False
-    for piece, width in _pieces(body):
-        if piece.startswith("\x1b"):
-            row += blanks + piece
-            column, blanks = column + _width(blanks), ""
-            style = "" if piece == "\x1b[0m" else style + piece
-        elif width is None:
-            blanks += piece
+    between, blank = "", 0
+    style = style_of_row = ""
+    begun = False
+    for piece, width, is_word in _pieces(body):
+        if not is_word:
+            between, blank = between + piece, blank + width
+            if piece[0] == "\x1b":
+                style = "" if piece == "\x1b[0m" else style + piece
+            continue
+        if begun and column + blank + width > columns:
+            yield row + ("\x1b[0m" if style_of_row else "")
+            row, column = " " * indent + style, indent
         else:
-            if begun and column + _width(blanks) + width > columns:
-                yield row + ("\x1b[0m" if style else "")
-                row, column, blanks = " " * indent + style, indent, ""
-            row += blanks + piece
-            column += _width(blanks) + width
-            column, blanks, begun = (column - 1) % columns + 1, "", True
-    yield row
+            row, column = row + between, column + blank
+        row, column = row + piece, (column + width - 1) % columns + 1
+        between, blank, style_of_row, begun = "", 0, style, True
+    yield row + ("\x1b[0m" if style_of_row else "")
 
 
-def _pieces(body: str) -> Iterator[tuple[str, int | None]]:
-    """Styles and blanks, and what may not be broken with its width."""
+def _pieces(body: str) -> Iterator[tuple[str, int, bool]]:
+    """Styles, blanks, and what may not be broken, with their widths; and which of the two it is."""
     for found in _PIECE.finditer(body):
-        if found[1] or found[2]:
-            yield found[0], None
+        piece = found[0]
+        if found[1]:
+            yield piece, 0, False
+        elif found[2]:
+            yield piece, _width(piece), False
+        elif piece.isascii():
+            yield piece, len(piece), True
         else:
-            for part in [found[0]] if found[0].isascii() else _parts(found[0]):
-                yield part, get_cwidth(part)
+            for part in _parts(piece):
+                yield part, get_cwidth(part), True
 
 
 def _parts(word: str) -> Iterator[str]:
@@ -99,4 +106,5 @@ def _is_wide(character: str) -> bool:
 
 
 def _width(text: str) -> int:
-    return get_cwidth(re.sub("\x1b\\[[0-9;]*m", "", text))
+    shown = _STYLE.sub("", text)
+    return len(shown) if shown.isascii() else get_cwidth(shown)
