@@ -75,6 +75,13 @@ class Origin(Protocol):
         """Learn why a draft was not stored, or may not have been."""
 
 
+class Events(list[Event]):
+    """Events of a log, oldest first."""
+
+    more = False
+    """Whether there are more in the direction in which they were read."""
+
+
 class Results(list[Event]):
     """What a search found, oldest first."""
 
@@ -147,12 +154,19 @@ class Backend(Protocol):
         """Append to the log of `draft.room`."""
         return self.submit(draft)
 
-    def read(self, room: str, *, after: int, limit: int) -> Awaitable[list[Event]]:
+    def read(self, room: str, *, after: int, limit: int, size: int = 0, fold: bool = False) -> Awaitable[Events]:
         """Return the first events of `room` after position `after`, oldest first, at most `limit`. Raise Trimmed if
-        some of them are gone."""
+        some of them are gone.
 
-    def read_backwards(self, room: str, *, before: int, limit: int) -> Awaitable[list[Event]]:
-        """Return the last events of `room` before position `before`, oldest first, at most `limit`."""
+        With `size`, stop with the event at which the texts have so many bytes of UTF-8 together: what comes after it is
+        not read. With `fold`, leave out edits and deletions, since the messages show them. So that this has a bound,
+        it looks at a few thousand events, and returns the last of them if there are more, whatever it is."""
+
+    def read_backwards(
+        self, room: str, *, before: int, limit: int, size: int = 0, fold: bool = False
+    ) -> Awaitable[Events]:
+        """Return the last events of `room` before position `before`, oldest first. Otherwise like `read`, the newest
+        first."""
 
     def get(self, room: str, seq: int) -> Awaitable[Event | None]:
         """Return the event of `room` at position `seq`, or None if there is none or it was trimmed."""
@@ -160,10 +174,13 @@ class Backend(Protocol):
     def find_by_cid(self, user: int, cid: str) -> Awaitable[Event | None]:
         """Return the event that the user stored with this `cid`, or None if there is none or it was trimmed."""
 
-    def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> Awaitable[Results]:
+    def search(
+        self, log: str | Sequence[str], words: str, *, before: int, limit: int, size: int = 0
+    ) -> Awaitable[Results]:
         """Return the last messages before position `before` that contain all of `words`, oldest first, at most `limit`.
         `log` is a room, a conversation or a mailbox, or a list of them. With a list, even of one, `before` counts over
-        all logs: it is what `Results.next` said, or 2**52 or more at first. The next page may be of other logs.
+        all logs: it is what `Results.next` said, or 2**52 or more at first. The next page may be of other logs. With
+        `size`, the messages have at most so many bytes in JSON together, unless it is a single one.
 
         `app.backends.search` says what `words` may be. Everything that was appended before the call is searched, edited
         messages with their present text, as far as `Results.partial` and `Results.behind` say.

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
-from app.backends import Backend, Follower, Origin, Results, Unavailable, Watcher, indexing, machine
+from app.backends import Backend, Events, Follower, Origin, Results, Unavailable, Watcher, indexing, machine
 from app.backends.applying import Applier
 from app.backends.changes import Change
 from app.backends.indexing import FileIndex, MemoryIndex, SearchIndex
@@ -90,11 +90,15 @@ class Embedded(Backend):
     def follow(self, follower: Follower) -> Callable[[], None]:
         return self._core.committer.follow(follower)
 
-    def read(self, room: str, *, after: int, limit: int) -> asyncio.Future[list[Event]]:
-        return self._read(lambda connection: logs.read(connection, room, after, limit))
+    def read(self, room: str, *, after: int, limit: int, size: int = 0, fold: bool = False) -> asyncio.Future[Events]:
+        page = logs.Page(limit, size, fold=fold)
+        return self._read(lambda connection: logs.read(connection, room, after, page))
 
-    def read_backwards(self, room: str, *, before: int, limit: int) -> asyncio.Future[list[Event]]:
-        return self._read(lambda connection: logs.read_backwards(connection, room, before, limit))
+    def read_backwards(
+        self, room: str, *, before: int, limit: int, size: int = 0, fold: bool = False
+    ) -> asyncio.Future[Events]:
+        page = logs.Page(limit, size, fold=fold)
+        return self._read(lambda connection: logs.read_backwards(connection, room, before, page))
 
     def get(self, room: str, seq: int) -> asyncio.Future[Event | None]:
         return self._read(lambda connection: logs.get(connection, room, seq))
@@ -102,9 +106,11 @@ class Embedded(Backend):
     def find_by_cid(self, user: int, cid: str) -> asyncio.Future[Event | None]:
         return self._read(lambda connection: logs.find_by_cid(connection, user, cid))
 
-    def search(self, log: str | Sequence[str], words: str, *, before: int, limit: int) -> asyncio.Future[Results]:
+    def search(
+        self, log: str | Sequence[str], words: str, *, before: int, limit: int, size: int = 0
+    ) -> asyncio.Future[Results]:
         future: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
-        query = indexing.query(log, words, before, limit)
+        query = indexing.query(log, words, before, limit, size)
         if not self._core.applier.read(self._core.index.read(query, future)):
             future.set_exception(_closed())
         return future

@@ -105,11 +105,11 @@ class MemoryIndex:
         return _results(self._engine.search(query), query)
 
 
-def query(log: str | Sequence[str], words: str, before: int, limit: int) -> search.Query:
+def query(log: str | Sequence[str], words: str, before: int, limit: int, size: int) -> search.Query:
     """Return the query of `Backend.search`."""
     if isinstance(log, str):
-        return search.Query([log], words, before, limit)
-    return search.Query(list(log), words, _page_numbers.open(before), limit, by_pos=True)
+        return search.Query([log], words, before, limit, size=size)
+    return search.Query(list(log), words, _page_numbers.open(before), limit, by_pos=True, size=size)
 
 
 def _outcome(future: Future[search.Found], query: search.Query) -> Results | BaseException:

@@ -171,8 +171,8 @@ def _topic(arguments: str, room: str) -> Command:
 
 def _history(arguments: str, room: str) -> Command:
     if not arguments.strip():
-        return frames.History(room=room)
-    return frames.History(room=room, limit=_number(arguments, 1, frames.MAX_PAGE))
+        return frames.History(room=room, fold=True)
+    return frames.History(room=room, limit=_number(arguments, 1, frames.MAX_PAGE), fold=True)
 
 
 def _search(arguments: str, room: str) -> Command:  # noqa: ARG001  (all rooms are searched)

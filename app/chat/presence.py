@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from heapq import nsmallest
 from operator import itemgetter
 
 from msgspec import UNSET, Struct, UnsetType
+
+from app.chat.fitting import ESCAPED, PAGE_BYTES, fit
+
+_PERSON = 64
+"""Bytes of JSON that a person has at most beside its texts."""
 
 
 class Person(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -76,6 +81,14 @@ def by_name(
     found = [(key, person) for key, person in keyed if key > after and find in key]
     first = nsmallest(limit, found, key=itemgetter(0))
     return tuple(person for _, person in first), len(found) > limit
+
+
+def people_fit(people: Collection[Person]) -> bool:
+    """Return whether a list of people fits in a frame."""
+    texts = sum(len(one.name) + (0 if isinstance(one.away, UnsetType) else len(one.away)) for one in people)
+    if ESCAPED * texts + _PERSON * len(people) <= PAGE_BYTES:
+        return True
+    return len(fit(tuple(people))) == len(people)
 
 
 class Roster:

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from msgspec import UnsetType
 
-from app.backends import Backend, Trimmed, Unavailable
+from app.backends import Backend, Events, Trimmed, Unavailable
 from app.chat.closing import CloseCode
-from app.chat.events import Bounds, Event
+from app.chat.events import Bounds
+from app.chat.fitting import PAGE_BYTES
 from app.chat.frames import Join, Joined, event_frame
 from app.chat.logs import WHISPERS, mailbox
 from app.chat.room import UNKNOWN, Cursor, Room
@@ -24,7 +25,7 @@ NO_SETTINGS = RoomState()
 RETRY_DELAY = 0.1
 """Seconds between two looks for events that are acknowledged but can't be read."""
 PAGE_SIZE = 100
-"""Events that a connection that is behind reads from the log at a time."""
+"""Events that a connection that is behind reads from the log at a time, at most: long ones are fewer."""
 
 
 class FollowingConnection(Subscriber, Protocol):
@@ -212,9 +213,11 @@ class Following:
 
     async def _read_page(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> None:
         trimmed = 0
-        events: list[Event] = []
+        events = Events()
         try:
-            events = await connection.backend.read(cursor.room.name, after=cursor.read_to, limit=PAGE_SIZE)
+            events = await connection.backend.read(
+                cursor.room.name, after=cursor.read_to, limit=PAGE_SIZE, size=PAGE_BYTES
+            )
             connection.charge(CATCHING_UP + sending(events))
         except Trimmed as error:
             trimmed = error.through
@@ -227,7 +230,7 @@ class Following:
             if connection.accepts(event):
                 connection.send(event_frame(event))
             cursor.read_to = event.seq
-        if len(events) == PAGE_SIZE or self._go_live(connection, room, cursor):
+        if events.more or self._go_live(connection, room, cursor):
             return
         if cursor.room.has_batch:
             await connection.shard.flushed()

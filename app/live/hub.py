@@ -17,7 +17,7 @@ from app.backends import Backend
 from app.chat.events import Event, User
 from app.chat.frames import ReadUpTo, TypingNow
 from app.chat.logs import participants
-from app.chat.presence import Hint, PeopleElsewhere, Person, Read, Roster, Typing
+from app.chat.presence import Hint, PeopleElsewhere, Person, Read, Roster, Typing, people_fit
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
 
@@ -101,10 +101,12 @@ class Hub:
             return self._roster.members(room)
 
     def people(self, room: str) -> tuple[int, tuple[Person, ...]]:
-        """Return how many people are in `room`, and who they are unless the room is large."""
+        """Return how many people are in `room`, and who they are unless the room is large or they don't fit in a
+        frame."""
         with self._lock:
             members = self._roster.members(room)
-            return members, self._roster.people(room) if members <= self.max_roster else ()
+            people = self._roster.people(room) if members <= self.max_roster else ()
+        return members, people if people_fit(people) else ()
 
     def all_people(self, room: str) -> tuple[Person, ...]:
         """Return everyone in `room`, however large it is."""

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 from app.backends import Backend, Trimmed, Unavailable
 from app.chat.events import Event
+from app.chat.fitting import PAGE_BYTES
 from app.chat.logs import CONVERSATION
 
 log = logging.getLogger("chat")
@@ -83,7 +84,7 @@ class Backlog:
         while gap.after < gap.newest:
             newest = gap.newest
             try:
-                events = await self._backend.read(room, after=gap.after, limit=PAGE_SIZE)
+                page = await self._backend.read(room, after=gap.after, limit=PAGE_SIZE, size=PAGE_BYTES)
             except Trimmed as trimmed:
                 gap.after = trimmed.through
                 continue
@@ -91,7 +92,7 @@ class Backlog:
                 log.warning("A listener is behind in %s and waits for the store: %s", room, error)
                 await asyncio.sleep(RETRY_DELAY)
                 continue
-            events = [event for event in events if event.seq <= newest]  # `put` gets the newer ones
+            events = [event for event in page if event.seq <= newest]  # `put` gets the newer ones
             for event in events:
                 await self._call_listener(event)
             gap.after = events[-1].seq if events else newest

@@ -14,7 +14,7 @@ from app.chat.dialects import Dialect
 from app.chat.events import Event, Kind
 from app.chat.frames import Frame, Presence
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
-from app.chat.presence import Person, difference
+from app.chat.presence import Person, difference, people_fit
 from app.chat.room import BLOCK_SIZE, Cursor, Room
 from app.live.delivery import Broadcast, OrderedFrame, Outgoing, send_to_room, senders
 from app.live.subscriber import Subscriber
@@ -325,7 +325,11 @@ class Shard:
         if members > len(people):
             self.hint_room(room, Presence(room, members))
         elif change := difference(before, people):
-            self.hint_room(room, Presence(room, members, change.came, change.went, change.changed))
+            if people_fit((*change.came, *change.went, *change.changed)):
+                self.hint_room(room, Presence(room, members, change.came, change.went, change.changed))
+            else:  # those who are there fit in a frame, and so did those who were
+                self.hint_room(room, Presence(room, members, change.came, changed=change.changed))
+                self.hint_room(room, Presence(room, members, went=change.went))
 
 
 def _join(frames: list[OrderedFrame]) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from asyncio import ensure_future
+from collections.abc import Sequence
 
 import pytest
 
 from app.backends import Backend
-from app.chat.events import Appended, Bounds, Event
-from tests.contracts.helpers import FAR, add, draft, increases, someone, soon, whole
+from app.backends.statements import logs
+from app.chat.events import Appended, Bounds, Event, Kind, User
+from app.chat.logs import conversation, mailbox
+from tests.contracts.helpers import FAR, add, draft, increases, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +83,83 @@ async def test_both_ends_of_a_log(backend: Backend) -> None:
         assert await soon(backend.read_backwards("room", before=before, limit=3)) == []
     assert await soon(backend.read("room", after=0, limit=0)) == []
     assert await soon(backend.read_backwards("room", before=FAR, limit=0)) == []
+
+
+@pytest.mark.parametrize("room", ["room", "@1,2"])
+async def test_a_page_says_whether_there_is_more(backend: Backend, room: str) -> None:
+    log = await _said(backend, room, ["a", "b", "c"])
+    for limit in (1, 2, 3, 4):
+        page = await soon(backend.read(log, after=0, limit=limit))
+        assert (_texts(page), page.more) == (["a", "b", "c"][:limit], limit < 3)
+        page = await soon(backend.read_backwards(log, before=FAR, limit=limit))
+        assert (_texts(page), page.more) == (["a", "b", "c"][-limit:], limit < 3)
+
+
+@pytest.mark.parametrize("room", ["room", "@1,2"])
+async def test_a_page_ends_where_its_texts_have_a_size(backend: Backend, room: str) -> None:
+    texts = ["é" * 500, "b" * 400, "c" * 700, "d"]
+    log = await _said(backend, room, texts)
+    for size, count in ((1, 1), (1000, 1), (1001, 2), (1401, 3), (2100, 3), (2101, 4), (9999, 4), (0, 4)):
+        page = await soon(backend.read(log, after=0, limit=9, size=size))
+        assert (_texts(page), page.more) == (texts[:count], count < 4)
+    for size, count in ((1, 1), (2, 2), (701, 2), (702, 3), (1102, 4)):
+        page = await soon(backend.read_backwards(log, before=FAR, limit=9, size=size))
+        assert (_texts(page), page.more) == (texts[-count:], count < 4)
+
+
+@pytest.mark.parametrize("room", ["room", "@1,2"])
+async def test_folded_edits_and_deletions_leave_a_page_to_the_messages(backend: Backend, room: str) -> None:
+    log = await _said(backend, room, ["a", "b"])
+    first, second = await soon(backend.read(log, after=0, limit=9))
+    author = User(first.user, first.name)
+    for number in range(40):
+        await add(backend, draft(author, str(number), room=room, kind=Kind.EDIT, of=first.seq))
+    await add(backend, draft(author, "", room=room, kind=Kind.DELETE, of=second.seq), draft(author, "c", room=room))
+    for limit in (1, 2, 3):
+        page = await soon(backend.read(log, after=0, limit=limit, fold=True))
+        assert (_texts(page), page.more) == (["39", "", "c"][:limit], limit < 3)
+        page = await soon(backend.read_backwards(log, before=FAR, limit=limit, fold=True))
+        assert (_texts(page), page.more) == (["39", "", "c"][-limit:], limit < 3)
+    assert len(await soon(backend.read(log, after=0, limit=99))) == 44
+
+
+@pytest.mark.parametrize("room", ["room", "@1,2"])
+async def test_very_many_folded_edits_end_a_page_at_the_last_of_them(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, room: str
+) -> None:
+    monkeypatch.setattr(logs, "SCANNED", 10)
+    log = await _said(backend, room, ["a"])
+    (said,) = await soon(backend.read(log, after=0, limit=9))
+    author = User(said.user, said.name)
+    drafts = [draft(author, str(number), room=room, kind=Kind.EDIT, of=said.seq) for number in range(25)]
+    edits = [appended.event for appended in await add(backend, *drafts)]
+    last = await store(backend, draft(author, "b", room=room))
+    page = await soon(backend.read(log, after=said.seq, limit=9, fold=True))
+    assert (page, page.more) == ([edits[9]], True)
+    page = await soon(backend.read(log, after=edits[9].seq, limit=9, fold=True))
+    assert (page, page.more) == ([edits[19]], True)
+    page = await soon(backend.read(log, after=edits[19].seq, limit=9, fold=True))
+    assert (page, page.more) == ([last], False)
+    page = await soon(backend.read_backwards(log, before=FAR, limit=9, fold=True))
+    assert (page, page.more) == ([edits[16], last], True)
+    page = await soon(backend.read_backwards(log, before=edits[10].seq, limit=9, fold=True))
+    assert (page, page.more) == ([edits[0]], True)
+    page = await soon(backend.read_backwards(log, before=edits[8].seq, limit=9, fold=True))
+    assert (_texts(page), page.more) == (["24"], False)
+
+
+async def _said(backend: Backend, room: str, texts: list[str]) -> str:
+    """Say some texts in a room or whisper them, with others in between. Return the log to read them from: of whispers,
+    the mailbox."""
+    users = await someone(backend), await someone(backend)
+    for text in texts:
+        await add(backend, draft(users[0], text, room=room), draft(users[1], "elsewhere", room="other"))
+        await add(backend, draft(users[1], "elsewhere", room=conversation({users[1].id})))
+    return room if room == "room" else mailbox(users[0].id)
+
+
+def _texts(events: Sequence[Event]) -> list[str]:
+    return [event.text for event in events]
 
 
 async def test_an_empty_room(backend: Backend) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -131,10 +131,10 @@ async def test_a_store_that_can_not_answer_is_asked_again(backend: Embedded, mon
     failures = [Unavailable("the disk is gone"), Unavailable("the disk is gone")]
     read = backend.read
 
-    async def failing(room: str, *, after: int, limit: int) -> list[Event]:
+    async def failing(room: str, **how: Any) -> list[Event]:
         if failures:
             raise failures.pop()
-        return await read(room, after=after, limit=limit)
+        return await read(room, **how)
 
     monkeypatch.setattr(backend, "read", failing)
     hearer = Hearer()
@@ -166,7 +166,7 @@ class Early:
         assert self.follower is not None
         self.follower([event for event in self.log if event.seq in seqs])
 
-    async def read(self, room: str, *, after: int, limit: int) -> list[Event]:
+    async def read(self, room: str, *, after: int, limit: int, size: int) -> list[Event]:
         return [event for event in self.log if event.seq > after][:limit]
 
 

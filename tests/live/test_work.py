@@ -13,7 +13,7 @@ from app.chat import frames
 from app.chat.errors import Code, Refused
 from app.chat.frames import Command
 from app.chat.limits import Budget
-from app.live.work import BURST, CATCHING_UP, COSTS, MIN_SWEEP, TEXT, WorkBudgets, network
+from app.live.work import BURST, CATCHING_UP, COSTS, LOOKING, MIN_SWEEP, TEXT, WorkBudgets, network
 from app.testing import test_application
 from app.testing.clock import ManualClock
 from tests.clients import ROOT
@@ -137,7 +137,11 @@ def test_what_is_charged_is_on_the_page() -> None:
     charged = {row[0].strip("`"): row[1].split()[0] for row in rows("Budgets of work")[2:]}
     expected = {f"{command.__struct_config__.tag}": f"{cost:g}" for command, cost in COSTS.items()}
     assert list(charged.items())[: len(expected)] == list(expected.items())
-    assert [*charged.values()][len(expected) :] == [f"{CATCHING_UP:g}", f"{1_000_000 * TEXT:g}"]
+    assert [*charged.values()][len(expected) :] == [
+        f"{CATCHING_UP:g}",
+        f"{1_000_000 * TEXT:g}",
+        f"{1_000 * LOOKING:g}",
+    ]
 
 
 def test_a_client_is_told_when_to_try_again() -> None:

@@ -45,7 +45,8 @@ class Query(Struct, array_like=True):
     """What to search for: `words` in any of `logs` (rooms, conversations and mailboxes).
 
     At most `limit` messages are wanted, the last ones before position `before`. That is a `pos` if `by_pos`, or else a
-    `seq` of the only log. The search may take `budget` seconds of processor time.
+    `seq` of the only log. The search may take `budget` seconds of processor time. With a `size`, no more
+    are wanted than have so many bytes in JSON, but at least one.
     """
 
     logs: list[str]
@@ -54,6 +55,7 @@ class Query(Struct, array_like=True):
     limit: int
     budget: float = DEFAULT_BUDGET
     by_pos: bool = False
+    size: int = 0
 
 
 class Found(Struct, array_like=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from heapq import merge
 from itertools import islice
 from time import monotonic, thread_time
@@ -22,6 +22,7 @@ from app.backends.search.index import Index, Message, quote
 from app.backends.search.query import RUN, WORD, Matcher, Term, parse
 from app.backends.search.tokens import CHUNK, START, pairs, person_token, room_token
 from app.backends.statements.rows import COLUMNS
+from app.chat.fitting import text_size
 from app.chat.logs import MAILBOX, mailbox, participants
 
 BATCH = 1000
@@ -40,6 +41,9 @@ STEPS = 100
 """SQLite's virtual machine steps between two looks at the clock. FTS5 takes few long ones."""
 _SEARCHABLE = "kind IN ('msg', 'me') AND text != ''"
 _LAST = "SELECT coalesce(max(value), 0) FROM counters WHERE name = 'pos'"
+
+_REST = 200
+"""Bytes of JSON that a message has at most beside its texts."""
 
 Row = tuple[Any, ...]
 """A `pos`, and the columns of an event."""
@@ -121,13 +125,13 @@ class Engine:
         through = rows[-1][0] if len(rows) == batch else last
         return through, [(pos, room, text) for pos, room, text, searchable in rows if searchable]
 
-    def _select(self, columns: str, positions: Iterable[int]) -> list[Row]:
+    def _select(self, columns: str, positions: Iterable[int]) -> sqlite3.Cursor:
         """Read columns of the messages at these positions, newest first."""
         sql = f"""
             SELECT {columns} FROM events WHERE pos IN (SELECT value FROM json_each(?)) AND {_SEARCHABLE}
             ORDER BY pos DESC
         """  # noqa: S608
-        return self.store.execute(sql, (_array(positions),)).fetchall()
+        return self.store.execute(sql, (_array(positions),))
 
     def _value(self, sql: str, *values: str | int) -> int:
         """The first value of the first row, 0 if there is none."""
@@ -193,6 +197,8 @@ class _Search:
         self.matcher = Matcher(terms)
         self.deadline, self.last_moment = engine.clock() + query.budget, monotonic() + SLOW * query.budget
         self.found: list[Row] = []
+        self.size = 0
+        """Bytes of JSON that they have."""
         self.partial, self.behind = False, 0
         self.walked = 0
         """The `pos` or `seq`, as in `before`, of the last message that was compared; 0 once there are no more."""
@@ -209,8 +215,9 @@ class _Search:
         changed = self._changed(before)
         skipped = frozenset(changed)
         self.behind += floor - indexed
-        if not self._walk(self._unindexed(floor, before)):
-            return
+        with closing(self._unindexed(floor, before)) as rows:
+            if not self._walk(rows):
+                return
         cursor = None
         expression = self._expression()
         try:
@@ -219,9 +226,9 @@ class _Search:
             positions = merge(known, changed, key=lambda pos: -pos)
             size = self.query.limit + 1
             while chunk := list(islice(positions, min(size, BATCH))):
-                rows = self.engine._select(f"pos, {COLUMNS}", chunk)
-                if not self._walk(rows):
-                    return
+                with closing(self.engine._select(f"pos, {COLUMNS}", chunk)) as rows:
+                    if not self._walk(rows):
+                        return
                 size *= 2
         finally:
             if cursor is not None:
@@ -238,12 +245,19 @@ class _Search:
             _, room, seq, *_ = row
             if room in self.scope:
                 if self.matcher.matches(row[7]):
-                    if len(self.found) == self.query.limit:
+                    size = _size(row)
+                    if self._is_full(size):
                         self.walked = self.found[-1][0 if by_pos else 2]
                         return False
                     self.found.append(row)
+                    self.size += size
                 self.walked = row[0] if by_pos else seq
         return True
+
+    def _is_full(self, size: int) -> bool:
+        """Whether a message of this size is one too many."""
+        wanted = self.query.size
+        return len(self.found) == self.query.limit or bool(wanted and self.found and self.size + size > wanted)
 
     def _before(self) -> int:
         """The `pos` before which the messages are."""
@@ -259,17 +273,15 @@ class _Search:
             "SELECT pos FROM events WHERE room = ? AND seq < ? ORDER BY seq DESC LIMIT 1", log, before
         )
 
-    def _unindexed(self, floor: int, before: int) -> list[Row]:
-        """The messages after position `floor`."""
-        if before <= floor:
-            return []
+    def _unindexed(self, floor: int, before: int) -> sqlite3.Cursor:
+        """The messages after position `floor`, newest first."""
         sql = f"""
             SELECT pos, {COLUMNS} FROM events WHERE pos > ? AND pos < ? AND {_SEARCHABLE}
                 AND (room IN (SELECT value FROM json_each(?)) OR (? AND substr(room, 1, 1) = '@'))
             ORDER BY pos DESC
         """  # noqa: S608
         rooms, people = _array(self.scope.rooms), bool(self.scope.people)
-        return self.engine.store.execute(sql, (floor, before, rooms, people)).fetchall()
+        return self.engine.store.execute(sql, (floor, before, rooms, people))
 
     def _changed(self, before: int) -> list[int]:
         """The positions of the messages whose text in the index is an old one, newest first."""
@@ -323,6 +335,12 @@ class _Search:
         rows = self.found[::-1]
         positions = [row[0] for row in rows]
         return Found([row[1:] for row in rows], positions, marks, self.partial, self.behind, self.walked)
+
+
+def _size(row: Row) -> int:
+    """Bytes of JSON that a message has: its text, and a little more than everything else."""
+    _, room, _, _, _, _, name, text, *_, detail = row
+    return _REST + text_size(text) + text_size(name) + text_size(detail) + len(room)
 
 
 def _with_text(messages: Iterable[Message]) -> list[Message]:

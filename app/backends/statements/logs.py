@@ -4,54 +4,112 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from typing import NamedTuple
 
 from msgspec import json
 
-from app.backends import Trimmed
+from app.backends import Events, Trimmed
 from app.backends.changes import Trim
 from app.backends.statements import purging
-from app.backends.statements.rows import COLUMNS, events, trimmed
+from app.backends.statements.rows import COLUMNS, event_of, events, trimmed
 from app.chat.events import Bounds, Conversation, Event
 from app.chat.logs import MAILBOX, mailbox, participants
 
+SCANNED = 5_000
+"""How many events a page of messages is looked for in, at most."""
+END = 2**63 - 1
+"""A position after all others."""
+_FOLDED = "('edit', 'delete')"
+"""The kinds of events that are left out where they are folded: the messages show what they did."""
+_EVENT = ", ".join(f"events.{column}" for column in COLUMNS.split(", "))
 
-def _places(log: str) -> tuple[str, str | int]:
-    """Return the SQL that selects the places and positions of a log, and its one parameter."""
+
+class Page(NamedTuple):
+    """How much to read of a log: at most `limit` events, up to the one at which their texts have `size` bytes; 0 is no
+    such bound. `fold` leaves out edits and deletions."""
+
+    limit: int
+    size: int = 0
+    fold: bool = False
+
+
+class _Log(NamedTuple):
+    """A log in SQL: the table that has its positions, how to get from there to the events, and which rows are its."""
+
+    table: str
+    joined: str
+    where: str
+    whose: str | int
+
+
+def _log(log: str) -> _Log:
     if not log.startswith(MAILBOX):
-        return "SELECT pos, seq FROM events WHERE room = ?", log
+        return _Log("events", "events", "events.room = ?", log)
     user = int(log[1:])
     if log != mailbox(user):
         raise ValueError(f"{log!r} is not a mailbox: expected ~ and the id of a user")
-    return "SELECT pos, seq FROM mail WHERE user = ?", user
+    return _Log("mail", "mail CROSS JOIN events USING (pos)", "mail.user = ?", user)
 
 
 def bounds(connection: sqlite3.Connection, log: str) -> Bounds:
-    places, whose = _places(log)
-    (head,) = connection.execute(f"SELECT max(seq) FROM ({places})", (whose,)).fetchone()  # noqa: S608
+    table, _, where, whose = _log(log)
+    (head,) = connection.execute(f"SELECT max(seq) FROM {table} WHERE {where}", (whose,)).fetchone()  # noqa: S608
     trimmed_to = trimmed(connection, log)
     return Bounds(trimmed_to, max(head or 0, trimmed_to))
 
 
-def read(connection: sqlite3.Connection, log: str, after: int, limit: int) -> list[Event]:
-    places, whose = _places(log)
+def read(connection: sqlite3.Connection, log: str, after: int, page: Page) -> Events:
     trimmed_to = trimmed(connection, log)
     if after < trimmed_to:
         raise Trimmed(trimmed_to)
-    page = f"SELECT pos FROM ({places} AND seq > ? ORDER BY seq LIMIT ?)"  # noqa: S608
-    sql = f"SELECT {COLUMNS} FROM events WHERE pos IN ({page}) ORDER BY seq"  # noqa: S608
-    return events(connection.execute(sql, (whose, after, limit)))
+    return _read(connection, log, (after, END), "ASC", page)
 
 
-def read_backwards(connection: sqlite3.Connection, log: str, before: int, limit: int) -> list[Event]:
-    places, whose = _places(log)
-    page = f"SELECT pos FROM ({places} AND seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?)"  # noqa: S608
-    sql = f"SELECT {COLUMNS} FROM events WHERE pos IN ({page}) ORDER BY seq"  # noqa: S608
-    return events(connection.execute(sql, (whose, before, trimmed(connection, log), limit)))
+def read_backwards(connection: sqlite3.Connection, log: str, before: int, page: Page) -> Events:
+    found = _read(connection, log, (trimmed(connection, log), before), "DESC", page)
+    found.reverse()
+    return found
 
 
 def get(connection: sqlite3.Connection, log: str, seq: int) -> Event | None:
-    found = read_backwards(connection, log, seq + 1, 1)
-    return found[0] if found and found[0].seq == seq else None
+    if seq <= trimmed(connection, log):
+        return None
+    found = _read(connection, log, (seq - 1, seq + 1), "ASC", Page(1))
+    return found[0] if found else None
+
+
+def _read(connection: sqlite3.Connection, log: str, between: tuple[int, int], order: str, page: Page) -> Events:
+    """Read a log between two positions, in an order, row by row: a row that isn't needed is not read."""
+    table, joined, of_log, whose = _log(log)
+    where = f"{of_log} AND {table}.seq > ? AND {table}.seq < ?"
+    values: tuple[str | int, ...] = (whose, *between)
+    found, size = Events(), 0
+    if page.fold:
+        sql = f"SELECT seq FROM {table} WHERE {where} ORDER BY seq {order} LIMIT 2 OFFSET ?"  # noqa: S608
+        last = connection.execute(sql, (*values, SCANNED - 1)).fetchall()
+        found.more = len(last) == 2
+        edge = last[0][0] if found.more else 0
+        where += f" AND (events.kind NOT IN {_FOLDED} OR {table}.seq = ?)"
+        values = (whose, *_up_to(edge, between, order), edge)
+    sql = f"SELECT {_EVENT} FROM {joined} WHERE {where} ORDER BY {table}.seq {order}"  # noqa: S608
+    with closing(connection.execute(sql, values)) as rows:
+        for row in rows:
+            if len(found) == page.limit or (page.size and size >= page.size):
+                found.more = True
+                break
+            event = event_of(row)
+            found.append(event)
+            size += len(event.text.encode("utf-8", "surrogatepass"))
+    return found
+
+
+def _up_to(edge: int, between: tuple[int, int], order: str) -> tuple[int, int]:
+    """Return two positions, of which the further one in this order is right behind `edge` if there is one."""
+    low, high = between
+    if not edge:
+        return between
+    return (low, edge + 1) if order == "ASC" else (edge - 1, high)
 
 
 def find_by_cid(connection: sqlite3.Connection, user: int, cid: str) -> Event | None:

@@ -74,12 +74,14 @@ class Part(Request, tag="part"):
 
 
 class History(Request, tag="history"):
-    """Get a page of events before or after a position, or the newest page."""
+    """Get a page of events before or after a position, or the newest page. With `fold`, it has no edits and deletions:
+    the messages show them."""
 
     room: str
     before: Position | UnsetType = UNSET
     after: Position | UnsetType = UNSET
     limit: Limit = 50
+    fold: bool = False
 
 
 class Search(Request, tag="search"):

@@ -163,9 +163,10 @@ class RoomEntry(Struct, omit_defaults=True):
 
 
 class RoomList(Answer, tag="rooms"):
-    """The rooms that have people in them, the largest first."""
+    """The rooms that have people in them, the largest first. `more` says that there are more than fit in."""
 
     rooms: list[RoomEntry]
+    more: bool = False
 
 
 class People(Answer, tag="who"):
@@ -180,7 +181,7 @@ class People(Answer, tag="who"):
 
 class RoomSettings(Answer, tag="room"):
     """A room's settings and your rank in it, with the current names of its owner and operators. `mentions` is `all` if
-    everyone may notify the room with @everyone and @here."""
+    everyone may notify the room with @everyone and @here. `more` says that there are more operators than fit in."""
 
     room: str
     topic: str
@@ -191,6 +192,7 @@ class RoomSettings(Answer, tag="room"):
     members: int
     rank: str = ""
     mentions: str = ""
+    more: bool = False
 
 
 class ModerationEntry(Struct, omit_defaults=True):
@@ -227,9 +229,10 @@ class ConversationEntry(Struct, rename={"others": "with"}, omit_defaults=True):
 
 
 class ConversationList(Answer, tag="conversations"):
-    """Your conversations, the most recent first."""
+    """Your conversations, the most recent first. `more` says that there are more than fit in."""
 
     conversations: list[ConversationEntry]
+    more: bool = False
 
 
 class Presence(Struct, tag_field="t", tag="presence", omit_defaults=True):
@@ -276,9 +279,10 @@ class Usage(Struct):
 
 
 class Commands(Answer, tag="help"):
-    """The slash commands."""
+    """The slash commands. `more` says that there are more than fit in."""
 
     commands: list[Usage]
+    more: bool = False
 
 
 class Error(Answer, tag="error"):

@@ -6,6 +6,7 @@ import re
 
 from app.chat import commands
 from app.chat.errors import Code, Refused
+from app.chat.fitting import fit, shortened
 from app.chat.frames import Commands, Done, Help, Notice, SlashCommand
 from app.chat.typed import unpadded
 from app.live.connection import Connection
@@ -22,7 +23,8 @@ async def explain(connection: Connection, command: Help) -> None:
         usages = [usage for usage in usages if usage.command == name]
         if not usages:
             raise _unknown(command.command.removeprefix("/"))
-    connection.send(Commands(usages, rid=command.rid))
+    listed = list(fit(usages))
+    connection.send(Commands(listed, len(listed) < len(usages), rid=command.rid))
 
 
 async def run(connection: Connection, command: SlashCommand) -> None:
@@ -42,7 +44,7 @@ async def run(connection: Connection, command: SlashCommand) -> None:
     if name.casefold() not in connection.context.commands:
         raise _unknown(name)
     answer = await connection.context.run_command(name.casefold(), connection.user, command.room, arguments.strip())
-    connection.send(Notice(answer, rid=command.rid) if answer else Done(rid=command.rid))
+    connection.send(Notice(shortened(answer), rid=command.rid) if answer else Done(rid=command.rid))
 
 
 def _unknown(name: str) -> Refused:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypedDict
+
 from msgspec import UnsetType
 
-from app.backends import Trimmed
+from app.backends import Events, Trimmed
 from app.chat.errors import Code, Refused
+from app.chat.fitting import FOUND_BYTES, MAX_HITS, PAGE_BYTES, fit
 from app.chat.frames import (
     ConversationEntry,
     ConversationList,
@@ -28,23 +32,36 @@ MAX_CONVERSATIONS = 200
 """Most conversations in a list."""
 
 
+class _Page(TypedDict):
+    """How much to read of a log."""
+
+    limit: int
+    size: int
+    fold: bool
+
+
 async def history(connection: Connection, command: History) -> None:
     """Answer with a page of events."""
-    log, limit = connection.log_of(command.room), command.limit
-    if not isinstance(command.after, UnsetType):
-        after = command.after
-        try:
-            events = await connection.backend.read(log, after=after, limit=limit + 1)
-        except Trimmed as trimmed:
-            events = await connection.backend.read(log, after=trimmed.through, limit=limit + 1)
-        more, events = len(events) > limit, events[:limit]
-    else:
-        before = END if isinstance(command.before, UnsetType) else command.before
-        events = await connection.backend.read_backwards(log, before=before, limit=limit + 1)
-        more, events = len(events) > limit, events[-limit:]
+    backwards = isinstance(command.after, UnsetType)
+    events = await _read(connection, command)
     connection.charge(sending(events))
     frames = [event_frame(event) for event in events if event.user not in connection.ignored]
-    connection.send(Page(command.room, frames, more, rid=command.rid))
+    fitting = fit(frames[::-1])[::-1] if backwards else fit(frames)
+    more = events.more or len(fitting) < len(frames)
+    connection.send(Page(command.room, list(fitting), more, rid=command.rid))
+
+
+async def _read(connection: Connection, command: History) -> Events:
+    """Read a page of a log, not much more than fits in a frame."""
+    backend, log = connection.backend, connection.log_of(command.room)
+    page: _Page = {"limit": command.limit, "size": PAGE_BYTES, "fold": command.fold}
+    if isinstance(command.after, UnsetType):
+        before = END if isinstance(command.before, UnsetType) else command.before
+        return await backend.read_backwards(log, before=before, **page)
+    try:
+        return await backend.read(log, after=command.after, **page)
+    except Trimmed as trimmed:
+        return await backend.read(log, after=trimmed.through, **page)
 
 
 async def search(connection: Connection, command: Search) -> None:
@@ -54,13 +71,10 @@ async def search(connection: Connection, command: Search) -> None:
     if not isinstance(command.room, UnsetType):
         room, log = command.room, connection.log_of(command.room)
     before = END if isinstance(command.before, UnsetType) else command.before
-    results = await connection.backend.search(log, command.words, before=before, limit=command.limit)
+    results = await connection.backend.search(log, command.words, before=before, limit=command.limit, size=FOUND_BYTES)
     connection.charge(results.took + sending(results))
-    shown = [
-        (event_frame(event), list(marks))
-        for event, marks in zip(results, results.marks, strict=True)
-        if event.user not in connection.ignored
-    ]
+    marked = zip(results, _first_hits(results.marks), strict=True)
+    shown = [(event_frame(event), marks) for event, marks in marked if event.user not in connection.ignored]
     connection.send(
         Found(
             room=room,
@@ -74,6 +88,15 @@ async def search(connection: Connection, command: Search) -> None:
             rid=command.rid,
         )
     )
+
+
+def _first_hits(marks: Sequence[Sequence[tuple[int, int]]]) -> list[list[tuple[int, int]]]:
+    """Return the hits as far as they fit in a frame, those of the newest messages first."""
+    left, hits = MAX_HITS, []
+    for of_message in reversed(marks):
+        hits.append(list(of_message[:left]))
+        left -= len(hits[-1])
+    return hits[::-1]
 
 
 async def read(connection: Connection, command: Read) -> None:
@@ -92,7 +115,8 @@ async def read(connection: Connection, command: Read) -> None:
 
 async def conversations(connection: Connection, command: Conversations) -> None:
     """Answer with the user's conversations."""
-    found = (await connection.backend.conversations(connection.user.id))[:MAX_CONVERSATIONS]
+    known = await connection.backend.conversations(connection.user.id)
+    found = known[:MAX_CONVERSATIONS]
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
     markers = await connection.backend.read_markers(connection.user.id, [one.room for one in found])
@@ -102,7 +126,8 @@ async def conversations(connection: Connection, command: Conversations) -> None:
         )
         for one in found
     ]
-    connection.send(ConversationList(entries, rid=command.rid))
+    listed = list(fit(entries))
+    connection.send(ConversationList(listed, len(listed) < len(known), rid=command.rid))
 
 
 def _others(user: int, ids: tuple[int, ...], names: dict[int, str]) -> list[str]:

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 from app.chat.dialects import TEXT
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Draft, Kind
+from app.chat.fitting import fit
 from app.chat.frames import (
     MAX_PAGE,
     DescribeRoom,
@@ -81,14 +82,17 @@ async def part(connection: Connection, command: Part) -> None:
 
 async def list_rooms(connection: Connection, command: Rooms) -> None:
     """Answer with the rooms that have people in them. Private rooms are listed for those who are in them."""
-    counts = nsmallest(MAX_ROOMS, connection.hub.rooms().items(), key=lambda item: (-item[1], item[0]))
+    with_people = connection.hub.rooms()
+    counts = nsmallest(MAX_ROOMS, with_people.items(), key=lambda item: (-item[1], item[0]))
     states = await _listed_states(connection, [room for room, _ in counts])
     entries = [
         RoomEntry(room, members, states[room].topic)
         for room, members in counts
         if not states[room].private or room in connection.following
     ]
-    connection.send(RoomList(entries, rid=command.rid))
+    listed = list(fit(entries))
+    more = len(listed) < len(entries) or len(counts) < len(with_people)
+    connection.send(RoomList(listed, more, rid=command.rid))
 
 
 async def list_people(connection: Connection, command: Who) -> None:
@@ -102,7 +106,8 @@ async def list_people(connection: Connection, command: Who) -> None:
     everyone = connection.hub.all_people(room)
     connection.charge(LOOKING * len(everyone))
     people, more = by_name(everyone, command.limit or MAX_PAGE, find=find, after=after)
-    connection.send(People(room, len(everyone), people, more, rid=command.rid))
+    listed = tuple(fit(people))
+    connection.send(People(room, len(everyone), listed, more or len(listed) < len(people), rid=command.rid))
 
 
 async def describe(connection: Connection, command: DescribeRoom) -> None:
@@ -115,6 +120,8 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
     room = await _visible_room(connection, name)
     state = await state_of(connection, room)
     names = await _current_names(connection, [state.owner, *state.operators])
+    operators = [names[id_] for id_ in state.operators if id_ in names]
+    shown = tuple(fit(operators))
     own_rank = rank(state, connection.user, server_operator=connection.context.is_server_operator(connection.user))
     connection.send(
         RoomSettings(
@@ -122,11 +129,12 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
             state.topic,
             state.private,
             names.get(state.owner, ""),
-            tuple(names[id_] for id_ in state.operators if id_ in names),
+            shown,
             state.slow,
             connection.hub.members(room),
             str(own_rank),
             ALL if state.mentions == ALL else "",
+            len(shown) < len(operators),
             rid=rid,
         )
     )

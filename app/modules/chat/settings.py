@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.chat.errors import Refused
+from app.chat.fitting import largest_frame
 from app.chat.limits import Limits
 from app.chat.logs import DEFAULT_ROOM, ROOM_RULE, room_name
 from app.live.context import Rates
@@ -99,7 +100,8 @@ class LimitsSettings:
         names = ("message", "name", "topic", "rooms", "recipients", "rate", "burst")
         values = {name: getattr(self, name) for name in names}
         numbers = {name: int(value) if value == int(value) else value for name, value in values.items()}
-        return {"frame": max_frame_size, **numbers}
+        texts = (min(limit or max_frame_size, max_frame_size) for limit in (self.message, self.topic, self.why))
+        return {"frame": max_frame_size, "from_server": largest_frame(int(max(texts))), **numbers}
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,8 +167,8 @@ def test_a_search_that_was_cut_short_says_so(chat: Host, monkeypatch: pytest.Mon
     backend = chat_of(chat.app).backend
     search, logs = backend.search, []
 
-    async def cut_short(log: str | Sequence[str], words: str, *, before: int, limit: int) -> Results:
-        results = await search(log, words, before=before, limit=limit)
+    async def cut_short(log: str | Sequence[str], words: str, **how: Any) -> Results:
+        results = await search(log, words, **how)
         results.partial, results.behind = True, 12
         logs.append(log)
         return results

@@ -132,6 +132,19 @@ def test_older_results_and_the_message_itself(server: Served, tab: Tab) -> None:
         expect(found(page)).to_have_count(31)
 
 
+def test_a_message_among_long_ones_is_gone_to(server: Served, tab: Tab) -> None:
+    long = "word " * 4_000
+    with peer(server, "bob", room="ops") as bob, tab("ann", "/#ops") as page:
+        bob.say(*(f"{number} {long}" for number in range(60)), "the green tea", room="ops")
+        bob.say(*(f"{number} {long}" for number in range(20)), room="ops")
+        page.reload()
+        expect(message(page, "19 word")).to_be_in_viewport()
+        open_search(page)
+        words(page).fill("green tea")
+        found(page).get_by_role("button", name="Go to message").click()
+        expect(message(page, "the green tea")).to_be_in_viewport()
+
+
 def test_on_a_phone_the_panel_makes_way_for_the_message(server: Served, tab: Tab) -> None:
     with peer(server, "bob") as bob, tab("ann", viewport={"width": 375, "height": 667}) as page:
         bob.say("the green tea", *(f"line {number}" for number in range(60)))

@@ -229,7 +229,11 @@ export function createSession({ store, connection, keep, newId = randomId, later
     store.dispatch({ type: "loading", room: name, direction });
     const { first, last } = room.log;
     const place = { before: { before: first }, after: { after: last }, around: { after } }[direction];
-    const page = await ask({ t: "history", room: name, limit: PAGE, ...place });
+    const page = await ask({ t: "history", room: name, limit: PAGE, fold: true, ...place });
+    const seq = direction === "around" && page?.more ? (state().target?.seq ?? 0) : 0;
+    // A page of long messages is a short one: it may end before the message to show.
+    if (page && after < seq - 1 && !page.events.some((/** @type {Frame} */ event) => event.seq >= seq))
+      return load(name, direction, seq - 1);
     const log = state().rooms[name]?.log;
     // A page leaves a hole if the window moved while it was on its way.
     const fits = { before: log?.first === first, after: log?.last === last, around: true }[direction];
