@@ -35,8 +35,6 @@ MAX_PENDING = 256
 """Messages of one connection that are not stored yet. With more, nothing is read from it until some are."""
 _MSG = Kind.MSG
 NOBODY: frozenset[int] = frozenset()
-SERVER = User(0, "*", registered=True)
-"""The author of events that the server itself records. No user has this name or id."""
 
 
 class Connection:
@@ -137,18 +135,13 @@ class Connection:
         if self.closed:
             return
         self.closed = True
-        whispers_received = 0 if self.channel.full else self.following.whispers_received()
+        received = 0 if self.channel.full else self.following.whispers_received()
         self.following.stop(self)
         self.shard.discard(self)
         self.shard.unregister(self)
         last = self.hub.disconnect(self.user)
         record_departure(
-            self.context,
-            self.user,
-            self.dialect,
-            has_token=self.has_token,
-            last=last,
-            whispers_received=whispers_received,
+            self.context, self.user, self.dialect, has_token=self.has_token, last=last, whispers_received=received
         )
         if self.queue is not None:
             self.queue.cancel()
@@ -191,29 +184,27 @@ class Connection:
 
     def _decode(self, text: str) -> Command | None:
         """Decode a command. None if nothing is left to do: it was refused, or answers a `ping`."""
+        command = refused = None
+        rid: int | str | UnsetType
         try:
             command = self.dialect.decode(text, self.room, self.context.command_names)
-        except Refused as refused:
-            limited = self._rate_limit.check(self.context.clock.monotonic()) if self._rate_limit is not None else None
-            if limited is not None:
-                self.context.log_flooding(self)
-            self.send(error_frame(limited or refused, refused.rid, refused.cid))
-            self._close_if_flooding()
-            return None
+        except Refused as error:
+            refused, rid, cid = error, error.rid, error.cid
         if type(command) is Pong:
             self.answers_pings = True
             return None
         rate_limit = self._rate_limit
-        if rate_limit is not None and (limited := rate_limit.check(self.context.clock.monotonic())) is not None:
+        limited = rate_limit.check(self.context.clock.monotonic()) if rate_limit is not None else None
+        if limited is not None:
             self.context.log_flooding(self)
-            self.refuse(limited, command)
-            self._close_if_flooding()
+        if problem := limited or refused:
+            if command is not None:
+                rid, cid = ids(command)
+            self.send(error_frame(problem, rid, cid))
+            if rate_limit is not None and rate_limit.exhausted:
+                self.flush_and_close(CloseCode.POLICY, "Too many requests")
             return None
         return command
-
-    def _close_if_flooding(self) -> None:
-        if self._rate_limit is not None and self._rate_limit.exhausted:
-            self.flush_and_close(CloseCode.POLICY, "Too many requests")
 
     def pause_or_resume(self) -> None:
         """Stop reading from the client if it has too much under way, or read on."""
@@ -359,9 +350,7 @@ class Connection:
         """Leave the room because of a kick or ban."""
         if event.room in self.following:
             self.following.part(self, event.room)
-            verb = "kicked" if event.kind == Kind.KICK else "banned"
-            why = f"{verb} by {event.name}" + (f": {event.text}" if event.text else "")
-            self.send(Parted(event.room, why))
+            self.send(Parted.expelled(event))
             if self.room == event.room:
                 self.room = ""
 

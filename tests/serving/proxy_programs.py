@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from getpass import getuser
 from pathlib import Path
 from string import Template
@@ -17,6 +17,8 @@ from tests.clients import DEADLINE
 from tests.conftest import need
 
 PORT = 8080
+PAUSE = 0.05
+"""Seconds between two attempts to connect to a proxy that starts."""
 NGINX = Template("""
 daemon off;
 user $user;
@@ -124,8 +126,9 @@ def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             socket.create_connection((host, PORT), DEADLINE).close()
         except OSError:
-            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PAUSE)  # a proxy that ended didn't start
+                raise AssertionError(log.read_text()) from None
         else:
             return

@@ -63,6 +63,12 @@ class Parted(Answer, tag="parted"):
     room: str
     why: str = ""
 
+    @classmethod
+    def expelled(cls, event: Event) -> Parted:
+        """After a kick or ban."""
+        verb = "kicked" if event.kind == Kind.KICK else "banned"
+        return cls(event.room, f"{verb} by {event.name}" + (f": {event.text}" if event.text else ""))
+
 
 class Message(Struct, kw_only=True, tag_field="t", tag="msg", rename={"sender": "from"}, omit_defaults=True, gc=False):
     """A message. `user` is its author's id, `sender` the name that the author had at the time.

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from app.chat.dialects import TEXT
 from app.chat.errors import Code, Refused
-from app.chat.events import Detail, Draft, Kind
+from app.chat.events import Detail, Draft, Kind, User
 from app.chat.fitting import fit
 from app.chat.frames import (
     MAX_PAGE,
@@ -29,11 +29,13 @@ from app.chat.mentions import ALL
 from app.chat.presence import by_name
 from app.chat.rules import rank
 from app.chat.state import RoomState
-from app.live.connection import SERVER, Connection
+from app.live.connection import Connection
 from app.live.work import LOOKING
 
 MAX_ROOMS = 200
 """Most rooms in a list."""
+SERVER = User(0, "*", registered=True)
+"""The author of events that the server itself records. No user has this name or id."""
 TYPING_PERIOD = 2.0
 """Seconds between two typing hints from one connection."""
 
