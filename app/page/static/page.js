@@ -2,13 +2,13 @@
 
 import { createActions } from "./actions/actions.js";
 import { format, parse } from "./browser/address.js";
-import { askPermission, permission } from "./browser/desktop.js";
 import { createDrawing } from "./browser/drawing.js";
 import { ignoreFiles } from "./browser/dropping.js";
 import { keepField } from "./browser/field.js";
 import { keepHistory, rename } from "./browser/history.js";
 import { listenToKeys } from "./browser/keys.js";
 import { sendNotifications } from "./browser/notifications.js";
+import { askPermission, permission } from "./browser/permission.js";
 import { createScrolling } from "./browser/scrolling.js";
 import { createStorage } from "./browser/storage.js";
 import { createConnection } from "./connection/connection.js";

@@ -1,11 +1,10 @@
 // How people learn of messages while they look elsewhere: the title, a notification, a sound, and an announcement by a
 // screen reader.
 
-import { eventText } from "../i18n/events.js";
+import { lineOf } from "../i18n/events.js";
 import { listed, t } from "../i18n/messages.js";
 import { isConversation, isMine, UNKNOWN } from "../state/initial.js";
 import { isForReader, isMessage, unreadInAll } from "../state/unread.js";
-import { listenToClicks, notify } from "./desktop.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
@@ -18,10 +17,6 @@ const MOST_ANNOUNCEMENTS = 3;
 /** How long after the last missed message they are told of, in milliseconds: by then it is known what was read
  * elsewhere. */
 const MISSED_DELAY = 2_000;
-/** The length of a text in a notification. */
-const EXCERPT = 200;
-/** How many events are remembered as told of, by all tabs together. */
-const REMEMBERED = 100;
 
 /**
  * @param {import("../types.d.ts").Store} store
@@ -38,7 +33,9 @@ export function sendNotifications(store, { announcer, show, storage }) {
   let missedTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  listenToClicks(show);
+  navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+    if (typeof data?.room === "string") show(data.room); // of a notification that was clicked
+  });
   store.subscribe((state, action, before) => {
     timer ??= setTimeout(() => {
       timer = undefined;
@@ -53,7 +50,7 @@ export function sendNotifications(store, { announcer, show, storage }) {
       return;
     }
     if (state.current === event.room || isConversation(event.room)) announce(lineOf(event));
-    if (concerns(state, event)) void tell([event]);
+    if (concerns(state, event)) tell([event]);
   });
 
   /** Tells of what was missed and is for the reader, once, unless it was read meanwhile, perhaps elsewhere. */
@@ -61,35 +58,15 @@ export function sendNotifications(store, { announcer, show, storage }) {
     const state = store.get();
     const unseen = missed.filter((event) => concerns(state, event) && event.seq > (state.rooms[event.room]?.read ?? 0));
     missed = [];
-    if (unseen.length) void tell(unseen.sort((a, b) => Date.parse(a.ts) - Date.parse(b.ts)));
+    if (unseen.length) tell(unseen.sort((a, b) => Date.parse(a.ts) - Date.parse(b.ts)));
   }
 
   /** @param {LogEvent[]} events */
-  async function tell(events) {
+  function tell(events) {
     const { settings, permission } = store.get();
     if (!settings.notifications && permission === "default" && !settings.asked) offer(store);
     if (!settings.notifications && !settings.sound) return;
-    const untold = await claim(events);
-    const event = untold.at(-1);
-    if (!event) return;
-    if (settings.sound && navigator.userActivation?.hasBeenActive)
-      void import("./sound.js").then(({ playSound }) => playSound());
-    if (!settings.notifications) return;
-    const several = untold.length > 1;
-    const title = several ? t("notification.missed", { count: untold.length }) : titleText(event);
-    const body = several ? untold.map(lineOf).join("\n") : contentOf(event);
-    void notify(title, { body: body.slice(0, EXCERPT), tag: event.id, data: { room: event.room } }, show);
-  }
-
-  /** The events that no other tab of this browser has told of. @param {LogEvent[]} events */
-  async function claim(events) {
-    const take = () => {
-      const told = /** @type {string[]} */ (storage.get("told", []));
-      const untold = events.filter(({ id }) => !told.includes(id));
-      storage.set("told", [...told, ...untold.map(({ id }) => id)].slice(-REMEMBERED));
-      return untold;
-    };
-    return navigator.locks ? navigator.locks.request("natter told", take) : take();
+    void import("./telling.js").then((telling) => telling.tell(events, { settings, storage, show }), () => null);
   }
 }
 
@@ -115,22 +92,6 @@ const wasMissed = ({ rooms, whispers }, { room, seq }) =>
  * @param {LogEvent} event
  */
 const concerns = (state, event) => isForReader(state, event) && !(state.current === event.room && state.watching);
-
-/** @param {LogEvent} event */
-function titleText({ t: kind, from, room }) {
-  if (kind === "invite") return t("notification.invite", { name: from });
-  return t(isConversation(room) ? "notification.whisper" : "notification.message", { name: from, room });
-}
-
-/** What was said or happened, as text. @param {LogEvent} event */
-const contentOf = (event) => (event.t === "msg" ? (event.text ?? "") : eventText(event, String, String).join(""));
-
-/** An event as a line of its own. @param {LogEvent} event */
-function lineOf(event) {
-  if (event.t !== "msg") return contentOf(event);
-  const values = { name: event.from, text: event.text };
-  return t(isConversation(event.room) ? "announcement.whisper" : "announcement.message", values);
-}
 
 /** Asks whether to show notifications, when there is the first one to show.
  * @param {import("../types.d.ts").Store} store

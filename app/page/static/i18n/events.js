@@ -40,3 +40,13 @@ function keyOf({ t: kind, room, text, seconds }) {
  */
 export const expelledText = ({ t: kind, from, text, until }) =>
   t(kind === "ban" ? "expelled.ban" : "expelled.kick", { name: from, why: text, until: dateTime(until) });
+
+/** What was said or happened, as text. @param {LogEvent} event */
+export const contentOf = (event) => (event.t === "msg" ? (event.text ?? "") : eventText(event, String, String).join(""));
+
+/** An event as a line of its own. @param {LogEvent} event */
+export function lineOf(event) {
+  if (event.t !== "msg") return contentOf(event);
+  const values = { name: event.from, text: event.text };
+  return t(isConversation(event.room) ? "announcement.whisper" : "announcement.message", values);
+}
