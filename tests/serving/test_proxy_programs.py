@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import sys
@@ -12,7 +13,7 @@ import pytest
 import trustme
 from websockets.exceptions import InvalidStatus
 
-from tests.clients import DEADLINE, Process, dial, serving
+from tests.clients import DEADLINE, ROOT, Process, dial, serving
 from tests.serving.proxy_programs import CONFIGURATIONS, proxied
 
 each_program = pytest.mark.parametrize("program", CONFIGURATIONS)
@@ -26,6 +27,19 @@ def status(url: str, **options: Any) -> int:
             return 101
     except InvalidStatus as refused:
         return refused.response.status_code
+
+
+def test_the_readme_has_the_lines_that_are_tried() -> None:
+    section = (ROOT / "README.md").read_text().split("## Put it behind a proxy")[1].split("\n## ")[0]
+    values = {"host": "", "port": "", "folder": "", "tls": "", "user": "", "target": "127.0.0.1:8080"}
+    tried = {
+        " ".join(line.split()) for text in CONFIGURATIONS.values() for line in text.substitute(values).splitlines()
+    }
+    block = section.split("```nginx\n")[1].split("```")[0]
+    quoted = re.findall(r"^\| (?:Caddy|HAProxy|Apache) \| .*$", section, re.M)
+    lines = [*block.splitlines(), *(line for row in quoted for line in re.findall("`([^`]+ [^`]+)`", row))]
+    assert len(lines) == 15
+    assert [line for line in lines if " ".join(line.split()) not in tried] == []
 
 
 @pytest.mark.slow("proxies")

@@ -74,8 +74,10 @@ class ChatEndpoint:
     async def _refuse(self, websocket: WebSocket, refusal: Refusal, *, level: int = logging.WARNING) -> None:
         """Deny a connection, and log it."""
         scope = websocket.scope
-        behind = refusal.status == 429 and any(name == b"x-forwarded-for" for name, _ in scope["headers"])
-        self.refusals.add(refusal, client_address(scope) or "a client", hint=PROXY_HINT if behind else "", level=level)
+        address = client_address(scope)
+        told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        unheard = refusal.status == 429 and told and address.encode() not in b",".join(told)
+        self.refusals.add(refusal, address or "a client", hint=PROXY_HINT if unheard else "", level=level)
         await deny(scope, websocket.receive, websocket.send, refusal)
 
     def _closed(self, connection: Connection) -> None:
