@@ -184,10 +184,17 @@ def _search(arguments: str, room: str) -> Command:  # noqa: ARG001  (all rooms a
 
 def _edit(arguments: str, room: str) -> Command:
     word, text = _split(arguments)
-    return frames.Edit(room=room, seq=_number(word, 0, _SAFE_INTEGER), text=text)
+    if not (word.isascii() and word.isdigit()):
+        return frames.Edit(room=room, text=arguments)
+    seq = _number(word, 0, _SAFE_INTEGER)
+    if not text.strip():
+        raise _BadArguments("Expected a text after the ID, got none")
+    return frames.Edit(room=room, seq=seq, text=text)
 
 
 def _delete(arguments: str, room: str) -> Command:
+    if not arguments.strip():
+        return frames.Delete(room=room)
     return frames.Delete(room=room, seq=_number(arguments, 0, _SAFE_INTEGER))
 
 
@@ -249,8 +256,8 @@ _TABLE = (
     Row("topic", (), "[TOPIC]", "Show or change the topic; - clears it", 0, None, _topic),
     Row("history", (), "[NUMBER]", "Show earlier messages with their IDs", 0, 1, _history),
     Row("search", (), "WORDS", "Find messages in your rooms and whispers", 1, None, _search),
-    Row("edit", (), "ID TEXT", "Change one of your messages", 2, None, _edit),
-    Row("delete", (), "ID", "Delete a message for everyone", 1, 1, _delete),
+    Row("edit", (), "[ID] TEXT", "Change one of your messages, or without an ID your last one", 1, None, _edit),
+    Row("delete", (), "[ID]", "Delete a message for everyone, or without an ID your last one", 0, 1, _delete),
     Row("conversations", (), "", "List your conversations", 0, 0, lambda *_: frames.Conversations()),
     Row("ignore", (), "NAME", "Hide messages from someone", 1, 1, lambda name, _: frames.Ignore(name=_name(name))),
     Row("unignore", (), "NAME", "Show messages from someone again", 1, 1,

@@ -21,6 +21,8 @@ CONVERSATION = "@"
 MAILBOX = "~"
 WHISPERS = CONVERSATION
 """The room in which a client follows all its whispers."""
+END = 2**62
+"""A position after all others."""
 ROOM_RULE = "1 to 64 characters of a-z, 0-9 and . _ -, with a letter or digit first"
 _ROOM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _CONVERSATION = re.compile(r"@[1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*")

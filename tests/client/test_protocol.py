@@ -307,10 +307,12 @@ def test_who_may_not_come_back_is_told(wire: Wire) -> None:
 def test_requests_that_may_be_done_twice_are_repeated_and_others_not(wire: Wire) -> None:
     who = wire.protocol.request(frames.Who(room="ops"), wire.now)
     nick = wire.protocol.request(frames.Nick(name="x"), wire.now)
+    last = wire.protocol.request(frames.Edit(room="ops", text="of the last message"), wire.now)
     join = wire.protocol.request(frames.Join(room="red"), wire.now)
     wire.work()
     wire.lost()
     assert isinstance(wire.settled[nick], Interrupted)
+    assert isinstance(wire.settled[last], Interrupted)
     wire.welcomed()
     assert sorted(frame["t"] for frame in wire.sent) == ["join", "join", "who"]
     wire.gets(t="who", room="ops", members=0, rid=who)

@@ -157,6 +157,7 @@ CASES = [
     Case("bad_password", {"reason": "long", "size": 129, "limit": 128}, step("ann", "register", password="x" * 129)),
     Case("not_found", {"room": "lobby", "seq": 5}, step("ann", "delete", room="lobby", seq=5), joined("ann")),
     Case("not_found", {"reason": "whisper"}, step("ann", "reply", cid="a", text="hi")),
+    Case("not_found", {"reason": "last", "room": "lobby"}, step("ann", "delete", room="lobby"), joined("ann")),
     Case(
         "not_found",
         {"reason": "future", "room": "lobby", "seq": 5},

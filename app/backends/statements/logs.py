@@ -14,12 +14,10 @@ from app.backends.changes import Trim
 from app.backends.statements import purging
 from app.backends.statements.rows import COLUMNS, event_of, events, trimmed
 from app.chat.events import Bounds, Conversation, Event
-from app.chat.logs import MAILBOX, mailbox, participants
+from app.chat.logs import END, MAILBOX, mailbox, participants
 
 SCANNED = 5_000
 """How many events a page of messages is looked for in, at most."""
-END = 2**63 - 1
-"""A position after all others."""
 _FOLDED = "('edit', 'delete')"
 """The kinds of events that are left out where they are folded: the messages show what they did."""
 _EVENT = ", ".join(f"events.{column}" for column in COLUMNS.split(", "))

@@ -95,18 +95,19 @@ class Search(Request, tag="search"):
 
 
 class Edit(Request, tag="edit"):
-    """Change the text of your message at `seq`."""
+    """Change the text of your message at `seq`, or without that of your last message."""
 
     room: str
-    seq: Position
     text: str
+    seq: Position | UnsetType = UNSET
 
 
 class Delete(Request, tag="delete"):
-    """Delete the text of the message at `seq` for good: your own, or anyone's if you are an operator."""
+    """Delete the text of the message at `seq` for good: your own, or anyone's if you are an operator. Without
+    `seq`, that of your last message."""
 
     room: str
-    seq: Position
+    seq: Position | UnsetType = UNSET
 
 
 class Read(Request, tag="read"):

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from msgspec import UnsetType
+
 from app.chat import frames
 from app.chat.limits import Bucket
 
@@ -177,4 +179,7 @@ class Outbox:
 
 
 def _is_repeatable(item: Item) -> bool:
-    return isinstance(item.command, REPEATABLE)
+    command = item.command
+    if isinstance(command, frames.Edit) and isinstance(command.seq, UnsetType):
+        return False  # it would change another message, if there is a newer one meanwhile
+    return isinstance(command, REPEATABLE)

@@ -20,7 +20,7 @@ async def read_history(chat: Chat, command: History, *, only_messages: bool = Fa
     events: list[Message | Changed] = []
     before, limit, more = command.before, command.limit, False
     for _ in range(MAX_PAGES):
-        page: Page = await chat.ask(History(room=command.room, before=before, limit=limit))
+        page: Page = await chat.ask(History(room=command.room, before=before, limit=limit, fold=True))
         events = [*(event for event in page.events if not _is_left_out(event, only_messages)), *events]
         more = page.more
         if len(events) >= command.limit or not more or not page.events:

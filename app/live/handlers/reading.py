@@ -22,12 +22,10 @@ from app.chat.frames import (
     Search,
     event_frame,
 )
-from app.chat.logs import mailbox, participants
+from app.chat.logs import END, mailbox, participants
 from app.live.connection import Connection
 from app.live.work import sending
 
-END = 2**62
-"""A position after all others."""
 MAX_CONVERSATIONS = 200
 """Most conversations in a list."""
 

@@ -7,10 +7,12 @@ from msgspec import UnsetType
 from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import PLAIN, Detail, Event, Kind, User
-from app.chat.frames import Delete, Done, Edit, Reply, Say, Whisper, cid_of
-from app.chat.logs import conversation, participants
+from app.chat.fitting import PAGE_BYTES
+from app.chat.frames import MAX_PAGE, Delete, Done, Edit, History, Reply, Say, Whisper, cid_of
+from app.chat.logs import END, conversation, participants
 from app.chat.rules import Rank
 from app.live.connection import Connection, say_in_room
+from app.live.work import COSTS, sending
 
 
 async def say(connection: Connection, command: Say) -> None:
@@ -75,13 +77,27 @@ async def delete(connection: Connection, command: Delete) -> None:
     await _append(connection, event, Kind.DELETE, "", command.rid)
 
 
-async def _message(connection: Connection, room: str, seq: int) -> Event:
-    """Return the message at a position. Refused if there is none, or it is deleted."""
+async def _message(connection: Connection, room: str, seq: int | UnsetType) -> Event:
+    """Return the message at a position, or else the user's last one. Refused if there is none, or it is deleted."""
+    if isinstance(seq, UnsetType):
+        return await _last_message(connection, room)
     event = await connection.backend.get(connection.log_of(room), seq)
     if event is None or event.kind not in (Kind.MSG, Kind.ME) or event.detail.deleted:
         problem = f"There is no message {seq} in {room}, or it is no longer kept"
         raise Refused(Code.NOT_FOUND, problem, room=room, seq=seq)
     return event
+
+
+async def _last_message(connection: Connection, room: str) -> Event:
+    """Return the user's last message in a room, if it is among the last messages of all."""
+    log = connection.log_of(room)
+    events = await connection.backend.read_backwards(log, before=END, limit=MAX_PAGE, size=PAGE_BYTES, fold=True)
+    connection.charge(COSTS[History] + sending(events))
+    for event in reversed(events):
+        if event.user == connection.user.id and event.kind in (Kind.MSG, Kind.ME) and not event.detail.deleted:
+            return event
+    problem = f"None of the last messages in {room} is yours"
+    raise Refused(Code.NOT_FOUND, problem, reason="last", room=room)
 
 
 async def _append(connection: Connection, event: Event, kind: Kind, text: str, rid: int | str | UnsetType) -> None:
