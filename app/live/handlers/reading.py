@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from msgspec import UnsetType
+from msgspec.structs import replace
 
 from app.backends import Events, Trimmed
 from app.chat.errors import Code, Refused
@@ -24,10 +25,14 @@ from app.chat.frames import (
 )
 from app.chat.logs import END, mailbox, participants
 from app.live.connection import Connection
-from app.live.work import sending
+from app.live.work import COSTS, sending
 
 MAX_CONVERSATIONS = 200
 """Most conversations in a list."""
+
+
+MAX_SKIPPED = 50
+"""Pages of history that are skipped at most, because the user ignores everyone in them."""
 
 
 class _Page(TypedDict):
@@ -39,11 +44,18 @@ class _Page(TypedDict):
 
 
 async def history(connection: Connection, command: History) -> None:
-    """Answer with a page of events."""
+    """Answer with a page of events. One that has only events of people whom the user ignores is skipped: a client takes
+    an empty page for the end of the log."""
     backwards = isinstance(command.after, UnsetType)
-    events = await _read(connection, command)
-    connection.charge(sending(events))
-    frames = [event_frame(event) for event in events if event.user not in connection.ignored]
+    for _ in range(MAX_SKIPPED):
+        events = await _read(connection, command)
+        connection.charge(sending(events))
+        frames = [event_frame(event) for event in events if event.user not in connection.ignored]
+        if frames or not events.more:
+            break
+        edge = {"before": events[0].seq} if backwards else {"after": events[-1].seq}
+        command = replace(command, **edge)
+        connection.charge(COSTS[History])
     fitting = fit(frames[::-1])[::-1] if backwards else fit(frames)
     more = events.more or len(fitting) < len(frames)
     connection.send(Page(command.room, list(fitting), more, rid=command.rid))

@@ -91,6 +91,24 @@ def test_search_results_come_in_pages_that_fit_and_lose_nothing(chat: Host, char
     assert all(len(page["marks"]) == len(page["events"]) for page in found)
 
 
+@pytest.mark.parametrize("way", ["before", "after"])
+def test_a_page_of_someone_who_is_ignored_is_skipped(chat: Host, way: str) -> None:
+    ann, bob = chat.join("ann"), chat.join("bob")
+    ann.say("the first")
+    for text in long_texts("x", 9):
+        bob.say(text)
+    ann.say("the last")
+    ann.answer("ignore", name="bob")
+    start = {"after": 0} if way == "after" else {}
+    found = [page["events"] for page in pages(ann, "history", way, room="lobby", limit=2, **start)]
+    assert [event["text"] for page in found for event in page] in (
+        ["the first", "the last"],
+        ["the last", "the first"],
+    )
+    page = ann.answer("history", room="lobby", limit=3, after=1)
+    assert [event["text"] for event in page["events"]] == ["the last"]
+
+
 def test_who_missed_long_messages_gets_all_of_them(chat: Host) -> None:
     ann, bob = chat.join("ann"), chat.join("bob")
     bob.leave()
