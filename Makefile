@@ -5,7 +5,8 @@ TSC := tests/page/browser/node_modules/.bin/tsc
 # Keep compiled modules, since the tests start hundreds of interpreters.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -n auto --durations=10
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# Without --use-pep517, the pip of Debian 12 prints a warning about packages that come without a wheel.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes
 
 .PHONY: run test slow tools lint format bench guard requirements clean help
 

@@ -88,6 +88,18 @@ def test_a_release_can_be_built_from_its_source_archive(installed: Path, tmp_pat
     assert files == packages | {"config/application.conf", "config/logging.ini"}
 
 
+@pytest.mark.slow("packages")
+def test_make_installs_without_a_word_with_the_pip_of_debian_12(tmp_path: Path) -> None:
+    folder = tmp_path / "venv"
+    venv.create(folder, with_pip=True)
+    old = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pip==23.0.1"]
+    subprocess.run([*map(str, old), "setuptools==66.1.1"], check=True, timeout=DEADLINE)
+    (folder / "python.stamp").touch()
+    make = ["make", "--silent", f"VENV={folder}", str(folder / "run.stamp")]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_every_pin_is_hashed_and_names_no_host() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         text = (ROOT / name).read_text()
