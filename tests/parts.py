@@ -41,6 +41,7 @@ PARTS = {
         debian={"nginx": "nginx-light", "haproxy": "haproxy", "caddy": "caddy", "apache2": "apache2"},
     ),
     "packages": Part("installations from PyPI: the package, and the steps of the Dockerfile"),
+    "servers": Part("the chat under other ASGI servers, from PyPI"),
     "faults": Part("servers that are killed again and again, and power losses", debian={"strace": "strace"}),
     "browser": Part(
         "long scenes in Chromium, and axe on every screen",
