@@ -158,8 +158,8 @@ def test_up_changes_the_last_message(me: Terminal, friend: JsonClient, room: str
     me.shows("A message from")
     me.types(UP)
     me.waits(lambda: "/delete" in me.screen.display[me.screen.cursor.y], "the last line, since there is no message")
-    me.types(CTRL_C + "/delete" + ENTER)
-    me.shows("*** Check the command. Usage: /delete ID")
+    me.types(CTRL_C + "/edit" + ENTER)
+    me.shows("*** Check the command. Usage: /edit")
     me.shows("*** Press Tab where the ID belongs")
 
 

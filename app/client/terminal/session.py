@@ -56,6 +56,8 @@ class TerminalSession:
         self._input: InputHandler | None = None
         self._early_lines: list[str] = []
         """What was typed before there was a connection."""
+        self._not_kept = ""
+        """Why the name and token were not saved, if that was shown."""
         self._hints = Hints(presenter, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: ChatError | None = None
@@ -309,7 +311,9 @@ class TerminalSession:
             try:
                 self._credentials.keep(chat.url, chat.name, chat.token, last=True)
             except CredentialsError as error:
-                self._presenter.notice("credentials.not_kept", problem=error.message)
+                if error.message != self._not_kept:  # it is tried again on each connection
+                    self._presenter.notice("credentials.not_kept", problem=error.message)
+                self._not_kept = error.message
 
     def _forget_credentials(self, chat: Chat) -> None:
         try:
