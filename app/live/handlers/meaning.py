@@ -13,9 +13,9 @@ from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import Account, User
 from app.chat.frames import Moderation
+from app.chat.logs import END
 from app.chat.room import Room
 from app.live.connection import Connection
-from app.live.handlers.reading import END
 from app.live.subscriber import Subscriber
 from app.live.work import sending
 

@@ -23,11 +23,10 @@ from app.chat.frames import (
     Topic,
     moderation_entry,
 )
-from app.chat.logs import conversation
+from app.chat.logs import END, conversation
 from app.chat.room import Room
 from app.live.connection import Connection
 from app.live.handlers.meaning import user_meant
-from app.live.handlers.reading import END
 from app.live.handlers.rooms import show_settings
 from app.live.subscriber import Subscriber
 
