@@ -10,12 +10,12 @@ from msgspec import UnsetType
 from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Kind
+from app.chat.fitting import fit
 from app.chat.frames import (
     Done,
     ListModeration,
     Mentions,
     Moderation,
-    ModerationEntry,
     ModerationList,
     Private,
     Public,
@@ -95,11 +95,10 @@ async def list_moderation(connection: Connection, command: ListModeration) -> No
     page = nlargest(MAX_LISTED, events, key=lambda event: event.seq)
     ids = {event.detail.whom.id for event in page if event.detail.whom}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
-    entries: dict[str, list[ModerationEntry]] = {kind: [] for kind in LISTED}
-    for event in page:
-        entries[event.kind].append(moderation_entry(event, names))
-    bans, mutes, invitations = (entries[kind] for kind in LISTED)
-    more = page[-1].seq if len(events) > len(page) else 0
+    entries = fit([moderation_entry(event, names) for event in page])
+    shown = list(zip(page, entries, strict=False))
+    bans, mutes, invitations = ([entry for event, entry in shown if event.kind == kind] for kind in LISTED)
+    more = shown[-1][0].seq if len(events) > len(shown) else 0
     connection.send(ModerationList(room.name, bans, mutes, invitations, more, rid=command.rid))
 
 

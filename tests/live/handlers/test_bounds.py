@@ -178,3 +178,22 @@ def test_the_largest_frame_is_told(chat: Host) -> None:
 def test_the_largest_frame_follows_from_the_limits(settings: dict[str, Any], largest: int) -> None:
     with test_application(overrides=settings) as chat:
         assert chat.connect().welcome["limits"]["from_server"] == largest + ENVELOPE
+
+
+def test_the_moderation_list_comes_in_pages_that_fit() -> None:
+    with test_application(overrides={"chat.limits.why": 0}) as chat:
+        ann = chat.join("ann")
+        ann.register("correct horse")
+        people = [chat.join(f"p{number}") for number in range(12)]
+        for one in people:
+            ann.answer("ban", room="lobby", name=one.name, why="x" * LONG)
+        listed: list[str] = []
+        place: dict[str, int] = {}
+        while True:
+            page = ann.answer("moderation", room="lobby", **place)
+            assert size(page) <= ann.welcome["limits"]["from_server"]
+            listed += [entry["name"] for entry in page["bans"]]
+            if "next" not in page:
+                break
+            place = {"before": page["next"]}
+        assert listed == [one.name for one in reversed(people)]
