@@ -17,7 +17,6 @@ from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.frames import Ack, Command, Frame, Named, Parted, Pong, Say, Speech, cid_of
 from app.chat.limits import Limits, RateLimit
 from app.chat.logs import CONVERSATION, WHISPERS, is_conversation, mailbox, participants
-from app.chat.mentions import group
 from app.chat.room import Room
 from app.live.command_queue import MAX_QUEUED, CommandQueue
 from app.live.context import ChatContext
@@ -26,6 +25,7 @@ from app.live.errors import error_frame, ids, not_joined, unavailable_frame
 from app.live.following import Following
 from app.live.hub import Hub
 from app.live.ids import new_id
+from app.live.saying import say_in_room
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports import Channel, Overflow
 
@@ -33,7 +33,6 @@ log = logging.getLogger("chat")
 
 MAX_PENDING = 256
 """Messages of one connection that are not stored yet. With more, nothing is read from it until some are."""
-_MSG = Kind.MSG
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -372,29 +371,3 @@ class Connection:
         """End the connection once everything that is due is sent."""
         self.shard.flush(now=True)
         self.channel.flush_and_close(code, reason)
-
-
-def say_in_room(connection: Connection, command: Say) -> bool:
-    """Post a message to a room. False, and nothing is done, if it is for a conversation."""
-    cursor = connection.following.cursor(command.room)
-    if cursor is None:
-        if is_conversation(command.room):
-            return False
-        raise not_joined(command.room)
-    room, text, cid = cursor.room, command.text, command.cid
-    if connection.dialect is not TEXT or command.me:  # there, an empty text is a message as any other
-        rules.check_not_blank(text)
-    connection.limits.check_message(text)
-    detail = PLAIN
-    if "@" in text and (mentioned := group(text)) and rules.may_notify(room.state, connection.rank(room)):
-        detail = Detail(notify=mentioned)
-    kind = Kind.ME if command.me else _MSG
-    draft = connection.draft(room.name, text, "" if cid is UNSET else cid, kind, detail=detail)
-    if room.has_settings:
-        state, user = room.state, connection.user
-        rank, last_spoke = connection.rank(room), room.last_spoke.get(user.id, 0)
-        rules.check_speaking(room.name, state, user, rank, draft.at, last_spoke)
-        if state.slow:
-            room.last_spoke[user.id] = draft.at
-    connection.post(draft)
-    return True

@@ -11,7 +11,8 @@ from app.chat.fitting import PAGE_BYTES
 from app.chat.frames import MAX_PAGE, Delete, Done, Edit, History, Reply, Say, Whisper, cid_of
 from app.chat.logs import END, conversation, participants
 from app.chat.rules import Rank
-from app.live.connection import Connection, say_in_room
+from app.live.connection import Connection
+from app.live.saying import say_in_room
 from app.live.work import COSTS, sending
 
 
