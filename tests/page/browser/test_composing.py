@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, log, message, say, sent
+from tests.page.browser.conftest import Tab, composer, enter, log, message, say, sent
 from tests.page.browser.people import peer
 
 BUSY = """
@@ -26,7 +24,13 @@ window.idle = () => {
 KEY_OF_AN_INPUT_METHOD = """(field, key) => field.dispatchEvent(
   new KeyboardEvent("keydown", { key, keyCode: 229, bubbles: true, cancelable: true })
 )"""
-PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 667}, "has_touch": True, "is_mobile": True}
+DRAG = """(element, [type, kind]) => {
+  const dataTransfer = new DataTransfer();
+  if (kind === "file") dataTransfer.items.add(new File(["meow"], "cat.txt"));
+  else dataTransfer.setData("text/plain", "meow");
+  return element.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+}"""
+PHONE = {"has_touch": True, "is_mobile": True}
 
 
 @contextmanager
@@ -211,6 +215,7 @@ def test_blanks_say_nothing(server: Served, tab: Tab) -> None:
             say(page, text)
         say(page, "something")
         sent(page, "something")
+        expect(log(page).locator("[data-state]")).to_have_count(1)
         assert bob.history() == ["something"]
 
 
@@ -248,27 +253,21 @@ def test_enter_begins_a_new_line_on_a_touch_screen(tab: Tab) -> None:
 
 def test_no_field_is_so_small_that_a_phone_zooms_in(tab: Tab) -> None:
     sizes = "() => [...document.querySelectorAll('input, textarea, select')].map(one => getComputedStyle(one).fontSize)"
-    for phone in (PHONE, PHONE | {"viewport": {"width": 1024, "height": 768}}):
-        with tab(**phone) as page:
+    for width in (375, 1024):
+        with tab(**PHONE, viewport={"width": width, "height": 667}) as page:
             assert page.evaluate(sizes) == ["16px"]
-            page.get_by_label("Your name").fill(f"ann{phone['viewport']['width']}")
-            page.keyboard.press("Enter")
-            expect(composer(page)).to_be_enabled()
+            enter(page, f"ann{width}")
             page.get_by_role("button", name="lobby").click()
             assert set(page.evaluate(sizes)) == {"16px"}
 
 
-def test_a_file_that_is_dropped_leaves_the_chat_open(tab: Tab, tmp_path: Path) -> None:
-    file = tmp_path / "cat.txt"
-    file.write_text("meow")
+@pytest.mark.parametrize(("kind", "left_to_the_browser"), [("file", False), ("text", True)])
+def test_a_file_that_is_dropped_is_not_opened_in_place_of_the_chat(
+    tab: Tab, kind: str, *, left_to_the_browser: bool
+) -> None:
     with tab("ann") as page:
-        page.evaluate("addEventListener('drop', () => document.body.dataset.dropped = 'true')")
-        session = page.context.new_cdp_session(page)
-        drag = {"x": 600, "y": 300, "data": {"items": [], "files": [str(file)], "dragOperationsMask": 1}}
-        for type_ in ("dragEnter", "dragOver", "drop"):
-            session.send("Input.dispatchDragEvent", {"type": type_, **drag})
-        say(page, "still here")
-        sent(page, "still here")
+        for type_ in ("dragover", "drop"):
+            assert log(page).evaluate(DRAG, [type_, kind]) is left_to_the_browser
 
 
 def test_room_shows_the_room_and_history_goes_back(server: Served, tab: Tab) -> None:
