@@ -114,7 +114,7 @@ def _function(name: str, source: str, numbers: Mapping[str, str], start: str, gi
         raise ValueError(f"{name}: {wrong[0]}: expected only `import {{ … }} from` and `export const, function, class`")
     body = DYNAMIC.sub(lambda found: _load(_target(name, found[1]), start, given), body)
     body = "\n".join(filter(None, map(str.strip, body.split("\n"))))
-    return f"// {name}\nconst {numbers[name]} = (() => {{\n{body}\nreturn {{ {', '.join(exports)} }};\n}})();\n"
+    return f"const {numbers[name]} = (() => {{\n{body}\nreturn {{ {', '.join(exports)} }};\n}})();\n"
 
 
 def _load(target: str, start: str, given: Mapping[str, str]) -> str:
