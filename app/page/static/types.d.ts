@@ -38,6 +38,8 @@ export interface LogEvent {
     notify?: string;
     of?: number;
     whom?: string;
+    /** The id of `whom`; an older server does not send it. */
+    about?: number;
     until?: string;
     seconds?: number;
     /** It is for those who are here, and came when it was said. */
@@ -75,6 +77,34 @@ export interface Log {
 export interface Missed {
     after: number;
     upto: number;
+}
+
+/** Somebody who is banned, muted or invited. */
+export interface Moderated {
+    id: number;
+    name: string;
+    /** The name at the time, if it was another. */
+    was?: string;
+    by: string;
+    why?: string;
+    until?: string;
+    ts: string;
+}
+
+export interface Moderation {
+    bans: readonly Moderated[];
+    mutes: readonly Moderated[];
+    invitations: readonly Moderated[];
+}
+
+/** What an operator is about to do to somebody. */
+export interface Act {
+    t: string;
+    [field: string]: unknown;
+    name: string;
+    user?: number;
+    why?: string;
+    seconds?: number;
 }
 
 export interface Room {
@@ -118,6 +148,8 @@ export interface Room {
     slow: number;
     /** Who may notify everyone in the room: `all` or `operators`. */
     mentions: string;
+    /** Who is banned, muted or invited; null until an operator looks. */
+    moderation: Moderation | null;
 }
 
 /** A message, or its new text, that has not come back from the server yet. */
@@ -204,10 +236,11 @@ export type Dialog =
     | { kind: "settings" }
     | { kind: "rooms" }
     | { kind: "room" }
-    | { kind: "person"; name: string; id?: number }
+    | { kind: "person"; name: string; id?: number; why?: string; seconds?: number }
     | { kind: "delete"; room: string; seq: number; text: string }
     | { kind: "login"; name: string; password: string }
     | { kind: "register"; password: string }
+    | { kind: "moderate"; act: Act; before: Dialog | null }
     | { kind: "help" };
 
 export interface Completion {

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
+from tests.page.browser.axe import violations
 from tests.page.browser.conftest import Tab, composer, log, message, register, say, sent
 from tests.page.browser.people import Peer, peer
 
@@ -28,11 +29,25 @@ def person(page: Page, name: str) -> Locator:
     return page.get_by_role("dialog")
 
 
+def confirmed(page: Page, name: str) -> None:
+    """Press the button of the question that was asked."""
+    question = page.get_by_role("dialog", name=re.compile(r"\?$"))
+    question.get_by_role("button", name=name).click()
+    expect(question).to_have_count(0)
+
+
+def about(page: Page) -> Locator:
+    """Open the dialog of the room."""
+    page.get_by_role("heading", level=1).get_by_role("button").click()
+    return page.get_by_role("dialog")
+
+
 def test_who_is_put_out_is_told_why_and_may_come_back(server: Served, tab: Tab) -> None:
     with owned(server, tab) as (page, bob), tab("cy") as other:
         dialog = person(page, "cy")
         dialog.get_by_label("Reason").fill("too much coffee")
         dialog.get_by_role("button", name="Kick").click()
+        confirmed(page, "Kick")
         expect(other.get_by_text("ann kicked you: too much coffee")).to_be_visible()
         assert bob.until("kick")["whom"] == "cy"
         expect(log(page)).to_contain_text("kicked cy: too much coffee")
@@ -47,6 +62,8 @@ def test_who_is_banned_stays_out_for_as_long(server: Served, tab: Tab) -> None:
         dialog.get_by_label("Reason").fill("still coffee")
         dialog.get_by_label("Ban or mute for").select_option(label="1 hour")
         dialog.get_by_role("button", name="Ban", exact=True).click()
+        expect(page.get_by_text("cy leaves #lobby and can't come back for 1 hour")).to_be_visible()
+        confirmed(page, "Ban")
         expect(other.get_by_text(re.compile("ann banned you until .*: still coffee"))).to_be_visible()
         assert bob.until("ban")["until"]
         other.get_by_role("button", name="Rejoin").click()
@@ -57,9 +74,9 @@ def test_who_is_muted_keeps_what_was_not_said_and_is_told(server: Served, tab: T
     with owned(server, tab) as (page, bob), tab("cy") as other:
         dialog = person(page, "cy")
         dialog.get_by_role("button", name="Mute", exact=True).click()
+        confirmed(page, "Mute")
         bob.until("mute")
-        page.keyboard.press("Escape")
-        expect(log(other)).to_contain_text("muted cy")
+        expect(log(other)).to_contain_text("muted cy permanently")
         say(other, "but")
         expect(message(other, "but")).to_have_attribute("data-state", "failed")
         expect(message(other, "but")).to_contain_text("You're muted in #lobby")
@@ -117,3 +134,74 @@ def test_a_private_room_says_who_gets_in(server: Served, tab: Tab) -> None:
             expect(log(page)).to_contain_text("invited cy")
             other.get_by_role("button", name="Rejoin").click()
             expect(composer(other)).to_be_enabled()
+
+
+def test_who_is_banned_is_listed_and_let_in_again_under_any_name(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob):
+        dialog = person(page, "bob")
+        dialog.get_by_label("Reason").fill("coffee")
+        expect(dialog.get_by_role("button", name="Unban")).to_have_count(0)
+        dialog.get_by_role("button", name="Ban", exact=True).click()
+        confirmed(page, "Ban")
+        bob.until("parted")
+        bob.ask("nick", name="rob")
+        with peer(server, "bob") as innocent:
+            say(page, "/moderation")
+            expect(page.get_by_role("dialog")).to_contain_text("Banned")
+            page.keyboard.press("Escape")
+            dialog = about(page)
+            banned = dialog.get_by_role("listitem").filter(has_text="rob")
+            expect(banned).to_contain_text("was bob · by ann · permanently · coffee")
+            assert violations(page) == []
+            banned.get_by_role("button", name="Unban rob").click()
+            expect(banned).to_have_count(0)
+            assert innocent.until("unban")["about"] == bob.id
+        bob.join()
+
+
+def test_buttons_show_what_is_in_force(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob):
+        bob.say("before")
+        person(page, "bob").get_by_label("Reason").fill("coffee")
+        page.get_by_role("dialog").get_by_role("button", name="Mute", exact=True).click()
+        question = page.get_by_role("dialog", name="Mute bob?")
+        expect(question).to_be_visible()
+        assert violations(page) == []
+        question.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("dialog").get_by_label("Reason")).to_have_value("coffee")
+        expect(page.get_by_role("dialog").get_by_role("button", name="Unmute")).to_have_count(0)
+        page.get_by_role("dialog").get_by_role("button", name="Mute", exact=True).click()
+        confirmed(page, "Mute")
+        dialog = person(page, "bob")
+        expect(dialog.get_by_role("button", name="Mute", exact=True)).to_have_count(0)
+        dialog.get_by_role("button", name="Unmute").click()
+        expect(dialog.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+        bob.say("after")
+        red = "getComputedStyle(document.querySelector('.harms')).color"
+        assert page.evaluate(red) != page.evaluate("getComputedStyle(document.querySelector('.secondary')).color")
+
+
+def test_who_renamed_is_the_one_who_is_muted(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob), peer(server, "cy") as cy:
+        bob.say("rude words")
+        expect(message(page, "rude words")).to_be_visible()
+        bob.ask("nick", name="rob")
+        cy.ask("nick", name="bob")
+        log(page).get_by_role("button", name="bob").click()
+        page.get_by_role("dialog").get_by_role("button", name="Mute", exact=True).click()
+        confirmed(page, "Mute")
+        assert cy.until("mute")["about"] == bob.id
+        cy.say("I did nothing")
+
+
+def test_an_invitation_is_told_counted_and_leads_to_the_room(server: Served, tab: Tab) -> None:
+    with peer(server, "ann", room="den", password="correct horse") as ann, tab("bob") as page:
+        ann.ask("private", room="den")
+        ann.ask("invite", room="den", name="bob")
+        conversation = page.get_by_role("navigation", name="Rooms").get_by_role("link", name="ann")
+        expect(conversation).to_contain_text("1 unread")
+        conversation.click()
+        expect(log(page)).to_contain_text("ann invited you to #den")
+        log(page).get_by_role("link", name="#den").click()
+        expect(page.get_by_role("heading", level=1, name="den")).to_be_visible()
+        expect(composer(page)).to_be_enabled()

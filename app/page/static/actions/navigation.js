@@ -6,8 +6,24 @@ import { isConversation } from "../state/initial.js";
 
 /** @typedef {ReturnType<typeof createNavigation>} Navigation */
 
+/** How many pages of people who are banned, muted or invited are loaded. */
+const MOST_PAGES = 20;
+
 /** @param {import("./tools.js").Tools} tools */
 export function createNavigation({ store, session, state, set, ask }) {
+  /** Asks who runs a room and, for its operators, who is banned, muted or invited. A refusal does not matter.
+   * @param {string} room
+   */
+  async function lookUp(room) {
+    if (isConversation(room)) return;
+    const quietly = (/** @type {import("../types.d.ts").Request} */ request) => session.ask(request).catch(() => null);
+    const settings = await quietly({ t: "room", room });
+    if (!settings?.rank) return;
+    let page = await quietly({ t: "moderation", room });
+    for (let count = 1; page?.next && count < MOST_PAGES; count++)
+      page = await quietly({ t: "moderation", room, before: page.next });
+  }
+
   const navigation = {
     set,
 
@@ -75,7 +91,10 @@ export function createNavigation({ store, session, state, set, ask }) {
     activate: (id) => state().active !== id && set({ active: id }),
 
     /** @param {import("../types.d.ts").Dialog} dialog */
-    dialog: (dialog) => set({ dialog, problem: "", drawer: false }),
+    dialog(dialog) {
+      set({ dialog, problem: "", drawer: false });
+      if (dialog.kind === "person" || dialog.kind === "room") void lookUp(state().current);
+    },
     /** Closes a dialog, by default the one that is open. Nothing happens if another one took its place: what closes a
      * dialog may come late, such as its `close` event on a busy page.
      */
@@ -93,10 +112,7 @@ export function createNavigation({ store, session, state, set, ask }) {
       void ask({ t: "rooms" });
     },
 
-    room() {
-      navigation.dialog({ kind: "room" });
-      void ask({ t: "room", room: state().current });
-    },
+    room: () => navigation.dialog({ kind: "room" }),
 
     /** @param {Partial<import("../types.d.ts").Settings>} change */
     settings: (change) => set({ settings: { ...state().settings, ...change } }),

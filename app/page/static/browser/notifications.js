@@ -42,7 +42,8 @@ export function sendNotifications(store, { announcer, show, storage }) {
       updateTitle(store.get());
     }, TITLE_DELAY);
     const event = /** @type {LogEvent} */ (action.frame);
-    if (action.type !== "frame" || !isMessage(event) || isMine(state, event) || !isArrival(state, event, before)) return;
+    if (action.type !== "frame" || !isMessage(event)) return;
+    if (isMine(state, event) || !isArrival(state, event, before)) return;
     if (wasMissed(state, event)) {
       missed.push(event);
       clearTimeout(missedTimer);

@@ -11,11 +11,13 @@ import { rich, t } from "./messages.js";
  * @param {LogEvent} event
  * @param {(name: string) => unknown} nameView
  * @param {(text: string) => unknown} quoteView
- * @param {(room: string) => unknown} [roomView] shows the room that somebody is invited to
+ * @param {object} [invitation]
+ * @param {boolean} [invitation.mine] this person invited another
+ * @param {(room: string) => unknown} [invitation.roomView] shows the room that somebody is invited to
  */
-export function eventText(event, nameView, quoteView, roomView = (room) => `#${room}`) {
+export function eventText(event, nameView, quoteView, { mine = false, roomView = (room) => `#${room}` } = {}) {
   const { from, whom = "", text = "", until, seconds = 0 } = event;
-  return rich(keyOf(event), {
+  return rich(keyOf(event, mine), {
     name: nameView(from),
     whom: nameView(whom),
     text: quoteView(text),
@@ -26,9 +28,9 @@ export function eventText(event, nameView, quoteView, roomView = (room) => `#${r
   });
 }
 
-/** @param {LogEvent} event */
-function keyOf({ t: kind, room, text, seconds }) {
-  if (kind === "invite" && isConversation(room)) return "event.invite.conversation";
+/** @param {LogEvent} event @param {boolean} mine */
+function keyOf({ t: kind, room, text, seconds }, mine) {
+  if (kind === "invite" && isConversation(room)) return mine ? "event.invite.conversation" : "event.invite.you";
   if (kind === "slow" && !seconds) return "event.slow.off";
   if (kind === "mentions" && text !== "all") return "event.mentions.operators";
   if (kind === "topic" && !text) return "event.topic.cleared";

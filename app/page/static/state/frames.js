@@ -3,7 +3,7 @@
 import { errorText } from "../i18n/errors.js";
 import { expelledText } from "../i18n/events.js";
 import { t } from "../i18n/messages.js";
-import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_WHISPERS, UNKNOWN } from "./initial.js";
+import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_MODERATION, NO_WHISPERS, UNKNOWN } from "./initial.js";
 import { amend, append, aside, opened } from "./log.js";
 import { acked, arrived, delayed, dropped, failed, inherited, interrupted, placed } from "./outbox.js";
 import { withPresence } from "./people.js";
@@ -120,6 +120,21 @@ const FRAMES = {
     request?.t === "help" && !request.command ? { ...state, commands } : state,
 
   rooms: (state, { rooms }) => ({ ...state, directory: rooms }),
+
+  /** Somebody who typed the command for it sees it in the dialog of the room. */
+  moderation(state, { room, bans, mutes, invitations }, { request }) {
+    const dialog = request?.t === "command" ? /** @type {const} */ ({ kind: "room" }) : state.dialog;
+    return withRoom({ ...state, dialog }, room, ({ moderation }) => {
+      const newer = request?.before && moderation ? moderation : NO_MODERATION;
+      return {
+        moderation: {
+          bans: [...newer.bans, ...bans],
+          mutes: [...newer.mutes, ...mutes],
+          invitations: [...newer.invitations, ...invitations],
+        },
+      };
+    });
+  },
 };
 
 /** The types of events: everything that has a position in the log of a room. */
@@ -312,7 +327,9 @@ function logged(state, room, event) {
  * @param {LogEvent} event
  * @returns {Partial<Room>}
  */
-function settingsAfter(room, { t: kind, text = "", whom = "", seconds = 0 }) {
+function settingsAfter(room, event) {
+  const { t: kind, text = "", whom = "", seconds = 0 } = event;
+  if (Object.hasOwn(LISTS, kind)) return { moderation: moderationAfter(room.moderation, event) };
   if (kind === "topic") return { topic: text };
   if (kind === "slow") return { slow: seconds };
   if (kind === "mentions") return { mentions: text };
@@ -321,6 +338,26 @@ function settingsAfter(room, { t: kind, text = "", whom = "", seconds = 0 }) {
   if (kind === "op") return { operators: [...room.operators, whom] };
   if (kind === "deop") return { operators: room.operators.filter((name) => name !== whom) };
   return {};
+}
+
+/** The list that an event adds somebody to, or takes them from.
+ * @type {Record<string, keyof import("../types.d.ts").Moderation>}
+ */
+const LISTS = {
+  ban: "bans",
+  unban: "bans",
+  mute: "mutes",
+  unmute: "mutes",
+  invite: "invitations",
+  uninvite: "invitations",
+};
+
+/** @param {Room["moderation"]} moderation @param {LogEvent} event @returns {Room["moderation"]} */
+function moderationAfter(moderation, { t: kind, about, whom: name = "", from: by, text: why, until, ts }) {
+  if (!moderation || !about) return moderation;
+  const others = moderation[LISTS[kind]].filter(({ id }) => id !== about);
+  const added = kind.startsWith("un") ? [] : [{ id: about, name, by, why, until, ts }];
+  return { ...moderation, [LISTS[kind]]: [...added, ...others] };
 }
 
 /** With a whisper in the room that is open too, where a change of it has to arrive as well.

@@ -38,6 +38,8 @@ export const UNKNOWN = -1;
 
 export const NO_WHISPERS = Object.freeze({ position: UNKNOWN, head: 0, delivered: 0, read: 0 });
 
+export const NO_MODERATION = Object.freeze({ bans: [], mutes: [], invitations: [] });
+
 export const NO_RESULTS = { events: [], more: false, next: 0, partial: false, behind: 0, problem: "", done: false };
 
 export const NO_SEARCH = Object.freeze({ ...NO_RESULTS, words: "", room: "", single: false, busy: false });
@@ -123,6 +125,7 @@ export function newRoom(name, known = {}) {
     rank: "",
     slow: 0,
     mentions: "operators",
+    moderation: null,
     ...known,
   };
 }

@@ -43,7 +43,8 @@ const ACTIONS = {
     const begins = isConversation(name) ? { others, status: /** @type {const} */ ("joined"), log: opened(0) } : {};
     const rooms = left.rooms[name] ? left.rooms : table(left.rooms, { [name]: newRoom(name, begins) });
     const next = { ...left, rooms, current: name, target: seq ? { room: name, seq } : null };
-    const view = { drawer: false, active: "", completion: null, refusal: "" };
+    const dialog = state.current === name ? state.dialog : null; // what it does, it does in the room in view
+    const view = { drawer: false, active: "", completion: null, refusal: "", dialog };
     return withRoom({ ...next, ...view }, name, (room) => ({
       marker: unread(state, room).count || !isLoaded(room) ? room.marker : UNKNOWN,
       following: !seq,

@@ -3,6 +3,7 @@
 import { loginView, registerView } from "./account.js";
 import { deleteView } from "./delete.js";
 import { helpView } from "./help.js";
+import { moderateView } from "./moderate.js";
 import { personView } from "./person.js";
 import { roomView } from "./room.js";
 import { roomsView } from "./rooms.js";
@@ -32,6 +33,8 @@ export function dialogOf(state, room, dialog, act) {
       return loginView(state, dialog, act);
     case "register":
       return registerView(state, dialog, act);
+    case "moderate":
+      return moderateView(state, room, dialog, act);
     default:
       return helpView(state, act);
   }

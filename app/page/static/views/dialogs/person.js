@@ -6,6 +6,7 @@ import { isMine } from "../../state/initial.js";
 import { html, nothing } from "../../vendor/lit-html.js";
 import { avatar, nameView } from "../names.js";
 import { dialogView, fields } from "./dialog.js";
+import { isInForce, moderate, submitButton } from "./moderate.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../types.d.ts").Room} Room */
@@ -21,11 +22,13 @@ const OWNERS = ["owner", "server operator"];
  * @param {Extract<State["dialog"], { kind: "person" }>} dialog
  * @param {Actions} act
  */
-export function personView(state, room, { name: clicked, id }, act) {
+export function personView(state, room, dialog, act) {
+  const { name: clicked, id } = dialog;
   const person = room.people?.find((one) => (id ? one.id === id : one.name === clicked));
   const mine = isMine(state, { from: clicked, user: id });
   const name = (mine ? state.me?.name : person?.name) ?? clicked;
   const user = id ?? person?.id;
+  const present = person !== undefined || room.people === null;
   const about = [roleText(room, name), person?.away === undefined ? "" : t("profile.away", { why: person.away })];
   return dialogView(
     state,
@@ -33,7 +36,7 @@ export function personView(state, room, { name: clicked, id }, act) {
     html`${avatar(name, user)} ${nameView(name, user)}`,
     html` ${about.some(Boolean) ? html`<p class="quiet" dir="auto">${about.filter(Boolean).join(" · ")}</p>` : nothing}
     ${mine ? ownView(person, act) : othersView(name, user, act)}
-    ${!mine && room.rank && !room.conversation ? moderationView(room, name, act) : nothing}`,
+    ${!mine && room.rank && !room.conversation ? moderationView(state, room, { ...dialog, name, user, present }, act) : nothing}`,
   );
 }
 
@@ -76,15 +79,22 @@ const ownView = (person, act) =>
           </div>`
     }`;
 
-/** @param {Room} room @param {string} name @param {Actions} act */
-function moderationView({ rank, operators }, name, act) {
+/** What an operator may do: whatever is in force can be taken back, and nothing is done twice.
+ * @param {State} state
+ * @param {Room} room
+ * @param {{ name: string, user?: number, present: boolean, why?: string, seconds?: number }} whom
+ * @param {Actions} act
+ */
+function moderationView(state, { rank, operators, moderation }, { name, user, present, why = "", seconds = 0 }, act) {
+  const banned = isInForce(moderation?.bans, user, state.now);
+  const muted = isInForce(moderation?.mutes, user, state.now);
+  const use = fields(({ t: type, why, seconds }) => {
+    const lasts = type === "ban" || type === "mute" ? { seconds: Number(seconds) } : {};
+    moderate(state, { t: type, name, user, why: why.trim(), ...lasts }, act);
+  });
   const appoint = operators.includes(name)
     ? submitButton("deop", t("moderation.remove_operator"))
     : submitButton("op", t("moderation.make_operator"));
-  const use = fields(async ({ t: type, why, seconds }, form) => {
-    const lasts = type === "ban" || type === "mute" ? { seconds: Number(seconds) } : {};
-    if (await act.moderate({ t: type, name, why: why.trim(), ...lasts })) form.reset();
-  });
   return html`<form class="moderation" @submit=${use}>
     <h3>${t("moderation.title")}</h3>
     <label for="why">${t("moderation.reason")}</label>
@@ -94,26 +104,22 @@ function moderationView({ rank, operators }, name, act) {
       maxlength="300"
       placeholder=${t("moderation.reason.placeholder")}
       autocomplete="off"
+      value=${why}
     />
     <label for="seconds">${t("moderation.duration")}</label>
     <select id="seconds" name="seconds">
       ${DURATIONS.map(
-        (seconds) =>
-          html`<option value=${seconds}>${seconds ? duration(seconds) : t("moderation.forever")}</option>`,
+        (lasts) =>
+          html`<option value=${lasts} ?selected=${lasts === seconds}>
+            ${lasts ? duration(lasts) : t("moderation.forever")}
+          </option>`,
       )}
     </select>
     <div class="buttons">
-      ${submitButton("kick", t("moderation.kick"))} ${submitButton("mute", t("moderation.mute"))}
-      ${submitButton("unmute", t("moderation.unmute"))} ${submitButton("ban", t("moderation.ban"))}
-      ${submitButton("unban", t("moderation.unban"))}
+      ${present ? submitButton("kick", t("moderation.kick")) : nothing}
+      ${muted ? submitButton("unmute", t("moderation.unmute")) : submitButton("mute", t("moderation.mute"))}
+      ${banned ? submitButton("unban", t("moderation.unban")) : submitButton("ban", t("moderation.ban"))}
     </div>
     ${OWNERS.includes(rank) ? html`<div class="buttons">${appoint}</div>` : nothing}
   </form>`;
 }
-
-/** A button that submits its form with the type of a request.
- * @param {string} type
- * @param {string} label
- */
-export const submitButton = (type, label) =>
-  html`<button name="t" value=${type} class="secondary">${label}</button>`;

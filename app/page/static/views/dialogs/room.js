@@ -5,7 +5,7 @@ import { listed, t } from "../../i18n/messages.js";
 import { html, nothing } from "../../vendor/lit-html.js";
 import { choiceView } from "../choice.js";
 import { dialogView, fields } from "./dialog.js";
-import { submitButton } from "./person.js";
+import { moderatedView } from "./moderated.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../types.d.ts").Room} Room */
@@ -19,7 +19,7 @@ export const roomView = (state, room, act) =>
     html`<bdi>#${room.name}</bdi>`,
     html` ${topicView(state, room, act)}
       <p class="quiet">${factsOf(room).map((fact, index) => html`${index ? html`<br />` : nothing}${fact}`)}</p>
-      ${room.rank ? operatorView(room, act) : nothing}
+      ${room.rank ? operatorView(room, act) : nothing} ${room.rank ? moderatedView(state, room, act) : nothing}
       <div class="buttons">
         ${room.rank ? visibilityButton(room, act) : nothing}
         <button type="button" class="secondary" @click=${() => void act.copyLink(room.name)}>
@@ -76,16 +76,13 @@ const operatorView = ({ slow, mentions }, act) =>
     ${mentionsView(mentions, act)}
     <form
       class="line"
-      @submit=${fields(async ({ t: type, name }, form) => {
-        if (await act.moderate({ t: type, name: name.trim() })) form.reset();
+      @submit=${fields(async ({ name }, form) => {
+        if (await act.moderate({ t: "invite", name: name.trim() })) form.reset();
       })}
     >
       <label for="by-name">${t("room_dialog.by_name")}</label>
       <input id="by-name" name="name" required placeholder=${t("room_dialog.name")} autocomplete="off" />
-      <div class="buttons">
-        ${submitButton("invite", t("room_dialog.invite"))} ${submitButton("uninvite", t("room_dialog.uninvite"))}
-        ${submitButton("unban", t("moderation.unban"))} ${submitButton("unmute", t("moderation.unmute"))}
-      </div>
+      <button class="secondary">${t("room_dialog.invite")}</button>
     </form>`;
 
 /** @param {string} mentions @param {Actions} act */

@@ -36,7 +36,7 @@ export function rowView(state, room, row, act) {
     case "missed":
       return dividerView(t("log.missed", { count: row.count }));
     case "event":
-      return eventView(room, row.entry);
+      return eventView(state, room, row.entry);
     case "note":
       return html`<li class="note ${row.entry.aside ?? ""}"><span dir="auto">${row.entry.text}</span></li>`;
     case "pending":
@@ -49,11 +49,14 @@ export function rowView(state, room, row, act) {
 /** @param {string} text */
 const dividerView = (text) => html`<li class="divider"><span>${text}</span></li>`;
 
-/** @param {Room} room @param {Entry} entry */
-function eventView(room, entry) {
+/** @param {State} state @param {Room} room @param {Entry} entry */
+function eventView(state, room, entry) {
   const idOf = (/** @type {string} */ name) =>
     name === entry.from ? entry.user : room.people?.find((person) => person.name === name)?.id;
-  const text = eventText(entry, (name) => nameView(name, idOf(name)), quoteView, roomLink);
+  const text = eventText(entry, (name) => nameView(name, idOf(name)), quoteView, {
+    mine: isMine(state, entry),
+    roomView: roomLink,
+  });
   return html`<li class="event" data-seq=${entry.seq}>${text} ${timeView(entry.ts)}</li>`;
 }
 
