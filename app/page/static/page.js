@@ -58,11 +58,11 @@ export function startPage() {
   });
   const session = createSession({ store, connection, keep: (account) => keepAccount(storage, account) });
   const act = createActions(store, session, askPermission);
-  /** @type {typeof import("./views/dialogs/dialogs.js").dialogOf | undefined} */
-  let dialogOf;
+  /** @type {import("./views/page.js").Later} */
+  let later;
   const scrolling = createScrolling(() => act);
   const drawing = createDrawing(elementOf("#page"), store.get, {
-    view: (state) => pageView(state, act, scrolling, dialogOf),
+    view: (state) => pageView(state, act, scrolling, later),
     scrolling,
     wide: () => innerWidth >= WIDE,
   });
@@ -70,7 +70,7 @@ export function startPage() {
   store.subscribe((state, { type }, before) => {
     if (state.settings !== before.settings) applyTheme(state.settings);
     if (state.current !== before.current && !location.hash) rename(format(state.current));
-    if (state.dialog !== before.dialog || state.screen !== before.screen) void loadDialogs(state);
+    if (state.dialog !== before.dialog || state.screen !== before.screen || state.searching) void loadLater(state);
     if (state.connection.phase !== before.connection.phase) void loadReading(store);
     drawing.changed(type);
   });
@@ -88,16 +88,18 @@ export function startPage() {
   watchFocus(store, act);
   setInterval(() => tick(store), SECOND);
 
-  /** Loads the dialogs when there is one to show, or else when there is time after the first screen.
+  /** Loads the views that the first screens have no need of: at once for one to show, or else when there is time.
    * @param {State} state
    */
-  async function loadDialogs({ screen, dialog }) {
-    if (dialogOf || screen === "name") return;
-    if (!dialog) await new Promise((then) => (window.requestIdleCallback ?? setTimeout)(then));
-    const loaded = await import("./views/dialogs/dialogs.js").catch(() => null);
-    if (loaded) dialogOf = loaded.dialogOf;
-    else if (dialog) act.closeDialog(dialog);
-    drawing.changed("set");
+  async function loadLater({ screen, dialog, searching }) {
+    if (later || screen === "name") return;
+    if (!dialog && !searching) await new Promise((then) => (window.requestIdleCallback ?? setTimeout)(then));
+    const loaded = await import("./views/later.js").catch(() => undefined);
+    if (!loaded && dialog) act.closeDialog(dialog);
+    if (later || !loaded) return;
+    later = loaded;
+    drawing.draw();
+    if (searching) elementOf("#words")?.focus();
   }
 
   applyTheme(store.get().settings);
@@ -107,7 +109,7 @@ export function startPage() {
   const account = storage.get("account");
   if (account) session.resume(account.token);
   drawing.draw();
-  void loadDialogs(store.get());
+  void loadLater(store.get());
 }
 
 /** @param {string} selector */

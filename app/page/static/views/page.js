@@ -7,7 +7,6 @@ import { headerView } from "./header.js";
 import { logView } from "./log/log.js";
 import { typingView } from "./log/typing.js";
 import { peopleView } from "./people.js";
-import { searchView } from "./search.js";
 import { sidebarView } from "./sidebar.js";
 import { welcomeView } from "./welcome.js";
 
@@ -15,24 +14,25 @@ import { welcomeView } from "./welcome.js";
 /** @typedef {import("../types.d.ts").Room} Room */
 /** @typedef {import("../actions/actions.js").Actions} Actions */
 /** @typedef {import("../browser/scrolling.js").Scrolling} Scrolling */
+/** @typedef {typeof import("./later.js") | undefined} Later */
 
 /**
  * @param {State} state
  * @param {Actions} act
  * @param {Scrolling} scrolling
- * @param {typeof import("./dialogs/dialogs.js").dialogOf | undefined} dialogOf once it is loaded
+ * @param {Later} later once it is loaded
  */
-export function pageView(state, act, scrolling, dialogOf) {
+export function pageView(state, act, scrolling, later) {
   const room = state.rooms[state.current];
   const chats = state.screen === "chat" && room;
   return html` <p class="hidden" role="status">${connectionText(state.connection)}</p>
-    ${chats ? chatView(state, room, act, scrolling) : welcomeView(state, act)}
+    ${chats ? chatView(state, room, act, scrolling, later) : welcomeView(state, act)}
     ${state.toast ? html`<p class="toast">${state.toast}</p>` : nothing}
-    ${chats && state.dialog && dialogOf ? dialogOf(state, room, state.dialog, act) : nothing}`;
+    ${chats && state.dialog && later ? later.dialogOf(state, room, state.dialog, act) : nothing}`;
 }
 
-/** @param {State} state @param {Room} room @param {Actions} act @param {Scrolling} scrolling */
-function chatView(state, room, act, scrolling) {
+/** @param {State} state @param {Room} room @param {Actions} act @param {Scrolling} scrolling @param {Later} later */
+function chatView(state, room, act, scrolling, later) {
   const { searching, drawer, settings } = state;
   const people = state.people && !searching && !room.conversation;
   return html`<div class=${classMap({ chat: true, [settings.density]: true, "with-panel": people || searching })}>
@@ -42,6 +42,6 @@ function chatView(state, room, act, scrolling) {
       ${room.status === "left" ? leftView(room, act) : nothing} ${logView(state, room, act, scrolling)}
       ${typingView(room)} ${composerView(state, room, act)}
     </main>
-    ${people ? peopleView(state, room, act) : nothing} ${searching ? searchView(state, act) : nothing}
+    ${people ? peopleView(state, room, act) : nothing} ${searching && later ? later.searchOf(state, act) : nothing}
   </div>`;
 }
