@@ -87,7 +87,7 @@ def test_every_message_of_the_catalogue_is_used() -> None:
     used = {key for script in SCRIPTS.values() for key in literals(script)}
     used |= {key for name in DOCUMENTS for key in languages.PLACEHOLDER.findall((serving.STATIC / name).read_text())}
     families = {family for script in SCRIPTS.values() for family in FAMILIES.findall(script)} & GROUPS
-    assert families == {"command", "done", "error", "event"}
+    assert families == {"command", "done", "error", "event", "refused"}
     assert {key for key in ENGLISH if key.partition(".")[0] not in families} - used == set()
 
 

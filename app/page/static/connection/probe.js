@@ -21,7 +21,7 @@ export async function probe(page) {
 export function judge(status, answer, origin) {
   const chat = answer?.chat;
   if (chat?.reason) {
-    return { why: find([`closed.${chat.reason}`], { origin }) || chat.message, later: chat.reason === "origin" };
+    return { why: find([`refused.${chat.reason}`], { origin }) || chat.message, later: chat.reason === "origin" };
   }
   // What is no JSON is from a proxy: a form to sign in, or the way there.
   if (!answer && status < 404) return { why: t("closed.signin"), later: true, signIn: true };
