@@ -45,8 +45,9 @@ class Proxy:
     def close(self, code: int) -> None:
         """Close the browsers' WebSockets with `code`, as if the server had."""
         for one in list(self._browsers):
-            one.sendall(b"\x88\x02" + code.to_bytes(2))
-            one.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # the browser has ended it meanwhile
+                one.sendall(b"\x88\x02" + code.to_bytes(2))
+                one.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """Close every connection; what was held back is lost."""
