@@ -18,6 +18,7 @@ PHONE = {"width": 375, "height": 667}
 def busy(server: Served, page: Page) -> None:
     """Fill the room with some of everything that it can show."""
     with peer(server, "bob") as bob:
+        bob.say("line\n" * 50, "see #design, <https://example.com/job/7|Build 7>")
         bob.say("hello", "see https://example.com", "`code` and\n```\na block\n```", "@ann look", "🎉")
         bob.say("waves", me=True)
         bob.whisper("psst", "ann")

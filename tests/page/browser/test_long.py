@@ -51,6 +51,20 @@ def test_it_is_shown_whole_and_clipped_again_with_the_keyboard(server: Served, t
         assert height(page, "line 0") < 600
 
 
+def test_what_has_the_focus_in_it_is_shown(server: Served, tab: Tab) -> None:
+    with peer(server, "bob") as bob, tab("ann") as page:
+        bob.say(f"https://a.example\n{LINES}\nhttps://b.example")
+        first, last = (log(page).get_by_role("link", name=f"https://{host}.example") for host in "ab")
+        first.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        expect(first).to_be_focused()
+        expect(toggle(page, "Show less")).to_have_count(1)
+        page.keyboard.press("Tab")
+        expect(last).to_be_focused()
+        expect(last).to_be_in_viewport()
+
+
 def test_forty_lines_are_not_long(server: Served, tab: Tab) -> None:
     with peer(server, "bob") as bob, tab("ann") as page:
         bob.say("\n".join(f"line {number}" for number in range(40)), "x" * 2000)

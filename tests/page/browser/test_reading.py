@@ -95,9 +95,14 @@ def test_everyone_is_mentioned_by_those_who_may(server: Served, tab: Tab) -> Non
 
 
 def test_words_for_all_people_are_offered_to_those_who_may_use_them(server: Served, tab: Tab) -> None:
-    with tab("ann") as page, tab("bob") as other:
-        say(page, "/register correct horse")
-        expect(log(page)).to_contain_text("password protects")
+    with peer(server, "ann", password="correct horse"):
+        pass
+    with tab() as page, tab("bob") as other:
+        page.get_by_label("Your name").fill("ann")
+        page.keyboard.press("Enter")
+        page.get_by_label("Password").fill("correct horse")
+        page.keyboard.press("Enter")
+        expect(composer(page)).to_be_enabled()
         for one, offered in ((page, ["everyone"]), (other, [])):
             one.get_by_role("heading", level=1, name="lobby").get_by_role("button").click()
             expect(one.get_by_role("dialog")).to_contain_text("Owner: ann")

@@ -78,13 +78,13 @@ export function createNavigation({ store, session, state, set, ask }) {
     /** Shows all of a long message, whose beginning stays where it is, or only its beginning again.
      * @param {string} id
      * @param {boolean} whole
-     * @param {Element} toggle
+     * @param {Element} [toggle]
      */
     expand(id, whole, toggle) {
       navigation.follow(false);
       set({ expanded: new Map(state().expanded).set(id, whole) });
       // That is drawn in the next frame.
-      if (!whole) requestAnimationFrame(() => toggle.closest("li")?.scrollIntoView({ block: "nearest" }));
+      if (!whole) requestAnimationFrame(() => toggle?.closest("li")?.scrollIntoView({ block: "nearest" }));
     },
 
     /** The message that has the pointer or the focus. @param {string} id */

@@ -57,8 +57,10 @@ export function partsOf(state, place, text) {
 export function isForMe(state, event) {
   if (callsAll(state, event)) return true;
   const { names, settings } = state;
-  const text = fold(event.text ?? "");
-  if (!(settings.bareNames || text.includes("@")) || !names.some((name) => text.includes(name))) return false;
+  const { text: said = "" } = event;
+  if (!settings.bareNames && !said.includes("@")) return false;
+  const text = fold(said);
+  if (!names.some((name) => text.includes(name))) return false;
   const known = knownIn(state, event.room);
   const isOwn = (/** @type {string} */ name) => names.includes(name);
   return mentions(text, (name) => known.has(name), settings.bareNames ? isOwn : undefined).some(isOwn);

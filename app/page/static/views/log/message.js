@@ -135,7 +135,8 @@ function saidView({ expanded }, id, text = "", wanted, content, act) {
   if (text.length <= LONG && text.split("\n").length <= MOST_LINES) return html`<div class="said">${content}</div>`;
   const whole = expanded.get(id) ?? wanted;
   const toggle = (/** @type {any} */ { currentTarget }) => act.expand(id, !whole, currentTarget);
-  return html`<div class=${whole ? "said" : "said clipped"}>${content}</div>
+  const focused = (/** @type {any} */ { target }) => !whole && target.matches(":focus-visible") && act.expand(id, true);
+  return html`<div class=${whole ? "said" : "said clipped"} @focusin=${focused}>${content}</div>
     <button type="button" class="link" aria-expanded=${whole ? "true" : "false"} @click=${toggle}>
       ${t(whole ? "message.less" : "message.more")}
     </button>`;
