@@ -17,7 +17,7 @@ from app.chat.events import Detail, Event, Kind, User
 from app.chat.frames import Mentions, Moderation, Private, Public, Slow, Topic
 from app.chat.mentions import ALL
 from app.chat.state import RoomState
-from app.chat.timestamps import timestamp
+from app.chat.timestamps import minute, timestamp
 from app.chat.typed import has_password, is_blank
 
 
@@ -178,7 +178,7 @@ def _in_force(code: Code, room: str, problem: str, event: Event) -> Refused:
     values = ErrorValues(room=room)
     if event.detail.until:
         values["until"] = timestamp(event.detail.until)
-        problem += f" until {values['until']}"
+        problem += f" until {minute(values['until'])} UTC"
     else:
         problem += " permanently"
     if event.text:

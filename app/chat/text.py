@@ -31,6 +31,7 @@ from app.chat.frames import (
 from app.chat.logs import CONVERSATION, WHISPERS
 from app.chat.mentions import ALL
 from app.chat.presence import Person
+from app.chat.timestamps import minute
 from app.chat.typed import INVISIBLE
 
 _CONTROLS = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
@@ -216,18 +217,13 @@ def _person(person: Person) -> str:
 
 def _moderated(entry: ModerationEntry) -> str:
     was = f" (was {_clean_name(entry.was)})" if entry.was else ""
-    by = f", by {_clean_name(entry.by)} on {_minute(entry.ts)} UTC"
+    by = f", by {_clean_name(entry.by)} on {minute(entry.ts)} UTC"
     return f"#{entry.id} {_clean_name(entry.name)}{was}{by}{_suffix(entry.why)}"
 
 
 def _end(until: str | UnsetType) -> str:
     """How long a ban or mute lasts."""
-    return "permanently" if isinstance(until, UnsetType) else f"until {_minute(until)} UTC"
-
-
-def _minute(timestamp: str) -> str:
-    """RFC 3339, cut off after the minute and easier to read."""
-    return timestamp[:16].replace("T", " ")
+    return "permanently" if isinstance(until, UnsetType) else f"until {minute(until)} UTC"
 
 
 def _deleted(frame: Message) -> str:
@@ -241,7 +237,7 @@ def _behind(count: int) -> str:
 def _history(events: Iterable[Message | Changed], *, with_rooms: bool = False) -> list[str]:
     lines = ((event, _line(event)) for event in events)
     return [
-        f"{event.seq} {_minute(event.ts)} {_room(event) if with_rooms else ''}{line}"
+        f"{event.seq} {minute(event.ts)} {_room(event) if with_rooms else ''}{line}"
         for event, line in lines
         if line is not None
     ]

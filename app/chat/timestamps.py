@@ -13,6 +13,11 @@ def timestamp(at: int) -> str:
     return f"{_second(at // 1000)}.{at % 1000:03}Z"
 
 
+def minute(timestamp: str) -> str:
+    """RFC 3339, cut off after the minute and easier to read."""
+    return timestamp[:16].replace("T", " ")
+
+
 @lru_cache(maxsize=64)
 def _second(at: int) -> str:
     # Many events fall into one second, and formatting it costs more than the rest of a frame.

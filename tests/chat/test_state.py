@@ -122,6 +122,14 @@ def test_who_is_banned_muted_or_not_invited() -> None:
     rules.check_admission("den", banned, BOB, Rank.OWNER, 0)
 
 
+def test_a_refusal_tells_when_it_ends_as_people_read_it() -> None:
+    state = RoomState([event(1, Kind.MUTE, "noise", BOB, until=1_792_000_000_123)])
+    with pytest.raises(Refused) as refused:
+        rules.check_speaking("den", state, BOB, Rank.MEMBER, 0, 0)
+    assert refused.value.message == "You are muted in den until 2026-10-14 17:46 UTC: noise"
+    assert refused.value.values["until"] == "2026-10-14T17:46:40.123Z"
+
+
 def test_a_slow_room_tells_how_long_to_wait() -> None:
     state = RoomState([event(1, Kind.SLOW, seconds=10)])
     with pytest.raises(Refused) as refused:
