@@ -51,6 +51,8 @@ requirements: $(VENV)/dev.stamp  ## Pin the latest versions of the dependencies 
 		--upgrade --output-file requirements.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--upgrade --constraint requirements.txt --output-file tests/servers/requirements.txt tests/servers/requirements.in
 
 clean:  ## Remove everything that the other targets created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/programs/node_modules tests/page/browser/node_modules

@@ -101,7 +101,7 @@ def test_make_installs_without_a_word_with_the_pip_of_debian_12(tmp_path: Path) 
 
 
 def test_every_pin_is_hashed_and_names_no_host() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "tests/servers/requirements.txt"):
         text = (ROOT / name).read_text()
         assert "://" not in text
         assert "--index" not in text
