@@ -123,6 +123,11 @@ def test_every_change_has_a_sentence() -> None:
     assert named - {"someone"} == set(Kind) - {Kind.MSG, Kind.ME}
 
 
+def test_a_ban_with_an_end_that_cannot_be_read_is_not_called_permanent() -> None:
+    ban = Changed("ban", "ops", 1, "a", "2026-01-31T12:00:00Z", "ann", 1, whom="bob", until="next week")
+    assert Sentences(english()).of(ban) == ["ann banned bob until next week"]
+
+
 def test_an_invitation_and_a_list_of_bans_have_sentences() -> None:
     sentences, time = Sentences(english()), "2026-01-31T12:00:00Z"
     told = Changed("invite", "@1,2", 1, "a", time, "ann", 1, text="den", whom="bob", about=2)

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from app.chat.frames import Found
+from app.chat.frames import Changed, Found
 from app.client.languages.catalogue import english
 from app.client.sanitize import safe_lines
 from app.client.terminal.attention import Attention
@@ -178,6 +179,31 @@ def test_whispers_are_shown_as_such(me: Terminal, friend: JsonClient, names: Nam
     me.shows(f"<you → {friend.name}> listen")
     me.types("/w nobody listen" + ENTER)
     me.shows("*** “listen” wasn't sent: Nobody here is called nobody")
+
+
+def test_an_invitation_is_told_and_leads_into_the_room(names: Names, friend: JsonClient) -> None:
+    den = f"{names.room}.den"
+    friend.register("correct horse")
+    friend.join(den)
+    friend.answer("private", room=den)
+    with terminal(names.url, "--name", names.ann, "--bell") as me:
+        me.shows("You're in")
+        friend.answer("invite", room=den, name=names.ann)
+        me.shows(f"*** {friend.name} invited you to {den}. Type /join")
+        me.waits(lambda: b"\a" in me.raw, "bell")
+        me.types(f"/join {den[:-1]}" + TAB)
+        me.waits(lambda: me.screen.display[me.screen.cursor.y].rstrip().endswith(den), "the room in the prompt")
+        me.types(ENTER)
+        me.prompt(f"{den}>")
+
+
+def test_a_ban_says_how_long_it_is(me: Terminal, friend: JsonClient, names: Names, room: str) -> None:
+    friend.register("correct horse")
+    with other_user(names.chat, names.cy, room):
+        friend.answer("mute", room=room, name=names.cy, seconds=3600)
+        me.shows(f"*** {friend.name} muted {names.cy} until ")
+        friend.answer("ban", room=room, name=names.cy, why="noise")
+        me.shows(f"*** {friend.name} banned {names.cy} permanently: noise")
 
 
 def test_rooms_and_what_happens_in_them(me: Terminal, friend: JsonClient, names: Names, room: str) -> None:
@@ -679,6 +705,15 @@ def test_everyone_is_mentioned_where_the_server_says_so() -> None:
     assert mentioned("@everyone", notify="everyone", live=False)
     assert mentioned("@here", notify="here")
     assert not mentioned("@here", notify="here", live=False)
+
+
+def test_what_is_about_you_is_told_by_your_id() -> None:
+    attention = Attention(bare_names=False)
+    attention.named("ann", 1)
+    kick = Changed("kick", "ops", 1, "a", TS, "bob", 2, whom="ann")
+    assert attention.is_about_you(kick)
+    assert not attention.is_about_you(structs.replace(kick, about=3))
+    assert attention.is_about_you(structs.replace(kick, whom="anna", about=1))
 
 
 def test_a_message_that_mentions_you_is_marked() -> None:

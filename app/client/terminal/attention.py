@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.chat.frames import Message
+from msgspec import UnsetType
+
+from app.chat.frames import Changed, Message
 from app.client.mentions import fold, mentions
 
 
@@ -21,6 +23,12 @@ class Attention:
         if user != self._user:
             self._user, self._names = user, set()
         self._names.add(fold(name))
+
+    def is_about_you(self, frame: Changed) -> bool:
+        """Whether a change is about you. Older servers name you without your id."""
+        if isinstance(frame.about, UnsetType):
+            return isinstance(frame.whom, str) and fold(frame.whom) in self._names
+        return frame.about == self._user
 
     def is_mentioned(self, frame: Message, others: Iterable[str], *, live: bool) -> bool:
         """Whether a message mentions you. `others` are names of other people: a text in which theirs is longer than

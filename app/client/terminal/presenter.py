@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from msgspec import UnsetType
+from msgspec import UnsetType, structs
 
 from app.chat.events import Kind
 from app.chat.frames import MAX_PAGE, Changed, Frame, Message
@@ -136,7 +136,7 @@ class Presenter:
             lines = self.formatter.sentences(event, self.clock())
             if event.t in (Kind.EDIT, Kind.DELETE):
                 room.own_changed(event)
-            if event.t in (Kind.KICK, Kind.BAN) and event.whom == self.me:
+            if event.t in (Kind.KICK, Kind.BAN) and self._attention.is_about_you(event):
                 self.removed_from = room.name
             if event.t == Kind.TOPIC and not isinstance(event.text, UnsetType):
                 room.topic = event.text
@@ -159,8 +159,11 @@ class Presenter:
         """Whispers are shown at once, whichever room is the current one."""
         own = self.wrote(event)
         if isinstance(event, Changed):
-            lines = self.formatter.sentences(event, self.clock())
-            self.view.show(lines, bell=self.bell and not own and event.t == Kind.INVITE)
+            invited = event.t == Kind.INVITE and not own
+            if invited:
+                self.known_rooms.append(str(event.text))
+                event = structs.replace(event, whom=self._text("message.you"))
+            self.view.show(self.formatter.sentences(event, self.clock()), bell=self.bell and invited)
         else:
             self.last_conversation = event.room
             to = () if isinstance(event.to, UnsetType) else event.to

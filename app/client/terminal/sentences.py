@@ -86,7 +86,7 @@ class Sentences:
             whom=whom or self._say("event.someone"),
             text=text,
             why=text,
-            until=local_time(frame.until),
+            until=local_time(frame.until) or _value(frame.until),
             interval=duration(seconds) if seconds else "",
         )
 
