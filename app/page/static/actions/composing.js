@@ -134,7 +134,7 @@ export function createComposing({ store, session, state, set, toast, note, ask }
    */
   function saveEdit({ room, seq, original }, typed) {
     const text = typed.replace(/\s+$/, "");
-    if (holdsPassword(text)) return t("composer.password");
+    if (holdsPassword(text)) return t("error.refused.password");
     const { outbox, epoch } = state();
     const pending = amendment(outbox, room, seq);
     set({ editing: null });

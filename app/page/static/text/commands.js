@@ -83,7 +83,7 @@ export function parse(typed, usages) {
   const text = typed.replace(/^\n+|\s+$/g, "");
   const parsed = commandIn(withoutLead(text), text, usages) ?? { kind: "say", text };
   return "text" in parsed && holdsPassword(parsed.text)
-    ? { kind: "problem", text: t("composer.password") }
+    ? { kind: "problem", text: t("error.refused.password") }
     : parsed;
 }
 
