@@ -215,6 +215,6 @@ class ChatContext:
 
 def _log_moderation(user: User, command: Moderation) -> None:
     """Log what an operator did to someone, without the reason, which is the operator's own words."""
-    whom = command.name or f"#{getattr(command, 'user', 0)}"
+    whom = command.name or f"#{command.user}"
     lasting = f" for {command.seconds} s" if command.seconds else ""
     log.info("%s in %s: %s %s%s", user.name, command.room, type(command).__struct_config__.tag, whom, lasting)

@@ -120,10 +120,12 @@ def test_what_operators_do_is_logged_without_their_words(log: Log) -> None:
         ann.answer("register", password="correct horse")
         ann.answer("mute", room="lobby", name="bob", seconds=60, why="loud words")
         ann.answer("ban", room="lobby", name="bob")
+        ann.answer("unban", room="lobby", user=bob.id)
         bob.refused("kick", room="lobby", name="ann")
     assert [line for line in log.lines() if line.startswith("ann in")] == [
         "ann in lobby: mute bob for 60 s",
         "ann in lobby: ban bob",
+        f"ann in lobby: unban #{bob.id}",
     ]
     assert not any("words" in line or "kick" in line for line in log.lines())
 
