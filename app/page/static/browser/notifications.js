@@ -18,6 +18,19 @@ const MOST_ANNOUNCEMENTS = 3;
  * elsewhere. */
 const MISSED_DELAY = 2_000;
 
+/** Calls `show` with the room of a notification that somebody clicked.
+ * @param {(room: string) => void} show
+ */
+function listenToClicks(show) {
+  try {
+    navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+      if (typeof data?.room === "string") show(data.room);
+    });
+  } catch {
+    return; // storage is blocked, and service workers with it
+  }
+}
+
 /**
  * @param {import("../types.d.ts").Store} store
  * @param {object} options
@@ -33,9 +46,7 @@ export function sendNotifications(store, { announcer, show, storage }) {
   let missedTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  navigator.serviceWorker?.addEventListener("message", ({ data }) => {
-    if (typeof data?.room === "string") show(data.room); // of a notification that was clicked
-  });
+  listenToClicks(show);
   store.subscribe((state, action, before) => {
     timer ??= setTimeout(() => {
       timer = undefined;
