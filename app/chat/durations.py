@@ -21,21 +21,28 @@ _UNITS = {
     **dict.fromkeys(("w", "wk", "wks", "week", "weeks"), 604_800),
 }
 _NUMBERS = {
-    "half a": 0.5, "half an": 0.5, "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
-    "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12,
+    "half a": 0.5, "half an": 0.5, "a": 1, "an": 1, "one": 1, "two": 2, "a couple of": 2, "three": 3, "four": 4,
+    "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "fifteen": 15,
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90,
 }  # fmt: skip
-_PERMANENTLY = re.compile(r"(?:permanent(?:ly)?|for\s?ever|for\s+good|indefinitely)(?![^\W_])[,;:.]?", re.IGNORECASE)
+_UNIT = r"(?:(?:min|minute|hr|hour|day|wk|week|fortnight|weekend|month|yr|year)s?|secs|seconds)(?![^\W_])"
+_PERMANENTLY = re.compile(
+    r"(?:permanent(?:ly)?|for\s?ever|for\s+good(?=\s*(?:[,;:.!]|$))|indefinitely)(?![^\W_])[,;:.!]?", re.IGNORECASE
+)
 _FOR = re.compile(r"for\s+", re.IGNORECASE)
 _AMOUNT = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[a-z]+)(?![^\W\d_])", re.IGNORECASE)
-_WORDS = re.compile(
-    r"(?P<number>half\s+an?|an?|one|two|three|four|five|six|seven|eight|nine|ten|twelve)\s+"
-    r"(?P<unit>(?:minute|hour|day|week|month|year)s?)(?![^\W_])",
+_NUMBER = "|".join(_NUMBERS).replace(" ", r"\s+")
+_WORDS = re.compile(rf"(?P<number>{_NUMBER})\s+(?P<unit>{_UNIT})", re.IGNORECASE)
+"""A number in words goes with a unit in words, but not with a second: someone may be banned for `a second offence`."""
+_SOME = re.compile(
+    r"(?:(?:half|an?|the|next|couple|of|few|several|some|many|and|dozen|hundred|one|two|three|four|five|six|seven|"
+    r"eight|nine|ten|eleven|[a-z]{3,5}teen|twelve|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)[\s-]+){1,6}" + _UNIT,
     re.IGNORECASE,
 )
-"""A number in words goes with a unit in words, but not with seconds: someone may be banned for `a second offence`."""
+"""Other words for an amount: `a few days`, `twenty-five minutes`, `one and a half hours`."""
 _BETWEEN = re.compile(r"\s*,\s*|\s+and\s+|\s*", re.IGNORECASE)
 _END = re.compile(r"[,;:.]?(?:\s|$)")
-_LOOKS_LIKE_ONE = re.compile(r"[-+~<>]?\s*(?P<digit>\S)|$")
+_LOOKS_LIKE_ONE = re.compile(r"[^\w\s#]*\s*(?P<digit>\S)|$")
 _UNTIL = re.compile(r"(?:un)?till?\s", re.IGNORECASE)
 
 
@@ -83,4 +90,4 @@ def _in_digits(text: str, start: int) -> tuple[float, int]:
 
 def _begins_like_one(text: str, start: int) -> bool:
     found = _LOOKS_LIKE_ONE.match(text, start)
-    return bool(found and (found["digit"] or "").isnumeric()) or bool(_UNTIL.match(text))
+    return bool(found and (found["digit"] or "").isnumeric()) or bool(_UNTIL.match(text) or _SOME.match(text, start))

@@ -117,6 +117,10 @@ def test_a_line_is_a_command(line: str, command: Command) -> None:
         ("an hour", 3_600),
         ("half an hour", 1_800),
         ("two weeks", 1_209_600),
+        ("thirty days", 2_592_000),
+        ("ten secs", 10),
+        ("fifteen mins", 900),
+        ("a couple of hours", 7_200),
         ("for 10m", 600),
     ],
 )
@@ -131,6 +135,8 @@ def test_a_time_is_read_as_people_write_it(typed: str, seconds: int, why: str) -
     [
         "10", "3 strikes", "1h30", "10m10m", "1 month", "a year", "1y", "10%", "1..5h", "1e5s", "3 sécondes", "٣d",
         "½ hour", "１０m", "-10m", "+1h", "for 10", "until friday", "till 5pm", "2030-01-01", "30d/spam",
+        "(10m)", '"10m"', "=10m", "a few days", "twenty-five minutes", "one and a half hours", "several weeks",
+        "for fourteen days", "a fortnight", "the weekend",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["ban", "mute"])
@@ -145,8 +151,12 @@ def test_what_looks_like_a_time_and_is_none_is_refused_rather_than_for_good(comm
 
 
 @pytest.mark.parametrize(
-    "why", ["a second offence", "for spamming", "forevermore", "tilling", "noise 10m", "one too many", "hours of noise"]
-)
+    "why",
+    [
+        "a second offence", "for spamming", "forevermore", "tilling", "noise 10m", "one too many", "hours of noise",
+        "for good behaviour elsewhere", "#1 rule", "some people", "a few daylight crimes",
+    ],
+)  # fmt: skip
 def test_a_reason_is_not_taken_for_a_time(why: str) -> None:
     assert parse(f"/ban pete {why}", R) == frames.Ban(room=R, name="pete", why=why)
 
