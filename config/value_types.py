@@ -90,7 +90,7 @@ class Hosts(tuple[str, ...]):
     @classmethod
     def parse(cls, value: Any) -> Self:
         items = value if isinstance(value, list) else text(value).split(",")
-        hosts = cls(text(item).strip() for item in items)
+        hosts = cls(re.sub(r"\[([0-9a-fA-F:.]+)\]", r"\1", text(item).strip()) for item in items)
         return hosts if hosts and all(hosts) else _refuse()
 
 

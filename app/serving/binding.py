@@ -15,7 +15,7 @@ BACKLOG = 2048
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (nothing listens here)
 """What stands for every address of the machine, and one of them."""
 NO_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
-"""The errors of listening on :: where IPv6 is off."""
+"""The errors of listening on an IPv6 address where IPv6 is off."""
 PORT_TRIES = 20
 """Ports to try until one is free at every address, if the system may choose."""
 REMEDIES = {
@@ -29,7 +29,7 @@ REMEDIES = {
 def bind(settings: Settings) -> list[socket.socket]:
     """Listen on every address of the configured hosts, on one port. StartupError if that isn't possible."""
     deployment = settings.app.deployment
-    addresses = {address: host for host in deployment.host for address in _resolve(settings, host)}
+    addresses = _distinct({address: host for host in deployment.host for address in _resolve(settings, host)})
     for _ in range(PORT_TRIES):
         try:
             return _listen(settings, addresses, int(deployment.port))
@@ -69,14 +69,22 @@ def _resolve(settings: Settings, host: str) -> list[_Address]:
         raise ConfigurationError(problem, origin=origin, key="app.deployment.host", value=host) from None
 
 
+def _distinct(addresses: Mapping[_Address, str]) -> dict[_Address, str]:
+    """Leave out what another one includes: every address of its family."""
+    whole = {family for family, _, _, _, address in addresses if address[0] in ANY_ADDRESS}
+    return {one: host for one, host in addresses.items() if one[0] not in whole or one[4][0] in ANY_ADDRESS}
+
+
 def _listen(settings: Settings, addresses: Mapping[_Address, str], port: int) -> list[socket.socket]:
     """Listen on `addresses`, each with the host that it belongs to."""
     sockets: list[socket.socket] = []
+    with_ipv4 = {host for (family, *_), host in addresses.items() if family == socket.AF_INET}
     for (family, kind, protocol, _, address), host in addresses.items():
         try:
             listener = _listener(family, kind, protocol, (address[0], port, *address[2:]))
         except OSError as error:
-            if host == "::" and error.errno in NO_FAMILY and len(addresses) > 1:
+            spare = host in with_ipv4 or (host == "::" and len(addresses) > 1)
+            if spare and family == socket.AF_INET6 and error.errno in NO_FAMILY:
                 continue
             for bound in sockets:
                 bound.close()

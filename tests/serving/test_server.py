@@ -89,6 +89,9 @@ def reached(port: int) -> list[str]:
         ("::", ["::1"]),
         ("127.0.0.1,::1", ["127.0.0.1", "::1"]),
         (["127.0.0.1", "127.0.0.1"], ["127.0.0.1"]),
+        ("127.0.0.1,0.0.0.0", ["127.0.0.1"]),
+        (["::", "::1", "0.0.0.0"], ["127.0.0.1", "::1"]),
+        ("[::1]", ["::1"]),
     ],
 )
 def test_it_listens_on_each_of_the_hosts_and_on_nothing_else(host: Any, addresses: list[str]) -> None:
@@ -123,13 +126,25 @@ def test_the_system_chooses_a_port_that_is_free_at_every_host(monkeypatch: pytes
     assert port not in refused
 
 
-def test_without_ipv6_the_default_hears_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ipv4Only(socket.socket):
-        def __init__(self, family: int = -1, *rest: Any) -> None:
-            if family == socket.AF_INET6:
-                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
-            super().__init__(family, *rest)
+class Ipv4Only(socket.socket):
+    def __init__(self, family: int = -1, *rest: Any) -> None:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        super().__init__(family, *rest)
 
+
+def test_without_ipv6_a_name_that_has_an_ipv6_address_too_hears_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: Any, **__: Any) -> list[Any]:
+        ipv4 = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
+        return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0)), ipv4]
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    monkeypatch.setattr("socket.socket", Ipv4Only)
+    with listening("localhost", port=0) as sockets:
+        assert [one.getsockname()[0] for one in sockets] == ["127.0.0.1"]
+
+
+def test_without_ipv6_the_default_hears_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.socket", Ipv4Only)
     with listening(["0.0.0.0", "::"], port=0) as sockets:
         assert [one.family for one in sockets] == [socket.AF_INET]
