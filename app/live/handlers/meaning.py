@@ -12,6 +12,7 @@ from unicodedata import normalize
 from app.chat import rules
 from app.chat.errors import Code, Refused
 from app.chat.events import Account, User
+from app.chat.fitting import PAGE_BYTES
 from app.chat.frames import Moderation
 from app.chat.logs import END
 from app.chat.room import Room
@@ -20,7 +21,7 @@ from app.live.subscriber import Subscriber
 from app.live.work import sending
 
 RECENT = 200
-"""Among how many events of a room authors are looked for by a name that nobody has now."""
+"""Among how many events of a room authors are looked for by a name that nobody has now, as far as a page goes."""
 
 
 async def user_meant(connection: Connection, command: Moderation, room: Room[Subscriber]) -> User:
@@ -44,7 +45,7 @@ async def user_meant(connection: Connection, command: Moderation, room: Room[Sub
 
 async def _recent_authors(connection: Connection, command: Moderation) -> set[int]:
     """Return those who said something in the room recently, under the name in the command."""
-    events = await connection.backend.read_backwards(command.room, before=END, limit=RECENT)
+    events = await connection.backend.read_backwards(command.room, before=END, limit=RECENT, size=PAGE_BYTES)
     connection.charge(sending(events))
     return {event.user for event in events if event.user and _folded(event.name) == _folded(command.name)}
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from app import chat_of
+from app.chat.fitting import PAGE_BYTES
 from app.live.handlers.moderating import MAX_LISTED
 from app.testing import Host, JsonClient
 from tests.live.handlers.test_people import PASSWORD
@@ -60,6 +61,16 @@ def test_someone_is_banned_by_the_name_under_which_they_spoke(chat: Host, ann: J
     ann.answer("ban", room="den", name="Bob7")
     assert listed(ann, "bans") == [(bob.id, "rob")]
     assert bob.sees("ban").whom == "rob"
+
+
+def test_a_former_name_is_looked_for_as_far_as_a_page_goes(chat: Host, ann: JsonClient) -> None:
+    bob = chat.connect("bob7")
+    bob.join("den")
+    bob.say("spam", room="den")
+    bob.nick("rob")
+    for _ in range(PAGE_BYTES // 60_000 + 1):
+        ann.say("x" * 60_000, room="den")
+    assert ann.refused("ban", room="den", name="bob7").code == "unknown_name"
 
 
 def test_a_name_that_fits_two_is_refused_with_both_ids(chat: Host, ann: JsonClient) -> None:
