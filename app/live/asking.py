@@ -45,6 +45,7 @@ class Asked:
     def ping(self) -> None:
         """Ask the client, unless it has much to read."""
         if not self.full:
+            self._connection.asked = True
             self._connection.send(Ping())
 
     def disconnect(self, code: CloseCode, reason: str) -> None:

@@ -50,6 +50,7 @@ class Connection:
         "_rate_limit",
         "address",
         "answers_pings",
+        "asked",
         "began",
         "channel",
         "closed",
@@ -93,6 +94,8 @@ class Connection:
         """The users whose messages are hidden."""
         self.answers_pings = False
         """Whether the client has ever answered a `ping`. Older ones don't know it."""
+        self.asked = False
+        """Whether a `ping` waits for its answer, which counts against no limit."""
         self.last_conversation = ""
         """The conversation of the last whisper that it sent or received."""
         self.began = context.clock.monotonic()
@@ -189,9 +192,12 @@ class Connection:
             command = self.dialect.decode(text, self.room, self.context.command_names)
         except Refused as error:
             refused, rid, cid = error, error.rid, error.cid
-        if type(command) is Pong:
+        answers = type(command) is Pong
+        if answers:
             self.answers_pings = True
-            return None
+            if self.asked:
+                self.asked = False
+                return None
         rate_limit = self._rate_limit
         limited = rate_limit.check(self.context.clock.monotonic()) if rate_limit is not None else None
         if limited is not None:
@@ -203,7 +209,7 @@ class Connection:
             if rate_limit is not None and rate_limit.exhausted:
                 self.flush_and_close(CloseCode.POLICY, "Too many requests")
             return None
-        return command
+        return None if answers else command
 
     def pause_or_resume(self) -> None:
         """Stop reading from the client if it has too much under way, or read on."""

@@ -57,12 +57,21 @@ async def test_a_client_that_knows_no_pings_stays() -> None:
 
 
 async def test_an_answer_counts_against_no_limit_and_gets_no_answer() -> None:
-    with test_application(overrides={"chat.limits.rate": 1, "chat.limits.burst": 4}) as chat:
+    async with BareWebSocket(asking(**{"chat.limits.rate": 0.001, "chat.limits.burst": 1}), json=True) as ann:
+        await ann.opened()
+        for _ in range(3):
+            await ann.frame("ping")
+            ann.says(PONG)
+        ann.says(JOIN)
+        await ann.frame("joined")
+
+
+async def test_answers_to_nothing_count_against_the_rate_limit() -> None:
+    with test_application(overrides={"chat.limits.rate": 1, "chat.limits.burst": 4, "chat.limits.strikes": 4}) as chat:
         ann = chat.join("ann")
-        for _ in range(50):
+        for _ in range(10):
             ann.send(PONG)
-        ann.ask("help", rid=1)
-        assert ann.receive()["t"] == "help"
+        assert ann.closed() == 1008
 
 
 async def test_text_clients_and_those_of_a_server_that_pings_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

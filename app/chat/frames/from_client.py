@@ -118,7 +118,7 @@ class Read(Request, tag="read"):
 
 
 class Pong(Request, tag="pong"):
-    """Answer a `ping`. Gets no answer, and counts against no limit."""
+    """Answer a `ping`. Gets no answer, and counts against no limit, unless nothing was asked."""
 
 
 class Typing(Request, tag="typing"):
