@@ -42,7 +42,8 @@ class RefusalLog:
     def add(self, refusal: Refusal, who: str, *, hint: str = "", level: int = logging.WARNING) -> None:
         """Log a refusal of `who`, an address or an origin, unless that was done a moment ago. `hint` is what the
         operator of the server can do, besides changing the setting."""
-        now, key = self._clock.monotonic(), (refusal.reason, who)
+        now, who = self._clock.monotonic(), printable(who)
+        key = refusal.reason, who
         at, unlogged = self._logged.get(key, (now - PERIOD, 0))
         if now - at < PERIOD:
             self._logged[key] = at, unlogged + 1
@@ -59,7 +60,7 @@ class RefusalLog:
         by = f" ({refusal.setting})" if refusal.setting and refusal.setting not in refusal.message else ""
         message = printable(refusal.message, 3 * MAX_SHOWN)
         how = f" with {refusal.status}" if refusal.status else ""
-        log.log(level, "Refused %s%s: %s%s%s%s", printable(who), how, message, by, hint, more)
+        log.log(level, "Refused %s%s: %s%s%s%s", who, how, message, by, hint, more)
 
     def _forget(self, before: float) -> None:
         while self._logged and self._logged[oldest := next(iter(self._logged))][0] <= before:

@@ -45,6 +45,13 @@ def test_many_clients_can_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> 
     assert len(lines(caplog)) == 1
 
 
+def test_as_much_of_a_client_is_remembered_as_is_shown(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = RefusalLog(ManualClock())
+    for end in "abc":
+        refusals.add(FULL, "x" * 10_000 + end)
+    assert len(lines(caplog)) == 1
+
+
 def test_what_a_client_sent_is_one_line() -> None:
     assert printable("a\nb\u202e\x1b") == "a\\nb\\u202e\\x1b"
     assert printable("é🙂") == "é🙂"

@@ -58,7 +58,7 @@ def _standard(value: str) -> Forwarded:
 
 
 def _elements(value: str) -> list[dict[str, str]]:
-    """The elements of `Forwarded`, each as a dictionary. None if the value is invalid: what a client made up could
+    """The elements of `Forwarded`, each as a dictionary. An invalid value has none: what a client made up could
     otherwise hide what the proxy added behind it."""
     elements: list[dict[str, str]] = []
     element: dict[str, str] = {}
