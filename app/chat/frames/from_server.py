@@ -331,7 +331,7 @@ def event_frame(event: Event) -> Message | Changed:
         if detail is not PLAIN or event.kind == Kind.ME:
             frame.to = detail.to or UNSET
             frame.me, frame.edited, frame.deleted = event.kind == Kind.ME, detail.edited, detail.deleted
-            frame.notify = detail.notify
+            frame.notify = "" if detail.deleted else detail.notify
         return frame
     return Changed(
         event.kind,

@@ -38,6 +38,13 @@ def test_an_operator_notifies_the_room(chat: Host, ann: JsonClient, text: str, w
     assert notified(bob) == [whom, whom]
 
 
+def test_a_deleted_message_notifies_nobody(ann: JsonClient) -> None:
+    ann.say("@everyone wrong room")
+    assert notified(ann) == ["everyone"]
+    ann.answer("delete", room="lobby")
+    assert notified(ann) == [None]
+
+
 def test_a_member_only_names_the_room(chat: Host, ann: JsonClient) -> None:
     chat.join("bob").say("@everyone lunch")
     assert "notify" not in ann.hears("@everyone lunch").frame
