@@ -85,7 +85,9 @@ class Credentials:
                 entry.last = name
 
     def forget(self, url: str, token: str) -> None:
-        """Remove a token. CredentialsError if the file can't be written."""
+        """Remove a token, if it was kept. CredentialsError if the file can't be written."""
+        if self._path is None:
+            return
         with self._changing() as servers:
             entry = servers.get(_server(url), ServerEntry())
             entry.tokens = {name: secret for name, secret in entry.tokens.items() if secret != token}

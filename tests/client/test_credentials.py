@@ -137,3 +137,6 @@ def test_without_a_home_directory_a_terminal_works(names: Names, monkeypatch: py
         me.shows("*** Your name and token were not saved: You have no home directory.")
         me.types("hello" + ENTER)
         me.shows(f"<{names.bob}> hello")
+        me.types("/logout" + ENTER)
+        me.shows("*** Goodbye")
+        assert not any("not deleted" in line for line in me.lines())
