@@ -79,7 +79,7 @@ def test_each_line_is_a_message_unless_it_is_blank(names: Names) -> None:
 
 def test_a_line_that_looks_like_a_password_is_not_said(names: Names) -> None:
     done = run(names.url, said="one\n /login ann horse\n\n//register horse\ntwo")
-    problem = "This looks like a command with a password. To log in, start the line with /login."
+    problem = "This looks like a command with a password, so it wasn't sent."
     assert done.stderr.splitlines() == [f"natter chat: Line {number}: {problem}" for number in (2, 4)]
     assert done.returncode == 1
     assert [event["text"] for event in stored(names)] == ["one", "two"]

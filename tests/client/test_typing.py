@@ -62,7 +62,7 @@ def test_a_login_after_a_blank_is_a_login(me: Terminal, friend: JsonClient, room
 def test_what_looks_like_a_password_is_not_said(me: Terminal, friend: JsonClient, room: str) -> None:
     for line in (f"//login {friend.name} horse", "／register correct horse", f"/me /login {friend.name} horse"):
         me.types(line + ENTER)
-        me.shows("*** This looks like a command with a password.")
+        me.shows("*** This looks like a command with a password, so it wasn't sent.")
         me.prompt(f"{room}> {line}")
         me.types(CTRL_C + "/who" + ENTER)
         me.shows(f"*** {friend.name}")
