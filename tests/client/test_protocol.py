@@ -284,6 +284,23 @@ def test_a_slow_room_holds_up_itself_only(wire: Wire) -> None:
     assert (wire.now, wire.spoken[-1]) == (5, "a")
 
 
+@pytest.mark.parametrize("request_", [frames.Edit(room="ops", text="b"), frames.Delete(room="ops")])
+def test_what_changes_the_last_message_waits_for_it(wire: Wire, request_: frames.Edit | frames.Delete) -> None:
+    wire.sent.clear()
+    wire.says("a")
+    wire.protocol.request(request_, wire.now)
+    wire.work()
+    assert [frame["t"] for frame in wire.sent] == ["msg"]
+    wire.fails("slow_mode", cid="a", retry=True, after=5000)
+    wire.says("c", room="red")
+    wire.acked("c")
+    assert [frame["t"] for frame in wire.sent] == ["msg", "msg"]
+    wire.later()
+    wire.acked("a")
+    assert wire.spoken == ["a", "c", "a"]
+    assert wire.sent[-1]["t"] == request_.__struct_config__.tag
+
+
 def test_what_is_refused_is_at_its_end(wire: Wire) -> None:
     wire.says("a")
     wire.fails("muted", cid="a")

@@ -48,9 +48,15 @@ class Item:
         return isinstance(self.command, frames.Speech)
 
     @property
+    def changes_last(self) -> bool:
+        """Whether it changes your last message, whichever that is when it arrives."""
+        return isinstance(self.command, frames.Edit | frames.Delete) and isinstance(self.command.seq, UnsetType)
+
+    @property
     def lane(self) -> str:
-        """Items of the same lane keep their order: messages to one room, or to the same people."""
-        if isinstance(self.command, frames.Say):
+        """Items of the same lane keep their order: messages to one room, or to the same people, and what changes the
+        last of them."""
+        if isinstance(self.command, frames.Say | frames.Edit | frames.Delete):
             return self.command.room
         return "@" + ",".join(self.command.to) if isinstance(self.command, frames.Whisper) else ""
 
@@ -155,7 +161,8 @@ class Outbox:
         lanes = {item.lane for item in waiting}
         while self._queue:
             item = self._queue[0]
-            if not item.is_message or (item.lane not in lanes and self._lane_pauses.get(item.lane, 0) <= now):
+            keeps_order = item.is_message or item.changes_last
+            if not keeps_order or (item.lane not in lanes and self._lane_pauses.get(item.lane, 0) <= now):
                 return True
             lanes.add(item.lane)
             waiting.append(self._queue.popleft())
@@ -170,16 +177,16 @@ class Outbox:
         return not wait
 
     def _needs_answers_first(self, item: Item) -> bool:
-        """Whether the window is full, or a login is involved: a `cid` belongs to a user, whom a login changes."""
+        """Whether the window is full, or it matters what was stored before: a `cid` belongs to a user, whom a login
+        changes, and a message that is refused is not the last one."""
         if any(isinstance(other.command, frames.Login) for other in self._in_flight.values()):
             return True
-        if isinstance(item.command, frames.Login):
+        if isinstance(item.command, frames.Login) or item.changes_last:
             return self._messages_in_flight > 0
         return item.is_message and self._messages_in_flight >= (1 if self._one_by_one else self._window)
 
 
 def _is_repeatable(item: Item) -> bool:
-    command = item.command
-    if isinstance(command, frames.Edit) and isinstance(command.seq, UnsetType):
+    if item.changes_last:
         return False  # it would change another message, if there is a newer one meanwhile
-    return isinstance(command, REPEATABLE)
+    return isinstance(item.command, REPEATABLE)
