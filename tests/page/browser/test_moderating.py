@@ -205,3 +205,23 @@ def test_an_invitation_is_told_counted_and_leads_to_the_room(server: Served, tab
         log(page).get_by_role("link", name="#den").click()
         expect(page.get_by_role("heading", level=1, name="den")).to_be_visible()
         expect(composer(page)).to_be_enabled()
+
+
+def test_who_invites_somebody_is_told_once_with_whom_it_is(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, _), peer(server, "cy", room="den"):
+        say(page, "/invite cy")
+        conversation = page.get_by_role("navigation").get_by_role("link", name="cy")
+        expect(conversation).to_be_visible()
+        expect(log(page).get_by_role("listitem").filter(has_text="invited cy")).to_have_count(1)
+        conversation.click()
+        expect(log(page)).to_contain_text("ann invited cy to #lobby")
+
+
+def test_a_double_click_moderates_once(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob):
+        person(page, "bob").get_by_role("button", name="Mute", exact=True).click()
+        page.get_by_role("dialog", name="Mute bob?").get_by_role("button", name="Mute").dblclick()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        say(page, "/slow 1")
+        bob.until("slow")
+        assert [event["t"] for event in bob.ask("history", room="lobby")["events"]].count("mute") == 1

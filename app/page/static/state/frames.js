@@ -299,7 +299,7 @@ function withEvent(state, event) {
  */
 function withConversation(state, event) {
   if (state.rooms[event.room]) return state;
-  const to = (event.to ?? []).filter((name) => !state.names.includes(name.toLowerCase()));
+  const to = (event.to ?? [event.whom ?? ""]).filter((name) => name && !state.names.includes(name.toLowerCase()));
   const others = isMine(state, event) ? to : [event.from, ...to];
   const room = newRoom(event.room, { status: "joined", others, head: event.seq - 1 });
   return { ...state, rooms: table(state.rooms, { [event.room]: started(room, 0) }) };
@@ -360,7 +360,8 @@ function moderationAfter(moderation, { t: kind, about, whom: name = "", from: by
   return { ...moderation, [LISTS[kind]]: [...added, ...others] };
 }
 
-/** With a whisper in the room that is open too, where a change of it has to arrive as well.
+/** With a whisper in the room that is open too, where a change of it has to arrive as well. Who invites somebody sees that in
+ * the room that it is about.
  * @param {State} state
  * @param {LogEvent} event
  * @returns {State}
@@ -371,7 +372,8 @@ function withWhisper(state, event) {
   const next = { ...state, whispers };
   if (!isMessage(event)) return { ...next, rooms: withAmendedAsides(next.rooms, event) };
   const here = next.rooms[next.current];
-  const inline = here && !here.conversation && seq > whispers.head;
+  const invites = event.t === "invite" && isMine(state, event);
+  const inline = here && !here.conversation && seq > whispers.head && !invites;
   const shown = inline
     ? withRoom(next, here.name, ({ log }) => ({
         log: aside(log, { ...event, id: `${id} here`, of: seq, aside: "whisper" }),
