@@ -251,6 +251,15 @@ def test_enter_begins_a_new_line_on_a_touch_screen(tab: Tab) -> None:
         sent(page, "with a keyboard")
 
 
+def test_the_help_tells_what_enter_does_here(tab: Tab) -> None:
+    for options, does in (({}, "Send"), (PHONE, "Start a new line")):
+        with tab("ann", **options) as page:
+            composer(page).fill("/help")
+            page.get_by_role("button", name="Send").click()
+            expect(page.get_by_role("dialog").get_by_role("definition").first).to_have_text(does)
+
+
+
 def test_no_field_is_so_small_that_a_phone_zooms_in(tab: Tab) -> None:
     sizes = "() => [...document.querySelectorAll('input, textarea, select')].map(one => getComputedStyle(one).fontSize)"
     for width in (375, 1024):

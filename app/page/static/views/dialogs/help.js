@@ -1,5 +1,6 @@
 // Keyboard shortcuts and commands.
 
+import { touches } from "../../browser/field.js";
 import { listed, rich, t } from "../../i18n/messages.js";
 import { helpText, namesOf, usageText } from "../../text/commands.js";
 import { html, nothing } from "../../vendor/lit-html.js";
@@ -16,13 +17,20 @@ export const helpView = (state, act) =>
     t("help.title"),
     html` <h3>${t("help.keys")}</h3>
       <dl class="keys">
-        ${shortcut([t("key.enter")], t("help.send"))} ${shortcut([t("key.shift"), t("key.enter")], t("help.new_line"))}
+        ${touches() ? touchKeys() : keyboardKeys()}
         ${shortcut(["↑"], t("help.edit"))} ${shortcut([t("key.tab")], rich("help.complete", EXAMPLES))}
         ${shortcut([t("key.alt"), "↑", "↓"], t("help.rooms"))} ${shortcut([t("key.ctrl"), "K"], t("help.search"))}
       </dl>
       <h3>${t("help.commands")}</h3>
       <dl class="commands">${state.commands.map(commandView)}</dl>`,
   );
+
+const keyboardKeys = () =>
+  html`${shortcut([t("key.enter")], t("help.send"))} ${shortcut([t("key.shift"), t("key.enter")], t("help.new_line"))}`;
+
+/** Where Enter begins a new line, as `touches` says. */
+const touchKeys = () =>
+  html`${shortcut([t("key.enter")], t("help.new_line"))} ${shortcut([t("key.ctrl"), t("key.enter")], t("help.send"))}`;
 
 const EXAMPLES = {
   name: html`<code>@name</code>`,
