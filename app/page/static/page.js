@@ -81,10 +81,6 @@ export function startPage() {
   listenToKeys(store.get, act);
   ignoreFiles();
   addEventListener("hashchange", () => act.route());
-  addEventListener("click", ({ target }) => {
-    const link = target instanceof Element && target.closest("a");
-    if (link && link.getAttribute("href") === location.hash) act.route();
-  });
   watchFocus(store, act);
   setInterval(() => tick(store), SECOND);
 

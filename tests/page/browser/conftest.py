@@ -157,7 +157,3 @@ def sent(page: Page, text: str) -> None:
 
 def pending(page: Page, text: str) -> None:
     expect(message(page, text)).to_have_attribute("data-state", "pending")
-
-
-def status(page: Page) -> Locator:
-    return page.get_by_role("status", name="Connection")
