@@ -138,6 +138,7 @@ class Scene:
             "search, 64 KiB each": lambda: ask("search", room="own", words="here", limit=PAGE),
             "search, none": lambda: ask("search", words="a* zzzzzz", limit=PAGE),
             "typing": lambda: self._unanswered("typing", room="own"),
+            "pong": lambda: self._unanswered("pong"),
             "rooms": lambda: ask("rooms"),
             "who": lambda: ask("who", room=f"crowd{next(turns) % 1000}"),
             "who, large": lambda: ask("who", room=LARGE),
