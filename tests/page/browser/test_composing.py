@@ -259,7 +259,6 @@ def test_the_help_tells_what_enter_does_here(tab: Tab) -> None:
             expect(page.get_by_role("dialog").get_by_role("definition").first).to_have_text(does)
 
 
-
 def test_no_field_is_so_small_that_a_phone_zooms_in(tab: Tab) -> None:
     sizes = "() => [...document.querySelectorAll('input, textarea, select')].map(one => getComputedStyle(one).fontSize)"
     for width in (375, 1024):
