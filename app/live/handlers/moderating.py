@@ -69,16 +69,18 @@ async def private(connection: Connection, command: Private) -> None:
 
 
 async def moderate(connection: Connection, command: Moderation) -> None:
-    """Do something to someone in a room. Tell someone who is invited, and isn't there to see it, in a conversation."""
+    """Do something to someone in a room. Tell someone who is invited, and isn't there to see it, in a conversation,
+    unless a ban keeps them out all the same."""
     connection.limits.check_why(command.why)
     room = _room(connection, command.room)
     rank = connection.rank(room)
     rules.check_moderation(command, rank)
     whom = await user_meant(connection, command, room)
     whose_rank = rules.rank(room.state, whom, server_operator=connection.context.is_server_operator(whom))
-    kind, text, detail = rules.moderation_event(command, rank, whom, whose_rank, connection.context.clock.now())
+    now = connection.context.clock.now()
+    kind, text, detail = rules.moderation_event(command, rank, whom, whose_rank, now)
     drafts = [connection.draft(room.name, text, kind=kind, detail=detail)]
-    if kind == Kind.INVITE and not connection.hub.is_in(whom.id, room.name):
+    if kind == Kind.INVITE and not connection.hub.is_in(whom.id, room.name) and not room.state.ban(whom.id, now):
         told_in = conversation({connection.user.id, whom.id})
         drafts.append(connection.draft(told_in, room.name, kind=kind, detail=detail))
     appended = await asyncio.gather(*map(connection.backend.append, drafts))

@@ -220,3 +220,14 @@ def test_a_module_that_forbids_the_invitation_stops_all_of_it(chat: Host, ann: J
     chat.connect("bob")
     assert ann.refused("invite", room="den", name="bob").code == "refused"
     assert listed(ann, "invitations") == []
+
+
+def test_someone_banned_is_not_told_of_an_invitation_that_is_of_no_use(chat: Host, ann: JsonClient) -> None:
+    bob = chat.connect("bob")
+    bob.join(FOLLOWED)
+    ann.answer("ban", room="den", name="bob")
+    ann.answer("invite", room="den", name="bob")
+    bob.expect_nothing()
+    ann.answer("unban", room="den", name="bob")
+    ann.answer("invite", room="den", name="bob")
+    assert bob.sees("invite").text == "den"
