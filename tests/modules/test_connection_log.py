@@ -114,6 +114,18 @@ def test_sign_ins_are_logged_without_what_people_typed(log: Log) -> None:
     assert not any("horse" in line for line in lines)
 
 
+def test_a_new_name_is_logged_so_that_who_came_and_who_left_are_known_to_be_one(log: Log) -> None:
+    with chat() as host:
+        ann = host.connect("ann")
+        ann.nick("anna")
+        ann.nick("anna")
+        ann.leave()
+    came, renamed, left = log.lines()
+    assert came == "Adding user! ann from testclient"
+    assert renamed == "ann from testclient is called anna now"
+    assert left.startswith("Removing anna! from testclient")
+
+
 def test_what_operators_do_is_logged_without_their_words(log: Log) -> None:
     with chat(chat__operators=["ann"]) as host:
         ann, bob = host.join("ann"), host.join("bob")

@@ -18,7 +18,9 @@ log = logging.getLogger("chat")
 
 async def nick(connection: Connection, command: Nick) -> None:
     """Change the user's name, on all of its connections."""
-    user = await connection.context.claim_name(connection.user, command.name)
+    before, user = _who(connection), await connection.context.claim_name(connection.user, command.name)
+    if user.name != connection.user.name:
+        log.info("%s is called %s now", before, user.name)
     _announce_user(connection, user, command)
 
 
