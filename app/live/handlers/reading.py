@@ -124,7 +124,7 @@ async def read(connection: Connection, command: Read) -> None:
 
 
 async def conversations(connection: Connection, command: Conversations) -> None:
-    """Answer with the user's conversations."""
+    """Answer with the user's conversations. One with nobody but people whom the user ignores has nothing to read."""
     known = await connection.backend.conversations(connection.user.id)
     found = known[:MAX_CONVERSATIONS]
     ids = {user for one in found for user in participants(one.room)}
@@ -132,12 +132,21 @@ async def conversations(connection: Connection, command: Conversations) -> None:
     markers = await connection.backend.read_markers(connection.user.id, [one.room for one in found])
     entries = [
         ConversationEntry(
-            one.room, _others(connection.user.id, participants(one.room), names), one.head, markers.get(one.room, 0)
+            one.room,
+            _others(connection.user.id, participants(one.room), names),
+            one.head,
+            one.head if _is_hidden(connection, one.room) else markers.get(one.room, 0),
         )
         for one in found
     ]
     listed = list(fit(entries))
     connection.send(ConversationList(listed, len(listed) < len(known), rid=command.rid))
+
+
+def _is_hidden(connection: Connection, log: str) -> bool:
+    """Whether the user ignores everyone else in a conversation."""
+    others = set(participants(log)) - {connection.user.id}
+    return bool(others) and others <= connection.ignored
 
 
 def _others(user: int, ids: tuple[int, ...], names: dict[int, str]) -> list[str]:

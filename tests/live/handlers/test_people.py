@@ -166,6 +166,16 @@ def test_of_who_is_ignored_nothing_is_heard_on_any_connection(chat: Host) -> Non
         assert [event["text"] for event in ann.answer("history", room="lobby")["events"]] == ["hidden", "seen"]
 
 
+def test_of_who_is_ignored_nothing_is_unread(chat: Host) -> None:
+    ann, bob, cy = chat.join("ann"), chat.join("bob"), chat.join("cy")
+    bob.whisper("ann", text="psst")
+    cy.whisper("ann", text="psst")
+    ann.answer("ignore", name="bob")
+    read = {one["with"][0]: one.get("read", 0) for one in ann.answer("conversations")["conversations"]}
+    assert set(read) == {"bob", "cy"}
+    assert (read["bob"] > 0, read["cy"]) == (True, 0)
+
+
 def test_of_who_is_ignored_no_typing_is_shown(chat: Host) -> None:
     with (
         chat.connect("ann") as ann,
