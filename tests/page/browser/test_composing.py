@@ -251,9 +251,20 @@ def test_enter_begins_a_new_line_on_a_touch_screen(tab: Tab) -> None:
         sent(page, "with a keyboard")
 
 
+def test_the_answer_to_a_command_comes_into_view(server: Served, tab: Tab) -> None:
+    with tab("ann") as page, peer(server, "bob") as bob:
+        bob.say(*(f"line {number}" for number in range(100)))
+        expect(message(page, "line 99")).to_be_in_viewport()
+        log(page).hover()
+        page.mouse.wheel(0, -1000)
+        expect(message(page, "line 99")).not_to_be_in_viewport()
+        say(page, "/who")
+        expect(log(page).get_by_text("2 people in #lobby")).to_be_in_viewport()
+
+
 def test_the_help_tells_what_enter_does_here(tab: Tab) -> None:
-    for options, does in (({}, "Send"), (PHONE, "Start a new line")):
-        with tab("ann", **options) as page:
+    for name, options, does in (("ann", {}, "Send"), ("bob", PHONE, "Start a new line")):
+        with tab(name, **options) as page:
             composer(page).fill("/help")
             page.get_by_role("button", name="Send").click()
             expect(page.get_by_role("dialog").get_by_role("definition").first).to_have_text(does)

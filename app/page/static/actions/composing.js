@@ -107,6 +107,7 @@ export function createComposing({ store, session, state, set, toast, note, ask }
   /** @param {string} line */
   async function runCommand(line) {
     const answer = await carryOut(line, { t: "command", room: state().current, line });
+    if (answer) navigation.latest();
     const [command, name] = line.slice(1).split(/\s+/);
     const text = answer && replyText(answer, command.toLowerCase(), name);
     if (text) note(text);
