@@ -119,3 +119,16 @@ def test_it_works_below_a_root_path(tab: Tab) -> None:
         say(page, "hello")
         sent(page, "hello")
         expect(log(page)).to_be_visible()
+
+
+def test_a_link_to_a_conversation_of_others_leads_to_the_first_room(server: Served, tab: Tab) -> None:
+    with tab("ann", path="/#@1,999") as page:
+        expect(composer(page)).to_have_attribute("placeholder", "Message #lobby")
+    with tab("bob") as page, peer(server, "cy") as cy:
+        cy.whisper("psst", "bob")
+        page.get_by_role("link", name="cy").click()
+        expect(message(page, "psst")).to_be_visible()
+        page.get_by_role("button", name="Settings").click()
+        page.get_by_role("button", name="Log out").click()
+        enter(page, "dee")
+        expect(composer(page)).to_have_attribute("placeholder", "Message #lobby")

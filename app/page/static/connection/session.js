@@ -170,6 +170,16 @@ export function createSession({ store, connection, keep, newId = randomId, later
     }, wait);
   }
 
+  /** Shows a room. @param {string} room @param {number} [seq] a message in it @param {string[]} [others] */
+  function open(room, seq = 0, others = []) {
+    const known = state().rooms[room];
+    store.dispatch({ type: "open", room, seq, others });
+    if (!entered) return;
+    if (!isConversation(room) && (!known || known.status === "left")) void join(room);
+    else if (seq) seek();
+    else void fill(room);
+  }
+
   async function followWhispers() {
     const { whispers, epoch } = state();
     const after = whispers.position === UNKNOWN ? {} : { epoch, after: whispers.position };
@@ -177,6 +187,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
     await ask({ t: "conversations" });
     const conversations = Object.values(state().rooms).filter(({ conversation }) => conversation);
     for (const { name } of conversations) flush(name);
+    // The address may name a conversation of somebody else, such as who was here before.
+    if (!state().rooms[state().current]) open(state().home);
     if (isConversation(state().current)) void fill(state().current);
     // One after another, so that what the person asks for meanwhile does not wait for all of them.
     for (const { name, read, position } of conversations) if (read < position) await fill(name);
@@ -305,10 +317,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
   return {
     changed,
     received,
+    open,
     load,
-    seek,
-    flush,
-    fill,
     /** Asks; rejects with Refused or Gone. */
     ask: requests.ask,
 
@@ -337,16 +347,6 @@ export function createSession({ store, connection, keep, newId = randomId, later
     async login(name, password) {
       store.dispatch({ type: "enter", name });
       await orRefuse(requests.ask({ t: "login", name, password }));
-    },
-
-    /** Shows a room. @param {string} room @param {number} [seq] a message in it @param {string[]} [others] */
-    open(room, seq = 0, others = []) {
-      const known = state().rooms[room];
-      store.dispatch({ type: "open", room, seq, others });
-      if (!entered) return;
-      if (!isConversation(room) && (!known || known.status === "left")) void join(room);
-      else if (seq) seek();
-      else void fill(room);
     },
 
     /** @param {string} room */
