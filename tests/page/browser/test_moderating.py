@@ -60,7 +60,7 @@ def test_who_is_banned_stays_out_for_as_long(server: Served, tab: Tab) -> None:
     with owned(server, tab) as (page, bob), tab("cy") as other:
         dialog = person(page, "cy")
         dialog.get_by_label("Reason").fill("still coffee")
-        dialog.get_by_label("Ban or mute for").select_option(label="1 hour")
+        dialog.get_by_label("How long to ban or mute").select_option(label="1 hour")
         dialog.get_by_role("button", name="Ban", exact=True).click()
         expect(page.get_by_text("cy leaves #lobby and can't come back for 1 hour")).to_be_visible()
         confirmed(page, "Ban")

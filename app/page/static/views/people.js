@@ -20,7 +20,7 @@ export function peopleView(state, room, act) {
   const more = !room.people && state.finding.more;
   return html`<aside class="panel people" aria-label=${t("people.list")}>
     <header>
-      <h2>${t("room.people", { count: members })}</h2>
+      <h2>${members ? t("room.people", { count: members }) : t("people.list")}</h2>
       ${iconButton("close", t("dialog.close"), () => act.people())}
     </header>
     ${members > FEW ? findView(state, room, act) : nothing}
