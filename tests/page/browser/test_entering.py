@@ -124,6 +124,9 @@ def test_it_works_below_a_root_path(tab: Tab) -> None:
 def test_a_link_to_a_conversation_of_others_leads_to_the_first_room(server: Served, tab: Tab) -> None:
     with tab("ann", path="/#@1,999") as page:
         expect(composer(page)).to_have_attribute("placeholder", "Message #lobby")
+        page.evaluate("location.hash = '#@998,999/1'")
+        expect(log(page)).to_contain_text("That message was removed, or it never existed")
+        expect(page).to_have_url(f"{server.http}/#lobby")
     with tab("bob") as page, peer(server, "cy") as cy:
         cy.whisper("psst", "bob")
         page.get_by_role("link", name="cy").click()

@@ -31,6 +31,8 @@ export function createNavigation({ store, session, state, set, ask }) {
     route() {
       const route = parse(location.hash) ?? { room: state().current, seq: 0 };
       if (route.room) session.open(route.room, route.seq);
+      const { current } = state();
+      if (current !== route.room) rename(format(current));
     },
 
     /** @param {string} room @param {number} [seq] a message in it */

@@ -170,9 +170,18 @@ export function createSession({ store, connection, keep, newId = randomId, later
     }, wait);
   }
 
-  /** Shows a room. @param {string} room @param {number} [seq] a message in it @param {string[]} [others] */
+  /** Shows a room, unless it is a conversation of others, whose address leads nowhere.
+   * @param {string} room
+   * @param {number} [seq] a message in it
+   * @param {string[]} [others]
+   */
   function open(room, seq = 0, others = []) {
     const known = state().rooms[room];
+    const isIn = room.slice(1).split(",").includes(String(state().me?.id));
+    if (entered && isConversation(room) && !known && !isIn) {
+      store.dispatch({ type: "note", room: state().current, problem: true, text: t("log.missing") });
+      return;
+    }
     store.dispatch({ type: "open", room, seq, others });
     if (!entered) return;
     if (!isConversation(room) && (!known || known.status === "left")) void join(room);
