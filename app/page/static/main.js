@@ -1,11 +1,9 @@
 // The entry: the page starts in the reader's language.
 
+import { serviceWorkers } from "./browser/serviceworkers.js";
 import { loadLanguage } from "./i18n/language.js";
 import { startPage } from "./page.js";
 
 void loadLanguage(navigator.languages).then(startPage);
 
-// Where storage is blocked, already asking for the service worker may be an error. The page works without it.
-Promise.resolve()
-  .then(() => navigator.serviceWorker?.register("worker.js"))
-  .catch(() => null);
+void serviceWorkers()?.register("worker.js").catch(() => null);

@@ -5,6 +5,7 @@ import { lineOf } from "../i18n/events.js";
 import { listed, t } from "../i18n/messages.js";
 import { isConversation, isMine, UNKNOWN } from "../state/initial.js";
 import { isForReader, isMessage, unreadInAll } from "../state/unread.js";
+import { serviceWorkers } from "./serviceworkers.js";
 
 /** @typedef {import("../types.d.ts").State} State */
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
@@ -17,19 +18,6 @@ const MOST_ANNOUNCEMENTS = 3;
 /** How long after the last missed message they are told of, in milliseconds: by then it is known what was read
  * elsewhere. */
 const MISSED_DELAY = 2_000;
-
-/** Calls `show` with the room of a notification that somebody clicked.
- * @param {(room: string) => void} show
- */
-function listenToClicks(show) {
-  try {
-    navigator.serviceWorker?.addEventListener("message", ({ data }) => {
-      if (typeof data?.room === "string") show(data.room);
-    });
-  } catch {
-    return; // storage is blocked, and service workers with it
-  }
-}
 
 /**
  * @param {import("../types.d.ts").Store} store
@@ -46,7 +34,9 @@ export function sendNotifications(store, { announcer, show, storage }) {
   let missedTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  listenToClicks(show);
+  serviceWorkers()?.addEventListener("message", ({ data }) => {
+    if (typeof data?.room === "string") show(data.room); // of a notification that was clicked
+  });
   store.subscribe((state, action, before) => {
     timer ??= setTimeout(() => {
       timer = undefined;

@@ -4,6 +4,7 @@ import { contentOf, lineOf } from "../i18n/events.js";
 import { t } from "../i18n/messages.js";
 import { isConversation } from "../state/initial.js";
 import { permission } from "./permission.js";
+import { serviceWorkers } from "./serviceworkers.js";
 import { playSound } from "./sound.js";
 
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
@@ -59,7 +60,7 @@ function titleText({ t: kind, from, room }) {
 async function notify(title, options, show) {
   if (permission() !== "granted") return;
   try {
-    const worker = await navigator.serviceWorker?.getRegistration();
+    const worker = await serviceWorkers()?.getRegistration();
     if (worker?.active) return await worker.showNotification(title, options);
   } catch {
     // the page shows it itself
