@@ -106,10 +106,15 @@ export function createComposing({ store, session, state, set, toast, note, ask }
 
   /** @param {string} line */
   async function runCommand(line) {
-    const answer = await carryOut(line, { t: "command", room: state().current, line });
-    if (answer) navigation.latest();
+    const room = state().current;
+    const answer = await carryOut(line, { t: "command", room, line });
+    if (!answer) return;
+    if (state().current === room) {
+      navigation.latest();
+      if (answer.t === "moderation") navigation.room(); // that is where the lists are
+    }
     const [command, name] = line.slice(1).split(/\s+/);
-    const text = answer && replyText(answer, command.toLowerCase(), name);
+    const text = replyText(answer, command.toLowerCase(), name);
     if (text) note(text);
   }
 

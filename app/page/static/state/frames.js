@@ -121,10 +121,8 @@ const FRAMES = {
 
   rooms: (state, { rooms }) => ({ ...state, directory: rooms }),
 
-  /** Somebody who typed the command for it sees it in the dialog of the room. */
-  moderation(state, { room, bans, mutes, invitations }, { request }) {
-    const dialog = request?.t === "command" ? /** @type {const} */ ({ kind: "room" }) : state.dialog;
-    return withRoom({ ...state, dialog }, room, ({ moderation }) => {
+  moderation: (state, { room, bans, mutes, invitations }, { request }) =>
+    withRoom(state, room, ({ moderation }) => {
       const newer = request?.before && moderation ? moderation : NO_MODERATION;
       return {
         moderation: {
@@ -133,8 +131,7 @@ const FRAMES = {
           invitations: [...newer.invitations, ...invitations],
         },
       };
-    });
-  },
+    }),
 };
 
 /** The types of events: everything that has a position in the log of a room. */
