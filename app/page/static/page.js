@@ -72,6 +72,7 @@ export function startPage() {
     if (state.current !== before.current && !location.hash) rename(format(state.current));
     if (state.dialog !== before.dialog || state.screen !== before.screen || state.searching) void loadLater(state);
     if (state.connection.phase !== before.connection.phase) void loadReading(store);
+    if (type === "latest") scrolling.jump();
     drawing.changed(type);
   });
   persist(store, storage);

@@ -118,6 +118,11 @@ def test_what_is_said_while_scrolled_up_is_shown(server: Served, tab: Tab) -> No
             expect(page.get_by_role("button", name="latest")).to_be_visible()
             say(page, "and again")
             expect(message(page, "and again")).to_be_in_viewport()
+            composer(page).fill("at once")
+            page.evaluate(
+                "document.querySelector('.log').scrollTop = 0; document.querySelector('.composer').requestSubmit()"
+            )
+            expect(message(page, "at once")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ export function createScrolling(actions) {
   let following = true;
   /** Whether the end of the list is the end of the room. */
   let live = true;
+  let jumps = false;
 
   function toEnd() {
     if (list) list.scrollTop = list.scrollHeight;
@@ -85,6 +86,7 @@ export function createScrolling(actions) {
 
     /** Called after the page is drawn. @param {State} state */
     after(state) {
+      jumps = false;
       const room = state.rooms[state.current];
       if (!list || !room) return;
       live = room.log.live;
@@ -102,7 +104,13 @@ export function createScrolling(actions) {
       placed = "";
     },
 
+    /** The end is to come into view with the next drawing, also if the list is still moving until then. */
+    jump() {
+      jumps = true;
+    },
+
     scrolled() {
+      if (jumps) return;
       following = live && nearEnd();
       actions().follow(following);
       check();
