@@ -26,6 +26,8 @@ SAID = {
     JSON: [
         b'{"t":"join","rid":1,"room":"lobby"}',
         b'{"t":"msg","cid":"c1","room":"lobby","text":"hello"}',
+        b'{"t":"msg","cid":"c2","room":"den","text":"refused"}',
+        b'{"t":"msg","cid":"c3","room":"lobby","text":" "}',
         b'{"t":"search","rid":2,"words":"hello"}',
         b"nonsense",
     ],

@@ -157,7 +157,7 @@ class Connection:
             self.pause_or_resume()
             return
         try:
-            command = refused = None
+            command = None
             if not self.channel.full:
                 command = self._decode(text)
                 if command is None:
@@ -165,9 +165,10 @@ class Connection:
                 try:
                     if isinstance(command, Say) and say_in_room(self, command):
                         return
-                except Refused as error:
-                    refused = error
-            self.queue = CommandQueue(self, text, command, refused)
+                except Refused as refused:  # kept in no other variable, since it would form a cycle with this frame
+                    self.queue = CommandQueue(self, text, command, refused)
+                    return
+            self.queue = CommandQueue(self, text, command, None)
         except Exception:  # noqa: BLE001  (a bug ends at the edge, with its trace in the log)
             self.internal_error()
 
@@ -186,30 +187,35 @@ class Connection:
 
     def _decode(self, text: str) -> Command | None:
         """Decode a command. None if nothing is left to do: it was refused, or answers a `ping`."""
-        command = refused = None
-        rid: int | str | UnsetType
         try:
             command = self.dialect.decode(text, self.room, self.context.command_names)
-        except Refused as error:
-            refused, rid, cid = error, error.rid, error.cid
+        except Refused as refused:  # kept in no other variable, since it would form a cycle with this frame
+            self._answer_refused(self._limited() or refused, refused.rid, refused.cid)
+            return None
         answers = type(command) is Pong
         if answers:
             self.answers_pings = True
             if self.asked:
                 self.asked = False
                 return None
+        if (limited := self._limited()) is not None:
+            self._answer_refused(limited, *ids(command))
+            return None
+        return None if answers else command
+
+    def _limited(self) -> Refused | None:
+        """Count a command. Returns the error if it came too fast."""
         rate_limit = self._rate_limit
         limited = rate_limit.check(self.context.clock.monotonic()) if rate_limit is not None else None
         if limited is not None:
             self.context.log_flooding(self)
-        if problem := limited or refused:
-            if command is not None:
-                rid, cid = ids(command)
-            self.send(error_frame(problem, rid, cid))
-            if rate_limit is not None and rate_limit.exhausted:
-                self.flush_and_close(CloseCode.POLICY, "Too many requests")
-            return None
-        return None if answers else command
+        return limited
+
+    def _answer_refused(self, refused: Refused, rid: int | str | UnsetType, cid: str | UnsetType) -> None:
+        """Answer with an error, and close the connection if the client goes on in spite of it."""
+        self.send(error_frame(refused, rid, cid))
+        if self._rate_limit is not None and self._rate_limit.exhausted:
+            self.flush_and_close(CloseCode.POLICY, "Too many requests")
 
     def pause_or_resume(self) -> None:
         """Stop reading from the client if it has too much under way, or read on."""
@@ -336,7 +342,7 @@ class Connection:
         self.shard.pending_appends -= 1
         if self._paused:
             self.pause_or_resume()
-        if event.cid:
+        if event.cid and not self.closed:
             self.shard.acknowledge(event, self)
 
     def failed(self, error: Exception, draft: Draft) -> None:
