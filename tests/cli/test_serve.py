@@ -324,11 +324,12 @@ class TestUnderUvicorn:
         with Process(cwd=tmp_path, command=self.command) as process:
             port = int(process.line(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")[1])
             url = f"ws://127.0.0.1:{port}/chat"
-            with dial(url) as client, dial(url) as other:
+            with dial(url) as client:
                 assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
-                other.recv(DEADLINE)
-                client.send("Hello")
-                assert [one.recv(DEADLINE) for one in (client, other)] == ["[user0]: Hello"] * 2
+                with dial(url) as other:
+                    other.recv(DEADLINE)
+                    client.send("Hello")
+                    assert [one.recv(DEADLINE) for one in (client, other)] == ["[user0]: Hello"] * 2
                 client.send("x" * 1025)
                 with pytest.raises(Exception, match="1009"):
                     client.recv(DEADLINE)

@@ -31,6 +31,7 @@ class Proxy:
         self.http = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: set[socket.socket] = set()
         self._browsers: set[socket.socket] = set()
+        self._told: set[socket.socket] = set()
         self._flowing = self._held = threading.Event()
         self._flowing.set()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -43,11 +44,12 @@ class Proxy:
         self._flowing.set()
 
     def close(self, code: int) -> None:
-        """Close the browsers' WebSockets with `code`, as if the server had."""
+        """Close the browsers' WebSockets with `code`, as if the server had. The browser gets nothing after that, and ends
+        the connection once it has read the code."""
         for one in list(self._browsers):
+            self._told.add(one)
             with suppress(OSError):  # the browser has ended it meanwhile
                 one.sendall(b"\x88\x02" + code.to_bytes(2))
-                one.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """Close every connection; what was held back is lost."""
@@ -99,7 +101,8 @@ class Proxy:
                 self._note(data)
                 if flowing:
                     flowing.wait()
-                target.sendall(data)
+                if target not in self._told:
+                    target.sendall(data)
         self._end(source)
         self._end(target)
 
@@ -111,6 +114,7 @@ class Proxy:
         """Close a connection; a thread that reads from it wakes up."""
         self._open.discard(one)
         self._browsers.discard(one)
+        self._told.discard(one)
         with suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
         one.close()
