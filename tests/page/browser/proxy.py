@@ -44,7 +44,7 @@ class Proxy:
         self._flowing.set()
 
     def close(self, code: int) -> None:
-        """Close the browsers' WebSockets with `code`, as if the server had. The browser gets nothing after that, and ends
+        """Close the browsers' WebSockets with `code`, as if the server had. A browser gets nothing after that, and ends
         the connection once it has read the code."""
         for one in list(self._browsers):
             self._told.add(one)
