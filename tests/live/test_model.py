@@ -458,10 +458,16 @@ class Model:
         user = seat.user
         heads = {event.log: event.seq for event in self.log if event.kept and user.id in participants(event.log)}
         entries = [
-            {"room": log, "with": self._others(user, participants(log)), "head": head}
+            {"room": log, "with": self._others(user, participants(log)), "head": head} | self._hidden(user, log, head)
             for log, head in sorted(heads.items(), key=lambda item: -item[1])
         ]
         seat.due.append({"t": "conversations", "rid": frame["rid"], "conversations": entries})
+
+    @staticmethod
+    def _hidden(user: User, log: str, head: int) -> dict[str, int]:
+        """Nothing is unread of people whom a user ignores."""
+        others = set(participants(log)) - {user.id}
+        return {"read": head} if others and others <= user.ignored else {}
 
     def room(self, seat: Seat, frame: Frame) -> None:
         room, place = frame["room"], self.places[frame["room"]]

@@ -34,23 +34,11 @@ export function createTools(store, session) {
   /** Shows a text in the room, to this person only. @param {string} text @param {boolean} [problem] */
   const note = (text, problem = false) => store.dispatch({ type: "note", room: state().current, text, problem });
 
-  /** Requests that are on their way. @type {Map<string, Promise<Frame | null>>} */
-  const asked = new Map();
-
-  /** Asks the server, once for a double click. If it refuses, the answer is null, and the dialog that asked or else the
-   * room says why.
+  /** Asks the server. If it refuses, the answer is null, and the dialog that asked or else the room says why.
    * @param {Request} request
    * @returns {Promise<Frame | null>}
    */
-  function ask(request) {
-    const key = JSON.stringify(request);
-    const answer = asked.get(key) ?? askOnce(request).finally(() => asked.delete(key));
-    asked.set(key, answer);
-    return answer;
-  }
-
-  /** @param {Request} request @returns {Promise<Frame | null>} */
-  async function askOnce(request) {
+  async function ask(request) {
     const { dialog } = state();
     set({ problem: "" });
     try {

@@ -24,7 +24,7 @@ const elementView = (state, act, title, content) =>
     @close=${() => act.closeDialog(state.dialog)}
     @click=${closeOutside}
   >
-    <div class="sheet">
+    <div class="sheet" @click=${once}>
       <header>
         <h2 id="dialog-title">${title}</h2>
         ${iconButton("close", t("dialog.close"), () => act.closeDialog())}
@@ -33,6 +33,17 @@ const elementView = (state, act, title, content) =>
       ${content}
     </div>
   </dialog>`;
+
+/** Lets the second click of a double click do nothing: what the first one asked for may be done and not drawn yet. */
+const once = {
+  capture: true,
+  /** @param {MouseEvent} event */
+  handleEvent(event) {
+    if (event.detail < 2 || !(event.target instanceof Element && event.target.closest("button"))) return;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+};
 
 /** The element that had the focus before, and gets it back. @type {Element | null} */
 let opener = null;
