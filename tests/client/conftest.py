@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.servers import NO_LIMITS, Names, RestartableServer, serving
+from app.testing import JsonClient
+from tests.client.servers import NO_LIMITS, Names, RestartableServer, other_user, serving
+from tests.client.terminals import Terminal, terminal
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +42,27 @@ def server() -> Iterator[str]:
 def names(server: str, request: pytest.FixtureRequest) -> Names:
     """A room and names on that server that no other test uses."""
     return Names(server, str(request.node.name).partition("[")[0].removeprefix("test_"))
+
+
+@pytest.fixture
+def room(names: Names) -> str:
+    return names.room
+
+
+@pytest.fixture
+def friend(names: Names) -> Iterator[JsonClient]:
+    """Bob, who is in the room."""
+    with other_user(names.chat, names.bob, names.room) as friend:
+        yield friend
+
+
+@pytest.fixture
+def me(names: Names) -> Iterator[Terminal]:
+    """Ann, who is in the room."""
+    with terminal(names.url, "--name", names.ann) as me:
+        me.shows(f"You're in {names.room}")
+        me.prompt(f"{names.room}>")
+        yield me
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,27 +30,6 @@ from tests.test_kill import free_port
 
 UP = "\x1b[A"
 TS = "2026-01-31T12:00:00Z"
-
-
-@pytest.fixture
-def room(names: Names) -> str:
-    return names.room
-
-
-@pytest.fixture
-def friend(names: Names) -> Iterator[JsonClient]:
-    """Bob, who is in the room."""
-    with other_user(names.chat, names.bob, names.room) as friend:
-        yield friend
-
-
-@pytest.fixture
-def me(names: Names) -> Iterator[Terminal]:
-    """Ann, who is in the room."""
-    with terminal(names.url, "--name", names.ann) as me:
-        me.shows(f"You're in {names.room}")
-        me.prompt(f"{names.room}>")
-        yield me
 
 
 def test_typing_while_messages_arrive(me: Terminal, friend: JsonClient, room: str) -> None:

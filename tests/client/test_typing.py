@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from app.testing import JsonClient
 from tests.client.servers import Names, RestartableServer, other_user
@@ -15,27 +12,6 @@ from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, Terminal, term
 from tests.clients import DEADLINE
 
 UP = "\x1b[A"
-
-
-@pytest.fixture
-def room(names: Names) -> str:
-    return names.room
-
-
-@pytest.fixture
-def friend(names: Names) -> Iterator[JsonClient]:
-    """Bob, who is in the room."""
-    with other_user(names.chat, names.bob, names.room) as friend:
-        yield friend
-
-
-@pytest.fixture
-def me(names: Names) -> Iterator[Terminal]:
-    """Ann, who is in the room."""
-    with terminal(names.url, "--name", names.ann) as me:
-        me.shows(f"You're in {names.room}")
-        me.prompt(f"{names.room}>")
-        yield me
 
 
 def texts(friend: JsonClient, room: str) -> list[Any]:
