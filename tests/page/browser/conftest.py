@@ -155,5 +155,10 @@ def sent(page: Page, text: str) -> None:
     expect(message(page, text)).to_have_attribute("data-state", "sent")
 
 
+def reconnect(page: Page) -> None:
+    """Let the page reconnect at once, as it does when the network comes back."""
+    page.evaluate("() => { dispatchEvent(new Event('online')); }")
+
+
 def pending(page: Page, text: str) -> None:
     expect(message(page, text)).to_have_attribute("data-state", "pending")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, say, sent
+from tests.page.browser.conftest import Tab, reconnect, say, sent
 from tests.page.browser.people import Peer, peer
 from tests.page.browser.proxy import Proxy
 
@@ -134,7 +134,7 @@ def cut(proxy: Proxy, *pages: Page) -> None:
 def back(page: Page, proxy: Proxy) -> None:
     """Reconnect."""
     proxy.down = False
-    page.evaluate("() => { dispatchEvent(new Event('online')); }")
+    reconnect(page)
     expect(page.get_by_role("status")).to_have_text("Connected")
 
 

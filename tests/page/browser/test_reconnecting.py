@@ -10,7 +10,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served, serving
-from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, message, pending, register, say, sent
+from tests.page.browser.conftest import (
+    UNLIMITED,
+    Tab,
+    composer,
+    enter,
+    message,
+    pending,
+    reconnect,
+    register,
+    say,
+    sent,
+)
 from tests.page.browser.people import peer
 from tests.page.browser.proxy import Proxy
 
@@ -22,11 +33,6 @@ ONLINE = "Object.defineProperty(navigator, 'onLine', { value: true });"
 def proxy(server: Served) -> Iterator[Proxy]:
     with Proxy(server.port) as proxy:
         yield proxy
-
-
-def back(page: Page) -> None:
-    """Let the page reconnect at once, as it does when the network comes back."""
-    page.evaluate("() => { dispatchEvent(new Event('online')); }")
 
 
 def test_what_is_stored_but_not_acknowledged_is_sent_again_and_not_said_twice(
@@ -175,7 +181,7 @@ def test_a_restart_is_told_and_everybody_comes_back(tab: Tab, tmp_path: Path) ->
         with serving(UNLIMITED, environment=store) as second:
             proxy.target, proxy.down = second.port, False
             for page in (ann, bob):
-                back(page)
+                reconnect(page)
                 expect(page.get_by_role("status")).to_have_text("Connected")
             sent(ann, "meanwhile")
             expect(message(bob, "meanwhile")).to_have_count(1)
@@ -197,7 +203,7 @@ def test_who_the_server_does_not_know_any_more_has_the_same_name_and_rooms(tab: 
         say(page, "for the new one")
         with serving(UNLIMITED) as second:
             proxy.target, proxy.down = second.port, False
-            back(page)
+            reconnect(page)
             sent(page, "for the new one")
             expect(message(page, "of the old history")).to_have_count(0)
             with peer(second, "bob", room="red") as bob:
@@ -253,7 +259,7 @@ def test_an_edit_that_is_written_while_away_is_kept_over_a_reload_and_sent(
         page.reload()
         pending(page, "hello")
         proxy.plain = False
-        back(page)
+        reconnect(page)
         sent(page, "hello")
         expect(message(page, "helo")).to_have_count(0)
         assert bob.until("edit")["text"] == "hello"
