@@ -31,14 +31,14 @@ def text_size(text: str) -> int:
     return len(_encoder.encode(text))
 
 
-def fit(items: Sequence[T], budget: int = PAGE_BYTES) -> Sequence[T]:
+def fit(items: Sequence[T], budget: int = PAGE_BYTES) -> list[T]:
     """Return the first items, as many as fit in one frame, and at least one if there is any."""
     size = 0
     for count, item in enumerate(items):
         size += len(_encoder.encode(item)) + 1
         if size > budget and count:
-            return items[:count]
-    return items
+            return list(items[:count])
+    return list(items)
 
 
 def shortened(text: str) -> str:

@@ -23,7 +23,7 @@ async def explain(connection: Connection, command: Help) -> None:
         usages = [usage for usage in usages if usage.command == name]
         if not usages:
             raise _unknown(command.command.removeprefix("/"))
-    listed = list(fit(usages))
+    listed = fit(usages)
     connection.send(Commands(listed, len(listed) < len(usages), rid=command.rid))
 
 

@@ -33,7 +33,7 @@ from app.live.subscriber import Subscriber
 LISTED = (Kind.BAN, Kind.MUTE, Kind.INVITE)
 """What the list of moderation has, in the order of its fields."""
 MAX_LISTED = 100
-"""Most bans, mutes and invitations in one answer. Even with the longest names and reasons they are below 256 KiB."""
+"""Most bans, mutes and invitations in one answer."""
 
 
 async def topic(connection: Connection, command: Topic) -> None:

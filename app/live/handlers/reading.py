@@ -58,7 +58,7 @@ async def history(connection: Connection, command: History) -> None:
         connection.charge(COSTS[History])
     fitting = fit(frames[::-1])[::-1] if backwards else fit(frames)
     more = events.more or len(fitting) < len(frames)
-    connection.send(Page(command.room, list(fitting), more, rid=command.rid))
+    connection.send(Page(command.room, fitting, more, rid=command.rid))
 
 
 async def _read(connection: Connection, command: History) -> Events:
@@ -139,7 +139,7 @@ async def conversations(connection: Connection, command: Conversations) -> None:
         )
         for one in found
     ]
-    listed = list(fit(entries))
+    listed = fit(entries)
     connection.send(ConversationList(listed, len(listed) < len(known), rid=command.rid))
 
 

@@ -92,7 +92,7 @@ async def list_rooms(connection: Connection, command: Rooms) -> None:
         for room, members in counts
         if not states[room].private or room in connection.following
     ]
-    listed = list(fit(entries))
+    listed = fit(entries)
     more = len(listed) < len(entries) or len(counts) < len(with_people)
     connection.send(RoomList(listed, more, rid=command.rid))
 
