@@ -60,6 +60,8 @@ class Server:
     process: Process
     http: str
     ws: str
+    log: Path
+    """What it prints. Gone once it has stopped."""
     seconds_to_start: float
     """From the start of its process until it answered a request."""
 
@@ -93,7 +95,9 @@ def serve(program: Program, *, pinned: bool = True) -> Iterator[Server]:
             wait_for_answer(process, port, Path(log.name))
             seconds = time.perf_counter() - started
             address = f"127.0.0.1:{port}"
-            yield Server(Process(process.pid), f"http://{address}", f"ws://{address}{program.path}", seconds)
+            yield Server(
+                Process(process.pid), f"http://{address}", f"ws://{address}{program.path}", Path(log.name), seconds
+            )
         finally:
             stop(process)
             os.sched_setaffinity(0, before)
