@@ -1,12 +1,13 @@
 """What people can be called.
 
 A name has two forms: `display` is what others see, `canonical` is what is compared. Names with the same canonical form
-are the same name, and only one user has it.
+are the same name, and only one user has it. Names with the same `skeleton` look alike.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,12 @@ from app.chat.mentions import GROUPS
 _ASCII = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RESERVED = re.compile(r"user[0-9]+")
 _LOOKALIKES = str.maketrans("i10", "llo")
-"""Characters of names that look like others: `1` and `i` like `l`, `0` like `o`."""
+"""Characters of names that look like others: `1` and `i` like `l`, since a capital `I` does, and `0` like `o`."""
+_PAIRS = (("rn", "m"), ("vv", "w"))
+"""Two letters that look like one."""
+_MODIFIERS = "'^\u02b0-\u02ff\ua700-\ua71f\ua788-\ua78a"
+_HARDLY_SEEN = re.compile(rf"[._{_MODIFIERS}-]+\Z|[{_MODIFIERS}]+")
+"""Apostrophes, hooks and other modifier letters, and marks at the end, which a sentence may add."""
 _GROUPS = frozenset(word.translate(_LOOKALIKES) for word in GROUPS)
 
 
@@ -39,6 +45,19 @@ def ascii_name(text: str, longest: int) -> Name:
     if not _ASCII.fullmatch(text):
         raise bad_name(text, longest, "characters")
     return Name(text, text.lower())
+
+
+def skeleton(canonical: str) -> str:
+    """Return what is left of a name when only what is easily told apart counts. Names with the same skeleton look
+    alike: `alice`, `aIice`, `a1ice` and `alice_`.
+
+    It is for canonical forms of every rule: a letter that looks like an ASCII letter is one already.
+    """
+    text = canonical if canonical.isascii() else unicodedata.normalize("NFD", canonical)
+    text = (_HARDLY_SEEN.sub("", text) or text).translate(_LOOKALIKES)
+    for pair, letter in _PAIRS:
+        text = text.replace(pair, letter)
+    return text
 
 
 def reserved(canonical: str) -> bool:

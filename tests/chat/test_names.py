@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat.errors import Code, Refused
-from app.chat.names import Name, addresses_a_group, ascii_name, reserved
+from app.chat.names import Name, addresses_a_group, ascii_name, reserved, skeleton
 
 
 @pytest.mark.parametrize("text", ["ann", "Ann", "0", "a.b-c_d", "9lives", "x" * 32, "a..", "user1"])
@@ -60,3 +60,37 @@ def test_a_name_that_would_be_taken_for_a_mention_of_everyone(canonical: str) ->
 @pytest.mark.parametrize("canonical", ["every.one", "heres", "there", "here-", "here_1", "..here"])
 def test_a_name_that_only_reminds_of_a_mention_of_everyone(canonical: str) -> None:
     assert not addresses_a_group(canonical)
+
+
+@pytest.mark.parametrize(
+    ("name", "twin"),
+    [
+        ("alice", "aIice"),
+        ("alice", "a1ice"),
+        ("alice", "ALiCE"),
+        ("alice", "alice."),
+        ("alice", "alice-"),
+        ("alice", "alice_"),
+        ("alice", "alice._-"),
+        ("bob", "b0b"),
+        ("will", "vvill"),
+        ("tom", "torn"),
+        ("Bernd", "Bemd"),
+    ],
+)
+def test_names_that_look_alike_have_one_skeleton(name: str, twin: str) -> None:
+    assert skeleton(ascii_name(name, 32).canonical) == skeleton(ascii_name(twin, 32).canonical)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("ann", "anna"), ("a.b", "ab"), ("a.b", "a-b"), ("a_b", "a.b"), ("clara", "dara"), ("jo", "jo2")],
+)
+def test_names_that_can_be_told_apart_have_two(name: str, other: str) -> None:
+    assert skeleton(name) != skeleton(other)
+
+
+@given(st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,31}", fullmatch=True))
+def test_a_skeleton_is_its_own_skeleton(name: str) -> None:
+    assert skeleton(name)
+    assert skeleton(skeleton(name)) == skeleton(name)

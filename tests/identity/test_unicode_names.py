@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat.errors import Code, Refused
-from app.chat.names import Name, ascii_name, reserved
+from app.chat.names import Name, ascii_name, reserved, skeleton
 from app.identity.unicode_names import unicode_name
 
 ASCII_NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", fullmatch=True)
@@ -64,6 +64,27 @@ def test_an_ascii_name_is_the_same_under_both_rules(text: str) -> None:
 )
 def test_a_name_that_looks_like_another_is_the_other(text: str, twin: str) -> None:
     assert unicode_name(text, 32).canonical == unicode_name(twin, 32).canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "twin"),
+    [
+        ("а\u04cfісе", "alice"),  # Cyrillic, with a palochka
+        ("А\u04c0ІСЕ", "alice"),
+        ("alice\u02bc", "alice"),  # an apostrophe
+        ("a\u02bblice", "alice"),
+        ("\u013aa", "ía"),  # l and i with an acute accent
+        ("jürgen.", "jürgen"),
+        ("Наташа_", "наташа"),
+    ],
+)
+def test_names_that_look_alike_have_one_skeleton(text: str, twin: str) -> None:
+    assert skeleton(unicode_name(text, 32).canonical) == skeleton(unicode_name(twin, 32).canonical)
+
+
+@pytest.mark.parametrize(("text", "other"), [("jürgen", "jurgen"), ("ハナー", "ハナ"), ("é", "è"), ("李", "李小")])
+def test_names_that_can_be_told_apart_have_two(text: str, other: str) -> None:
+    assert skeleton(unicode_name(text, 32).canonical) != skeleton(unicode_name(other, 32).canonical)
 
 
 @pytest.mark.parametrize(
