@@ -24,6 +24,8 @@ Every backend promises the following. `tests/contracts` holds each to it.
   one, neither has an effect, and an edit is stored without its text. A deleted or trimmed text is unreadable at once.
   Its last traces in an index or a journal leave the store's files within a minute of the store being idle, or when the
   store is closed. The copy that is made before an upgrade is an exception, see `upgrade`.
+- **Tokens.** A token is a user's until it ends: at a sign-in or registration on its device, at the sign-out, or,
+  for all of a user's, when the password changes. Once ended it is never anybody's again.
 - **Names.** At any time, a canonical name belongs to one user: a claim is compare-and-set. The default name `userN`
   stays reserved for the user who first got it, whatever that user is called now.
 - **Presence and typing** are hints: they are not stored, and may be lost. A backend that several nodes share passes
@@ -47,15 +49,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from app.backends.changes import (
-    BindToken,
     Change,
+    ChangePassword,
     Claim,
     CreateUser,
     Ignore,
+    MakeOperator,
     MarkRead,
     RecordSeen,
-    RevokeToken,
-    SetPassword,
+    Register,
+    SetSkeletons,
+    SignIn,
+    SignOut,
     Trim,
 )
 from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
@@ -119,11 +124,13 @@ class Trimmed(Exception):
 
 
 class NameTaken(Exception):
-    """The name belongs to another user: `holder`."""
+    """The name belongs to another user: `holder`, or is kept for it. `reason` says why, unless the holder just has it:
+    `lookalike` if it has a name that looks like this one, `given_up` if it had this one until recently. With `often`,
+    the holder is the user who claimed the name, and gave up as many others lately as one may."""
 
-    def __init__(self, holder: Account) -> None:
+    def __init__(self, holder: Account, reason: str = "") -> None:
         super().__init__(f"the name belongs to {holder.user.name}")
-        self.holder = holder
+        self.holder, self.reason = holder, reason
 
 
 class Backend(Protocol):
@@ -212,10 +219,11 @@ class Backend(Protocol):
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Call `follower` with everything that is committed from now on. The function that is returned stops that."""
 
-    def create_user(self, token: bytes) -> Awaitable[User]:
-        """Create a user who signs in with a token, given by its digest. The name is `userN`; N counts up and is never
-        reused. Idempotent: with a digest that is known, return its user."""
-        return self.submit(CreateUser(token))
+    def create_user(self, token: bytes, *, offered: bytes = b"") -> Awaitable[User]:
+        """Create a user who comes back with a token, given by its digest. The name is `userN`; N counts up and is never
+        reused. Idempotent: with a digest that is known, return its user. `offered` is a token that is nobody's any
+        more: if it was a sign-in, `device_of` the new token is the same."""
+        return self.submit(CreateUser(token, offered=offered))
 
     def create_guest(self) -> Awaitable[User]:
         """Create a user without a token, who can't come back once the connection is closed.
@@ -227,13 +235,18 @@ class Backend(Protocol):
     def user_by_token(self, token: bytes) -> Awaitable[User | None]:
         """Return the user whose token has this digest, or None."""
 
-    def bind_token(self, token: bytes, user: int) -> Awaitable[None]:
-        """Make the token with this digest one of the user's. If it was another user's, it no longer is."""
-        return self.submit(BindToken(token, user))
+    def sign_in(self, user: int, password: str, token: bytes, *, ends: bytes, at: int) -> Awaitable[User | None]:
+        """Sign in to an account: make a new token one of the user's, and end the one that the device had. Either may be
+        empty. Return None, and change nothing, if `password`, the hash that was checked, is no longer the user's."""
+        return self.submit(SignIn(user, password, token, ends, at))
 
-    def revoke_token(self, token: bytes) -> Awaitable[None]:
-        """Make the token with this digest nobody's."""
-        return self.submit(RevokeToken(token))
+    def sign_out(self, token: bytes, *, at: int) -> Awaitable[None]:
+        """End a sign-in: its token is nobody's from now on."""
+        return self.submit(SignOut(token, at))
+
+    def device_of(self, token: bytes) -> Awaitable[int]:
+        """Return the id of the user whose sign-in this token is, or was the last on the same device; 0 if none is
+        known."""
 
     def account(self, canonical: str) -> Awaitable[Account | None]:
         """Return the account with this canonical name, or None."""
@@ -241,17 +254,59 @@ class Backend(Protocol):
     def users(self, ids: Sequence[int]) -> Awaitable[list[User]]:
         """Return the users with these ids, in the same order. Unknown ids are left out."""
 
-    def claim(self, user: int, name: str, canonical: str, *, evict: int = 0) -> Awaitable[User]:
+    def claim(
+        self,
+        user: int,
+        name: str,
+        canonical: str,
+        *,
+        evict: int = 0,
+        skeleton: str = "",
+        at: int = 0,
+        since: int = 0,
+        most: int = 0,
+    ) -> Awaitable[User]:
         """Rename `user`, and free the former name.
 
         Raise NameTaken if the name belongs to another user. If that one is the user `evict` and has no password, it
-        gets its `userN` back instead. A user may claim its own name again in another spelling.
-        """
-        return self.submit(Claim(user, name, canonical, evict))
+        gets its `userN` back instead. A user may claim its own name again in another spelling. `skeleton` is the same
+        for names that look alike: a name that looks like that of another registered user is taken too.
 
-    def set_password(self, user: int, password: str) -> Awaitable[User]:
-        """Store the hash of the user's password. From then on the user is registered."""
-        return self.submit(SetPassword(user, password))
+        If `at`, the time, is given, the former name of a registered user is kept for it: a claim by somebody else is
+        NameTaken if the name, or one that looks like it, was given up after `since`. A user can keep `most` names.
+        """
+        return self.submit(Claim(user, name, canonical, evict, skeleton, at, since, most))
+
+    def register(
+        self, user: int, password: str, token: bytes, *, ends: bytes, at: int, skeleton: str, operator: bool
+    ) -> Awaitable[User | None]:
+        """Protect the user's name with a password, given by its hash, and sign the user in, as `sign_in` does. Return
+        None, and change nothing, if the user is registered already. Raise NameTaken if the name looks like that of
+        another registered user. With `operator`, the user gets the rank that comes with the name, as with
+        `make_operator`."""
+        return self.submit(Register(user, password, token, ends, at, skeleton, operator))
+
+    def change_password(
+        self, user: int, before: str, password: str, token: bytes, *, at: int
+    ) -> Awaitable[User | None]:
+        """Replace a password, end all of the user's tokens, and make a new one the user's unless it is empty. Return
+        None, and change nothing, if the hash of the password is no longer `before`."""
+        return self.submit(ChangePassword(user, before, password, token, at))
+
+    def make_operator(self, canonical: str) -> Awaitable[int]:
+        """Give the rank that comes with a name to the registered user who has it, for good. Nobody else gets it for
+        that name again. Return the id of the user who has the rank, or 0."""
+        return self.submit(MakeOperator(canonical))
+
+    def operators(self) -> Awaitable[dict[str, int]]:
+        """Return who has the rank that comes with a name, by canonical name."""
+
+    def names_without_skeleton(self, limit: int) -> Awaitable[Sequence[str]]:
+        """Return canonical names of registered users whose skeleton isn't known: of a former version, or imported."""
+
+    def set_skeletons(self, skeletons: Sequence[tuple[str, str]]) -> Awaitable[None]:
+        """Store what names look like, by canonical name."""
+        return self.submit(SetSkeletons(tuple(skeletons)))
 
     def record_seen(self, user: int, at: int) -> Awaitable[None]:
         """Record that the user was here at the time `at`. A time before the recorded one changes nothing."""

@@ -2,7 +2,9 @@
 
 A change holds whatever depends on chance or on the time, such as an id, a token or a date. So the store that results
 from a sequence of changes depends on that sequence alone: `app.backends.machine` applies it, on one node or on many.
-They are also what the journal holds, so a released change never alters its fields or their meaning: add a new one.
+They are also what the journal holds, so a released change never alters its fields or their meaning: add a new one, or a
+field with a default at the end. `BindToken`, `RevokeToken` and `SetPassword` are asked for no more, but journals of
+former versions have them.
 
 To add a change: its type here and in `Change`, its statement in `STATEMENTS` (`app.backends.machine`), and a test in
 `tests/contracts`.
@@ -26,10 +28,12 @@ class Trim(Struct, frozen=True, array_like=True, tag="trim"):
 
 class CreateUser(Struct, frozen=True, array_like=True, tag="create_user", gc=False):
     """Create a user who signs in with a token, given by its digest, or a guest if that is empty. With a digest that is
-    known, the answer is its user. `user` is the id, or 0 for the next one."""
+    known, the answer is its user. `user` is the id, or 0 for the next one. `offered` is a token that the client showed
+    and that is nobody's any more: if it was a sign-in, the new token remembers whose."""
 
     token: bytes = b""
     user: int = 0
+    offered: bytes = b""
 
 
 class BindToken(Struct, frozen=True, array_like=True, tag="bind_token"):
@@ -45,6 +49,54 @@ class RevokeToken(Struct, frozen=True, array_like=True, tag="revoke_token"):
     token: bytes
 
 
+class SignIn(Struct, frozen=True, array_like=True, tag="sign_in"):
+    """Sign in to an account: see `Backend.sign_in`. The answer is the user, or None if the password has changed."""
+
+    user: int
+    password: str
+    token: bytes
+    ends: bytes
+    at: int
+
+
+class SignOut(Struct, frozen=True, array_like=True, tag="sign_out"):
+    """End a sign-in: see `Backend.sign_out`."""
+
+    token: bytes
+    at: int
+
+
+class Register(Struct, frozen=True, array_like=True, tag="register"):
+    """Protect a user's name with a password: see `Backend.register`. The answer is the user, None if it is registered
+    already, or NameTaken."""
+
+    user: int
+    password: str
+    token: bytes
+    ends: bytes
+    at: int
+    skeleton: str
+    operator: bool
+
+
+class ChangePassword(Struct, frozen=True, array_like=True, tag="change_password"):
+    """Replace a password, and end all sign-ins: see `Backend.change_password`. The answer is the user, or None if the
+    password has changed."""
+
+    user: int
+    before: str
+    password: str
+    token: bytes
+    at: int
+
+
+class MakeOperator(Struct, frozen=True, array_like=True, tag="make_operator"):
+    """Give the rank that comes with a name to the registered user who has it, unless it was given before. The answer is
+    the id of the user who has the rank, or 0."""
+
+    canonical: str
+
+
 class Claim(Struct, frozen=True, array_like=True, tag="claim"):
     """Rename a user: see `Backend.claim`. The answer is the user, or NameTaken."""
 
@@ -52,6 +104,16 @@ class Claim(Struct, frozen=True, array_like=True, tag="claim"):
     name: str
     canonical: str
     evict: int = 0
+    skeleton: str = ""
+    at: int = 0
+    since: int = 0
+    most: int = 0
+
+
+class SetSkeletons(Struct, frozen=True, array_like=True, tag="set_skeletons"):
+    """Store what names look like, by canonical name."""
+
+    skeletons: tuple[tuple[str, str], ...]
 
 
 class SetPassword(Struct, frozen=True, array_like=True, tag="set_password"):
@@ -84,7 +146,24 @@ class Ignore(Struct, frozen=True, array_like=True, tag="ignore"):
     on: bool
 
 
-Change = Draft | Trim | CreateUser | BindToken | RevokeToken | Claim | SetPassword | RecordSeen | MarkRead | Ignore
+Change = (
+    Draft
+    | Trim
+    | CreateUser
+    | BindToken
+    | RevokeToken
+    | SignIn
+    | SignOut
+    | Register
+    | ChangePassword
+    | MakeOperator
+    | Claim
+    | SetSkeletons
+    | SetPassword
+    | RecordSeen
+    | MarkRead
+    | Ignore
+)
 """What can be applied. A Draft is appended to the log of its room; the answer is Appended."""
 
 encode = msgpack.Encoder().encode

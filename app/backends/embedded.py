@@ -32,7 +32,7 @@ from app.backends.indexing import FileIndex, MemoryIndex, SearchIndex
 from app.backends.journal import Journal
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Entry, Sequencer
-from app.backends.statements import logs, users
+from app.backends.statements import logs, names, sign_ins, users
 from app.backends.storefile import MEMORY, StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import Account, Bounds, Conversation, Draft, Event, User
@@ -131,7 +131,16 @@ class Embedded(Backend):
         return self._read(lambda connection: logs.conversations(connection, user))
 
     def user_by_token(self, token: bytes) -> asyncio.Future[User | None]:
-        return self._read(lambda connection: users.user_by_token(connection, token))
+        return self._read(lambda connection: sign_ins.user_by_token(connection, token))
+
+    def device_of(self, token: bytes) -> asyncio.Future[int]:
+        return self._read(lambda connection: sign_ins.device_of(connection, token))
+
+    def operators(self) -> asyncio.Future[dict[str, int]]:
+        return self._read(names.operators)
+
+    def names_without_skeleton(self, limit: int) -> asyncio.Future[Sequence[str]]:
+        return self._read(lambda connection: names.names_without_skeleton(connection, limit))
 
     def account(self, canonical: str) -> asyncio.Future[Account | None]:
         return self._read(lambda connection: users.account(connection, canonical))

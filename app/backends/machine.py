@@ -13,18 +13,24 @@ from typing import Any
 
 from app.backends import changes
 from app.backends.sequencing import Entry, Sequencer
-from app.backends.statements import appending, logs, users
+from app.backends.statements import appending, logs, names, sign_ins, users
 from app.backends.statements.rows import CALL_ERRORS, counter, savepoint
 from app.chat.events import Draft, User
 from app.chat.logs import CONVERSATION
 
 STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
     changes.Trim: logs.trim,
-    changes.CreateUser: users.create_user,
-    changes.BindToken: users.bind_token,
-    changes.RevokeToken: users.revoke_token,
-    changes.Claim: users.claim,
-    changes.SetPassword: users.set_password,
+    changes.CreateUser: sign_ins.create_user,
+    changes.BindToken: sign_ins.bind_token,
+    changes.RevokeToken: sign_ins.revoke_token,
+    changes.SignIn: sign_ins.sign_in,
+    changes.SignOut: sign_ins.sign_out,
+    changes.Register: sign_ins.register,
+    changes.ChangePassword: sign_ins.change_password,
+    changes.MakeOperator: names.make_operator,
+    changes.Claim: names.claim,
+    changes.SetSkeletons: names.set_skeletons,
+    changes.SetPassword: sign_ins.set_password,
     changes.RecordSeen: users.record_seen,
     changes.MarkRead: users.mark_read,
     changes.Ignore: users.ignore,
@@ -32,7 +38,15 @@ STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
 """How each type of change is applied. Drafts are appended, many at once."""
 
 
-LOOKED_UP = (changes.Trim, changes.BindToken, changes.RevokeToken)
+LOOKED_UP = (
+    changes.Trim,
+    changes.BindToken,
+    changes.RevokeToken,
+    changes.SignIn,
+    changes.SignOut,
+    changes.Register,
+    changes.ChangePassword,
+)
 """Changes that make a difference to what a Sequencer looks up in the store. Those after them are placed after they are
 applied."""
 

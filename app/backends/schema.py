@@ -113,5 +113,23 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, pos INTEGER NOT NULL, room TEXT NOT NULL, text TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE tokens ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tokens ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tokens ADD COLUMN known INTEGER NOT NULL DEFAULT 0;
+    UPDATE tokens SET first = 1, last = 1 WHERE user IN (SELECT id FROM users WHERE password != '');
+    CREATE INDEX sign_ins ON tokens (user) WHERE first > 0;
+    CREATE INDEX ended_sign_ins ON tokens (last) WHERE user = 0;
+
+    ALTER TABLE users ADD COLUMN skeleton TEXT NOT NULL DEFAULT '';
+    CREATE INDEX users_by_skeleton ON users (skeleton) WHERE password != '' AND skeleton != '';
+    CREATE INDEX users_without_skeleton ON users (canonical) WHERE password != '' AND skeleton = '';
+    CREATE TABLE given_up (
+        canonical TEXT PRIMARY KEY, skeleton TEXT NOT NULL, user INTEGER NOT NULL, at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX given_up_by_skeleton ON given_up (skeleton) WHERE skeleton != '';
+    CREATE INDEX given_up_by_user ON given_up (user);
+    CREATE TABLE operators (canonical TEXT PRIMARY KEY, user INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )
 """SQL by version: `PRAGMA user_version` is the number of migrations that a store has had."""

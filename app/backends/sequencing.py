@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.backends.changes import Change, CreateUser
-from app.backends.statements import logs, users
+from app.backends.statements import logs, sign_ins
 from app.backends.statements.rows import COLUMNS, event_of
 from app.chat.events import PLAIN, Draft, Event
 from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
@@ -152,9 +152,9 @@ class Sequencer:
         )
 
     def _create_user(self, entry: Entry, change: CreateUser) -> None:
-        if change.token in self._new_tokens or users.user_by_token(self._connection, change.token) is not None:
+        if change.token in self._new_tokens or sign_ins.user_by_token(self._connection, change.token) is not None:
             return  # the caller asks again, because the first answer got lost
-        entry.change = CreateUser(change.token, self.next_user())
+        entry.change = CreateUser(change.token, self.next_user(), change.offered)
         if change.token:
             self._new_tokens.add(change.token)
 

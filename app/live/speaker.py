@@ -40,7 +40,9 @@ class Speaker:
             backend = self._chat.backend
             user = await backend.create_user(f"service:{self._name.canonical}".encode())
             if not user.registered:  # before it gets the name, so that nobody can take that in between
-                user = await backend.set_password(user.id, NO_PASSWORD)
+                at = self._chat.clock.now()
+                registering = backend.register(user.id, NO_PASSWORD, b"", ends=b"", at=at, skeleton="", operator=False)
+                user = await registering or user
             self._user = user if user.name == self.name else await self._take_name(user)
         return self._user
 

@@ -23,6 +23,7 @@ from typing import Any
 from msgspec import json as wire
 
 from app.backends.archive import export
+from app.backends.changes import BindToken, RevokeToken, SetPassword
 from app.backends.embedded import Embedded
 from app.backends.schema import MIGRATIONS
 from app.chat.events import Detail, Draft, Event, Kind, User
@@ -42,6 +43,7 @@ ANN, BOB, CAT, DAN, EVE = USERS = (
     User(5, "user4"),
 )
 TOKENS = tuple(f"digest of token {number}".encode() for number in range(8))
+SIGN_INS = b"digest of a sign-in", b"digest of one that ended"
 NAMES = ("ann", "bob", "çağla", "user0", "user1", "user2", "user3", "user4", "nobody")
 LOGS = ("lobby", "red", "gone", "empty", "@1", "@1,2", "@1,2,3", "@2,3", *(f"~{user.id}" for user in USERS))
 WORDS = (
@@ -99,14 +101,20 @@ async def _add_users(backend: Embedded) -> None:
         await backend.create_user(TOKENS[number])
     await backend.create_guest()
     await backend.create_user(TOKENS[3])
-    await backend.bind_token(TOKENS[4], ANN.id)
-    await backend.bind_token(TOKENS[5], ANN.id)
-    await backend.revoke_token(TOKENS[5])
-    await backend.bind_token(TOKENS[6], CAT.id)
-    await backend.bind_token(TOKENS[6], BOB.id)
+    await backend.submit(BindToken(TOKENS[4], ANN.id))
+    await backend.submit(BindToken(TOKENS[5], ANN.id))
+    await backend.submit(RevokeToken(TOKENS[5]))
+    await backend.submit(BindToken(TOKENS[6], CAT.id))
+    await backend.submit(BindToken(TOKENS[6], BOB.id))
     for user, canonical in ((ANN, "ann"), (BOB, "bob"), (CAT, "çağla")):
         await backend.claim(user.id, user.name, canonical)
-    await backend.set_password(ANN.id, HASH)
+    await backend.submit(SetPassword(ANN.id, HASH))
+    await backend.sign_in(ANN.id, HASH, SIGN_INS[1], ends=b"", at=NOW)
+    await backend.sign_out(SIGN_INS[1], at=NOW + 1)
+    await backend.sign_in(ANN.id, HASH, SIGN_INS[0], ends=b"", at=NOW + 2)
+    await backend.make_operator("ann")
+    await backend.claim(ANN.id, "Anna", "anna", skeleton="anna", at=NOW, most=9)
+    await backend.claim(ANN.id, "Ann", "ann", skeleton="ann", at=NOW, most=9)
     await backend.record_seen(ANN.id, NOW + 123)
     await backend.record_seen(BOB.id, NOW - 5)
 
@@ -174,6 +182,9 @@ async def everything(backend: Embedded) -> Any:
         "cids": await _cids(backend),
         "users": await backend.users([user.id for user in USERS]),
         "tokens": [await backend.user_by_token(token) for token in TOKENS],
+        "signed in": [await backend.user_by_token(token) for token in SIGN_INS],
+        "device": await backend.device_of(SIGN_INS[0]),
+        "operators": await backend.operators(),
         "accounts": {name: await backend.account(name) for name in NAMES},
         "read": {log: [await backend.mark_read(user.id, log, 0) for user in USERS] for log in LOGS},
         "ignored": [sorted(await backend.ignored(user.id)) for user in USERS],

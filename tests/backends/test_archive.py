@@ -20,9 +20,10 @@ from typing import Any
 import anyio
 import pytest
 
-from app.backends import StoreError, journal
+from app.backends import NameTaken, StoreError, journal
 from app.backends.archive import ArchiveError, back_up, export, import_, reading
 from app.backends.archive.reading import open_to_read
+from app.backends.changes import BindToken, SetPassword
 from app.backends.embedded import Embedded
 from app.backends.schema import MIGRATIONS
 from app.chat.events import Appended, Detail, Draft, Event, Kind, User
@@ -57,10 +58,11 @@ async def fill(backend: Embedded) -> None:
     """Fill a store with something of everything, including positions that were trimmed and a user without a token."""
     for secret in (SECRETS[0], SECRETS[2], b"of nobody"):
         await soon(backend.create_user(secret))
-    await soon(backend.bind_token(SECRETS[1], ANN.id))
+    await soon(backend.submit(BindToken(SECRETS[1], ANN.id)))
     await soon(backend.claim(ANN.id, "Ann", "ann"))
     await soon(backend.claim(BOB.id, "bob", "bob"))
-    await soon(backend.set_password(ANN.id, HASH))
+    await soon(backend.submit(SetPassword(ANN.id, HASH)))
+    await soon(backend.make_operator("ann"))
     await soon(backend.record_seen(ANN.id, 1_700_000_000_123))
     await say(backend, "owned", kind=Kind.OWNER, detail=Detail(whom=ANN))
     await say(backend, "old news")
@@ -94,6 +96,7 @@ async def everything(backend: Embedded) -> list[Any]:
             told.append(await soon(backend.search(log, words, before=FAR, limit=1000)))
     told += [await soon(backend.user_by_token(secret)) for secret in SECRETS]
     told += [await soon(backend.account(name)) for name in ("ann", "bob", "user0", "user2")]
+    told.append(await soon(backend.operators()))
     for user in (1, 2, 3):
         told += [await soon(backend.conversations(user)), await soon(backend.ignored(user))]
         told += [await soon(backend.mark_read(user, log, 0)) for log in logs]
@@ -149,6 +152,19 @@ async def test_what_is_imported_is_all_that_was_there(store: Path, tmp_path: Pat
     assert but_for_epoch(exported(other)) == but_for_epoch(exported(store))
 
 
+async def test_a_name_that_was_given_up_is_still_kept_after_an_import(store: Path, tmp_path: Path) -> None:
+    with opened(store) as old:
+        await soon(old.claim(ANN.id, "Eve", "eve", skeleton="eve", at=6, most=9))
+        await soon(old.claim(ANN.id, "Ann", "ann", skeleton="ann", at=7, most=9))
+    imported(tmp_path / "other.db", exported(store))
+    with opened(tmp_path / "other.db") as new:
+        for name in ("eve", "eve."):
+            with pytest.raises(NameTaken) as caught:
+                await soon(new.claim(BOB.id, name, name, skeleton="eve", at=8, since=5, most=9))
+            assert caught.value.reason == "given_up"
+    assert but_for_epoch(exported(tmp_path / "other.db")) == but_for_epoch(exported(store))
+
+
 def test_an_empty_store_comes_back_empty(path: Path, tmp_path: Path) -> None:
     with opened(path):
         pass
@@ -167,7 +183,7 @@ def test_each_import_is_a_history_of_its_own(store: Path, tmp_path: Path) -> Non
 def test_a_room_goes_out_without_secrets_and_whispers(store: Path) -> None:
     text = exported(store, "red")
     header, *lines, end = lines_of(text)
-    assert header == {"t": "natter", "version": 2, "epoch": header["epoch"], "room": "red"}
+    assert header == {"t": "natter", "version": 3, "epoch": header["epoch"], "room": "red"}
     people = [line for line in lines if line["t"] == "user"]
     assert people == [{"t": "user", "id": 1, "name": "Ann"}, {"t": "user", "id": 2, "name": "bob"}]
     assert all(line["room"] == "red" for line in lines if line["t"] != "user")
@@ -252,11 +268,11 @@ def at(kind: str, number: int = 0, **fields: Any) -> Change:
         (lambda lines: lines.pop(), "it.jsonl:{last}: the file ends here: expected its last line"),
         (lambda lines: lines.pop(3), "it.jsonl:{before}: lines are missing or too many: expected"),
         (lambda lines: lines.append({"t": "end", "lines": 0}), "it.jsonl:{after}: something comes after the end"),
-        (lambda lines: lines.insert(1, lines.pop(4)), "it.jsonl:3: the lines are out of order: expected users, events"),
+        (lambda lines: lines.insert(1, lines.pop(4)), "it.jsonl:3: the lines are out of order: expected users, names"),
         (lambda lines: lines[1].update(t="ghost"), "it.jsonl:2: expected a line of an export: Invalid"),
         (lambda lines: lines[1].update(colour="red"), "it.jsonl:2: expected a line of an export: Object contains"),
         (lambda lines: lines[1].pop("name"), "it.jsonl:2: expected a line of an export: Object missing"),
-        (lambda lines: lines[0].update(version=3), "it.jsonl:1: the export has version 3, of a newer Natter"),
+        (lambda lines: lines[0].update(version=4), "it.jsonl:1: the export has version 4, of a newer Natter"),
         pytest.param(
             lambda lines: lines[0].update(t="other"),
             "it.jsonl:1: this is not an export: expected a first line",
@@ -296,6 +312,8 @@ def at(kind: str, number: int = 0, **fields: Any) -> Change:
         (at("state", 0, seq=5), "position 5 does not set 'ban:2' of 'red'"),
         (at("trim", 0, room="blue", through=2**40), "of 'blue' is kept: expected nothing up to"),
         (at("mark", 0, user=9), "expected a user who is in this export"),
+        (at("user", 1, operator=["ann"]), "two users have the rank of one name: expected one"),
+        (lambda lines: lines.insert(4, {"t": "given_up", "user": 9, "canonical": "x", "at": 1}), "in this export"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_told_and_nothing_is_taken_in(
@@ -320,6 +338,7 @@ def test_what_is_wrong_in_a_file_is_told_and_nothing_is_taken_in(
     [
         (at("user", 0, password=HASH), "it.jsonl:2: expected no secret of a user in the export of a room"),
         (at("user", 0, tokens=["00"]), "it.jsonl:2: expected no secret of a user in the export of a room"),
+        (at("user", 0, operator=["ann"]), "it.jsonl:2: expected no rank of a user in the export of a room"),
         (at("event", 1, room="blue"), "expected nothing but 'red', which is the room of this export"),
         pytest.param(
             at("event", 1, user=3),
@@ -448,7 +467,7 @@ def test_neither_way_holds_more_than_a_few_lines(path: Path, tmp_path: Path) -> 
         f"INSERT INTO events {many}"
         "SELECT i, 'red', i, i, 1, 1, 'ann', printf('%.5000c', 'x'), 'c' || i, 'msg', 0, '' FROM n",
         f"INSERT INTO users (name, canonical) {many} SELECT 'n' || i, 'n' || i FROM n",
-        f"INSERT INTO tokens {many} SELECT CAST('secret' || i AS BLOB), i FROM n",
+        f"INSERT INTO tokens (secret, user) {many} SELECT CAST('secret' || i AS BLOB), i FROM n",
     )
     file = tmp_path / "it.jsonl"
     with file.open("wb") as out, measured() as size:

@@ -29,6 +29,23 @@ async def someone(backend: Backend) -> User:
     return await soon(backend.create_user(f"secret {next(numbers)}".encode()))
 
 
+async def register(
+    backend: Backend,
+    user: User,
+    password: str = "hash",
+    token: bytes = b"",
+    *,
+    ends: bytes = b"",
+    at: int = 1,
+    skeleton: str = "",
+    operator: bool = False,
+) -> User:
+    registering = backend.register(user.id, password, token, ends=ends, at=at, skeleton=skeleton, operator=operator)
+    registered = await soon(registering)
+    assert registered is not None
+    return registered
+
+
 def draft(
     user: User,
     text: str = "hi",

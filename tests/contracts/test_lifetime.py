@@ -14,7 +14,7 @@ import pytest
 from app.backends import Backend, Unavailable
 from app.chat.events import Appended, Event, User
 from app.chat.presence import Hint, Person, Typing
-from tests.contracts.helpers import DEADLINE, FAR, add, draft, someone, soon, whole
+from tests.contracts.helpers import DEADLINE, FAR, add, draft, register, someone, soon, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -121,12 +121,18 @@ CALLS: dict[str, Callable[[Backend], Awaitable[object]]] = {
     "conversations": lambda backend: backend.conversations(1),
     "enlist": lambda backend: backend.create_user(b"secret"),
     "identify": lambda backend: backend.user_by_token(b"secret"),
-    "adopt": lambda backend: backend.bind_token(b"secret", 1),
-    "revoke": lambda backend: backend.revoke_token(b"secret"),
+    "sign in": lambda backend: backend.sign_in(1, "hash", b"secret", ends=b"", at=1),
+    "sign out": lambda backend: backend.sign_out(b"secret", at=1),
+    "device": lambda backend: backend.device_of(b"secret"),
     "account": lambda backend: backend.account("user0"),
     "users": lambda backend: backend.users([1]),
     "claim": lambda backend: backend.claim(1, "Ann", "ann"),
-    "protect": lambda backend: backend.set_password(1, "hash"),
+    "register": lambda backend: register(backend, User(1, "user0")),
+    "change password": lambda backend: backend.change_password(1, "hash", "other", b"", at=1),
+    "make operator": lambda backend: backend.make_operator("ann"),
+    "operators": lambda backend: backend.operators(),
+    "without skeleton": lambda backend: backend.names_without_skeleton(1),
+    "set skeletons": lambda backend: backend.set_skeletons([("ann", "ann")]),
     "seen": lambda backend: backend.record_seen(1, 1),
     "mark": lambda backend: backend.mark_read(1, "room", 1),
     "ignore": lambda backend: backend.ignore(1, 2, on=True),

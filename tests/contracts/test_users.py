@@ -1,4 +1,4 @@
-"""Users: tokens, names, passwords and accounts."""
+"""Users: names and accounts, what they have read and whom they ignore."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from app.backends import Backend, NameTaken
 from app.chat.events import Account, Appended, User
 from app.chat.logs import mailbox
-from tests.contracts.helpers import draft, someone, soon
+from tests.contracts.helpers import draft, register, someone, soon
 
 pytestmark = pytest.mark.anyio
 
@@ -33,22 +33,6 @@ async def test_an_unknown_secret_identifies_nobody(backend: Backend) -> None:
 async def test_asked_again_with_a_secret_it_is_the_same_user(backend: Backend) -> None:
     users = await soon(gather(*[backend.create_user(b"secret") for _ in range(10)]))
     assert [*users, await soon(backend.create_user(b"secret"))] == [users[0]] * 11
-
-
-async def test_a_user_has_any_number_of_secrets(backend: Backend) -> None:
-    ann, bob = await soon(backend.create_user(b"a")), await soon(backend.create_user(b"b"))
-    await soon(backend.bind_token(b"c", ann.id))
-    for secret in (b"a", b"c"):
-        assert await soon(backend.user_by_token(secret)) == await soon(backend.create_user(secret)) == ann
-    await soon(backend.bind_token(b"b", ann.id))
-    assert await soon(backend.user_by_token(b"b")) == ann
-    await soon(backend.revoke_token(b"a"))
-    await soon(backend.revoke_token(b"a"))
-    await soon(backend.revoke_token(b"unknown"))
-    assert [await soon(backend.user_by_token(secret)) for secret in (b"a", b"b", b"c")] == [None, ann, ann]
-    assert await soon(backend.account(bob.name)) == Account(bob, "", 0)
-    new = await soon(backend.create_user(b"a"))
-    assert new.id not in (ann.id, bob.id)
 
 
 async def test_a_name_is_claimed_and_the_former_one_is_free(backend: Backend) -> None:
@@ -103,7 +87,7 @@ async def test_one_who_has_no_password_can_be_evicted(backend: Backend) -> None:
     assert await soon(backend.claim(bob.id, "Ann", "ann", evict=ann.id)) == User(bob.id, "Ann")
     assert await soon(backend.users([ann.id])) == [ann]
     assert await soon(backend.account(ann.name)) == Account(ann, "", 0)
-    await soon(backend.set_password(bob.id, "hash"))
+    await register(backend, bob)
     with pytest.raises(NameTaken) as caught:
         await soon(backend.claim(cem.id, "Ann", "ann", evict=bob.id))
     assert caught.value.holder == Account(User(bob.id, "Ann", registered=True), "hash", 0)
@@ -137,10 +121,14 @@ async def test_a_failed_claim_evicts_nobody(backend: Backend) -> None:
 async def test_a_password_makes_a_user_registered(backend: Backend) -> None:
     ann, bob = await soon(backend.create_user(b"a")), await someone(backend)
     registered = User(ann.id, ann.name, registered=True)
-    assert await soon(backend.set_password(ann.id, "hash")) == registered
+    assert await register(backend, ann) == registered
     assert await soon(backend.user_by_token(b"a")) == registered
-    assert await soon(backend.set_password(ann.id, "other")) == registered
-    assert await soon(backend.account(ann.name)) == Account(registered, "other", 0)
+    assert await soon(backend.account(ann.name)) == Account(registered, "hash", 0)
+    for again in ("hash", "other"):
+        taken = backend.register(ann.id, again, b"b", ends=b"a", at=2, skeleton="", operator=False)
+        assert await soon(taken) is None
+    assert await soon(backend.account(ann.name)) == Account(registered, "hash", 0)
+    assert [await soon(backend.user_by_token(token)) for token in (b"a", b"b")] == [registered, None]
     assert await soon(backend.claim(ann.id, "Ann", "ann")) == User(ann.id, "Ann", registered=True)
     assert await soon(backend.users([bob.id, ann.id])) == [bob, User(ann.id, "Ann", registered=True)]
 
@@ -149,10 +137,11 @@ async def test_a_password_makes_a_user_registered(backend: Backend) -> None:
     "call",
     [
         lambda backend: backend.claim(99, "Ann", "ann"),
-        lambda backend: backend.set_password(99, "hash"),
-        lambda backend: backend.bind_token(b"secret", 99),
+        lambda backend: register(backend, User(99, "Ann"), token=b"secret"),
+        lambda backend: backend.sign_in(99, "", b"secret", ends=b"", at=1),
+        lambda backend: backend.change_password(99, "", "hash", b"secret", at=1),
     ],
-    ids=["claim", "protect", "adopt"],
+    ids=["claim", "register", "sign in", "change password"],
 )
 async def test_a_user_who_is_not_there(backend: Backend, call: Callable[[Backend], Awaitable[object]]) -> None:
     with pytest.raises(ValueError, match="99"):
@@ -213,7 +202,7 @@ async def test_who_is_admitted_is_a_user_like_any_other_for_what_is_asked_next(b
     assert await soon(backend.users([cyd.id, bob.id, ann.id])) == [cyd, bob, User(ann.id, "Ann")]
     assert (bob.name, bob.registered) == (bob.default_name, False)
     assert await soon(backend.account(bob.name)) == Account(bob, "", 0)
-    assert await soon(backend.set_password(bob.id, "hash")) == User(bob.id, bob.name, registered=True)
+    assert await register(backend, bob) == User(bob.id, bob.name, registered=True)
     assert await soon(backend.user_by_token(b"")) is None
 
 

@@ -26,6 +26,7 @@ from app.live.speaker import Speaker
 from app.testing import Host, JsonClient, Refusal, test_application
 from config import ConfigurationError, load
 from tests.clients import DEADLINE, Process
+from tests.contracts.helpers import register
 
 OVERRIDES = {"app.modules": ["app.modules.chat.module"]}
 
@@ -369,7 +370,7 @@ async def registered(path: Path, name: str) -> None:
     async with opened(path) as backend:
         user = await backend.create_user(b"secret")
         await backend.claim(user.id, name, name.casefold())
-        await backend.set_password(user.id, "hash")
+        await register(backend, user)
 
 
 @asynccontextmanager
@@ -421,7 +422,7 @@ def test_a_speaker_that_was_killed_before_it_had_its_name_gets_it(tmp_path: Path
     async def begun() -> User:
         async with opened(tmp_path / "chat.db") as backend:
             user = await backend.create_user(b"service:bot")
-            return await backend.set_password(user.id, "!")
+            return await register(backend, user, "!")
 
     begun_user = anyio.run(begun)
     with test_application(store=tmp_path / "chat.db") as chat:

@@ -14,6 +14,7 @@ from app.backends.archive.lines import (
     VERSION,
     End,
     EventLine,
+    GivenUpLine,
     Header,
     IgnoreLine,
     Line,
@@ -77,6 +78,8 @@ def _lines(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
         last = dict(connection.execute("SELECT name, value FROM counters"))
         yield Header(VERSION, epoch, last_user=last["user"], last_whisper=last["whisper"])
         yield from _users(connection)
+        sql = "SELECT user, canonical, at, skeleton FROM given_up ORDER BY user, canonical"
+        yield from (GivenUpLine(*row) for row in connection.execute(sql))
         where, values, order = "", [], "pos"
     for row in connection.execute(f"SELECT {COLUMNS} FROM events{where} ORDER BY {order}", values):  # noqa: S608
         yield EventLine(*(*row[:-1], decode_detail(row[-1])))
@@ -93,13 +96,25 @@ def _lines(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
 
 def _users(connection: sqlite3.Connection) -> Iterator[Line]:
     """All users with their tokens. Both are read in the order of user ids and merged: a query for each user's tokens
-    would go through all tokens every time, since SQLite has no index on their users."""
-    by_user = groupby(connection.execute("SELECT user, secret FROM tokens ORDER BY user, secret"), itemgetter(0))
+    would go through all tokens every time, since SQLite has no index on the users of guests' tokens."""
+    ranks = _ranks(connection)
+    by_user = groupby(
+        connection.execute("SELECT user, secret FROM tokens WHERE user > 0 ORDER BY user, secret"), itemgetter(0)
+    )
     owner, tokens = next(by_user, (0, iter(())))
     for user in connection.execute("SELECT id, name, canonical, password, seen FROM users ORDER BY id"):
         while owner and owner < user[0]:
             owner, tokens = next(by_user, (0, iter(())))
-        yield UserLine(*(*user, tuple(digest.hex() for _, digest in tokens) if owner == user[0] else ()))
+        digests = tuple(digest.hex() for _, digest in tokens) if owner == user[0] else ()
+        yield UserLine(*(*user, digests, tuple(ranks.get(user[0], ()))))
+
+
+def _ranks(connection: sqlite3.Connection) -> dict[int, list[str]]:
+    """Each operator's names whose rank it has."""
+    ranks: dict[int, list[str]] = {}
+    for canonical, user in connection.execute("SELECT canonical, user FROM operators ORDER BY canonical"):
+        ranks.setdefault(user, []).append(canonical)
+    return ranks
 
 
 def _users_in(connection: sqlite3.Connection, room: str) -> Iterator[Line]:

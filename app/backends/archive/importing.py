@@ -16,6 +16,7 @@ from app.backends import StoreError
 from app.backends.archive.lines import (
     ArchiveError,
     EventLine,
+    GivenUpLine,
     Header,
     IgnoreLine,
     MarkLine,
@@ -119,6 +120,8 @@ class _Import:
         match line:
             case UserLine():
                 self._load_user(line)
+            case GivenUpLine():
+                self._load_given_up(line)
             case EventLine():
                 self._load_event(line)
             case StateLine():
@@ -136,6 +139,8 @@ class _Import:
         self.users.add(line.id)
         if self.room and (line.password or line.tokens):
             raise self._error("expected no secret of a user in the export of a room")
+        if self.room and line.operator:
+            raise self._error("expected no rank of a user in the export of a room")
         if re.fullmatch("user[0-9]+", canonical) and canonical != f"user{line.id - 1}":
             raise self._error(f"{line.name!r} is kept for another user: expected user{line.id - 1} or a chosen name")
         sql = "SELECT name, canonical FROM users WHERE id = ?"
@@ -156,12 +161,29 @@ class _Import:
             (line.id, line.name, canonical, line.password, line.seen),
         )
         try:
-            tokens = [(bytes.fromhex(token), line.id) for token in line.tokens]
-            self.connection.executemany("INSERT INTO tokens VALUES (?, ?)", tokens)
+            first = int(bool(line.password))
+            tokens = [(bytes.fromhex(token), line.id, first, first) for token in line.tokens]
+            sql = "INSERT INTO tokens (secret, user, first, last) VALUES (?, ?, ?, ?)"
+            self.connection.executemany(sql, tokens)
         except ValueError:
             raise self._error("expected the digests of tokens in hexadecimal") from None
         except sqlite3.IntegrityError:
             raise self._error("a token appears twice: expected each to belong to one user") from None
+        try:
+            ranks = [(canonical, line.id) for canonical in line.operator]
+            self.connection.executemany("INSERT INTO operators VALUES (?, ?)", ranks)
+        except sqlite3.IntegrityError:
+            raise self._error("two users have the rank of one name: expected one") from None
+
+    def _load_given_up(self, line: GivenUpLine) -> None:
+        if self.room or line.user not in self.users:
+            problem = "no such line in the export of a room" if self.room else "a user who is in this export"
+            raise self._error(f"expected {problem}")
+        try:
+            values = line.canonical, line.skeleton, line.user, line.at
+            self.connection.execute("INSERT INTO given_up VALUES (?, ?, ?, ?)", values)
+        except sqlite3.IntegrityError:
+            raise self._error(f"the name {line.canonical!r} was given up twice: expected each once") from None
 
     def _load_event(self, line: EventLine) -> None:
         self._check_log(line.room)

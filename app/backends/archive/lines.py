@@ -1,11 +1,13 @@
 """The format of an export: lines of JSON, one record each.
 
-A header comes first. Then come users, events, states, trims, read markers and ignores, in this order. Events are in the
-order in which they were stored: positions ascend in each room, and over all conversations, which share one counter. The
-last line says how many lines come before it, which tells a complete file from one that was cut off. Mailboxes,
-conversations and the search index are not in an export, since an import can build them from the rest.
+A header comes first. Then come users, names that were given up, events, states, trims, read markers and ignores, in
+this order. Events are in the order in which they were stored: positions ascend in each room, and over all
+conversations, which share one counter. The last line says how many lines come before it, which tells a complete file
+from one that was cut off. Mailboxes, conversations and the search index are not in an export, since an import can build
+them from the rest.
 
-In version 1, one counter gave out the positions of all rooms and conversations.
+In version 1, one counter gave out the positions of all rooms and conversations. Before version 3, nothing was known of
+operators and of names that were given up.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from app.chat.events import PLAIN, Detail
 
 T = TypeVar("T")
 
-VERSION = 2
+VERSION = 3
 MAX_LINE = 1 << 26
 """The most bytes in a line of an export."""
 
@@ -51,7 +53,8 @@ class Header(Line, tag="natter"):
 
 
 class UserLine(Line, tag="user"):
-    """A user. `tokens` are digests in hexadecimal. `canonical` defaults to the name in lower case."""
+    """A user. `tokens` are digests in hexadecimal. `canonical` defaults to the name in lower case. `operator` has the
+    names whose rank it has."""
 
     id: Position
     name: NonEmpty
@@ -59,6 +62,16 @@ class UserLine(Line, tag="user"):
     password: str = ""
     seen: Number = 0
     tokens: tuple[str, ...] = ()
+    operator: tuple[str, ...] = ()
+
+
+class GivenUpLine(Line, tag="given_up"):
+    """A name that a user gave up, when that was, and what it looks like."""
+
+    user: Position
+    canonical: NonEmpty
+    at: Number
+    skeleton: str = ""
 
 
 class EventLine(Line, tag="event"):
@@ -113,8 +126,8 @@ class End(Line, tag="end"):
     lines: Number
 
 
-Record = UserLine | EventLine | StateLine | TrimLine | MarkLine | IgnoreLine
-ORDER = (UserLine, EventLine, StateLine, TrimLine, MarkLine, IgnoreLine)
+Record = UserLine | GivenUpLine | EventLine | StateLine | TrimLine | MarkLine | IgnoreLine
+ORDER = (UserLine, GivenUpLine, EventLine, StateLine, TrimLine, MarkLine, IgnoreLine)
 
 
 class _Start(Struct):
@@ -162,7 +175,9 @@ class Reader:
         while not isinstance(line := self._decode(_line, self._next()), End):
             order = ORDER.index(type(line))
             if order < before:
-                raise self.error("the lines are out of order: expected users, events, state, trims, marks, ignores")
+                raise self.error(
+                    "the lines are out of order: expected users, names given up, events, state, trims, marks, ignores"
+                )
             before = order
             yield line
         if line.lines != self.number - 1:

@@ -6,7 +6,7 @@ import logging
 
 from app.chat.closing import CloseCode
 from app.chat.dialects import TEXT
-from app.chat.errors import Refused
+from app.chat.errors import Code, Refused
 from app.chat.events import User
 from app.chat.frames import Done, Join, Login, Logout, Nick, Quit, Register
 from app.chat.logs import WHISPERS, mailbox
@@ -28,7 +28,12 @@ async def register(connection: Connection, command: Register) -> None:
     """Protect the user's name with a password. The user becomes the owner of the rooms it is in that have none."""
     connection.limits.check_password(command.password)
     hashed = await connection.context.passwords.hash(command.password)
-    user = await connection.backend.set_password(connection.user.id, hashed)
+    now, token = connection.context.clock.now(), connection.token_hash
+    user = await connection.backend.register(
+        connection.user.id, hashed, token, ends=b"", at=now, skeleton="", operator=False
+    )
+    if user is None:
+        raise Refused(Code.REFUSED, "You are registered already", reason="registered")
     log.info("%s registered", _who(connection))
     _announce_user(connection, user, command)
     for room in connection.following.rooms():
@@ -50,7 +55,8 @@ async def login(connection: Connection, command: Login) -> None:
     room = connection.room
     log.info("%s logged in as %s", _who(connection), account.user.name)
     if connection.token_hash:
-        await connection.backend.bind_token(connection.token_hash, account.user.id)
+        now = connection.context.clock.now()
+        await connection.backend.sign_in(account.user.id, hashed, connection.token_hash, ends=b"", at=now)
     connection.switch_user(account.user)
     connection.ignore(await connection.backend.ignored(account.user.id))
     connection.user_changed(account.user, rid=command.rid)
@@ -72,7 +78,7 @@ async def follow_whispers(connection: Connection) -> None:
 async def logout(connection: Connection, command: Logout) -> None:
     """Revoke the connection's token and end the connection."""
     if connection.token_hash:
-        await connection.backend.revoke_token(connection.token_hash)
+        await connection.backend.sign_out(connection.token_hash, at=connection.context.clock.now())
     connection.send(Done(note="Goodbye", rid=command.rid))
     connection.flush_and_close(CloseCode.BYE)
 
