@@ -16,7 +16,7 @@ from app.chat.errors import Refused
 from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.frames import Ack, Command, Frame, Named, Parted, Pong, Say, Speech, cid_of
 from app.chat.limits import Limits, RateLimit
-from app.chat.logs import CONVERSATION, WHISPERS, is_conversation, mailbox, participants
+from app.chat.logs import CONVERSATION, WHISPERS, conversation, is_conversation, mailbox, participants
 from app.chat.room import Room
 from app.live.command_queue import MAX_QUEUED, CommandQueue
 from app.live.context import ChatContext
@@ -298,11 +298,17 @@ class Connection:
 
     def log_of(self, room: str) -> str:
         """Return the log that the client calls `room`. Refused if it may not read that log."""
-        if is_conversation(room) and self.user.id in participants(room):
-            return room
+        if is_conversation(room) and self.user.id in (people := participants(room)):
+            return conversation(set(people))
         if room not in self.following:
             raise not_joined(room)
         return mailbox(self.user.id) if room == WHISPERS else room
+
+    async def has_begun(self, log: str) -> bool:
+        """Whether anyone has whispered in a conversation, even if that is no longer kept. Refused if it has more people
+        than a whisper may reach."""
+        self.limits.check_recipients(len(participants(log)) - 1)
+        return (await self.backend.bounds(log)).head > 0
 
     def rank(self, room: Room[Subscriber]) -> rules.Rank:
         """Return the user's rank in a room."""

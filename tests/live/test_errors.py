@@ -148,9 +148,7 @@ CASES = [
     Case("name_taken", {"reason": "in_use", "name": "Ann"}, step("bob", "nick", name="Ann"), joined("ann")),
     Case("unknown_name", {"name": "nobody"}, step("ann", "ignore", name="nobody")),
     Case("unknown_name", {"reason": "nobody"}, step("ann", "whisper", to=[], cid="a", text="hi")),
-    Case(
-        "unknown_name", {"reason": "conversation", "room": "@1,9"}, step("ann", "msg", room="@1,9", cid="a", text="hi")
-    ),
+    Case("not_found", {"reason": "conversation", "room": "@1,9"}, step("ann", "msg", room="@1,9", cid="a", text="hi")),
     Case("not_registered", {"name": "bob"}, step("ann", "op", room="lobby", name="bob"), OWNED),
     Case("wrong_password", {}, step("bob", "login", name="ann", password="wrong horse"), REGISTERED),
     Case("bad_password", {"reason": "short", "size": 3, "limit": 8}, step("ann", "register", password="abc")),

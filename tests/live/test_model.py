@@ -292,10 +292,10 @@ class Model:
     def msg(self, seat: Seat, frame: Frame) -> None:
         room, kind = frame["room"], "me" if frame.get("me") else "msg"
         if seat.user.id in participants(room):
-            users = [self.user(id_) for id_ in participants(room)]
-            if None in users:
-                raise No("unknown_name")
-            self._whisper(seat, [user for user in users if user], frame, kind)
+            if not any(event.log == room for event in self.log):
+                raise No("not_found")
+            users = [user for id_ in participants(room) if (user := self.user(id_))]
+            self._whisper(seat, users, frame, kind)
             return
         if room not in seat.rooms or room == WHISPERS:
             raise No("not_joined")

@@ -24,7 +24,7 @@ from app.chat.frames import (
     Typing,
     Who,
 )
-from app.chat.logs import WHISPERS, mailbox, room_name
+from app.chat.logs import WHISPERS, is_conversation, mailbox, room_name
 from app.chat.mentions import ALL
 from app.chat.presence import by_name
 from app.chat.rules import rank
@@ -143,15 +143,18 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
 
 
 async def typing(connection: Connection, command: Typing) -> None:
-    """Tell others in the room that the user is typing: not too often, and not in large rooms."""
+    """Tell others in the room that the user is typing: not too often, not in large rooms, and not people to whom nobody
+    has whispered."""
     log = connection.log_of(command.room)
     if command.room == WHISPERS:
         problem = f"{WHISPERS} stands for all your conversations. Name one of them, or a room"
         raise Refused(Code.BAD_ROOM, problem, reason="conversation", room=WHISPERS)
     now = connection.context.clock.monotonic()
-    if now - connection.last_typing >= TYPING_PERIOD and connection.hub.members(log) <= connection.hub.max_roster:
-        connection.last_typing = now
-        connection.hub.typing(command.room, connection.user)
+    if now - connection.last_typing < TYPING_PERIOD or connection.hub.members(log) > connection.hub.max_roster:
+        return
+    connection.last_typing = now
+    if not is_conversation(log) or await connection.has_begun(log):
+        connection.hub.typing(log, connection.user)
 
 
 async def state_of(connection: Connection, room: str) -> RoomState:

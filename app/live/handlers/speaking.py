@@ -23,11 +23,13 @@ async def say(connection: Connection, command: Say) -> None:
 
 
 async def _say_in_conversation(connection: Connection, command: Say, kind: Kind) -> None:
+    """Answer in a conversation that a whisper has begun: a list of ids alone reaches nobody."""
     log = connection.log_of(command.room)
+    if not await connection.has_begun(log):
+        shown = log[:80]
+        problem = f"There is no conversation {shown}. Begin it with a whisper: /whisper NAME TEXT"
+        raise Refused(Code.NOT_FOUND, problem, reason="conversation", room=shown)
     users = await connection.backend.users(participants(log))
-    if len(users) < len(participants(log)):
-        problem = f"Someone in the conversation {log[:80]} does not exist"
-        raise Refused(Code.UNKNOWN_NAME, problem, reason="conversation", room=log[:80])
     await _post_whisper(connection, users, command.text, cid_of(command), kind)
 
 
@@ -53,6 +55,7 @@ async def _post_whisper(connection: Connection, users: list[User], text: str, ci
     connection.limits.check_message(text)
     names = {user.id: user.name for user in users}
     others = tuple(name for id_, name in names.items() if id_ != connection.user.id) or (connection.user.name,)
+    connection.limits.check_recipients(len(others))
     log = connection.last_conversation = conversation(set(names))
     connection.post(connection.draft(log, text, cid=cid, kind=kind, detail=Detail(to=others)))
 

@@ -57,6 +57,8 @@ def test_a_text_that_looks_like_a_password_command_is_never_said_in_json(chat: H
     with chat.join("ann") as ann, chat.join("bob") as bob:
         seq = ann.say("hello").seq
         bob.hears("hello")
+        ann.whisper(bob, "psst")
+        bob.hears_whisper("psst")
         for frame in (
             {"t": "msg", "room": "lobby", "text": said},
             {"t": "msg", "room": "@1,2", "text": said},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from app.testing import Host, JsonClient
+from app.testing import Host, JsonClient, test_application
 from tests.live.handlers.test_people import PASSWORD
 
 People = tuple[JsonClient, JsonClient, JsonClient]
@@ -143,3 +145,45 @@ def test_a_whisper_is_edited_and_deleted_by_its_author_only(people: People) -> N
     assert bob.receive()["t"] == "delete"
     assert bob.answer("search", room="@", words="right")["events"] == []
     cy.expect_nothing()
+
+
+def test_a_list_of_ids_reaches_nobody_until_one_of_them_whispers(people: People) -> None:
+    ann, bob, cy = people
+    for room in ("@1,2", "@2,1", "@1,3", "@1,99"):
+        ann.ask("msg", room=room, text="psst", cid="1")
+        refused = ann.error("not_found")
+        assert (refused.frame["reason"], refused.frame["cid"]) == ("conversation", "1")
+        ann.ask("typing", room=room)
+        ann.answer("rooms")
+    assert ann.answer("conversations")["conversations"] == []
+    bob.whisper("ann", "psst")
+    ann.hears_whisper("psst")
+    ann.ask("msg", room="@2,1", text="yes?", cid="2")
+    assert (ann.ack("2")["t"], bob.hears_whisper().room) == ("ack", "@1,2")
+    cy.ask("typing", room="@1,3")
+    bob.ask("typing", room="@1,2")
+    assert ann.hint("typing") == {"t": "typing", "room": "@1,2", "from": "bob"}
+
+
+def test_a_conversation_is_no_larger_than_a_whisper_may_be(tmp_path: Path) -> None:
+    overrides = {"chat.limits.recipients": 3}
+    with test_application(store=tmp_path / "chat.db", overrides=overrides) as chat:
+        ann, *others = [chat.join(name) for name in ("ann", "bob", "cy", "dora")]
+        room = ann.whisper(others, "psst").room
+        others[0].hears_whisper()
+    overrides = {"chat.limits.recipients": 2}
+    with test_application(store=tmp_path / "chat.db", overrides=overrides) as chat:
+        ann, bob = chat.connect(token=ann.token), chat.connect(token=others[0].token)
+        for one in (ann, bob):
+            one.join("@", after=0)
+            one.hears_whisper("psst")
+        for number, frame in enumerate(({"t": "msg", "room": room}, {"t": "reply"})):
+            ann.send({**frame, "text": "on", "cid": str(number)})
+            assert ann.error("too_many_recipients").frame["limit"] == 2
+        bob.expect_nothing()
+        assert [event["text"] for event in bob.answer("history", room=room)["events"]] == ["psst"]
+        ids = ",".join(str(id_) for id_ in range(1, 6_001))
+        ann.ask("msg", room=f"@{ids}", text="everyone", cid="2")
+        assert ann.error("too_many_recipients")
+        ann.ask("typing", room=f"@{ids}", rid=7)
+        assert ann.error("too_many_recipients")

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served, serving
 from tests.page.browser.axe import violations
-from tests.page.browser.conftest import PROMPT, UNLIMITED, Tab, composer
+from tests.page.browser.conftest import PROMPT, UNLIMITED, Tab, composer, say
 from tests.page.browser.people import peer
 from tests.page.browser.test_access import PHONE
 
@@ -66,3 +66,14 @@ def test_the_people_of_a_small_room_are_found_too(server: Served, tab: Tab) -> N
             expect(panel(page).get_by_role("listitem")).to_have_count(1)
             assert violations(page) == []
         expect(panel(page).get_by_role("listitem")).to_have_count(0)
+
+
+def test_the_first_words_to_someone_begin_a_conversation(server: Served, tab: Tab) -> None:
+    with peer(server, "Zoe") as zoe, tab("ann") as page:
+        zoe.join("@")
+        panel(page).get_by_role("button", name="Zoe").click()
+        page.get_by_role("dialog").get_by_role("button", name="Whisper").click()
+        for text in ("psst", "still there?"):
+            say(page, text)
+            assert zoe.until("msg", to=["Zoe"])["text"] == text
+        expect(page.get_by_text("wasn't sent")).to_have_count(0)

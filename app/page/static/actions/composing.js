@@ -32,13 +32,15 @@ export function createComposing({ store, session, state, set, toast, note, ask }
   /** @param {string} room @param {string} text */
   const draft = (room, text) => store.dispatch({ type: "draft", room, text });
 
-  /** Sends a message, and shows it: the end of the room comes into view.
+  /** Sends a message, and shows it: the end of the room comes into view. Only a whisper begins a conversation.
    * @param {string} room
    * @param {string} text
    * @param {{ me?: boolean, to?: string[] }} [how]
    */
   function say(room, text, how) {
-    session.say(room, text, how);
+    const { conversation, head, log, others } = state().rooms[room] ?? {};
+    const begins = conversation && !head && !log.entries.length && others.length > 0;
+    session.say(room, text, begins ? { ...how, to: [...others] } : how);
     navigation.latest();
   }
 
