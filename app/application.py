@@ -28,6 +28,7 @@ from app.serving.proxies import ForwardedRequests, client_address
 from app.serving.stopping import before_stop
 from app.serving.workers import exit_under_command, exit_worker, refuse_second_worker, refuse_workers
 from app.transports.asgi_channel import SERVER_SEND
+from app.transports.frame_limit import FrameLimit
 from app.transports.handover import HANDOVER
 from config import ConfigurationError, Settings, find, load
 
@@ -65,6 +66,8 @@ class Application(Starlette):
         self.admissions: dict[str, Callable[[str], Refusal | None]] = {}
         """By the name of a WebSocket route, a function that says why a new client from an address would be refused
         there. `/healthz` shows it."""
+        self.frame_limit = FrameLimit.of(settings.app.websockets.frames)
+        """How many frames a client may send."""
         self._looked_up = looked_up
         self.draining = False
         """Whether the server is shutting down: it accepts no new WebSocket, and `/readyz` answers 503."""
@@ -113,7 +116,9 @@ class Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         max_frame_size = self.settings.app.websockets.max_frame_size
         stack = super().build_middleware_stack()
-        guard = WebSocketGuard(stack, max_frame_size, self.origins, self.refusals, lambda: self.draining)
+        guard = WebSocketGuard(
+            stack, max_frame_size, self.frame_limit, self.origins, self.refusals, lambda: self.draining
+        )
         trusted = self.settings.app.deployment.trusted_proxies
         return ForwardedRequests(guard, trusted) if trusted else guard
 

@@ -51,6 +51,10 @@ def _at_least_125_bytes(value: Size) -> str | None:
     return None if value >= 125 else "at least 125 bytes, such as 64KiB"
 
 
+def _not_negative(value: float) -> str | None:
+    return None if value >= 0 else "0 for no limit, or more"
+
+
 def _networks(values: tuple[str, ...]) -> str | None:
     for value in values:
         try:
@@ -90,6 +94,7 @@ class WebSockets:
     timeout: Duration = field(default=Duration(15), metadata={"check": _at_least_100ms})
     deflate: bool = False
     max_frame_size: Size = field(default=Size(64 * 1024), metadata={"check": _at_least_125_bytes})
+    frames: float = field(default=100.0, metadata={"check": _not_negative})
     masking: Unmasked = Unmasked(0)
     origins: tuple[WebOrigin, ...] = ()
 

@@ -1,12 +1,14 @@
 """The checks that every WebSocket passes, whichever module serves it and whichever server runs it.
 
 Before it is accepted: a web page must come from an allowed origin (403), and the server must not be stopping (503).
-Afterwards: a message over the size limit closes the connection with 1009.
+Afterwards: a message over the size limit closes the connection with 1009, and more frames than a client may send close
+it with 1008. Our own server counts frames itself, other servers only pass on messages.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -19,7 +21,11 @@ from app.refusals import Refusal, RefusalLog
 from app.serving.denial import deny
 from app.serving.origins import OriginPolicy
 from app.serving.proxies import client_address
+from app.transports.frame_limit import FrameCount, FrameLimit
+from app.transports.handover import HANDOVER
 
+FRAMES = "natter.frames"
+"""The key in the scope of a WebSocket on another server of the count of what its client sends."""
 DRAINING = Refusal(503, "draining", "The server is shutting down. Try again in a moment")
 HINT = "; if the page is yours, add its Origin, or let the proxy in between pass on the Host that the browser sends"
 
@@ -31,12 +37,18 @@ class WebSocketGuard:
         self,
         app: ASGIApp,
         max_frame_size: int,
+        frame_limit: FrameLimit,
         origins: OriginPolicy,
         refusals: RefusalLog,
         draining: Callable[[], bool],
     ) -> None:
         self.app, self.draining = app, draining
-        self.max_frame_size, self.origins, self.refusals = max_frame_size, origins, refusals
+        self.max_frame_size, self.frame_limit, self.origins, self.refusals = (
+            max_frame_size,
+            frame_limit,
+            origins,
+            refusals,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
@@ -47,7 +59,9 @@ class WebSocketGuard:
         elif refusal := self._foreign(scope):
             await deny(scope, receive, send, refusal)
         else:
-            limited = _SizeLimit(receive, send, self.max_frame_size)
+            limited = _Limited(receive, send, self.max_frame_size)
+            if HANDOVER not in (scope.get("extensions") or {}):
+                scope[FRAMES] = limited.frames = FrameCount(self.frame_limit)
             with suppress(WebSocketDisconnect):  # sending to a client that has just left is no error
                 await self.app(scope, limited.receive, limited.send)
 
@@ -63,23 +77,30 @@ class WebSocketGuard:
         return refusal
 
 
-class _SizeLimit:
-    """The `receive` and `send` of one connection, with a limit on the size of messages."""
+class _Limited:
+    """The `receive` and `send` of one connection, with a limit on the size of messages, and on their number if `frames`
+    is set."""
 
-    __slots__ = ("_closed", "_limit", "_receive", "_send")
+    __slots__ = ("_closed", "_limit", "_receive", "_send", "frames")
 
     def __init__(self, receive: Receive, send: Send, limit: int) -> None:
         self._receive, self._send, self._limit = receive, send, limit
         self._closed = False
+        self.frames: FrameCount | None = None
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if message["type"] == "websocket.receive" and _size(message, self._limit) > self._limit:
-            self._closed = True
-            reason = f"message too long: the limit is {self._limit} bytes"
-            await self._send({"type": "websocket.close", "code": int(CloseCode.TOO_BIG), "reason": reason})
-            return {"type": "websocket.disconnect", "code": int(CloseCode.TOO_BIG), "reason": reason}
+        if message["type"] == "websocket.receive":
+            if _size(message, self._limit) > self._limit:
+                return await self._close(CloseCode.TOO_BIG, f"message too long: the limit is {self._limit} bytes")
+            if self.frames is not None and not self.frames.take(1, time.monotonic()):
+                return await self._close(CloseCode.POLICY, self.frames.limit.reason)
         return message
+
+    async def _close(self, code: CloseCode, reason: str) -> Message:
+        self._closed = True
+        await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
+        return {"type": "websocket.disconnect", "code": int(code), "reason": reason}
 
     async def send(self, message: Message) -> None:
         if self._closed:

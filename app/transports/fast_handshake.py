@@ -18,6 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_path_with_query_string
 from uvicorn.server import ServerState
 
+from app.transports.frame_limit import NO_LIMIT, FrameLimit
 from app.transports.handover import HANDOVER, HandoverProtocol, take_over
 from app.transports.socket_channel import SocketChannel, attached_sender, is_plain_socket
 
@@ -111,15 +112,16 @@ class FastHandshake(asyncio.Protocol):
         self._task.add_done_callback(self._application_returned)
         server.state.tasks.add(self._task)
 
-    def hand_over(self, high: int, stall: float) -> SocketChannel | None:
+    def hand_over(self, high: int, stall: float, limit: FrameLimit = NO_LIMIT) -> SocketChannel | None:
         """See HANDOVER."""
         if self._fallback is not None:
-            return self._fallback.hand_over(high, stall)
+            return self._fallback.hand_over(high, stall, limit)
         if not self._accepted or self._lost:
             return None
         config, state, _ = self._server
         state.connections.discard(cast(Any, self))
-        self.channel = take_over(self._transport, config, cast(Any, state.connections), high, stall, inflates=False)
+        connections = cast(Any, state.connections)
+        self.channel = take_over(self._transport, config, connections, high, stall, limit, inflates=False)
         return self.channel
 
     async def receive(self) -> ASGIReceiveEvent:

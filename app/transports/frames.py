@@ -3,7 +3,8 @@
 Compressed messages (RFC 7692, permessage-deflate) are read and written without context takeover: a message compressed
 on its own can be sent to many clients, and no compression state is kept per connection.
 
-A complete message is a `Message`. A `ProtocolViolation` or a close frame ends the connection; nothing is read after it.
+A complete message is a `Message`. So is a frame that completes none, since each one costs time; its opcode is
+CONTINUATION. A `ProtocolViolation` or a close frame ends the connection; nothing is read after it.
 A close frame needs no mask: proxies send it without one when they reload, and refusing it would make clients believe
 that they were at fault.
 Text is checked to be UTF-8 once its message is complete. The size limit applies as soon as a header exceeds it.
@@ -12,6 +13,7 @@ Text is checked to be UTF-8 once its message is complete. The size limit applies
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -33,7 +35,7 @@ class Opcode(IntEnum):
 
 class Message(NamedTuple):
     """A complete message or control frame. `data` is text for TEXT, and bytes for all others; for CLOSE it is the
-    payload of the close frame."""
+    payload of the close frame. CONTINUATION stands for a frame of a message that isn't complete yet."""
 
     opcode: int
     data: str | bytes
@@ -48,9 +50,11 @@ class ProtocolViolation(NamedTuple):
 
 FIN, DEFLATED, RESERVED, MASKED, CONTROL = 0x80, 0x40, 0x70, 0x80, 0x08
 WHOLE_TEXT = FIN | Opcode.TEXT
-_TEXT, _BINARY = int(Opcode.TEXT), int(Opcode.BINARY)  # plain numbers, since they are compared for every frame
+_CONTINUATION, _TEXT, _BINARY = 0, int(Opcode.TEXT), int(Opcode.BINARY)  # plain, since every frame is compared
 _VALID_CLOSE_CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 _ENDED = -1
+SKIPPED = Message(_CONTINUATION, b"")
+"""A frame whose payload nobody needs."""
 WINDOW_BITS = 12
 """The compression window, as a power of two. Messages to many clients are short."""
 MIN_DEFLATE_SIZE = 64
@@ -65,12 +69,15 @@ class FrameReader:
     `limit` is the maximum size of a message in bytes, also once it is inflated. `inflates` says whether messages may be
     compressed. It buffers at most one message and one frame of it. Its work is proportional to the bytes it gets,
     however small the pieces are.
+
+    Once `closing` is set, it looks for the close frame only: other frames count, and what they hold is skipped.
     """
 
-    __slots__ = ("_buffer", "_first_byte", "_fragments", "_needed", "_remaining", "inflates", "limit")
+    __slots__ = ("_buffer", "_first_byte", "_fragments", "_needed", "_remaining", "closing", "inflates", "limit")
 
     def __init__(self, limit: int, *, inflates: bool = False) -> None:
         self.limit, self.inflates = limit, inflates
+        self.closing = False
         self._buffer: bytearray | None = None
         """The bytes of a frame that isn't complete yet."""
         self._needed = 0
@@ -86,6 +93,10 @@ class FrameReader:
     def buffered(self) -> int:
         """Bytes that wait for more."""
         return len(self._buffer or b"") + len(self._fragments or b"")
+
+    def end(self) -> None:
+        """Read nothing more."""
+        self._buffer, self._fragments, self._needed = None, None, _ENDED
 
     def read_text(self, data: bytes) -> str | None:
         """The text in `data`, if that is exactly one whole and uncompressed text frame with nothing before it, as it
@@ -105,14 +116,14 @@ class FrameReader:
         except UnicodeDecodeError:
             return None
 
-    def read(self, data: bytes) -> list[Message | ProtocolViolation]:
-        """The messages that `data` completes. Nothing more is read after a ProtocolViolation or a CLOSE."""
+    def read(self, data: bytes) -> Iterator[Message | ProtocolViolation]:
+        """The messages in `data`, one for each frame, read and inflated when it is asked for. Go through all of them
+        before `data` that follows is read. Nothing more is read after a ProtocolViolation or a CLOSE."""
         if self._needed:
             joined = self._join(data)
             if joined is None:
-                return []
+                return
             data = joined
-        found: list[Message | ProtocolViolation] = []
         position, end, needed = 0, len(data), 2
         while end - position >= 2:
             first, second = data[position], data[position + 1]
@@ -120,13 +131,17 @@ class FrameReader:
             if size > 125 or second < MASKED or (first & 0x7F) > _BINARY:
                 violation = self._check_header(first, second)
                 if violation is not None:
-                    return self._end(found, violation)
+                    self.end()
+                    yield violation
+                    return
                 if second < MASKED:
                     stop = position + 2 + size
                     if stop > end:
                         needed = stop - position
                         break
-                    return self._end(found, _parse_close(data[position + 2 : stop]))
+                    self.end()
+                    yield _parse_close(data[position + 2 : stop])
+                    return
                 if size > 125:
                     width = 2 if size == 126 else 8
                     if end - position < 2 + width:
@@ -135,27 +150,32 @@ class FrameReader:
                     size = int.from_bytes(data[position + 2 : position + 2 + width], "big")
                     start += width
             if size > self._remaining and not first & CONTROL:
-                return self._end(found, _too_big(self.limit))
+                self.end()
+                yield _too_big(self.limit)
+                return
             stop = start + size
             if stop > end:
                 needed = stop - position
                 break
             mask = data[start - 4 : start]
-            payload = data[start:stop] if mask == b"\0\0\0\0" else apply_mask(data[start:stop], mask)
-            position, needed = stop, 2
-            if first == WHOLE_TEXT and self._fragments is None:
-                message: Message | ProtocolViolation | None = _decode(_TEXT, payload)
+            if self.closing and first & 0x0F != Opcode.CLOSE:
+                message: Message | ProtocolViolation = SKIPPED
             else:
-                message = self._add_frame(first, payload)
-            if message is not None:
+                payload = data[start:stop] if mask == b"\0\0\0\0" else apply_mask(data[start:stop], mask)
+                if first == WHOLE_TEXT and self._fragments is None:
+                    message = _decode(_TEXT, payload)
+                else:
+                    message = self._add_frame(first, payload)
                 if type(message) is ProtocolViolation or message[0] == Opcode.CLOSE:
-                    return self._end(found, message)
-                found.append(message)
+                    self.end()
+                    yield message
+                    return
+            position, needed = stop, 2
+            yield message
         if position < end:
             self._buffer, self._needed = bytearray(data[position:]), needed
         else:
             self._buffer, self._needed = None, 0
-        return found
 
     def _join(self, data: bytes) -> bytes | None:
         """The buffered bytes and `data`, or None until there are enough to go on: a large frame that arrives in small
@@ -163,17 +183,13 @@ class FrameReader:
         if self._buffer is None:
             return None
         self._buffer += data
-        return bytes(self._buffer) if len(self._buffer) >= self._needed else None
+        if len(self._buffer) < self._needed:
+            return None
+        joined, self._buffer = bytes(self._buffer), None
+        return joined
 
-    def _end(
-        self, found: list[Message | ProtocolViolation], last: Message | ProtocolViolation
-    ) -> list[Message | ProtocolViolation]:
-        self._buffer, self._fragments, self._needed = None, None, _ENDED
-        found.append(last)
-        return found
-
-    def _add_frame(self, first: int, payload: bytes) -> Message | ProtocolViolation | None:
-        """What a frame with this first byte completes, if anything."""
+    def _add_frame(self, first: int, payload: bytes) -> Message | ProtocolViolation:
+        """What a frame with this first byte completes."""
         opcode = first & 0x0F
         if opcode >= Opcode.CLOSE:
             return _parse_close(payload) if opcode == Opcode.CLOSE else Message(opcode, payload)
@@ -189,7 +205,7 @@ class FrameReader:
         self._fragments += payload  # empty fragments take no memory, however many arrive
         if not first & FIN:
             self._remaining -= len(payload)
-            return None
+            return Message(_CONTINUATION, payload)
         message, self._fragments, self._remaining = bytes(self._fragments), None, self.limit
         return self._complete(self._first_byte, message)
 

@@ -22,19 +22,28 @@ from uvicorn.config import Config
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.http11 import Request
 
+from app.transports.frame_limit import NO_LIMIT, FrameCount, FrameLimit
 from app.transports.frames import WINDOW_BITS, FrameReader
 from app.transports.hardened import HardenedWebSocketProtocol
 from app.transports.heartbeat import shared_heartbeat
 from app.transports.socket_channel import SocketChannel
 
 HANDOVER = "natter.handover"
-"""The key of the ASGI extension `hand_over(high, stall) -> SocketChannel | None`. It hands the accepted connection over
-to a SocketChannel, which reads nothing before `start`; None where that isn't possible. The channel is full once the
-kernel holds about `high` bytes. If the client then reads nothing for `stall` seconds, the connection is aborted."""
+"""The key of the ASGI extension `hand_over(high, stall, limit) -> SocketChannel | None`. It hands the accepted
+connection over to a SocketChannel, which reads nothing before `start`; None where that isn't possible. The channel is
+full once the kernel holds about `high` bytes. If the client then reads nothing for `stall` seconds, the connection is
+aborted. `limit` is how many frames it may send."""
 
 
 def take_over(
-    transport: Transport, config: Config, connections: MutableSet[Any], high: int, stall: float, *, inflates: bool
+    transport: Transport,
+    config: Config,
+    connections: MutableSet[Any],
+    high: int,
+    stall: float,
+    limit: FrameLimit,
+    *,
+    inflates: bool,
 ) -> SocketChannel:
     """Replace the protocol of an accepted connection's transport with a new SocketChannel. See HANDOVER.
 
@@ -42,7 +51,8 @@ def take_over(
     """
     loop = asyncio.get_running_loop()
     heartbeat = shared_heartbeat(loop, config.ws_ping_interval or 0, config.ws_ping_timeout or 0, stall)
-    channel = SocketChannel(transport, connections, FrameReader(config.ws_max_size, inflates=inflates), heartbeat)
+    reader = FrameReader(config.ws_max_size, inflates=inflates)
+    channel = SocketChannel(transport, connections, reader, heartbeat, limit)
     if high:  # The kernel doubles it. By default it would buffer megabytes for a client that reads nothing.
         with suppress(OSError):  # the transport is closing
             channel.sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)
@@ -76,8 +86,9 @@ class HandoverProtocol(HardenedWebSocketProtocol):
         if hasattr(self, "scope"):
             cast(dict[str, Any], self.scope)["extensions"][HANDOVER] = self.hand_over
 
-    def hand_over(self, high: int, stall: float) -> SocketChannel | None:
+    def hand_over(self, high: int, stall: float, limit: FrameLimit = NO_LIMIT) -> SocketChannel | None:
         """See HANDOVER."""
+        self.frame_count = FrameCount(limit)
         received = self.early or self.queue.qsize() or self.conn.reader.buffer
         if received or not self.handshake_complete or self.disconnected or self.close_sent:
             return None
@@ -85,7 +96,7 @@ class HandoverProtocol(HardenedWebSocketProtocol):
         self.stop_keepalive()
         self.connections.discard(self)
         deflate = next((one for one in self.conn.extensions if isinstance(one, PerMessageDeflate)), None)
-        channel = take_over(transport, self.config, self.connections, high, stall, inflates=deflate is not None)
+        channel = take_over(transport, self.config, self.connections, high, stall, limit, inflates=deflate is not None)
         channel.deflated = deflate is not None and deflate.local_max_window_bits >= WINDOW_BITS
         return channel
 

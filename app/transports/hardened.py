@@ -7,6 +7,8 @@
 - uvicorn keeps a request that never ends open forever. Here it has a deadline and a maximum size.
 - The same goes for a WebSocket request with a body or with very many headers. Here it is refused.
 - In uvicorn, junk such as text that isn't UTF-8 leaves a traceback in the log. Here it gets an answer or a close code.
+- uvicorn reads all frames at once that arrived together, however many they are. Here they are counted, and read in
+  turns with other connections.
 - uvicorn answers another WebSocket version with 400. Here it is 426 with the supported version, as RFC 6455 requires.
 """
 
@@ -19,13 +21,14 @@ from asyncio.transports import BaseTransport, Transport
 from typing import Any, cast
 
 from httptools import HttpParserUpgrade
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
 from app.chat.closing import CloseCode
 from app.refusals import Refusal, RefusalLog
+from app.transports.frame_limit import NO_LIMIT, FrameCount, FrameSplitter
 
 log = logging.getLogger("Application")
 
@@ -35,6 +38,9 @@ MAX_HEAD = 16 * 1024
 """Maximum size of a request head in bytes."""
 LINGER = 3.0
 """Seconds that a closing connection may take to send what is queued, where uvicorn has no graceful timeout."""
+TURN_FRAMES = 64
+TURN_SIZE = 64 * 1024
+"""What is read of one connection until the others get their turn, in frames and in bytes."""
 OTHER_VERSION = Refusal(426, "version", "its request is for a version of the WebSocket protocol other than 13")
 INVALID = Refusal(400, "invalid", "its request isn't a valid WebSocket handshake of HTTP/1.1")
 
@@ -123,7 +129,10 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         linger = self.config.timeout_graceful_shutdown or LINGER
         self._closing = ClosingTransport(cast(Transport, transport), self.loop, linger)
         self._closed: asyncio.Future[None] | None = None
-        self._early_data = b""
+        self._early_data = self._unread = b""
+        """What arrived before the connection was accepted, and what waits for its turn."""
+        self._splitter = FrameSplitter()
+        self.frame_count = FrameCount(getattr(self.config.app, "frame_limit", NO_LIMIT))
         super().connection_made(cast(Transport, self._closing))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -138,9 +147,47 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
             self._early_data += data
             self.transport.pause_reading()
             return
+        if self.handshake_complete:
+            self._unread += data
+            self._read_turn()
+            return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not (self.handshake_initiated or self.close_sent):
             self._refuse()
+
+    def _read_turn(self) -> None:
+        """Read frames that have arrived, until the application has to take a message or this connection has had its
+        turn."""
+        if self.read_paused or not self._unread or self.disconnected:
+            return
+        size, frames = self._splitter.split(self._unread, TURN_FRAMES, TURN_SIZE)
+        turn, self._unread = self._unread[:size], self._unread[size:]
+        if not self.frame_count.take(frames, self.loop.time()):
+            self._unread = b""
+            if self.close_sent:
+                self.transport.abort()
+                return
+            self.conn.fail(CloseCode.POLICY, self.frame_count.limit.reason)
+            self.handle_parser_exception()
+            return
+        super().data_received(turn)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read on, first what has arrived already, unless the application has to take a message first."""
+        if self.read_paused or self.transport.is_closing():
+            return
+        if self._unread:
+            self.transport.pause_reading()
+            self.loop.call_soon(self._read_turn)
+        else:
+            self.transport.resume_reading()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if self._unread:
+            self._read_on()
+        return message
 
     def resume_handshake(self, *, connected: bool, accepted: bool) -> None:
         """Continue a handshake that `fast_handshake` began, after reading its request.
@@ -214,8 +261,6 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if self._early_data and self.handshake_complete:
             early, self._early_data = self._early_data, b""
-            super().data_received(early)
-            if not self.read_paused:
-                self.transport.resume_reading()
+            self.data_received(early)
         if self.close_sent:
             self.handshake_complete = True  # uvicorn doesn't set it after a denial response

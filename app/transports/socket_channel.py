@@ -6,12 +6,15 @@ import asyncio
 import socket
 from _socket import socket as RawSocket  # noqa: N812  (a tenth of the size of the socket module's class)
 from asyncio.transports import Transport
-from collections.abc import MutableSet
+from collections.abc import Iterator, MutableSet
+from itertools import chain
+from time import perf_counter
 from typing import Any, cast
 
 from app.chat.closing import CloseCode
 from app.transports import BROKEN, Ending, Receiver
-from app.transports.frames import FrameReader, Opcode, ProtocolViolation, encode_close, encode_frame
+from app.transports.frame_limit import NO_LIMIT, FrameLimit
+from app.transports.frames import FrameReader, Message, Opcode, ProtocolViolation, encode_close, encode_frame
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
 
@@ -19,6 +22,11 @@ NO_CODE = 1005
 """Stands for a close frame without a code."""
 MAX_PENDING_PONGS = 64 * 1024
 """Bytes that may be queued for a client that sends pings and reads nothing."""
+TURN_SIZE = 64 * 1024
+TURN_SECONDS = 0.002
+"""What is read of one connection until the others get their turn: so many bytes, or for so long."""
+FRAME_HEADER = 6
+"""The bytes of a short frame besides its payload."""
 
 
 class SocketChannel(asyncio.Protocol):
@@ -26,6 +34,9 @@ class SocketChannel(asyncio.Protocol):
 
     The transport queues what the socket doesn't accept at once; the channel is `full` for as long as anything is
     queued. It belongs to one event loop.
+
+    What arrives in one piece may be thousands of frames. They are read one at a time, and what is left after a turn
+    waits for the next turn of the event loop. Nothing more is read from the socket until then.
     """
 
     __slots__ = (
@@ -34,10 +45,15 @@ class SocketChannel(asyncio.Protocol):
         "_connections",
         "_drained",
         "_ended",
+        "_frames",
         "_heartbeat",
+        "_held",
+        "_left",
+        "_limit",
         "_linger_timer",
         "_reader",
         "_receiver",
+        "_refilled",
         "_transport",
         "deflated",
         "ending",
@@ -46,7 +62,12 @@ class SocketChannel(asyncio.Protocol):
     )
 
     def __init__(
-        self, transport: Transport, connections: MutableSet[Any], reader: FrameReader, heartbeat: Heartbeat
+        self,
+        transport: Transport,
+        connections: MutableSet[Any],
+        reader: FrameReader,
+        heartbeat: Heartbeat,
+        limit: FrameLimit = NO_LIMIT,
     ) -> None:
         self._transport, self._connections, self._heartbeat = transport, connections, heartbeat
         self._receiver: Receiver | None = None
@@ -55,7 +76,15 @@ class SocketChannel(asyncio.Protocol):
         self.ending = BROKEN
         self._bytes_queued = 0
         """Bytes that the transport was given so far."""
-        self._reader = reader
+        self._reader, self._limit = reader, limit
+        self._left = limit.burst
+        """How many frames the client may send until the limit is looked at again."""
+        self._refilled = 0.0
+        """When that was last done, in seconds of the event loop's clock. 0.0 for never."""
+        self._frames: Iterator[Message | ProtocolViolation] | None = None
+        """What was received and waits for its turn."""
+        self._held = False
+        """Whether the receiver asked to read nothing for now."""
         self._linger_timer: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[bool] | None = None
         self._closed: asyncio.Future[None] | None = None
@@ -92,10 +121,15 @@ class SocketChannel(asyncio.Protocol):
         return not self._ended
 
     def pause_reading(self) -> None:
+        self._held = True
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        self._transport.resume_reading()
+        self._held = False
+        if self._frames is None:
+            self._transport.resume_reading()
+        else:
+            asyncio.get_running_loop().call_soon(self._take_turn)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         if self._linger_timer is not None:
@@ -121,17 +155,36 @@ class SocketChannel(asyncio.Protocol):
         return self._closed
 
     def data_received(self, data: bytes) -> None:
-        text = self._reader.read_text(data)
-        if text is not None:
-            if self._receiver is not None:
-                self._receiver.text_received(text)
-            return
-        for message in self._reader.read(data):
+        if self._frames is None:
+            text = self._reader.read_text(data)
+            if text is not None:
+                self._left -= 1
+                if self._left < 0 and self._floods():
+                    return
+                if self._receiver is not None:
+                    self._receiver.text_received(text)
+                return
+            self._frames = self._reader.read(data)
+            self._read_frames(self._frames)
+        else:
+            self._frames = chain(self._frames, self._reader.read(data))
+
+    def _take_turn(self) -> None:
+        """Handle more of what was received before, if it is still to be handled."""
+        if self._frames is not None and not self._held:
+            self._read_frames(self._frames)
+            if self._frames is None and not (self._held or self._transport.is_closing()):
+                self._transport.resume_reading()
+
+    def _read_frames(self, frames: Iterator[Message | ProtocolViolation]) -> None:
+        """Handle frames until there are no more, or this connection has had its turn."""
+        size, until = TURN_SIZE, perf_counter() + TURN_SECONDS
+        for message in frames:
+            self._left -= 1
+            if self._left < 0 and self._floods():
+                return
             if type(message) is ProtocolViolation:
-                self.close(message.code, message.reason)
-                # The client's answer is not read, so there is no need for it to wait.
-                if self._transport.can_write_eof() and not self._transport.is_closing():
-                    self._transport.write_eof()
+                self._break_off(message.code, message.reason)
                 return
             opcode, payload = message
             if opcode == Opcode.TEXT:
@@ -142,12 +195,42 @@ class SocketChannel(asyncio.Protocol):
             elif opcode == Opcode.PING:
                 self._pong(cast(bytes, payload))
             elif opcode == Opcode.CLOSE:
-                if self._linger_timer is None:
-                    code = cast(bytes, payload)[:2]
-                    self.write(encode_frame(Opcode.CLOSE, code))
-                    self._linger(Ending(int.from_bytes(code) or NO_CODE, "", by_client=True))
-                self._transport.close()
+                self._close_received(cast(bytes, payload))
                 return
+            if self._held or self._frames is None:
+                return
+            size -= len(payload) + FRAME_HEADER
+            if size <= 0 or perf_counter() >= until:
+                self._transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._take_turn)
+                return
+        self._frames = None
+
+    def _floods(self) -> bool:
+        """Refill what the client may send. If nothing is there yet, end the connection."""
+        now = asyncio.get_running_loop().time()
+        self._left = self._limit.refill(now - self._refilled if self._refilled else 1.0) - 1
+        self._refilled = now
+        if self._left >= 0:
+            return False
+        self._break_off(CloseCode.POLICY, self._limit.reason)
+        return True
+
+    def _break_off(self, code: CloseCode, reason: str) -> None:
+        """Close the connection and read nothing more: the client's answer needn't be waited for."""
+        self.close(code, reason)
+        self._frames = None
+        self._reader.end()
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def _close_received(self, payload: bytes) -> None:
+        self._frames = None
+        if self._linger_timer is None:
+            code = payload[:2]
+            self.write(encode_frame(Opcode.CLOSE, code))
+            self._linger(Ending(int.from_bytes(code) or NO_CODE, "", by_client=True))
+        self._transport.close()
 
     def eof_received(self) -> None:
         """The client closed its side. Returning None closes the transport."""
@@ -216,7 +299,8 @@ class SocketChannel(asyncio.Protocol):
         """Give the client a moment to end the connection, then end it, whatever is still queued."""
         self.ending = ending
         self._linger_timer = asyncio.get_running_loop().call_later(LINGER, self._cut)
-        self._transport.resume_reading()
+        self._reader.closing = True
+        self.resume_reading()
         self._end()
 
     def _abort(self, code: CloseCode, reason: str) -> None:
@@ -226,6 +310,8 @@ class SocketChannel(asyncio.Protocol):
         self._cut()
 
     def _cut(self) -> None:
+        self._frames = None
+        self._reader.closing = True
         self.sender.detach()
         self._transport.abort()
 

@@ -39,8 +39,8 @@ def module(app: Application) -> None:
     count, age = settings.retention.count, settings.retention.age
     if count or age:
         app.during(trimming(backend, app.clock, count=count, age=age))
-    max_frame_size = int(app.settings.app.websockets.max_frame_size)
-    endpoint = ChatEndpoint(service, settings, max_frame_size, app.refusals)
+    websockets = app.settings.app.websockets
+    endpoint = ChatEndpoint(service, settings, int(websockets.max_frame_size), websockets.frames, app.refusals)
     app.add_websocket_route("/chat", endpoint.serve)
     app.admissions["chat"] = endpoint.refusal
 

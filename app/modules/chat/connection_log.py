@@ -9,7 +9,7 @@ import logging
 
 from app.chat.closing import CloseCode
 from app.live.connection import Connection
-from app.transports import BROKEN, Ending
+from app.transports import BROKEN, Ending, frame_limit
 
 log = logging.getLogger("chat")
 
@@ -58,4 +58,6 @@ def _cause(ending: Ending) -> str:
         return "the client left" if code in LEAVING else f"the client left with {code}"
     decided = code != CloseCode.PING_TIMEOUT or "ping" in reason  # and not by an internal error
     setting = next((setting for known, setting in SETTINGS.items() if known == code and decided), "")
+    if reason.startswith(frame_limit.REASON):
+        setting = frame_limit.SETTING
     return f"closed with {code}" + (f", {reason}" if reason else "") + (f" ({setting})" if setting else "")

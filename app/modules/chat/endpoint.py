@@ -27,8 +27,10 @@ from app.modules.chat.connection_log import log_end, log_start
 from app.modules.chat.settings import ChatSettings
 from app.refusals import Refusal, RefusalLog
 from app.serving.denial import deny
+from app.serving.guard import FRAMES
 from app.serving.proxies import client_address
 from app.transports.asgi_channel import ASK, SERVER_SEND, AsgiChannel
+from app.transports.frame_limit import FrameLimit
 from app.transports.handover import HANDOVER
 from app.transports.socket_channel import SocketChannel
 
@@ -41,11 +43,21 @@ NO_QUERY: Mapping[str, str] = {}
 
 
 class ChatEndpoint:
-    """The endpoint. `max_frame_size` is in bytes, of a frame from a client."""
+    """The endpoint. `max_frame_size` is in bytes, of a frame from a client; `frames` is how many a second it may
+    send."""
 
-    def __init__(self, service: ChatService, settings: ChatSettings, max_frame_size: int, refusals: RefusalLog) -> None:
+    def __init__(
+        self,
+        service: ChatService,
+        settings: ChatSettings,
+        max_frame_size: int,
+        frames: float,
+        refusals: RefusalLog,
+    ) -> None:
         self.service, self.settings, self.refusals = service, settings, refusals
         self.admission = Admission(settings.limits.connections, settings.limits.connections_per_address)
+        rate = settings.limits.rate
+        self._frame_limit = FrameLimit.of(max(frames, 2 * rate) if frames and rate else 0)
         self._room, self._limits = room_name(settings.room), settings.limits.advertised(max_frame_size)
         self._unavailable: tuple[float, Refusal] | None = None
         """When a client was last refused because of the store, and how."""
@@ -107,7 +119,9 @@ class ChatEndpoint:
         await websocket.accept(subprotocol)
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
         hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
-        taken_over: SocketChannel | None = hand_over(high, stall) if hand_over else None
+        if FRAMES in websocket.scope:
+            websocket.scope[FRAMES].limit = self._frame_limit
+        taken_over: SocketChannel | None = hand_over(high, stall, self._frame_limit) if hand_over else None
         channel = taken_over or AsgiChannel(high, stall, websocket.scope.pop(SERVER_SEND, None))
         connection = Connection(
             self.service,

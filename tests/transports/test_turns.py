@@ -1,0 +1,283 @@
+"""What one client sends at once is handled in turns with everyone else, and frames of every kind count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.chat.closing import CloseCode
+from app.testing import Host, test_application
+from app.transports import frames, hardened, socket_channel
+from app.transports.frame_limit import BURST, FrameLimit, FrameSplitter
+from app.transports.frames import DEFLATED, FrameReader, Opcode, deflate
+from app.transports.heartbeat import Heartbeat
+from app.transports.socket_channel import TURN_SIZE, SocketChannel
+from tests.clients import Raw, frame
+from tests.transports.comparison import Application, echo
+from tests.transports.harness import client, server
+
+pytestmark = pytest.mark.anyio
+TEXT, PING = Opcode.TEXT, Opcode.PING
+
+
+class Transport(asyncio.Transport):
+    """A transport whose client sends what a test passes to `data_received`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = self.ended = False
+        self.written = b""
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def abort(self) -> None:
+        self.ended = True
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Client:
+    """What a SocketChannel hears from its client."""
+
+    def __init__(self, limit: float = 0, *, inflates: bool = False) -> None:
+        self.texts: list[str] = []
+        self.do: Callable[[], object] = lambda: None
+        self.transport = Transport()
+        heartbeat = Heartbeat(asyncio.get_running_loop(), 0, 0, 0)
+        reader = FrameReader(100_000, inflates=inflates)
+        self.channel = SocketChannel(self.transport, set(), reader, heartbeat, FrameLimit.of(limit))
+        self.channel.start(self)
+
+    def text_received(self, text: str) -> None:
+        self.texts.append(text)
+        self.do()
+
+    def channel_closed(self) -> None:
+        self.texts.append("closed")
+
+    def send(self, *sent: bytes) -> None:
+        self.channel.data_received(b"".join(sent))
+
+
+async def test_at_most_64_kib_of_one_connection_are_handled_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_channel, "TURN_SECONDS", 3600.0)
+    one, said = Client(), [f"{number:1000}" for number in range(300)]
+    one.send(*(frame(TEXT, text.encode()) for text in said))
+    while one.texts != said:
+        before = len(one.texts)
+        assert not one.transport.reading, "nothing more is read meanwhile"
+        await asyncio.sleep(0)
+        assert 0 < len(one.texts) - before <= TURN_SIZE // 1000 + 1
+    assert one.transport.reading
+
+
+async def test_one_connection_is_served_for_2_ms_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(socket_channel, "perf_counter", lambda: now)
+
+    def work() -> None:
+        nonlocal now
+        now += 0.001
+
+    one = Client()
+    one.do = work
+    one.send(*(frame(TEXT, b"x") for _ in range(10)))
+    turns = [len(one.texts)]
+    while len(one.texts) < 10:
+        await asyncio.sleep(0)
+        turns.append(len(one.texts))
+    assert turns == [2, 4, 6, 8, 10]
+
+
+async def test_what_a_client_sends_meanwhile_waits_behind_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_channel, "TURN_SIZE", 1)
+    one = Client()
+    one.send(frame(TEXT, b"a"), frame(TEXT, b"b"))
+    one.send(frame(TEXT, b"c"))
+    one.send(frame(TEXT, b"d")[:3])
+    one.send(frame(TEXT, b"d")[3:])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert one.texts == ["a", "b", "c", "d"]
+
+
+async def test_what_was_received_waits_while_the_receiver_reads_nothing() -> None:
+    one = Client()
+    one.do = one.channel.pause_reading
+    one.send(*(frame(TEXT, b"x") for _ in range(3)))
+    for number in (1, 2, 3):
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert one.texts == ["x"] * number
+        assert not one.transport.reading
+        one.channel.resume_reading()
+    await asyncio.sleep(0)
+    assert one.transport.reading
+
+
+async def test_nothing_is_inflated_or_handled_after_a_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    inflated = 0
+    inflate = frames.inflate
+
+    def counted(payload: bytes, limit: int) -> Any:
+        nonlocal inflated
+        inflated += 1
+        return inflate(payload, limit)
+
+    monkeypatch.setattr(frames, "inflate", counted)
+    one = Client(inflates=True)
+    one.do = lambda: one.channel.flush_and_close(CloseCode.POLICY)
+    bomb = frame(TEXT | DEFLATED, deflate(b"x" * 60_000))
+    one.send(*[bomb] * 500)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    one.send(*[bomb] * 500)
+    assert one.texts == ["x" * 60_000, "closed"]
+    assert inflated == 1
+
+
+async def test_a_close_frame_is_still_found_behind_what_is_skipped() -> None:
+    one = Client()
+    one.do = lambda: one.channel.flush_and_close(CloseCode.POLICY)
+    closed = False
+
+    def close() -> None:
+        nonlocal closed
+        closed = True
+
+    cast(Any, one.transport).close = close
+    one.send(frame(TEXT, b"x"), frame(PING), frame(TEXT, b"\xff"), frame(TEXT, b"y"), frame(8, b"\x03\xe8"))
+    assert closed
+    assert one.texts == ["x", "closed"]
+
+
+KINDS = {
+    "ping": frame(PING),
+    "pong": frame(10),
+    "binary": frame(2),
+    "text": frame(TEXT, b'{"t":"typing","room":"x"}'),
+    "fragment": frame(TEXT, fin=False) + frame(0, fin=False) * 9999,
+    "mixed": frame(PING) + frame(2) + frame(10),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_frames_of_every_kind_count(kind: str) -> None:
+    one = Client(limit=1)
+    one.send(KINDS[kind] * 1000)
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    closing = frames.encode_close(CloseCode.POLICY, "Too many frames: the limit is 1 a second")
+    assert one.transport.written.endswith(closing)
+    assert one.transport.written.count(b"\x8a") <= BURST + 1
+    assert one.texts[-1] == "closed"
+    one.send(KINDS[kind])
+    assert one.texts[-1] == "closed"
+
+
+async def test_a_client_gets_frames_for_the_time_that_passed() -> None:
+    now, loop = 1000.0, asyncio.get_running_loop()
+    one = Client(limit=2)
+    limit = FrameLimit.of(2)
+    assert limit.refill(1) == 2
+    assert limit.refill(1000) == limit.burst == 2 * BURST
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "time", lambda: now)
+        for _ in range(100):
+            one.send(frame(TEXT, b"x"))
+            now += 0.5
+        assert len(one.texts) == 100
+        for _ in range(100):
+            one.send(frame(TEXT, b"x"))
+    assert 100 + 2 <= len(one.texts) - 1 <= 100 + 2 * limit.burst
+    assert one.texts[-1] == "closed"
+
+
+@pytest.mark.parametrize("kind", ["ping", "pong", "binary"])
+def test_a_client_that_sends_frames_without_end_is_closed_with_1008(kind: str) -> None:
+    with test_application(overrides={"chat.limits.rate": 10}, server=True) as host, visit(host) as raw:
+        raw.socket.sendall(KINDS[kind] * 3000 + frame(8, b"\x03\xe8"))
+        assert raw.close_code() == CloseCode.POLICY
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_count_on_every_route(kind: str) -> None:
+    """Also where uvicorn's protocol serves the connection."""
+    with test_application("app.modules.echo.module", base=(), server=True) as host, visit(host, "/echo") as raw:
+        raw.socket.sendall(KINDS[kind] * (1 if kind == "fragment" else 3000) + frame(8, b"\x03\xe8"))
+        assert raw.close_code() == CloseCode.POLICY
+
+
+def test_messages_count_on_other_servers() -> None:
+    overrides = {"app.websockets.frames": 1}
+    with test_application("app.modules.echo.module", base=(), overrides=overrides) as host:
+        socket = host.websocket("/echo")
+        assert socket.receive() == "You are connected!"
+        for _ in range(100):
+            socket.send(b"")
+        assert socket.closed() == CloseCode.POLICY
+
+
+@pytest.mark.parametrize("count", [1, 64])
+async def test_an_application_gets_what_arrived_at_once_in_order_and_in_turns(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardened, "TURN_FRAMES", count)
+    said = [frame(TEXT, b"a", fin=False) + frame(PING) + frame(0, b"b"), *[frame(TEXT, b"%d" % n) for n in range(200)]]
+
+    async with server(Application(echo)) as port, client(port) as one:
+        await one.head()
+        one.writer.write(b"".join(said))
+        assert await one.frame() == (Opcode.PONG, b"")
+        assert await one.frame() == (TEXT, b"ab")
+        for number in range(200):
+            assert await one.frame() == (TEXT, b"%d" % number)
+        one.writer.write(frame(Opcode.CLOSE, b"\x03\xe8"))
+        assert await one.frame() == (Opcode.CLOSE, b"\x03\xe8")
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 125, 126, 127, 300, 66_000]), st.booleans()), max_size=8), st.data())
+def test_frames_are_counted_where_they_begin(sizes: list[tuple[int, bool]], data: st.DataObject) -> None:
+    parts = [frame(TEXT, bytes(size), masked=masked) for size, masked in sizes]
+    whole, splitter, starts = b"".join(parts), FrameSplitter(), {0}
+    for part in parts:
+        starts.add(max(starts) + len(part))
+    starts.discard(len(whole))
+    position = counted = 0
+    while position < len(whole):
+        piece = whole[position : position + data.draw(st.integers(1, 70_000))]
+        while piece:
+            size, begun = splitter.split(piece, data.draw(st.integers(1, 3)), data.draw(st.integers(1, 70_000)))
+            assert begun == len([start for start in starts if position <= start < position + size])
+            assert size or not begun
+            position, counted, piece = position + size, counted + begun, piece[size:]
+    assert counted == len(parts)
+
+
+def test_where_messages_have_no_rate_frames_have_none() -> None:
+    with test_application(overrides={"chat.limits.rate": 0}, server=True) as host, visit(host) as raw:
+        raw.socket.sendall(frame(PING) * 3000 + frame(8, b"\x03\xe8"))
+        assert raw.close_code() == CloseCode.BYE
+
+
+def visit(host: Host, path: str = "/chat") -> Raw:
+    return Raw(int(host.url.rpartition(":")[2]), path)
