@@ -8,6 +8,8 @@ from app.chat.errors import Code, Refused
 
 _ONE_TOKEN = 1 - 1e-9
 """One token, less rounding errors: a client that waits as long as the bucket said gets one."""
+FORGIVEN_AFTER = 1.0
+"""Seconds after which one strike is forgiven."""
 
 
 class Bucket:
@@ -63,21 +65,21 @@ class Budget(Bucket):
 
 
 class RateLimit(Bucket):
-    """The rate limit of one connection. After `max_strikes` refusals in a row it is `exhausted`; 0 means never."""
+    """The rate limit of one connection. Each refusal is a strike, and one is forgiven every FORGIVEN_AFTER seconds.
+    With `max_strikes` of them it is `exhausted`; 0 means never."""
 
-    __slots__ = ("_max_strikes", "_strikes")
+    __slots__ = ("_max_strikes", "_struck_until")
 
     def __init__(self, rate: float, burst: float, max_strikes: float) -> None:
         super().__init__(rate, burst)
-        self._max_strikes, self._strikes = max_strikes, 0
+        self._max_strikes, self._struck_until = max_strikes, 0.0
 
     def check(self, now: float) -> Refused | None:
         """Count a command. Return the error for one that comes too fast."""
         wait = self.take(now)
         if not wait:
-            self._strikes = 0
             return None
-        self._strikes += 1
+        self._struck_until = max(self._struck_until, now) + FORGIVEN_AFTER
         after = max(1, round(1000 * wait))
         problem = f"You are too fast: the limit is {self._rate:g} a second. Try again in {after} ms"
         limit = int(self._rate) if self._rate == int(self._rate) else self._rate
@@ -85,8 +87,9 @@ class RateLimit(Bucket):
 
     @property
     def exhausted(self) -> bool:
-        """Whether the client goes on in spite of being refused."""
-        return 0 < self._max_strikes <= self._strikes
+        """Whether the client goes on in spite of being refused, as of the last command."""
+        left = self._struck_until - (self._at or 0.0)
+        return self._max_strikes > 0 and left > (self._max_strikes - 1) * FORGIVEN_AFTER
 
 
 @dataclass(frozen=True)

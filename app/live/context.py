@@ -59,9 +59,9 @@ CommandFunction = Callable[[Call], Awaitable[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The rate limit of each connection: `rate` commands a second after `burst` at once. After `strikes` refusals in a
-    row the connection is closed. `work` and `work_per_address` are the milliseconds of work that one user and one
-    address may cause a second. 0 means no limit."""
+    """The rate limit of each connection: `rate` commands a second after `burst` at once. After `strikes` refusals, of
+    which one is forgiven each second, the connection is closed. `work` and `work_per_address` are the milliseconds of
+    work that one user and one address may cause a second. 0 means no limit."""
 
     rate: float
     burst: float

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat.errors import Code, Refused
-from app.chat.limits import Bucket, Limits
+from app.chat.limits import Bucket, Limits, RateLimit
 
 rates = st.floats(0.01, 1000)
 bursts = st.integers(1, 50)
@@ -71,6 +71,24 @@ def test_no_wait_is_longer_than_for_one_token_whatever_the_clock_does(
 ) -> None:
     bucket = Bucket(rate, burst)
     assert all(0.0 <= bucket.take(now) <= 1 / rate for now in times)
+
+
+def commands_until_exhausted(a_second: int, *, rate: float = 10, strikes: int = 50, most: int = 100_000) -> int:
+    """How many commands a connection may send at a speed before it is exhausted; `most` if it never is."""
+    limit = RateLimit(rate, 20, strikes)
+    for number in range(most):
+        limit.check(1e6 + number / a_second)
+        if limit.exhausted:
+            return number + 1
+    return most
+
+
+def test_strikes_are_forgiven_with_time_and_not_by_a_command_that_comes_through() -> None:
+    assert commands_until_exhausted(1_000_000) == 20 + 50
+    assert commands_until_exhausted(248) < 100, "each second, ten of these are in time"
+    assert commands_until_exhausted(20) < 200
+    assert commands_until_exhausted(11, most=10_000) == 10_000, "one too many a second is forgiven"
+    assert commands_until_exhausted(1_000_000, strikes=0, most=1000) == 1000
 
 
 LIMITS = Limits(message=10, name=5, topic=5, why=5, rooms=2, recipients=2, password_min=3, password=5)
