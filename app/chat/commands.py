@@ -291,9 +291,9 @@ _TABLE = (
     Row("invite", (), "NAME", "Invite someone to a private room (operators)",
         1, 1, _moderation(frames.Invite)),
     Row("uninvite", (), "NAME", "Withdraw an invitation (operators)", 1, 1, _moderation(frames.Uninvite)),
-    Row("private", (), "", "Let only invited people in (operators)", 0, 0,
+    Row("private", (), "", "Let only invited people in; guests have to leave (operators)", 0, 0,
         lambda _, room: frames.Private(room=room)),
-    Row("public", (), "", "Let everyone in (operators)", 0, 0,
+    Row("public", (), "", "Let everyone in, who can read what was said before (operators)", 0, 0,
         lambda _, room: frames.Public(room=room)),
 )  # fmt: skip
 

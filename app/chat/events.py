@@ -89,7 +89,8 @@ class Detail(Struct, frozen=True, omit_defaults=True, gc=False):
     `whom` is the person it concerns. `until` is when a ban or mute ends, in milliseconds since 1970; 0 is never.
     `seconds` is for slow mode. `to` has the recipients of a whisper by the names they had then. `edited` and `deleted`
     say what has become of a message since. `notify` says whom a message notifies beside those it mentions:
-    `everyone` in the room, or those who are `here`.
+    `everyone` in the room, or those who are `here`. `invited` has the ids of those whom a private room keeps when its
+    door is closed, in ascending order.
     """
 
     whom: User | None = None
@@ -99,6 +100,7 @@ class Detail(Struct, frozen=True, omit_defaults=True, gc=False):
     edited: bool = False
     deleted: bool = False
     notify: str = ""
+    invited: tuple[int, ...] = ()
 
 
 PLAIN = Detail()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
-from app.chat.events import Event, Kind
+from msgspec.structs import replace
+
+from app.chat.events import Detail, Event, Kind, User
 from app.chat.mentions import OPERATORS
 
 
@@ -64,7 +67,23 @@ class RoomState:
 
     def is_invited(self, user: int) -> bool:
         """Whether the user may join while the room is private."""
-        return self._is(Kind.INVITE, f"invite:{user}")
+        own, access = self._last.get(f"invite:{user}"), self._last.get("access")
+        if own is not None and own.kind == Kind.INVITE:
+            return True
+        if access is None or (own is not None and own.seq > access.seq):
+            return False
+        kept = access.detail.invited
+        at = bisect_left(kept, user)
+        return at < len(kept) and kept[at] == user
+
+    def kept(self) -> list[int]:
+        """Return those who are invited because they were there when the room was made private, and nothing else was
+        done about it since. What makes the room private or public passes them on."""
+        access = self._last.get("access")
+        if access is None:
+            return []
+        own = ((user, self._last.get(f"invite:{user}")) for user in access.detail.invited)
+        return [user for user, one in own if one is None or (one.kind != Kind.INVITE and one.seq < access.seq)]
 
     def ban(self, user: int, now: int) -> Event | None:
         """Return the user's ban if it is in force at `now`, in milliseconds since 1970."""
@@ -75,8 +94,12 @@ class RoomState:
         return self._in_force(Kind.MUTE, f"mute:{user}", now)
 
     def in_force(self, kind: Kind, now: int) -> list[Event]:
-        """Return the bans, mutes, invitations or appointments that are in force at `now`, in the order of the log."""
+        """Return the bans, mutes, invitations or appointments that are in force at `now`, in the order of the log. One
+        event that invites many people is as many invitations, by id."""
         found = [event for event in self._last.values() if event.kind == kind and _lasts(event, now)]
+        if kind == Kind.INVITE and (access := self._last.get("access")):
+            whom = (Detail(whom=User(user, "")) for user in self.kept())
+            found += [replace(access, kind=Kind.INVITE, detail=detail) for detail in whom]
         return sorted(found, key=lambda event: event.seq)
 
     def _is(self, kind: Kind, key: str) -> bool:

@@ -282,8 +282,8 @@ def _change(frame: Changed) -> str | None:
 
 _SENTENCES: dict[str, str] = {
     Kind.OWNER: "{whom} owns the room now",
-    Kind.PRIVATE: "{who} made the room private",
-    Kind.PUBLIC: "{who} made the room public",
+    Kind.PRIVATE: "{who} made the room private. If it becomes public again, everyone can read what was said in it",
+    Kind.PUBLIC: "{who} made the room public. Everyone can read what was said in it",
     Kind.INVITE: "{who} invited {whom}",
     Kind.UNINVITE: "{who} withdrew the invitation of {whom}",
     Kind.OP: "{who} made {whom} an operator",

@@ -304,6 +304,10 @@ class Connection:
             raise not_joined(room)
         return mailbox(self.user.id) if room == WHISPERS else room
 
+    def reads(self, log: str) -> bool:
+        """Whether the client may read a room or conversation now."""
+        return log in self.following or self.user.id in participants(log)
+
     async def has_begun(self, log: str) -> bool:
         """Whether anyone has whispered in a conversation, even if that is no longer kept. Refused if it has more people
         than a whisper may reach."""
@@ -317,6 +321,14 @@ class Connection:
     def check_admission(self, room: Room[Subscriber]) -> None:
         """Refused if the user may not join the room."""
         rules.check_admission(room.name, room.state, self.user, self.rank(room), self.context.clock.now())
+
+    def is_admitted(self, room: Room[Subscriber]) -> bool:
+        """Whether the user may be in the room."""
+        try:
+            self.check_admission(room)
+        except Refused:
+            return False
+        return True
 
     def draft(
         self, room: str, text: str, cid: str = "", kind: Kind = Kind.MSG, of: int = 0, detail: Detail = PLAIN
@@ -364,7 +376,7 @@ class Connection:
             self.pause_or_resume()
 
     def expel(self, event: Event) -> None:
-        """Leave the room because of a kick or ban."""
+        """Leave the room because of an event that takes away the right to be there."""
         if event.room in self.following:
             self.following.part(self, event.room)
             self.send(Parted.expelled(event))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from operator import itemgetter
 from time import monotonic
 from typing import Any
@@ -28,6 +28,10 @@ TIME_SLICE = 0.005
 CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
 EXPULSIONS = (Kind.KICK, Kind.BAN)
+CLOSINGS = (Kind.PRIVATE, Kind.UNINVITE, Kind.DEOP)
+"""Events after which someone may have no right to be in the room any more."""
+REMOVED_AT_ONCE = 128
+"""Connections whose right to be in a room is looked at in one turn."""
 _MSG = Kind.MSG
 _BY_ORDER = itemgetter(0)
 _NOBODY: set[Sender] = set()
@@ -289,6 +293,19 @@ class Shard:
             self.flush(now=True)  # the event itself has to reach the person before they leave the room
             for subscriber in self.connections.get(event.detail.whom.id, ()):
                 subscriber.expel(event)
+        elif event.kind in CLOSINGS:
+            self.flush(now=True)
+            whom = event.detail.whom
+            here = self.connections.get(whom.id, ()) if whom else [cursor.subscriber for cursor in room.cursors()]
+            self._close_to_others(room, event, iter(here))
+
+    def _close_to_others(self, room: Room[Subscriber], event: Event, here: Iterator[Subscriber]) -> None:
+        """Remove those who have no right to be in the room any more, some of many in each turn."""
+        for subscriber in islice(here, REMOVED_AT_ONCE):
+            if event.room in subscriber.following and not subscriber.is_admitted(room):
+                subscriber.expel(event)
+        if (first := next(here, None)) is not None:
+            self._loop.call_soon(self._close_to_others, room, event, chain((first,), here))
 
     def hint_room(self, room: str, frame: Frame, author: int = 0) -> None:
         """Send a hint to everyone in `room` but its author, if it has one, and those who ignore them."""

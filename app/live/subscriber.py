@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from app.chat.dialects import Dialect
 from app.chat.events import Event, User
 from app.chat.frames import Frame
+from app.chat.room import Room
 from app.transports import Channel
 
 
@@ -70,8 +71,11 @@ class Subscriber(Protocol):
     def whispers_fell_behind(self, after: int) -> None:
         """Read whispers after a position from the log, because the channel is full."""
 
+    def is_admitted(self, room: Room[Subscriber]) -> bool:
+        """Whether the user may be in the room."""
+
     def expel(self, event: Event) -> None:
-        """Leave the room because of a kick or ban."""
+        """Leave the room because of an event that takes away the right to be there."""
 
     def ignore(self, users: frozenset[int]) -> None:
         """Hide what these users say from now on."""

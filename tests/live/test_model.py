@@ -48,6 +48,10 @@ SAID = ("msg", "me")
 SECRET = "secret"
 """Part of the text of every whisper, and of nothing else."""
 HINTS = ("presence", "typing", "read")
+CLOSINGS = {
+    "uninvite": "{} withdrew your invitation",
+    "deop": "{} removed you as an operator, and you are not invited",
+}
 
 Frame = dict[str, Any]
 Places = dict[tuple[str, int], int]
@@ -575,16 +579,20 @@ class Model:
         room = frame["room"]
         place = self._moderated(seat, room)
         self._operator(seat, room)
-        whom = [user for user in self.present(room) if user.id not in place.invited]
+        staying = [user for user in self.present(room) if user.registered and user.id not in place.invited]
         place.private = True
-        place.invited |= {user.id: user.name for user in whom}
-        own = seat.user
-        invitations = [Happening(room, "invite", own.id, own.name, whom=user, whom_name=user.name) for user in whom]
-        change = Happening(room, "private", own.id, own.name)
-        for event in self.record(*invitations, change):
-            self.hand_out(event)
-        assert self.log[-1] is change
-        seat.due.append({"t": "done", "rid": frame["rid"], "seq": change.seq})
+        place.invited |= {user.id: "" for user in staying}
+        self._change(seat, frame)
+        self._close(room, self.seats, f"{seat.user.name} made the room private")
+
+    def _close(self, room: str, seats: list[Seat], why: str) -> None:
+        """Have those leave who have no right to be in the room any more."""
+        for seat in [seat for seat in seats if room in seat.rooms]:
+            try:
+                self.may_enter(seat, room)
+            except No:
+                self.leave(seat, room)
+                seat.due.append({"t": "parted", "room": room, "why": why})
 
     def moderate(self, seat: Seat, frame: Frame) -> None:
         kind, room, own = frame["t"], frame["room"], seat.user
@@ -608,6 +616,9 @@ class Model:
             self.hand_out(one)
         if kind in ("kick", "ban"):
             self._expel(event, whom)
+        elif kind in CLOSINGS:
+            reason = CLOSINGS[kind].format(own.name) + (f": {why}" if why else "")
+            self._close(room, [one for one in self.seats if one.user is whom], reason)
         seat.due.append({"t": "done", "rid": frame["rid"], "seq": event.seq})
 
     def _meant(self, place: Place, frame: Frame) -> User:

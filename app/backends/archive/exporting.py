@@ -123,7 +123,9 @@ def _users_in(connection: sqlite3.Connection, room: str) -> Iterator[Line]:
         SELECT id, name, canonical FROM users WHERE id IN (
             SELECT user FROM events WHERE room = ?
             UNION SELECT json_extract(detail, '$.whom.id') FROM events WHERE room = ? AND detail != ''
+            UNION SELECT value
+                FROM events, json_each(CASE detail WHEN '' THEN '{}' ELSE detail END, '$.invited') WHERE room = ?
         ) ORDER BY id
     """
-    for user, name, canonical in connection.execute(sql, (room, room)):
+    for user, name, canonical in connection.execute(sql, (room, room, room)):
         yield UserLine(user, name, "" if canonical == name.lower() else canonical)

@@ -193,7 +193,7 @@ class _Import:
             raise self._error(f"position {line.seq} is out of order: expected one above {self.seqs[counter]}")
         self.seqs[counter] = line.seq
         whom = line.detail.whom
-        if self.room and not {line.user, *([whom.id] if whom else [])} <= self.users:
+        if self.room and not {line.user, *line.detail.invited, *([whom.id] if whom else [])} <= self.users:
             raise self._error("this event names someone who is not among the users of this export")
         if self.room and self._is_stored(line):
             return

@@ -65,9 +65,9 @@ class Parted(Answer, tag="parted"):
 
     @classmethod
     def expelled(cls, event: Event) -> Parted:
-        """After a kick or ban."""
-        verb = "kicked" if event.kind == Kind.KICK else "banned"
-        return cls(event.room, f"{verb} by {event.name}" + (f": {event.text}" if event.text else ""))
+        """After an event that takes away the right to be there."""
+        why = _EXPULSIONS[event.kind].format(event.name)
+        return cls(event.room, why + (f": {event.text}" if event.text else ""))
 
 
 class Message(Struct, kw_only=True, tag_field="t", tag="msg", rename={"sender": "from"}, omit_defaults=True, gc=False):
@@ -348,6 +348,16 @@ def event_frame(event: Event) -> Message | Changed:
         until=timestamp(detail.until) if detail.until else UNSET,
         seconds=detail.seconds if event.kind == Kind.SLOW else UNSET,
     )
+
+
+_EXPULSIONS: dict[str, str] = {
+    Kind.KICK: "kicked by {}",
+    Kind.BAN: "banned by {}",
+    Kind.PRIVATE: "{} made the room private",
+    Kind.UNINVITE: "{} withdrew your invitation",
+    Kind.DEOP: "{} removed you as an operator, and you are not invited",
+}
+"""Why someone has to leave a room, by the kind of the event."""
 
 
 def moderation_entry(event: Event, names: Mapping[int, str]) -> ModerationEntry:

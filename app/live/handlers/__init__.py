@@ -29,7 +29,7 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Typing: rooms.typing,
     frames.Topic: moderating.topic,
     frames.Private: moderating.private,
-    frames.Public: moderating.change_setting,
+    frames.Public: moderating.public,
     frames.Slow: moderating.change_setting,
     frames.Mentions: moderating.change_setting,
     frames.ListModeration: moderating.list_moderation,

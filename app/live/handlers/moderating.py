@@ -9,7 +9,7 @@ from msgspec import UnsetType
 
 from app.chat import rules
 from app.chat.errors import Code, Refused
-from app.chat.events import Detail, Kind
+from app.chat.events import Detail, Event, Kind
 from app.chat.fitting import fit
 from app.chat.frames import (
     Done,
@@ -34,6 +34,8 @@ LISTED = (Kind.BAN, Kind.MUTE, Kind.INVITE)
 """What the list of moderation has, in the order of its fields."""
 MAX_LISTED = 100
 """Most bans, mutes and invitations in one answer."""
+PLACE_BITS = 32
+"""Where a page begins is a position, in so many bits, and above it how many entries of that position come before."""
 
 
 async def topic(connection: Connection, command: Topic) -> None:
@@ -45,7 +47,7 @@ async def topic(connection: Connection, command: Topic) -> None:
     await change_setting(connection, command)
 
 
-async def change_setting(connection: Connection, command: Topic | Private | Public | Slow | Mentions) -> None:
+async def change_setting(connection: Connection, command: Topic | Slow | Mentions) -> None:
     """Change a room's setting."""
     room = _room(connection, command.room)
     kind, text, detail = rules.setting_event(command, room.state, connection.rank(room))
@@ -53,19 +55,22 @@ async def change_setting(connection: Connection, command: Topic | Private | Publ
 
 
 async def private(connection: Connection, command: Private) -> None:
-    """Make a room private. Invite everyone in it first, so that a lost connection locks nobody out."""
+    """Close a room, and invite the registered people in it with the same event, so that a lost connection locks none of
+    them out. Everyone else in it has to leave, unless they were invited before: anyone can be any number of guests."""
     room = _room(connection, command.room)
-    kind, text, detail = rules.setting_event(command, room.state, connection.rank(room))
-    members, people = connection.hub.people(command.room)
-    if members > len(people):
-        most = connection.hub.max_roster
-        problem = f"{command.room} has {members} people. Rooms with more than {most} can't be made private"
-        raise Refused(Code.REFUSED, problem)
-    for user in await connection.backend.users([person.id for person in people]):
-        if not room.state.is_invited(user.id):
-            draft = connection.draft(command.room, "", kind=Kind.INVITE, detail=Detail(whom=user))
-            await connection.backend.append(draft)
-    await _append(connection, command, kind, text, detail)
+    rules.setting_event(command, room.state, connection.rank(room))
+    people = await connection.backend.users([person.id for person in connection.hub.all_people(command.room)])
+    room = _room(connection, command.room)
+    kind, text, _ = rules.setting_event(command, room.state, connection.rank(room))
+    staying = {user.id for user in people if user.registered and not room.state.is_invited(user.id)}
+    await _append(connection, command, kind, text, Detail(invited=tuple(sorted(staying.union(room.state.kept())))))
+
+
+async def public(connection: Connection, command: Public) -> None:
+    """Open a room to everyone, with all that was said in it. Invitations hold on."""
+    room = _room(connection, command.room)
+    kind, text, _ = rules.setting_event(command, room.state, connection.rank(room))
+    await _append(connection, command, kind, text, Detail(invited=tuple(room.state.kept())))
 
 
 async def moderate(connection: Connection, command: Moderation) -> None:
@@ -76,6 +81,7 @@ async def moderate(connection: Connection, command: Moderation) -> None:
     rank = connection.rank(room)
     rules.check_moderation(command, rank)
     whom = await user_meant(connection, command, room)
+    rank = connection.rank(room := _room(connection, command.room))
     whose_rank = rules.rank(room.state, whom, server_operator=connection.context.is_server_operator(whom))
     now = connection.context.clock.now()
     kind, text, detail = rules.moderation_event(command, rank, whom, whose_rank, now)
@@ -91,17 +97,39 @@ async def list_moderation(connection: Connection, command: ListModeration) -> No
     """Answer with the bans, mutes and invitations that are in force in a room, the latest first, a page at a time."""
     room = _room(connection, command.room)
     rules.check_operator(room.name, connection.rank(room))
-    before = END if isinstance(command.before, UnsetType) else command.before
+    before, skipped = _place(command.before)
     now = connection.context.clock.now()
-    events = [event for kind in LISTED for event in room.state.in_force(kind, now) if event.seq < before]
-    page = nlargest(MAX_LISTED, events, key=lambda event: event.seq)
+    events = [
+        event
+        for kind in LISTED
+        for event in room.state.in_force(kind, now)
+        if event.seq < before or (skipped and event.seq == before)
+    ]
+    page = nlargest(skipped + MAX_LISTED, events, key=_order)[skipped:]
     ids = {event.detail.whom.id for event in page if event.detail.whom}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
     entries = fit([moderation_entry(event, names) for event in page])
     shown = list(zip(page, entries, strict=False))
     bans, mutes, invitations = ([entry for event, entry in shown if event.kind == kind] for kind in LISTED)
-    more = shown[-1][0].seq if len(events) > len(shown) else 0
-    connection.send(ModerationList(room.name, bans, mutes, invitations, more, rid=command.rid))
+    following = 0
+    if skipped + len(shown) < len(events):
+        last = shown[-1][0].seq
+        same = sum(event.seq == last for event, _ in shown) + (skipped if last == before else 0)
+        following = last if same == sum(event.seq == last for event in events) else same << PLACE_BITS | last
+    connection.send(ModerationList(room.name, bans, mutes, invitations, following, rid=command.rid))
+
+
+def _place(before: int | UnsetType) -> tuple[int, int]:
+    """Return the position before which a page begins, and how many entries at that position come before it: the event
+    that closes a room invites many people."""
+    if isinstance(before, UnsetType):
+        return END, 0
+    skipped = before >> PLACE_BITS
+    return (before & (1 << PLACE_BITS) - 1, skipped) if skipped else (before, 0)
+
+
+def _order(event: Event) -> tuple[int, int]:
+    return event.seq, event.detail.whom.id if event.detail.whom else 0
 
 
 async def _append(

@@ -49,6 +49,7 @@ async def history(connection: Connection, command: History) -> None:
     backwards = isinstance(command.after, UnsetType)
     for _ in range(MAX_SKIPPED):
         events = await _read(connection, command)
+        connection.log_of(command.room)  # the user may have lost the right to read it meanwhile
         connection.charge(sending(events))
         frames = [event_frame(event) for event in events if event.user not in connection.ignored]
         if frames or not events.more:
@@ -83,8 +84,14 @@ async def search(connection: Connection, command: Search) -> None:
     before = END if isinstance(command.before, UnsetType) else command.before
     results = await connection.backend.search(log, command.words, before=before, limit=command.limit, size=FOUND_BYTES)
     connection.charge(results.took + sending(results))
+    if room:
+        connection.log_of(room)  # the user may have lost the right to read it meanwhile
     marked = zip(results, _first_hits(results.marks), strict=True)
-    shown = [(event_frame(event), marks) for event, marks in marked if event.user not in connection.ignored]
+    shown = [
+        (event_frame(event), marks)
+        for event, marks in marked
+        if event.user not in connection.ignored and connection.reads(event.room)
+    ]
     connection.send(
         Found(
             room=room,

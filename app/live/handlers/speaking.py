@@ -86,6 +86,7 @@ async def _message(connection: Connection, room: str, seq: int | UnsetType) -> E
     if isinstance(seq, UnsetType):
         return await _last_message(connection, room)
     event = await connection.backend.get(connection.log_of(room), seq)
+    connection.log_of(room)  # the user may have lost the right to read it meanwhile
     if event is None or event.kind not in (Kind.MSG, Kind.ME) or event.detail.deleted:
         problem = f"There is no message {seq} in {room}, or it is no longer kept"
         raise Refused(Code.NOT_FOUND, problem, room=room, seq=seq)
@@ -97,6 +98,7 @@ async def _last_message(connection: Connection, room: str) -> Event:
     log = connection.log_of(room)
     events = await connection.backend.read_backwards(log, before=END, limit=MAX_PAGE, size=PAGE_BYTES, fold=True)
     connection.charge(COSTS[History] + sending(events))
+    connection.log_of(room)
     for event in reversed(events):
         if event.user == connection.user.id and event.kind in (Kind.MSG, Kind.ME) and not event.detail.deleted:
             return event

@@ -142,7 +142,7 @@ def test_a_mute_silences_and_a_slow_room_makes_wait(chat: Host) -> None:
 
 def test_a_private_room_is_for_who_was_there_and_who_is_invited(chat: Host) -> None:
     token = registered(chat, "ann")
-    with chat.connect(token=token) as ann, chat.connect("bob") as bob:
+    with chat.connect(token=token) as ann, chat.connect(token=registered(chat, "bob")) as bob:
         ann.join("den")
         bob.join("den")
         ann.answer("private", room="den")
@@ -155,7 +155,8 @@ def test_a_private_room_is_for_who_was_there_and_who_is_invited(chat: Host) -> N
             ann.answer("invite", room="den", name="cy")
             assert cy.join("den")["private"]
             ann.answer("uninvite", room="den", name="cy")
-            cy.answer("part", room="den")
+            assert cy.sees("uninvite").whom == "cy"
+            assert cy.receive() == {"t": "parted", "room": "den", "why": "ann withdrew your invitation"}
             assert cy.refused("join", room="den").code == "invitation_only"
             ann.answer("public", room="den")
             cy.join("den")
