@@ -70,7 +70,7 @@ def test_every_command_is_run_here_or_by_ci() -> None:
     elsewhere = {
         "uvicorn app:create_app --factory",  # tests/test_packaging.py, from a plain installation
         "docker build -t natter .",  # tests/test_packaging.py, instruction by instruction
-        "docker run -e PORT=9000 -p 9000:9000 natter",
+        "docker run -v natter:/data -e PORT=9000 -p 9000:9000 natter",
     }
     by_ci = {command for command in COMMANDS if re.search(rf"^{re.escape(command)}$", CI, re.M)}
     assert set(COMMANDS) == run_here | elsewhere | by_ci

@@ -144,6 +144,11 @@ class Backend(Protocol):
     def shared(self) -> bool:
         """Whether other nodes may use the same store. If not, `announce`, `hint` and `watch` do nothing."""
 
+    @property
+    def problem(self) -> str | None:
+        """Why writes are refused now, in words; None while they are not."""
+        return None
+
     def open(self) -> None:
         """Open the store. Further calls do nothing. StoreError if it can't be used; it is then left as it was."""
 

@@ -17,6 +17,7 @@ from time import monotonic
 from app.backends import machine
 from app.backends.committing import Batch, Committer
 from app.backends.journal import SIZE, Journal
+from app.backends.places import Places
 from app.backends.readers import Read, Readers, run, unreadable
 from app.backends.reasons import reason
 from app.backends.sequencing import Entry
@@ -68,6 +69,8 @@ class Applier:
         self._journal: Journal | None = None
         self._readers: Readers | None = None
         """Without readers, this thread also reads, and everything is applied as soon as it is committed."""
+        self._places: Places | None = None
+        """Where the files are, unless the store is in memory."""
         self._upkeep: Upkeep
         self._queue: SimpleQueue[Signal] = SimpleQueue()
         self._batches: deque[Batch] = deque()
@@ -91,11 +94,22 @@ class Applier:
         self._lock = Lock()
         """Guards what other threads use as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting`, `_closed`."""
 
+    @property
+    def problem(self) -> str | None:
+        """Why nothing may be written, as far as is known without looking."""
+        if self.failing:
+            return self._problem
+        if self._places is not None and self._places.problem:
+            return f"the store can't be written: {self._places.problem}"
+        return self._full or None
+
     def start(
         self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None, upkeep: Upkeep
     ) -> None:
         """Start the thread, which owns all of these from now on."""
         self._connection, self._journal, self._readers, self._upkeep = connection, journal, readers, upkeep
+        if journal is not None and self._file.file is not None:
+            self._places = Places(self._file.path, self._file.file, journal)
         self.thread = Thread(target=self._serve, name="store", daemon=True)
         self.thread.start()
 
@@ -143,6 +157,15 @@ class Applier:
             self._look_for_space()
         return self._full or None
 
+    def _bring_home(self) -> None:
+        """Put all that was acknowledged into the file, wherever that is now."""
+        self._apply()
+        self._checkpoint_all()
+
+    def _checkpoint_all(self) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
     def add(self, batch: Batch) -> None:
         with self._lock:
             first = not self._batches
@@ -168,9 +191,18 @@ class Applier:
         self._upkeep.finish()
         if self._readers is not None:
             self._readers.close()
+        if self._places is not None:
+            self._places.look()
+        whole = not self._batches and not (self._places and self._places.problem)
+        if whole:
+            whole = self._file.finish(self._connection)
+        else:
+            self._checkpoint_all()  # SQLite leaves that out when it closes a file that was moved
         self._connection.close()
+        if self._places is not None:
+            self._places.rescue()
         if self._journal is not None:
-            self._journal.close(remove=not self._batches)
+            self._journal.close(remove=whole)
         self._file.release()
 
     def _serve_once(self) -> bool:
@@ -199,7 +231,9 @@ class Applier:
         self._release_reads()
         if closed:
             return False
-        if not signals or self._upkeep.overdue:
+        if self._places is not None and not self._places.due() and self._places.look():
+            self._bring_home()
+        if (not signals and self._upkeep.due() == 0) or self._upkeep.overdue:
             self._upkeep.step()
         return True
 
@@ -207,6 +241,8 @@ class Applier:
         """Return all that is queued. Wait for the first until something is due."""
         now = monotonic()
         due = [self._apply_at - now, self._commit_at - now]
+        if self._places is not None:
+            due.append(self._places.due())
         if not self._batches and (upkeep := self._upkeep.due()) is not None:
             due.append(upkeep)
         timeout = max(0.0, min(due)) if self._unprepared_journal() is None else 0.0
@@ -306,6 +342,12 @@ class Applier:
 
     def _look_for_space(self) -> None:
         self._free_until = monotonic() + SPACE_INTERVAL
+        if self._places is not None:
+            self._places.look()
+            if self._places.problem:
+                self._full = f"the store can't be written: {self._places.problem}"
+                self.committer.told(self._full)
+                return
         try:
             system = os.statvfs(os.path.dirname(os.path.realpath(self._file.path)))  # noqa: PTH120
         except OSError as error:

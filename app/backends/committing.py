@@ -165,6 +165,10 @@ class Committer:
         with self._lock:
             return self.turn + bool(self._pending)
 
+    def told(self, problem: str) -> None:
+        """Note that this problem has its line in the log."""
+        self._told = problem
+
     def close(self) -> None:
         """Accept nothing more. What was submitted is still pending, or committed."""
         with self._lock:

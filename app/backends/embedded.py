@@ -61,6 +61,10 @@ class Embedded(Backend):
     def shared(self) -> bool:
         return False
 
+    @property
+    def problem(self) -> str | None:
+        return self._core.applier.problem
+
     def open(self) -> None:
         self._core.open()
 
@@ -198,10 +202,11 @@ class _Core:
                 self.index = MemoryIndex(connection, self.file.epoch)
                 self._start(connection, None, None)
             else:
+                journal = Journal(self.file.path, self.file.epoch, machine.last_applied(connection))
+                self.file.begin(connection, journal)
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute(f"PRAGMA cache_size = {-CACHE}")
                 self.index = FileIndex(self.file.path, connection)
-                journal = Journal(self.file.path, self.file.epoch, machine.last_applied(connection))
                 self._start(connection, journal, Readers(self.file.path))
             self._opened = True
 

@@ -9,7 +9,8 @@ Ahead of what is written, a file is filled with zeros, since a write inside of a
 that takes a sixth off a commit. Once all that is in the other file is applied and SQLite has synced it, writing goes on
 at the start of that file, over what was there.
 
-A file starts with a header that names the store's epoch. A record is its length (32 bits), its checksum (32 bits), its
+A file starts with a header that names the store's epoch, and the number of the last record that was in the store when
+the file was begun: a store that lacks it is an older one. A record is its length (32 bits), its checksum (32 bits), its
 number (64 bits), all little endian, and its payload. The numbers of records count up by one. The checksum includes the
 number. Reading a file ends at the first record that isn't whole or doesn't have the next number: what comes after it is
 older.
@@ -28,7 +29,7 @@ from zlib import crc32
 from app.backends.copying import sync
 
 MAGIC = b"natter1\n"
-HEADER = struct.Struct("<8s24s")
+HEADER = struct.Struct("<8s16sQ")
 RECORD = struct.Struct("<IIQ")
 _NUMBER = struct.Struct("<II")
 """What comes before the number of a record."""
@@ -57,6 +58,13 @@ class Journal:
         self._active = self._files[0]
         self._lock = Lock()
 
+    def begin(self) -> None:
+        """Create the first file, so that the journal is seen to be there before anything is in it. OSError if that
+        fails."""
+        with self._lock:
+            if self._active.descriptor < 0:
+                self._create(self._active)
+
     def write(self, payload: bytes) -> None:
         """Write one record and sync it. OSError if that fails: then there is none, and its number is used again."""
         with self._lock:
@@ -72,6 +80,12 @@ class Journal:
             os.fdatasync(file.descriptor)
             self.last = file.last = number
             file.end += len(record)
+
+    def misplaced(self) -> list[str]:
+        """Return the paths of its files that are no longer there, or are others now."""
+        with self._lock:
+            held = [(path, file.descriptor) for path, file in zip(self._paths, self._files, strict=True)]
+            return [str(path) for path, descriptor in held if descriptor >= 0 and not _is_at(path, descriptor)]
 
     @property
     def wants_zeros(self) -> bool:
@@ -103,12 +117,12 @@ class Journal:
                 return False
             other.reserved = True
         try:
-            other.clear()
+            self._clear(other)
             with self._lock:
                 if former.last > self.durable:
                     return False
                 self._active, former.reserved = other, True
-            former.clear()
+            self._clear(former)
         finally:
             other.reserved = former.reserved = False
         return True
@@ -131,12 +145,17 @@ class Journal:
             other.end = HEADER.size
             self._active = other
 
+    def _clear(self, file: _File) -> None:
+        if file.descriptor >= 0:
+            os.pwrite(file.descriptor, HEADER.pack(MAGIC, self._epoch.encode(), self.durable), 0)
+            file.clear()
+
     def _create(self, file: _File) -> None:
         """Create a file, and sync it with the folder: a file that no folder names is lost in a crash."""
         path = self._paths[self._files.index(file)]
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.pwrite(descriptor, HEADER.pack(MAGIC, self._epoch.encode()), 0)
+            os.pwrite(descriptor, HEADER.pack(MAGIC, self._epoch.encode(), self.durable), 0)
             os.fsync(descriptor)
             sync(path.parent)
         except BaseException:
@@ -163,8 +182,6 @@ class _File:
 
     def clear(self) -> None:
         """Overwrite all records with zeros, and sync that."""
-        if self.descriptor < 0:
-            return
         size = os.fstat(self.descriptor).st_size
         for start in range(HEADER.size, size, STEP):
             os.pwrite(self.descriptor, bytes(min(STEP, size - start)), start)
@@ -175,6 +192,13 @@ class _File:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def paths(path: str) -> tuple[Path, Path]:
@@ -199,10 +223,24 @@ def is_damaged(path: str, epoch: str, last: int) -> bool:
         if any(number > last for number, _ in _read(file, epoch)):
             return True
         data = file.read_bytes() if file.exists() else b""
+        if (header := _header(data)) and header[0] == epoch and header[1] > last:
+            return True
         at = data.find(struct.pack("<Q", last + 2)) - _NUMBER.size
         if at >= HEADER.size and next(_records(data, at), None) is not None:
             return True
     return False
+
+
+def belongs(path: str, epoch: str) -> bool:
+    """Whether the store at `path` has a journal of this epoch beside it, with records or not. OSError if a file can't
+    be read."""
+    return any(_epoch(file) == epoch for file in paths(path))
+
+
+def is_foreign(path: str, epoch: str) -> bool:
+    """Whether the journal beside the store at `path` has records of another epoch. OSError if a file can't be read."""
+    others = [file for file in paths(path) if _epoch(file) not in ("", epoch)]
+    return any(next(_records(file.read_bytes(), HEADER.size), None) is not None for file in others)
 
 
 def keep_aside(path: str) -> list[str]:
@@ -226,9 +264,25 @@ def _read(path: Path, epoch: str) -> Iterator[tuple[int, bytes]]:
         data = path.read_bytes()
     except FileNotFoundError:
         return
-    if len(data) < HEADER.size or HEADER.unpack_from(data) != (MAGIC, epoch.encode().ljust(24, b"\0")):
-        return
-    yield from _records(data, HEADER.size)
+    if (header := _header(data)) and header[0] == epoch:
+        yield from _records(data, HEADER.size)
+
+
+def _epoch(path: Path) -> str:
+    """The epoch that a file of the journal names; empty if there is no such file."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        header = _header(file.read(HEADER.size))
+    return header[0] if header else ""
+
+
+def _header(data: bytes) -> tuple[str, int] | None:
+    """The epoch that the header in `data` names, and the number of the record that the store had before."""
+    if len(data) < HEADER.size:
+        return None
+    magic, epoch, before = HEADER.unpack_from(data)
+    return (epoch.rstrip(b"\0").decode("utf-8", "replace"), before) if magic == MAGIC else None
 
 
 def _records(data: bytes, at: int) -> Iterator[tuple[int, bytes]]:

@@ -6,7 +6,6 @@ A file that can't be used is refused with a StoreError, and left as it was to th
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import secrets
@@ -16,7 +15,9 @@ from pathlib import Path
 
 from msgspec import MsgspecError
 
-from app.backends import StoreError, journal, machine, schema, upgrade
+from app.backends import StoreError, ending, journal, machine, schema, upgrade
+from app.backends.journal import Journal
+from app.backends.locking import check_folder, check_mount, lock, unlock
 from app.backends.pages import zero_gaps
 from app.backends.reasons import reason
 from app.backends.schema import APPLICATION_ID
@@ -31,31 +32,24 @@ MAX_CHECKED = 1 << 20
 """A file of up to this many bytes is checked whole when it is opened. Damage in a larger one shows when it is read."""
 
 
-class InUse(StoreError):
-    """Another process has the store open."""
-
-
 class StoreFile:
-    """The store at `path`, or one in memory for `:memory:`. While it is open, a lock beside the file holds it."""
+    """The store at `path`, or one in memory for `:memory:`. While it is open, this process holds the file."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.epoch = ""
-        self.lock: int | None = None
         self.file: int | None = None
+        self._modified = 0.0
+        """When the file was changed last before it was opened, in seconds since 1970."""
 
     def open(self) -> sqlite3.Connection:
         """Open the store, and create or upgrade it if need be. The connection is for one thread at a time."""
         if self.path == MEMORY:
             return self._connect()
-        self._lock()
+        check_mount(self.path)
+        check_folder(self.path)
         try:
-            if Path(self.path).exists():
-                _inspect_unopened(Path(self.path))
-            else:
-                Path(self.path).touch(mode=0o600)  # not everyone on the machine may read the messages
-            # Closed after the connection: closing any descriptor of a file drops all locks that the process has on it.
-            self.file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            self._hold()
             return self._connect()
         except (sqlite3.DatabaseError, OSError) as error:
             self.release()
@@ -63,6 +57,54 @@ class StoreFile:
         except StoreError:
             self.release()
             raise
+
+    def begin(self, connection: sqlite3.Connection, files: Journal) -> None:
+        """Record in the store that it is in use, and create its journal before that. StoreError if that fails."""
+        try:
+            files.begin()
+            ending.begin(connection)
+        except (sqlite3.Error, OSError) as error:
+            connection.close()
+            files.close(remove=True)  # nothing is in it yet
+            self.release()
+            raise StoreError(f"{self.path}: {reason(error)}") from None
+
+    def finish(self, connection: sqlite3.Connection) -> bool:
+        """Close the connection, with all that was acknowledged in the store. False if that could not be written."""
+        if self.file is None:
+            connection.close()
+            return True
+        try:
+            ending.finish(connection, self.file)
+        except (sqlite3.Error, OSError) as error:
+            log.error("%s: the store could not be closed: %s", self.path, reason(error))
+            return False
+        return True
+
+    def _hold(self) -> None:
+        path = Path(self.path)
+        if path.exists() and not os.access(path, os.W_OK):
+            raise StoreError(f"{path}: the store is read-only: make the file writable")
+        if not path.exists() or not path.stat().st_size:
+            self._check_not_left_behind(missing=not path.exists())
+        if not path.exists():
+            path.touch(mode=0o600)  # not everyone on the machine may read the messages
+        # Closed after the connection: closing any descriptor of a file drops all locks that the process has on it.
+        self.file = lock(self.path)
+        self._modified = os.fstat(self.file).st_mtime
+        if os.fstat(self.file).st_size:
+            _inspect_unopened(path)
+
+    def _check_not_left_behind(self, *, missing: bool) -> None:
+        """StoreError if there is a journal beside a store that has nothing: it would be taken for an old one."""
+        beside = [*journal.paths(self.path), Path(f"{os.path.realpath(self.path)}-wal")]
+        left = " and ".join(file.name for file in beside if file.exists() and file.stat().st_size)
+        if left:
+            what = "there is no store" if missing else "the store is empty"
+            raise StoreError(
+                f"{self.path}: {what}, but {left} beside it may have what was acknowledged last: "
+                f"put the store back, or move {left} away to start with an empty one"
+            )
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=0)
@@ -74,17 +116,41 @@ class StoreFile:
             connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
             (self.epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
             if self.path != MEMORY:
-                self._replay(connection)
+                self._recover(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _replay(self, connection: sqlite3.Connection) -> None:
-        """Apply what is in the journal and not in the store, and remove the journal."""
-        files = journal.paths(self.path)
-        if not any(file.exists() for file in files):
+    def _recover(self, connection: sqlite3.Connection) -> None:
+        """Apply what is in the journal and not in the store, and remove the journal. If something that was acknowledged
+        is in neither, begin another history."""
+        files, end = journal.paths(self.path), ending.read(connection)
+        has_journal = journal.belongs(self.path, self.epoch)
+        last = self._replay(connection) if has_journal else machine.last_applied(connection)
+        problem = ""
+        if journal.is_damaged(self.path, self.epoch, last):
+            problem = f"the journal is damaged after record {last}: what follows is lost"
+        elif not ending.is_whole(end, self._modified, self.path, connection, has_journal=has_journal):
+            problem = "this is an earlier state or a copy of the store, or its journal is lost: clients read it anew"
+        if problem:  # positions after this one were given out and are lost: to clients this has to be another history
+            self.epoch = secrets.token_hex(4)
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (self.epoch,))
+        if problem or has_journal:
+            ending.forget(connection)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        foreign = not problem and journal.is_foreign(self.path, self.epoch)
+        if not problem and not foreign:
+            journal.discard(files)
             return
+        if foreign:
+            problem = "the journal beside the store is of another history"
+        if kept := " and ".join(journal.keep_aside(self.path)):
+            problem += f"; {kept} kept"
+        log.error("%s: %s", self.path, problem)
+
+    def _replay(self, connection: sqlite3.Connection) -> int:
+        """Apply what is in the journal and not in the store. Return the number of the last record."""
         sequencer = Sequencer(connection)
         last = first = machine.last_applied(connection)
         try:
@@ -96,27 +162,7 @@ class StoreFile:
             raise StoreError(f"{self.path}: record {last + 1} of the journal is of a newer Natter: {error}") from None
         if last > first:
             log.info("%s: the server was not shut down: applied records %d to %d", self.path, first + 1, last)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not journal.is_damaged(self.path, self.epoch, last):
-            journal.discard(files)
-            return
-        # Positions after this one were given out and are lost: to clients this has to be another history.
-        self.epoch = secrets.token_hex(4)
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (self.epoch,))
-        names = " and ".join(journal.keep_aside(self.path))
-        log.error("%s: the journal is damaged after record %d: what follows is lost; %s kept", self.path, last, names)
-
-    def _lock(self) -> None:
-        """Lock a file beside the store: two servers on one store would split the chat."""
-        try:
-            self.lock = os.open(f"{os.path.realpath(self.path)}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.release()
-            raise InUse(f"{self.path}: the store is in use by another process") from None
-        except OSError as error:
-            self.release()
-            raise StoreError(f"{self.path}: {reason(error)}: choose a folder that you can write to") from None
+        return last
 
     def scrub(self, connection: sqlite3.Connection) -> bool:
         """Zero what deleted rows have left in the WAL and in unused parts of pages. False if another program is reading
@@ -130,21 +176,30 @@ class StoreFile:
     def release(self) -> None:
         """Unlock the store. The connection must be closed by then."""
         if self.file is not None:
-            os.close(self.file)
+            unlock(self.file)
             self.file = None
-        if self.lock is not None:
-            os.close(self.lock)
-            self.lock = None
 
 
 def _inspect_unopened(path: Path) -> None:
     """Check a store before it is opened, with a connection that only reads."""
-    if not os.access(path, os.W_OK):
-        raise StoreError(f"{path}: the store is read-only: make the file writable")
     # A file without a WAL can be read as if it never changed, and SQLite then creates no file beside it.
     how = "mode=ro" if Path(f"{path.resolve()}-wal").exists() else "immutable=1"
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=0)) as connection:
         inspect(path, connection)
+        _check_names(path, connection)
+
+
+def _check_names(path: Path, connection: sqlite3.Connection) -> None:
+    """StoreError if the file has another name too, and its journal is beside that: it is found by the name."""
+    names = path.stat().st_nlink
+    if names < 2:
+        return
+    if ending.read(connection) == ending.OPEN and not any(file.exists() for file in journal.paths(str(path))):
+        raise StoreError(
+            f"{path}: this file has {names} names (hard links), and was last used by another one, beside which its "
+            "journal is: open it by that name"
+        )
+    log.warning("%s: this file has %d names (hard links): its journal is found by this one only", path, names)
 
 
 def inspect(path: Path, connection: sqlite3.Connection) -> None:

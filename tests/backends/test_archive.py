@@ -561,7 +561,7 @@ def test_reading_beside_a_server_never_checkpoints(held: subprocess.Popen[str], 
 @pytest.fixture
 def served(store: Path) -> Iterator[None]:
     """The store is held by what looks like a server."""
-    handle = os.open(f"{store}-lock", os.O_RDWR | os.O_CREAT)
+    handle = os.open(store, os.O_RDWR)
     fcntl.flock(handle, fcntl.LOCK_EX)
     yield
     os.close(handle)
@@ -703,7 +703,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_or_refused(path: Path
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.executescript(MIGRATIONS[0] + f"PRAGMA user_version = 1; PRAGMA application_id = {0x4E617474};")
         connection.execute("INSERT INTO meta VALUES ('epoch', 'old')")
-        held = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT)
+        held = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT)  # what an older Natter locks
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
             with pytest.raises(StoreError, match="an older Natter has the store open: expected version"):

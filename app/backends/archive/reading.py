@@ -9,9 +9,10 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from app.backends import StoreError, journal, machine
+from app.backends.locking import InUse
 from app.backends.reasons import reason
 from app.backends.statements.rows import connect_read_only
-from app.backends.storefile import InUse, StoreFile, inspect
+from app.backends.storefile import StoreFile, inspect
 
 APPLY_TIMEOUT = 2.0
 """How many seconds a server has to apply what it acknowledged before it was asked. It takes a fraction of that."""

@@ -33,12 +33,18 @@ What a search finds
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from msgspec import Struct
 
 DEFAULT_BUDGET = 0.25
 """Seconds of processor time that a search may take before it answers with what it has."""
+
+
+def index_path(store: str) -> str:
+    """Where the index of the store at a path is."""
+    return f"{os.path.realpath(store)}-search"
 
 
 class Query(Struct, array_like=True):

@@ -8,8 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 from app.backends.reasons import reason
+from app.backends.search import index_path
 from app.backends.search.engine import Engine
-from app.backends.search.index import Index, index_path
+from app.backends.search.index import Index
 
 log = logging.getLogger("store")
 

@@ -226,11 +226,6 @@ class Index:
         self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
 
-def index_path(store: str) -> str:
-    """Where the index of the store at a path is."""
-    return f"{os.path.realpath(store)}-search"
-
-
 def quote(token: str, *, prefix: bool = False) -> str:
     """A token as an FTS5 expression."""
     return f'"{token}"*' if prefix else f'"{token}"'

@@ -19,9 +19,9 @@ from time import monotonic, process_time
 from msgspec import msgpack
 
 from app.backends.reasons import reason
-from app.backends.search import Found, Progress, Query
+from app.backends.search import Found, Progress, Query, index_path
 from app.backends.search.engine import BATCH, SCANNED, Engine
-from app.backends.search.index import Index, index_path, is_damage
+from app.backends.search.index import Index, is_damage
 from app.backends.search.messages import Answer, Ask, Dropped, Failure, Frames, Note, Report, Request, Wake, frame
 from app.backends.search.pacing import Pacer
 from app.backends.statements.rows import connect_read_only

@@ -13,11 +13,10 @@ from queue import Queue
 import pytest
 
 from app.backends import Unavailable
-from app.backends.search import Found, Query
+from app.backends.search import Found, Query, index_path
 from app.backends.search.client import SearchClient
 from app.backends.search.engine import SCANNED
 from app.backends.search.finish import finish
-from app.backends.search.index import index_path
 from tests.backends.search.stores import FAR, Store
 
 DEADLINE = 60
