@@ -200,7 +200,12 @@ def _delete(arguments: str, room: str) -> Command:
 
 def _login(arguments: str, room: str) -> Command:  # noqa: ARG001  (your name is the same in every room)
     word, password = _split(arguments)
-    return frames.Login(name=_name(word), password=password.strip())
+    return frames.Login(name=_name(word), password=_password(password))
+
+
+def _password(typed: str) -> str:
+    """A password is kept as it is, with its blanks; a line end is none of them."""
+    return typed.rstrip("\r\n")
 
 
 def _who(arguments: str, room: str) -> Command:
@@ -265,7 +270,7 @@ _TABLE = (
     Row("away", (), "[WHY]", "Show that you're away", 0, None, lambda why, _: frames.Away(why=why.strip())),
     Row("back", (), "", "Show that you're back", 0, 0, lambda *_: frames.Back()),
     Row("register", (), "PASSWORD", "Protect your name with a password, or change the password", 1, None,
-        lambda password, _: frames.Register(password=password.strip())),
+        lambda password, _: frames.Register(password=_password(password))),
     Row("login", (), "NAME PASSWORD", "Log in to a registered name", 2, None, _login),
     Row("logout", (), "", "Log out", 0, 0, lambda *_: frames.Logout()),
     Row("help", (), "[COMMAND]", "List the commands, or explain one", 0, 1,

@@ -51,7 +51,7 @@ class Code(StrEnum):
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
     """The name is not registered, or the password is wrong."""
     BAD_PASSWORD = "bad_password"  # noqa: S105
-    """Too short or too long for a password."""
+    """Too short or too long for a password, or with characters that can't be in one."""
     NOT_FOUND = "not_found"
     """There is no such message, or it is no longer kept."""
     NOT_YOURS = "not_yours"

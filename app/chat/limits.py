@@ -36,6 +36,11 @@ class Bucket:
             return 0.0
         return (1 - self._tokens) / self._rate
 
+    def until_one(self, now: float) -> float:
+        """Return the seconds until there is a token; 0.0 if there is one. Takes none."""
+        self._refill(now)
+        return 0.0 if self._rate <= 0 or self._tokens >= _ONE_TOKEN else (1 - self._tokens) / self._rate
+
     def _refill(self, now: float) -> None:
         if self._at is not None and now > self._at:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)

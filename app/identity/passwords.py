@@ -1,69 +1,76 @@
-"""Password hashing with Argon2id, on a thread of its own, and a limit on wrong passwords from one address."""
+"""Passwords: how they are compared, hashed with Argon2id, and how often they may be tried.
+
+Passwords are the same if their OpaqueString (RFC 8265) is: an accented letter has several ways to be written, and which
+one a keyboard chooses is up to the device.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable
 from functools import cached_property
-from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.chat.errors import Code, Refused
 from app.clock import Clock
+from app.identity.attempts import Attempts
+from app.identity.turns import Turns
 
-T = TypeVar("T")
-
-MAX_WRONG = 5
-"""Wrong passwords that one address may try in PERIOD seconds."""
-PERIOD = 60.0
-MAX_ADDRESSES = 10_000
-"""Addresses whose wrong passwords are remembered. With more, the oldest are forgotten."""
+MAX_PREPARED = 1000
+"""Characters of a password that is prepared, which takes time. A longer one is compared as it is."""
 
 
 class Passwords:
-    """Hashes and checks passwords, one at a time: each takes memory and a core for some hundredths of a second."""
+    """Hashes and checks passwords, one at a time: each takes memory and a core for some hundredths of a second.
+
+    Every call names the `account` that it is for and the `network` that asks, or an empty one if that has no address.
+    They take turns, and their tries are counted.
+    """
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._wrong: dict[str, deque[float]] = {}
+        self._attempts = Attempts(clock)
 
-    async def hash(self, password: str) -> str:
-        """Hash a password for the store."""
-        return await self._run(self.hasher.hash, password)
+    async def hash(self, password: str, *, account: Hashable, network: Hashable) -> str:
+        """Hash a prepared password for the store."""
+        return await asyncio.wrap_future(self._turns.run(network, account, self._hash, password))
 
-    async def check(self, address: str, hashed: str, password: str) -> None:
-        """Refused unless the password matches `hashed`, or after too many wrong ones from `address`.
+    async def check(
+        self, hashed: str, password: str, *, account: Hashable, network: Hashable, device: Hashable = None
+    ) -> None:
+        """Refused unless the password matches `hashed`, or if it was tried too often. `device` is set for a device that
+        was signed in to this account before, which the tries of others don't concern.
 
         An empty `hashed` matches nothing, but takes as long to check, so that the time does not tell who is registered.
         """
-        wrong = self._recent_wrong(address)
-        if len(wrong) >= MAX_WRONG:
-            after = max(1, round(1000 * (wrong[0] + PERIOD - self._clock.monotonic())))
-            problem = f"Too many wrong passwords. Try again in {-(-after // 1000)} s"
-            raise Refused(Code.RATE_LIMITED, problem, retry=True, after=after, reason="password", limit=MAX_WRONG)
-        wrong.append(self._clock.monotonic())  # before the check, so that tries at the same time count
-        if not await self._run(self._matches, hashed, password):
+        self._attempts.begin(account, network, device)
+        try:
+            turn = self._turns.run(network, account, self._matches, hashed, password)
+        except Refused:
+            self._attempts.take_back(account, network, device)
+            raise
+        if not await asyncio.wrap_future(turn):
             raise Refused(Code.WRONG_PASSWORD, "Wrong name or password")
-        wrong.pop()
+        self._attempts.succeed(account, network, device)
 
-    def _recent_wrong(self, address: str) -> deque[float]:
-        """Return the times of wrong passwords from `address` in the last PERIOD seconds."""
-        wrong = self._wrong.pop(address, deque())
-        while wrong and wrong[0] + PERIOD <= self._clock.monotonic():
-            wrong.popleft()
-        self._wrong[address] = wrong
-        if len(self._wrong) > MAX_ADDRESSES:
-            del self._wrong[next(iter(self._wrong))]
-        return wrong
+    def _hash(self, password: str) -> str:
+        return self.hasher.hash(password)
 
     def _matches(self, hashed: str, password: str) -> bool:
         try:
+            prepared = prepare(password)
+        except Refused:
+            prepared = password
+        if self._verify(hashed, prepared):
+            return True
+        # Passwords were once stored as they were typed.
+        return prepared != password and self._verify(hashed, password)
+
+    def _verify(self, hashed: str, password: str) -> bool:
+        try:
             return self.hasher.verify(hashed or self._dummy_hash, password) and bool(hashed)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 
     @cached_property
@@ -76,8 +83,22 @@ class Passwords:
         return self.hasher.hash("")
 
     @cached_property
-    def _executor(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(1, thread_name_prefix="password")
+    def _turns(self) -> Turns:
+        return Turns("password")
 
-    async def _run(self, function: Callable[..., T], *arguments: str) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+def prepare(password: str) -> str:
+    """Return a password as it is compared. Refused if it has characters that can't be in one, such as a tab."""
+    if password.isascii() and password.isprintable():
+        return password
+    try:
+        if len(password) > MAX_PREPARED:
+            password.encode()
+            return password
+        from precis_i18n import get_profile  # loading its tables takes longer than anything else here
+
+        prepared: str = get_profile("OpaqueString").enforce(password)
+    except UnicodeEncodeError:
+        problem = "A password can't have control characters or invisible ones. Use letters, digits, signs and spaces"
+        raise Refused(Code.BAD_PASSWORD, problem, reason="characters") from None
+    return prepared

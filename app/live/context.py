@@ -17,6 +17,7 @@ from app.chat.names import Name, NameRule, addresses_a_group, reserved
 from app.clock import Clock
 from app.identity.passwords import Passwords
 from app.live.hub import Hub
+from app.live.newcomers import Newcomers
 from app.live.work import WorkBudgets
 from app.refusals import Refusal, RefusalLog
 from app.transports import Overflow
@@ -61,13 +62,16 @@ CommandFunction = Callable[[Call], Awaitable[str | None]]
 class Rates:
     """The rate limit of each connection: `rate` commands a second after `burst` at once. After `strikes` refusals, of
     which one is forgiven each second, the connection is closed. `work` and `work_per_address` are the milliseconds of
-    work that one user and one address may cause a second. 0 means no limit."""
+    work that one user and one address may cause a second. `guests` and `registrations` are how many of them one address
+    may make an hour. 0 means no limit."""
 
     rate: float
     burst: float
     strikes: int
     work: float = 0.0
     work_per_address: float = 0.0
+    guests: float = 0.0
+    registrations: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class ChatContext:
         self.usages: list[Usage] = []
         """How to use them."""
         self.passwords = Passwords(clock)
+        self.newcomers = Newcomers(rates.guests, rates.registrations, clock)
         self.work = WorkBudgets(rates.work, rates.work_per_address, clock)
         self.refusals = refusals or RefusalLog(clock)
         self._rules: list[Rule] = []

@@ -48,6 +48,8 @@ REGISTERED = (step("ann", "register", password=PASSWORD),)
 OWNED = (*REGISTERED, *joined("ann", "bob"))
 """The lobby with ann, who owns it, and bob, who is a guest."""
 MESSAGE = (*OWNED, step("ann", "msg", room="lobby", cid="a", text="hi"))
+BUSY = {"passwords": 0}
+"""Where no password can wait for its turn."""
 
 CASES = [
     Case("bad_frame", {}, step("ann", "nick")),
@@ -151,6 +153,7 @@ CASES = [
     Case("not_found", {"reason": "conversation", "room": "@1,9"}, step("ann", "msg", room="@1,9", cid="a", text="hi")),
     Case("not_registered", {"name": "bob"}, step("ann", "op", room="lobby", name="bob"), OWNED),
     Case("wrong_password", {}, step("bob", "login", name="ann", password="wrong horse"), REGISTERED),
+    Case("bad_password", {"reason": "characters"}, step("ann", "register", password="correct\thorse")),
     Case("bad_password", {"reason": "short", "size": 3, "limit": 8}, step("ann", "register", password="abc")),
     Case("bad_password", {"reason": "long", "size": 129, "limit": 128}, step("ann", "register", password="x" * 129)),
     Case("not_found", {"room": "lobby", "seq": 5}, step("ann", "delete", room="lobby", seq=5), joined("ann")),
@@ -182,6 +185,14 @@ CASES = [
     Case("too_many_recipients", {"size": 21, "limit": 20}, step("ann", "whisper", to=["bob"] * 21, cid="a", text="hi")),
     Case("rate_limited", {"after": "…", "limit": 0.1}, step("ann", "rooms"), joined("ann"), {"rate": 0.1, "burst": 1}),
     Case("rate_limited", {"after": "…", "limit": 1}, step("ann", "rooms"), joined("ann"), {"rate": 1, "burst": 1}),
+    Case("rate_limited", {"reason": "busy", "after": "…"}, step("ann", "register", password=PASSWORD), (), BUSY),
+    Case(
+        "rate_limited",
+        {"reason": "registrations", "after": "…", "limit": 1},
+        step("bob", "register", password=PASSWORD),
+        REGISTERED,
+        {"rate": 1000, "registrations-per-address": 1},
+    ),
     Case(
         "rate_limited",
         {"reason": "password", "after": "…", "limit": 5},
@@ -243,7 +254,8 @@ async def unavailable(*_: object) -> None:
 @pytest.fixture
 def people(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[People]:
     """People in a chat with the limits of a case. It refuses to shout, and its store fails at conversations."""
-    limits = {f"chat.limits.{name}": value for name, value in request.param.items()}
+    monkeypatch.setattr("app.identity.turns.MAX_OF_ONE", request.param.get("passwords", 32))
+    limits = {f"chat.limits.{name}": value for name, value in request.param.items() if name not in BUSY}
     with test_application(overrides={"chat.names.unicode": True, **limits}) as chat:
         service = chat_of(chat.app)
         service.refuse(lambda draft: "no shouting" if draft.text.isupper() else None)

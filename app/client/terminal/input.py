@@ -113,7 +113,7 @@ class InputHandler:
         """Ask for the password that a command needs, and carry it out."""
         if password := await ask_password(typed.line, self._presenter):
             try:
-                command = commands.parse(f"{typed.line} {password}", typed.room)
+                command = commands.parse(f"{without_password(typed.line)} {password}", typed.room)
             except BadCommand as refused:
                 self._not_sent(typed, refusal(refused.code, refused.values, refused.message))
             else:

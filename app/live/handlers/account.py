@@ -10,8 +10,10 @@ from app.chat.errors import Code, Refused
 from app.chat.events import User
 from app.chat.frames import Done, Join, Login, Logout, Nick, Quit, Register
 from app.chat.logs import WHISPERS, mailbox
+from app.identity.passwords import prepare
 from app.live.connection import Connection
 from app.live.handlers.rooms import take_ownership
+from app.live.work import network
 
 log = logging.getLogger("chat")
 
@@ -26,14 +28,18 @@ async def nick(connection: Connection, command: Nick) -> None:
 
 async def register(connection: Connection, command: Register) -> None:
     """Protect the user's name with a password. The user becomes the owner of the rooms it is in that have none."""
-    connection.limits.check_password(command.password)
-    hashed = await connection.context.passwords.hash(command.password)
-    now, token = connection.context.clock.now(), connection.token_hash
-    user = await connection.backend.register(
-        connection.user.id, hashed, token, ends=b"", at=now, skeleton="", operator=False
-    )
-    if user is None:
-        raise Refused(Code.REFUSED, "You are registered already", reason="registered")
+    password, context = prepare(command.password), connection.context
+    connection.limits.check_password(password)
+    now, token = context.clock.now(), connection.token_hash
+    with context.newcomers.registering(connection.address):
+        hashed = await context.passwords.hash(
+            password, account=connection.user.id, network=network(connection.address)
+        )
+        user = await connection.backend.register(
+            connection.user.id, hashed, token, ends=b"", at=now, skeleton="", operator=False
+        )
+        if user is None:
+            raise Refused(Code.REFUSED, "You are registered already", reason="registered")
     log.info("%s registered", _who(connection))
     _announce_user(connection, user, command)
     for room in connection.following.rooms():
@@ -43,9 +49,13 @@ async def register(connection: Connection, command: Register) -> None:
 async def login(connection: Connection, command: Login) -> None:
     """Become the user with this name and password. The connection's token then belongs to that user."""
     account = await connection.context.find_account(command.name)
-    hashed = account.password if account else ""
     try:
-        await connection.context.passwords.check(connection.address, hashed, command.password)
+        await connection.context.passwords.check(
+            account.password if account else "",
+            command.password,
+            account=account.user.id if account else command.name[:64].lower(),
+            network=network(connection.address),
+        )
     except Refused as refused:
         # A name that nobody has isn't logged: it may be a password in the wrong place.
         whom = account.user.name if account else "a name that nobody has"

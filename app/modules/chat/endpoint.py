@@ -42,6 +42,14 @@ PROXY_HINT = "; if this is your proxy, list it in app.deployment.trusted-proxies
 NO_QUERY: Mapping[str, str] = {}
 
 
+class TurnedAway(Exception):
+    """A client is refused while it is identified."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
 class ChatEndpoint:
     """The endpoint. `max_frame_size` is in bytes, of a frame from a client; `frames` is how many a second it may
     send."""
@@ -67,7 +75,7 @@ class ChatEndpoint:
         """Why a new client from `address` would be refused, as far as that is known before it asks."""
         if self._unavailable and self.service.clock.monotonic() - self._unavailable[0] < RECENT:
             return self._unavailable[1]
-        return self.admission.refusal(address)
+        return self.admission.refusal(address) or self.service.newcomers.guest_refusal(address)
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection, from its handshake on."""
@@ -106,10 +114,13 @@ class ChatEndpoint:
             query = websocket.query_params if websocket.scope.get("query_string") else NO_QUERY
             join = self._first_join(query)
             self.service.backend.open()
-            user, token, returning = await self._identify(offered, dialect)
+            user, token, returning = await self._identify(offered, dialect, address)
             ignored = await self.service.backend.ignored(user.id) if returning else NOBODY
         except Refused as refused:
             await self._refuse(websocket, Refusal(400, refused.code, refused.message), level=logging.INFO)
+            return False
+        except TurnedAway as error:
+            await self._refuse(websocket, error.refusal)
             return False
         except Unavailable as error:
             refusal = Refusal(503, "unavailable", str(error))
@@ -181,15 +192,18 @@ class ChatEndpoint:
         after = query.get("after", "")
         return Join(room, after=int(after)) if re.fullmatch("[0-9]{1,15}", after) else Join(room)
 
-    async def _identify(self, offered: list[str], dialect: Dialect) -> tuple[User, str, bool]:
+    async def _identify(self, offered: list[str], dialect: Dialect, address: str) -> tuple[User, str, bool]:
         """Return the user, its token, and whether it has been here before: the user of an offered token, or a new one.
-        A new text client gets no token, since there is no way to tell it."""
+        A new text client gets no token, since there is no way to tell it. TurnedAway if there are too many new ones
+        from the address."""
         for subprotocol in offered:
             if subprotocol.startswith(TOKEN_PREFIX):
                 token = subprotocol.removeprefix(TOKEN_PREFIX)
                 user = await self.service.backend.user_by_token(_hash(token))
                 if user is not None:
                     return user, token, True
+        if refusal := self.service.newcomers.admit_guest(address):
+            raise TurnedAway(refusal)
         if dialect is TEXT:
             return await self.service.backend.create_guest(), "", False
         token = secrets.token_urlsafe(TOKEN_BYTES)

@@ -66,6 +66,8 @@ class LimitsSettings:
     strikes: int = _limit(50)
     work: float = _limit(200.0)
     work_per_address: float = _limit(600.0)
+    guests_per_address: float = _limit(1000.0)
+    registrations_per_address: float = _limit(20.0)
     connections: int = _limit(10_000)
     connections_per_address: int = _limit(100)
     message: Size = _limit(Size(64 * 1024))
@@ -91,9 +93,18 @@ class LimitsSettings:
         )
 
     def rates(self) -> Rates:
-        """Return the limits of rate and work. Without a rate limit there is none of work either."""
-        work, work_per_address = (self.work, self.work_per_address) if self.rate else (0.0, 0.0)
-        return Rates(self.rate, self.burst, self.strikes, work, work_per_address)
+        """Return the limits of all rates. Without a rate limit there are no others either."""
+        if not self.rate:
+            return Rates(self.rate, self.burst, self.strikes)
+        return Rates(
+            self.rate,
+            self.burst,
+            self.strikes,
+            work=self.work,
+            work_per_address=self.work_per_address,
+            guests=self.guests_per_address,
+            registrations=self.registrations_per_address,
+        )
 
     def advertised(self, max_frame_size: int) -> dict[str, float]:
         """Return the limits that `welcome` tells a client. Whole numbers are integers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -118,6 +119,46 @@ def test_after_five_wrong_passwords_an_address_waits(chat: Host) -> None:
         error = bob.refused("login", name="ann", password=PASSWORD).frame
         assert (error["code"], error["retry"]) == ("rate_limited", True)
         assert 0 < error["after"] <= 60_000
+
+
+def test_an_account_can_not_be_tried_from_many_addresses(tmp_path: Path) -> None:
+    overrides = {"app.deployment.trusted-proxies": ["127.0.0.1"]}
+    with test_application(store=tmp_path / "chat.db", server=True, overrides=overrides) as chat:
+        with chat.connect("ann") as ann:
+            ann.answer("register", password=PASSWORD)
+        codes = Counter(
+            chat.connect(headers={"X-Forwarded-For": f"192.0.2.{number}"})
+            .refused("login", name="ann", password="wrong")
+            .code
+            for number in range(40)
+        )
+        assert codes == {"wrong_password": 5, "rate_limited": 35}
+
+
+def test_the_addresses_of_a_household_are_one(tmp_path: Path) -> None:
+    overrides = {"app.deployment.trusted-proxies": ["127.0.0.1"]}
+    with test_application(store=tmp_path / "chat.db", server=True, overrides=overrides) as chat:
+        codes = Counter(
+            chat.connect(headers={"X-Forwarded-For": f"2001:db8::{number}"})
+            .refused("login", name=f"nobody{number}", password="wrong")
+            .code
+            for number in range(20)
+        )
+        assert codes == {"wrong_password": 5, "rate_limited": 15}
+
+
+def test_it_does_not_matter_how_an_accent_in_a_password_is_written(chat: Host) -> None:
+    with chat.connect("ann") as ann, chat.connect() as bob:
+        ann.answer("register", password="cafe\u0301 au lait")
+        assert bob.answer("login", name="ann", password="caf\u00e9 au lait")["registered"]
+
+
+def test_blanks_count_in_a_password_in_both_dialects(chat: Host) -> None:
+    with chat.connect("ann") as ann, chat.join(dialect="text") as text:
+        ann.answer("register", password=" correct horse ")
+        assert text.command("/login ann correct horse") == "Wrong name or password"
+        text.send("/login ann  correct horse ")
+        assert text.receive() == "*** You are ann now"
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 129])

@@ -60,10 +60,10 @@ const OWN = {
   help: (rest) => (rest.trim() ? { kind: "command", line: `/help ${rest}` } : { kind: "help" }),
   logout: () => ({ kind: "logout" }),
   login(rest) {
-    const [, name = "", password = ""] = /^@?(\S*)\s*([\s\S]*)$/.exec(rest.trim()) ?? [];
+    const [, name = "", password = ""] = /^\s*@?(\S*)(?:\s([\s\S]*))?$/.exec(rest) ?? [];
     return { kind: "login", name, password };
   },
-  register: (rest) => ({ kind: "register", password: rest.trim() }),
+  register: (rest) => ({ kind: "register", password: rest }),
   room: () => ({ kind: "room" }),
   history(rest, usage) {
     const count = Number(rest.trim() || PAGE);

@@ -1,0 +1,57 @@
+"""Budgets by key, such as an address: how often each may do something."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from app.chat.limits import Budget
+
+MOST = 10_000
+"""Keys that are remembered at most. With more, the one that was first is forgotten."""
+
+
+class Budgets:
+    """A budget for each key: `burst` at once, then `rate` a second. A `rate` of 0 is no limit.
+
+    A budget that is full is as good as none, so only those that are in use are kept. Times are in seconds of any clock.
+    """
+
+    __slots__ = ("_budgets", "_burst", "_most", "_rate", "_sweep_at")
+
+    def __init__(self, rate: float, burst: float, most: int = MOST) -> None:
+        self._rate, self._burst, self._most = rate, burst, most
+        self._budgets: dict[Hashable, Budget] = {}
+        self._sweep_at = min(most, 1000)
+
+    def __len__(self) -> int:
+        return len(self._budgets)
+
+    def take(self, key: Hashable, now: float) -> float:
+        """Take one from a key's budget. Return 0.0 if there was one, otherwise the seconds until there is."""
+        if self._rate <= 0:
+            return 0.0
+        budget = self._budgets.get(key)
+        if budget is None:
+            if len(self._budgets) >= self._sweep_at:
+                self._sweep(now)
+            budget = self._budgets[key] = Budget(self._rate, self._burst)
+        return budget.take(now)
+
+    def wait(self, key: Hashable, now: float) -> float:
+        """Return the seconds until a key's budget has one; 0.0 if it has."""
+        budget = self._budgets.get(key)
+        return 0.0 if budget is None else budget.until_one(now)
+
+    def give_back(self, key: Hashable, now: float) -> None:
+        """Give back what was taken."""
+        budget = self._budgets.get(key)
+        if budget is not None:
+            budget.spend(now, -1)
+
+    def _sweep(self, now: float) -> None:
+        for key, budget in list(self._budgets.items()):
+            if budget.is_full(now):
+                del self._budgets[key]
+        if len(self._budgets) >= self._most:
+            del self._budgets[next(iter(self._budgets))]
+        self._sweep_at = min(self._most, max(1000, 2 * len(self._budgets)))

@@ -1,0 +1,77 @@
+"""Turns: one thread for work that takes its time, shared by everyone who asks for it.
+
+Those who ask for much wait for themselves: addresses take turns, and so do the accounts of one address. So nobody waits
+for more than one piece of work of each other address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Any, TypeVar
+
+from app.chat.errors import Code, Refused
+
+T = TypeVar("T")
+
+MAX_OF_ONE = 32
+"""Pieces of work that may wait for one address. Further ones are refused."""
+MAX_OF_ALL = 1000
+"""Pieces of work that may wait in all."""
+RETRY = 1000
+"""Milliseconds after which to ask again."""
+
+
+class Turns:
+    """A queue of work for one thread. Event loops of several threads may use it."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._lock = Lock()
+        self._waiting: dict[Hashable, dict[Hashable, deque[Callable[[], None]]]] = {}
+        """What waits, by network and account. The first of the first is next."""
+        self._numbers: Counter[Hashable] = Counter()
+        """How much waits for each network; `_total` is all of it."""
+        self._total = 0
+
+    def run(self, network: Hashable, account: Hashable, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Call a function in the thread when it is its turn. Refused if too much waits. A cancelled future is not
+        carried out. `network` is empty for an account without an address, which has turns of its own."""
+        future: Future[T] = Future()
+        group = network or ("", account)
+
+        def work() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function(*arguments))
+                except BaseException as error:  # noqa: BLE001  (it is the caller's)
+                    future.set_exception(error)
+
+        with self._lock:
+            if self._numbers[group] >= MAX_OF_ONE or self._total >= MAX_OF_ALL:
+                problem = "Too many passwords are waiting to be checked. Try again in 1 s"
+                raise Refused(Code.RATE_LIMITED, problem, retry=True, after=RETRY, reason="busy")
+            self._numbers[group] += 1
+            self._total += 1
+            self._waiting.setdefault(group, {}).setdefault(account, deque()).append(work)
+        self._executor.submit(self._run_next)
+        return future
+
+    def _run_next(self) -> None:
+        with self._lock:
+            group, accounts = next(iter(self._waiting.items()))
+            account, works = next(iter(accounts.items()))
+            work = works.popleft()
+            # What is left goes to the end.
+            del self._waiting[group], accounts[account]
+            if works:
+                accounts[account] = works
+            if accounts:
+                self._waiting[group] = accounts
+            self._numbers[group] -= 1
+            self._total -= 1
+            if not self._numbers[group]:
+                del self._numbers[group]
+        work()

@@ -1,0 +1,75 @@
+"""Passwords: which are the same."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from argon2 import PasswordHasher
+
+from app.chat.errors import Code, Refused
+from app.identity.passwords import MAX_PREPARED, Passwords, prepare
+from app.testing.clock import ManualClock
+
+COMPOSED, DECOMPOSED = "caf\u00e9 cr\u00e8me", "cafe\u0301 cre\u0300me"
+
+
+def passwords() -> Passwords:
+    made = Passwords(ManualClock())
+    made.hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return made
+
+
+def matches(hashed: str, password: str) -> bool:
+    try:
+        asyncio.run(passwords().check(hashed, password, account=1, network="here"))
+    except Refused:
+        return False
+    return True
+
+
+def hashed(password: str) -> str:
+    return asyncio.run(passwords().hash(prepare(password), account=1, network="here"))
+
+
+@pytest.mark.parametrize("password", ["correct horse", "  blanks  ", "x" * 200, "пароль", "emoji 😀", "Straße", "ﬁ"])
+def test_a_password_matches_itself_alone(password: str) -> None:
+    stored = hashed(password)
+    assert matches(stored, password)
+    assert not matches(stored, password.strip() + "x")
+    assert not matches("", password)
+
+
+def test_it_does_not_matter_how_an_accent_is_written() -> None:
+    assert COMPOSED != DECOMPOSED
+    assert matches(hashed(DECOMPOSED), COMPOSED)
+    assert matches(hashed(COMPOSED), DECOMPOSED)
+
+
+def test_a_blank_is_a_blank() -> None:
+    assert matches(hashed("correct\u00a0horse"), "correct horse")
+
+
+@pytest.mark.parametrize("other", ["Correct Horse", "correct horse ", " correct horse", "correct  horse"])
+def test_case_and_blanks_count(other: str) -> None:
+    assert not matches(hashed("correct horse"), other)
+
+
+@pytest.mark.parametrize("typed", [DECOMPOSED, "a\tb", "\u200dx"])
+def test_a_password_that_was_stored_as_it_was_typed_still_matches(typed: str) -> None:
+    assert matches(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(typed), typed)
+
+
+@pytest.mark.parametrize("password", ["a\tb", "a\x00b", "line\nbreak", "\u200dx", "\x1b[31m", "\ud800", "\u202ex"])
+def test_what_can_not_be_in_a_password(password: str) -> None:
+    with pytest.raises(Refused) as refused:
+        prepare(password)
+    assert (refused.value.code, refused.value.values) == (Code.BAD_PASSWORD, {"reason": "characters"})
+    assert not matches(hashed("correct horse"), password)
+
+
+def test_a_huge_password_is_looked_at_as_it_is() -> None:
+    huge = "e\u0301" * MAX_PREPARED
+    assert prepare(huge) is huge
+    with pytest.raises(Refused):
+        prepare(huge + "\ud800")
