@@ -15,7 +15,8 @@ from app.chat.errors import Code, Refused
 from app.chat.mentions import GROUPS
 
 _ASCII = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_RESERVED = re.compile(r"user[0-9]+")
+_RESERVED = re.compile(r"user[0-9ilo]+[._-]*")
+"""`user0`, and what looks like it."""
 _LOOKALIKES = str.maketrans("i10", "llo")
 """Characters of names that look like others: `1` and `i` like `l`, since a capital `I` does, and `0` like `o`."""
 _PAIRS = (("rn", "m"), ("vv", "w"))
@@ -23,7 +24,6 @@ _PAIRS = (("rn", "m"), ("vv", "w"))
 _MODIFIERS = "'^\u02b0-\u02ff\ua700-\ua71f\ua788-\ua78a"
 _HARDLY_SEEN = re.compile(rf"[._{_MODIFIERS}-]+\Z|[{_MODIFIERS}]+")
 """Apostrophes, hooks and other modifier letters, and marks at the end, which a sentence may add."""
-_GROUPS = frozenset(word.translate(_LOOKALIKES) for word in GROUPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,22 @@ def skeleton(canonical: str) -> str:
 
 
 def reserved(canonical: str) -> bool:
-    """Whether the server assigns this name to guests: `user0`, `user1` and so on."""
+    """Whether the server assigns this name to guests, `user0`, `user1` and so on, or it looks like one of these."""
     return bool(_RESERVED.fullmatch(canonical))
 
 
 def addresses_a_group(canonical: str) -> bool:
-    """Whether `@` and this name would be taken for a mention of everyone or of those who are here. A name that looks
-    like one of these words counts as it, and so does one with the full stops that a sentence may add."""
-    return canonical.rstrip(".").translate(_LOOKALIKES) in _GROUPS
+    """Whether `@` and this name, or what it looks like, would be taken for a mention of everyone."""
+    return skeleton(canonical) in _GROUPS
+
+
+def sounds_official(canonical: str) -> bool:
+    """Whether this name, or what it looks like, would be taken for the server or those who run it."""
+    return skeleton(canonical) in _OFFICIAL
+
+
+_GROUPS = frozenset(map(skeleton, (*GROUPS, "all", "channel")))
+_OFFICIAL = frozenset(map(skeleton, ("admin", "server", "system")))
 
 
 def bad_name(text: str, longest: int, reason: str, problem: str = "") -> Refused:

@@ -13,7 +13,7 @@ from app.chat.errors import Code, Refused
 from app.chat.events import Account, Draft, User
 from app.chat.frames import Command, Moderation, Usage
 from app.chat.limits import Limits
-from app.chat.names import Name, NameRule, addresses_a_group, reserved
+from app.chat.names import Name, NameRule, addresses_a_group, bad_name, reserved, skeleton, sounds_official
 from app.clock import Clock
 from app.identity.passwords import Passwords
 from app.live.hub import Hub
@@ -112,6 +112,7 @@ class ChatContext:
         self.work = WorkBudgets(rates.work, rates.work_per_address, clock)
         self.refusals = refusals or RefusalLog(clock)
         self._rules: list[Rule] = []
+        self._operator_skeletons = frozenset(map(skeleton, names.operators))
         self._started = clock.now()
 
     async def handle(self, connection: Caller, command: Command) -> None:
@@ -191,9 +192,8 @@ class ChatContext:
         if reserved(name.canonical) and name.canonical != user.default_name:
             problem = f"Names like {name.display} are assigned by the server. Choose another name"
             raise Refused(Code.NAME_TAKEN, problem, reason="reserved", name=name.display)
-        if addresses_a_group(name.canonical) and name.canonical != user.name.lower():
-            problem = f"@{name.display} would look like a mention of everyone. Choose another name"
-            raise Refused(Code.BAD_NAME, problem, reason="reserved", name=name.display)
+        if name.canonical not in self.names.operators and name.canonical != user.name.lower():
+            self._check_reserved(name)
         try:
             return await self._claim(user, name)
         except NameTaken as taken:
@@ -202,6 +202,18 @@ class ChatContext:
             remedy = f"If it's yours: /login {holder.name} PASSWORD" if holder.registered else "Choose another one"
             problem = f"The name {name.display} is taken. {remedy}"
             raise Refused(Code.NAME_TAKEN, problem, reason=reason, name=name.display) from None
+
+    def _check_reserved(self, name: Name) -> None:
+        """Refused if people would take this name for everyone, or for those who run the server."""
+        problem, reason = "", ""
+        if addresses_a_group(name.canonical):
+            problem, reason = f"@{name.display} would look like a mention of everyone", "reserved"
+        elif sounds_official(name.canonical):
+            problem, reason = f"{name.display} would look like a name of the server or its operators", "official"
+        elif skeleton(name.canonical) in self._operator_skeletons:
+            raise bad_name(name.display, self.limits.name, "lookalike", "it looks like that of a server operator")
+        if problem:
+            raise Refused(Code.BAD_NAME, f"{problem}. Choose another name", reason=reason, name=name.display)
 
     async def _claim(self, user: User, name: Name) -> User:
         try:

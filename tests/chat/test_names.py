@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat.errors import Code, Refused
-from app.chat.names import Name, addresses_a_group, ascii_name, reserved, skeleton
+from app.chat.names import Name, addresses_a_group, ascii_name, reserved, skeleton, sounds_official
 
 
 @pytest.mark.parametrize("text", ["ann", "Ann", "0", "a.b-c_d", "9lives", "x" * 32, "a..", "user1"])
@@ -46,20 +46,42 @@ def test_a_refusal_is_one_short_line_whatever_was_typed(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("canonical", "is_reserved"),
-    [("user0", True), ("user1234567", True), ("user", False), ("user1x", False), ("auser1", False), ("user1\n", False)],
+    [
+        ("user0", True),
+        ("user1234567", True),
+        ("usero", True),
+        ("userl2", True),
+        ("user7.", True),
+        ("user", False),
+        ("user1x", False),
+        ("auser1", False),
+        ("user1\n", False),
+    ],
 )
 def test_the_names_that_are_given_to_who_has_none(canonical: str, *, is_reserved: bool) -> None:
     assert reserved(canonical) == is_reserved
 
 
-@pytest.mark.parametrize("canonical", ["everyone", "here", "every0ne", "here.", "everyone..."])
+@pytest.mark.parametrize(
+    "canonical", ["everyone", "here", "every0ne", "here.", "here-", "everyone...", "all", "ail", "channel", "channe1"]
+)
 def test_a_name_that_would_be_taken_for_a_mention_of_everyone(canonical: str) -> None:
     assert addresses_a_group(canonical)
 
 
-@pytest.mark.parametrize("canonical", ["every.one", "heres", "there", "here-", "here_1", "..here"])
+@pytest.mark.parametrize("canonical", ["every.one", "heres", "there", "here_1", "..here", "allen"])
 def test_a_name_that_only_reminds_of_a_mention_of_everyone(canonical: str) -> None:
     assert not addresses_a_group(canonical)
+
+
+@pytest.mark.parametrize("canonical", ["admin", "adm1n", "adrnin", "admin_", "server", "system", "system."])
+def test_a_name_that_would_be_taken_for_the_server_or_who_runs_it(canonical: str) -> None:
+    assert sounds_official(canonical)
+
+
+@pytest.mark.parametrize("canonical", ["admiral", "administrator1", "servers", "ann.admin"])
+def test_a_name_that_only_reminds_of_the_server(canonical: str) -> None:
+    assert not sounds_official(canonical)
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ CASES = [
     Case("bad_name", {"reason": "marks", "name": "äẍ̈̈̈", "limit": 32}, step("ann", "nick", name="äẍ̈̈̈")),
     Case("bad_name", {"reason": "scripts", "name": "жπ", "limit": 32}, step("ann", "nick", name="жπ")),
     Case("bad_name", {"reason": "lookalike", "name": "ΝΙΚΗ", "limit": 32}, step("ann", "nick", name="ΝΙΚΗ")),
+    Case("bad_name", {"reason": "official", "name": "Admin"}, step("ann", "nick", name="Admin")),
     Case("bad_name", {"reason": "reserved", "name": "Here"}, step("ann", "nick", name="Here")),
     Case("bad_name", {"reason": "self", "name": "ann"}, step("ann", "ignore", name="ANN")),
     Case("name_taken", {"reason": "reserved", "name": "user7"}, step("ann", "nick", name="user7")),

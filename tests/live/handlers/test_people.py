@@ -237,6 +237,29 @@ def test_of_who_is_ignored_no_typing_is_shown(chat: Host) -> None:
         assert cy.hint("typing")["from"] == "bob"
 
 
+@pytest.mark.parametrize(
+    "name", ["all", "channel", "admin", "server", "system", "everyone", "a11", "adrnin", "System_"]
+)
+def test_a_name_that_would_mislead_is_nobodys(chat: Host, name: str) -> None:
+    with chat.connect("ann") as ann:
+        assert ann.refused("nick", name=name).code == "bad_name"
+
+
+def test_an_official_name_is_for_who_the_configuration_names() -> None:
+    with test_application(overrides={"chat.operators": ["admin"]}) as chat:
+        ann, bob = chat.connect(), chat.connect()
+        assert bob.refused("nick", name="adm1n").frame["reason"] == "official"
+        assert bob.refused("nick", name="system").frame["reason"] == "official"
+        assert ann.answer("nick", name="Admin")["name"] == "Admin"
+
+
+@pytest.mark.parametrize("name", ["r00t", "root.", "ROOT_"])
+def test_a_name_like_that_of_a_server_operator_is_nobodys(chat: Host, name: str) -> None:
+    with chat.connect("ann") as ann:
+        assert ann.refused("nick", name=name).frame["reason"] == "lookalike"
+        assert ann.answer("nick", name="Root")["name"] == "Root"
+
+
 def test_names_of_other_scripts_are_for_who_wants_them(tmp_path: Path) -> None:
     with test_application(store=tmp_path / "chat.db", overrides={"chat.names.unicode": True}) as chat:
         ann, bob = chat.connect(), chat.connect()
