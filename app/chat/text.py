@@ -31,12 +31,12 @@ from app.chat.frames import (
 from app.chat.logs import CONVERSATION, WHISPERS
 from app.chat.mentions import ALL
 from app.chat.presence import Person
+from app.chat.safe_text import escaped, safe
 from app.chat.timestamps import minute
 from app.chat.typed import INVISIBLE
 
-_CONTROLS = r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
-"""Control characters other than line breaks, marks that change the direction of text, and half surrogate pairs."""
-_FORGERY = re.compile(rf"(?<=[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])(?=[{INVISIBLE}]*(?:\[|\*\*\*[\s{INVISIBLE}]))")
+_CONTROLS = r"\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+"""Marks that change the direction of text, and half surrogate pairs."""
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _NOT_IN_NAMES = re.compile(rf"[\s\[\]:,→{INVISIBLE}]+")
 
@@ -47,23 +47,18 @@ def greeting(users: int) -> str:
 
 
 def message(name: str, text: str) -> str:
-    """A message to a room. Lines in it that look like another message or a notice are indented by a space."""
-    return f"[{_clean_name(name)}]: {_indent_forgeries(text)}"
+    """A message to a room. Lines in it that look like another line are indented by a space."""
+    return f"[{_clean_name(name)}]: {safe(text)}"
 
 
 def whisper(name: str, to: Iterable[str], text: str) -> str:
     """A whisper, with its recipients `to`."""
-    return f"{_speaker(name, to)}: {_indent_forgeries(text)}"
+    return f"{_speaker(name, to)}: {safe(text)}"
 
 
 def action(name: str, text: str, to: Iterable[str] = ()) -> str:
     """What someone does, from `/me`."""
-    return f"{_speaker(name, to)} {_indent_forgeries(text)}"
-
-
-def _indent_forgeries(text: str) -> str:
-    # Line breaks aren't printable and most texts are, so that few need the slow search.
-    return text if text.isprintable() else _FORGERY.sub(" ", text)
+    return f"{_speaker(name, to)} {safe(text)}"
 
 
 def notice(text: str) -> str:
@@ -191,7 +186,7 @@ def _clean_unusual_name(name: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(_CONTROL.sub("", text).split())
+    return " ".join(escaped(_CONTROL.sub("", " ".join(text.split()))).split())
 
 
 def _suffix(text: str) -> str:
