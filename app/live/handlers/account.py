@@ -32,9 +32,7 @@ async def register(connection: Connection, command: Register) -> None:
     connection.limits.check_password(password)
     now, token = context.clock.now(), connection.token_hash
     with context.newcomers.registering(connection.address):
-        hashed = await context.passwords.hash(
-            password, account=connection.user.id, network=network(connection.address)
-        )
+        hashed = await context.passwords.hash(password, account=connection.user.id, network=network(connection.address))
         user = await connection.backend.register(
             connection.user.id, hashed, token, ends=b"", at=now, skeleton="", operator=False
         )
@@ -49,12 +47,15 @@ async def register(connection: Connection, command: Register) -> None:
 async def login(connection: Connection, command: Login) -> None:
     """Become the user with this name and password. The connection's token then belongs to that user."""
     account = await connection.context.find_account(command.name)
+    hashed, token = account.password if account else "", connection.token_hash
+    known = account is not None and token and await connection.backend.device_of(token) == account.user.id
     try:
         await connection.context.passwords.check(
-            account.password if account else "",
+            hashed,
             command.password,
             account=account.user.id if account else command.name[:64].lower(),
             network=network(connection.address),
+            device=token if known else None,
         )
     except Refused as refused:
         # A name that nobody has isn't logged: it may be a password in the wrong place.

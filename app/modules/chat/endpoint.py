@@ -196,18 +196,20 @@ class ChatEndpoint:
         """Return the user, its token, and whether it has been here before: the user of an offered token, or a new one.
         A new text client gets no token, since there is no way to tell it. TurnedAway if there are too many new ones
         from the address."""
+        ended = b""
         for subprotocol in offered:
             if subprotocol.startswith(TOKEN_PREFIX):
                 token = subprotocol.removeprefix(TOKEN_PREFIX)
                 user = await self.service.backend.user_by_token(_hash(token))
                 if user is not None:
                     return user, token, True
+                ended = _hash(token)
         if refusal := self.service.newcomers.admit_guest(address):
             raise TurnedAway(refusal)
         if dialect is TEXT:
             return await self.service.backend.create_guest(), "", False
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        return await self.service.backend.create_user(_hash(token)), token, False
+        return await self.service.backend.create_user(_hash(token), offered=ended), token, False
 
 
 def _hash(token: str) -> bytes:

@@ -135,6 +135,21 @@ def test_an_account_can_not_be_tried_from_many_addresses(tmp_path: Path) -> None
         assert codes == {"wrong_password": 5, "rate_limited": 35}
 
 
+def test_who_was_signed_in_on_a_device_is_let_through_whatever_others_try(tmp_path: Path) -> None:
+    overrides = {"app.deployment.trusted-proxies": ["127.0.0.1"]}
+    with test_application(store=tmp_path / "chat.db", server=True, overrides=overrides) as chat:
+        with chat.connect("ann") as ann:
+            token = ann.answer("register", password=PASSWORD).get("token", ann.token)
+            ann.answer("logout")
+        for number in range(20):  # from the address of ann as well
+            forwarded = {"X-Forwarded-For": f"192.0.2.{number}"} if number % 2 else {}
+            chat.connect(headers=forwarded).refused("login", name="ann", password="wrong")
+        with chat.connect() as other, chat.connect(token=token) as again:
+            assert other.refused("login", name="ann", password=PASSWORD).code == "rate_limited"
+            assert not again.welcome["registered"]
+            assert again.answer("login", name="ann", password=PASSWORD)["registered"]
+
+
 def test_the_addresses_of_a_household_are_one(tmp_path: Path) -> None:
     overrides = {"app.deployment.trusted-proxies": ["127.0.0.1"]}
     with test_application(store=tmp_path / "chat.db", server=True, overrides=overrides) as chat:
