@@ -286,9 +286,26 @@ def test_there_is_no_such_host() -> None:
     run(lambda: refuses("ws://nowhere.invalid", Unreachable, "Host not found"))
 
 
+def test_a_redirect_to_another_server_is_never_followed() -> None:
+    heard: list[bytes] = []
+    with answering(PAGE, heard) as elsewhere:
+        away = b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:%d/chat\r\nContent-Length: 0\r\n\r\n" % elsewhere
+        with answering(away) as port:
+            pattern = f"Not a chat server: it redirects to ws://127.0.0.1:{elsewhere}/chat. Try that address."
+            run(lambda: refuses(f"ws://127.0.0.1:{port}", NotAChat, pattern))
+    assert heard == []
+
+
+def test_a_redirect_on_the_same_server_is_followed() -> None:
+    heard: list[bytes] = []
+    with answering(b"HTTP/1.1 302 Found\r\nLocation: /team/chat\r\nContent-Length: 0\r\n\r\n", heard) as port:
+        run(lambda: refuses(f"ws://127.0.0.1:{port}", NotAChat, "it answered with HTTP 302"))
+    assert b"GET /team/chat " in heard[1]
+
+
 @contextmanager
-def answering(answer: bytes) -> Iterator[int]:
-    """A listener that answers every connection with the same bytes, and hangs up."""
+def answering(answer: bytes, heard: list[bytes] | None = None) -> Iterator[int]:
+    """A listener that answers every connection with the same bytes, and hangs up. `heard` gets what it is sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -298,7 +315,9 @@ def answering(answer: bytes) -> Iterator[int]:
                 except OSError:
                     return
                 with connection:
-                    connection.recv(65536)
+                    received = connection.recv(65536)
+                    if heard is not None:
+                        heard.append(received)
                     connection.sendall(answer)
 
         thread = Thread(target=serve, daemon=True)

@@ -6,6 +6,7 @@ import asyncio
 import re
 import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from app.chat.closing import CloseCode, meaning
 from app.client.address import with_name
@@ -44,10 +45,20 @@ async def dial(url: str, name: str, token: str, context: ssl.SSLContext | None) 
                 heard.extend(data[:BEGINNING])
             super().data_received(data)
 
+    class Connector(connect):
+        """Follows a redirect on the same server only: another one must not get the token."""
+
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            to = super().process_redirect(exc)
+            if to is exc or (isinstance(to, str) and _origin(to) == _origin(self.uri)):
+                return to
+            assert isinstance(exc, InvalidStatus)
+            return InvalidURI(urljoin(self.uri, exc.response.headers["Location"]), "it is another server's")
+
     offered = [SUBPROTOCOL, *([f"token.{token}"] if token else [])]
     options: dict[str, Any] = {} if context is None else {"ssl": context}
     try:
-        return await connect(
+        return await Connector(
             with_name(url, name),
             subprotocols=[Subprotocol(one) for one in offered],
             compression=None,
@@ -88,6 +99,11 @@ _LOST = {
     int(CloseCode.SLOW_READER): "lost.slow_reader",
 }
 """What to say of the close codes after which a client connects again."""
+
+
+def _origin(uri: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(uri)
+    return parts.scheme, parts.hostname, parts.port
 
 
 def _rejected(error: InvalidStatus) -> ChatError:
