@@ -2,6 +2,13 @@
 
 import type { TemplateResult } from "./vendor/lit-html.js";
 
+/** What is looked up by a word that people choose. Only state/table.js makes one: it has nothing under words such as
+ * `constructor` that nobody put there, which any other object has. A copy by `...` is none. */
+export declare class Table<T> {
+    #made;
+    readonly [word: string]: T;
+}
+
 export interface Person {
     id: number;
     name: string;
@@ -141,7 +148,7 @@ export interface Room {
     /** How many new messages the window of the log does not hold. */
     behind: number;
     /** Who is typing, and until when that is shown. */
-    typing: Readonly<Record<string, number>>;
+    typing: Table<number>;
     owner: string;
     operators: readonly string[];
     rank: string;
@@ -275,7 +282,7 @@ export interface State {
     names: readonly string[];
     epoch: string;
     limits: Limits;
-    rooms: Readonly<Record<string, Room>>;
+    rooms: Table<Room>;
     /** The room in view; empty until it is known where to begin. */
     current: string;
     /** The room that the server lets people begin in. */
@@ -287,7 +294,7 @@ export interface State {
     /** The conversation of the last whisper. */
     lastWhisper: string;
     outbox: readonly Pending[];
-    drafts: Readonly<Record<string, string>>;
+    drafts: Table<string>;
     /** The message that is being changed, and the room in view where that goes on. */
     editing: { room: string; seq: number; text: string; original: string; view: string } | null;
     /** Why what was entered is in the field again. */

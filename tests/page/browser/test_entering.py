@@ -135,3 +135,15 @@ def test_a_link_to_a_conversation_of_others_leads_to_the_first_room(server: Serv
         page.get_by_role("button", name="Log out").click()
         enter(page, "dee")
         expect(composer(page)).to_have_attribute("placeholder", "Message #lobby")
+
+
+def test_a_room_may_be_called_like_anything_in_javascript(server: Served, tab: Tab) -> None:
+    with tab("ann") as page:
+        for word in ("constructor", "tostring", "valueof", "hasownproperty"):
+            page.evaluate("word => { location.hash = word; }", word)
+            say(page, f"hello {word}")
+            sent(page, f"hello {word}")
+        page.goto(server.http)
+        sent(page, "hello hasownproperty")
+        page.get_by_role("link", name="constructor").click()
+        sent(page, "hello constructor")

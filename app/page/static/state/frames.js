@@ -99,14 +99,13 @@ const FRAMES = {
   },
 
   conversations(state, { conversations }) {
-    const rooms = table(state.rooms);
-    for (const { room: name, with: others, head, read: marker = 0 } of conversations) {
+    const found = /** @type {Frame[]} */ (conversations).map(({ room: name, with: others, head, read: marker = 0 }) => {
       const read = Math.max(marker, state.whispers.read);
-      const known =
-        rooms[name] && rooms[name].position !== UNKNOWN ? rooms[name] : started(newRoom(name, { head }), read);
-      rooms[name] = { ...known, others, status: "joined", ...readUpTo(read)(known) };
-    }
-    return { ...state, rooms };
+      const room = state.rooms[name];
+      const known = room && room.position !== UNKNOWN ? room : started(newRoom(name, { head }), read);
+      return /** @type {[string, Room]} */ ([name, { ...known, others, status: "joined", ...readUpTo(read)(known) }]);
+    });
+    return { ...state, rooms: table(state.rooms, tableOf(found)) };
   },
 
   done(state, _frame, { request }) {
@@ -381,13 +380,12 @@ function withWhisper(state, event) {
 
 /** @param {State["rooms"]} rooms @param {LogEvent} event */
 function withAmendedAsides(rooms, event) {
-  const changed = table(rooms);
-  for (const [name, { log }] of Object.entries(rooms)) {
-    const isAffected = (/** @type {import("../types.d.ts").Entry} */ one) =>
-      one.aside === "whisper" && one.room === event.room && one.of === event.of;
-    if (!log.entries.some(isAffected)) continue;
-    const entries = log.entries.map((one) => (isAffected(one) ? amend(one, event) : one));
-    changed[name] = { ...changed[name], log: { ...log, entries } };
-  }
-  return changed;
+  const isAffected = (/** @type {import("../types.d.ts").Entry} */ one) =>
+    one.aside === "whisper" && one.room === event.room && one.of === event.of;
+  const changed = Object.values(rooms).filter(({ log }) => log.entries.some(isAffected));
+  const amended = changed.map((room) => {
+    const entries = room.log.entries.map((one) => (isAffected(one) ? amend(one, event) : one));
+    return /** @type {[string, Room]} */ ([room.name, { ...room, log: { ...room.log, entries } }]);
+  });
+  return table(rooms, tableOf(amended));
 }

@@ -3,9 +3,10 @@
 import { holdsPassword } from "../text/typed.js";
 import { newRoom, SETTINGS } from "./initial.js";
 import { interrupted } from "./outbox.js";
-import { tableOf } from "./table.js";
+import { table, tableOf } from "./table.js";
 
 /** @typedef {import("../types.d.ts").State} State */
+/** @template T @typedef {import("../types.d.ts").Table<T>} Table */
 /** @typedef {ReturnType<typeof import("../browser/storage.js").createStorage>} Storage */
 
 /** How long after a change drafts are stored, in milliseconds. */
@@ -54,7 +55,7 @@ export function persist(store, storage) {
   let timer;
   const saveDrafts = createSaving(storage, "draft", kept(store.get().drafts));
   const saveRooms = createSaving(storage, "room", toRejoin(store.get().rooms));
-  const saveSettings = createSaving(storage, "setting", { ...store.get().settings });
+  const saveSettings = createSaving(storage, "setting", tableOf(Object.entries(store.get().settings)));
 
   function flush() {
     clearTimeout(timer);
@@ -64,7 +65,7 @@ export function persist(store, storage) {
 
   addEventListener("pagehide", flush);
   store.subscribe((state, { type }, before) => {
-    if (state.settings !== before.settings) saveSettings({ ...state.settings });
+    if (state.settings !== before.settings) saveSettings(tableOf(Object.entries(state.settings)));
     if (state.outbox !== before.outbox) storage.setOfTab("outbox", state.outbox);
     if (state.current !== before.current) storage.set("current", state.current);
     if (state.drafts !== before.drafts) timer ??= setTimeout(flush, DELAY);
@@ -74,8 +75,8 @@ export function persist(store, storage) {
 
   /** Nothing of somebody who logs out stays, also not what other tabs stored. */
   function forget() {
-    saveDrafts({});
-    saveRooms({});
+    saveDrafts(table());
+    saveRooms(table());
     for (const kind of ["draft", "room"]) {
       for (const [name] of storage.entries(kind)) storage.set(`${kind} ${name}`, null);
     }
@@ -85,10 +86,10 @@ export function persist(store, storage) {
 /** Stores a table with a key for each of its entries. Only entries that changed are written.
  * @param {Storage} storage
  * @param {string} kind
- * @param {Readonly<Record<string, unknown>>} saved what is stored already
+ * @param {Table<unknown>} saved what is stored already
  */
 function createSaving(storage, kind, saved) {
-  return (/** @type {Readonly<Record<string, unknown>>} */ now) => {
+  return (/** @type {Table<unknown>} */ now) => {
     for (const name of new Set([...Object.keys(saved), ...Object.keys(now)])) {
       if (now[name] !== saved[name]) storage.set(`${kind} ${name}`, now[name] ?? null);
     }
