@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from app.application import Application
-from app.page.serving import shipped
+from app.page.serving import routes
 
 
 def module(app: Application) -> None:
     """Serve the page and the files that it loads."""
-    for path, endpoint in shipped().items():
+    for path, endpoint in routes().items():
         app.add_route(path, endpoint)

@@ -84,6 +84,12 @@ def build(
     return assets
 
 
+def first_scripts(folder: Path, entry: str) -> list[str]:
+    """The texts of the module `entry` and all that it imports of ours: the first script that the page loads."""
+    sources = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.js")}
+    return [sources[name] for name in bundle.order(entry, sources, apart=_is_vendored)]
+
+
 def reached(assets: Mapping[str, Asset], names: Iterable[str], *, static: bool = False) -> list[str]:
     """`names` and all files that they lead to, each once, nearest first; with `static` only by imports."""
     found = dict.fromkeys(names)
@@ -96,6 +102,10 @@ def reached(assets: Mapping[str, Asset], names: Iterable[str], *, static: bool =
     return queue
 
 
+def _is_vendored(name: str) -> bool:
+    return name.startswith(VENDORED)
+
+
 def _served(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and not path.name.endswith(UNSERVED)
 
@@ -103,14 +113,14 @@ def _served(path: Path) -> bool:
 def _content(name: str, path: Path) -> bytes:
     """The content of a file. Our own JavaScript goes without comments, which are a quarter of it."""
     content = path.read_bytes()
-    if path.suffix != ".js" or name.startswith(VENDORED):
+    if path.suffix != ".js" or _is_vendored(name):
         return content
     return COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), content.decode()).encode()
 
 
 def _with_bundle(contents: Mapping[str, bytes], entry: str) -> dict[str, bytes]:
     modules = {name: content.decode() for name, content in contents.items() if name.endswith(".js")}
-    joined, inside = bundle.join(entry, modules, apart=lambda name: name.startswith(VENDORED))
+    joined, inside = bundle.join(entry, modules, apart=_is_vendored)
     rest = {name: content for name, content in contents.items() if name not in inside}
     return rest | {name: text.encode() for name, text in joined.items()}
 

@@ -37,12 +37,12 @@ def join(entry: str, sources: Mapping[str, str], *, apart: Callable[[str], bool]
     """The files that do what `entry` and all its imports do, each by the name of its first module, and the names of the
     modules in them: a file of `entry`, and one of each module that is loaded later. Modules that should stay `apart`
     are imported. ValueError if modules import each other, don't have the form above, or would be in two files."""
-    first = _order(entry, sources, apart)
+    first = order(entry, sources, apart=apart)
     starts = dict.fromkeys(
         target for name in first if not apart(name) for target in _loaded(name, sources) if target not in first
     )
     files = [_file(entry, first, [], sources, apart)]
-    files += [_file(start, _order(start, sources, apart), first, sources, apart) for start in starts]
+    files += [_file(start, order(start, sources, apart=apart), first, sources, apart) for start in starts]
     inside = [name for file in files for name in file.names]
     if twice := {name for name in inside if inside.count(name) > 1}:
         raise ValueError(f"{min(twice)} is loaded later by several modules: expected {entry} to import it")
@@ -53,15 +53,15 @@ def join(entry: str, sources: Mapping[str, str], *, apart: Callable[[str], bool]
 
 
 def _file(
-    start: str, order: list[str], first: list[str], sources: Mapping[str, str], apart: Callable[[str], bool]
+    start: str, modules: list[str], first: list[str], sources: Mapping[str, str], apart: Callable[[str], bool]
 ) -> _File:
-    names = [name for name in order if name not in first and not apart(name)]
+    names = [name for name in modules if name not in first and not apart(name)]
     imports = {target for name in names for target in _imports(name, sources)}
     return _File(
         start,
         names,
         given=[name for name in first if name in imports],
-        imported=[name for name in order if name not in first and apart(name)],
+        imported=[name for name in modules if name not in first and apart(name)],
     )
 
 
@@ -86,23 +86,23 @@ def _loaded(name: str, sources: Mapping[str, str]) -> list[str]:
     return [_target(name, path) for path in DYNAMIC.findall(sources[name])]
 
 
-def _order(entry: str, sources: Mapping[str, str], apart: Callable[[str], bool]) -> list[str]:
-    """The modules, each after its imports."""
-    order: dict[str, None] = {}
+def order(entry: str, sources: Mapping[str, str], *, apart: Callable[[str], bool]) -> list[str]:
+    """`entry` and all that it imports, each after its own imports. What should stay `apart` has none."""
+    found: dict[str, None] = {}
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         if name in path:
             raise ValueError(f"{' → '.join([*path, name])}: expected no module to import itself in the end")
-        if name in order:
+        if name in found:
             return
         if name not in sources:
             raise ValueError(f"{path[-1]} imports {name}, which does not exist")
         for target in [] if apart(name) else _imports(name, sources):
             visit(target, (*path, name))
-        order[name] = None
+        found[name] = None
 
     visit(entry, ())
-    return list(order)
+    return list(found)
 
 
 def _function(name: str, source: str, numbers: Mapping[str, str], start: str, given: Mapping[str, str]) -> str:

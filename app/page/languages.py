@@ -1,7 +1,8 @@
 """The languages of the page: one catalogue of messages each, in `static/languages`.
 
-A file `de.json` there is all that a language needs: it is read at start, offered to browsers, and has English in place
-of what it lacks. English itself is a part of the script, so that nobody waits for it.
+A file `de.json` there is all that a language needs: it is read once, offered to browsers, and has English in place of
+what it lacks. English itself is a part of the scripts, so that nobody waits for it: the messages that the first screens
+may show are in the first script, and the others come with what shows them.
 
 A message is a string with the names of its values in braces, an object with such a string for each plural category of
 the value `count`, or a list of these, of which the first counts that has all its values. `language.direction` is `ltr`
@@ -18,14 +19,17 @@ from typing import Any
 
 DEFAULT = "en"
 FOLDER = "languages"
-ENGLISH = "i18n/english.js"
-"""The module that has the English catalogue."""
+ENGLISH, REST = "i18n/english.js", "i18n/rest.js"
+"""The modules that have the English catalogue: what the first script may show, and the rest."""
+FAMILIES = ("error.", "event.", "refused.")
+"""Messages that the first script may show, although their keys aren't in it: it puts them together."""
 
 Messages = Mapping[str, Any]
 """The messages of a language by their keys."""
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[a-z_]+)+)\}")
 """A key in braces, in the documents that the server writes in the reader's language."""
+QUOTED = re.compile(r'"([a-z_]+(?:\.[a-z0-9_]+)+)"')
 LANGUAGE_TAG = "language.tag"
 """A key that documents may have beside those of the catalogue."""
 
@@ -46,14 +50,25 @@ def name_of(tag: str) -> str:
     return f"{FOLDER}/{tag}.json"
 
 
-def files(catalogues: Mapping[str, Messages]) -> dict[str, bytes | None]:
+def files(catalogues: Mapping[str, Messages], first: Collection[str]) -> dict[str, bytes | None]:
     """The contents of the files that catalogues are served in, by their names among those of the page; None for the
-    file of English, which is not served."""
-    encoded = {
-        name_of(tag): json.dumps(catalogues[tag], ensure_ascii=False, separators=(",", ":")) for tag in catalogues
-    }
-    module = f"export const ENGLISH = {encoded.pop(name_of(DEFAULT))};\n"
-    return {name: text.encode() for name, text in encoded.items()} | {ENGLISH: module.encode(), name_of(DEFAULT): None}
+    file of English, which is not served. `first` are the keys in the first script."""
+    encoded = {name_of(tag): _json(catalogues[tag]) for tag in catalogues if tag != DEFAULT}
+    begins: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, message in catalogues[DEFAULT].items():
+        (begins if key in first or key.startswith(FAMILIES) else rest)[key] = message
+    modules = {ENGLISH: f"export const ENGLISH = {_json(begins)};\n", REST: f"export const REST = {_json(rest)};\n"}
+    return {name: text.encode() for name, text in (encoded | modules).items()} | {name_of(DEFAULT): None}
+
+
+def keys_in(script: str) -> set[str]:
+    """The words in a script that may be keys of messages."""
+    return set(QUOTED.findall(script))
+
+
+def _json(messages: Mapping[str, Any]) -> str:
+    return json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
 
 
 def negotiate(accepted: str, tags: Collection[str]) -> str:

@@ -14,13 +14,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.page import languages
-from app.page.assets import FOLDER, HASH_LENGTH, build
+from app.page.assets import FOLDER, HASH_LENGTH, build, first_scripts
 from app.page.documents import DOCUMENTS, INDEX, documents
 
 STATIC = Path(__file__).parent / "static"
@@ -50,24 +52,56 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def routes(folder: Path = STATIC) -> dict[str, Endpoint]:
-    """The paths of the page, each with the endpoint that answers there. ValueError if the files in `folder` don't fit
-    together."""
+    """The paths of the page, each with the endpoint that answers there. The page is built when someone first asks for
+    a part of it: a server should start fast."""
+
+    async def serve_document(request: Request) -> Response:
+        variants = (await page(folder)).documents[_name_of(request)]
+        tag = languages.negotiate(request.headers.get("accept-language", ""), variants)
+        return variants[tag].answer(request)
+
+    async def serve_asset(request: Request) -> Response:
+        file = (await page(folder)).kept.get(f"{FOLDER}/{request.path_params['path']}")
+        if file is None:
+            raise HTTPException(404)
+        return file.answer(request)
+
+    documents_ = {"/" if name == INDEX else f"/{name}": serve_document for name in DOCUMENTS}
+    return {**documents_, f"/{FOLDER}/{{path:path}}": serve_asset}
+
+
+async def page(folder: Path) -> Built:
+    """The page of the files in `folder`, which is built once: they don't change while it is served."""
+    found = _pages.get(folder)
+    if found is None:
+        found = _pages[folder] = await run_in_threadpool(built, folder)
+    return found
+
+
+def built(folder: Path) -> Built:
+    """Build the page of the files in `folder`. ValueError if they don't fit together."""
     catalogues = languages.read(folder)
-    assets = build(folder, DOCUMENTS, ENTRY, replaced=languages.files(catalogues))
-    endpoints = {
-        "/" if name == INDEX else f"/{name}": _serving(
-            {tag: _file(name, content, CHECKED) for tag, content in contents.items()}
-        )
-        for name, contents in documents(assets, catalogues).items()
-    }
-    kept = {a.url: _file(a.name, a.content, KEPT) for a in assets.values() if a.name not in DOCUMENTS}
-    return {**endpoints, f"/{FOLDER}/{{path:path}}": _serving_from(kept)}
+    first = set().union(*map(languages.keys_in, first_scripts(folder, ENTRY)))
+    assets = build(folder, DOCUMENTS, ENTRY, replaced=languages.files(catalogues, first))
+    return Built(
+        {
+            name: {tag: _file(name, content, CHECKED) for tag, content in contents.items()}
+            for name, contents in documents(assets, catalogues).items()
+        },
+        {asset.url: _file(asset.name, asset.content, KEPT) for asset in assets.values() if asset.name not in DOCUMENTS},
+    )
 
 
-@cache
-def shipped() -> Mapping[str, Endpoint]:
-    """The routes of the page in this package. They are made once: its files don't change while it is served."""
-    return routes()
+_pages: dict[Path, Built] = {}
+
+
+class Built(NamedTuple):
+    """A page as it is served."""
+
+    documents: Mapping[str, Mapping[str, File]]
+    """Each document by its name, in each language."""
+    kept: Mapping[str, File]
+    """All other files by their addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +144,14 @@ def _file(name: str, content: bytes, caching: str) -> File:
     return File(content, tag, suffix not in UNCOMPRESSED, headers)
 
 
+def _name_of(request: Request) -> str:
+    """The document that a request asks for."""
+    return posixpath.basename(request.url.path) or INDEX
+
+
 def _accepts_gzip(header: str) -> bool:
     for coding in header.split(","):
         name, _, quality = coding.partition(";")
         if name.strip() in ("gzip", "*"):
             return not re.fullmatch(r"\s*q=0(\.0*)?\s*", quality)
     return False
-
-
-def _serving(variants: Mapping[str, File]) -> Endpoint:
-    """An endpoint with one file for each language."""
-
-    async def serve(request: Request) -> Response:
-        tag = languages.negotiate(request.headers.get("accept-language", ""), variants)
-        return variants[tag].answer(request)
-
-    return serve
-
-
-def _serving_from(files: Mapping[str, File]) -> Endpoint:
-    async def serve(request: Request) -> Response:
-        file = files.get(f"{FOLDER}/{request.path_params['path']}")
-        if file is None:
-            raise HTTPException(404)
-        return file.answer(request)
-
-    return serve

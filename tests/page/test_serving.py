@@ -12,8 +12,6 @@ from urllib.parse import urljoin
 
 import pytest
 from httpx2 import Response
-from starlette.applications import Starlette
-from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app import create_app
@@ -183,10 +181,9 @@ def test_the_worker_is_another_one_when_anything_of_the_page_is(tmp_path: Path) 
     assert len(workers) == 4
 
 
-def worker(folder: Path) -> str:
+def worker(folder: Path) -> bytes:
     """The service worker of a page whose files are in `folder`."""
-    routes = [Route(path, endpoint) for path, endpoint in serving.routes(folder).items()]
-    return TestClient(Starlette(routes=routes)).get("/worker.js").text
+    return next(iter(serving.built(folder).documents["worker.js"].values())).content
 
 
 def test_it_can_be_installed(client: TestClient) -> None:
@@ -200,6 +197,14 @@ def test_it_can_be_installed(client: TestClient) -> None:
         if icon["type"] == "image/png":
             width, height = (int.from_bytes(answer.content[at : at + 4], "big") for at in (16, 20))
             assert f"{width}x{height}" == icon["sizes"]
+
+
+def test_the_page_is_built_when_somebody_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_pages", {})
+    app = create_app(modules=["app.modules.web.module"])
+    assert serving._pages == {}
+    assert TestClient(app).get("/").status_code == 200
+    assert list(serving._pages) == [serving.STATIC]
 
 
 def test_the_first_load_is_small(client: TestClient) -> None:

@@ -26,6 +26,13 @@ export function use(messages, tag) {
   renewFormatters();
 }
 
+/** Adds messages, where there are none yet: a file of another language has all of them.
+ * @param {Partial<Catalogue>} messages
+ */
+export function add(messages) {
+  catalogue = { ...messages, ...catalogue };
+}
+
 /** Makes formatters anew: they keep the time zone in which they were made. */
 export function renewFormatters() {
   version += 1;
@@ -80,11 +87,11 @@ const has = (key) => Object.hasOwn(catalogue, key);
 export const listed = (names) => lists().format(names);
 
 /**
- * @param {import("../types.d.ts").Message} message
+ * @param {import("../types.d.ts").Message | undefined} message
  * @param {Readonly<Record<string, unknown>>} values
- * @returns {readonly unknown[] | null} null if a value is missing
+ * @returns {readonly unknown[] | null} null if a value is missing, or the message itself
  */
-function filled(message, values) {
+function filled(message = [], values) {
   for (const form of Array.isArray(message) ? message : [message]) {
     const text = typeof form === "string" ? form : (form[plurals().select(Number(values.count))] ?? form.other);
     const parts = text.split(PLACEHOLDER);

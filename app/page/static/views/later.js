@@ -1,5 +1,7 @@
 // What opens over the messages or beside them: the dialogs and the search. The page loads it once it is in use.
 
+import { add } from "../i18n/messages.js";
+import { REST } from "../i18n/rest.js";
 import { loginView, registerView } from "./dialogs/account.js";
 import { deleteView } from "./dialogs/delete.js";
 import { helpView } from "./dialogs/help.js";
@@ -11,6 +13,8 @@ import { settingsView } from "./dialogs/settings.js";
 import { searchView } from "./search.js";
 
 /** @typedef {import("../types.d.ts").State} State */
+
+add(REST);
 
 /** The search, which is open. */
 export const searchOf = searchView;
