@@ -198,6 +198,10 @@ class Backend(Protocol):
         messages with their present text, as far as `Results.partial` and `Results.behind` say.
         """
 
+    def spoke(self, room: str, *, after: int, since: int) -> Awaitable[dict[int, int]]:
+        """Return when each user last said or edited something in a room, after a position and a time, among the last
+        few thousand events."""
+
     def state(self, room: str) -> Awaitable[list[Event]]:
         """Return the current event of each key, ordered by position."""
 

@@ -119,6 +119,9 @@ class Embedded(Backend):
             future.set_exception(_closed())
         return future
 
+    def spoke(self, room: str, *, after: int, since: int) -> asyncio.Future[dict[int, int]]:
+        return self._read(lambda connection: logs.spoke(connection, room, after, since))
+
     def state(self, room: str) -> asyncio.Future[list[Event]]:
         return self._read(lambda connection: logs.state(connection, room))
 

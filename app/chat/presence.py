@@ -148,6 +148,14 @@ class Roster:
         if user in self._people:
             self._people[user] = Person(user, self._people[user].name, why)
 
+    def hush(self, user: int) -> bool:
+        """Forget why the user is away. Return whether it had said why."""
+        person = self._people.get(user)
+        if person is None or isinstance(person.away, UnsetType) or not person.away:
+            return False
+        self._people[user] = Person(user, person.name, "")
+        return True
+
     def set_people_elsewhere(self, room: str, people: tuple[Person, ...]) -> None:
         """Replace what is known of the room's people on other nodes."""
         self._elsewhere[room] = people

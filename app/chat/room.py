@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from math import inf
 from typing import Any, Generic, TypeVar
 
 from app.chat.events import Event
@@ -13,6 +14,9 @@ S = TypeVar("S")
 UNKNOWN = -1
 BLOCK_SIZE = 1024
 """Most cursors in a block. Sending to one block is how long everything else in the event loop has to wait."""
+
+MAX_SPOKE = 1000
+"""How many people who spoke in slow mode are remembered before those who may speak again are forgotten."""
 
 
 class Cursor(Generic[S]):
@@ -73,7 +77,7 @@ class Room(Generic[S]):
         "_batch",
         "_cursors",
         "_first_order",
-        "_last_spoke",
+        "_spoke",
         "_state",
         "committed",
         "has_settings",
@@ -103,7 +107,7 @@ class Room(Generic[S]):
         self._state: RoomState | None = None
         self.has_settings = False
         """Whether anything was ever set in the room."""
-        self._last_spoke: dict[int, int] | None = None
+        self._spoke: dict[int, float] | None = None
 
     def __len__(self) -> int:
         return len(self._cursors)
@@ -121,12 +125,23 @@ class Room(Generic[S]):
             self.state.apply(event)
             self.has_settings = True
 
-    @property
-    def last_spoke(self) -> dict[int, int]:
-        """When each user last spoke, in milliseconds since 1970. Kept only while the room is in slow mode."""
-        if self._last_spoke is None:
-            self._last_spoke = {}
-        return self._last_spoke
+    def spoke(self, user: int, at: float) -> None:
+        """Note that a user spoke in slow mode, at a time in seconds of a clock that never goes back. Forget those who
+        may speak again."""
+        if self._spoke is None:
+            self._spoke = {}
+        self._spoke[user] = max(at, self._spoke.get(user, at))
+        if len(self._spoke) > MAX_SPOKE:
+            self._spoke = {one: when for one, when in self._spoke.items() if at - when < self.state.slow}
+
+    def since_spoke(self, user: int, now: float) -> float:
+        """Return how many seconds ago a user spoke, as far as slow mode goes."""
+        at = self._spoke.get(user) if self._spoke else None
+        return inf if at is None else now - at
+
+    def forget_spoke(self) -> None:
+        """Let everyone speak, since slow mode is another now."""
+        self._spoke = None
 
     @property
     def has_batch(self) -> bool:

@@ -77,14 +77,16 @@ def check_no_password(text: str) -> None:
         raise Refused(Code.REFUSED, problem, reason="password")
 
 
-def check_speaking(room: str, state: RoomState, user: User, rank: Rank, now: int, last_spoke: int) -> None:
-    """Refused if the user is muted, or spoke too recently in slow mode."""
-    if rank >= Rank.OWNER:
-        return
-    if mute := state.mute(user.id, now):
+def check_mute(room: str, state: RoomState, user: User, rank: Rank, now: int) -> None:
+    """Refused if the user is muted: nothing in their words may reach the room then, and no right in it is theirs."""
+    if rank < Rank.OWNER and (mute := state.mute(user.id, now)):
         raise _in_force(Code.MUTED, room, f"You are muted in {room}", mute)
-    wait = last_spoke + 1000 * state.slow - now
-    if state.slow and wait > 0 and rank < Rank.OPERATOR:
+
+
+def check_pace(room: str, state: RoomState, rank: Rank, since: float) -> None:
+    """Refused if the user spoke too recently in slow mode, `since` seconds ago."""
+    wait = round(1000 * (state.slow - since)) if state.slow > since else 0
+    if wait > 0 and rank < Rank.OPERATOR:
         problem = f"{room} is in slow mode: one message every {state.slow} s. Wait {-(-wait // 1000)} s"
         raise Refused(Code.SLOW_MODE, problem, retry=True, after=wait, room=room, limit=state.slow)
 

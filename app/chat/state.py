@@ -45,6 +45,12 @@ class RoomState:
         return event.detail.seconds if event else 0
 
     @property
+    def slow_since(self) -> int:
+        """The position from which slow mode holds as it is."""
+        event = self._last.get("slow")
+        return event.seq if event else 0
+
+    @property
     def mentions(self) -> str:
         """Who may notify everyone with @everyone and @here: `all` or `operators`."""
         event = self._last.get("mentions")

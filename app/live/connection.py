@@ -308,12 +308,6 @@ class Connection:
         """Whether the client may read a room or conversation now."""
         return log in self.following or self.user.id in participants(log)
 
-    async def has_begun(self, log: str) -> bool:
-        """Whether anyone has whispered in a conversation, even if that is no longer kept. Refused if it has more people
-        than a whisper may reach."""
-        self.limits.check_recipients(len(participants(log)) - 1)
-        return (await self.backend.bounds(log)).head > 0
-
     def rank(self, room: Room[Subscriber]) -> rules.Rank:
         """Return the user's rank in a room."""
         return rules.rank(room.state, self.user, server_operator=self.context.is_server_operator(self.user))

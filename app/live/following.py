@@ -15,6 +15,7 @@ from app.chat.frames import Join, Joined, event_frame
 from app.chat.logs import WHISPERS, mailbox
 from app.chat.room import UNKNOWN, Cursor, Room
 from app.chat.state import RoomState
+from app.live.context import ChatContext
 from app.live.hub import Hub
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
@@ -31,6 +32,7 @@ PAGE_SIZE = 100
 class FollowingConnection(Subscriber, Protocol):
     """What this module needs of a connection."""
 
+    context: ChatContext
     shard: Shard
     returning: bool
     """Whether the user has been here before, so that the store may hold read markers of it."""
@@ -104,6 +106,8 @@ class Following:
             if not whispers and not cursor.room.loaded:
                 for event in await backend.state(log):
                     cursor.room.apply(event)
+                if cursor.room.state.slow:
+                    await _recall_pace(connection, cursor.room)
                 cursor.room.loaded = True
             bounds = await bounding if bounding else Bounds(0, cursor.room.head)
             read = await reading if reading else 0
@@ -252,3 +256,12 @@ class Following:
         cursor.read_to = through
         members = connection.hub.members(cursor.room.name)
         connection.send(Joined(room, connection.backend.epoch, through, recovered=False, members=members))
+
+
+async def _recall_pace(connection: FollowingConnection, room: Room[Subscriber]) -> None:
+    """Learn from the store who has spoken in slow mode before the room was here. A time that is still to come was told
+    by a wrong clock, and counts as now."""
+    state, clock = room.state, connection.context.clock
+    spoke = await connection.backend.spoke(room.name, after=state.slow_since, since=clock.now() - 1000 * state.slow)
+    for user, at in spoke.items():
+        room.spoke(user, clock.monotonic() - max(0, clock.now() - at) / 1000)

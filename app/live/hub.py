@@ -18,6 +18,7 @@ from app.chat.events import Event, User
 from app.chat.frames import ReadUpTo, TypingNow
 from app.chat.logs import participants
 from app.chat.presence import Hint, PeopleElsewhere, Person, Read, Roster, Typing, people_fit
+from app.clock import Clock
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
 
@@ -25,8 +26,8 @@ from app.live.subscriber import Subscriber
 class Hub:
     """The shards, and who is in each room."""
 
-    def __init__(self, backend: Backend, *, roster: int, presence_period: float) -> None:
-        self.backend = backend
+    def __init__(self, backend: Backend, *, roster: int, presence_period: float, clock: Clock | None = None) -> None:
+        self.backend, self._clock = backend, clock or Clock()
         self.max_roster = roster
         """Most people in a room for which the server lists them by name."""
         self.presence_period = presence_period
@@ -43,7 +44,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._shards:
-                self._shards = {**self._shards, loop: Shard(self.people, self.presence_period)}
+                self._shards = {**self._shards, loop: Shard(self.people, self.presence_period, self._clock)}
             shard = self._shards[loop]
             shard.size += 1
             self._roster.connect(user.id, user.name)
@@ -84,6 +85,17 @@ class Hub:
             self._roster.set_away(user.id, UNSET if why is None else why)
             rooms = self._roster.rooms_of(user.id)
         self._announce(rooms)
+
+    def hush(self, user: int) -> None:
+        """Show no longer why a user is away, if it is."""
+        with self._lock:
+            rooms = self._roster.rooms_of(user) if self._roster.hush(user) else []
+        self._announce(rooms)
+
+    def rooms_of(self, user: int) -> list[str]:
+        """Return the rooms that a user is in on this node."""
+        with self._lock:
+            return self._roster.rooms_of(user)
 
     def is_present(self, user: int) -> bool:
         """Whether the user has a connection."""

@@ -14,6 +14,7 @@ from app.chat.limits import Limits
 from app.chat.logs import is_conversation
 from app.chat.mentions import group
 from app.chat.room import Room
+from app.live.context import ChatContext
 from app.live.errors import not_joined
 from app.live.following import Following
 from app.live.subscriber import Subscriber
@@ -24,6 +25,7 @@ _MSG = Kind.MSG
 class Author(Subscriber, Protocol):
     """What this module needs of a connection."""
 
+    context: ChatContext
     following: Following
 
     @property
@@ -59,10 +61,21 @@ def say_in_room(author: Author, command: Say) -> bool:
     kind = Kind.ME if command.me else _MSG
     draft = author.draft(room.name, text, "" if cid is UNSET else cid, kind, detail=detail)
     if room.has_settings:
-        state, user = room.state, author.user
-        rank, last_spoke = author.rank(room), room.last_spoke.get(user.id, 0)
-        rules.check_speaking(room.name, state, user, rank, draft.at, last_spoke)
-        if state.slow:
-            room.last_spoke[user.id] = draft.at
+        speak(author, room)
     author.post(draft)
     return True
+
+
+def check_mute(author: Author, room: Room[Subscriber]) -> None:
+    """Refused if the user is muted in the room."""
+    rules.check_mute(room.name, room.state, author.user, author.rank(room), author.context.clock.now())
+
+
+def speak(author: Author, room: Room[Subscriber]) -> None:
+    """Refused if the user is muted, or spoke too recently in slow mode. Otherwise count that it speaks now."""
+    rank, state, clock = author.rank(room), room.state, author.context.clock
+    rules.check_mute(room.name, state, author.user, rank, clock.now())
+    if state.slow:
+        now = clock.monotonic()
+        rules.check_pace(room.name, state, rank, room.since_spoke(author.user.id, now))
+        room.spoke(author.user.id, now)

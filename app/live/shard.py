@@ -16,6 +16,7 @@ from app.chat.frames import Frame, Presence
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
 from app.chat.presence import Person, difference, people_fit
 from app.chat.room import BLOCK_SIZE, Cursor, Room
+from app.clock import Clock
 from app.live.delivery import Broadcast, OrderedFrame, Outgoing, send_to_room, senders
 from app.live.subscriber import Subscriber
 from app.transports import Sender
@@ -32,6 +33,8 @@ CLOSINGS = (Kind.PRIVATE, Kind.UNINVITE, Kind.DEOP)
 """Events after which someone may have no right to be in the room any more."""
 REMOVED_AT_ONCE = 128
 """Connections whose right to be in a room is looked at in one turn."""
+SPOKEN = frozenset((Kind.MSG, Kind.ME, Kind.EDIT))
+"""Events that count as speaking in slow mode."""
 _MSG = Kind.MSG
 _BY_ORDER = itemgetter(0)
 _NOBODY: set[Sender] = set()
@@ -52,8 +55,8 @@ class Shard:
     stays. Between rooms it may change: events of one room are sent together, and a very large room comes last.
     """
 
-    def __init__(self, people: PeopleLookup, presence_period: float) -> None:
-        self._people, self._presence_period = people, presence_period
+    def __init__(self, people: PeopleLookup, presence_period: float, clock: Clock) -> None:
+        self._people, self._presence_period, self._clock = people, presence_period, clock
         self.size = 0
         """How many connections there are."""
         self.rooms: dict[str, Room[Subscriber]] = {}
@@ -201,8 +204,8 @@ class Shard:
         self._dirty[room] = None
         if event.kind != _MSG:
             self._apply(room, event)
-        elif room.has_settings and room.state.slow:
-            room.last_spoke[event.user] = max(event.at, room.last_spoke.get(event.user, 0))
+        if room.has_settings and room.state.slow and event.kind in SPOKEN:
+            room.spoke(event.user, self._clock.monotonic())
 
     def _flush(self, until: float) -> None:
         """Send to rooms, then write to the connections that get something else as well. Large rooms come last, one
@@ -288,7 +291,7 @@ class Shard:
     def _apply(self, room: Room[Subscriber], event: Event) -> None:
         room.apply(event)
         if event.kind == Kind.SLOW:
-            room.last_spoke.clear()
+            room.forget_spoke()
         if event.kind in EXPULSIONS and event.detail.whom:
             self.flush(now=True)  # the event itself has to reach the person before they leave the room
             for subscriber in self.connections.get(event.detail.whom.id, ()):

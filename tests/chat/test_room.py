@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from app.chat.events import Event, Kind
-from app.chat.room import Block, Cursor, Room
+from app.chat.events import Detail, Event, Kind
+from app.chat.room import MAX_SPOKE, Block, Cursor, Room
 
 GROUPS = ("text", "json", ("ignoring", 1))
 SMALL = 2
@@ -304,5 +305,17 @@ def test_nothing_is_kept_for_a_room_that_nothing_is_set_for() -> None:
     room.apply(Event("lobby", 2, "id2", 0, 1, "user0", "tea", kind=Kind.TOPIC))
     assert room.has_settings
     assert room.state.topic == "tea"
-    room.last_spoke[1] = 5
-    assert room.last_spoke == {1: 5}
+
+
+def test_who_may_speak_again_in_slow_mode_is_forgotten_once_many_spoke() -> None:
+    room: Room[Subscriber] = Room("lobby")
+    room.apply(Event("lobby", 1, "id", 0, 1, "user0", "", kind=Kind.SLOW, detail=Detail(seconds=10)))
+    assert room.since_spoke(1, 5.0) == inf
+    for user in range(MAX_SPOKE):
+        room.spoke(user, 5.0)
+    room.spoke(0, 4.0)
+    assert room.since_spoke(0, 7.0) == 2.0
+    room.spoke(MAX_SPOKE, 15.0)
+    assert [room.since_spoke(user, 16.0) for user in (0, 1, MAX_SPOKE)] == [inf, inf, 1.0]
+    room.forget_spoke()
+    assert room.since_spoke(MAX_SPOKE, 16.0) == inf

@@ -107,3 +107,19 @@ async def test_a_trimmed_state_goes_when_another_takes_its_place(backend: Backen
     new = await topic(backend, user, "new")
     assert await soon(backend.state("room")) == [new]
     assert await soon(backend.read("room", after=new.seq - 1, limit=10)) == [new]
+
+
+async def test_who_spoke_when_is_known_after_a_position_and_a_time(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    first = await store(backend, draft(ann))
+    second = await store(backend, draft(bob, kind=Kind.ME))
+    await store(backend, draft(ann, "tea", kind=Kind.TOPIC))
+    await store(backend, draft(bob, room="other"))
+    edit = await store(backend, draft(ann, "new", kind=Kind.EDIT, of=first.seq))
+    for after, since, spoke in (
+        (0, 0, {ann.id: edit.at, bob.id: second.at}),
+        (second.seq, 0, {ann.id: edit.at}),
+        (0, second.at, {ann.id: edit.at}),
+        (edit.seq, 0, {}),
+    ):
+        assert await soon(backend.spoke("room", after=after, since=since)) == spoke

@@ -15,6 +15,7 @@ from app.chat.dialects import JSON
 from app.chat.events import Detail, Event, Kind, User
 from app.chat.logs import conversation
 from app.chat.room import Cursor
+from app.clock import Clock
 from app.live.shard import Shard
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports.frames import decode_text, split_frames
@@ -136,7 +137,7 @@ def in_a_loop(test: Coroutine[Any, Any, None]) -> None:
 
 
 def new_shard() -> Shard:
-    return Shard(lambda room: (0, ()), 1.0)
+    return Shard(lambda room: (0, ()), 1.0, Clock())
 
 
 said = st.tuples(

@@ -160,6 +160,7 @@ class Place:
     banned: dict[int, str] = field(default_factory=dict)
     muted: dict[int, str] = field(default_factory=dict)
     spoke: set[int] = field(default_factory=set)
+    slow_since: int = 0
 
 
 def participants(log: str) -> list[int]:
@@ -227,8 +228,10 @@ class Model:
         place, rank = self.places[room], self.rank(room, seat.user)
         if rank < 2 and seat.user.id in place.muted:
             raise No("muted")
-        if rank < 1 and place.slow and slowly and seat.user.id in place.spoke:
-            raise No("slow_mode")
+        if place.slow and slowly:
+            if rank < 1 and seat.user.id in place.spoke:
+                raise No("slow_mode")
+            place.spoke.add(seat.user.id)
 
     def may_enter(self, seat: Seat, room: str) -> None:
         place, rank = self.places[room], self.rank(room, seat.user)
@@ -288,8 +291,13 @@ class Model:
 
     def leave(self, seat: Seat, room: str) -> None:
         seat.rooms.discard(room)
+
+    def load(self, room: str) -> None:
+        """Let the store say who spoke in slow mode, if nobody is there to remember it."""
         if room in self.places and not self.present(room):
-            self.places[room].spoke.clear()
+            place = self.places[room]
+            said = [event for event in self.readable(room) if event.seq > place.slow_since]
+            place.spoke = {event.user for event in said if event.kind in (*SAID, "edit")}
 
     # Speaking
 
@@ -304,8 +312,6 @@ class Model:
         if room not in seat.rooms or room == WHISPERS:
             raise No("not_joined")
         self.may_speak(seat, room)
-        if self.places[room].slow:
-            self.places[room].spoke.add(seat.user.id)
         self._say(seat, self.drafted(seat, frame, room, kind))
 
     def whisper(self, seat: Seat, frame: Frame) -> None:
@@ -360,7 +366,7 @@ class Model:
         if event.user != seat.user.id:
             raise No("not_yours")
         if frame["room"] in self.places:
-            self.may_speak(seat, frame["room"], slowly=False)
+            self.may_speak(seat, frame["room"])
         self._amended(seat, frame, event, "edit", frame["text"])
         event.edited = True
 
@@ -381,6 +387,7 @@ class Model:
         room = frame["room"]
         if room != WHISPERS:
             self.may_enter(seat, room)
+        self.load(room)
         log = f"~{seat.user.id}" if room == WHISPERS else room
         head = self.head(log)
         recovered, at = self.start(frame, log, head)
@@ -497,6 +504,8 @@ class Model:
 
     def nick(self, seat: Seat, frame: Frame) -> None:
         name, user = frame["name"], seat.user
+        for room in {room for one in self.seats if one.user is user for room in one.rooms if room in self.places}:
+            self.may_speak(seat, room, slowly=False)
         if not name or " " in name:
             raise No("bad_name")
         if name.lower().removeprefix("user").isdigit() and name.lower() != user.default_name:
@@ -544,6 +553,7 @@ class Model:
         self.may_read(seat, room)
         if room not in self.places or room not in seat.rooms:
             raise No("bad_room")
+        self.may_speak(seat, room, slowly=False)
         return self.places[room]
 
     def _change(self, seat: Seat, frame: Frame, text: str = "", seconds: int = 0) -> None:
@@ -559,6 +569,8 @@ class Model:
         place = self._moderated(seat, frame["room"])
         if place.owner:
             self._operator(seat, frame["room"])
+        if frame["text"]:
+            self.may_speak(seat, frame["room"])
         place.topic = frame["text"]
         self._change(seat, frame, frame["text"])
 
@@ -566,8 +578,8 @@ class Model:
         place = self._moderated(seat, frame["room"])
         self._operator(seat, frame["room"])
         place.slow = frame["seconds"]
-        place.spoke.clear()
         self._change(seat, frame, seconds=frame["seconds"])
+        place.spoke, place.slow_since = set(), self.last[frame["room"]]
 
     def public(self, seat: Seat, frame: Frame) -> None:
         place = self._moderated(seat, frame["room"])
@@ -1342,6 +1354,7 @@ class Rush:
         told = next(one for one in seat.got if one.get("rid") == frame["rid"])
         assert before[log] <= told["head"] <= self.model.head(log)
         recovered, at = self.model.start(frame, log, told["head"])
+        self.model.load(room)
         seat.rooms.add(room)
         answer = self.model.joined(seat, frame, told["head"], recovered)
         seat.due.append({**answer, **{name: told[name] for name in ("members", "people") if name in told}})

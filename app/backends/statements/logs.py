@@ -116,6 +116,15 @@ def find_by_cid(connection: sqlite3.Connection, user: int, cid: str) -> Event | 
     return found[0] if found else None
 
 
+def spoke(connection: sqlite3.Connection, room: str, after: int, since: int) -> dict[int, int]:
+    sql = """
+        SELECT user, max(at)
+        FROM (SELECT user, at, kind FROM events WHERE room = ? AND seq > ? ORDER BY seq DESC LIMIT ?)
+        WHERE kind IN ('msg', 'me', 'edit') AND at > ? GROUP BY user
+    """
+    return dict(connection.execute(sql, (room, after, SCANNED, since)))
+
+
 def state(connection: sqlite3.Connection, room: str) -> list[Event]:
     sql = f"SELECT {COLUMNS} FROM events JOIN state USING (room, seq) WHERE room = ? ORDER BY seq"  # noqa: S608
     return events(connection.execute(sql, (room,)))

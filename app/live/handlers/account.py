@@ -12,7 +12,7 @@ from app.chat.frames import Done, Join, Login, Logout, Nick, Quit, Register
 from app.chat.logs import WHISPERS, mailbox
 from app.identity.passwords import prepare
 from app.live.connection import Connection
-from app.live.handlers.rooms import take_ownership
+from app.live.handlers.rooms import check_voice, take_ownership
 from app.live.work import network
 
 log = logging.getLogger("chat")
@@ -20,6 +20,7 @@ log = logging.getLogger("chat")
 
 async def nick(connection: Connection, command: Nick) -> None:
     """Change the user's name, on all of its connections."""
+    await check_voice(connection)
     before, user = _who(connection), await connection.context.claim_name(connection.user, command.name)
     if user.name != connection.user.name:
         log.info("%s is called %s now", before, user.name)

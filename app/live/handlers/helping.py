@@ -10,6 +10,7 @@ from app.chat.fitting import fit, shortened
 from app.chat.frames import Commands, Done, Help, Notice, SlashCommand
 from app.chat.typed import unpadded
 from app.live.connection import Connection
+from app.live.saying import check_mute
 
 _LINE = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
 
@@ -43,6 +44,8 @@ async def run(connection: Connection, command: SlashCommand) -> None:
     name, arguments = (found[1], found[2]) if found else ("", "")
     if name.casefold() not in connection.context.commands:
         raise _unknown(name)
+    if (cursor := connection.following.cursor(command.room)) is not None:
+        check_mute(connection, cursor.room)  # what a module says to the room may be in the user's words
     answer = await connection.context.run_command(name.casefold(), connection.user, command.room, arguments.strip())
     connection.send(Notice(shortened(answer), rid=command.rid) if answer else Done(rid=command.rid))
 

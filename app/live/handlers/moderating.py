@@ -28,6 +28,7 @@ from app.chat.room import Room
 from app.live.connection import Connection
 from app.live.handlers.meaning import user_meant
 from app.live.handlers.rooms import show_settings
+from app.live.saying import check_mute, speak
 from app.live.subscriber import Subscriber
 
 LISTED = (Kind.BAN, Kind.MUTE, Kind.INVITE)
@@ -49,18 +50,20 @@ async def topic(connection: Connection, command: Topic) -> None:
 
 async def change_setting(connection: Connection, command: Topic | Slow | Mentions) -> None:
     """Change a room's setting."""
-    room = _room(connection, command.room)
+    room = _room_to_change(connection, command.room)
     kind, text, detail = rules.setting_event(command, room.state, connection.rank(room))
+    if isinstance(command, Topic) and text:
+        speak(connection, room)
     await _append(connection, command, kind, text, detail)
 
 
 async def private(connection: Connection, command: Private) -> None:
     """Close a room, and invite the registered people in it with the same event, so that a lost connection locks none of
     them out. Everyone else in it has to leave, unless they were invited before: anyone can be any number of guests."""
-    room = _room(connection, command.room)
+    room = _room_to_change(connection, command.room)
     rules.setting_event(command, room.state, connection.rank(room))
     people = await connection.backend.users([person.id for person in connection.hub.all_people(command.room)])
-    room = _room(connection, command.room)
+    room = _room_to_change(connection, command.room)
     kind, text, _ = rules.setting_event(command, room.state, connection.rank(room))
     staying = {user.id for user in people if user.registered and not room.state.is_invited(user.id)}
     await _append(connection, command, kind, text, Detail(invited=tuple(sorted(staying.union(room.state.kept())))))
@@ -68,7 +71,7 @@ async def private(connection: Connection, command: Private) -> None:
 
 async def public(connection: Connection, command: Public) -> None:
     """Open a room to everyone, with all that was said in it. Invitations hold on."""
-    room = _room(connection, command.room)
+    room = _room_to_change(connection, command.room)
     kind, text, _ = rules.setting_event(command, room.state, connection.rank(room))
     await _append(connection, command, kind, text, Detail(invited=tuple(room.state.kept())))
 
@@ -77,11 +80,11 @@ async def moderate(connection: Connection, command: Moderation) -> None:
     """Do something to someone in a room. Tell someone who is invited, and isn't there to see it, in a conversation,
     unless a ban keeps them out all the same."""
     connection.limits.check_why(command.why)
-    room = _room(connection, command.room)
+    room = _room_to_change(connection, command.room)
     rank = connection.rank(room)
     rules.check_moderation(command, rank)
     whom = await user_meant(connection, command, room)
-    rank = connection.rank(room := _room(connection, command.room))
+    rank = connection.rank(room := _room_to_change(connection, command.room))
     whose_rank = rules.rank(room.state, whom, server_operator=connection.context.is_server_operator(whom))
     now = connection.context.clock.now()
     kind, text, detail = rules.moderation_event(command, rank, whom, whose_rank, now)
@@ -90,6 +93,8 @@ async def moderate(connection: Connection, command: Moderation) -> None:
         told_in = conversation({connection.user.id, whom.id})
         drafts.append(connection.draft(told_in, room.name, kind=kind, detail=detail))
     appended = await asyncio.gather(*map(connection.backend.append, drafts))
+    if kind == Kind.MUTE and connection.hub.is_in(whom.id, room.name):
+        connection.hub.hush(whom.id)
     connection.send(Done(seq=appended[0].event.seq, rid=command.rid))
 
 
@@ -152,3 +157,11 @@ def _room(connection: Connection, name: str) -> Room[Subscriber]:
         problem = f"{shown!r} is a conversation. This works only in rooms"
         raise Refused(Code.BAD_ROOM, problem, reason="conversation", room=shown)
     return cursor.room
+
+
+def _room_to_change(connection: Connection, name: str) -> Room[Subscriber]:
+    """Return a room that the connection is in. Refused if the user is muted there, who could speak by what it changes,
+    and lift its own mute."""
+    room = _room(connection, name)
+    check_mute(connection, room)
+    return room

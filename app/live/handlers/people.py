@@ -7,12 +7,15 @@ from app.chat.errors import Code, Refused
 from app.chat.events import User
 from app.chat.frames import Away, Back, Done, Ignore, Unignore
 from app.live.connection import Connection
+from app.live.handlers.rooms import check_voice
 
 
 async def away(connection: Connection, command: Away) -> None:
     """Show the user as away in its rooms."""
     connection.limits.check_why(command.why)
     rules.check_no_password(command.why)
+    if command.why:
+        await check_voice(connection)
     connection.hub.set_away(connection.user, command.why)
     connection.send(Done(note="You are away", rid=command.rid))
 

@@ -27,9 +27,10 @@ from app.chat.frames import (
 from app.chat.logs import WHISPERS, is_conversation, mailbox, room_name
 from app.chat.mentions import ALL
 from app.chat.presence import by_name
-from app.chat.rules import rank
+from app.chat.rules import check_mute, rank
 from app.chat.state import RoomState
 from app.live.connection import Connection
+from app.live.handlers.speaking import has_begun
 from app.live.work import LOOKING
 
 MAX_ROOMS = 200
@@ -56,6 +57,10 @@ async def join(connection: Connection, command: Join) -> None:
         connection.room = room
         if before != room and before in following:
             following.part(connection, before)
+    if (cursor := following.cursor(room)) and cursor.room.state.mute(
+        connection.user.id, connection.context.clock.now()
+    ):
+        connection.hub.hush(connection.user.id)
     await take_ownership(connection, room)
 
 
@@ -143,8 +148,8 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
 
 
 async def typing(connection: Connection, command: Typing) -> None:
-    """Tell others in the room that the user is typing: not too often, not in large rooms, and not people to whom nobody
-    has whispered."""
+    """Tell others in the room that the user is typing: not too often, not in large rooms, not while the user is muted,
+    and not people to whom nobody has whispered."""
     log = connection.log_of(command.room)
     if command.room == WHISPERS:
         problem = f"{WHISPERS} stands for all your conversations. Name one of them, or a room"
@@ -153,8 +158,20 @@ async def typing(connection: Connection, command: Typing) -> None:
     if now - connection.last_typing < TYPING_PERIOD or connection.hub.members(log) > connection.hub.max_roster:
         return
     connection.last_typing = now
-    if not is_conversation(log) or await connection.has_begun(log):
+    cursor = connection.following.cursor(log)
+    if cursor is not None and cursor.room.state.mute(connection.user.id, connection.context.clock.now()):
+        return
+    if not is_conversation(log) or await has_begun(connection, log):
         connection.hub.typing(log, connection.user)
+
+
+async def check_voice(connection: Connection) -> None:
+    """Refused if the user is muted in a room that it is in: what all of its rooms see would be heard there."""
+    user, now = connection.user, connection.context.clock.now()
+    operator = connection.context.is_server_operator(user)
+    for room in connection.hub.rooms_of(user.id):
+        state = await state_of(connection, room)
+        check_mute(room, state, user, rank(state, user, server_operator=operator), now)
 
 
 async def state_of(connection: Connection, room: str) -> RoomState:

@@ -12,7 +12,7 @@ from app.chat.frames import MAX_PAGE, Delete, Done, Edit, History, Reply, Say, W
 from app.chat.logs import END, conversation, participants
 from app.chat.rules import Rank
 from app.live.connection import Connection
-from app.live.saying import say_in_room
+from app.live.saying import say_in_room, speak
 from app.live.work import COSTS, sending
 
 
@@ -25,12 +25,19 @@ async def say(connection: Connection, command: Say) -> None:
 async def _say_in_conversation(connection: Connection, command: Say, kind: Kind) -> None:
     """Answer in a conversation that a whisper has begun: a list of ids alone reaches nobody."""
     log = connection.log_of(command.room)
-    if not await connection.has_begun(log):
+    if not await has_begun(connection, log):
         shown = log[:80]
         problem = f"There is no conversation {shown}. Begin it with a whisper: /whisper NAME TEXT"
         raise Refused(Code.NOT_FOUND, problem, reason="conversation", room=shown)
     users = await connection.backend.users(participants(log))
     await _post_whisper(connection, users, command.text, cid_of(command), kind)
+
+
+async def has_begun(connection: Connection, log: str) -> bool:
+    """Whether anyone has whispered in a conversation, even if that is no longer kept. Refused if it has more people
+    than a whisper may reach."""
+    connection.limits.check_recipients(len(participants(log)) - 1)
+    return (await connection.backend.bounds(log)).head > 0
 
 
 async def whisper(connection: Connection, command: Whisper) -> None:
@@ -61,15 +68,13 @@ async def _post_whisper(connection: Connection, users: list[User], text: str, ci
 
 
 async def edit(connection: Connection, command: Edit) -> None:
-    """Change the text of a message. Only its author may, and only while they may speak."""
+    """Change the text of a message. Only its author may, and only when they may speak: some read it as a new line."""
     event = await _message(connection, command.room, command.seq)
     rules.check_edit(event, connection.user)
     rules.check_not_blank(command.text)
     connection.limits.check_message(command.text)
-    cursor = connection.following.cursor(command.room)
-    if cursor is not None:
-        rank, now = connection.rank(cursor.room), connection.context.clock.now()
-        rules.check_speaking(command.room, cursor.room.state, connection.user, rank, now, 0)
+    if (cursor := connection.following.cursor(command.room)) is not None:
+        speak(connection, cursor.room)
     await _append(connection, event, Kind.EDIT, command.text, command.rid)
 
 
