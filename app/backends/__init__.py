@@ -146,8 +146,13 @@ class Backend(Protocol):
 
     @property
     def problem(self) -> str | None:
-        """Why writes are refused now, in words; None while they are not."""
+        """Why the store can't be written now, in one line, or None if that worked when it was last tried. While there
+        is a problem, the store tries again by itself, every few seconds."""
         return None
+
+    def check(self) -> Awaitable[None]:
+        """Check that the store can be written and read: take the whole way of a change, and that of a read, unless a
+        change took it in the last few seconds. Unavailable if it doesn't work."""
 
     def open(self) -> None:
         """Open the store. Further calls do nothing. StoreError if it can't be used; it is then left as it was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -12,14 +13,15 @@ from enum import Enum
 from itertools import chain
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread, current_thread
-from time import monotonic
+from time import monotonic, sleep
 
 from app.backends import machine
 from app.backends.committing import Batch, Committer
 from app.backends.journal import SIZE, Journal
+from app.backends.outage import Outage, Source
 from app.backends.places import Places
 from app.backends.readers import Read, Readers, run, unreadable
-from app.backends.reasons import reason
+from app.backends.reasons import one_line, reason
 from app.backends.sequencing import Entry
 from app.backends.statements.rows import transaction
 from app.backends.storefile import StoreFile
@@ -39,8 +41,10 @@ MAX_UNAPPLIED = 100_000
 """With more entries than this, nothing more is committed until some are applied."""
 GUEST_DELAY = 0.05
 """How many seconds new guests are gathered before they are committed, if nothing else is. Nobody waits for that."""
-RETRY_DELAY = 5.0
+RETRY_DELAY = 2.0
 """How many seconds go by before something that failed is tried again by itself."""
+STUMBLE_DELAY = 0.1
+"""How many seconds the thread rests after an error that it didn't expect. It may come again at once."""
 RESERVE = 32 << 20
 """How many bytes of the disk are left free, so that what is acknowledged can be applied. Less on a small disk."""
 SPACE_INTERVAL = 0.1
@@ -63,6 +67,11 @@ class Applier:
     def __init__(self, file: StoreFile) -> None:
         self.committer = Committer(self)
         self.failing = False
+        self.outage = Outage(file.path, "written")
+        self.reading = Outage(file.path, "read")
+        self._outages = [self.outage, self.reading]
+        self.worked_at = float("-inf")
+        """When something was last applied, by the monotonic clock."""
         self.thread: Thread | None = None
         self._file = file
         self._connection: sqlite3.Connection
@@ -86,22 +95,14 @@ class Applier:
         self._apply_at = self._commit_at = float("inf")
         self._retries: deque[Event] = deque()
         """Set once it was tried again to apply what could not be applied."""
-        self._problem = ""
-        self._free_until, self._full = 0.0, ""
+        self._retry_at = 0.0
+        """When to find out whether what fails works again."""
+        self._free_until = 0.0
         self._spacious = False
         """Whether there is room for a journal that is filled with zeros ahead."""
         self._no_zeros_until = 0.0
         self._lock = Lock()
         """Guards what other threads use as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting`, `_closed`."""
-
-    @property
-    def problem(self) -> str | None:
-        """Why nothing may be written, as far as is known without looking."""
-        if self.failing:
-            return self._problem
-        if self._places is not None and self._places.problem:
-            return f"the store can't be written: {self._places.problem}"
-        return self._full or None
 
     def start(
         self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None, upkeep: Upkeep
@@ -110,8 +111,12 @@ class Applier:
         self._connection, self._journal, self._readers, self._upkeep = connection, journal, readers, upkeep
         if journal is not None and self._file.file is not None:
             self._places = Places(self._file.path, self._file.file, journal)
-        self.thread = Thread(target=self._serve, name="store", daemon=True)
-        self.thread.start()
+        self._outages.append(upkeep.outage)
+        for outage in self._outages:
+            outage.path = self._file.path
+        thread = Thread(target=self._serve, name="store", daemon=True)
+        thread.start()
+        self.thread = thread
 
     def stop(self) -> None:
         """Finish what was submitted, and end the thread."""
@@ -148,14 +153,26 @@ class Applier:
         tried.wait(RETRY_DELAY)
 
     def refusal(self) -> str | None:
-        if self.failing:
-            return self._problem
+        outage = self.outage
         if self._count > MAX_UNAPPLIED:
             self._queue.put(Signal.APPLY)
-            return "the store can't be written fast enough: try again later"
+            outage.fail(Source.PACE, "changes come faster than they can be applied: try again later")
+        elif outage.causes:
+            outage.recover(Source.PACE)
         if self._journal is not None and monotonic() > self._free_until:
             self._look_for_space()
-        return self._full or None
+        return outage.problem_but(Source.JOURNAL, Source.SYNC) if outage.causes else None
+
+    def _look_at_places(self) -> bool:
+        """Look whether all files are there. Return whether something began to be missing."""
+        if self._places is None:
+            return False
+        began = self._places.look()
+        if self._places.problem:
+            self.outage.fail(Source.FILE, self._places.problem, logged=True)
+        elif self.outage.causes:
+            self.outage.recover(Source.FILE)
+        return began
 
     def _bring_home(self) -> None:
         """Put all that was acknowledged into the file, wherever that is now."""
@@ -186,8 +203,12 @@ class Applier:
         self._queue.put(Signal.GUESTS if guests else Signal.COMMIT)
 
     def _serve(self) -> None:
-        while self._serve_once():
-            pass
+        serving = True
+        while serving:
+            try:
+                serving = self._serve_once()
+            except Exception as error:  # noqa: BLE001
+                self._stumbled(error)
         self._upkeep.finish()
         if self._readers is not None:
             self._readers.close()
@@ -205,6 +226,19 @@ class Applier:
             self._journal.close(remove=whole)
         self._file.release()
 
+    def _stumbled(self, error: Exception) -> None:
+        """Go on after an error that nothing else has caught. Those who wait for this thread are told."""
+        try:
+            if not self.failing and not isinstance(error, MemoryError):
+                log.error("%s: the store's thread failed", self._file.path, exc_info=error)
+            while self._retries:
+                self._retries.popleft().set()
+            self._apply_failed(one_line(error, self._file.path))
+        except Exception as another:  # noqa: BLE001
+            self.failing = True
+            self.outage.fail(Source.STORE, one_line(another))
+        sleep(STUMBLE_DELAY)
+
     def _serve_once(self) -> bool:
         """Do what is asked for, or some upkeep if nothing is. Return False once the store is closed."""
         signals = self._next_signals()
@@ -215,11 +249,19 @@ class Applier:
         if Signal.COMMIT in signals or closed or now >= self._commit_at:
             self._commit_at = float("inf")
             self.committer.commit()
+        if now >= self._retry_at and any(outage.lasts for outage in self._outages):
+            self._retry_at = now + RETRY_DELAY
+            if self.outage.causes:
+                self.committer.probe()
+            for outage in self._outages:
+                outage.tick()
         while self._retries:
             tried = self._retries.popleft()
             self._apply()
             tried.set()
-        if self._batches and (closed or now >= self._apply_at or self._waiting > self._applied or self._is_full()):
+        if (self._batches or self.failing) and (
+            closed or now >= self._apply_at or self._waiting > self._applied or self._is_full()
+        ):
             self._apply()
         elif self._batches and self._apply_at == float("inf"):
             self._apply_at = now + DELAY
@@ -231,7 +273,7 @@ class Applier:
         self._release_reads()
         if closed:
             return False
-        if self._places is not None and not self._places.due() and self._places.look():
+        if self._places is not None and not self._places.due() and self._look_at_places():
             self._bring_home()
         if (not signals and self._upkeep.due() == 0) or self._upkeep.overdue:
             self._upkeep.step()
@@ -243,6 +285,8 @@ class Applier:
         due = [self._apply_at - now, self._commit_at - now]
         if self._places is not None:
             due.append(self._places.due())
+        if any(outage.lasts for outage in self._outages):
+            due.append(self._retry_at - now)
         if not self._batches and (upkeep := self._upkeep.due()) is not None:
             due.append(upkeep)
         timeout = max(0.0, min(due)) if self._unprepared_journal() is None else 0.0
@@ -266,6 +310,8 @@ class Applier:
     def _apply(self) -> None:
         """Apply all batches, some in each transaction. What fails is tried again later."""
         self._apply_at = float("inf")
+        if not self._batches:
+            self._works()
         while self._batches:
             chosen: list[Batch] = []
             entries: list[Entry] = []
@@ -280,22 +326,25 @@ class Applier:
                 if entries:
                     with transaction(self._connection):
                         machine.apply(self._connection, entries, number)
-            except sqlite3.Error as error:
-                self._apply_failed(reason(error))
-                return
-            except Exception:
+            except Exception as error:
                 # Leaving a change out would make this store differ from what its journal says.
-                log.exception("%s: record %d of the journal can't be applied", self._file.path, number)
-                self._apply_failed("the server's log has the details")
+                if not isinstance(error, (sqlite3.Error, MemoryError)) and not self.failing:
+                    log.exception("%s: record %d of the journal can't be applied", self._file.path, number)
+                self._apply_failed(one_line(error, self._file.path))
                 return
-            self.failing = False
+            self._works()
+            self.worked_at = monotonic()
             turn = chosen[-1].turn
             with self._lock:
                 for _ in chosen:
                     self._batches.popleft()
                 self._count -= len(entries)
-            self.committer.applied(entries)
-            self.committer.finish(turn)
+            try:
+                self.committer.applied(entries)
+                self.committer.finish(turn)
+            except Exception as error:
+                self.committer.give_up(entries, f"the store's answer got lost: {one_line(error)}")
+                raise
             with self._lock:
                 self._applied = turn  # only now, since followers know all that can be read
             self._upkeep.count_writes(len(entries))
@@ -304,15 +353,19 @@ class Applier:
                 try:
                     self._checkpoint(number)
                 except sqlite3.Error as error:
-                    log.error("%s: the store can't be synced: %s", self._file.path, reason(error))
+                    self.outage.fail(Source.SYNC, f"it can't be synced: {reason(error, self._file.path)}")
+
+    def _works(self) -> None:
+        self.failing = False
+        if self.outage.causes:
+            self.outage.recover(Source.STORE)
 
     def _apply_failed(self, why: str) -> None:
-        self._problem = f"the store can't be written: {why}"
-        log.error("%s: %s", self._file.path, self._problem)
+        problem = self.outage.fail(Source.STORE, why)
         self.failing = True
         self._upkeep.count_error()
         self._apply_at = monotonic() + RETRY_DELAY
-        self.committer.give_up(list(self.unapplied()), self._problem)
+        self.committer.give_up(list(self.unapplied()), problem)
         with self._lock:
             self._waiting = self._applied
         self._release_reads(all_of_them=True)
@@ -324,6 +377,8 @@ class Applier:
             (busy, pages, moved) = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if not busy and pages == moved:
                 self._journal.durable = number
+                if self.outage.causes:
+                    self.outage.recover(Source.SYNC)
 
     def _release_reads(self, *, all_of_them: bool = False) -> None:
         """Start the reads that have what they wait for. While the store fails they get what it has."""
@@ -337,22 +392,24 @@ class Applier:
                 continue
             try:
                 read.settle(run(read.run, self._connection))
-            except sqlite3.Error as error:
-                read.settle(unreadable(self._file.path, error))
+            except Exception as error:  # noqa: BLE001
+                read.settle(unreadable(self.reading, error))
 
     def _look_for_space(self) -> None:
         self._free_until = monotonic() + SPACE_INTERVAL
-        if self._places is not None:
-            self._places.look()
-            if self._places.problem:
-                self._full = f"the store can't be written: {self._places.problem}"
-                self.committer.told(self._full)
-                return
+        if self._look_at_places() or Source.FILE in self.outage.causes:
+            return
+        path = self._file.path
         try:
-            system = os.statvfs(os.path.dirname(os.path.realpath(self._file.path)))  # noqa: PTH120
+            system = os.statvfs(os.path.dirname(os.path.realpath(path)))  # noqa: PTH120
         except OSError as error:
-            self._full = f"the store can't be written: {reason(error)}"
+            self.outage.fail(Source.SPACE, reason(error, path))
             return
         free, reserve = system.f_bavail * system.f_frsize, min(RESERVE, system.f_blocks * system.f_frsize // 20)
-        self._full = "the store can't be written: the disk is full" if free < reserve else ""
         self._spacious = free > RESERVE + 2 * SIZE
+        if system.f_flag & os.ST_RDONLY:
+            self.outage.fail(Source.SPACE, reason(OSError(errno.EROFS, ""), path))
+        elif free < reserve:
+            self.outage.fail(Source.SPACE, reason(OSError(errno.ENOSPC, "")))
+        elif self.outage.causes:
+            self.outage.recover(Source.SPACE)

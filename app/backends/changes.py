@@ -146,6 +146,10 @@ class Ignore(Struct, frozen=True, array_like=True, tag="ignore"):
     on: bool
 
 
+class Probe(Struct, frozen=True, array_like=True, tag="probe"):
+    """Change nothing. That it is applied shows that the store works. The answer is None."""
+
+
 Change = (
     Draft
     | Trim
@@ -163,6 +167,7 @@ Change = (
     | RecordSeen
     | MarkRead
     | Ignore
+    | Probe
 )
 """What can be applied. A Draft is appended to the log of its room; the answer is Appended."""
 

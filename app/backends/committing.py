@@ -7,22 +7,23 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from enum import Enum
 from queue import SimpleQueue
 from threading import Lock, Thread, current_thread
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from app.backends import Follower, Unavailable
-from app.backends.changes import CreateUser, encode
+from app.backends.answering import running_loop, settle, tell
+from app.backends.changes import CreateUser, Probe, encode
 from app.backends.journal import Journal
-from app.backends.reasons import reason
+from app.backends.outage import Outage, Source
+from app.backends.reasons import one_line
 from app.backends.sequencing import Entry, Sequencer
 from app.backends.statements.rows import CALL_ERRORS
-from app.chat.events import Appended, Draft, Event, Kind
+from app.chat.events import Draft, Event, Kind
 
 log = logging.getLogger("store")
 
@@ -57,6 +58,9 @@ class Batch(Struct, gc=False):
 
 class Store(Protocol):
     """What a Committer needs of the thread that applies changes."""
+
+    outage: Outage
+    """What can't be written at the moment, and why."""
 
     @property
     def failing(self) -> bool:
@@ -94,6 +98,8 @@ class Committer:
         self._journal: Journal | None = None
         self._lock = Lock()
         self._pending: list[Entry] = []
+        self._kept: list[Entry] = []
+        """Entries without anyone to answer, whose commit failed. They go with the next one."""
         self._scheduled: object = None
         """The event loop, or this object for a thread, that will commit what is pending."""
         self._started = self._closed = False
@@ -104,8 +110,6 @@ class Committer:
         self._answered_in: object = None
         """Where answers were given last: an event loop, or this object for a thread."""
         self._slow, self._average = False, 0.0
-        self._told = ""
-        """The problem that was logged last; nothing after a commit that worked."""
         self._thread: Thread | None = None
         self._requests: SimpleQueue[Request] = SimpleQueue()
         self._changing_followers = Lock()
@@ -160,14 +164,19 @@ class Committer:
             self._store.commit_soon(guests=True)
         return user
 
+    def probe(self) -> None:
+        """Commit what is pending, or else something that changes nothing, to find out whether that works again."""
+        with self._lock:
+            if self._closed:
+                return
+            if not self._pending and not self._kept:
+                self._pending.append(Entry(Probe()))
+        self.commit()
+
     def turn_of_pending(self) -> int:
         """Return the turn after whose commit everything that was submitted so far is written."""
         with self._lock:
             return self.turn + bool(self._pending)
-
-    def told(self, problem: str) -> None:
-        """Note that this problem has its line in the log."""
-        self._told = problem
 
     def close(self) -> None:
         """Accept nothing more. What was submitted is still pending, or committed."""
@@ -201,7 +210,8 @@ class Committer:
         """Answer the drafts of all batches up to a turn, which have been applied."""
         with self._committing:
             while self._unfinished and (self._unfinished[0].turn <= turn or not self._unfinished[0].waits):
-                self._answer(self._unfinished.popleft())
+                self._answer(self._unfinished[0])
+                self._unfinished.popleft()
 
     def commit(self) -> None:
         """Commit what is pending."""
@@ -210,13 +220,18 @@ class Committer:
         with self._committing:
             with self._lock:
                 entries, self._pending, self._scheduled = self._pending, [], None
+                if self._kept:
+                    entries, self._kept = self._kept + entries, []
                 self.turn += bool(entries)
             if not entries:
                 return
-            refusal = self._store.refusal()
-            batch = self._fail(entries, refusal) if refusal else self._write(entries)
-            if batch.entries:
-                self._told = ""
+            try:
+                refusal = self._store.refusal()
+                batch = self._fail(entries, refusal) if refusal else self._write(entries)
+            except Exception as error:
+                # Nothing of it is written. Those who wait must hear of that.
+                log.exception("A commit failed")
+                batch = self._fail(entries, self._store.outage.fail(Source.JOURNAL, one_line(error)))
             if batch.waits or self._unfinished or not self._in_step():
                 self._unfinished.append(batch)
             else:
@@ -226,7 +241,7 @@ class Committer:
     def _in_step(self) -> bool:
         """Whether all answers before have arrived in the running loop. If others were given elsewhere since, they may
         still be on their way to it. In that case, have what is unfinished answered right after they arrive."""
-        running = _running_loop()
+        running = running_loop()
         if running is None or self._answered_in in (None, running):
             return True
         self._answered_in = running
@@ -236,7 +251,8 @@ class Committer:
     def _answer_in_step(self) -> None:
         with self._committing:
             while self._unfinished and not self._unfinished[0].waits and self._in_step():
-                self._answer(self._unfinished.popleft())
+                self._answer(self._unfinished[0])
+                self._unfinished.popleft()
 
     def _commit_in_loop(self) -> None:
         if self._slow or self._store.failing:
@@ -249,13 +265,21 @@ class Committer:
             self._store.commit_soon()
             return
         if self._thread is None:
-            self._thread = Thread(target=self._serve, name="journal", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._serve, name="journal", daemon=True)
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError):  # the system has no room for a thread
+                self._store.commit_soon()
+                return
+            self._thread = thread
         self._requests.put(Request.COMMIT)
 
     def _serve(self) -> None:
         while self._requests.get() is Request.COMMIT:
-            self.commit()
+            try:
+                self.commit()
+            except Exception:
+                log.exception("A commit failed")
 
     def _write(self, entries: list[Entry]) -> Batch:
         """Write entries to the journal. If that fails, all of them are answered and the batch is empty."""
@@ -267,13 +291,14 @@ class Committer:
                 batch.number = self._journal.last
                 self._average += WEIGHT * (perf_counter() - began - self._average)
                 self._slow = self._average > (FAST if self._slow else SLOW)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, (sqlite3.Error, OSError, MemoryError)):
+                log.exception("A commit failed")
             self._take_back(entries)
-            return self._fail(entries, f"the store can't be written: {reason(error)}")
-        except Exception:
-            log.exception("A commit failed")
-            self._take_back(entries)
-            return self._fail(entries, "the store can't be written: the server's log has the details")
+            outage = self._store.outage
+            return self._fail(entries, outage.fail(Source.JOURNAL, one_line(error, outage.path)))
+        if self._store.outage.causes:
+            self._store.outage.recover(Source.JOURNAL)
         return batch
 
     def _placed(self, entries: list[Entry]) -> tuple[Batch, bytes]:
@@ -310,24 +335,22 @@ class Committer:
 
     def _fail(self, entries: Iterable[Entry], problem: str) -> Batch:
         """Answer that the store is unavailable. Guests, who have no other answer to wait for, are written later."""
-        if problem != self._told:
-            self._told = problem  # once is enough, however often clients try
-            log.error("%s", problem)
-        failed, guests = [], []
+        failed, kept = [], []
         for entry in entries:
             if entry.waiter is None:
-                guests.append(entry)
+                kept.append(entry)
             else:
                 entry.answer = Unavailable(problem)
                 failed.append(entry)
         with self._lock:
-            self._pending[:0] = guests
+            self._kept += kept
+        self._store.outage.count(len(failed))
         settle(failed)
         return Batch(self.turn, 0, [], [], waits=False)
 
     def _answer(self, batch: Batch) -> None:
         """Answer the drafts of a batch: first their origins, then the followers, then those who await a future."""
-        running = _running_loop()
+        running = running_loop()
         self._answered_in = running or self
         events: list[Event] = []
         futures: list[Entry] = []
@@ -340,54 +363,14 @@ class Committer:
             if isinstance(entry.waiter, asyncio.Future) or entry.answer is not None:
                 futures.append(entry)
             elif entry.loop is running:
-                entry.waiter.stored(entry.stored_event, duplicate=entry.duplicate)
+                tell(entry)
             else:
                 elsewhere.append(entry)
         settle(elsewhere)
         if events:
             for follower in self.followers.values():
-                follower(events)
+                try:
+                    follower(events)
+                except Exception:
+                    log.exception("A follower failed at %d events", len(events))
         settle(futures)
-
-
-def settle(entries: Iterable[Entry]) -> None:
-    """Give those who wait for these entries their answers, each in its event loop."""
-    by_loop: dict[Any, list[Entry]] = {}
-    for entry in entries:
-        if entry.waiter is not None:
-            by_loop.setdefault(entry.loop, []).append(entry)
-    running = _running_loop()
-    for loop, own in by_loop.items():
-        if loop is running:
-            _settle_all(own)
-        else:
-            _call(loop, _settle_all, own)
-
-
-def _settle_all(entries: Sequence[Entry]) -> None:
-    for entry in entries:
-        waiter, answer = entry.waiter, entry.answer
-        is_draft = type(entry.change) is Draft
-        if isinstance(waiter, asyncio.Future):
-            if waiter.done():
-                continue
-            if isinstance(answer, Exception):
-                waiter.set_exception(answer)
-            else:
-                waiter.set_result(Appended(entry.stored_event, duplicate=entry.duplicate) if is_draft else answer)
-        elif isinstance(answer, Exception):
-            waiter.failed(answer, entry.change)
-        else:
-            waiter.stored(entry.stored_event, duplicate=entry.duplicate)
-
-
-def _call(loop: asyncio.AbstractEventLoop, act: Callable[[Sequence[Entry]], None], entries: Sequence[Entry]) -> None:
-    with suppress(RuntimeError):  # the loop is closed, so nobody waits in it
-        loop.call_soon_threadsafe(act, entries)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

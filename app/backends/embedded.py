@@ -23,11 +23,12 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Sequence
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from app.backends import Backend, Events, Follower, Origin, Results, Unavailable, Watcher, indexing, machine
 from app.backends.applying import Applier
-from app.backends.changes import Change
+from app.backends.changes import Change, Probe
 from app.backends.indexing import FileIndex, MemoryIndex, SearchIndex
 from app.backends.journal import Journal
 from app.backends.readers import Read, Readers
@@ -41,6 +42,9 @@ from app.clock import Clock
 
 CACHE = 8000
 """KiB of pages that the store's connection may hold. A transaction that changes more writes some of them twice."""
+
+FRESH = 2.0
+"""For so many seconds after something was applied, `check` writes nothing."""
 
 
 class Embedded(Backend):
@@ -63,7 +67,15 @@ class Embedded(Backend):
 
     @property
     def problem(self) -> str | None:
-        return self._core.applier.problem
+        return self._core.applier.outage.problem
+
+    async def check(self) -> None:
+        applier = self._core.applier
+        if monotonic() - applier.worked_at > FRESH:
+            await self.submit(Probe())
+        elif problem := self.problem:
+            raise Unavailable(problem)
+        await self._read(machine.last_applied)
 
     def open(self) -> None:
         self._core.open()
@@ -210,7 +222,7 @@ class _Core:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute(f"PRAGMA cache_size = {-CACHE}")
                 self.index = FileIndex(self.file.path, connection)
-                self._start(connection, journal, Readers(self.file.path))
+                self._start(connection, journal, Readers(self.file.path, self.applier.reading))
             self._opened = True
 
     def _start(self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None) -> None:

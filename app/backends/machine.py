@@ -34,6 +34,7 @@ STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
     changes.RecordSeen: users.record_seen,
     changes.MarkRead: users.mark_read,
     changes.Ignore: users.ignore,
+    changes.Probe: lambda connection, change: None,  # noqa: ARG005
 }
 """How each type of change is applied. Drafts are appended, many at once."""
 

@@ -20,7 +20,8 @@ from typing import Any
 from msgspec import Struct
 
 from app.backends import Unavailable
-from app.backends.reasons import reason
+from app.backends.outage import Outage, Source
+from app.backends.reasons import one_line
 from app.backends.statements.rows import CALL_ERRORS, connect_read_only
 
 log = logging.getLogger("store")
@@ -47,10 +48,10 @@ class Read(Struct, gc=False):
 
 
 class Readers:
-    """The threads that read the store at `path`. They start with the first read."""
+    """The threads that read the store at `path`. They start with the first read. `outage` is told what fails."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, outage: Outage) -> None:
+        self._path, self._outage = path, outage
         self.lookups = connect_read_only(path)
         """A connection for what is looked up during a commit, by one thread at a time."""
         self._queue: SimpleQueue[Read | None] = SimpleQueue()
@@ -66,8 +67,14 @@ class Readers:
             return
         if len(self._threads) < THREADS:
             thread = Thread(target=self._serve, name="reader", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError) as error:  # the system has no room for a thread
+                if not self._threads:
+                    read.settle(unreadable(self._outage, error))
+                    return
+            else:
+                self._threads.append(thread)
         self._queue.put(read)
 
     @contextmanager
@@ -103,8 +110,13 @@ class Readers:
                 if connection is None:
                     connection = connect_read_only(self._path)
                 read.settle(run(read.run, connection))
-            except sqlite3.Error as error:
-                read.settle(unreadable(self._path, error))
+                if self._outage.causes:
+                    self._outage.recover(Source.READ)
+            except Exception as error:  # noqa: BLE001
+                read.settle(unreadable(self._outage, error))
+                if connection is not None:
+                    _close(connection)
+                    connection = None
             finally:
                 with self._gate:
                     self._reading -= 1
@@ -130,10 +142,18 @@ def run(function: Callable[[sqlite3.Connection], Any], connection: sqlite3.Conne
         connection.set_progress_handler(None, 0)
 
 
-def unreadable(path: str, error: sqlite3.Error) -> Unavailable:
-    """Log that the store can't be read, and return the error for the caller."""
-    log.error("%s: the store can't be read: %s", path, reason(error))
-    return Unavailable(f"the store can't be read: {reason(error)}")
+def unreadable(outage: Outage, error: Exception) -> Unavailable:
+    """Note that the store can't be read, and return the error for the caller."""
+    if not isinstance(error, (sqlite3.Error, OSError, MemoryError)):
+        log.exception("%s: a read failed", outage.path)
+    outage.count(1)
+    return Unavailable(outage.fail(Source.READ, one_line(error, outage.path)))
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    """Close a connection that has failed: the next read begins with a new one."""
+    with suppress(sqlite3.Error):
+        connection.close()
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:

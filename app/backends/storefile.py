@@ -53,7 +53,7 @@ class StoreFile:
             return self._connect()
         except (sqlite3.DatabaseError, OSError) as error:
             self.release()
-            raise StoreError(f"{self.path}: {reason(error)}") from None
+            raise StoreError(f"{self.path}: {reason(error, self.path)}") from None
         except StoreError:
             self.release()
             raise

@@ -11,7 +11,9 @@ from time import monotonic
 from app.backends import machine
 from app.backends.indexing import SearchIndex
 from app.backends.journal import Journal
+from app.backends.outage import Outage, Source
 from app.backends.readers import Readers
+from app.backends.reasons import one_line
 from app.backends.statements import purging
 from app.backends.statements.rows import transaction
 from app.backends.storefile import StoreFile
@@ -43,6 +45,7 @@ class Upkeep:
     ) -> None:
         self._file, self._connection, self._index = file, connection, index
         self._journal, self._readers = journal, readers
+        self.outage = Outage(file.path, "cleaned up")
         copies = CopyRetention(file.path, connection, clock)
         self._copies = None if copies.done else copies
         self._purge = purging.pending(connection)
@@ -88,8 +91,12 @@ class Upkeep:
                 self._purge = purging.pending(self._connection)
             if self._purge and monotonic() >= self._next_purge:
                 self._purge_texts()
-        except (sqlite3.Error, OSError) as error:
-            log.error("%s: upkeep failed and will be tried again: %s", self._file.path, error)
+            if self.outage.causes:
+                self.outage.recover(Source.UPKEEP)
+        except Exception as error:
+            if not self.outage.causes and not isinstance(error, (sqlite3.Error, OSError, MemoryError)):
+                log.exception("%s: upkeep failed", self._file.path)
+            self.outage.fail(Source.UPKEEP, one_line(error, self._file.path))
             self._next_step = monotonic() + PURGE_INTERVAL
             self.count_error()
         if not self._indexing:
@@ -103,8 +110,10 @@ class Upkeep:
                 self._purge_texts()
             if self._copies is not None:
                 self._copies.save()
-        except (sqlite3.Error, OSError) as error:
-            log.error("%s: the store could not be cleared: %s", self._file.path, error)
+        except Exception as error:
+            if not isinstance(error, (sqlite3.Error, OSError, MemoryError)):
+                log.exception("%s: upkeep failed", self._file.path)
+            log.error("%s: the store could not be cleared: %s", self._file.path, one_line(error, self._file.path))
 
     def _purge_texts(self) -> None:
         """Clear deleted texts from the files, once the index has dropped them."""

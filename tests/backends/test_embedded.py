@@ -17,16 +17,20 @@ from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from threading import current_thread
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import pytest
 from msgspec.structs import replace
 
-from app.backends import StoreError, Unavailable, applying, committing
+from app.backends import StoreError, Unavailable, applying, committing, embedded, machine, outage
+from app.backends.applying import Applier
+from app.backends.committing import Committer
 from app.backends.embedded import Embedded
 from app.backends.journal import Journal
 from app.backends.schema import MIGRATIONS
+from app.backends.sequencing import Sequencer
+from app.backends.statements import logs
 from app.chat.events import Appended, Draft, Event, Kind, User
 from app.clock import Clock
 
@@ -67,6 +71,12 @@ async def soon(awaitable: Awaitable[T]) -> T:
 def draft(text: str = "hi", *, cid: str = "") -> Draft:
     number = next(numbers)
     return Draft("room", AUTHOR, text, id=f"id{number}", at=number, cid=cid)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    with anyio.fail_after(DEADLINE):
+        while not holds():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
 
 
 async def say(backend: Embedded, *texts: str) -> list[Event]:
@@ -493,7 +503,7 @@ async def test_nothing_is_stored_of_what_failed_together(path: Path, monkeypatch
             patch.setattr(Journal, "write", no_space)
             appends = [backend.append(draft(text)) for text in ("fits", "too", "fits")]
             answers = await soon(gather(*appends, return_exceptions=True))
-        assert [str(answer) for answer in answers] == ["the store can't be written: the disk is full"] * 3
+        assert [str(answer) for answer in answers] == ["the store can't be written: the disk is full (ENOSPC)"] * 3
         assert await log_of(backend) == followed == []
         assert [event.seq for event in await say(backend, "again")] == [1]
     with opened(path) as backend:
@@ -552,15 +562,129 @@ async def test_a_disk_that_stays_full_is_logged_once(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with opened(path) as backend:
-        for _ in range(2):
-            caplog.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", no_space)
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    await soon(backend.append(draft("x")))
+            assert backend.problem == "the store can't be written: the disk is full (ENOSPC)"
+        assert [record.message for record in caplog.records] == [f"{path}: {backend.problem}"]
+        await say(backend, "works again")
+        assert backend.problem is None
+
+
+async def test_a_store_finds_out_by_itself_that_it_can_be_written_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(applying, "RETRY_DELAY", 0.01)
+    monkeypatch.setattr(outage, "CALM", 0.0)
+    with opened(path) as backend:
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", no_space)
+            with pytest.raises(Unavailable):
+                await soon(backend.append(draft("x")))
+        await until(lambda: len(caplog.records) > 1)
+        assert backend.problem is None
+        assert "the store can be written again, after 0 s" in caplog.records[1].message
+        assert [event.seq for event in await say(backend, "one")] == [1]
+
+
+async def test_reads_go_on_while_a_guest_waits_for_room_on_the_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applying, "RETRY_DELAY", 3600.0)
+    with opened(path) as backend:
+        said = await say(backend, "one")
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", no_space)
+            await soon(backend.create_guest())
+            with pytest.raises(Unavailable):
+                await soon(backend.append(draft("x")))
+            assert await log_of(backend) == said
+
+
+def test_a_disk_that_stays_full_has_a_line_at_the_beginning_one_a_minute_and_one_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(outage, "monotonic", lambda: now[0])
+    writing = outage.Outage("chat.db", "written")
+    for second in range(150):
+        now[0] = 1000.0 + second
+        for _ in range(10):
+            writing.fail(outage.Source.JOURNAL, "the disk is full (ENOSPC)")
+            writing.count(1)
+        writing.tick()
+    writing.recover(outage.Source.JOURNAL)
+    assert writing.problem is None
+    writing.tick()
+    assert writing.lasts, "it may come back at once"
+    now[0] += outage.CALM
+    writing.tick()
+    assert not writing.lasts
+    problem = "chat.db: the store can't be written: the disk is full (ENOSPC)"
+    assert [record.message for record in caplog.records] == [
+        problem,
+        f"{problem}: for 60 s now (610 calls failed since the last line)",
+        f"{problem}: for 2 min now (600 calls failed since the last line)",
+        "chat.db: the store can be written again, after 3 min (1500 calls failed)",
+    ]
+
+
+async def test_the_threads_of_a_store_outlive_any_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who wait are told, and the next call works."""
+    monkeypatch.setattr(applying, "STUMBLE_DELAY", 0.0)
+    monkeypatch.setattr(applying, "RETRY_DELAY", 0.01)
+
+    def out_of_memory(*arguments: object) -> Any:
+        patch.undo()
+        raise MemoryError
+
+    for target, name in (
+        (machine, "apply"),
+        (Applier, "_release_reads"),
+        (Committer, "finish"),
+        (Sequencer, "place"),
+        (logs, "read"),
+    ):
+        with opened(path) as backend:
+            user = await soon(backend.create_user(b"secret"))
             with monkeypatch.context() as patch:
-                patch.setattr(Journal, "write", no_space)
-                for _ in range(3):
-                    with pytest.raises(Unavailable):
-                        await soon(backend.append(draft("x")))
-            assert [record.message for record in caplog.records] == ["the store can't be written: the disk is full"]
-            await say(backend, "works again")
+                patch.setattr(target, name, out_of_memory)
+                calls = [backend.claim(user.id, "Ann", "ann"), backend.read("room", after=0, limit=1)]
+                answers = await soon(gather(*calls, return_exceptions=True))
+                failed = [answer for answer in answers if isinstance(answer, Exception)]
+                assert all(isinstance(one, Unavailable) and "out of memory" in str(one) for one in failed), failed
+            await until(lambda: backend.problem is None)
+            await say(backend, name)
+            assert [event.text for event in await log_of(backend)][-1] == name
+
+
+async def test_a_follower_that_fails_keeps_nothing_from_others(path: Path) -> None:
+    def broken(events: object) -> None:
+        raise RuntimeError("a bug")
+
+    followed: list[Event] = []
+    with opened(path) as backend:
+        backend.follow(broken)
+        backend.follow(followed.extend)
+        assert await say(backend, "one", "two") == followed
+
+
+async def test_a_check_takes_the_way_of_a_change(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(path) as backend:
+        await soon(backend.check())
+        worked_at = backend._core.applier.worked_at
+        await soon(backend.check())
+        assert backend._core.applier.worked_at == worked_at, "once in a while is enough"
+        monkeypatch.setattr(embedded, "FRESH", -1.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", no_space)
+            with pytest.raises(Unavailable, match="ENOSPC"):
+                await soon(backend.check())
+        await soon(backend.check())
+    with opened(path) as backend:
+        assert await log_of(backend) == []
 
 
 async def test_a_search_without_a_descriptor_to_spare_is_unavailable(
@@ -627,6 +751,7 @@ class Disk(NamedTuple):
     f_bavail: int
     f_blocks: int
     f_frsize: int = 4096
+    f_flag: int = 0
 
 
 async def test_a_slow_disk_does_not_hold_up_the_event_loop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

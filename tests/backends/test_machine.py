@@ -146,6 +146,7 @@ MAKERS: dict[type, Callable[[random.Random, int], Change]] = {
         someone(chance), chance.choice(ROOMS), chance.randint(0, 50)
     ),
     changes.Ignore: lambda chance, number: changes.Ignore(someone(chance), someone(chance), chance.random() < 0.5),
+    changes.Probe: lambda chance, number: changes.Probe(),
 }
 
 

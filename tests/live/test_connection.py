@@ -290,7 +290,7 @@ def test_a_store_that_fails_is_told_in_both_dialects_and_closes_nobody(tmp_path:
             error = ann.receive()
             assert (error["code"], error["cid"], error["retry"]) == ("unavailable", "c1", True)
             bob.send("hi")
-            assert bob.receive() == "*** the store can't be written: the disk is full"
+            assert bob.receive() == "*** the store can't be written: the disk is full (ENOSPC)"
         assert said(ann, "hi", "c1")[1]["text"] == "hi"
         assert bob.receive() == "[user0]: hi"
 
@@ -300,7 +300,7 @@ def test_a_text_client_that_can_not_have_its_name_now_is_told_and_stays(tmp_path
         with failing():
             bob = chat.websocket("/chat?name=bob")
             assert bob.receive() == "You are connected! There are 1 users here."
-            assert bob.receive() == "*** the store can't be written: the disk is full"
+            assert bob.receive() == "*** the store can't be written: the disk is full (ENOSPC)"
         bob.send("/nick bob")
         assert bob.receive() == "*** You are bob now"
 

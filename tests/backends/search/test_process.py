@@ -126,7 +126,7 @@ def test_a_failure_is_logged_once_and_tried_again(bench: Bench, monkeypatch: pyt
             bench.clock.now += RETRY_DELAY
     [note] = bench.said
     assert isinstance(note, Note)
-    assert note.text.endswith("indexing failed and will be tried again: the disk is full")
+    assert note.text.endswith("indexing failed and will be tried again: the disk is full (ENOSPC)")
     bench.settle()
     assert bench.service.engine.index.indexed == 1
 
