@@ -19,11 +19,14 @@ from starlette.websockets import WebSocket
 
 from app.clock import Clock
 from app.errors import StartupError
+from app.headers import STRICT
 from app.loader import Module, describe, run_modules
 from app.refusals import Refusal, RefusalLog
 from app.serving.any_server import AnyServer, ping_advice, server_of
 from app.serving.guard import WebSocketGuard
-from app.serving.origins import OriginPolicy
+from app.serving.hosts import ANY, HostNames
+from app.serving.origins import OriginPolicy, parse_origin
+from app.serving.plain_guard import PlainGuard
 from app.serving.proxies import ForwardedRequests, client_address
 from app.serving.stopping import before_stop
 from app.serving.workers import exit_under_command, exit_worker, refuse_second_worker, refuse_workers
@@ -59,7 +62,9 @@ class Application(Starlette):
         self.clock = clock or Clock()
         self.in_test_client = False
         """Whether Starlette's TestClient runs it and not a server, as of the last lifespan or WebSocket that began."""
-        self.origins = OriginPolicy(settings.app.websockets.origins)
+        self.names = _host_names(settings)
+        """The names that people open this server under."""
+        self.origins = OriginPolicy(settings.app.websockets.origins, self.names)
         """The web pages that may open WebSockets."""
         self.refusals = RefusalLog(self.clock)
         """The log of the clients that aren't let in."""
@@ -82,6 +87,11 @@ class Application(Starlette):
         """Serve WebSockets at `path` with `await endpoint(websocket)`. A plain GET gets 426 and an explanation."""
         self.router.add_websocket_route(path, endpoint, name=name)
         self.add_route(path, _explain_websocket, methods=["GET"], include_in_schema=False)
+
+    def serve_anywhere(self, path: str) -> None:
+        """Serve a path under any host name, also one that isn't this server's; with a slash at the end, all below it.
+        Other paths answer a browser under the server's own names only (`app.deployment.host-names`)."""
+        self.names.anywhere.add(path)
 
     def during(self, resource: Resource) -> None:
         """Keep `resource`, a context manager (plain or async), open while the application runs.
@@ -116,8 +126,9 @@ class Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         max_frame_size = self.settings.app.websockets.max_frame_size
         stack = super().build_middleware_stack()
+        plain = PlainGuard(stack, self.names, self.refusals)
         guard = WebSocketGuard(
-            stack, max_frame_size, self.frame_limit, self.origins, self.refusals, lambda: self.draining
+            stack, plain, max_frame_size, self.frame_limit, self.origins, self.refusals, lambda: self.draining
         )
         trusted = self.settings.app.deployment.trusted_proxies
         return ForwardedRequests(guard, trusted) if trusted else guard
@@ -215,6 +226,13 @@ def _assemble(app: Application, modules: Sequence[str | Module] | None) -> Appli
     return app
 
 
+def _host_names(settings: Settings) -> HostNames:
+    """The names of the server: those that are listed as such, and those that other settings give it."""
+    deployment, origins = settings.app.deployment, settings.app.websockets.origins
+    pages = [page.host for origin in origins if (page := parse_origin(origin))]
+    return HostNames([*deployment.host_names, *deployment.host, *pages, *([ANY] if ANY in origins else [])])
+
+
 def _is_test_client(scope: Scope) -> bool:
     """Every server puts `asgi` into its scopes, as the ASGI specification demands; Starlette's TestClient doesn't. A
     server that forgets it must not pass for a test, whose messages are lost: no server imports the TestClient."""
@@ -248,7 +266,7 @@ async def _lifespan(app: Application) -> AsyncIterator[None]:
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and "app" in scope:
         raise HTTPException(404)
-    await PlainTextResponse("Not Found\n", 404)(scope, receive, send)
+    await PlainTextResponse("Not Found\n", 404, STRICT)(scope, receive, send)
 
 
 async def _explain_websocket(request: Request) -> PlainTextResponse:

@@ -17,7 +17,7 @@ from config.hocon_evaluator import Evaluator, Tree
 from config.hocon_parser import split
 from config.ktor_hints import hint
 from config.schema import build, keys
-from config.value_types import Duration, Hosts, Port, RootPath, Size, Unmasked
+from config.value_types import Duration, HostName, Hosts, Port, RootPath, Size, Unmasked
 from config.value_types import Origin as WebOrigin
 
 T = TypeVar("T")
@@ -79,6 +79,7 @@ class Deployment:
 
     host: Hosts = Hosts(("0.0.0.0", "::"))  # noqa: S104  (a server in a container must be reachable from outside)
     port: Port = Port(8080)
+    host_names: tuple[HostName, ...] = ()
     root_path: RootPath = RootPath("")
     shutdown_grace: Duration = Duration(3)
     reload: bool = False

@@ -117,6 +117,17 @@ class RootPath(str):
         return cls(path) if re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII) else _refuse()
 
 
+class HostName(str):
+    """A host name without scheme and port; with `*.` in front, all names that end so; or `*` for any."""
+
+    expected: ClassVar[str] = 'a name such as chat.example.com, "*.example.com" or "*", without a scheme or a port'
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        name = text(value).lower()
+        return cls(name) if re.fullmatch(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*\.?", name, re.ASCII) else _refuse()
+
+
 class Origin(str):
     """A web origin (scheme, host, and port unless it is the default), or `*` for any."""
 

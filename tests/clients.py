@@ -111,6 +111,13 @@ class Served(Process):
         return dial(self.ws + path, **options)
 
 
+def exchange(port: int, request: bytes) -> bytes:
+    """All that a server answers to some bytes, until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
 def dial(url: str, **options: Any) -> ClientConnection:
     """A client of the `websockets` library, connected to `url`."""
     client: ClientConnection = connect(url, open_timeout=DEADLINE, compression=None, **options)

@@ -39,9 +39,9 @@ def module(app: Application) -> None:
         status = "draining" if app.draining else "ready"
         return JSONResponse({"status": status, **routes}, 503 if app.draining else 200, FRESH)
 
-    app.add_route("/livez", live)
-    app.add_route("/readyz", ready)
-    app.add_route("/healthz", health)
+    for path, endpoint in (("/livez", live), ("/readyz", ready), ("/healthz", health)):
+        app.add_route(path, endpoint)
+        app.serve_anywhere(path)
 
 
 def _foreign(app: Application, request: Request) -> Refusal | None:

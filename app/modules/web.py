@@ -10,3 +10,4 @@ def module(app: Application) -> None:
     """Serve the page and the files that it loads."""
     for path, endpoint in routes().items():
         app.add_route(path, endpoint)
+        app.serve_anywhere(path.partition("{")[0])

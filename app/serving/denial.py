@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from app.headers import STRICT
 from app.refusals import Refusal
 
 
 async def deny(
     scope: Scope, receive: Receive, send: Send, refusal: Refusal, headers: Mapping[str, str] | None = None
 ) -> None:
-    """Answer a WebSocket request with the status of `refusal` and one line of text."""
-    await PlainTextResponse(f"{refusal.message}\n", refusal.status, headers)(scope, receive, send)
+    """Answer a request with the status of `refusal` and one line of text."""
+    await PlainTextResponse(f"{refusal.message}\n", refusal.status, {**STRICT, **(headers or {})})(scope, receive, send)

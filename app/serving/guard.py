@@ -1,6 +1,7 @@
 """The checks that every WebSocket passes, whichever module serves it and whichever server runs it.
 
-Before it is accepted: a web page must come from an allowed origin (403), and the server must not be stopping (503).
+Before it is accepted: the request states one Host (400), a web page must come from an allowed origin (403), and the
+server must not be stopping (503).
 Afterwards: a message over the size limit closes the connection with 1009, and more frames than a client may send close
 it with 1008. Our own server counts frames itself, other servers only pass on messages.
 """
@@ -9,17 +10,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from app.chat.closing import CloseCode
+from app.headers import completed
 from app.refusals import Refusal, RefusalLog
+from app.serving import hosts
 from app.serving.denial import deny
+from app.serving.hosts import has_one_host, stated
 from app.serving.origins import OriginPolicy
+from app.serving.plain_guard import BAD_HOST
 from app.serving.proxies import client_address
 from app.transports.frame_limit import FrameCount, FrameLimit
 from app.transports.handover import HANDOVER
@@ -31,18 +35,19 @@ HINT = "; if the page is yours, add its Origin, or let the proxy in between pass
 
 
 class WebSocketGuard:
-    """ASGI middleware around the whole application. HTTP and lifespan pass unchanged. `max_frame_size` is in bytes."""
+    """ASGI middleware around the whole application. All but WebSockets goes to `plain`. `max_frame_size` is in bytes."""
 
     def __init__(
         self,
         app: ASGIApp,
+        plain: ASGIApp,
         max_frame_size: int,
         frame_limit: FrameLimit,
         origins: OriginPolicy,
         refusals: RefusalLog,
         draining: Callable[[], bool],
     ) -> None:
-        self.app, self.draining = app, draining
+        self.app, self.plain, self.draining = app, plain, draining
         self.max_frame_size, self.frame_limit, self.origins, self.refusals = (
             max_frame_size,
             frame_limit,
@@ -52,28 +57,30 @@ class WebSocketGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
-            await self.app(scope, receive, send)
+            await self.plain(scope, receive, send)
+            return
+        origins, asked = stated(scope)
+        if not has_one_host(asked):
+            self.refusals.add(BAD_HOST, client_address(scope) or "a client", level=logging.INFO)
+            await deny(scope, receive, send, BAD_HOST)
         elif self.draining():
             self.refusals.add(DRAINING, client_address(scope) or "a client", level=logging.INFO)
             await deny(scope, receive, send, DRAINING, {"Retry-After": "1"})
-        elif refusal := self._foreign(scope):
+        elif origins and (refusal := self._foreign(scope, origins, asked)):
             await deny(scope, receive, send, refusal)
         else:
-            limited = _Limited(receive, send, self.max_frame_size)
+            limited = _Limited(scope, receive, send, self.max_frame_size)
             if HANDOVER not in (scope.get("extensions") or {}):
                 scope[FRAMES] = limited.frames = FrameCount(self.frame_limit)
             with suppress(WebSocketDisconnect):  # sending to a client that has just left is no error
                 await self.app(scope, limited.receive, limited.send)
 
-    def _foreign(self, scope: Scope) -> Refusal | None:
+    def _foreign(self, scope: Scope, origins: Sequence[str], asked: Sequence[str]) -> Refusal | None:
         """Why the page that asks may not connect, if it may not."""
-        headers = Headers(scope=scope)
-        origins = headers.getlist("origin")
-        if not origins:
-            return None
-        refusal = self.origins.refusal(origins, headers.getlist("host"), secure=scope.get("scheme") == "wss")
+        refusal = self.origins.refusal(origins, asked, secure=scope.get("scheme") == "wss")
         if refusal is not None:
-            self.refusals.add(refusal, f"a page of {', '.join(origins)}", hint=HINT)
+            hint = hosts.HINT if refusal.setting == hosts.SETTING else HINT
+            self.refusals.add(refusal, f"a page of {', '.join(origins)}", hint=hint)
         return refusal
 
 
@@ -81,10 +88,10 @@ class _Limited:
     """The `receive` and `send` of one connection, with a limit on the size of messages, and on their number if `frames`
     is set."""
 
-    __slots__ = ("_closed", "_limit", "_receive", "_send", "frames")
+    __slots__ = ("_closed", "_limit", "_receive", "_scope", "_send", "frames")
 
-    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
-        self._receive, self._send, self._limit = receive, send, limit
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        self._scope, self._receive, self._send, self._limit = scope, receive, send, limit
         self._closed = False
         self.frames: FrameCount | None = None
 
@@ -105,6 +112,8 @@ class _Limited:
     async def send(self, message: Message) -> None:
         if self._closed:
             raise OSError("the connection is closed")
+        if message["type"] == "websocket.http.response.start":
+            message = completed(message, self._scope)
         await self._send(message)
 
 

@@ -6,21 +6,21 @@ page. So a page must come from this server itself, or from an origin that `app.w
 The page comes from this server if its origin has the host and the port that the browser asked for. What lies between
 hides parts of that: a proxy that ends TLS makes https of the browser http here, and many are configured to pass on the
 host without its port. So a port counts only where the request states it, and a page of http is refused only where the
-connection is known to be https.
+connection is known to be https. The host must also be a name of this server's (see `hosts`): any page can have its own
+name point here.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from app.refusals import Refusal, printable
+from app.serving.hosts import HostNames, split_host
 
 SETTING = "app.websockets.origins"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\\,\s]+)(?::([0-9]{1,5}))?")
 
 
 class Origin(NamedTuple):
@@ -32,10 +32,12 @@ class Origin(NamedTuple):
 
 
 class OriginPolicy:
-    """Decides which pages may connect. `allowed` are origins besides the server's own; `*` stands for all."""
+    """Decides which pages may connect. `allowed` are origins besides the server's own; `*` stands for all. `names` are
+    the server's."""
 
-    def __init__(self, allowed: Iterable[str]) -> None:
+    def __init__(self, allowed: Iterable[str], names: HostNames) -> None:
         listed = list(allowed)
+        self._names = names
         self._any = "*" in listed
         self._allowed = frozenset(parse_origin(origin) for origin in listed if origin != "*")
 
@@ -46,8 +48,10 @@ class OriginPolicy:
             return None
         if len(origins) == 1:
             origin = parse_origin(origins[0])
-            if origin is not None and (origin in self._allowed or _is_own(origin, hosts, secure=secure)):
+            if origin is not None and origin in self._allowed:
                 return None
+            if origin is not None and _is_own(origin, hosts, secure=secure):
+                return self._names.refusal(origin.host)
         asked = ("https://" if secure else "") + ", ".join(map(printable, hosts))
         message = (
             f"The page's Origin is {', '.join(map(printable, origins))}, and the Host is {asked or 'missing'}: "
@@ -70,7 +74,7 @@ def parse_origin(origin: str) -> Origin | None:
 
 def _is_own(origin: Origin, hosts: Sequence[str], *, secure: bool) -> bool:
     """Whether the page comes from where the browser connects to."""
-    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-    if match is None or match[1].strip("[]").lower() != origin.host:
+    stated = split_host(hosts[0]) if len(hosts) == 1 else None
+    if stated is None or stated[0] != origin.host:
         return False
-    return (match[2] is None or int(match[2]) == origin.port) and (origin.scheme == "https" or not secure)
+    return stated[1] in (None, origin.port) and (origin.scheme == "https" or not secure)

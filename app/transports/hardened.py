@@ -24,9 +24,11 @@ from httptools import HttpParserUpgrade
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
 from app.chat.closing import CloseCode
+from app.headers import HEAD, STRICT
 from app.refusals import Refusal, RefusalLog
 from app.transports.frame_limit import NO_LIMIT, FrameCount, FrameSplitter
 
@@ -97,6 +99,13 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         finally:
             self._data = b""
 
+    def send_400_response(self, msg: str) -> None:
+        answer = (
+            f"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(msg)}\r\n"
+        )
+        self.transport.write(answer.encode() + HEAD + b"Connection: close\r\n\r\n" + msg.encode())
+        self.transport.close()
+
     def handle_websocket_upgrade(self) -> None:
         """uvicorn calls this while it handles the exception that says where in the data the request ended."""
         upgrade = sys.exc_info()[1]
@@ -122,8 +131,21 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
+class Handshakes(ServerProtocol):
+    """The handshake of the `websockets` library, whose refusals have the headers of every answer."""
+
+    def reject(self, status: Any, text: str) -> Response:
+        response = super().reject(status, text)
+        response.headers.update(STRICT)
+        return response
+
+
 class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
     """The WebSocket side, for uvicorn's `ws=`."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.conn.__class__ = Handshakes
 
     def connection_made(self, transport: BaseTransport) -> None:
         linger = self.config.timeout_graceful_shutdown or LINGER

@@ -45,7 +45,7 @@ async def refused(app: Application, path: str = "/chat", headers: dict[str, str]
 
 @pytest.mark.parametrize("origin", ["http://chat.example", "https://chat.example"])
 async def test_a_page_connects_where_the_scope_has_no_scheme(origin: str) -> None:
-    await greeted(create_app(), Origin=origin)
+    await greeted(create_app(overrides={"app.deployment.host-names": ["chat.example"]}), Origin=origin)
 
 
 async def test_a_foreign_page_does_not() -> None:

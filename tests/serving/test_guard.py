@@ -12,7 +12,8 @@ from app.testing import Denied, test_application
 
 def opens(base: str, origin: str | None, *allowed: str) -> int:
     """The status of a handshake from `origin` to a server at `base`: 101, or the refusal's."""
-    app = create_app(overrides={"app.websockets.origins": list(allowed)})
+    names = {"app.deployment.host-names": ["chat.example"]}
+    app = create_app(overrides={"app.websockets.origins": list(allowed), **names})
     headers = {} if origin is None else {"Origin": origin}
     try:
         url = base.replace("http", "ws", 1) + "/echo"

@@ -16,6 +16,7 @@ from app import Application, create_app
 from app.testing import Denied, test_application
 
 PROXY = ("10.0.0.1", 4711)
+NAMES = {"app.deployment.host-names": ["chat.example"]}
 
 
 def module(app: Application) -> None:
@@ -35,7 +36,7 @@ def seen(
     headers: dict[str, str], client: tuple[str, int] | None = PROXY, trusted: Sequence[str] = ("10.0.0.0/8",)
 ) -> list[Any]:
     """What the application sees of a request with these headers, by HTTP and by WebSocket."""
-    app = create_app(overrides={"app.deployment.trusted-proxies": list(trusted)}, modules=[module])
+    app = create_app(overrides={**NAMES, "app.deployment.trusted-proxies": list(trusted)}, modules=[module])
 
     async def peer(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "client": client}, receive, send)
@@ -89,7 +90,8 @@ def test_the_client_is_the_last_one_that_is_no_proxy_of_ours(said: str, client: 
 
 def opens(origin: str, headers: dict[str, str], trusted: Sequence[str] = ("10.0.0.0/8",)) -> int:
     """The status of a handshake of a page, through a proxy that asks for 127.0.0.1:8080."""
-    app = create_app(overrides={"app.deployment.trusted-proxies": list(trusted)}, modules=["app.modules.echo.module"])
+    overrides = {**NAMES, "app.deployment.trusted-proxies": list(trusted)}
+    app = create_app(overrides=overrides, modules=["app.modules.echo.module"])
 
     async def peer(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "client": PROXY}, receive, send)

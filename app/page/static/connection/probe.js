@@ -12,16 +12,18 @@ import { find, t } from "../i18n/messages.js";
 export async function probe(page) {
   const url = new URL(`healthz?origin=${page.origin}`, page);
   const response = await fetch(url, { cache: "no-store", redirect: "manual" }).catch(() => null);
-  return response && judge(response.status, await response.json().catch(() => null), page.origin);
+  return response && judge(response.status, await response.json().catch(() => null), page);
 }
 
-/** @param {number} status 0 for a redirect @param {any} answer its JSON, if it is some @param {string} origin
+/** @param {number} status 0 for a redirect @param {any} answer its JSON, if it is some
+ * @param {{ origin: string, hostname: string }} page
  * @returns {Cause}
  */
-export function judge(status, answer, origin) {
-  const chat = answer?.chat;
-  if (chat?.reason) {
-    return { why: find([`refused.${chat.reason}`], { origin }) || chat.message, later: chat.reason === "origin" };
+export function judge(status, answer, { origin, hostname: host }) {
+  const { reason, message } = answer?.chat ?? {};
+  if (reason) {
+    const why = find([`refused.${reason}`], { origin, host }) || message;
+    return { why, later: reason === "origin" || reason === "host" };
   }
   // What is no JSON is from a proxy: a form to sign in, or the way there.
   if (!answer && status < 404) return { why: t("closed.signin"), later: true, signIn: true };

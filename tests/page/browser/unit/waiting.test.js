@@ -35,11 +35,14 @@ test("the delay is long where only people can help", () => {
 });
 
 test("the cause of a handshake that failed is what the server or a proxy answers to the probe", () => {
-  const cause = (status, answer = null) => judge(status, answer, "https://chat.example");
+  const cause = (status, answer = null) => judge(status, answer, new URL("https://chat.example/team/"));
   const refused = (status, reason) => ({ status: "ready", chat: { status, reason, message: "The server's words" } });
   const origin = cause(200, refused(403, "origin"));
   assert.match(origin.why, /https:\/\/chat\.example.*app\.websockets\.origins/);
   assert.ok(origin.later);
+  const host = cause(200, refused(403, "host"));
+  assert.match(host.why, / chat\.example\..*app\.deployment\.host-names/);
+  assert.ok(host.later);
   assert.match(cause(200, refused(429, "address")).why, /Too many connections/);
   assert.match(cause(503, refused(503, "draining")).why, /restarting/);
   assert.deepEqual(cause(200, refused(503, "new")), { why: "The server's words", later: false });
@@ -50,7 +53,7 @@ test("the cause of a handshake that failed is what the server or a proxy answers
 
 test("a proxy that asks to sign in is told from a server that is down", () => {
   for (const status of [0, 200, 401, 403]) {
-    const cause = judge(status, null, "");
+    const cause = judge(status, null, new URL("https://chat.example"));
     assert.ok(cause.signIn && cause.later, `${status}`);
     assert.match(cause.why, /sign in again/);
   }
