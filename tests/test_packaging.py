@@ -44,7 +44,7 @@ def test_the_console_script_serves_what_was_shipped(installed: Path, tmp_path: P
 
 @pytest.mark.slow("packages")
 def test_uvicorn_serves_the_factory(installed: Path, tmp_path: Path) -> None:
-    command = f"{installed}/uvicorn app:create_app --factory --port 0"
+    command = f"{installed}/uvicorn app:create_app --factory --no-proxy-headers --no-access-log --port 0"
     with Process(cwd=tmp_path, command=command, environment={"PYTHONPATH": ""}) as process:
         port = int(process.line(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")[1])
         chats(port)

@@ -68,7 +68,8 @@ def test_every_command_is_run_here_or_by_ci() -> None:
         "natter chat --follow --json | jq -r .text",
     }
     elsewhere = {
-        "uvicorn app:create_app --factory",  # tests/test_packaging.py, from a plain installation
+        # tests/test_packaging.py, from a plain installation
+        "uvicorn app:create_app --factory --no-proxy-headers --no-access-log",
         "docker build -t natter .",  # tests/test_packaging.py, instruction by instruction
         "docker run -v natter:/data -e PORT=9000 -p 9000:9000 natter",
     }

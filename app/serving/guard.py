@@ -35,7 +35,7 @@ HINT = "; if the page is yours, add its Origin, or let the proxy in between pass
 
 
 class WebSocketGuard:
-    """ASGI middleware around the whole application. All but WebSockets goes to `plain`. `max_frame_size` is in bytes."""
+    """ASGI middleware around the whole application. The rest goes to `plain`. `max_frame_size` is in bytes."""
 
     def __init__(
         self,
