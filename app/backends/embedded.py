@@ -26,7 +26,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from app.backends import Backend, Events, Follower, Origin, Results, Unavailable, Watcher, indexing, machine
+from app.backends import Backend, Events, Follower, Origin, Results, StoreError, Unavailable, Watcher, indexing, machine
 from app.backends.applying import Applier
 from app.backends.changes import Change, Probe
 from app.backends.indexing import FileIndex, MemoryIndex, SearchIndex
@@ -227,7 +227,12 @@ class _Core:
 
     def _start(self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None) -> None:
         upkeep = Upkeep(self.file, connection, self._clock, self.index, journal, readers)
-        self.applier.start(connection, journal, readers, upkeep)
+        try:
+            self.applier.start(connection, journal, readers, upkeep)
+        except RuntimeError as error:
+            connection.close()
+            self.file.release()
+            raise StoreError(f"{self.file.path}: {error}: raise the limit of threads (ulimit -u)") from None
         self.committer.start(Sequencer(readers.lookups if readers else connection), journal)
 
     def close(self) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
+from app.chat.closing import CloseCode
 from app.chat.dialects import Dialect
 from app.chat.events import Event
 from app.chat.room import Block, Cursor, Room
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports import Sender
 from app.transports.frames import deflate_frame, encode_text
+
+log = logging.getLogger("chat")
 
 OrderedEvent = tuple[int, Event]
 OrderedFrame = tuple[int, bytes]
@@ -29,16 +35,20 @@ def send_to_room(room: Room[Subscriber], outgoing: Outgoing, others: set[Sender]
     """
     events, live = room.take_all(), room.live
     full: list[Cursor[Subscriber]] = []
-    if len(events) == 1 and len(live) == 1:
-        _send_one(events[0], *next(iter(live.items())), others, outgoing, full)
-    else:
-        encoded: Encoded = {}
-        for group, blocks in live.items():
+    encoded: Encoded = {}
+    for group, blocks in live.items():
+        try:
+            if len(events) == 1 and len(live) == 1:
+                _send_one(events[0], group, blocks, others, outgoing, full)
+                break
             frames = _frames_for(group, events, encoded)
             for block in blocks:
                 here = _accepted(frames, events, block) if group.ignoring else frames
                 if here:
                     _send_to_block(here, _join(here), block.cursors, others, outgoing, full)
+        except Exception:
+            log.exception("%s: %d events can't be sent: its readers get them from the log", room.name, len(events))
+            full += [cursor for block in blocks for cursor in block.cursors]
     if full:
         _leave_behind(room, full)
 
@@ -79,17 +89,22 @@ class Broadcast:
         block: Block[Subscriber] | None = next(self._blocks, None)
         if block is None:
             return False
-        group: DeliveryGroup = block.group
-        frames = _frames_for(group, self._events, self._encoded)
-        if group.ignoring:
-            frames = _accepted(frames, self._events, block)
-            data = _join(frames)
-        elif (data := self._joined.get(group, b"")) == b"":
-            data = self._joined[group] = _join(frames)
         full: list[Cursor[Subscriber]] = []
-        if frames:
-            _send_to_block(frames, data, block.cursors, others, outgoing, full)
-            _leave_behind(self._room, full)
+        try:
+            group: DeliveryGroup = block.group
+            frames = _frames_for(group, self._events, self._encoded)
+            if group.ignoring:
+                frames = _accepted(frames, self._events, block)
+                data = _join(frames)
+            elif (data := self._joined.get(group, b"")) == b"":
+                data = self._joined[group] = _join(frames)
+            if frames:
+                _send_to_block(frames, data, block.cursors, others, outgoing, full)
+        except Exception:
+            name, number = self._room.name, len(self._events)
+            log.exception("%s: %d events can't be sent: its readers get them from the log", name, number)
+            full += block.cursors
+        _leave_behind(self._room, full)
         return True
 
 
@@ -160,16 +175,30 @@ def _send_to_block(
         return
     for cursor, sender in cursors.items():
         subscriber = cursor.subscriber
-        if sender in others:
-            if subscriber.channel.full:
-                full.append(cursor)
-            else:
-                outgoing[subscriber] += frames
-        elif partly_sent and sender in partly_sent:
-            if subscriber.channel.full:
-                full.append(cursor)
-            else:
-                subscriber.channel.write_rest(data, partly_sent[sender])
+        try:
+            if sender in others:
+                if subscriber.channel.full:
+                    full.append(cursor)
+                else:
+                    outgoing[subscriber] += frames
+            elif partly_sent and sender in partly_sent:
+                if subscriber.channel.full:
+                    full.append(cursor)
+                else:
+                    subscriber.channel.write_rest(data, partly_sent[sender])
+        except Exception:
+            log.exception("%s can't be sent to", subscriber.user.name)
+            full.append(cursor)
+            if sender not in others:  # it has got a part of a frame, and can't make sense of anything after that
+                asyncio.get_running_loop().call_soon(subscriber.channel.close, CloseCode.PING_TIMEOUT)
+
+
+def break_off(subscriber: Subscriber) -> None:
+    """Log the error that is being handled, and close a connection that misses something because of it. The client
+    connects again and continues at its position."""
+    log.exception("A connection of %s can't be sent to and is closed", subscriber.user.name)
+    with suppress(Exception):
+        subscriber.channel.close(CloseCode.PING_TIMEOUT)
 
 
 def _leave_behind(room: Room[Subscriber], full: Iterable[Cursor[Subscriber]]) -> None:

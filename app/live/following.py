@@ -16,6 +16,7 @@ from app.chat.logs import WHISPERS, mailbox
 from app.chat.room import UNKNOWN, Cursor, Room
 from app.chat.state import RoomState
 from app.live.context import ChatContext
+from app.live.delivery import break_off
 from app.live.hub import Hub
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
@@ -213,6 +214,9 @@ class Following:
                     await self._read_page(connection, room, cursor)
                 except Unavailable:
                     connection.channel.close(CloseCode.PING_TIMEOUT)
+                    return
+                except Exception:  # noqa: BLE001
+                    break_off(connection)
                     return
 
     async def _read_page(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> None:

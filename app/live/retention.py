@@ -37,4 +37,6 @@ async def _trim_forever(backend: Backend, clock: Clock, *, count: int, age: floa
                     trimmed = await backend.trim(room, keep=count, since=since, limit=TRIM_STEP)
         except Unavailable as error:
             log.warning("Trimming (chat.retention) failed and is tried again in a minute: %s", error)
+        except Exception:
+            log.exception("Trimming (chat.retention) failed and is tried again in a minute")
         await asyncio.sleep(TRIM_PERIOD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -17,10 +18,12 @@ from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
 from app.chat.presence import Person, difference, people_fit
 from app.chat.room import BLOCK_SIZE, Cursor, Room
 from app.clock import Clock
-from app.live.delivery import Broadcast, OrderedFrame, Outgoing, send_to_room, senders
+from app.live.delivery import Broadcast, OrderedFrame, Outgoing, break_off, send_to_room, senders
 from app.live.subscriber import Subscriber
 from app.transports import Sender
 from app.transports.frames import deflate_frame, encode_text
+
+log = logging.getLogger("chat")
 
 SLOW_FLUSH = 0.002
 """Seconds after which a flush counts as slow, so that the next one waits for appends that are under way."""
@@ -116,20 +119,29 @@ class Shard:
         own, sender = next(acks, _NO_ACK)
         for event in events:
             if event is own:
-                sender.acknowledge(event)
+                self._acknowledge(sender, event)
                 own, sender = next(acks, _NO_ACK)
             name = event.room
             if name[0] == CONVERSATION:
                 self._deliver_to_people(event)
             elif (room := rooms.get(name)) is not None:
-                self._commit(room, event)
+                try:
+                    self._commit(room, event)
+                except Exception:
+                    log.exception("%s: event %d has not had its effect", name, event.seq)
         while own is not None:
-            sender.acknowledge(own)
+            self._acknowledge(sender, own)
             own, sender = next(acks, _NO_ACK)
         if self._last_flush_was_slow and not self._flush_deferred:
             self._schedule()  # what arrived meanwhile is committed first, and sent with it
         elif not self._flush_scheduled:
             self.flush()
+
+    def _acknowledge(self, sender: Subscriber, event: Event) -> None:
+        try:
+            sender.acknowledge(event)
+        except Exception:  # noqa: BLE001
+            break_off(sender)
 
     def acknowledge(self, event: Event, sender: Subscriber) -> None:
         """Acknowledge an event right before it is delivered, which is next."""
@@ -252,7 +264,10 @@ class Shard:
             if (self._broadcasts or self._dirty) and (first := subscriber.following.first_pending()) is not None:
                 frames = self._keep_from(first, subscriber, frames)
             if frames:
-                subscriber.channel.write(_join(frames))
+                try:
+                    subscriber.channel.write(_join(frames))
+                except Exception:  # noqa: BLE001
+                    break_off(subscriber)
             if number % CLOCK_CHECK_INTERVAL == 0 and monotonic() > until:
                 self._outgoing.update(islice(outgoing.items(), number, None))
                 return
@@ -273,7 +288,10 @@ class Shard:
             if room is not None:
                 self._commit(room, event)
             for subscriber in self.connections.get(user, ()):
-                self._deliver_whisper(subscriber, event)
+                try:
+                    self._deliver_whisper(subscriber, event)
+                except Exception:  # noqa: BLE001
+                    break_off(subscriber)
 
     def _deliver_whisper(self, subscriber: Subscriber, event: Event) -> None:
         """Push a whisper to a connection that follows its whispers, unless it reads them from the log."""

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from app import create_app
 from app.backends.journal import Journal
+from app.live import delivery
 from app.testing import Denied, Host, JsonClient, test_application
 
 
@@ -345,3 +346,23 @@ def test_a_binary_frame_is_ignored(chat: Host) -> None:
     with chat.connect() as ann:
         ann.send(b"{}")
         ann.join()
+
+
+@pytest.mark.parametrize("dialect", ["json", "text"])
+def test_what_can_not_be_sent_at_once_comes_from_the_log(dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush that fails leaves no hole."""
+    encode, failures = delivery.encode_text, [MemoryError()]
+
+    def encode_text(payload: bytes) -> bytes:
+        if failures:
+            raise failures.pop()
+        return encode(payload)
+
+    with test_application() as chat:
+        ann, bob = chat.join("ann"), chat.join("bob", dialect=dialect)
+        monkeypatch.setattr(delivery, "encode_text", encode_text)
+        ann.say("one")
+        ann.say("two")
+        assert not failures
+        bob.hears("one")
+        bob.hears("two")

@@ -426,3 +426,39 @@ def test_on_a_real_server_acks_events_and_whispers_come_in_the_order_of_their_co
                     seqs = [frame["seq"] for frame in got if frame["t"] == "msg" and frame["room"] == room]
                     assert seqs == sorted(set(seqs))
                 assert acks == sorted(acks)
+
+
+def test_who_can_not_be_sent_to_reads_from_the_log_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(payload: bytes) -> bytes:
+        raise MemoryError
+
+    async def run() -> None:
+        shard = new_shard()
+        everyone = [Listening(shard, user, rooms=["a"]) for user in PEOPLE]
+        shard.deliver([event(1, "a", 1)])
+        with monkeypatch.context() as patch:
+            patch.setattr("app.live.delivery.encode_text", no_memory)
+            shard.deliver([event(2, "a", 1)])
+        shard.deliver([event(3, "a", 1)])
+        for one in everyone:
+            assert one.got() == [("msg", 1)], "nothing after the hole"
+            assert (one.behind, one.cursors["a"].live, one.cursors["a"].read_to) == (1, False, 1)
+
+    in_a_loop(run())
+
+
+def test_a_connection_that_fails_takes_nothing_from_others() -> None:
+    async def run() -> None:
+        shard = new_shard()
+        broken, other = Listening(shard, 1, rooms=["a"]), Listening(shard, 2, rooms=["a"])
+        broken.channel.write = broken.channel.close = no_function  # type: ignore[method-assign,attr-defined]
+        own = event(1, "a", 1, cid="c")
+        shard.acknowledge(own, broken.subscriber)
+        shard.deliver([own, event(2, "a", 2), event(3, conversation({1, 2}), 2)])
+        assert other.got() == [("msg", 1), ("msg", 2), ("msg", 3)]
+
+    in_a_loop(run())
+
+
+def no_function(*arguments: object) -> None:
+    raise RuntimeError("a bug")

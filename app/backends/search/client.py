@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -116,8 +117,12 @@ class SearchClient:
             self._signals = os.pipe()
             for signal in self._signals:
                 os.set_blocking(signal, False)
-            self._thread = Thread(target=self._run, name="search", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name="search", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+            self._thread = thread
 
     def _signal(self) -> None:
         if self._signals:
@@ -133,7 +138,12 @@ class SearchClient:
             except OSError as error:
                 ended = f"the search process can't be started: {error.strerror}"
             else:
-                ended = _Link(self, process).serve()
+                link = _Link(self, process)
+                try:
+                    ended = link.serve()
+                except Exception:
+                    log.exception("%s: the search failed", self._path)
+                    ended = link.fail("the search failed: the server's log has the details")
             if self._closed:
                 break
             log.error("%s: %s; it is started again in %g s", self._path, ended, backoff)
@@ -207,10 +217,17 @@ class _Link:
         except BrokenPipeError:
             pass
         self._end()
-        if not self.client._closed:
-            why = f"the search process ended ({_status(self.process.returncode)})"
+        return self.fail(
+            why if self.client._closed else f"the search process ended ({_status(self.process.returncode)})"
+        )
+
+    def fail(self, why: str) -> str:
+        """End the process, if it still runs, and fail the searches that wait. Return why."""
+        if self.client._pid:
+            self._end()
         for future, _ in self.waiting.values():
             future.set_exception(Unavailable(why))
+        self.waiting.clear()
         return why
 
     def _collect(self) -> None:
