@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -73,6 +73,9 @@ class Application(Starlette):
         there. `/healthz` shows it."""
         self.frame_limit = FrameLimit.of(settings.app.websockets.frames)
         """How many frames a client may send."""
+        self.readiness: dict[str, Callable[[], Awaitable[str | None]]] = {}
+        """By the name of a part, a function that checks whether the part can do its work, and says in one line why it
+        can't. `/readyz` asks it, so it takes a few seconds at most."""
         self._looked_up = looked_up
         self.draining = False
         """Whether the server is shutting down: it accepts no new WebSocket, and `/readyz` answers 503."""

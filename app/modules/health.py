@@ -1,7 +1,8 @@
 """`/livez`, `/readyz` and `/healthz`: health checks for load balancers, process supervisors, and the page.
 
-`/livez` answers 200 while the process works. `/readyz` and `/healthz` answer 200 while the server accepts new clients,
-and 503 once it shuts down. `/healthz` also says what a WebSocket route would answer to a new client from this address:
+`/livez` answers 200 while the process works. `/readyz` and `/healthz` answer 200 while the server can do its work, and
+503 once it shuts down, or while a part of it can't: the chat's store can't be written, or doesn't answer. `/healthz`
+also says what a WebSocket route would answer to a new client from this address:
 a browser doesn't tell a page why its WebSocket was refused, so the page asks here, and states its origin in `?origin=`.
 """
 
@@ -17,6 +18,7 @@ from app.refusals import Refusal
 from app.serving.guard import DRAINING
 from app.serving.proxies import client_address
 
+READY = "ready"
 FRESH = {"Cache-Control": "no-store"}
 
 
@@ -27,8 +29,9 @@ def module(app: Application) -> None:
         return PlainTextResponse("live\n", headers=FRESH)
 
     async def ready(request: Request) -> PlainTextResponse:
-        word, status = ("draining", 503) if app.draining else ("ready", 200)
-        return PlainTextResponse(f"{word}\n", status, FRESH)
+        status, problem = await _status(app)
+        text = f"{status}: {problem}\n" if problem else f"{status}\n"
+        return PlainTextResponse(text, 200 if status == READY else 503, FRESH)
 
     async def health(request: Request) -> JSONResponse:
         refusal = DRAINING if app.draining else _foreign(app, request)
@@ -36,12 +39,20 @@ def module(app: Application) -> None:
             name: _described(refusal or refuse(client_address(request.scope)))
             for name, refuse in app.admissions.items()
         }
-        status = "draining" if app.draining else "ready"
-        return JSONResponse({"status": status, **routes}, 503 if app.draining else 200, FRESH)
+        status, _ = await _status(app)
+        return JSONResponse({"status": status, **routes}, 200 if status == READY else 503, FRESH)
 
     for path, endpoint in (("/livez", live), ("/readyz", ready), ("/healthz", health)):
         app.add_route(path, endpoint)
         app.serve_anywhere(path)
+
+
+async def _status(app: Application) -> tuple[str, str]:
+    """How the application is, in a word, and what is wrong with it."""
+    if app.draining:
+        return "draining", ""
+    problems = [problem for check in app.readiness.values() if (problem := await check())]
+    return ("unavailable", problems[0]) if problems else (READY, "")
 
 
 def _foreign(app: Application, request: Request) -> Refusal | None:

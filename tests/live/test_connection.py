@@ -15,6 +15,7 @@ from app import create_app
 from app.backends.journal import Journal
 from app.live import delivery
 from app.testing import Denied, Host, JsonClient, test_application
+from app.transports import frames
 
 
 @pytest.fixture(params=["with lifespan", "without lifespan"])
@@ -349,14 +350,14 @@ def test_a_binary_frame_is_ignored(chat: Host) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["json", "text"])
-def test_what_can_not_be_sent_at_once_comes_from_the_log(dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_not_be_sent_at_once_comes_from_the_log(dialect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush that fails leaves no hole."""
-    encode, failures = delivery.encode_text, [MemoryError()]
+    failures = [MemoryError()]
 
     def encode_text(payload: bytes) -> bytes:
         if failures:
             raise failures.pop()
-        return encode(payload)
+        return frames.encode_text(payload)
 
     with test_application() as chat:
         ann, bob = chat.join("ann"), chat.join("bob", dialect=dialect)

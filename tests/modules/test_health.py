@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.backends import embedded
+from app.backends.journal import Journal
+from app.backends.readers import Readers
+from app.modules import chat as chat_module
 from app.testing import Denied, Host, test_application
 
 
@@ -65,3 +72,40 @@ def test_no_websocket_is_let_in_while_draining(chat: Host) -> None:
     with pytest.raises(Denied) as denied:
         chat.join()
     assert denied.value.status == 503
+
+
+def no_space(journal: Journal, payload: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_not_ready_while_the_store_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newcomers are answered alike in both dialects, and who is here can read."""
+    monkeypatch.setattr(embedded, "FRESH", -1.0)
+    problem = "the store can't be written: the disk is full (ENOSPC)"
+    with test_application("app.modules.health.module", store=tmp_path / "chat.db") as chat:
+        ann = chat.join("ann")
+        ann.say("before")
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", no_space)
+            answer = chat.http.get("/readyz")
+            assert (answer.status_code, answer.text) == (503, f"unavailable: {problem}\n")
+            assert chat.http.get("/livez").status_code == 200
+            health = chat.http.get("/healthz")
+            assert (health.status_code, health.json()["status"]) == (503, "unavailable")
+            assert health.json()["chat"] == {"status": 503, "reason": "unavailable", "message": problem}
+            for dialect in ("json", "text"):
+                with pytest.raises(Denied) as denied:
+                    chat.connect(dialect=dialect)
+                assert (denied.value.status, denied.value.text) == (503, problem)
+            assert chat.join(token=ann.token, after=0).hears("before")
+        while chat.http.get("/readyz").status_code != 200:
+            pass
+        ann.say("after")
+
+
+def test_not_ready_while_the_store_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_module, "PATIENCE", 0.01)
+    monkeypatch.setattr(Readers, "submit", lambda readers, read: None)
+    with test_application("app.modules.health.module", store=tmp_path / "chat.db") as chat:
+        answer = chat.http.get("/readyz")
+        assert (answer.status_code, answer.text) == (503, "unavailable: the store has not answered for 0.01 s\n")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.application import Application
-from app.backends import Backend, StoreError
+from app.backends import Backend, StoreError, Unavailable
 from app.backends.embedded import Embedded
 from app.backends.storefile import MEMORY
 from app.chat.errors import Refused
@@ -23,6 +24,9 @@ from app.transports import Overflow
 from config import ConfigurationError
 
 log = logging.getLogger("chat")
+
+PATIENCE = 2.0
+"""Seconds that the store has to answer when `/readyz` is asked."""
 
 
 def module(app: Application) -> None:
@@ -43,6 +47,22 @@ def module(app: Application) -> None:
     endpoint = ChatEndpoint(service, settings, int(websockets.max_frame_size), websockets.frames, app.refusals)
     app.add_websocket_route("/chat", endpoint.serve)
     app.admissions["chat"] = endpoint.refusal
+    app.readiness["chat"] = lambda: _store_problem(backend)
+
+
+async def _store_problem(backend: Backend) -> str | None:
+    """Why the store can't be used, found out by using it."""
+    if problem := backend.problem:
+        return problem
+    try:
+        backend.open()
+        async with asyncio.timeout(PATIENCE):
+            await backend.check()
+    except (StoreError, Unavailable) as error:
+        return str(error)
+    except TimeoutError:
+        return f"the store has not answered for {PATIENCE:g} s"
+    return None
 
 
 def _keep_in_memory(app: Application, store: str) -> bool:

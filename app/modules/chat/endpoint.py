@@ -36,8 +36,6 @@ from app.transports.socket_channel import SocketChannel
 
 TOKEN_PREFIX = "token."  # noqa: S105
 TOKEN_BYTES = 24
-RECENT = 10.0
-"""Seconds for which the store counts as unavailable after a client was refused because of it."""
 PROXY_HINT = "; if this is your proxy, list it in app.deployment.trusted-proxies"
 NO_QUERY: Mapping[str, str] = {}
 
@@ -67,14 +65,12 @@ class ChatEndpoint:
         rate = settings.limits.rate
         self._frame_limit = FrameLimit.of(max(frames, 2 * rate) if frames and rate else 0)
         self._room, self._limits = room_name(settings.room), settings.limits.advertised(max_frame_size)
-        self._unavailable: tuple[float, Refusal] | None = None
-        """When a client was last refused because of the store, and how."""
         self._on_close = self._closed  # one bound method for all connections
 
     def refusal(self, address: str) -> Refusal | None:
         """Why a new client from `address` would be refused, as far as that is known before it asks."""
-        if self._unavailable and self.service.clock.monotonic() - self._unavailable[0] < RECENT:
-            return self._unavailable[1]
+        if problem := self.service.backend.problem:
+            return _unavailable(problem)
         return self.admission.refusal(address) or self.service.newcomers.guest_refusal(address)
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -123,9 +119,7 @@ class ChatEndpoint:
             await self._refuse(websocket, error.refusal)
             return False
         except Unavailable as error:
-            refusal = Refusal(503, "unavailable", str(error))
-            self._unavailable = self.service.clock.monotonic(), refusal
-            await self._refuse(websocket, refusal)
+            await self._refuse(websocket, _unavailable(str(error)))
             return False
         await websocket.accept(subprotocol)
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
@@ -204,12 +198,18 @@ class ChatEndpoint:
                 if user is not None:
                     return user, token, True
                 ended = _hash(token)
+        if problem := self.service.backend.problem:
+            raise Unavailable(problem)  # in both dialects, though a guest of the text dialect could wait to be stored
         if refusal := self.service.newcomers.admit_guest(address):
             raise TurnedAway(refusal)
         if dialect is TEXT:
             return await self.service.backend.create_guest(), "", False
         token = secrets.token_urlsafe(TOKEN_BYTES)
         return await self.service.backend.create_user(_hash(token), offered=ended), token, False
+
+
+def _unavailable(problem: str) -> Refusal:
+    return Refusal(503, "unavailable", problem)
 
 
 def _hash(token: str) -> bytes:
