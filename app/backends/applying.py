@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterable
@@ -17,12 +15,13 @@ from time import monotonic, sleep
 
 from app.backends import machine
 from app.backends.committing import Batch, Committer
-from app.backends.journal import SIZE, Journal
+from app.backends.journal import Journal
 from app.backends.outage import Outage, Source
 from app.backends.places import Places
 from app.backends.readers import Read, Readers, run, unreadable
 from app.backends.reasons import one_line, reason
 from app.backends.sequencing import Entry
+from app.backends.space import Space
 from app.backends.statements.rows import transaction
 from app.backends.storefile import StoreFile
 from app.backends.upkeep import Upkeep
@@ -45,10 +44,6 @@ RETRY_DELAY = 2.0
 """How many seconds go by before something that failed is tried again by itself."""
 STUMBLE_DELAY = 0.1
 """How many seconds the thread rests after an error that it didn't expect. It may come again at once."""
-RESERVE = 32 << 20
-"""How many bytes of the disk are left free, so that what is acknowledged can be applied. Less on a small disk."""
-SPACE_INTERVAL = 0.1
-"""How often the free space is looked at, in seconds."""
 
 
 class Signal(Enum):
@@ -97,9 +92,7 @@ class Applier:
         """Set once it was tried again to apply what could not be applied."""
         self._retry_at = 0.0
         """When to find out whether what fails works again."""
-        self._free_until = 0.0
-        self._spacious = False
-        """Whether there is room for a journal that is filled with zeros ahead."""
+        self._space = Space(self.outage)
         self._no_zeros_until = 0.0
         self._lock = Lock()
         """Guards what other threads use as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting`, `_closed`."""
@@ -159,8 +152,9 @@ class Applier:
             outage.fail(Source.PACE, "changes come faster than they can be applied: try again later")
         elif outage.causes:
             outage.recover(Source.PACE)
-        if self._journal is not None and monotonic() > self._free_until:
-            self._look_for_space()
+        if self._journal is not None and self._space.due:
+            self._look_at_places()
+            self._space.look()
         return outage.problem_but(Source.JOURNAL, Source.SYNC) if outage.causes else None
 
     def _look_at_places(self) -> bool:
@@ -300,7 +294,9 @@ class Applier:
     def _unprepared_journal(self) -> Journal | None:
         """The journal, if it is to be filled with zeros now."""
         journal = self._journal
-        if journal is None or not (self._spacious and journal.wants_zeros and monotonic() >= self._no_zeros_until):
+        if journal is None or not (
+            self._space.spacious and journal.wants_zeros and monotonic() >= self._no_zeros_until
+        ):
             return None
         return journal
 
@@ -394,22 +390,3 @@ class Applier:
                 read.settle(run(read.run, self._connection))
             except Exception as error:  # noqa: BLE001
                 read.settle(unreadable(self.reading, error))
-
-    def _look_for_space(self) -> None:
-        self._free_until = monotonic() + SPACE_INTERVAL
-        if self._look_at_places() or Source.FILE in self.outage.causes:
-            return
-        path = self._file.path
-        try:
-            system = os.statvfs(os.path.dirname(os.path.realpath(path)))  # noqa: PTH120
-        except OSError as error:
-            self.outage.fail(Source.SPACE, reason(error, path))
-            return
-        free, reserve = system.f_bavail * system.f_frsize, min(RESERVE, system.f_blocks * system.f_frsize // 20)
-        self._spacious = free > RESERVE + 2 * SIZE
-        if system.f_flag & os.ST_RDONLY:
-            self.outage.fail(Source.SPACE, reason(OSError(errno.EROFS, ""), path))
-        elif free < reserve:
-            self.outage.fail(Source.SPACE, reason(OSError(errno.ENOSPC, "")))
-        elif self.outage.causes:
-            self.outage.recover(Source.SPACE)

@@ -23,7 +23,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from app.backends import StoreError, Unavailable, applying, committing, embedded, machine, outage
+from app.backends import StoreError, Unavailable, applying, committing, embedded, machine, outage, space
 from app.backends.applying import Applier
 from app.backends.committing import Committer
 from app.backends.embedded import Embedded
@@ -515,11 +515,11 @@ def no_space(journal: Journal, payload: bytes) -> None:
 
 
 async def test_a_nearly_full_disk_is_left_to_what_is_acknowledged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(applying, "SPACE_INTERVAL", 0.0)
+    monkeypatch.setattr(space, "INTERVAL", 0.0)
     with opened(path) as backend:
         [said] = await say(backend, "fits")
         with monkeypatch.context() as patch:
-            patch.setattr(applying, "RESERVE", 1 << 62)
+            patch.setattr(space, "RESERVE", 1 << 62)
             patch.setattr(os, "statvfs", lambda path: Disk(f_bavail=9, f_blocks=1000))
             with pytest.raises(Unavailable, match="the disk is full"):
                 await soon(backend.append(draft("x")))
@@ -533,7 +533,7 @@ async def test_a_folder_that_is_gone_makes_the_store_unavailable_until_it_is_bac
     def gone(path: str) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
-    monkeypatch.setattr(applying, "SPACE_INTERVAL", 0.0)
+    monkeypatch.setattr(space, "INTERVAL", 0.0)
     with opened(path) as backend:
         with monkeypatch.context() as patch:
             patch.setattr(os, "statvfs", gone)

@@ -170,5 +170,5 @@ def test_nothing_is_left_of_a_store_that_can_not_be_begun(path: Path, monkeypatc
     before = anyio.run(run, path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(5, "Input/output error")))
-        assert "input/output error" in refusal(path)
+        assert "the disk reports an error (EIO)" in refusal(path)
     assert anyio.run(run, path) == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.backends import Unavailable, applying, places
+from app.backends import Unavailable, places, space
 from app.backends.embedded import Embedded
 from tests.backends.test_embedded import DEADLINE, draft, log_of, opened, path, say, soon
 
@@ -25,7 +25,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def looking_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(applying, "SPACE_INTERVAL", 0.0)
+    monkeypatch.setattr(space, "INTERVAL", 0.0)
     monkeypatch.setattr(places, "INTERVAL", 0.01)
 
 
