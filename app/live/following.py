@@ -234,11 +234,15 @@ class Following:
         if trimmed:
             self._report_gap(connection, room, cursor, trimmed)
             return
-        for event in events:
+        size, more = 0, events.more
+        for number, event in enumerate(events, 1):
             if connection.accepts(event):
-                connection.send(event_frame(event))
+                size += connection.send(event_frame(event))
             cursor.read_to = event.seq
-        if events.more or self._go_live(connection, room, cursor):
+            if size >= PAGE_BYTES and number < len(events):
+                more = True  # characters that are escaped take more than in the store
+                break
+        if more or self._go_live(connection, room, cursor):
             return
         if cursor.room.has_batch:
             await connection.shard.flushed()

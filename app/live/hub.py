@@ -26,12 +26,16 @@ from app.live.subscriber import Subscriber
 class Hub:
     """The shards, and who is in each room."""
 
-    def __init__(self, backend: Backend, *, roster: int, presence_period: float, clock: Clock | None = None) -> None:
+    def __init__(
+        self, backend: Backend, *, roster: int, presence_period: float, queued: int = 0, clock: Clock | None = None
+    ) -> None:
         self.backend, self._clock = backend, clock or Clock()
         self.max_roster = roster
         """Most people in a room for which the server lists them by name."""
         self.presence_period = presence_period
         """Seconds between two presence hints in a room."""
+        self.max_queued = queued
+        """Most bytes that are queued for all clients of an event loop together; 0 is no limit."""
         self._shards: dict[asyncio.AbstractEventLoop, Shard] = {}
         """Replaced when it changes, so that it can be read without the lock."""
         self._roster = Roster()
@@ -44,7 +48,8 @@ class Hub:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._shards:
-                self._shards = {**self._shards, loop: Shard(self.people, self.presence_period, self._clock)}
+                shard = Shard(self.people, self.presence_period, self._clock, self.max_queued)
+                self._shards = {**self._shards, loop: shard}
             shard = self._shards[loop]
             shard.size += 1
             self._roster.connect(user.id, user.name)

@@ -22,6 +22,7 @@ from app.live.delivery import Broadcast, OrderedFrame, Outgoing, break_off, send
 from app.live.subscriber import Subscriber
 from app.transports import Sender
 from app.transports.frames import deflate_frame, encode_text
+from app.transports.outboxes import Outboxes
 
 log = logging.getLogger("chat")
 
@@ -58,10 +59,12 @@ class Shard:
     stays. Between rooms it may change: events of one room are sent together, and a very large room comes last.
     """
 
-    def __init__(self, people: PeopleLookup, presence_period: float, clock: Clock) -> None:
+    def __init__(self, people: PeopleLookup, presence_period: float, clock: Clock, max_queued: int = 0) -> None:
         self._people, self._presence_period, self._clock = people, presence_period, clock
         self.size = 0
         """How many connections there are."""
+        self.outboxes = Outboxes(max_queued)
+        """What is queued for all connections together."""
         self.rooms: dict[str, Room[Subscriber]] = {}
         self.connections: dict[int, tuple[Subscriber, ...]] = {}
         """The connections of each user, oldest first."""

@@ -62,8 +62,8 @@ class Subscriber(Protocol):
     def acknowledge(self, event: Event) -> None:
         """Tell the client that `event`, which it sent and which is being delivered, is stored."""
 
-    def send(self, frame: Frame) -> None:
-        """Send `frame` at the end of this turn of the loop, if the dialect has words for it."""
+    def send(self, frame: Frame) -> int:
+        """Send `frame` at the end of this turn of the loop, if the dialect has words for it. Return its bytes."""
 
     def fell_behind(self) -> None:
         """Handle a full channel: read the log from now on, or close, as `chat.outbox.overflow` says."""

@@ -21,7 +21,7 @@ A connection to our own server becomes a SocketChannel in these steps:
     Hands the accepted connection from either of them to a SocketChannel, when the endpoint asks for it.
 
 Both channels build on `frames` (RFC 6455 and RFC 7692 without I/O); SocketChannel also on `heartbeat` (pings and
-deadlines of all connections on one timer).
+deadlines of all connections on one timer), and on `outboxes`, which bounds what is queued for all clients together.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from app.chat.closing import CloseCode
+from app.transports.outboxes import Share
 
 
 class Overflow(Enum):
@@ -85,6 +86,9 @@ class Channel(Protocol):
         It is the same object for the channel's lifetime and belongs to this channel alone. It accepts nothing while
         the channel is full. Pass what it doesn't accept to `write_rest`.
         """
+
+    share: Share
+    """Where what is queued for this client counts together with that of others."""
 
     @property
     def deflated(self) -> bool:

@@ -18,6 +18,7 @@ from app.chat.closing import CloseCode
 from app.transports import BROKEN, Ending, Receiver, Sender
 from app.transports.direct_writer import direct_writer
 from app.transports.frames import decode_text, split_frames
+from app.transports.outboxes import Outboxes, Share
 
 SERVER_SEND = "natter.send"
 """The key in a WebSocket's scope of the `send` that the server gave to the application."""
@@ -34,6 +35,7 @@ SERVER_CODES = (
 """The codes with which the server itself closes a connection, as ASGI doesn't say who did."""
 CLOSE_DEADLINE = 1.0
 """Seconds that the server may take to accept a close frame for a client that doesn't read."""
+UNBOUNDED = Outboxes(0).share("")
 LINGER = 3.0
 """Seconds that queued frames may take to leave after `flush_and_close`."""
 
@@ -57,14 +59,15 @@ class AsgiChannel:
         "_final",
         "_frames",
         "_linger_timer",
+        "_pending",
         "_reading",
         "_stall_timer",
         "_wake",
         "ending",
         "full",
         "high",
-        "pending",
         "sent",
+        "share",
         "stall",
     )
 
@@ -72,8 +75,10 @@ class AsgiChannel:
         self.high, self.stall = high, stall
         self.full = False
         self.ending = BROKEN
-        self.pending = 0
+        self._pending = 0
         """Bytes that are queued."""
+        self.share: Share = UNBOUNDED
+        """Where what is queued counts while the channel is full."""
         self._frames: deque[bytes] = deque()
         """What is queued. The first frame may be on its way already."""
         self._direct = direct_writer(send)
@@ -115,9 +120,12 @@ class AsgiChannel:
             self.sent += len(data)
             return
         self._frames.extend(split_frames(data))
-        self.pending += len(data)
-        if self.pending >= self.high and not self.full:
+        self._pending += len(data)
+        if self.full:
+            self.share.queued(self, len(data))
+        elif self._pending >= self.high:
             self.full = True
+            self.share.queued(self, self._pending)
             if self.stall and self._stall_timer is None:
                 self._start_stall_timer()
         self._wake.set()
@@ -139,6 +147,14 @@ class AsgiChannel:
     def reading(self) -> bool:
         """Whether what the client sends is read."""
         return self._reading.is_set()
+
+    def pending(self) -> int:
+        """Bytes that are queued."""
+        return self._pending
+
+    def disconnect(self, code: CloseCode, reason: str) -> None:
+        """End the connection now: its client doesn't read."""
+        self.close(code, reason)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         if not self._closing.done():
@@ -168,6 +184,7 @@ class AsgiChannel:
             reader.cancel()
             writer.cancel()
             self._end()
+            self.share.drained(self)
             self._closing.cancel()
             self._wake_writers()
             receiver.channel_closed()
@@ -202,10 +219,11 @@ class AsgiChannel:
                 frame = self._frames[0]
                 await websocket.send_text(decode_text(frame))
                 self._frames.popleft()
-                self.pending -= len(frame)
+                self._pending -= len(frame)
                 self.sent += len(frame)
-                if self.full and 2 * self.pending <= self.high:
+                if self.full and 2 * self._pending <= self.high:
                     self.full = False
+                    self.share.drained(self)
                     self._wake_writers()
             if self._final is not None:
                 self.close(*self._final)

@@ -17,6 +17,7 @@ from app.transports.frame_limit import NO_LIMIT, FrameLimit
 from app.transports.frames import FrameReader, Message, Opcode, ProtocolViolation, encode_close, encode_frame
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
+from app.transports.outboxes import Outboxes, Share
 
 NO_CODE = 1005
 """Stands for a close frame without a code."""
@@ -27,6 +28,9 @@ TURN_SECONDS = 0.002
 """What is read of one connection until the others get their turn: so many bytes, or for so long."""
 FRAME_HEADER = 6
 """The bytes of a short frame besides its payload."""
+SHARED = 1024
+"""Bytes from which on the rest of a broadcast is shared by all for whom it is queued, rather than copied for each."""
+UNBOUNDED = Outboxes(0).share("")
 
 
 class SocketChannel(asyncio.Protocol):
@@ -59,6 +63,7 @@ class SocketChannel(asyncio.Protocol):
         "ending",
         "full",
         "sender",
+        "share",
     )
 
     def __init__(
@@ -74,6 +79,8 @@ class SocketChannel(asyncio.Protocol):
         self._ended = False
         self.full = self.deflated = False
         self.ending = BROKEN
+        self.share: Share = UNBOUNDED
+        """Where what is queued for this client alone counts."""
         self._bytes_queued = 0
         """Bytes that the transport was given so far."""
         self._reader, self._limit = reader, limit
@@ -109,9 +116,11 @@ class SocketChannel(asyncio.Protocol):
             sent = 0
         if sent < len(data):
             self._queue(data[sent:])
+            if not self._ended:
+                self.share.queued(self, len(data) - sent)
 
     def write_rest(self, data: bytes, sent: int, /) -> None:
-        self._queue(data[sent:])
+        self._queue(data[sent:] if len(data) - sent < SHARED else memoryview(data)[sent:])
 
     async def writable(self) -> bool:
         while self.full and not self._ended:
@@ -244,12 +253,14 @@ class SocketChannel(asyncio.Protocol):
         self.full = False
         self._attach()
         self._heartbeat.writing_resumed(self)
+        self.share.drained(self)
         self._wake_writers()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.sender.detach()
         self._connections.discard(self)
         self._heartbeat.remove(self)
+        self.share.drained(self)
         self._end()
         if self._linger_timer is not None:
             self._linger_timer.cancel()
@@ -272,7 +283,7 @@ class SocketChannel(asyncio.Protocol):
 
     def disconnect(self, code: CloseCode, reason: str) -> None:
         """Close with `code`, or abort the connection if the client can't be told."""
-        if self.full:
+        if self.full or self.pending():
             self._abort(code, reason)
         else:
             self.flush_and_close(code, reason)
@@ -283,7 +294,7 @@ class SocketChannel(asyncio.Protocol):
         if isinstance(self.sender, RawSocket) and not self._ended and not self._transport.is_closing():
             attach(self.sender, self._transport)
 
-    def _queue(self, data: bytes) -> None:
+    def _queue(self, data: bytes | memoryview) -> None:
         """Leave `data` to the transport. Does nothing after the end, where uvloop's transport would raise an error."""
         if not self._ended and not self._transport.is_closing():
             self._bytes_queued += len(data)

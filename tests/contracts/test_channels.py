@@ -25,6 +25,7 @@ from app.transports import Channel
 from app.transports.asgi_channel import AsgiChannel
 from app.transports.frames import FrameReader, Opcode, encode_text
 from app.transports.heartbeat import Heartbeat
+from app.transports.outboxes import Outboxes
 from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
 
@@ -372,6 +373,20 @@ async def test_a_peer_that_reads_slowly_is_not_ended(opened: Open) -> None:
             await tick.wait()
         assert one.channel.full
         assert not one.receiver.ends
+
+
+@on_every_channel
+async def test_a_peer_that_reads_nothing_is_ended_when_too_much_is_queued_for_all(opened: Open) -> None:
+    outboxes = Outboxes(1_000_000)
+    async with opened() as slow, opened() as other:
+        slow.channel.share, other.channel.share = outboxes.share("there"), outboxes.share("here")
+        for text in MORE_THAN_THE_KERNEL_HIDES:
+            slow.channel.write(batch(text))
+        await slow.over()
+        assert slow.channel.ending[:2] == (CloseCode.SLOW_READER, "too much was queued for all connections")
+        other.channel.write(batch("it goes on"))
+        assert await other.peer.texts(1) == ["it goes on"]
+        await until(lambda: not outboxes.size)
 
 
 @on_every_channel

@@ -88,12 +88,12 @@ async def over(carrying: asyncio.Task[None]) -> None:
 async def test_it_counts_the_bytes_that_wait_and_those_that_left() -> None:
     outbox, peer = AsgiChannel(1000, LONG), Peer()
     outbox.write(batch("0"))
-    assert (outbox.pending, outbox.sent) == (3, 0)
+    assert (outbox.pending(), outbox.sent) == (3, 0)
     carrying = await carried(outbox, peer, RecordingReceiver())
     outbox.write(batch(*map(str, range(1, 100))))
     await until(lambda: len(peer.got) == 100)
     assert peer.got == [str(number) for number in range(100)]
-    assert (outbox.pending, outbox.sent) == (0, 190 + 2 * 100)
+    assert (outbox.pending(), outbox.sent) == (0, 190 + 2 * 100)
     peer.leaves()
     await over(carrying)
 
@@ -107,7 +107,7 @@ async def test_it_is_full_at_its_bound_in_bytes_and_writable_when_half_empty() -
     outbox.write(batch("xx"))
     assert outbox.full
     waiting = asyncio.create_task(outbox.writable())
-    await until(lambda: outbox.pending == 104)
+    await until(lambda: outbox.pending() == 104)
     assert not waiting.done()
     peer.reading.set()
     with anyio.fail_after(10):
@@ -144,7 +144,7 @@ async def test_what_is_put_after_the_end_is_not_kept() -> None:
     peer.leaves()
     await over(carrying)
     outbox.write(batch("x" * 20))
-    assert outbox.pending == 0
+    assert outbox.pending() == 0
     assert not outbox.full
 
 
@@ -195,7 +195,7 @@ async def test_writers_get_a_turn_while_much_is_heard() -> None:
 
     def answer(text: str) -> None:
         outbox.write(batch(text * 40))
-        fullest.append(outbox.pending)
+        fullest.append(outbox.pending())
 
     receiver.do = answer
     for _ in range(200):

@@ -35,7 +35,10 @@ def module(app: Application) -> None:
     backend = Embedded(settings.store, clock=app.clock, in_memory=lambda: _keep_in_memory(app, settings.store))
     names = _name_policy(app, settings)
     app.during(_open(backend))
-    hub = Hub(backend, roster=settings.presence.roster, presence_period=settings.presence.period, clock=app.clock)
+    presence, queued = settings.presence, int(settings.outbox.total)
+    hub = Hub(
+        backend, roster=presence.roster, presence_period=presence.period, queued=queued, clock=app.clock
+    )
     limits, rates, overflow = settings.limits.limits(), settings.limits.rates(), Overflow(settings.outbox.overflow)
     service = ChatService(backend, hub, limits, rates, names, overflow, app.clock, app.refusals)
     app.state.chat = service

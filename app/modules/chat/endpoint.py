@@ -23,6 +23,7 @@ from app.live.connection import NOBODY, Connection
 from app.live.errors import error_frame, unavailable_frame
 from app.live.handlers.account import follow_whispers
 from app.live.service import ChatService
+from app.live.work import network
 from app.modules.chat.connection_log import log_end, log_start
 from app.modules.chat.settings import ChatSettings
 from app.refusals import Refusal, RefusalLog
@@ -138,6 +139,7 @@ class ChatEndpoint:
             has_token=returning or dialect is JSON,
             address=address,
         )
+        channel.share = connection.shard.outboxes.share(network(address) if address else "")
         connection.on_close, connection.returning, connection.ignored = self._on_close, returning, ignored
         try:
             await self._welcome(connection, token, join, query.get("name", ""))

@@ -45,6 +45,7 @@ class OutboxSettings:
     """What may be queued for a client that reads too slowly."""
 
     size: Size = Size(1024 * 1024)
+    total: Size = _limit(Size(256 * 1024 * 1024))
     overflow: Literal["pull", "disconnect"] = "pull"
     stall: Duration = Duration(30)
 

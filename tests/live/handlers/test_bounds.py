@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.chat.fitting import ENVELOPE, PAGE_BYTES
+from app.live.shard import Shard
 from app.testing import Host, JsonClient, test_application
 
 LONG = 60_000
@@ -117,6 +118,22 @@ def test_who_missed_long_messages_gets_all_of_them(chat: Host) -> None:
         ann.say(text)
     again = chat.rejoin(bob)
     assert [again.hears().text for _ in texts] == texts
+
+
+def test_missed_messages_are_read_a_page_at_a_time(chat: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = long_texts("\x01")
+    ann = say(chat, texts)
+    sizes, flush = [0], Shard.flush
+
+    def recorded(shard: Shard, **how: bool) -> None:
+        sizes.append(sum(len(data) for frames in shard._outgoing.values() for _, data in frames))
+        flush(shard, **how)
+
+    monkeypatch.setattr(Shard, "flush", recorded)
+    again = chat.connect(token=ann.token)
+    again.join("lobby", after=0)
+    assert [again.hears().text for _ in texts] == texts
+    assert LONG < max(sizes) <= PAGE_BYTES + again.welcome["limits"]["from_server"]
 
 
 def test_people_with_long_reasons_are_listed_in_frames_that_fit() -> None:

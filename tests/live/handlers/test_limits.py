@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import json
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import pytest
 
 from app import create_app
 from app.testing import Denied, Host, test_application
+from tests.clients import Raw
 
 
 def limited(**limits: Any) -> AbstractContextManager[Host]:
@@ -76,3 +78,24 @@ def test_an_operator_that_can_be_no_name_is_a_wrong_configuration() -> None:
 
     with pytest.raises(ConfigurationError, match=r"chat\.operators.*a b"):
         create_app(overrides={"chat.operators": ["a b"]})
+
+
+def test_clients_that_read_nothing_have_a_bound_together() -> None:
+    overrides = {"chat.outbox": {"size": "16k", "total": "1M"}}
+    with test_application(overrides=overrides, server=True) as chat:
+        ann = chat.join("ann")
+        for number in range(5):
+            ann.say(f"{number}{'x' * 50_000}")
+        port = int(chat.url.rpartition(":")[2])
+        offer = "Sec-WebSocket-Protocol: chat.v1.json"
+        slow = [Raw(port, "/chat", offer, receive_buffer=4096) for _ in range(12)]
+        asks = [json.dumps({"t": t, "room": "lobby", "limit": 200}).encode() for t in ("join", "history")]
+        for one in slow:
+            with suppress(ConnectionError):  # it is closed already
+                for ask in asks:
+                    one.send(1, ask)
+        for one in slow[:2]:
+            assert one.ended()
+        assert len(ann.answer("history", room="lobby", limit=5)["events"]) == 5
+        for one in slow:
+            one.socket.close()
