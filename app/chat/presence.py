@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from heapq import nsmallest
+from itertools import islice
 from operator import itemgetter
 
 from msgspec import UNSET, Struct, UnsetType
 
+from app.chat.directory import Directory
 from app.chat.fitting import ESCAPED, PAGE_BYTES, fit
 
 _PERSON = 64
@@ -102,6 +104,8 @@ class Roster:
         self._connections: Counter[int] = Counter()
         self._rooms: dict[str, Counter[int]] = {}
         self._elsewhere: dict[str, tuple[Person, ...]] = {}
+        self.directory = Directory()
+        """The rooms that have people in them."""
 
     def connect(self, user: int, name: str) -> None:
         """Count one more connection of the user."""
@@ -127,16 +131,21 @@ class Roster:
 
     def join(self, user: int, room: str) -> None:
         """Count one more connection of the user in the room."""
-        self._rooms.setdefault(room, Counter())[user] += 1
+        here = self._rooms.setdefault(room, Counter())
+        here[user] += 1
+        if here[user] == 1:
+            self.directory.resize(room, self.members(room))
 
     def part(self, user: int, room: str) -> None:
         """Count one connection of the user in the room less."""
         here = self._rooms[room]
         here[user] -= 1
-        if not here[user]:
-            del here[user]
+        if here[user]:
+            return
+        del here[user]
         if not here:
             del self._rooms[room]
+        self.directory.resize(room, self.members(room))
 
     def rename(self, user: int, name: str) -> None:
         """Change the user's name."""
@@ -161,6 +170,7 @@ class Roster:
         self._elsewhere[room] = people
         if not people:
             del self._elsewhere[room]
+        self.directory.resize(room, self.members(room))
 
     def people_here(self, room: str) -> tuple[Person, ...]:
         """Return the room's people on this node, in the order in which they came."""
@@ -177,10 +187,6 @@ class Roster:
             return len(self._rooms.get(room, ()))
         return len(self.people(room))
 
-    def rooms(self) -> list[str]:
-        """Return the rooms that have people in them."""
-        return [*self._rooms, *(room for room in self._elsewhere if room not in self._rooms)]
-
-    def rooms_of(self, user: int) -> list[str]:
-        """Return the rooms that a user is in on this node."""
-        return [room for room, here in self._rooms.items() if user in here]
+    def some(self, room: str, most: int) -> list[int]:
+        """Return the users in the room on this node, at most so many: those who came first."""
+        return list(islice(self._rooms.get(room, ()), most))

@@ -112,6 +112,9 @@ class Room(Generic[S]):
     def __len__(self) -> int:
         return len(self._cursors)
 
+    def __contains__(self, cursor: Cursor[S]) -> bool:
+        return cursor in self._cursors
+
     @property
     def state(self) -> RoomState:
         """The room's settings."""

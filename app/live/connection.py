@@ -256,14 +256,11 @@ class Connection:
         """Answer a command with an error."""
         self.send(error_frame(refused, *ids(command)))
 
-    def send(self, frame: Frame) -> int:
-        """Send `frame` at the end of this turn of the loop, if the dialect has words for it. Return its bytes."""
-        size = 0
+    def send(self, frame: Frame) -> None:
+        """Send `frame` at the end of this turn of the loop, if the dialect has words for it."""
         if not self.closed:
             for payload in self.dialect.encode_answer(frame):
                 self.shard.send(self, payload)
-                size += len(payload)
-        return size
 
     def acknowledge(self, event: Event) -> None:
         """Tell the client that its message, which is being delivered, is stored."""

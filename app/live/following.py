@@ -236,8 +236,9 @@ class Following:
             return
         size, more = 0, events.more
         for number, event in enumerate(events, 1):
-            if connection.accepts(event):
-                size += connection.send(event_frame(event))
+            for payload in connection.dialect.encode_answer(event_frame(event)) if connection.accepts(event) else ():
+                connection.shard.send(connection, payload)
+                size += len(payload)
             cursor.read_to = event.seq
             if size >= PAGE_BYTES and number < len(events):
                 more = True  # characters that are escaped take more than in the store

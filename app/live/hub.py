@@ -7,7 +7,7 @@ Subscribers live in shards, one per event loop. A server has one loop; TestClien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
 
@@ -21,6 +21,10 @@ from app.chat.presence import Hint, PeopleElsewhere, Person, Read, Roster, Typin
 from app.clock import Clock
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
+from app.live.work import network
+
+LOOKED_AT = 8
+"""People of a room whose addresses are looked at."""
 
 
 class Hub:
@@ -81,15 +85,13 @@ class Hub:
         """Show the new name of `user`."""
         with self._lock:
             self._roster.rename(user.id, user.name)
-            rooms = self._roster.rooms_of(user.id)
-        self._announce(rooms)
+        self._in_shards(self._announce_person, user.id)
 
     def set_away(self, user: User, why: str | None) -> None:
         """Show `user` as away with a reason, or as back if that is None."""
         with self._lock:
             self._roster.set_away(user.id, UNSET if why is None else why)
-            rooms = self._roster.rooms_of(user.id)
-        self._announce(rooms)
+        self._in_shards(self._announce_person, user.id)
 
     def hush(self, user: int) -> None:
         """Show no longer why a user is away, if it is."""
@@ -130,10 +132,27 @@ class Hub:
         with self._lock:
             return self._roster.people(room)
 
-    def rooms(self) -> dict[str, int]:
-        """Return the rooms that have people in them, and how many."""
+    def largest_rooms(self, limit: int, now: float) -> tuple[list[str], int]:
+        """Return the rooms to list first, at most `limit`, and how many have people in them (see `Directory`)."""
         with self._lock:
-            return {room: self._roster.members(room) for room in self._roster.rooms()}
+            directory = self._roster.directory
+            return directory.ranked(limit, self._addresses, now)[:limit], len(directory)
+
+    def rooms_by_name(self, limit: int, *, find: str, after: str, now: float) -> tuple[list[str], str]:
+        """Return a page of the rooms that have people in them, and where the next one begins (see `Directory`)."""
+        with self._lock:
+            return self._roster.directory.page(limit, find=find, after=after, now=now)
+
+    def _addresses(self, room: str) -> Iterator[Hashable]:
+        """Return the addresses of some people in a room. One that isn't known is taken for another one each time."""
+        connections = self._shards[asyncio.get_running_loop()].connections
+        for user in self._roster.some(room, LOOKED_AT):
+            [*_, last] = connections.get(user, (None,))
+            yield (last and last.address and network(last.address)) or user
+
+    def _announce_person(self, shard: Shard, user: int) -> None:
+        """Tell the rooms that a user is in on a shard that it changed."""
+        self._announce({room for one in shard.connections.get(user, ()) for room in one.following.rooms()})
 
     def typing(self, room: str, user: User) -> None:
         """Tell a room or conversation that `user` is typing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from operator import itemgetter
 from time import monotonic
@@ -13,11 +13,11 @@ from typing import Any
 
 from app.chat.dialects import Dialect
 from app.chat.events import Event, Kind
-from app.chat.frames import Frame, Presence
+from app.chat.frames import Frame
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
-from app.chat.presence import Person, difference, people_fit
 from app.chat.room import BLOCK_SIZE, Cursor, Room
 from app.clock import Clock
+from app.live.announcing import Announcer, PeopleLookup, encode
 from app.live.delivery import Broadcast, OrderedFrame, Outgoing, break_off, send_to_room, senders
 from app.live.subscriber import Subscriber
 from app.transports import Sender
@@ -44,9 +44,6 @@ _BY_ORDER = itemgetter(0)
 _NOBODY: set[Sender] = set()
 _NO_ACK: tuple[Any, Any] = (None, None)
 
-PeopleLookup = Callable[[str], tuple[int, tuple[Person, ...]]]
-"""Returns how many people are in a room, and who they are unless the room is large."""
-
 
 class Shard:
     """The connections of one event loop, by room and by user.
@@ -60,7 +57,7 @@ class Shard:
     """
 
     def __init__(self, people: PeopleLookup, presence_period: float, clock: Clock, max_queued: int = 0) -> None:
-        self._people, self._presence_period, self._clock = people, presence_period, clock
+        self._clock = clock
         self.size = 0
         """How many connections there are."""
         self.outboxes = Outboxes(max_queued)
@@ -82,8 +79,7 @@ class Shard:
         self._outgoing: Outgoing = {}
         self._unacknowledged: list[tuple[Event, Subscriber]] = []
         """Events that are stored and will be delivered next, and whom to acknowledge each to."""
-        self._presence_sent: dict[str, tuple[Person, ...]] = {}
-        self._presence_timers: dict[str, asyncio.TimerHandle] = {}
+        self._announcer = Announcer(self.rooms, people, presence_period, self._send_frame)
 
     def register(self, subscriber: Subscriber) -> None:
         """Add a connection to those of its user."""
@@ -111,9 +107,7 @@ class Shard:
             del self.rooms[room.name]
             self._dirty.pop(room, None)
             self._broadcasts.pop(room, None)
-            self._presence_sent.pop(room.name, None)
-            if timer := self._presence_timers.pop(room.name, None):
-                timer.cancel()
+            self._announcer.forget(room.name)
 
     def deliver(self, events: Sequence[Event]) -> None:
         """Send committed events, which come in order. Their senders get the ack first, then everyone gets the event."""
@@ -158,8 +152,14 @@ class Shard:
     def hold(self, subscriber: Subscriber, payload: bytes) -> None:
         """Send a text to one connection with what is being delivered."""
         frame = encode_text(payload)
-        if subscriber.channel.deflated:
-            frame = deflate_frame(frame)
+        self._hold_frame(subscriber, deflate_frame(frame) if subscriber.channel.deflated else frame)
+
+    def _send_frame(self, subscriber: Subscriber, frame: bytes) -> None:
+        """Send a frame, which others may get as well, to one connection at the end of this turn."""
+        self._hold_frame(subscriber, frame)
+        self._schedule()
+
+    def _hold_frame(self, subscriber: Subscriber, frame: bytes) -> None:
         self._order += 1
         waiting = self._outgoing.get(subscriber)
         if waiting is None:
@@ -342,35 +342,16 @@ class Shard:
 
     def _hint(self, connections: Iterable[Subscriber], frame: Frame, author: int) -> None:
         """Send a hint to connections whose channels are not full."""
-        payloads: dict[Dialect, list[bytes]] = {}
+        encoded: dict[tuple[Dialect, bool], list[bytes]] = {}
         for subscriber in connections:
-            dialect = subscriber.dialect
             if subscriber.user.id == author or author in subscriber.ignored or subscriber.channel.full:
                 continue
-            if dialect not in payloads:
-                payloads[dialect] = dialect.encode_answer(frame)
-            for payload in payloads[dialect]:
-                self.send(subscriber, payload)
+            for data in encode([frame], subscriber, encoded):
+                self._send_frame(subscriber, data)
 
     def people_changed(self, room: str) -> None:
         """Tell the room that its people changed: once per presence period, with all changes since."""
-        if room in self.rooms and room not in self._presence_timers:
-            loop = asyncio.get_running_loop()
-            self._presence_timers[room] = loop.call_later(self._presence_period, self._send_presence, room)
-
-    def _send_presence(self, room: str) -> None:
-        del self._presence_timers[room]
-        members, people = self._people(room)
-        before = self._presence_sent.get(room, ())
-        self._presence_sent[room] = people
-        if members > len(people):
-            self.hint_room(room, Presence(room, members))
-        elif change := difference(before, people):
-            if people_fit((*change.came, *change.went, *change.changed)):
-                self.hint_room(room, Presence(room, members, change.came, change.went, change.changed))
-            else:  # those who are there fit in a frame, and so did those who were
-                self.hint_room(room, Presence(room, members, change.came, changed=change.changed))
-                self.hint_room(room, Presence(room, members, went=change.went))
+        self._announcer.changed(room)
 
 
 def _join(frames: list[OrderedFrame]) -> bytes:

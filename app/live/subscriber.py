@@ -30,6 +30,9 @@ class Subscriptions(Protocol):
     def __len__(self) -> int:
         """How many rooms it follows."""
 
+    def rooms(self) -> list[str]:
+        """The rooms that it follows, without its whispers."""
+
     def __contains__(self, room: str, /) -> bool:
         """Whether it follows `room`."""
 
@@ -43,6 +46,8 @@ class Subscriber(Protocol):
     user: User
     dialect: Dialect
     channel: Channel
+    address: str
+    """The client's address, or nothing."""
 
     @property
     def following(self) -> Subscriptions:
@@ -62,8 +67,8 @@ class Subscriber(Protocol):
     def acknowledge(self, event: Event) -> None:
         """Tell the client that `event`, which it sent and which is being delivered, is stored."""
 
-    def send(self, frame: Frame) -> int:
-        """Send `frame` at the end of this turn of the loop, if the dialect has words for it. Return its bytes."""
+    def send(self, frame: Frame) -> None:
+        """Send `frame` at the end of this turn of the loop, if the dialect has words for it."""
 
     def fell_behind(self) -> None:
         """Handle a full channel: read the log from now on, or close, as `chat.outbox.overflow` says."""

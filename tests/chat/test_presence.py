@@ -87,7 +87,7 @@ class Coming(RuleBasedStateMachine):
             told = self.roster.people(room)
             assert {person.id for person in told} == here | there
             assert len(told) == self.roster.members(room) == len(here | there)
-            assert (room in self.roster.rooms()) == bool(here | there)
+            assert (room in self.roster.directory) == bool(here | there)
             assert {one.id: one.away for one in self.roster.people_here(room)} == {
                 user: self.away.get(user, UNSET) for user in here
             }

@@ -57,6 +57,14 @@ def test_people_come_go_and_are_called_otherwise() -> None:
     assert room.people == {2: "rob", 3: "cy"}
 
 
+def test_a_new_name_holds_in_all_rooms_wherever_it_is_told(rooms: Rooms) -> None:
+    for name in ("red", "blue"):
+        rooms.add(name).joined(Joined(name, "e", 0, recovered=True, members=1, people=(Person(1, "ann"),)))
+    rooms.changed(Presence("blue", 1, changed=(Person(1, "anna"), Person(2, "bob"))))
+    known = [room.people for name in ("red", "blue") if (room := rooms.get(name))]
+    assert known == [{1: "anna"}, {1: "anna", 2: "bob"}]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [("short", "short"), ("just ten..", "just ten.."), ("one more...", "one more.."), ("日本語日本語", "日本語日本"),

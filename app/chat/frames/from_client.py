@@ -128,7 +128,12 @@ class Typing(Request, tag="typing"):
 
 
 class Rooms(Request, tag="rooms"):
-    """List the rooms that have people in them, without private ones."""
+    """List the rooms that have people in them, without private ones. With any of the fields, by name: those with `find`
+    in their name, from the one after the name `after` on, at most `limit`."""
+
+    find: Annotated[str, Meta(max_length=MAX_WORDS)] | UnsetType = UNSET
+    after: str | UnsetType = UNSET
+    limit: Limit | UnsetType = UNSET
 
 
 class Who(Request, tag="who"):

@@ -169,10 +169,12 @@ class RoomEntry(Struct, omit_defaults=True):
 
 
 class RoomList(Answer, tag="rooms"):
-    """The rooms that have people in them, the largest first. `more` says that there are more than fit in."""
+    """The rooms that have people in them: yours first, then the largest. `more` says that there are more than fit in.
+    Of a page by name, `next` is the name after which the next one begins."""
 
     rooms: list[RoomEntry]
     more: bool = False
+    next: str = ""
 
 
 class People(Answer, tag="who"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from app.chat.events import Kind
 from app.chat.frames import Changed, Joined, Message, Presence
+from app.chat.presence import Person
 
 MAX_UNSEEN = 200
 """Lines of a room that is not shown that are kept until it is."""
@@ -58,6 +59,12 @@ class Room:
         for person in frame.went:
             self.people.pop(person.id, None)
 
+    def renamed(self, people: Iterable[Person]) -> None:
+        """Take the names of people who changed them, which may have been told in another room."""
+        for person in people:
+            if person.id in self.people:
+                self.people[person.id] = person.name
+
 
 class Rooms:
     """All of them, in the order in which you joined them."""
@@ -99,6 +106,14 @@ class Rooms:
         """The name of the room with a number, from 1 on; empty if there is none."""
         names = list(self._by_name)
         return names[number - 1] if 0 < number <= len(names) else ""
+
+    def changed(self, frame: Presence) -> None:
+        """Take how the people of a room changed. A new name holds in all rooms."""
+        for room in self._by_name.values():
+            if room.name == frame.room:
+                room.changed(frame)
+            else:
+                room.renamed(frame.changed)
 
     def show(self, name: str) -> tuple[list[str], int]:
         """Make a room the current one, and return its unseen lines, and how many messages are missing before them."""

@@ -244,8 +244,7 @@ class TerminalSession:
                     presenter.answer(event)
                 presenter.leave_room(name)
             case frames.Presence():
-                if room := presenter.rooms.get(event.room):
-                    room.changed(event)
+                presenter.rooms.changed(event)
             case frames.TypingNow(room=name, sender=sender):
                 presenter.typing(name, sender)
             case frames.Named():

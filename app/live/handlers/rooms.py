@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import nsmallest
-
 from msgspec import UNSET, UnsetType
 
 from app.chat.dialects import TEXT
@@ -88,18 +86,32 @@ async def part(connection: Connection, command: Part) -> None:
 
 
 async def list_rooms(connection: Connection, command: Rooms) -> None:
-    """Answer with the rooms that have people in them. Private rooms are listed for those who are in them."""
-    with_people = connection.hub.rooms()
-    counts = nsmallest(MAX_ROOMS, with_people.items(), key=lambda item: (-item[1], item[0]))
-    states = await _listed_states(connection, [room for room, _ in counts])
-    entries = [
-        RoomEntry(room, members, states[room].topic)
-        for room, members in counts
-        if not states[room].private or room in connection.following
-    ]
+    """Answer with the rooms that have people in them, or with a page of them by name. Private rooms are listed for
+    those who are in them."""
+    hub, now = connection.hub, connection.context.clock.monotonic()
+    if not command.find is command.after is command.limit is UNSET:
+        find, after = (command.find or "").lower(), command.after or ""
+        names, following = hub.rooms_by_name(command.limit or MAX_PAGE, find=find, after=after, now=now)
+        entries = await _entries(connection, names)
+        listed = fit(entries)
+        if len(listed) < len(entries):
+            following = listed[-1].room
+        connection.send(RoomList(listed, bool(following), following, rid=command.rid))
+        return
+    own = set(connection.following.rooms())
+    names, count = hub.largest_rooms(MAX_ROOMS, now)
+    entries = await _entries(connection, [*own, *(room for room in names if room not in own)])
+    entries.sort(key=lambda entry: (entry.room not in own, -entry.members, entry.room))
     listed = fit(entries)
-    more = len(listed) < len(entries) or len(counts) < len(with_people)
+    more = len(listed) < len(entries) or len(own.union(names)) < count
     connection.send(RoomList(listed, more, rid=command.rid))
+
+
+async def _entries(connection: Connection, rooms: list[str]) -> list[RoomEntry]:
+    """Return what a list shows of these rooms, without private ones that the connection is not in."""
+    states = await _listed_states(connection, rooms)
+    shown = [room for room in rooms if not states[room].private or room in connection.following]
+    return [RoomEntry(room, connection.hub.members(room), states[room].topic) for room in shown]
 
 
 async def list_people(connection: Connection, command: Who) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from app.testing import Host, test_application
+from typing import Any
+
+import pytest
+
+from app import chat_of
+from app.testing import Host, JsonClient, test_application
 from tests.live.handlers.test_people import PASSWORD
 
 
@@ -235,3 +240,87 @@ def test_the_text_dialect_moves_from_room_to_room(chat: Host) -> None:
         ann.send("/help who")
         assert "/who" in ann.receive()
         bob.expect_nothing()
+
+
+def test_a_person_who_changed_is_told_once_however_many_rooms_are_shared(chat: Host) -> None:
+    ann, bob, cy = (chat.connect(name) for name in ("ann", "bob", "cy"))
+    for number in range(5):
+        for one in (ann, bob):
+            one.join(f"room{number}")
+    hear_of(ann, "bob", 5)
+    bob.answer("away", why="lunch")
+    while "changed" not in (told := ann.hint("presence")):
+        pass
+    assert told["changed"] == [{"id": bob.id, "name": "bob", "away": "lunch"}]
+    cy.join("room3")
+    assert not any("changed" in frame for frame in hear_of(ann, "cy", 1))
+
+
+def hear_of(client: JsonClient, name: str, rooms: int) -> list[dict[str, Any]]:
+    """Return what a client is told of people until it is told in so many rooms that someone came."""
+    told: list[dict[str, Any]] = []
+    while sum(person["name"] == name for frame in told for person in frame.get("came", [])) < rooms:
+        told.append(client.hint("presence"))
+    return told
+
+
+def test_own_rooms_come_first_in_the_list(chat: Host) -> None:
+    ann = chat.connect("ann")
+    ann.join("small")
+    for name in ("bob", "cy"):
+        other = chat.connect(name)
+        other.join("large")
+        other.join(name)
+    listed = [entry["room"] for entry in ann.answer("rooms")["rooms"]]
+    assert listed == ["small", "large", "bob", "cy"]
+
+
+def test_rooms_are_found_by_a_part_of_their_name_a_page_at_a_time(chat: Host) -> None:
+    ann = chat.connect("ann")
+    for number in range(7):
+        ann.join(f"tea{number}")
+    ann.join("coffee")
+    first = ann.answer("rooms", find="TEA", limit=4)
+    assert [entry["room"] for entry in first["rooms"]] == [f"tea{number}" for number in range(4)]
+    assert (first["more"], first["next"]) == (True, "tea3")
+    rest = ann.answer("rooms", find="tea", limit=4, after="tea3")
+    assert [entry["room"] for entry in rest["rooms"]] == ["tea4", "tea5", "tea6"]
+    assert "more" not in rest
+    tom = chat.join("tom", dialect="text")
+    assert tom.command("/rooms coff") == "coffee: 1 user"
+
+
+def test_a_private_room_is_in_no_page_for_others(chat: Host) -> None:
+    token = registered(chat, "ann")
+    ann, bob = chat.connect(token=token), chat.connect("bob")
+    for room in ("den", "hall"):
+        ann.join(room)
+    ann.sees("owner")
+    ann.answer("private", room="den")
+    assert [entry["room"] for entry in bob.answer("rooms", find="")["rooms"]] == ["hall"]
+    assert [entry["room"] for entry in ann.answer("rooms", find="")["rooms"]] == ["den", "hall"]
+
+
+def test_looking_at_rooms_does_not_walk_over_all_of_them() -> None:
+    with test_application(overrides={"chat.limits.rooms": 0, "chat.presence.period": "1h"}) as chat:
+        ann, bob = chat.connect("ann"), chat.connect("bob")
+        for number in range(300):
+            ann.join(f"room{number}")
+        bob.join("den")
+        roster = chat.call(lambda: chat_of(chat.app).hub._roster)
+        looked: list[str] = []
+        members = roster.members
+        with pytest.MonkeyPatch.context() as patch:
+
+            def recorded(room: str) -> int:
+                looked.append(room)
+                return int(members(room))
+
+            patch.setattr(roster, "members", recorded)
+            answer = bob.answer("rooms")
+            assert (len(answer["rooms"]), answer["more"]) == (201, True)
+            assert len(looked) <= 201
+            looked.clear()
+            bob.nick("rob")
+            bob.answer("away")
+            assert set(looked) <= {"den"}

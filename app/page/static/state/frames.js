@@ -6,7 +6,7 @@ import { t } from "../i18n/messages.js";
 import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_MODERATION, NO_WHISPERS, UNKNOWN } from "./initial.js";
 import { amend, append, aside, opened } from "./log.js";
 import { acked, arrived, delayed, dropped, failed, inherited, interrupted, placed } from "./outbox.js";
-import { withPresence } from "./people.js";
+import { withChanged, withPresence } from "./people.js";
 import { table, tableOf, without } from "./table.js";
 import { isMessage, unread } from "./unread.js";
 
@@ -69,8 +69,15 @@ const FRAMES = {
     return { ...state, rooms: without(state.rooms, room) };
   },
 
-  presence: (state, frame) =>
-    withRoom(state, frame.room, ({ people }) => ({ members: frame.members, people: withPresence(people, frame) })),
+  presence(state, { changed = [], ...frame }) {
+    const told = withRoom(state, frame.room, ({ people }) => {
+      return { members: frame.members, people: withPresence(people, { changed, ...frame }) };
+    });
+    const others = Object.entries(changed.length ? told.rooms : {}).map(([name, room]) => {
+      return /** @type {const} */ ([name, { ...room, people: withChanged(room.people, changed) }]);
+    });
+    return others.length ? { ...told, rooms: tableOf(others) } : told;
+  },
 
   who: (state, { room, members, people = null }, { request }) =>
     withRoom(state, room, () => (request?.limit ? { members } : { members, people })),

@@ -17,6 +17,17 @@ export function withPresence(people, presence) {
   return [...known.values()];
 }
 
+/** What `presence` says of a person holds in every room, and is told in one of them.
+ * @param {People} people
+ * @param {readonly Person[]} changed
+ * @returns {People}
+ */
+export function withChanged(people, changed) {
+  const known = new Map(changed.map((person) => [person.id, person]));
+  if (!people?.some(({ id }) => known.has(id))) return people;
+  return people.map((person) => known.get(person.id) ?? person);
+}
+
 /** Nobody is looked for yet. */
 export const NOBODY = Object.freeze({ room: "", find: "", people: /** @type {People} */ ([]), more: false });
 

@@ -120,6 +120,13 @@ test("presence keeps who is there, by id", () => {
   assert.equal(lobby(reduce(state, { type: "frame", at: 1, frame: presence(900, {}) })).people, null);
 });
 
+test("what presence says of a person holds in every room", () => {
+  const joined = { t: "joined", room: "den", members: 1, head: 0, recovered: true, people: [{ id: 1, name: "ann" }] };
+  const state = begun(joined, { t: "presence", room: "lobby", members: 1, changed: [{ id: 1, name: "anna" }] });
+  assert.deepEqual(state.rooms.den.people, [{ id: 1, name: "anna" }]);
+  assert.deepEqual(lobby(state).people, [{ id: 1, name: "anna" }]);
+});
+
 test("typing is shown for some seconds, or until the message comes", () => {
   const typing = (from) => ({ t: "typing", room: "lobby", from });
   const state = begun(typing("bob"), typing("cy"), msg(1, "done"));
