@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from itertools import islice
 
 from app.chat.limits import Budget
 
 MOST = 10_000
-"""Keys that are remembered at most. With more, the one that was first is forgotten."""
+"""Keys that are remembered at most. With more, those that were first are forgotten."""
+
+SWEPT = 1000
+"""Budgets are looked through for full ones when there are at least this many."""
 
 
 class Budgets:
@@ -16,26 +20,29 @@ class Budgets:
     A budget that is full is as good as none, so only those that are in use are kept. Times are in seconds of any clock.
     """
 
-    __slots__ = ("_budgets", "_burst", "_most", "_rate", "_sweep_at")
+    __slots__ = ("_budgets", "_burst", "_most", "_sweep_at", "rate")
 
     def __init__(self, rate: float, burst: float, most: int = MOST) -> None:
-        self._rate, self._burst, self._most = rate, burst, most
+        self.rate, self._burst, self._most = rate, burst, most
         self._budgets: dict[Hashable, Budget] = {}
-        self._sweep_at = min(most, 1000)
+        self._sweep_at = min(most, SWEPT)
 
     def __len__(self) -> int:
         return len(self._budgets)
 
     def take(self, key: Hashable, now: float) -> float:
         """Take one from a key's budget. Return 0.0 if there was one, otherwise the seconds until there is."""
-        if self._rate <= 0:
-            return 0.0
+        return self._of(key, now).take(now) if self.rate > 0 else 0.0
+
+    def spend(self, key: Hashable, now: float, amount: float) -> None:
+        """Take from a key's budget, whether there is so much in it or not."""
+        if self.rate > 0:
+            self._of(key, now).spend(now, amount)
+
+    def owes(self, key: Hashable, now: float) -> float:
+        """Return the seconds until a key's budget owes nothing; 0.0 if it owes nothing now."""
         budget = self._budgets.get(key)
-        if budget is None:
-            if len(self._budgets) >= self._sweep_at:
-                self._sweep(now)
-            budget = self._budgets[key] = Budget(self._rate, self._burst)
-        return budget.take(now)
+        return 0.0 if budget is None else budget.wait(now)
 
     def wait(self, key: Hashable, now: float) -> float:
         """Return the seconds until a key's budget has one; 0.0 if it has."""
@@ -48,10 +55,19 @@ class Budgets:
         if budget is not None:
             budget.spend(now, -1)
 
+    def _of(self, key: Hashable, now: float) -> Budget:
+        budget = self._budgets.get(key)
+        if budget is None:
+            if len(self._budgets) >= self._sweep_at:
+                self._sweep(now)
+            budget = self._budgets[key] = Budget(self.rate, self._burst)
+        return budget
+
     def _sweep(self, now: float) -> None:
         for key, budget in list(self._budgets.items()):
             if budget.is_full(now):
                 del self._budgets[key]
-        if len(self._budgets) >= self._most:
-            del self._budgets[next(iter(self._budgets))]
-        self._sweep_at = min(self._most, max(1000, 2 * len(self._budgets)))
+        if len(self._budgets) >= self._most:  # several, so that the next key isn't looked for again
+            for key in list(islice(self._budgets, max(1, self._most // 10))):
+                del self._budgets[key]
+        self._sweep_at = min(self._most, max(SWEPT, 2 * len(self._budgets)))

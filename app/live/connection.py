@@ -47,7 +47,6 @@ class Connection:
     __slots__ = (
         "_paused",
         "_pending",
-        "_rate_limit",
         "address",
         "answers_pings",
         "asked",
@@ -63,6 +62,7 @@ class Connection:
         "last_typing",
         "on_close",
         "queue",
+        "rate_limit",
         "returning",
         "room",
         "shard",
@@ -108,7 +108,7 @@ class Connection:
         """When it last told others that the user is typing, in seconds of the monotonic clock."""
         self._pending = 0
         rates = context.rates
-        self._rate_limit = RateLimit(rates.rate, rates.burst, rates.strikes) if rates.rate else None
+        self.rate_limit = RateLimit(rates.rate, rates.burst, rates.strikes) if rates.rate else None
         self._paused = False
         self.queue: CommandQueue | None = None
 
@@ -190,7 +190,7 @@ class Connection:
         try:
             command = self.dialect.decode(text, self.room, self.context.command_names)
         except Refused as refused:  # kept in no other variable, since it would form a cycle with this frame
-            self._answer_refused(self._limited() or refused, refused.rid, refused.cid)
+            self._answer_refused(self.context.count(self, self.rate_limit) or refused, refused.rid, refused.cid)
             return None
         answers = type(command) is Pong
         if answers:
@@ -198,23 +198,15 @@ class Connection:
             if self.asked:
                 self.asked = False
                 return None
-        if (limited := self._limited()) is not None:
+        if (limited := self.context.count(self, self.rate_limit)) is not None:
             self._answer_refused(limited, *ids(command))
             return None
         return None if answers else command
 
-    def _limited(self) -> Refused | None:
-        """Count a command. Returns the error if it came too fast."""
-        rate_limit = self._rate_limit
-        limited = rate_limit.check(self.context.clock.monotonic()) if rate_limit is not None else None
-        if limited is not None:
-            self.context.log_flooding(self)
-        return limited
-
     def _answer_refused(self, refused: Refused, rid: int | str | UnsetType, cid: str | UnsetType) -> None:
         """Answer with an error, and close the connection if the client goes on in spite of it."""
         self.send(error_frame(refused, rid, cid))
-        if self._rate_limit is not None and self._rate_limit.exhausted:
+        if self.rate_limit is not None and self.rate_limit.exhausted:
             self.flush_and_close(CloseCode.POLICY, "Too many requests")
 
     def pause_or_resume(self) -> None:
@@ -332,6 +324,7 @@ class Connection:
         if "/" in text or "／" in text:
             rules.check_no_password(text)
         context = self.context
+        context.shares.count_text(self.user, self.address, text)
         draft = Draft(room, self.user, text, new_id(), context.clock.now(), cid, kind, of, detail)
         context.check_rules(draft)
         return draft

@@ -12,18 +12,20 @@ from app.chat import commands
 from app.chat.errors import Code, Refused
 from app.chat.events import Account, Draft, User
 from app.chat.frames import Command, Moderation, Usage
-from app.chat.limits import Limits
+from app.chat.limits import Limits, RateLimit
 from app.chat.names import Name, NameRule, addresses_a_group, bad_name, reserved, skeleton, sounds_official
 from app.clock import Clock
 from app.identity.passwords import Passwords
 from app.live.hub import Hub
 from app.live.newcomers import Newcomers
+from app.live.shares import Shares
 from app.live.work import WorkBudgets
 from app.refusals import Refusal, RefusalLog
 from app.transports import Overflow
 
 log = logging.getLogger("chat")
 
+ADDRESS_RATE = "chat.limits.rate-per-address"
 WORK_SETTINGS = "chat.limits.work, chat.limits.work-per-address"
 
 Handler = Callable[[Any, Any], Awaitable[None]]
@@ -60,10 +62,11 @@ CommandFunction = Callable[[Call], Awaitable[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The rate limit of each connection: `rate` commands a second after `burst` at once. After `strikes` refusals, of
-    which one is forgiven each second, the connection is closed. `work` and `work_per_address` are the milliseconds of
-    work that one user and one address may cause a second. `guests` and `registrations` are how many of them one address
-    may make an hour. 0 means no limit."""
+    """The rate limit of each connection, and of each user: `rate` commands a second after `burst` at once. After
+    `strikes` refusals, of which one is forgiven each second, the connection is closed. `work` and `work_per_address`
+    are the milliseconds of work that one user and one address may cause a second, `per_address` the commands of one
+    address, and `bytes` those of long texts of one user, one address and all guests. `guests` and `registrations` are
+    how many of them one address may make an hour. 0 means no limit."""
 
     rate: float
     burst: float
@@ -72,6 +75,10 @@ class Rates:
     work_per_address: float = 0.0
     guests: float = 0.0
     registrations: float = 0.0
+    per_address: float = 0.0
+    bytes: float = 0.0
+    bytes_per_address: float = 0.0
+    bytes_of_guests: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,15 @@ class ChatContext:
         self.passwords = Passwords(clock)
         self.newcomers = Newcomers(rates.guests, rates.registrations, clock)
         self.work = WorkBudgets(rates.work, rates.work_per_address, clock)
+        self.shares = Shares(
+            clock,
+            rate=rates.rate,
+            burst=rates.burst,
+            per_address=rates.per_address,
+            text=rates.bytes,
+            text_per_address=rates.bytes_per_address,
+            text_of_guests=rates.bytes_of_guests,
+        )
         self.refusals = refusals or RefusalLog(clock)
         self._rules: list[Rule] = []
         self._operator_skeletons = frozenset(map(skeleton, names.operators))
@@ -127,10 +143,23 @@ class ChatContext:
         if isinstance(command, Moderation):
             _log_moderation(connection.user, command)
 
-    def log_flooding(self, connection: Caller) -> None:
-        """Log that a connection sends too fast."""
-        problem = f"{connection.user.name} sends more than {self.rates.rate:g} commands a second"
-        self._log_refusal(connection, Refusal(0, "rate", problem, "chat.limits.rate"))
+    def count(self, connection: Caller, rate_limit: RateLimit | None) -> Refused | None:
+        """Count a command, for the connection, its user and its address. Return the error if it came too fast."""
+        if rate_limit is None:
+            return None
+        now = self.clock.monotonic()
+        limited = rate_limit.check(now)
+        if limited is None:
+            limited = self.shares.count(connection.user.id, connection.address, now)
+            if limited is None:
+                return None
+            if limited.values["reason"] == "user":
+                rate_limit.strike(now)
+        of_address = limited.values.get("reason") == "address"
+        sender = "the address" if of_address else connection.user.name
+        problem = f"{sender} sends more than {limited.values['limit']} commands a second"
+        self._log_refusal(connection, Refusal(0, "rate", problem, ADDRESS_RATE if of_address else "chat.limits.rate"))
+        return limited
 
     def _log_refusal(self, connection: Caller, refusal: Refusal) -> None:
         self.refusals.add(refusal, connection.address or connection.user.name, level=logging.INFO)

@@ -77,7 +77,7 @@ class Following:
 
     def rooms(self) -> list[str]:
         """Return the rooms that it follows, without its whispers."""
-        return [room for room in self._cursors if room != WHISPERS]
+        return [room for room in list(self._cursors) if room != WHISPERS]
 
     def cursor(self, room: str) -> Cursor[Subscriber] | None:
         """Return the cursor in a room, or None if it does not follow the room."""

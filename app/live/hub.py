@@ -85,24 +85,25 @@ class Hub:
         """Show the new name of `user`."""
         with self._lock:
             self._roster.rename(user.id, user.name)
-        self._in_shards(self._announce_person, user.id)
+        self._announce(self.rooms_of(user.id))
 
     def set_away(self, user: User, why: str | None) -> None:
         """Show `user` as away with a reason, or as back if that is None."""
         with self._lock:
             self._roster.set_away(user.id, UNSET if why is None else why)
-        self._in_shards(self._announce_person, user.id)
+        self._announce(self.rooms_of(user.id))
 
     def hush(self, user: int) -> None:
         """Show no longer why a user is away, if it is."""
         with self._lock:
-            rooms = self._roster.rooms_of(user) if self._roster.hush(user) else []
-        self._announce(rooms)
+            hushed = self._roster.hush(user)
+        if hushed:
+            self._announce(self.rooms_of(user))
 
     def rooms_of(self, user: int) -> list[str]:
         """Return the rooms that a user is in on this node."""
-        with self._lock:
-            return self._roster.rooms_of(user)
+        connections = [one for shard in self._shards.values() for one in shard.connections.get(user, ())]
+        return list(dict.fromkeys(room for one in connections for room in one.following.rooms()))
 
     def is_present(self, user: int) -> bool:
         """Whether the user has a connection."""
@@ -149,10 +150,6 @@ class Hub:
         for user in self._roster.some(room, LOOKED_AT):
             [*_, last] = connections.get(user, (None,))
             yield (last and last.address and network(last.address)) or user
-
-    def _announce_person(self, shard: Shard, user: int) -> None:
-        """Tell the rooms that a user is in on a shard that it changed."""
-        self._announce({room for one in shard.connections.get(user, ()) for room in one.following.rooms()})
 
     def typing(self, room: str, user: User) -> None:
         """Tell a room or conversation that `user` is typing."""

@@ -9,13 +9,14 @@ Who has used it up, on however many connections, waits until it has made up for 
 from __future__ import annotations
 
 import socket
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from app.chat import frames
+from app.chat.budgets import Budgets
 from app.chat.errors import Code, Refused
 from app.chat.events import Event
 from app.chat.frames import Command
-from app.chat.limits import Budget
 from app.clock import Clock
 
 BURST = 10.0
@@ -38,24 +39,18 @@ TEXT = 3.5e-6
 """Milliseconds for each character of what is read and sent."""
 LOOKING = 0.0005
 """Milliseconds for each person in a room that is looked through for some of them."""
-MIN_SWEEP = 1000
-"""Budgets are looked through for full ones when there are at least this many."""
 
 
 class WorkBudgets:
-    """The budgets of all users and addresses, in milliseconds of work per second; 0 is no limit.
-
-    A budget that is full is dropped sooner or later, so there are about as many as users and addresses that were active
-    in the last BURST seconds.
-    """
+    """The budgets of all users and addresses, in milliseconds of work per second; 0 is no limit."""
 
     def __init__(self, per_user: float, per_address: float, clock: Clock) -> None:
-        self._per_user, self._per_address, self._clock = per_user, per_address, clock
-        self._budgets: dict[Hashable, Budget] = {}
-        self._sweep_at = MIN_SWEEP
+        self._users = Budgets(per_user, BURST * per_user)
+        self._addresses = Budgets(per_address, BURST * per_address)
+        self._clock = clock
 
     def __len__(self) -> int:
-        return len(self._budgets)
+        return len(self._users) + len(self._addresses)
 
     def admit(self, command: type[Command], user: int, address: str) -> None:
         """Charge a command before it is carried out. Refused if a budget is used up; then nothing is charged."""
@@ -63,7 +58,7 @@ class WorkBudgets:
         if cost is None:
             return
         now = self._clock.monotonic()
-        wait = max((budget.wait(now) for budget in self._budgets_of(user, address)), default=0.0)
+        wait = max(self._users.owes(user, now), self._addresses.owes(network(address), now) if address else 0.0)
         if wait:
             after = max(1, round(1000 * wait))
             problem = f"Your requests take too much of the server's time. Try again in {after} ms"
@@ -73,28 +68,9 @@ class WorkBudgets:
     def charge(self, milliseconds: float, user: int, address: str) -> None:
         """Charge work that was done."""
         now = self._clock.monotonic()
-        for budget in self._budgets_of(user, address):
-            budget.spend(now, milliseconds)
-        if len(self._budgets) >= self._sweep_at:
-            self._sweep(now)
-
-    def _budgets_of(self, user: int, address: str) -> list[Budget]:
-        keys: list[tuple[Hashable, float]] = [(user, self._per_user)]
+        self._users.spend(user, now, milliseconds)
         if address:
-            keys.append((network(address), self._per_address))
-        return [self._budget(key, rate) for key, rate in keys if rate > 0]
-
-    def _budget(self, key: Hashable, rate: float) -> Budget:
-        budget = self._budgets.get(key)
-        if budget is None:
-            budget = self._budgets[key] = Budget(rate, BURST * rate)
-        return budget
-
-    def _sweep(self, now: float) -> None:
-        for key, budget in list(self._budgets.items()):
-            if budget.is_full(now):
-                del self._budgets[key]
-        self._sweep_at = max(MIN_SWEEP, 2 * len(self._budgets))
+            self._addresses.spend(network(address), now, milliseconds)
 
 
 def sending(events: Iterable[Event]) -> float:
@@ -102,6 +78,7 @@ def sending(events: Iterable[Event]) -> float:
     return TEXT * sum(len(event.text) for event in events)
 
 
+@lru_cache(1024)
 def network(address: str) -> str | bytes:
     """Return what counts as one address: of IPv6 the first 64 bits, since a household gets all addresses below them.
     An IPv4 address that is written as IPv6 is the same as that IPv4 address."""

@@ -196,6 +196,27 @@ CASES = [
     ),
     Case(
         "rate_limited",
+        {"reason": "user", "after": "…", "limit": 0.1},
+        step("bob", "rooms"),
+        (*REGISTERED, step("ann", "rooms"), step("bob", "login", name="ann", password=PASSWORD), step("bob", "rooms")),
+        {"rate": 0.1, "burst": 3},
+    ),
+    Case(
+        "rate_limited",
+        {"reason": "address", "after": "…", "limit": 0.1},
+        step("ann", "rooms"),
+        joined("ann"),
+        {"rate": 10, "rate-per-address": 0.1},
+    ),
+    Case(
+        "rate_limited",
+        {"reason": "bytes", "after": "…"},
+        step("ann", "msg", room="lobby", cid="b", text="x" * 600),
+        (*joined("ann"), step("ann", "msg", room="lobby", cid="a", text="x" * 600)),
+        {"rate": 10, "bytes": 1},
+    ),
+    Case(
+        "rate_limited",
         {"reason": "password", "after": "…", "limit": 5},
         step("bob", "login", name="ann", password="wrong horse"),
         (step("bob", "login", name="ann", password="wrong horse"),) * 5,

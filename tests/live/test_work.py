@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat import frames
+from app.chat.budgets import SWEPT
 from app.chat.errors import Code, Refused
 from app.chat.frames import Command
 from app.chat.limits import Budget
-from app.live.work import BURST, CATCHING_UP, COSTS, LOOKING, MIN_SWEEP, TEXT, WorkBudgets, network
+from app.live.work import BURST, CATCHING_UP, COSTS, LOOKING, TEXT, WorkBudgets, network
 from app.testing import test_application
 from app.testing.clock import ManualClock
 from tests.clients import ROOT
@@ -81,13 +82,13 @@ def test_no_limit_keeps_no_budgets() -> None:
 def test_budgets_that_are_full_are_dropped() -> None:
     clock = ManualClock()
     work = WorkBudgets(100, 0, clock)
-    for user in range(MIN_SWEEP):
+    for user in range(SWEPT):
         work.charge(1, user, HERE)
     clock.advance(0.02)
-    for user in range(10 * MIN_SWEEP):
+    for user in range(10 * SWEPT):
         clock.advance(0.02)
         work.charge(1, user, HERE)
-    assert len(work) <= MIN_SWEEP
+    assert len(work) <= SWEPT
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,7 @@ def module(app: Application) -> None:
     names = _name_policy(app, settings)
     app.during(_open(backend))
     presence, queued = settings.presence, int(settings.outbox.total)
-    hub = Hub(
-        backend, roster=presence.roster, presence_period=presence.period, queued=queued, clock=app.clock
-    )
+    hub = Hub(backend, roster=presence.roster, presence_period=presence.period, queued=queued, clock=app.clock)
     limits, rates, overflow = settings.limits.limits(), settings.limits.rates(), Overflow(settings.outbox.overflow)
     service = ChatService(backend, hub, limits, rates, names, overflow, app.clock, app.refusals)
     app.state.chat = service

@@ -64,11 +64,15 @@ class LimitsSettings:
 
     rate: float = _limit(10.0)
     burst: float = _limit(20.0)
+    rate_per_address: float = _limit(100.0)
     strikes: int = _limit(50)
     work: float = _limit(200.0)
     work_per_address: float = _limit(600.0)
     guests_per_address: float = _limit(1000.0)
     registrations_per_address: float = _limit(20.0)
+    bytes: Size = _limit(Size(64 * 1024))
+    bytes_per_address: Size = _limit(Size(256 * 1024))
+    bytes_of_guests: Size = _limit(Size(1024 * 1024))
     connections: int = _limit(10_000)
     connections_per_address: int = _limit(100)
     message: Size = _limit(Size(64 * 1024))
@@ -105,6 +109,10 @@ class LimitsSettings:
             work_per_address=self.work_per_address,
             guests=self.guests_per_address,
             registrations=self.registrations_per_address,
+            per_address=self.rate_per_address,
+            bytes=self.bytes,
+            bytes_per_address=self.bytes_per_address,
+            bytes_of_guests=self.bytes_of_guests,
         )
 
     def advertised(self, max_frame_size: int) -> dict[str, float]:

@@ -1,0 +1,83 @@
+"""What one user, one address and all guests may send together, on however many connections.
+
+Each connection has a limit of its own on its commands. Here are those of all that belong together: the commands of a
+user and of an address, and the bytes of long texts of a user, of an address and of all guests. Guests share what they
+store with all other guests, so that a crowd of strangers can't fill the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from app.chat.budgets import Budgets
+from app.chat.errors import Code, Refused
+from app.chat.events import User
+from app.clock import Clock
+from app.live.work import network
+
+BURST = 10.0
+"""How many seconds of its rate an address, or a budget of bytes, holds."""
+SHORT = 512
+"""Characters up to which a text isn't counted: then the number of commands is a bound."""
+GUESTS = "guests"
+MOST = 50_000
+"""Users or addresses that are remembered at most."""
+
+
+class Shares:
+    """The budgets of what is sent: `rate` commands a second of a user, with `burst` at once; commands a second of an
+    address; bytes a second of a user, of an address, and of all guests together. 0 is no limit."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        rate: float,
+        burst: float,
+        per_address: float,
+        text: float,
+        text_per_address: float,
+        text_of_guests: float,
+    ) -> None:
+        self._clock = clock
+        self._users, self._addresses = Budgets(rate, burst, MOST), Budgets(per_address, BURST * per_address, MOST)
+        self._texts = Budgets(text, BURST * text, MOST)
+        self._texts_by_address = Budgets(text_per_address, BURST * text_per_address, MOST)
+        self._texts_of_guests = Budgets(text_of_guests, BURST * text_of_guests)
+
+    def count(self, user: int, address: str, now: float) -> Refused | None:
+        """Count a command. Return the error if the user or the address sends too many."""
+        wait = self._users.take(user, now)
+        if wait:
+            return _too_fast(self._users.rate, wait, "user", "All your connections together are too fast")
+        wait = self._addresses.take(network(address), now) if address else 0.0
+        if wait:
+            return _too_fast(self._addresses.rate, wait, "address", "Too much comes from your address")
+        return None
+
+    def count_text(self, user: User, address: str, text: str) -> None:
+        """Count the bytes of a text. Refused if the user, the address or all guests have stored too many; then it
+        doesn't count."""
+        if len(text) <= SHORT:
+            return
+        now = self._clock.monotonic()
+        budgets: list[tuple[Budgets, Hashable]] = [(self._texts, user.id)]
+        if address:
+            budgets.append((self._texts_by_address, network(address)))
+        if not user.registered:
+            budgets.append((self._texts_of_guests, GUESTS))
+        wait = max(budget.owes(key, now) for budget, key in budgets)
+        if wait:
+            after = max(1, round(1000 * wait))
+            problem = f"Too much text is sent. Try again in {after} ms"
+            raise Refused(Code.RATE_LIMITED, problem, reason="bytes", retry=True, after=after)
+        size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+        for budget, key in budgets:
+            budget.spend(key, now, size)
+
+
+def _too_fast(rate: float, wait: float, reason: str, problem: str) -> Refused:
+    after = max(1, round(1000 * wait))
+    limit = int(rate) if rate == int(rate) else rate
+    problem += f": the limit is {limit} a second. Try again in {after} ms"
+    return Refused(Code.RATE_LIMITED, problem, reason=reason, retry=True, after=after, limit=limit)
