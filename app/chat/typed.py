@@ -20,7 +20,7 @@ _BLANK = rf"[\s{INVISIBLE}]"
 _NOTHING = re.compile(rf"{_BLANK}*")
 _COMMAND = re.compile(rf"{_BLANK}*(/([^\s/]\S*)(?:\s.*)?)", re.DOTALL)
 _PASSWORD = re.compile(
-    rf"{_BLANK}*+[/／][\s{INVISIBLE}/／]*+(?:login|register){_BLANK}++[^\s{INVISIBLE}]", re.IGNORECASE
+    rf"{_BLANK}*+[/／][\s{INVISIBLE}/／]*+(?:login|register|password){_BLANK}++[^\s{INVISIBLE}]", re.IGNORECASE
 )
 """Without backtracking: whatever someone sends is looked at once."""
 
@@ -37,8 +37,8 @@ def is_blank(text: str) -> bool:
 
 
 def has_password(text: str) -> bool:
-    """Whether a text looks like `/login NAME PASSWORD` or `/register PASSWORD`, also with blanks before it, with more
-    slashes or with full-width ones. Nobody means to say such a text."""
+    """Whether a text looks like `/login NAME PASSWORD`, `/register PASSWORD` or `/password OLD NEW`, also with blanks
+    before it, with more slashes or with full-width ones. Nobody means to say such a text."""
     return _PASSWORD.match(text) is not None
 
 

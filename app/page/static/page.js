@@ -105,6 +105,7 @@ export function startPage() {
   act.route();
   const account = storage.get("account");
   if (account) session.resume(account.token);
+  storage.watch("account", session.adopt);
   drawing.draw();
   void loadLater(store.get());
 }

@@ -247,6 +247,7 @@ export type Dialog =
     | { kind: "delete"; room: string; seq: number; text: string }
     | { kind: "login"; name: string; password: string }
     | { kind: "register"; password: string }
+    | { kind: "password"; old: string; next: string }
     | { kind: "moderate"; act: Act; before: Dialog | null }
     | { kind: "help" };
 
@@ -282,6 +283,8 @@ export interface State {
     names: readonly string[];
     epoch: string;
     limits: Limits;
+    /** What the server can do beyond the first version of the protocol. */
+    features: readonly string[];
     rooms: Table<Room>;
     /** The room in view; empty until it is known where to begin. */
     current: string;

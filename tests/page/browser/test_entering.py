@@ -147,3 +147,17 @@ def test_a_room_may_be_called_like_anything_in_javascript(server: Served, tab: T
         sent(page, "hello hasownproperty")
         page.get_by_role("link", name="constructor").click()
         sent(page, "hello constructor")
+
+
+def test_a_log_out_reaches_all_tabs(server: Served, tab: Tab) -> None:
+    with tab("ann") as page:
+        second = page.context.new_page()
+        second.goto(f"{server.http}/#lobby")
+        expect(composer(second)).to_be_enabled()
+        composer(second).fill("a draft")
+        page.get_by_role("button", name="Settings").click()
+        page.get_by_role("button", name="Log out").click()
+        for one in (page, second):
+            expect(one.get_by_label("Your name")).to_be_visible()
+        enter(second, "bob")
+        expect(composer(second)).to_have_value("")

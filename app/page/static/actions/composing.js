@@ -87,6 +87,10 @@ export function createComposing({ store, session, state, set, toast, note, ask }
     history: ({ count }, line) => void showHistory(count, line),
     login: ({ name, password }) => navigation.dialog({ kind: "login", name, password }),
     register: ({ password }) => navigation.dialog({ kind: "register", password }),
+    password({ old, next }) {
+      if (!state().features.includes("password")) return t("error.unknown_command", { command: "password" });
+      return navigation.dialog({ kind: "password", old, next });
+    },
     search({ words }) {
       search.search();
       if (words) search.find({ words });

@@ -43,6 +43,12 @@ export function createStorage(base, local, session) {
     /** @param {string} name @param {unknown} value null removes it */
     set: (name, value) => write(local, name, value),
 
+    /** Calls back when another tab changes something. @param {string} name @param {(value: any) => void} changed */
+    watch: (name, changed) =>
+      addEventListener("storage", ({ key }) => {
+        if (key === null || key === keyOf(name)) changed(storage.get(name));
+      }),
+
     /** Everything of one kind: the names, and what is stored under them.
      * @param {string} kind
      * @returns {[string, any][]}

@@ -34,6 +34,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
   /** Rooms in which the server asked to wait before the next message. @type {Set<string>} */
   const paused = new Set();
   let token = "";
+  /** The id of the person whom another tab signed in; 0 if none did. */
+  let expected = 0;
   /** The name that was asked for on the first screen. */
   let wanted = "";
   /** Whether the rooms were joined on this connection. */
@@ -86,7 +88,9 @@ export function createSession({ store, connection, keep, newId = randomId, later
     requests.begin(frame.limits);
     const known = state().me;
     // A server with a new store gives ids that another person had in the old one, so compare the tokens too.
-    const isOther = known !== null && (known.id !== frame.id || (token !== "" && token !== frame.token));
+    const isNew = known !== null && (known.id !== frame.id || (token !== "" && token !== frame.token));
+    const isOther = isNew && frame.id !== expected;
+    expected = 0;
     token = frame.token;
     store.dispatch({ type: "frame", frame });
     if (!state().current) store.dispatch({ type: "open", room: state().home });
@@ -137,10 +141,12 @@ export function createSession({ store, connection, keep, newId = randomId, later
 
   /** @param {Frame} frame @param {number | undefined} before the id that this person had */
   function named(frame, before) {
-    // Someone who logs in becomes another user, with other rooms and whispers.
-    if (entered && before !== frame.id) return connection.restart();
+    // Who logs in, registers or has a new password gets another token, and the one before ends.
+    token = frame.token ?? token;
     if (!entered) return enter();
-    return keep({ token, id: frame.id, name: frame.name });
+    keep({ token, id: frame.id, name: frame.name });
+    // Someone who logs in becomes another user, with other rooms and whispers.
+    return before === frame.id ? undefined : connection.restart();
   }
 
   /** Handles an error that answers no request: it is about the name in the address of the connection, or a message.
@@ -323,11 +329,21 @@ export function createSession({ store, connection, keep, newId = randomId, later
     }
   }
 
+  /** Forgets who this person is, and goes back to the first screen. */
+  function logOut() {
+    token = "";
+    wanted = "";
+    keep(null);
+    store.dispatch({ type: "forget" });
+    connection.stop();
+  }
+
   return {
     changed,
     received,
     open,
     load,
+    logOut,
     /** Asks; rejects with Refused or Gone. */
     ask: requests.ask,
 
@@ -394,13 +410,14 @@ export function createSession({ store, connection, keep, newId = randomId, later
 
     latest,
 
-    /** Forgets who this person is, and goes back to the first screen. */
-    logOut() {
-      token = "";
-      wanted = "";
-      keep(null);
-      store.dispatch({ type: "forget" });
-      connection.stop();
+    /** Another tab logged out, or has another token by now: the one of this tab has ended.
+     * @param {{ token: string, id: number } | null} account what that tab keeps
+     */
+    adopt(account) {
+      if (!token || account?.token === token) return;
+      if (!account) return logOut();
+      ({ token, id: expected } = account);
+      connection.restart();
     },
   };
 }

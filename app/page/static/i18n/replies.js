@@ -40,6 +40,7 @@ const WORDS = {
  * @returns {string} nothing where the page shows the result anyway
  */
 export function replyText(frame, command, name = "") {
+  if (frame.t === "named" && command === "password") return t("reply.password");
   if (frame.t === "done") return find([`done.${command}`], { name }) || (frame.note ?? "");
   return Object.hasOwn(WORDS, frame.t) ? WORDS[frame.t](frame) : "";
 }

@@ -34,13 +34,13 @@ export function withRoom(state, name, change) {
 
 /** @type {Record<string, (state: State, frame: Frame, action: Action) => State>} */
 const FRAMES = {
-  welcome(state, { id, name, registered = false, epoch, limits: allowed, room: home = LOBBY }) {
+  welcome(state, { id, name, registered = false, epoch, limits: allowed, features = [], room: home = LOBBY }) {
     const me = { id, name, registered };
     const same = state.me?.id === id;
     const names = same ? withName(state.names, name) : [name.toLowerCase()];
     // An older server does not send its limit of a frame, but the longest message must fit into it.
     const limits = { frame: Math.max(LIMITS.frame, allowed.message), ...allowed };
-    const next = { ...state, me, names, epoch, limits, home };
+    const next = { ...state, me, names, epoch, limits, features, home };
     if (same && state.epoch === epoch) return next;
     const outbox = same ? interrupted(state.outbox) : inherited(state.outbox);
     return { ...withoutHistory(next, same), outbox: placed(outbox, epoch, t("log.missing")) };

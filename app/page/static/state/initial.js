@@ -57,6 +57,7 @@ export function initial(restored = {}) {
     names: [],
     epoch: "",
     limits: LIMITS,
+    features: [],
     rooms: table(),
     current: "",
     home: LOBBY,

@@ -8,6 +8,7 @@ import { holdsPassword, isBlank, withoutLead } from "./typed.js";
  * @typedef {{ kind: "say", text: string, me?: boolean } | { kind: "whisper", to: string[], text: string }
  * | { kind: "reply", text: string } | { kind: "join", room: string } | { kind: "search", words: string }
  * | { kind: "login", name: string, password: string } | { kind: "register", password: string }
+ * | { kind: "password", old: string, next: string }
  * | { kind: "history", count: number }
  * | { kind: "part" | "room" | "rooms" | "help" | "logout" | "nothing" } | { kind: "command", line: string }
  * | { kind: "problem", text: string }} Parsed
@@ -64,6 +65,10 @@ const OWN = {
     return { kind: "login", name, password };
   },
   register: (rest) => ({ kind: "register", password: rest }),
+  password(rest) {
+    const [, old = "", next = ""] = /^\s*(\S*)(?:\s([\s\S]*))?$/.exec(rest) ?? [];
+    return { kind: "password", old, next };
+  },
   room: () => ({ kind: "room" }),
   history(rest, usage) {
     const count = Number(rest.trim() || PAGE);

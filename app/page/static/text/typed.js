@@ -5,7 +5,7 @@
 const BLANK = "\\s\\p{Cc}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800\\ufff9-\\ufffb";
 const NOTHING = new RegExp(`^[${BLANK}]*$`, "u");
 const LEADING = new RegExp(`^[${BLANK}]+`, "u");
-const PASSWORD = new RegExp(`^[${BLANK}/／]*[/／][${BLANK}]*(?:login|register)[${BLANK}]+[^${BLANK}]`, "iu");
+const PASSWORD = new RegExp(`^[${BLANK}/／]*[/／][${BLANK}]*(?:login|register|password)[${BLANK}]+[^${BLANK}]`, "iu");
 
 /** @param {string} text */
 export const isBlank = (text) => NOTHING.test(text);

@@ -2,7 +2,7 @@
 
 import { add } from "../i18n/messages.js";
 import { REST } from "../i18n/rest.js";
-import { loginView, registerView } from "./dialogs/account.js";
+import { loginView, passwordView, registerView } from "./dialogs/account.js";
 import { deleteView } from "./dialogs/delete.js";
 import { helpView } from "./dialogs/help.js";
 import { moderateView } from "./dialogs/moderate.js";
@@ -41,6 +41,8 @@ export function dialogOf(state, room, dialog, act) {
       return loginView(state, dialog, act);
     case "register":
       return registerView(state, dialog, act);
+    case "password":
+      return passwordView(state, dialog, act);
     case "moderate":
       return moderateView(state, room, dialog, act);
     default:

@@ -78,7 +78,7 @@ export class Page {
       connection: {
         send: (frame) => this.sent.push(frame),
         start: () => {},
-        stop: () => {},
+        stop: () => this.stops++,
         restart: () => this.restarts++,
       },
       keep: (account) => {
@@ -88,6 +88,7 @@ export class Page {
       newId: () => `c${++this.cids}`,
     });
     this.restarts = 0;
+    this.stops = 0;
   }
 
   get state() {

@@ -2,7 +2,7 @@
 
 import { t } from "../../i18n/messages.js";
 import { dialogView } from "./dialog.js";
-import { loginForm, passwordForm } from "./settings.js";
+import { changeForm, loginForm, passwordForm } from "./settings.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../actions/actions.js").Actions} Actions */
@@ -24,3 +24,11 @@ export function registerView(state, dialog, act) {
   const { name, registered } = state.me ?? { name: "", registered: false };
   return dialogView(state, act, t("settings.account"), passwordForm(name, registered, act, dialog));
 }
+
+/**
+ * @param {State} state
+ * @param {Extract<State["dialog"], { kind: "password" }>} dialog
+ * @param {Actions} act
+ */
+export const passwordView = (state, dialog, act) =>
+  dialogView(state, act, t("settings.account"), changeForm(state.me?.name ?? "", act, dialog));

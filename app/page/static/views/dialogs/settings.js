@@ -42,7 +42,7 @@ function deviceView({ settings, permission }, act) {
 }
 
 /** @param {State} state @param {Actions} act */
-function accountView({ me, limits }, act) {
+function accountView({ me, limits, features }, act) {
   const registered = me?.registered ?? false;
   const name = me?.name ?? "";
   return html`<section>
@@ -59,7 +59,8 @@ function accountView({ me, limits }, act) {
       />
       <button class="secondary">${t("dialog.save")}</button>
     </form>
-    ${passwordForm(name, registered, act)} ${registered ? nothing : loginForm(act)}
+    ${registered && features.includes("password") ? changeForm(name, act) : passwordForm(name, registered, act)}
+    ${registered ? nothing : loginForm(act)}
     <p>
       <button type="button" class="secondary" @click=${() => void act.logout()}>${t("settings.log_out")}</button>
     </p>
@@ -67,7 +68,60 @@ function accountView({ me, limits }, act) {
   </section>`;
 }
 
-/** The hidden field tells password managers whose password it is.
+/** Tells password managers whose password it is. @param {string} name */
+const usernameView = (name) =>
+  html`<input
+    class="hidden"
+    name="username"
+    autocomplete="username"
+    tabindex="-1"
+    aria-hidden="true"
+    readonly
+    .value=${name}
+  />`;
+
+/**
+ * @param {string} name
+ * @param {Actions} act
+ * @param {Extract<State["dialog"], { kind: "password" }>} [dialog] that it is all of
+ */
+export const changeForm = (name, act, dialog) =>
+  html`<form
+    class="line"
+    @submit=${fields(async ({ old, password }, form) => {
+      if (!(await act.account({ t: "password", old, new: password }))) return;
+      form.reset();
+      if (dialog) act.closeDialog(dialog);
+    })}
+  >
+    ${usernameView(name)}
+    <label for="old">${t("settings.password.change")}</label>
+    <input
+      id="old"
+      name="old"
+      type="password"
+      required
+      placeholder=${t("settings.password.old")}
+      aria-label=${t("settings.password.old")}
+      autocomplete="current-password"
+      .value=${dialog?.old ?? ""}
+      ?data-focus=${Boolean(dialog)}
+    />
+    <input
+      name="password"
+      type="password"
+      required
+      minlength="8"
+      maxlength="128"
+      placeholder=${t("settings.password.new")}
+      aria-label=${t("settings.password.new")}
+      autocomplete="new-password"
+      .value=${dialog?.next ?? ""}
+    />
+    <button class="secondary">${t("dialog.save")}</button>
+  </form>`;
+
+/** On an older server, a registered person changes their password with it.
  * @param {string} name
  * @param {boolean} registered
  * @param {Actions} act
@@ -82,15 +136,7 @@ export const passwordForm = (name, registered, act, dialog) =>
       if (dialog) act.closeDialog(dialog);
     })}
   >
-    <input
-      class="hidden"
-      name="username"
-      autocomplete="username"
-      tabindex="-1"
-      aria-hidden="true"
-      readonly
-      .value=${name}
-    />
+    ${usernameView(name)}
     <label for="register">${t(registered ? "settings.password.change" : "settings.password.register")}</label>
     <input
       id="register"
