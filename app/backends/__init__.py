@@ -154,6 +154,11 @@ class Backend(Protocol):
         """Check that the store can be written and read: take the whole way of a change, and that of a read, unless a
         change took it in the last few seconds. Unavailable if it doesn't work."""
 
+    @property
+    def damage(self) -> str | None:
+        """What of the store is damaged, in words; None if nothing is known to be. What is sound goes on."""
+        return None
+
     def open(self) -> None:
         """Open the store. Further calls do nothing. StoreError if it can't be used; it is then left as it was."""
 

@@ -97,6 +97,11 @@ class Applier:
         self._lock = Lock()
         """Guards what other threads use as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting`, `_closed`."""
 
+    @property
+    def damage(self) -> str | None:
+        """What of the store is known to be damaged."""
+        return self._readers.damage.problem if self._readers is not None else None
+
     def start(
         self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None, upkeep: Upkeep
     ) -> None:

@@ -77,6 +77,10 @@ class Embedded(Backend):
             raise Unavailable(problem)
         await self._read(machine.last_applied)
 
+    @property
+    def damage(self) -> str | None:
+        return self._core.applier.damage
+
     def open(self) -> None:
         self._core.open()
 

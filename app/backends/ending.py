@@ -53,7 +53,7 @@ def is_whole(end: str, modified: float, path: str, connection: sqlite3.Connectio
     was done to it now. `has_journal` is whether the journal of this history is there, and continues the store."""
     if has_journal or not end:
         return True
-    return end != OPEN and int(end) == int(modified) and not _is_indexed_further(path, connection)
+    return end != OPEN and int(end) == modified and not _is_indexed_further(path, connection)
 
 
 def _is_indexed_further(path: str, connection: sqlite3.Connection) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.backends import Unavailable
+from app.backends.damage import Damaged, DamageLog, StoreConnection, is_damage, lenient
 from app.backends.outage import Outage, Source
 from app.backends.reasons import one_line
 from app.backends.statements.rows import CALL_ERRORS, connect_read_only
@@ -52,6 +53,8 @@ class Readers:
 
     def __init__(self, path: str, outage: Outage) -> None:
         self._path, self._outage = path, outage
+        self.damage = DamageLog(path)
+        """What reads have found to be damaged."""
         self.lookups = connect_read_only(path)
         """A connection for what is looked up during a commit, by one thread at a time."""
         self._queue: SimpleQueue[Read | None] = SimpleQueue()
@@ -100,6 +103,19 @@ class Readers:
         self._threads.clear()
         self.lookups.close()
 
+    def _failed(self, error: Exception) -> Unavailable:
+        """The error for the caller of a read that could not be carried out."""
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            self.damage.tell("a page can't be read")
+            return Damaged()
+        return unreadable(self._outage, error)
+
+    def _tell(self, connection: sqlite3.Connection | None) -> None:
+        if isinstance(connection, StoreConnection) and connection.found:
+            for what in connection.found:
+                self.damage.tell(what)
+            connection.found.clear()
+
     def _serve(self) -> None:
         connection: sqlite3.Connection | None = None
         while (read := self._queue.get()) is not None:
@@ -109,11 +125,14 @@ class Readers:
             try:
                 if connection is None:
                     connection = connect_read_only(self._path)
-                read.settle(run(read.run, connection))
+                outcome = run(read.run, connection)
+                self._tell(connection)
+                read.settle(outcome)
                 if self._outage.causes:
                     self._outage.recover(Source.READ)
             except Exception as error:  # noqa: BLE001
-                read.settle(unreadable(self._outage, error))
+                self._tell(connection)
+                read.settle(self._failed(error))
                 if connection is not None:
                     _close(connection)
                     connection = None
@@ -131,8 +150,13 @@ def run(function: Callable[[sqlite3.Connection], Any], connection: sqlite3.Conne
     end = monotonic() + BUDGET
     connection.set_progress_handler(lambda: monotonic() > end, STEPS)
     try:
-        return function(connection)
-    except CALL_ERRORS as error:
+        try:
+            return function(connection)
+        except sqlite3.OperationalError as error:
+            if not is_damage(error):
+                raise
+            return _again(function, connection)
+    except (*CALL_ERRORS, Damaged) as error:
         return error
     except sqlite3.OperationalError:
         if monotonic() > end:
@@ -154,6 +178,15 @@ def _close(connection: sqlite3.Connection) -> None:
     """Close a connection that has failed: the next read begins with a new one."""
     with suppress(sqlite3.Error):
         connection.close()
+
+
+def _again(function: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:
+    """Call `function` again after it met a text that isn't UTF-8, and let that through."""
+    connection.text_factory = lenient
+    try:
+        return function(connection)
+    finally:
+        connection.text_factory = str
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
+from app.backends.damage import Damaged
 from app.chat.errors import Code, Refused
 from app.chat.frames import Command, Error, Request
 
@@ -18,9 +19,16 @@ def error_frame(refused: Refused, rid: int | str | UnsetType = UNSET, cid: str |
     return Error(refused.code, refused.message, refused.retry, rid=rid, cid=cid, after=refused.after, **refused.values)
 
 
-def unavailable_frame(error: BaseException, rid: int | str | UnsetType = UNSET, cid: str | UnsetType = UNSET) -> Error:
-    """The answer to a command that the store could not carry out now."""
-    return Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid)
+def unavailable_frame(
+    error: BaseException,
+    rid: int | str | UnsetType = UNSET,
+    cid: str | UnsetType = UNSET,
+    room: str | UnsetType = UNSET,
+) -> Error:
+    """The answer to a command that the store could not carry out: now, or ever if it is damaged there."""
+    if isinstance(error, Damaged):
+        return Error(Code.UNAVAILABLE, str(error), retry=False, rid=rid, cid=cid, reason="damaged", room=room)
+    return Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid, room=room)
 
 
 def not_joined(room: str) -> Refused:

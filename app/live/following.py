@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import UnsetType
 
 from app.backends import Backend, Events, Trimmed, Unavailable
+from app.backends.damage import Damaged
 from app.chat.closing import CloseCode
 from app.chat.events import Bounds
 from app.chat.fitting import PAGE_BYTES
@@ -17,6 +18,7 @@ from app.chat.room import UNKNOWN, Cursor, Room
 from app.chat.state import RoomState
 from app.live.context import ChatContext
 from app.live.delivery import break_off
+from app.live.errors import unavailable_frame
 from app.live.hub import Hub
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
@@ -212,6 +214,8 @@ class Following:
                     return
                 try:
                     await self._read_page(connection, room, cursor)
+                except Damaged as damage:
+                    self._report_damage(connection, room, cursor, damage)
                 except Unavailable:
                     connection.channel.close(CloseCode.PING_TIMEOUT)
                     return
@@ -260,8 +264,17 @@ class Following:
             connection.shard.detach(cursor)
         return True
 
+    def _report_damage(
+        self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber], damage: Damaged
+    ) -> None:
+        """Tell a reader that the log can't be read here, and go on after that, or at the head if it isn't known where
+        that is."""
+        connection.send(unavailable_frame(damage, room=room))
+        head = max(cursor.room.head, cursor.room.committed)
+        self._report_gap(connection, room, cursor, max(cursor.read_to, damage.through or head))
+
     def _report_gap(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber], through: int) -> None:
-        """Tell a slow reader that events up to `through` are trimmed, and go on after them."""
+        """Tell a reader that events up to `through` are gone, and go on after them."""
         cursor.read_to = through
         members = connection.hub.members(cursor.room.name)
         connection.send(Joined(room, connection.backend.epoch, through, recovered=False, members=members))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import json
 
 from app.backends import Events, Trimmed
 from app.backends.changes import Trim
-from app.backends.statements import purging
-from app.backends.statements.rows import COLUMNS, event_of, events, trimmed
-from app.chat.events import Bounds, Conversation, Event
-from app.chat.logs import END, MAILBOX, mailbox, participants
+from app.backends.damage import Damaged, is_corrupt, note
+from app.backends.statements import holes, purging
+from app.backends.statements.rows import COLUMNS, DAMAGED, damaged_event, event_of, events, snapshot, trimmed
+from app.chat.events import Bounds, Conversation, Event, Kind
+from app.chat.logs import CONVERSATION, END, MAILBOX, mailbox, participants
 
 SCANNED = 5_000
 """How many events a page of messages is looked for in, at most."""
@@ -58,14 +59,17 @@ def bounds(connection: sqlite3.Connection, log: str) -> Bounds:
 
 
 def read(connection: sqlite3.Connection, log: str, after: int, page: Page) -> Events:
-    trimmed_to = trimmed(connection, log)
-    if after < trimmed_to:
-        raise Trimmed(trimmed_to)
-    return _read(connection, log, (after, END), "ASC", page)
+    def between() -> tuple[int, int]:
+        trimmed_to = trimmed(connection, log)
+        if after < trimmed_to:
+            raise Trimmed(trimmed_to)
+        return after, END
+
+    return _read_whole(connection, log, between, "ASC", page)
 
 
 def read_backwards(connection: sqlite3.Connection, log: str, before: int, page: Page) -> Events:
-    found = _read(connection, log, (trimmed(connection, log), before), "DESC", page)
+    found = _read_whole(connection, log, lambda: (trimmed(connection, log), before), "DESC", page)
     found.reverse()
     return found
 
@@ -73,8 +77,81 @@ def read_backwards(connection: sqlite3.Connection, log: str, before: int, page: 
 def get(connection: sqlite3.Connection, log: str, seq: int) -> Event | None:
     if seq <= trimmed(connection, log):
         return None
-    found = _read(connection, log, (seq - 1, seq + 1), "ASC", Page(1))
-    return found[0] if found else None
+    found = _read_sound(connection, log, (seq - 1, seq + 1), "ASC", Page(1))
+    if found:
+        return found[0]
+    if _counts_by_one(log) and seq <= holes.head(connection, log) and holes.is_at(connection, log, seq):
+        note(connection, f"message {seq} of room {log!r} is missing")
+        raise Damaged
+    return None
+
+
+def _read_whole(
+    connection: sqlite3.Connection, log: str, between: Callable[[], tuple[int, int]], order: str, page: Page
+) -> Events:
+    """Read a log between two positions, up to the first hole that damage has made. Damaged if that is nothing."""
+    if not _counts_by_one(log):
+        return _read_sound(connection, log, between(), order, page)
+    backwards = order == "DESC"
+    last, bounds_now = holes.head(connection, log), between()
+    found = _read_sound(connection, log, bounds_now, order, page)
+    if holes.looks_whole(connection, log, bounds_now, found, last, backwards=backwards, fold=page.fold):
+        return found
+    with snapshot(connection):  # what was read may be of two states of the log, before and after a trim
+        bounds_now = between()
+        found = _read_sound(connection, log, bounds_now, order, page)
+        return holes.cut(connection, log, bounds_now, found, backwards=backwards)
+
+
+def _counts_by_one(log: str) -> bool:
+    """Whether the positions of a log have no gaps. All conversations share one count."""
+    return not log.startswith((MAILBOX, CONVERSATION))
+
+
+def _read_sound(connection: sqlite3.Connection, log: str, between: tuple[int, int], order: str, page: Page) -> Events:
+    """Read a log. Where a page of the file is damaged, every event in it says so."""
+    try:
+        return _read(connection, log, between, order, page)
+    except sqlite3.DatabaseError as error:
+        if not is_corrupt(error):
+            raise
+    return _row_by_row(connection, log, between, order, page)
+
+
+def _row_by_row(connection: sqlite3.Connection, log: str, between: tuple[int, int], order: str, page: Page) -> Events:
+    """Read a log as `_read` does, each event by itself, since some can't be read."""
+    table, _, of_log, whose = _log(log)
+    sql = f"SELECT seq, pos FROM {table} WHERE {of_log} AND seq > ? AND seq < ? ORDER BY seq {order}"  # noqa: S608
+    found, size, count = Events(), 0, 0
+    with closing(connection.execute(sql, (whose, *between))) as rows:
+        for seq, pos in rows:
+            if len(found) == page.limit or (page.size and size >= page.size) or count == SCANNED:
+                found.more = True
+                break
+            count += 1
+            event = _event_at(connection, log, seq, pos)
+            if not page.fold or event.kind not in (Kind.EDIT, Kind.DELETE) or count == SCANNED:
+                found.append(event)
+                size += len(event.text.encode("utf-8", "surrogatepass"))
+    return found
+
+
+def _event_at(connection: sqlite3.Connection, log: str, seq: int, pos: int) -> Event:
+    try:
+        row = connection.execute(f"SELECT {COLUMNS} FROM events WHERE pos = ?", (pos,)).fetchone()  # noqa: S608
+    except sqlite3.DatabaseError as error:
+        if not is_corrupt(error):
+            raise
+        row = None
+    return _told(connection, event_of(row) if row is not None else damaged_event(log, seq))
+
+
+def _told(connection: sqlite3.Connection, event: Event) -> Event:
+    """Have the operator told if an event can't be read. Return the event."""
+    if event.text is DAMAGED:
+        where = f"room {event.room!r}" if _counts_by_one(event.room) else "a conversation"
+        note(connection, f"message {event.seq} of {where} can't be read")
+    return event
 
 
 def _read(connection: sqlite3.Connection, log: str, between: tuple[int, int], order: str, page: Page) -> Events:
@@ -97,6 +174,8 @@ def _read(connection: sqlite3.Connection, log: str, between: tuple[int, int], or
                 found.more = True
                 break
             event = event_of(row)
+            if event.text is DAMAGED:
+                _told(connection, event)
             found.append(event)
             size += len(event.text.encode("utf-8", "surrogatepass"))
     return found
@@ -127,7 +206,7 @@ def spoke(connection: sqlite3.Connection, room: str, after: int, since: int) -> 
 
 def state(connection: sqlite3.Connection, room: str) -> list[Event]:
     sql = f"SELECT {COLUMNS} FROM events JOIN state USING (room, seq) WHERE room = ? ORDER BY seq"  # noqa: S608
-    return events(connection.execute(sql, (room,)))
+    return _settings(connection, connection.execute(sql, (room,)))
 
 
 def states(connection: sqlite3.Connection, rooms: Sequence[str], keys: Sequence[str]) -> dict[str, list[Event]]:
@@ -136,8 +215,18 @@ def states(connection: sqlite3.Connection, rooms: Sequence[str], keys: Sequence[
         WHERE room IN (SELECT value FROM json_each(?)) AND state.key IN (SELECT value FROM json_each(?))
     """  # noqa: S608
     found: dict[str, list[Event]] = {}
-    for event in events(connection.execute(sql, (json.encode(rooms).decode(), json.encode(keys).decode()))):
+    rows = connection.execute(sql, (json.encode(rooms).decode(), json.encode(keys).decode()))
+    for event in _settings(connection, rows):
         found.setdefault(event.room, []).append(event)
+    return found
+
+
+def _settings(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> list[Event]:
+    """Turn rows into the events that make up rooms' settings. Damaged if one can't be read: the room might be private,
+    and someone banned from it."""
+    found = [_told(connection, event) for event in events(rows)]
+    if any(event.text is DAMAGED for event in found):
+        raise Damaged
     return found
 
 

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from msgspec import json
+from msgspec import MsgspecError, json
 
 from app.backends import NameTaken, Trimmed
-from app.chat.events import PLAIN, Detail, Event
+from app.backends.damage import StoreConnection
+from app.chat.events import PLAIN, Detail, Event, Kind
 
 COLUMNS = "room, seq, id, at, user, name, text, cid, kind, of, detail"
 """The columns of an event, in the order of the fields of Event."""
@@ -26,6 +27,13 @@ CALL_ERRORS = (
 )
 """Errors that concern one call alone, and not the store."""
 
+DAMAGED = "(This message is damaged in the server's store.)"
+"""The text of an event that can't be read."""
+_TYPES = (str, int, str, int, int, str, str, str, str, int, str)
+"""The types of COLUMNS."""
+_KINDS = frozenset(map(str, Kind))
+_LAST_TIME = 253_402_300_799_999
+"""The last time that can be written as a date, in milliseconds since 1970."""
 _detail = json.Decoder(Detail)
 
 
@@ -45,10 +53,21 @@ def events(rows: Iterable[tuple[Any, ...]]) -> list[Event]:
 
 
 def event_of(row: tuple[Any, ...]) -> Event:
-    """Turn a row of COLUMNS into an event."""
-    values = list(row)
-    values[-1] = decode_detail(row[-1])
-    return Event(*values)
+    """Turn a row of COLUMNS into an event. One that isn't right becomes an event that says so."""
+    if tuple(map(type, row)) == _TYPES and row[8] in _KINDS and 0 <= row[3] <= _LAST_TIME:
+        try:
+            detail = decode_detail(row[10]) if row[10] else PLAIN
+        except MsgspecError:
+            return damaged_event(row[0], row[1])
+        if 0 <= detail.until <= _LAST_TIME:
+            return Event(*[*row[:-1], detail])
+    return damaged_event(row[0], row[1])
+
+
+def damaged_event(room: Any, seq: Any) -> Event:
+    """Return what is shown in the place of an event that can't be read."""
+    place = seq if isinstance(seq, int) else 0
+    return Event(room if isinstance(room, str) else "", place, f"damaged-{place}", 0, 0, "", DAMAGED)
 
 
 def trimmed(connection: sqlite3.Connection, log: str) -> int:
@@ -70,7 +89,12 @@ def connect_read_only(path: str, *, timeout: float = 5.0) -> sqlite3.Connection:
     Such a connection never checkpoints: `PRAGMA wal_checkpoint` would fail, after work for nothing.
     """
     uri = f"{Path(path).resolve().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout, check_same_thread=False)
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=timeout, check_same_thread=False, factory=StoreConnection
+    )
+    connection.found = []
+    connection.execute("PRAGMA cell_size_check = ON")  # notices more of what is wrong in a page
+    return connection
 
 
 @contextmanager
@@ -84,6 +108,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:  # some errors roll back by themselves
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let the block read one state of the store."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
 
 
 @contextmanager

@@ -63,7 +63,7 @@ async def _store_problem(backend: Backend) -> str | None:
         return str(error)
     except TimeoutError:
         return f"the store has not answered for {PATIENCE:g} s"
-    return None
+    return backend.damage
 
 
 def _keep_in_memory(app: Application, store: str) -> bool:
