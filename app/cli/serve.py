@@ -29,10 +29,24 @@ def main(arguments: Sequence[str], program: str, sockets: list[socket.socket] | 
         else:
             _serve(settings, sockets)
     except ConfigurationError as error:
-        return fail(error, 2)
+        return _end(2, error)
     except StartupError as error:
-        return fail(error, 1)
-    return 0
+        return _end(1, error)
+    except SystemExit as error:  # by a signal
+        return _end(error.code if isinstance(error.code, int) else 1)
+    return _end(0)
+
+
+def _end(code: int, problem: Exception | None = None) -> int:
+    """Write what is left of the log, then the problem. Return the exit code."""
+    from app.serving.log_queue import drain
+
+    written = drain()
+    if problem is not None and written:
+        fail(problem, code)
+    if not written:  # the log is a pipe that nobody reads: flushing it would take forever
+        os._exit(code)
+    return code
 
 
 def _flags(arguments: Sequence[str], program: str) -> argparse.Namespace:
@@ -76,6 +90,8 @@ def _settings(flags: argparse.Namespace) -> Settings:
 
 
 def _configure_logging(settings: Settings) -> None:
+    from app.serving.log_queue import install
+
     own = shipped("application.conf")
     beside = [file.resolve().parent for file in reversed(settings.files) if file != own]
     candidates = [directory / "logging.ini" for directory in (*beside, Path.cwd())]
@@ -94,6 +110,7 @@ def _configure_logging(settings: Settings) -> None:
         OSError,
     ) as error:
         raise ConfigurationError(f"{path}: expected a file for logging.config.fileConfig: {error}") from None
+    install()
 
 
 def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
