@@ -35,6 +35,7 @@ from app.backends.readers import Read, Readers
 from app.backends.sequencing import Entry, Sequencer
 from app.backends.statements import logs, names, sign_ins, users
 from app.backends.storefile import MEMORY, StoreFile
+from app.backends.turns import OWNER
 from app.backends.upkeep import Upkeep
 from app.chat.events import Account, Bounds, Conversation, Draft, Event, User
 from app.chat.presence import Hint, Person
@@ -192,7 +193,7 @@ class Embedded(Backend):
     def _read(self, run: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
         """Read with `run`. It must not refer to this object, because the threads stop when this object is garbage."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if not self._core.applier.read(Read(run, future)):
+        if not self._core.applier.read(Read(run, future, owner=OWNER.get())):
             future.set_exception(_closed())
         return future
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
-from queue import SimpleQueue
 from threading import Condition, Thread, current_thread
 from time import monotonic
 from typing import Any
@@ -24,12 +23,15 @@ from app.backends.damage import Damaged, DamageLog, StoreConnection, is_damage, 
 from app.backends.outage import Outage, Source
 from app.backends.reasons import one_line
 from app.backends.statements.rows import CALL_ERRORS, connect_read_only
+from app.backends.turns import Turns
 
 log = logging.getLogger("store")
 
 THREADS = 2
 BUDGET = 1.0
 """How many seconds a read may take."""
+SHORT = 0.001
+"""Seconds that a read may take without a rest after it."""
 STEPS = 1000
 """How many steps of SQLite go between two looks at the clock."""
 
@@ -41,6 +43,8 @@ class Read(Struct, gc=False):
     future: asyncio.Future[Any]
     elsewhere: Callable[[Read], None] | None = None
     """Where to run it instead, if that isn't one of the reading threads."""
+    owner: Hashable = None
+    """For whom it is, or None for nobody in particular: see `Turns`."""
 
     def settle(self, outcome: Any) -> None:
         """Give the outcome, which may be an exception, to the future, in its event loop."""
@@ -57,7 +61,7 @@ class Readers:
         """What reads have found to be damaged."""
         self.lookups = connect_read_only(path)
         """A connection for what is looked up during a commit, by one thread at a time."""
-        self._queue: SimpleQueue[Read | None] = SimpleQueue()
+        self._turns: Turns[Read] = Turns()
         self._threads: list[Thread] = []
         self._gate = Condition()
         self._reading = 0
@@ -78,7 +82,7 @@ class Readers:
                     return
             else:
                 self._threads.append(thread)
-        self._queue.put(read)
+        self._turns.put(read)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -95,8 +99,7 @@ class Readers:
 
     def close(self) -> None:
         """Finish what was submitted, and end the threads."""
-        for _ in self._threads:
-            self._queue.put(None)
+        self._turns.close()
         for thread in self._threads:
             if thread is not current_thread():
                 thread.join()
@@ -118,10 +121,12 @@ class Readers:
 
     def _serve(self) -> None:
         connection: sqlite3.Connection | None = None
-        while (read := self._queue.get()) is not None:
+        rest = 0.0
+        while (read := self._turns.get(rest)) is not None:
             with self._gate:
                 self._gate.wait_for(lambda: not self._paused)
                 self._reading += 1
+            began = monotonic()
             try:
                 if connection is None:
                     connection = connect_read_only(self._path)
@@ -140,8 +145,17 @@ class Readers:
                 with self._gate:
                     self._reading -= 1
                     self._gate.notify_all()
+                self._turns.done(read)
+            rest = _rest(read, began)
         if connection is not None:
             connection.close()
+
+
+def _rest(read: Read, began: float) -> float:
+    """Return until when the thread rests after a read that began then: for as long as it took, unless it was short or
+    for nobody in particular. So reading leaves half of the time to others, however much there is to read."""
+    ended = monotonic()
+    return ended + ended - began if read.owner is not None and ended - began > SHORT else 0.0
 
 
 def run(function: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:

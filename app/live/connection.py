@@ -9,6 +9,7 @@ from contextlib import suppress
 from msgspec import UNSET, UnsetType
 
 from app.backends import Backend, Unavailable
+from app.backends.turns import OWNER
 from app.chat import rules
 from app.chat.closing import CloseCode
 from app.chat.dialects import TEXT, Dialect
@@ -27,6 +28,7 @@ from app.live.hub import Hub
 from app.live.ids import new_id
 from app.live.saying import say_in_room
 from app.live.subscriber import DeliveryGroup, Subscriber
+from app.live.work import owner
 from app.transports import Channel, Overflow
 
 log = logging.getLogger("chat")
@@ -174,6 +176,7 @@ class Connection:
 
     async def handle(self, text: str, command: Command | None = None, refused: Refused | None = None) -> None:
         """Carry out what the client sent and answer it. It may have been decoded already, as `command`, and refused."""
+        OWNER.set(owner(self.address, self.user.id))
         command = command or self._decode(text)
         if command is not None and refused is not None:
             await self._refuse_or_acknowledge(refused, command)

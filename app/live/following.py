@@ -9,6 +9,7 @@ from msgspec import UnsetType
 
 from app.backends import Backend, Events, Trimmed, Unavailable
 from app.backends.damage import Damaged
+from app.backends.turns import OWNER
 from app.chat.closing import CloseCode
 from app.chat.events import Bounds
 from app.chat.fitting import PAGE_BYTES
@@ -22,7 +23,7 @@ from app.live.errors import unavailable_frame
 from app.live.hub import Hub
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
-from app.live.work import CATCHING_UP, sending
+from app.live.work import CATCHING_UP, owner, sending
 
 NOT_LIVE = -1
 NO_SETTINGS = RoomState()
@@ -208,6 +209,7 @@ class Following:
 
     async def _read_logs(self, connection: FollowingConnection) -> None:
         """Read every log in which it is behind, one page at a time and as fast as the client reads."""
+        OWNER.set(owner(connection.address, connection.user.id))
         while behind := [item for item in self._cursors.items() if not item[1].live]:
             for room, cursor in behind:
                 if not await connection.channel.writable():
@@ -231,6 +233,7 @@ class Following:
                 cursor.room.name, after=cursor.read_to, limit=PAGE_SIZE, size=PAGE_BYTES
             )
             connection.charge(CATCHING_UP + sending(events))
+            await connection.shard.answers.wait()
         except Trimmed as error:
             trimmed = error.through
         if self._cursors.get(room) is not cursor:  # the connection left or joined again meanwhile

@@ -20,6 +20,7 @@ from app.clock import Clock
 from app.live.announcing import Announcer, PeopleLookup, encode
 from app.live.delivery import Broadcast, OrderedFrame, Outgoing, break_off, send_to_room, senders
 from app.live.subscriber import Subscriber
+from app.live.turn import AnswerTurns
 from app.transports import Sender
 from app.transports.frames import deflate_frame, encode_text
 from app.transports.outboxes import Outboxes
@@ -60,6 +61,8 @@ class Shard:
         self._clock = clock
         self.size = 0
         """How many connections there are."""
+        self.answers = AnswerTurns(asyncio.get_running_loop())
+        """When long answers are written."""
         self.outboxes = Outboxes(max_queued)
         """What is queued for all connections together."""
         self.rooms: dict[str, Room[Subscriber]] = {}

@@ -91,3 +91,8 @@ def network(address: str) -> str | bytes:
     if packed.startswith(b"\0" * 10 + b"\xff\xff"):
         return socket.inet_ntoa(packed[12:])
     return packed[:8]
+
+
+def owner(address: str, user: int) -> str | bytes | int:
+    """Return for whom is read: an address, or a user without one."""
+    return network(address) if address else user

@@ -49,6 +49,7 @@ async def history(connection: Connection, command: History) -> None:
     backwards = isinstance(command.after, UnsetType)
     for _ in range(MAX_SKIPPED):
         events = await _read(connection, command)
+        await connection.shard.answers.wait()
         connection.log_of(command.room)  # the user may have lost the right to read it meanwhile
         connection.charge(sending(events))
         frames = [event_frame(event) for event in events if event.user not in connection.ignored]
@@ -84,6 +85,7 @@ async def search(connection: Connection, command: Search) -> None:
     before = END if isinstance(command.before, UnsetType) else command.before
     results = await connection.backend.search(log, command.words, before=before, limit=command.limit, size=FOUND_BYTES)
     connection.charge(results.took + sending(results))
+    await connection.shard.answers.wait()
     if room:
         connection.log_of(room)  # the user may have lost the right to read it meanwhile
     marked = zip(results, _first_hits(results.marks), strict=True)
@@ -137,6 +139,7 @@ async def conversations(connection: Connection, command: Conversations) -> None:
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
     markers = await connection.backend.read_markers(connection.user.id, [one.room for one in found])
+    await connection.shard.answers.wait()
     entries = [
         ConversationEntry(
             one.room,

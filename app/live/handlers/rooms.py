@@ -110,6 +110,7 @@ async def list_rooms(connection: Connection, command: Rooms) -> None:
 async def _entries(connection: Connection, rooms: list[str]) -> list[RoomEntry]:
     """Return what a list shows of these rooms, without private ones that the connection is not in."""
     states = await _listed_states(connection, rooms)
+    await connection.shard.answers.wait()
     shown = [room for room in rooms if not states[room].private or room in connection.following]
     return [RoomEntry(room, connection.hub.members(room), states[room].topic) for room in shown]
 
