@@ -77,5 +77,5 @@ def test_the_table_replaces_the_one_in_the_page(tmp_path: Any, monkeypatch: pyte
     page = tmp_path / "reliability.md"
     page.write_text("before\n<!-- attacks -->\nold\n<!-- end of attacks -->\nafter\n")
     monkeypatch.setattr(command, "PAGE", page)
-    command.write("new")
+    command.write_table("new")
     assert page.read_text() == "before\n<!-- attacks -->\nnew\n<!-- end of attacks -->\nafter\n"

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 
 import uvloop
 
@@ -22,9 +24,13 @@ from benchmarks import report
 from benchmarks.attacks.attack import ATTACKS, Attack
 from benchmarks.attacks.families import load
 from benchmarks.attacks.scene import Figures, measure
+from benchmarks.past import write
+from benchmarks.readers import Language
 from benchmarks.report import say, table
 from benchmarks.servers import ROOT, StartError, allow_all_files, natter, serve, warnings
 
+QUICK_PAST = 1000
+LANGUAGE = Language()
 PAGE = ROOT / "docs/reliability.md"
 MARKERS = "<!-- attacks -->", "<!-- end of attacks -->"
 HEAD = (
@@ -58,14 +64,19 @@ def main() -> int:
     words = table(HEAD, [row(ATTACKS[name], one) for name, one in measured.items()])
     report.show({name: {**asdict(one), "verdict": one.verdict} for name, one in measured.items()}, flags, words)
     if flags.write:
-        write(words)
+        write_table(words)
     return int(any(one.verdict != "holds" for one in measured.values()))
 
 
 def run(attack: Attack, flags: argparse.Namespace) -> Figures:
     """Measure one attack on a server of its own."""
-    with serve(natter(limits=True)) as server:
-        return uvloop.run(measure(attack, server, slices=flags.slices, seconds=flags.seconds))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "chat.db"
+        if attack.past:
+            past = min(attack.past, QUICK_PAST) if flags.quick else attack.past
+            uvloop.run(write(store, past, lambda number: ("lobby", LANGUAGE.message(number)[1])))
+        with serve(natter(store=store, limits=True)) as server:
+            return uvloop.run(measure(attack, server, slices=flags.slices, seconds=flags.seconds))
 
 
 def row(attack: Attack, one: Figures) -> list[str]:
@@ -83,7 +94,7 @@ def row(attack: Attack, one: Figures) -> list[str]:
     ]
 
 
-def write(words: str) -> None:
+def write_table(words: str) -> None:
     """Put the table into its page."""
     first, last = MARKERS
     before, _, rest = PAGE.read_text().partition(first)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from benchmarks.clients import SUBPROTOCOL
 
 CODE = re.compile(rb'"code":"(\w+)"')
 ADDRESSES = "127.0.0.{}"
+AGAIN = 0.001
 FIRST_ADDRESS = 10
 """The last number of the first attacker's address. The bystander is at 127.0.0.1."""
 
@@ -29,29 +30,28 @@ class Target:
     outcomes: Counter[str] = field(default_factory=Counter)
     """How often it was refused (`refused 429`), told (`told rate_limited`), or closed (`closed 1008`)."""
     open: set[Connection] = field(default_factory=set)
+    kept: set[Connection] = field(default_factory=set)
 
     async def connect(
-        self,
-        address: int = 0,
-        *,
-        path: str = "/chat",
-        json: bool = True,
-        reads: bool = True,
-        headers: tuple[str, ...] = (),
+        self, address: int = 0, *, path: str = "/chat", json: bool = True, token: str = "", wants_token: bool = False
     ) -> Connection:
-        """Open a WebSocket from the attacker's address number `address`, and wait for the answer. ConnectionError if it
-        is refused."""
-        request = handshake(f"{self.host}:{self.port}", path, *headers, *((SUBPROTOCOL,) if json else ()))
+        """Open a WebSocket from the attacker's address number `address`, and wait for the answer; with `wants_token`,
+        for the welcome too. ConnectionError if it is refused."""
+        offer = f"{SUBPROTOCOL}, token.{token}" if token else SUBPROTOCOL
+        request = handshake(f"{self.host}:{self.port}", path, *((offer,) if json else ()))
         connection = await self.dial(address, request)
         await connection.answered
-        if not reads:
-            connection.transport.pause_reading()
+        while wants_token and not connection.token:
+            if connection.ended.is_set():
+                raise ConnectionError("the server closed the connection")
+            await asyncio.sleep(0.001)
         return connection
 
-    async def dial(self, address: int = 0, request: bytes = b"") -> Connection:
-        """Open a connection, and send `request`. ConnectionError if it isn't accepted."""
+    async def dial(self, address: int = 0, request: bytes = b"", *, http: bool = False) -> Connection:
+        """Open a connection, and send `request`. What the server sends is not looked at if it speaks `http`.
+        ConnectionError if it isn't accepted."""
         source = (ADDRESSES.format(FIRST_ADDRESS + address), 0)
-        connection = Connection(self, request)
+        connection = Connection(self, request, http=http)
         loop = asyncio.get_running_loop()
         try:
             await loop.create_connection(lambda: connection, self.host, self.port, local_addr=source)
@@ -60,33 +60,42 @@ class Target:
             raise ConnectionError(str(error)) from None
         return connection
 
-    async def crowd(self, count: int, addresses: int = 1, **options: Any) -> list[Connection]:
+    async def crowd(self, count: int, addresses: int = 1, *, first: int = 0, **options: Any) -> list[Connection]:
         """Open `count` WebSockets, one after the other, evenly from several addresses. Refused ones are left out."""
         found = []
         for number in range(count):
-            try:
-                found.append(await self.connect(number % addresses, **options))
-            except ConnectionError:
-                continue
+            with until_closed():
+                found.append(await self.connect(first + number % addresses, **options))
         return found
 
+    def keep(self, connections: Iterable[Connection]) -> None:
+        """Let these connections be there in every slice."""
+        self.kept.update(connections)
+
     def leave(self) -> None:
-        """End all connections at once."""
-        for connection in list(self.open):
+        """End all connections at once, but those that are kept."""
+        for connection in self.open - self.kept:
             connection.transport.abort()
+
+    @staticmethod
+    async def pause(seconds: float) -> None:
+        """Wait, as a client does that keeps to a rate."""
+        await asyncio.sleep(seconds)
 
 
 class Connection(asyncio.Protocol):
     """One connection of an attacker. It answers no pings unless `polite`."""
 
-    def __init__(self, target: Target, request: bytes) -> None:
+    def __init__(self, target: Target, request: bytes, *, http: bool = False) -> None:
         self.target = target
+        self.token = ""
+        self._http = http
         self.transport: asyncio.Transport
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the server has opened the WebSocket; ConnectionError if it refused."""
         self.ended = asyncio.Event()
-        self.received = 0
-        """Bytes from the server."""
+        self.heard = asyncio.Event()
+        """Set whenever something comes from the server, and at its end."""
         self.polite = True
         self._request, self._open, self._data, self._rid = request, False, b"", 0
         self._writable = asyncio.Event()
@@ -102,6 +111,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         self.target.open.discard(self)
         self.ended.set()
+        self.heard.set()
         self._writable.set()
         waiting: list[asyncio.Future[Any]] = [self.answered, *self._waiting.values()]
         for future in waiting:
@@ -116,7 +126,11 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        self.received += len(data)
+        self.heard.set()
+        if self._http:
+            if not data.startswith(b"HTTP/1.1 200") and data.startswith(b"HTTP/1.1 "):
+                self.target.outcomes[f"refused {data[9:12].decode('latin-1')}"] += 1
+            return
         self._data += data
         if not self._open:
             head, end, rest = self._data.partition(b"\r\n\r\n")
@@ -142,6 +156,8 @@ class Connection(asyncio.Protocol):
             self.transport.write(frame(payload, PONG))
         elif opcode == TEXT and payload.startswith(b'{"t":"error"') and (code := CODE.search(payload)):
             self.target.outcomes[f"told {code[1].decode()}"] += 1
+        elif opcode == TEXT and not self.token and payload.startswith(b'{"t":"welcome"'):
+            self.token = json.loads(payload).get("token", "")
         if opcode == TEXT and self._waiting:
             answer = json.loads(payload)
             if future := self._waiting.pop(str(answer.get("rid")), None):
@@ -181,17 +197,19 @@ class Attack:
     about: str
     run: Run
     prepare: Run | None = None
+    past: int = 0
+    """How many messages are in the lobby before it starts."""
 
 
 ATTACKS: dict[str, Attack] = {}
 
 
-def attack(about: str, *, prepare: Run | None = None) -> Callable[[Run], Run]:
+def attack(about: str, *, prepare: Run | None = None, past: int = 0) -> Callable[[Run], Run]:
     """Add an attack: a function with a target. `about` says what it does, in a few words for the table."""
 
     def add(run: Run) -> Run:
         name = run.__name__.replace("_", "-")
-        ATTACKS[name] = Attack(name, about, run, prepare)
+        ATTACKS[name] = Attack(name, about, run, prepare, past)
         return run
 
     return add
@@ -204,6 +222,11 @@ def until_closed() -> Iterator[None]:
         yield
     except ConnectionError:
         return
+
+
+async def once_more() -> None:
+    """Pause before another try, as long as it takes others to come first."""
+    await asyncio.sleep(AGAIN)
 
 
 async def on_each(connections: list[Connection], do: Callable[[Connection], Awaitable[None]]) -> None:
