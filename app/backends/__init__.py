@@ -25,7 +25,7 @@ Every backend promises the following. `tests/contracts` holds each to it.
   Its last traces in an index or a journal leave the store's files within a minute of the store being idle, or when the
   store is closed. The copy that is made before an upgrade is an exception, see `upgrade`.
 - **Tokens.** A token is a user's until it ends: at a sign-in or registration on its device, at the sign-out, or,
-  for all of a user's, when the password changes. Once ended it is never anybody's again.
+  for all of a user's, when the password changes. Once ended nobody has it ever again.
 - **Names.** At any time, a canonical name belongs to one user: a claim is compare-and-set. The default name `userN`
   stays reserved for the user who first got it, whatever that user is called now.
 - **Presence and typing** are hints: they are not stored, and may be lost. A backend that several nodes share passes
@@ -270,6 +270,9 @@ class Backend(Protocol):
     def account(self, canonical: str) -> Awaitable[Account | None]:
         """Return the account with this canonical name, or None."""
 
+    def account_of(self, user: int) -> Awaitable[Account | None]:
+        """Return the account of a user, or None."""
+
     def users(self, ids: Sequence[int]) -> Awaitable[list[User]]:
         """Return the users with these ids, in the same order. Unknown ids are left out."""
 
@@ -284,6 +287,7 @@ class Backend(Protocol):
         at: int = 0,
         since: int = 0,
         most: int = 0,
+        operator: bool = False,
     ) -> Awaitable[User]:
         """Rename `user`, and free the former name.
 
@@ -291,10 +295,11 @@ class Backend(Protocol):
         gets its `userN` back instead. A user may claim its own name again in another spelling. `skeleton` is the same
         for names that look alike: a name that looks like that of another registered user is taken too.
 
-        If `at`, the time, is given, the former name of a registered user is kept for it: a claim by somebody else is
+        If `at`, the time, is given, the former name of a registered user is kept for it: a claim by someone else is
         NameTaken if the name, or one that looks like it, was given up after `since`. A user can keep `most` names.
+        With `operator`, a registered user gets the rank that comes with the name, as with `make_operator`.
         """
-        return self.submit(Claim(user, name, canonical, evict, skeleton, at, since, most))
+        return self.submit(Claim(user, name, canonical, evict, skeleton, at, since, most, operator))
 
     def register(
         self, user: int, password: str, token: bytes, *, ends: bytes, at: int, skeleton: str, operator: bool

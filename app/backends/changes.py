@@ -108,6 +108,7 @@ class Claim(Struct, frozen=True, array_like=True, tag="claim"):
     at: int = 0
     since: int = 0
     most: int = 0
+    operator: bool = False
 
 
 class SetSkeletons(Struct, frozen=True, array_like=True, tag="set_skeletons"):

@@ -169,6 +169,9 @@ class Embedded(Backend):
     def account(self, canonical: str) -> asyncio.Future[Account | None]:
         return self._read(lambda connection: users.account(connection, canonical))
 
+    def account_of(self, user: int) -> asyncio.Future[Account | None]:
+        return self._read(lambda connection: users.account_of(connection, user))
+
     def users(self, ids: Sequence[int]) -> asyncio.Future[list[User]]:
         return self._read(lambda connection: users.users(connection, ids))
 

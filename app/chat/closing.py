@@ -44,3 +44,5 @@ class CloseCode(IntEnum):
     """The server restarts or shuts down."""
     SLOW_READER = 4000, True
     """The client reads too slowly."""
+    SIGNED_OUT = 4016, False
+    """The token that the client came with has ended: it signed out, or its user has a new password."""

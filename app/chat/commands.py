@@ -19,6 +19,8 @@ from app.chat.mentions import ALL, OPERATORS
 
 _COMMAND = re.compile(r"/?(\S*)(?:\s(.*))?", re.DOTALL)
 _WORD = re.compile(r"\s*(\S+)(?:\s(.*))?", re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)+)"\s(.+)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SAFE_INTEGER = 2**53 - 1
 """The largest position: the largest integer that every JSON client can read."""
 
@@ -208,6 +210,12 @@ def _password(typed: str) -> str:
     return typed.rstrip("\r\n")
 
 
+def _change_password(arguments: str, room: str) -> Command:  # noqa: ARG001  (it is the same in every room)
+    quoted = _QUOTED.fullmatch(arguments)
+    old, new = (_ESCAPED.sub(r"\1", quoted[1]), quoted[2]) if quoted else _split(arguments)
+    return frames.ChangePassword(old=old, new=_password(new))
+
+
 def _who(arguments: str, room: str) -> Command:
     words = arguments.split()
     if len(words) == 2:
@@ -270,8 +278,10 @@ _TABLE = (
         lambda name, _: frames.Unignore(name=_name(name))),
     Row("away", (), "[WHY]", "Show that you're away", 0, None, lambda why, _: frames.Away(why=why.strip())),
     Row("back", (), "", "Show that you're back", 0, 0, lambda *_: frames.Back()),
-    Row("register", (), "PASSWORD", "Protect your name with a password, or change the password", 1, None,
+    Row("register", (), "PASSWORD", "Protect your name with a password", 1, None,
         lambda password, _: frames.Register(password=_password(password))),
+    Row("password", (), "OLD NEW", "Change your password; put the old one in quotes if it has blanks", 2, None,
+        _change_password),
     Row("login", (), "NAME PASSWORD", "Log in to a registered name", 2, None, _login),
     Row("logout", (), "", "Log out", 0, 0, lambda *_: frames.Logout()),
     Row("help", (), "[COMMAND]", "List the commands, or explain one", 0, 1,

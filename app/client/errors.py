@@ -71,6 +71,8 @@ class Ended(ChatError):
     def __init__(self, code: int, reason: str = "") -> None:
         if code == CloseCode.BYE:
             message = translatable("ended.bye")
+        elif code == CloseCode.SIGNED_OUT:
+            message = translatable("ended.signed_out")
         elif code == CloseCode.TOO_BIG:
             message = translatable("ended.too_big")
         elif reason:

@@ -17,17 +17,17 @@ from app.chat.errors import Refused
 from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.frames import Ack, Command, Frame, Named, Parted, Pong, Say, Speech, cid_of
 from app.chat.limits import Limits, RateLimit
-from app.chat.logs import CONVERSATION, WHISPERS, conversation, is_conversation, mailbox, participants
-from app.chat.room import Room
+from app.chat.logs import CONVERSATION
 from app.live.command_queue import MAX_QUEUED, CommandQueue
 from app.live.context import ChatContext
 from app.live.departure import record_departure
-from app.live.errors import error_frame, ids, not_joined, unavailable_frame
+from app.live.errors import error_frame, ids, unavailable_frame
 from app.live.following import Following
 from app.live.hub import Hub
 from app.live.ids import new_id
+from app.live.rights import Rights
 from app.live.saying import say_in_room
-from app.live.subscriber import DeliveryGroup, Subscriber
+from app.live.subscriber import DeliveryGroup
 from app.live.work import owner
 from app.transports import Channel, Overflow
 
@@ -38,7 +38,7 @@ MAX_PENDING = 256
 NOBODY: frozenset[int] = frozenset()
 
 
-class Connection:
+class Connection(Rights):
     """One WebSocket. Everything happens in its event loop, and its commands are carried out one after another.
 
     It is the Receiver of its Channel, and the Origin of what it posts. Most messages are on their way into the log as
@@ -100,18 +100,16 @@ class Connection:
         """Whether a `ping` waits for its answer, which counts against no limit."""
         self.last_conversation = ""
         """The conversation of the last whisper that it sent or received."""
-        self.began = context.clock.monotonic()
-        self.closed = False
+        self.began, self.closed = context.clock.monotonic(), False
         self.on_close: Callable[[Connection], None] | None = None
         self.shard = context.hub.connect(user)
         self.shard.register(self)
         self.following = Following()
         self.last_typing = 0.0
         """When it last told others that the user is typing, in seconds of the monotonic clock."""
-        self._pending = 0
+        self._pending, self._paused = 0, False
         rates = context.rates
         self.rate_limit = RateLimit(rates.rate, rates.burst, rates.strikes) if rates.rate else None
-        self._paused = False
         self.queue: CommandQueue | None = None
 
     @property
@@ -291,34 +289,6 @@ class Connection:
             self.last_conversation = event.room
         return True
 
-    def log_of(self, room: str) -> str:
-        """Return the log that the client calls `room`. Refused if it may not read that log."""
-        if is_conversation(room) and self.user.id in (people := participants(room)):
-            return conversation(set(people))
-        if room not in self.following:
-            raise not_joined(room)
-        return mailbox(self.user.id) if room == WHISPERS else room
-
-    def reads(self, log: str) -> bool:
-        """Whether the client may read a room or conversation now."""
-        return log in self.following or self.user.id in participants(log)
-
-    def rank(self, room: Room[Subscriber]) -> rules.Rank:
-        """Return the user's rank in a room."""
-        return rules.rank(room.state, self.user, server_operator=self.context.is_server_operator(self.user))
-
-    def check_admission(self, room: Room[Subscriber]) -> None:
-        """Refused if the user may not join the room."""
-        rules.check_admission(room.name, room.state, self.user, self.rank(room), self.context.clock.now())
-
-    def is_admitted(self, room: Room[Subscriber]) -> bool:
-        """Whether the user may be in the room."""
-        try:
-            self.check_admission(room)
-        except Refused:
-            return False
-        return True
-
     def draft(
         self, room: str, text: str, cid: str = "", kind: Kind = Kind.MSG, of: int = 0, detail: Detail = PLAIN
     ) -> Draft:
@@ -382,10 +352,20 @@ class Connection:
         self.user, self.last_conversation, self.returning = user, "", True
         self.shard.register(self)
 
-    def user_changed(self, user: User, *, rid: int | str | UnsetType = UNSET) -> None:
+    def user_changed(self, user: User) -> None:
         """Tell the client that its user has a new name or is registered now."""
         self.user = user
-        self.send(Named(user.id, user.name, user.registered, rid=rid))
+        self.tell_name()
+
+    def tell_name(self, *, token: str = "", rid: int | str | UnsetType = UNSET) -> None:
+        """Tell the client who it is now, and its new token if it has one."""
+        user = self.user
+        self.send(Named(user.id, user.name, user.registered, token, rid=rid))
+
+    def end_sign_in(self, token: bytes) -> None:
+        """End the connection if it came with this token, given by its digest; if that is empty, in any case."""
+        if not token or token == self.token_hash:
+            self.flush_and_close(CloseCode.SIGNED_OUT, "Signed out")
 
     def flush_and_close(self, code: CloseCode, reason: str = "") -> None:
         """End the connection once everything that is due is sent."""

@@ -25,6 +25,14 @@ from app.transports import Overflow
 
 log = logging.getLogger("chat")
 
+LONGEST = 256
+"""Characters of a name that is looked up, at most, unless `chat.limits.name` is more. If that limit is lowered, people
+keep longer names than it."""
+SKELETONS = 500
+"""How many are stored at once."""
+MAX_GIVEN_UP = 10
+"""Names that one user can have given up and kept for it. Otherwise one user could keep all names from others."""
+
 ADDRESS_RATE = "chat.limits.rate-per-address"
 WORK_SETTINGS = "chat.limits.work, chat.limits.work-per-address"
 
@@ -83,12 +91,13 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class NamePolicy:
-    """Which names are allowed, how many seconds the name of a guest who left is held, and the canonical names of the
-    server operators."""
+    """Which names are allowed, how many seconds the name of a guest who left is held, the canonical names of the server
+    operators, and how many seconds a registered name that was given up is kept."""
 
     rule: NameRule
     hold: float
     operators: frozenset[str]
+    given_up: float = 0.0
 
 
 class ChatContext:
@@ -129,6 +138,11 @@ class ChatContext:
         self.refusals = refusals or RefusalLog(clock)
         self._rules: list[Rule] = []
         self._operator_skeletons = frozenset(map(skeleton, names.operators))
+        self.operators_known = False
+        """Whether it is known who is a server operator: see `load_operators`."""
+        self._ranks: dict[str, int] = {}
+        """Who has the rank that comes with each name of `chat.operators`."""
+        self._operators: frozenset[int] = frozenset()
         self._started = clock.now()
 
     async def handle(self, connection: Caller, command: Command) -> None:
@@ -189,19 +203,72 @@ class ChatContext:
                 raise Refused(Code.REFUSED, reason)
 
     def is_server_operator(self, user: User) -> bool:
-        """Whether the configuration names the user as a server operator. Only registered users can be."""
-        if not user.registered or not self.names.operators:
-            return False
-        return self.parse_name(user.name).canonical in self.names.operators
+        """Whether the user is a server operator. Only registered users can be."""
+        return user.id in self._operators and user.registered
+
+    async def load_operators(self) -> None:
+        """Find out who is a server operator. Unavailable if the store can't answer now."""
+        known = await self.backend.operators()
+        for canonical in self.names.operators - known.keys():
+            account = await self.backend.account(canonical)
+            if account is not None and account.user.registered:
+                known[canonical] = await self.backend.make_operator(canonical)
+        for canonical, user in known.items():
+            self._grant(canonical, user)
+        self.operators_known = True
+
+    async def learn_skeletons(self) -> None:
+        """Store what registered names look like that are of a former version, or imported. Unavailable if the store
+        can't be written now."""
+        while names := await self.backend.names_without_skeleton(SKELETONS):
+            await self.backend.set_skeletons([(name, skeleton(name)) for name in names])
+
+    def _grant(self, canonical: str, user: int) -> None:
+        """Note that a user has the rank that comes with a name."""
+        if canonical in self.names.operators and canonical not in self._ranks:
+            self._ranks[canonical] = user
+            self._operators = frozenset(self._ranks.values())
+
+    async def register(self, user: User, hashed: str, token: bytes, *, ends: bytes) -> User | None:
+        """Protect the user's name with a password, and sign the user in with a token. None if it is registered already.
+        Refused if the name looks like one that someone else has registered.
+
+        Who is the first to register a name of `chat.operators` has that rank for good, whatever the name is later.
+        """
+        canonical = self._lookup(user.name)
+        operator = canonical in self.names.operators
+        at, looks = self.clock.now(), skeleton(canonical)
+        try:
+            registered = await self.backend.register(
+                user.id, hashed, token, ends=ends, at=at, skeleton=looks, operator=operator
+            )
+        except NameTaken as taken:
+            raise _taken(user.name, taken) from None
+        if operator and registered is not None:
+            self._grant(canonical, registered.id)
+        return registered
 
     def parse_name(self, text: str) -> Name:
         """Return `text` as a name. Refused if it can't be one."""
         return self.names.rule(text, self.limits.name)
 
+    def _lookup(self, text: str) -> str:
+        """Return the canonical form of a name that someone may have, also if the settings no longer allow it. Refused
+        if nobody can have it."""
+        longest = self.limits.name and max(self.limits.name, LONGEST)
+        try:
+            return self.names.rule(text, longest).canonical
+        except Refused:
+            if text.isascii():
+                raise
+        from app.identity.unicode_names import unicode_name  # its tables are large, and seldom needed here
+
+        return unicode_name(text, longest).canonical
+
     async def find_account(self, name: str) -> Account | None:
         """Return the account that has a name, or None."""
         try:
-            canonical = self.parse_name(name).canonical
+            canonical = self._lookup(name)
         except Refused:
             return None
         return await self.backend.account(canonical)
@@ -223,14 +290,15 @@ class ChatContext:
             raise Refused(Code.NAME_TAKEN, problem, reason="reserved", name=name.display)
         if name.canonical not in self.names.operators and name.canonical != user.name.lower():
             self._check_reserved(name)
+        if self._ranks.get(name.canonical, user.id) != user.id:
+            raise _kept(name.display)
         try:
-            return await self._claim(user, name)
+            claimed = await self._claim(user, name)
         except NameTaken as taken:
-            holder = taken.holder.user
-            reason = "registered" if holder.registered else "in_use"
-            remedy = f"If it's yours: /login {holder.name} PASSWORD" if holder.registered else "Choose another one"
-            problem = f"The name {name.display} is taken. {remedy}"
-            raise Refused(Code.NAME_TAKEN, problem, reason=reason, name=name.display) from None
+            raise _taken(name.display, taken) from None
+        if claimed.registered:
+            self._grant(name.canonical, claimed.id)
+        return claimed
 
     def _check_reserved(self, name: Name) -> None:
         """Refused if people would take this name for everyone, or for those who run the server."""
@@ -245,18 +313,58 @@ class ChatContext:
             raise Refused(Code.BAD_NAME, f"{problem}. Choose another name", reason=reason, name=name.display)
 
     async def _claim(self, user: User, name: Name) -> User:
+        keep = round(1000 * self.names.given_up)
+        at = self.clock.now()
+
+        def claim(evict: int = 0) -> Awaitable[User]:
+            return self.backend.claim(
+                user.id,
+                name.display,
+                name.canonical,
+                evict=evict,
+                skeleton=skeleton(name.canonical),
+                at=at if keep else 0,
+                since=at - keep,
+                most=MAX_GIVEN_UP,
+                operator=name.canonical in self.names.operators,
+            )
+
         try:
-            return await self.backend.claim(user.id, name.display, name.canonical)
+            return await claim()
         except NameTaken as taken:
-            if not self._has_expired(taken.holder):
+            if taken.reason or not self._has_expired(taken.holder):
                 raise
-            return await self.backend.claim(user.id, name.display, name.canonical, evict=taken.holder.user.id)
+            evicted = taken.holder.user.id
+        claimed = await claim(evicted)
+        self.hub.update_user(User.newcomer(evicted))  # a handshake of it may be under way
+        return claimed
 
     def _has_expired(self, holder: Account) -> bool:
         """Whether someone else may take over the holder's name."""
         if holder.user.registered or self.hub.is_present(holder.user.id):
             return False
         return self.clock.now() - max(holder.seen, self._started) >= 1000 * self.names.hold
+
+
+def _taken(name: str, taken: NameTaken) -> Refused:
+    """The error for a name that someone else has, or that is kept for someone else."""
+    holder = taken.holder.user
+    if taken.reason == "given_up":
+        return _kept(name)
+    if taken.reason == "lookalike":
+        problem = f"{name} looks like {holder.name}, a registered name. Choose another one"
+        return Refused(Code.NAME_TAKEN, problem, reason="lookalike", name=name)
+    if taken.reason == "often":
+        problem = f"You gave up {MAX_GIVEN_UP} names lately, which are kept for you. Take one of them back, or wait"
+        return Refused(Code.NAME_TAKEN, problem, reason="often", name=name, limit=MAX_GIVEN_UP)
+    reason = "registered" if holder.registered else "in_use"
+    remedy = f"If it's yours: /login {holder.name} PASSWORD" if holder.registered else "Choose another one"
+    return Refused(Code.NAME_TAKEN, f"The name {name} is taken. {remedy}", reason=reason, name=name)
+
+
+def _kept(name: str) -> Refused:
+    problem = f"The name {name} is kept for someone who had it before. Choose another one"
+    return Refused(Code.NAME_TAKEN, problem, reason="given_up", name=name)
 
 
 def _log_moderation(user: User, command: Moderation) -> None:

@@ -26,6 +26,9 @@ from app.live.work import network
 LOOKED_AT = 8
 """People of a room whose addresses are looked at."""
 
+CHANGED = 1024
+"""How many users' last changes are told apart. More would save handshakes a few reads."""
+
 
 class Hub:
     """The shards, and who is in each room."""
@@ -44,6 +47,10 @@ class Hub:
         """Replaced when it changes, so that it can be read without the lock."""
         self._roster = Roster()
         self._lock = Lock()
+        self.changes = 0
+        """Counts changes of users."""
+        self._changed = [0] * CHANGED
+        """When users were changed last, each in the place of its id, which it shares with others."""
         backend.follow(self._on_commit)
         backend.watch(self._on_hint)
 
@@ -81,11 +88,35 @@ class Hub:
             self._roster.part(user.id, room)
         self._announce([room])
 
-    def rename(self, user: User) -> None:
-        """Show the new name of `user`."""
+    def update_user(self, user: User, *, asker: Subscriber | None = None) -> None:
+        """Give all connections of a user what its last change made of it: its name, and whether it is registered. Tell
+        all of them but the one that asked for the change.
+
+        Call it as soon as the store has answered, before anything else is awaited: then the last call has the last
+        change.
+        """
         with self._lock:
+            self._mark_changed(user.id)
             self._roster.rename(user.id, user.name)
+        if asker is not None:
+            asker.user = user
+        self.for_connections_of(user.id, lambda one: one.user_changed(user) if one is not asker else None)
         self._announce(self.rooms_of(user.id))
+
+    def end_sign_ins(self, user: int, token: bytes = b"", *, keep: Subscriber) -> None:
+        """End the connections of a user that came with a token that has ended, or all of them; but not `keep`."""
+        with self._lock:
+            self._mark_changed(user)
+        self.for_connections_of(user, lambda one: one.end_sign_in(token) if one is not keep else None)
+
+    def _mark_changed(self, user: int) -> None:
+        self.changes += 1
+        self._changed[user % CHANGED] = self.changes
+
+    def has_changed(self, user: int, since: int) -> bool:
+        """Whether what was read of a user may be wrong, because the user was renamed or a token ended after `changes`
+        was `since`. Nothing is told to a connection that isn't counted yet, so its handshake has to ask."""
+        return self._changed[user % CHANGED] > since
 
     def set_away(self, user: User, why: str | None) -> None:
         """Show `user` as away with a reason, or as back if that is None."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 
@@ -118,6 +118,9 @@ class ChatService(ChatContext):
     async def running(self) -> AsyncIterator[None]:
         """Claim the speakers' names and run the listeners, as long as the application runs."""
         async with AsyncExitStack() as stack:
+            with suppress(Unavailable):  # the first connection tries again
+                await self.load_operators()
+                await self.learn_skeletons()
             try:
                 for speaker in self._speakers.values():
                     await speaker.user()

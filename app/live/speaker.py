@@ -93,7 +93,5 @@ class Speaker:
                     raise Refused(Code.NAME_TAKEN, problem, reason="registered", name=self.name) from None
                 evicted = taken.holder.user.id
         if evicted:
-            (former,) = await backend.users([evicted])
-            hub.rename(former)
-            hub.for_connections_of(former.id, lambda one: one.user_changed(former))
+            hub.update_user(User.newcomer(evicted))
         return named

@@ -87,3 +87,6 @@ class Subscriber(Protocol):
 
     def user_changed(self, user: User) -> None:
         """Tell the client that its user has a new name or is registered now."""
+
+    def end_sign_in(self, token: bytes) -> None:
+        """End the connection if it came with this token, given by its digest; if that is empty, in any case."""

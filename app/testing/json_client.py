@@ -186,6 +186,8 @@ class JsonClient(Client):
 
     def _decoded(self, message: str) -> Any:
         frame = json.loads(message)
+        if frame["t"] == "named" and "token" in frame:
+            self.welcome = {**self.welcome, "token": frame["token"]}
         if "seq" in frame and "room" in frame and (log := _log(frame["room"])) in self.positions:
             self.positions[log] = max(self.positions[log], frame["seq"])
         return frame

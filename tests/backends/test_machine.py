@@ -139,6 +139,7 @@ MAKERS: dict[type, Callable[[random.Random, int], Change]] = {
         chance.choice([0, number]),
         chance.randint(0, number),
         chance.randint(0, 3),
+        chance.random() < 0.5,
     ),
     changes.SetPassword: lambda chance, number: changes.SetPassword(someone(chance), f"hash {number}"),
     changes.RecordSeen: lambda chance, number: changes.RecordSeen(someone(chance), chance.randint(0, number)),

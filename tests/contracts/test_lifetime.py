@@ -125,6 +125,7 @@ CALLS: dict[str, Callable[[Backend], Awaitable[object]]] = {
     "sign out": lambda backend: backend.sign_out(b"secret", at=1),
     "device": lambda backend: backend.device_of(b"secret"),
     "account": lambda backend: backend.account("user0"),
+    "account of": lambda backend: backend.account_of(1),
     "users": lambda backend: backend.users([1]),
     "claim": lambda backend: backend.claim(1, "Ann", "ann"),
     "register": lambda backend: register(backend, User(1, "user0")),

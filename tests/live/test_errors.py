@@ -45,6 +45,7 @@ def joined(*people: str, room: str = "lobby") -> tuple[Step, ...]:
 
 
 REGISTERED = (step("ann", "register", password=PASSWORD),)
+GIVEN_UP = (*REGISTERED, step("ann", "nick", name="anna"))
 OWNED = (*REGISTERED, *joined("ann", "bob"))
 """The lobby with ann, who owns it, and bob, who is a guest."""
 MESSAGE = (*OWNED, step("ann", "msg", room="lobby", cid="a", text="hi"))
@@ -147,6 +148,19 @@ CASES = [
     Case("bad_name", {"reason": "reserved", "name": "Here"}, step("ann", "nick", name="Here")),
     Case("bad_name", {"reason": "self", "name": "ann"}, step("ann", "ignore", name="ANN")),
     Case("name_taken", {"reason": "reserved", "name": "user7"}, step("ann", "nick", name="user7")),
+    Case(
+        "name_taken",
+        {"reason": "lookalike", "name": "a1ice"},
+        step("bob", "nick", name="a1ice"),
+        (step("ann", "nick", name="alice"), *REGISTERED),
+    ),
+    Case("name_taken", {"reason": "given_up", "name": "Ann"}, step("bob", "nick", name="Ann"), GIVEN_UP),
+    Case(
+        "name_taken",
+        {"reason": "often", "name": "anna", "limit": 10},
+        step("ann", "nick", name="anna"),
+        (*REGISTERED, *(step("ann", "nick", name=f"ann-{letter}-x") for letter in "abcdefghjk")),
+    ),
     Case("name_taken", {"reason": "registered", "name": "Ann"}, step("bob", "nick", name="Ann"), REGISTERED),
     Case("name_taken", {"reason": "in_use", "name": "Ann"}, step("bob", "nick", name="Ann"), joined("ann")),
     Case("unknown_name", {"name": "nobody"}, step("ann", "ignore", name="nobody")),
@@ -240,6 +254,7 @@ CASES = [
             step("ann", "ban", room="lobby", name="bob"),
         ),
     ),
+    Case("refused", {"reason": "registered"}, step("ann", "register", password=PASSWORD), REGISTERED),
     Case(
         "refused",
         {"reason": "password"},

@@ -518,6 +518,8 @@ class Model:
     def register(self, seat: Seat, frame: Frame) -> None:
         if len(frame["password"]) < 8:
             raise No("bad_password")
+        if seat.user.registered:
+            raise No("refused")
         seat.user.registered, seat.user.password = True, frame["password"]
         self._tell_name(seat, frame)
         for room in sorted(seat.rooms):
@@ -532,7 +534,6 @@ class Model:
             raise No("wrong_password")
         for room in list(seat.rooms):
             self.leave(seat, room)
-        self.tokens[seat.token] = user
         seat.user, seat.conversation = user, ""
         self._tell_name(seat, frame, others=False)
 
@@ -728,10 +729,13 @@ def plain(frame: Frame) -> Frame:
     return frame
 
 
+SETTINGS = {"chat.store": ":memory:", "chat.limits.rate": 0, "chat.names.given-up": 0}
+
+
 def limited(app_settings: list[Settings] = []) -> Settings:  # noqa: B006
     """Read the settings once: reading them costs more than the rest of a run."""
     if not app_settings:
-        app_settings.append(create_app(overrides={"chat.store": ":memory:", "chat.limits.rate": 0}).settings)
+        app_settings.append(create_app(overrides=SETTINGS).settings)
     return app_settings[0]
 
 
@@ -869,6 +873,11 @@ class Chat(RuleBasedStateMachine):
         answered = frame.get("rid", frame.get("cid"))
         if frame["t"] in HINTS:
             return None
+        if frame["t"] == "named" and "token" in frame:
+            del self.model.tokens[seat.token]
+            seat.token = frame.pop("token")
+            self.tokens.append(seat.token)
+            self.model.tokens[seat.token] = next(user for user in self.model.users if user.id == frame["id"])
         if isinstance(answered, str) and answered.startswith("end"):
             assert frame["t"] == "conversations" or frame["code"] == "unknown_type", frame
         else:
@@ -980,6 +989,13 @@ class Chat(RuleBasedStateMachine):
         self.ask()
         self.settle()
 
+    def leave_token(self, seat: Seat) -> None:
+        """End the other connections on a token that is about to end, before the server does."""
+        for other in [other for other in self.seats if other.token == seat.token and other is not seat]:
+            self.close(other)
+        self.ask()
+        self.settle()
+
     @precondition(lambda self: self.seats)
     @rule(who=index, how=st.sampled_from(["", "", "quit", "logout"]), word=words, again=st.booleans())
     def drop(self, who: int, how: str, word: str, again: bool) -> None:
@@ -987,6 +1003,8 @@ class Chat(RuleBasedStateMachine):
         seat = self.seat(who)
         rooms = sorted(seat.rooms)
         if how:
+            if how == "logout":
+                self.leave_token(seat)
             self.bid_farewell(seat, {"t": how, "rid": "bye"})
             if how == "logout":
                 self.model.tokens.pop(seat.token, None)
@@ -1108,13 +1126,18 @@ class Chat(RuleBasedStateMachine):
     @precondition(lambda self: self.seats)
     @rule(who=index, well=st.sampled_from([True, True, False]))
     def register(self, who: int, well: bool) -> None:
-        self.perform(self.seat(who), {"t": "register", "password": PASSWORD if well else "short"})
+        seat = self.seat(who)
+        if well and not seat.user.registered:
+            self.leave_token(seat)
+        self.perform(seat, {"t": "register", "password": PASSWORD if well else "short"})
 
     @precondition(lambda self: self.seats)
     @rule(who=index, to=whom, well=st.booleans())
     def login(self, who: int, to: int, well: bool) -> None:
         password = PASSWORD if well else "wrong password"
-        self.perform(self.seat(who), {"t": "login", "name": self.name(to), "password": password})
+        seat = self.seat(who)
+        self.leave_token(seat)
+        self.perform(seat, {"t": "login", "name": self.name(to), "password": password})
 
     @precondition(lambda self: self.seats)
     @rule(who=index, t=st.sampled_from(["ignore", "ignore", "unignore"]), to=st.one_of(st.integers(0, 2), whom))

@@ -28,6 +28,8 @@ def claim(connection: sqlite3.Connection, change: changes.Claim) -> User:
         _check_given_up(connection, change)
         _give_up(connection, change, own, before, skeleton)
     _rename(connection, user, change.name, canonical, change.skeleton)
+    if change.operator:
+        make_operator(connection, changes.MakeOperator(canonical))
     return get(connection, user)
 
 

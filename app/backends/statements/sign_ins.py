@@ -1,7 +1,7 @@
 """Sign-ins: the tokens that users sign in with, and the passwords that protect their names.
 
 The token of a guest has no `first`: it ends when the guest signs in or registers. A sign-in that has ended is nobody's.
-It stays for a while, so that the device is known when somebody signs in there again: `known` is whose it was.
+It stays for a while, so that the device is known when someone signs in there again: `known` is whose it was.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def register(connection: sqlite3.Connection, change: changes.Register) -> User |
     if account.password:
         return None
     check_lookalike(connection, change.user, change.skeleton)
-    sql = "UPDATE users SET password = ?, skeleton = ? WHERE id = ?"
+    sql = "UPDATE users SET password = ?, skeleton = iif(skeleton != '', skeleton, ?) WHERE id = ?"
     connection.execute(sql, (change.password, change.skeleton, change.user))
     if change.operator:
         connection.execute(

@@ -43,12 +43,17 @@ def account(connection: sqlite3.Connection, canonical: str) -> Account | None:
     return make_account(row) if row else None
 
 
+def account_of(connection: sqlite3.Connection, id_: int) -> Account | None:
+    row = connection.execute(f"{ACCOUNT} WHERE id = ?", (id_,)).fetchone()
+    return make_account(row) if row else None
+
+
 def stored_account(connection: sqlite3.Connection, id_: int) -> Account:
     """Return the account of a user who is there. ValueError if nobody is."""
-    row = connection.execute(f"{ACCOUNT} WHERE id = ?", (id_,)).fetchone()
-    if row is None:
+    found = account_of(connection, id_)
+    if found is None:
         raise ValueError(f"there is no user {id_}")
-    return make_account(row)
+    return found
 
 
 def users(connection: sqlite3.Connection, ids: Sequence[int]) -> list[User]:

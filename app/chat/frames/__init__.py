@@ -12,6 +12,7 @@ from app.chat.frames.from_client import (
     Away,
     Back,
     Ban,
+    ChangePassword,
     Cid,
     Command,
     Conversations,
@@ -60,6 +61,7 @@ from app.chat.frames.from_client import (
     cid_of,
 )
 from app.chat.frames.from_server import (
+    FEATURES,
     Ack,
     Answer,
     Changed,
@@ -93,6 +95,7 @@ from app.chat.frames.from_server import (
 )
 
 __all__ = [
+    "FEATURES",
     "MAX_PAGE",
     "MAX_SECONDS",
     "MAX_WORDS",
@@ -101,6 +104,7 @@ __all__ = [
     "Away",
     "Back",
     "Ban",
+    "ChangePassword",
     "Changed",
     "Cid",
     "Command",

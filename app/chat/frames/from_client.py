@@ -163,20 +163,27 @@ class Nick(Request, tag="nick"):
 
 
 class Register(Request, tag="register"):
-    """Protect your name with a password, or change the password."""
+    """Protect your name with a password. You get a new token."""
 
     password: str
 
 
+class ChangePassword(Request, tag="password"):
+    """Replace your password. You get a new token, and all others of yours end."""
+
+    old: str
+    new: str
+
+
 class Login(Request, tag="login"):
-    """Become the registered user `name`. Your token then belongs to that user, and you are in no room."""
+    """Become the registered user `name`. You get a new token, and are in no room."""
 
     name: str
     password: str
 
 
 class Logout(Request, tag="logout"):
-    """Revoke your token and end the connection."""
+    """End your token and every connection that came with it."""
 
 
 class Quit(Request, tag="quit"):
@@ -315,7 +322,7 @@ Command = (
     Say | Whisper | Reply
     | Join | Part | History | Search | Edit | Delete | Read | Typing | Pong
     | Rooms | Who | DescribeRoom | Conversations
-    | Nick | Register | Login | Logout | Quit | Away | Back | Ignore | Unignore | Help | SlashCommand
+    | Nick | Register | ChangePassword | Login | Logout | Quit | Away | Back | Ignore | Unignore | Help | SlashCommand
     | Topic | Private | Public | Slow | Mentions | ListModeration
     | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite
 )  # fmt: skip

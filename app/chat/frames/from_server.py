@@ -19,9 +19,13 @@ class Answer(Struct, kw_only=True, tag_field="t", omit_defaults=True):
     rid: RequestId = UNSET
 
 
+FEATURES = ("password",)
+"""What this server has that older ones don't."""
+
+
 class Welcome(Struct, tag_field="t", tag="welcome"):
-    """The first frame of a connection: who you are, the token that lets you come back as the same user, and the room in
-    which the server wants people to start."""
+    """The first frame of a connection: who you are, the token that lets you come back as the same user, the room in
+    which the server wants people to start, and what this server can do that older ones can't."""
 
     id: int
     name: str
@@ -30,14 +34,17 @@ class Welcome(Struct, tag_field="t", tag="welcome"):
     epoch: str
     limits: dict[str, float]
     room: str = DEFAULT_ROOM
+    features: tuple[str, ...] = ()
 
 
 class Named(Answer, tag="named"):
-    """Your name is `name` now. Comes unasked when another connection of yours changed it."""
+    """Your name is `name` now. Comes unasked when another connection of yours changed it. `token` replaces the one that
+    you have, which has ended."""
 
     id: int
     name: str
     registered: bool = False
+    token: str = ""
 
 
 class Joined(Answer, tag="joined"):

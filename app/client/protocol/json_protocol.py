@@ -192,6 +192,7 @@ class JsonProtocol:
             self._logged_in(frame)
         self.id = frame.id
         self.name = self.wanted_name = frame.name
+        self.token = frame.token or self.token
         self._finish(item, frame)
         self._deliver(frame)
 

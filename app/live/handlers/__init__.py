@@ -44,6 +44,7 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Uninvite: moderating.moderate,
     frames.Nick: account.nick,
     frames.Register: account.register,
+    frames.ChangePassword: account.change_password,
     frames.Login: account.login,
     frames.Logout: account.logout,
     frames.Quit: account.leave,

@@ -1,18 +1,23 @@
-"""Who you are: names, registration, logging in and out."""
+"""Who you are: names, registration, passwords, logging in and out.
+
+Every change of rights makes a new token: the old one, which someone else may know, ends with it, and so does every
+other connection that came with it.
+"""
 
 from __future__ import annotations
 
 import logging
 
 from app.chat.closing import CloseCode
-from app.chat.dialects import TEXT
+from app.chat.dialects import JSON, TEXT
 from app.chat.errors import Code, Refused
 from app.chat.events import User
-from app.chat.frames import Done, Join, Login, Logout, Nick, Quit, Register
+from app.chat.frames import ChangePassword, Done, Join, Login, Logout, Nick, Quit, Register
 from app.chat.logs import WHISPERS, mailbox
 from app.identity.passwords import prepare
 from app.live.connection import Connection
 from app.live.handlers.rooms import check_voice, take_ownership
+from app.live.tokens import digest, new_token
 from app.live.work import network
 
 log = logging.getLogger("chat")
@@ -24,39 +29,72 @@ async def nick(connection: Connection, command: Nick) -> None:
     before, user = _who(connection), await connection.context.claim_name(connection.user, command.name)
     if user.name != connection.user.name:
         log.info("%s is called %s now", before, user.name)
-    _announce_user(connection, user, command)
+    connection.hub.update_user(user, asker=connection)
+    connection.tell_name(rid=command.rid)
 
 
 async def register(connection: Connection, command: Register) -> None:
     """Protect the user's name with a password. The user becomes the owner of the rooms it is in that have none."""
     password, context = prepare(command.password), connection.context
-    connection.limits.check_password(password)
-    now, token = context.clock.now(), connection.token_hash
+    context.limits.check_password(password)
+    if connection.user.registered:
+        raise _registered()
     with context.newcomers.registering(connection.address):
         hashed = await context.passwords.hash(password, account=connection.user.id, network=network(connection.address))
-        user = await connection.backend.register(
-            connection.user.id, hashed, token, ends=b"", at=now, skeleton="", operator=False
-        )
+        token = _new_token(connection)
+        user = await context.register(connection.user, hashed, digest(token), ends=connection.token_hash)
         if user is None:
-            raise Refused(Code.REFUSED, "You are registered already", reason="registered")
+            raise _registered()
     log.info("%s registered", _who(connection))
-    _announce_user(connection, user, command)
+    _replace_token(connection, token)
+    connection.hub.update_user(user, asker=connection)
+    connection.tell_name(token=token, rid=command.rid)
     for room in connection.following.rooms():
         await take_ownership(connection, room)
 
 
+async def change_password(connection: Connection, command: ChangePassword) -> None:
+    """Replace the user's password, and end all other connections of the user."""
+    new, context = prepare(command.new), connection.context
+    context.limits.check_password(new)
+    account = await connection.backend.account_of(connection.user.id)
+    if account is None or not account.user.registered:
+        problem = "You aren't registered, so you have no password. To choose one: /register PASSWORD"
+        raise Refused(Code.NOT_REGISTERED, problem, name=connection.user.name)
+    try:
+        await context.passwords.check(
+            account.password,
+            command.old,
+            account=account.user.id,
+            network=network(connection.address),
+            device=connection.token_hash or None,
+        )
+    except Refused as refused:
+        log.info("%s could not change the password: %s", _who(connection), refused.code.value)
+        raise
+    hashed = await context.passwords.hash(new, account=account.user.id, network=network(connection.address))
+    token, now = _new_token(connection), context.clock.now()
+    changing = connection.backend.change_password(account.user.id, account.password, hashed, digest(token), at=now)
+    if await changing is None:
+        raise _changed_meanwhile()
+    log.info("%s changed the password", _who(connection))
+    connection.hub.end_sign_ins(connection.user.id, keep=connection)
+    connection.token_hash = digest(token)
+    connection.tell_name(token=token, rid=command.rid)
+
+
 async def login(connection: Connection, command: Login) -> None:
-    """Become the user with this name and password. The connection's token then belongs to that user."""
+    """Become the user with this name and password."""
     account = await connection.context.find_account(command.name)
-    hashed, token = account.password if account else "", connection.token_hash
-    known = account is not None and token and await connection.backend.device_of(token) == account.user.id
+    hashed, ends = account.password if account else "", connection.token_hash
+    known = account is not None and ends and await connection.backend.device_of(ends) == account.user.id
     try:
         await connection.context.passwords.check(
             hashed,
             command.password,
             account=account.user.id if account else command.name[:64].lower(),
             network=network(connection.address),
-            device=token if known else None,
+            device=ends if known else None,
         )
     except Refused as refused:
         # A name that nobody has isn't logged: it may be a password in the wrong place.
@@ -64,14 +102,16 @@ async def login(connection: Connection, command: Login) -> None:
         log.info("%s could not log in as %s: %s", _who(connection), whom, refused.code.value)
         raise
     assert account is not None, "without an account no password is right"
-    room = connection.room
-    log.info("%s logged in as %s", _who(connection), account.user.name)
-    if connection.token_hash:
-        now = connection.context.clock.now()
-        await connection.backend.sign_in(account.user.id, hashed, connection.token_hash, ends=b"", at=now)
-    connection.switch_user(account.user)
-    connection.ignore(await connection.backend.ignored(account.user.id))
-    connection.user_changed(account.user, rid=command.rid)
+    room, token = connection.room, _new_token(connection)
+    ignored, now = await connection.backend.ignored(account.user.id), connection.context.clock.now()
+    user = await connection.backend.sign_in(account.user.id, hashed, digest(token), ends=ends, at=now)
+    if user is None:
+        raise _changed_meanwhile()
+    log.info("%s logged in as %s", _who(connection), user.name)
+    _replace_token(connection, token)
+    connection.switch_user(user)
+    connection.ignore(ignored)
+    connection.tell_name(token=token, rid=command.rid)
     if connection.dialect is TEXT:
         await follow_whispers(connection)
         if room:
@@ -88,9 +128,10 @@ async def follow_whispers(connection: Connection) -> None:
 
 
 async def logout(connection: Connection, command: Logout) -> None:
-    """Revoke the connection's token and end the connection."""
+    """End the connection's token, and every connection that came with it."""
     if connection.token_hash:
         await connection.backend.sign_out(connection.token_hash, at=connection.context.clock.now())
+        connection.hub.end_sign_ins(connection.user.id, connection.token_hash, keep=connection)
     connection.send(Done(note="Goodbye", rid=command.rid))
     connection.flush_and_close(CloseCode.BYE)
 
@@ -101,13 +142,29 @@ async def leave(connection: Connection, command: Quit) -> None:
     connection.flush_and_close(CloseCode.BYE)
 
 
+def _new_token(connection: Connection) -> str:
+    """Return a new token for a client that can be told it, and none for others."""
+    return new_token() if connection.dialect is JSON else ""
+
+
+def _replace_token(connection: Connection, token: str) -> None:
+    """Give the connection a new token instead of its old one, which has ended in the store."""
+    if connection.token_hash:
+        connection.hub.end_sign_ins(connection.user.id, connection.token_hash, keep=connection)
+    connection.token_hash = digest(token)
+
+
+def _registered() -> Refused:
+    problem = "You are registered already. To change your password: /password OLD NEW"
+    return Refused(Code.REFUSED, problem, reason="registered")
+
+
+def _changed_meanwhile() -> Refused:
+    """The error for a password that was right when it was checked."""
+    return Refused(Code.WRONG_PASSWORD, "Wrong name or password")
+
+
 def _who(connection: Connection) -> str:
     """The user and the address, for the log."""
-    return f"{connection.user.name} from {connection.address}" if connection.address else connection.user.name
-
-
-def _announce_user(connection: Connection, user: User, command: Nick | Register) -> None:
-    """Tell all connections of a user its new name. The one that asked gets it as its answer."""
-    connection.hub.rename(user)
-    connection.user_changed(user, rid=command.rid)
-    connection.hub.for_connections_of(user.id, lambda one: one.user_changed(user) if one is not connection else None)
+    user: User = connection.user
+    return f"{user.name} from {connection.address}" if connection.address else user.name

@@ -84,11 +84,11 @@ def _name_policy(app: Application, settings: ChatSettings) -> NamePolicy:
     operators = set()
     for name in settings.operators:
         try:
-            operators.add(rule(name, settings.limits.name).canonical)
+            operators.add(rule(name, 0).canonical)  # an operator keeps a name that the limit no longer allows
         except Refused as refused:
             origin = app.settings.tree.origin(("chat", "operators"))
             raise ConfigurationError(refused.message, origin=origin, key="chat.operators", value=name) from None
-    return NamePolicy(rule, settings.names.hold, frozenset(operators))
+    return NamePolicy(rule, settings.names.hold, frozenset(operators), settings.names.given_up)
 
 
 @asynccontextmanager

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
-import secrets
 from collections.abc import Mapping
 
 from starlette.websockets import WebSocket
@@ -15,7 +13,7 @@ from app.chat.closing import CloseCode
 from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT, Dialect
 from app.chat.errors import Refused
 from app.chat.events import User
-from app.chat.frames import Error, Join, Welcome
+from app.chat.frames import FEATURES, Error, Join, Welcome
 from app.chat.logs import room_name
 from app.live.admission import Admission
 from app.live.asking import Asked
@@ -23,6 +21,7 @@ from app.live.connection import NOBODY, Connection
 from app.live.errors import error_frame, unavailable_frame
 from app.live.handlers.account import follow_whispers
 from app.live.service import ChatService
+from app.live.tokens import digest, new_token
 from app.live.work import network
 from app.modules.chat.connection_log import log_end, log_start
 from app.modules.chat.settings import ChatSettings
@@ -36,7 +35,6 @@ from app.transports.handover import HANDOVER
 from app.transports.socket_channel import SocketChannel
 
 TOKEN_PREFIX = "token."  # noqa: S105
-TOKEN_BYTES = 24
 PROXY_HINT = "; if this is your proxy, list it in app.deployment.trusted-proxies"
 NO_QUERY: Mapping[str, str] = {}
 
@@ -111,6 +109,9 @@ class ChatEndpoint:
             query = websocket.query_params if websocket.scope.get("query_string") else NO_QUERY
             join = self._first_join(query)
             self.service.backend.open()
+            if not self.service.operators_known:
+                await self.service.load_operators()
+            asked = self.service.hub.changes
             user, token, returning = await self._identify(offered, dialect, address)
             ignored = await self.service.backend.ignored(user.id) if returning else NOBODY
         except Refused as refused:
@@ -123,6 +124,12 @@ class ChatEndpoint:
             await self._refuse(websocket, _unavailable(str(error)))
             return False
         await websocket.accept(subprotocol)
+        if returning and self.service.hub.has_changed(user.id, asked):
+            now = await self._identify_again(token, user)
+            if isinstance(now, CloseCode):
+                await websocket.close(now)
+                return False
+            user = now  # nothing is awaited from here on until the connection is counted
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
         hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
         if FRAMES in websocket.scope:
@@ -135,7 +142,7 @@ class ChatEndpoint:
             dialect,
             channel,
             join.room,
-            token_hash=_hash(token) if token else b"",
+            token_hash=digest(token),
             has_token=returning or dialect is JSON,
             address=address,
         )
@@ -155,6 +162,21 @@ class ChatEndpoint:
             raise
         return True
 
+    async def _identify_again(self, token: str, user: User) -> User | CloseCode:
+        """Return the user of a token as it is after what has changed since it was asked for, or the close code if the
+        token has ended."""
+        hub, asked = self.service.hub, 0
+        while hub.has_changed(user.id, asked):
+            asked = hub.changes
+            try:
+                found = await self.service.backend.user_by_token(digest(token))
+            except Unavailable:
+                return CloseCode.RESTARTING
+            if found is None:
+                return CloseCode.SIGNED_OUT
+            user = found
+        return user
+
     async def _welcome(self, connection: Connection, token: str, join: Join, name: str) -> None:
         """Send what a connection gets before it sends anything: `welcome`, or the greeting of the text dialect. If it
         can't have the name it asked for, an error follows."""
@@ -168,14 +190,10 @@ class ChatEndpoint:
             except Unavailable as error:
                 problem = unavailable_frame(error)
             else:
-                self.service.hub.rename(user)
-                self.service.hub.for_connections_of(
-                    user.id, lambda one: one.user_changed(user) if one is not connection else None
-                )
-                connection.user = user
+                self.service.hub.update_user(user, asker=connection)
         log_start(connection)
         epoch = self.service.backend.epoch
-        connection.send(Welcome(user.id, user.name, user.registered, token, epoch, self._limits, self._room))
+        connection.send(Welcome(user.id, user.name, user.registered, token, epoch, self._limits, self._room, FEATURES))
         if text:
             await connection.execute(join)
             await follow_whispers(connection)
@@ -192,28 +210,23 @@ class ChatEndpoint:
         """Return the user, its token, and whether it has been here before: the user of an offered token, or a new one.
         A new text client gets no token, since there is no way to tell it. TurnedAway if there are too many new ones
         from the address."""
-        ended = b""
+        backend, ended = self.service.backend, b""
         for subprotocol in offered:
             if subprotocol.startswith(TOKEN_PREFIX):
                 token = subprotocol.removeprefix(TOKEN_PREFIX)
-                user = await self.service.backend.user_by_token(_hash(token))
+                ended = digest(token)
+                user = await backend.user_by_token(ended)
                 if user is not None:
                     return user, token, True
-                ended = _hash(token)
-        if problem := self.service.backend.problem:
+        if problem := backend.problem:
             raise Unavailable(problem)  # in both dialects, though a guest of the text dialect could wait to be stored
         if refusal := self.service.newcomers.admit_guest(address):
             raise TurnedAway(refusal)
         if dialect is TEXT:
-            return await self.service.backend.create_guest(), "", False
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        return await self.service.backend.create_user(_hash(token), offered=ended), token, False
+            return await backend.create_guest(), "", False
+        token = new_token()
+        return await backend.create_user(digest(token), offered=ended), token, False
 
 
 def _unavailable(problem: str) -> Refusal:
     return Refusal(503, "unavailable", problem)
-
-
-def _hash(token: str) -> bytes:
-    """Hash a token for the store, so that the store does not reveal it."""
-    return hashlib.sha256(token.encode()).digest()

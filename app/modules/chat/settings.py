@@ -130,6 +130,7 @@ class NamesSettings:
 
     unicode: bool = False
     hold: Duration = Duration(300)
+    given_up: Duration = Duration(30 * 86_400)
 
 
 @dataclass(frozen=True, slots=True)

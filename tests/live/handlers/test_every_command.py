@@ -14,7 +14,7 @@ from msgspec import NODEFAULT, structs
 from app.chat import frames
 from app.chat.commands import USAGES
 from app.chat.errors import Code
-from app.identity import passwords
+from app.identity import attempts
 from app.testing import JsonClient, test_application
 
 HINTS = ("presence", "typing", "read")
@@ -26,6 +26,8 @@ FIELDS = {
     "to": st.lists(st.sampled_from(["ann", "@bob", "ANN", "nobody", "", "a b"]), max_size=3),
     "name": st.sampled_from(["ann", "bob", "root", "Ann", "user0", "user99", "nobody", "", "a b", "é", "x" * 50]),
     "password": st.sampled_from(["", "correct horse", "another horse", "x" * 200]),
+    "old": st.sampled_from(["", "correct horse", "wrong horse"]),
+    "new": st.sampled_from(["", "another horse", "x" * 200]),
     "words": st.sampled_from(["hi", "", "*", '"', "a* b*", "NEAR(", "x" * 500]),
     "line": st.sampled_from([*(f"/{usage.command} x 1 y" for usage in USAGES if usage.command not in ENDING), "", "/"]),
     "command": st.sampled_from(["who", "/w", "dance", "", "x" * 99]),
@@ -67,7 +69,7 @@ def requests() -> st.SearchStrategy[dict[str, Any]]:
 def people() -> Iterator[tuple[JsonClient, JsonClient]]:
     """Two people; the first owns the lobby."""
     with pytest.MonkeyPatch.context() as patch, test_application(overrides={"chat.operators": ["root"]}) as chat:
-        patch.setattr(passwords, "MAX_WRONG", 10**9)
+        patch.setattr(attempts, "MAX_WRONG", 10**9)
         ann, bob = chat.connect("ann"), chat.connect("bob")
         ann.answer("register", password="correct horse")
         for client in (ann, bob):

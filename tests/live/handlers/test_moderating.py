@@ -12,6 +12,8 @@ from app.live.handlers.moderating import MAX_LISTED
 from app.testing import Host, JsonClient
 from tests.live.handlers.test_people import PASSWORD
 
+MONTH = 30 * 86_400
+"""Seconds after which a name that was given up is free."""
 FOLLOWED = "@"
 """The room of all whispers."""
 
@@ -94,6 +96,7 @@ def test_what_was_given_is_taken_back_by_the_name_at_the_time(chat: Host, ann: J
     bob.answer("register", password=PASSWORD)
     ann.answer(takes_back.removeprefix("un").removeprefix("de"), room="den", name="bob")
     bob.nick("rob")
+    chat.clock.advance(MONTH)
     chat.connect("bob")
     ann.answer(takes_back, room="den", name="bob")
     assert listed(ann, "invitations") == []
@@ -175,6 +178,7 @@ def test_the_owner_and_operators_are_shown_by_their_names_now(chat: Host, ann: J
     ann.answer("op", room="den", name="bob")
     ann.nick("anna")
     bob.nick("rob")
+    chat.clock.advance(MONTH)
     chat.connect("ann")
     shown = ann.answer("room", room="den")
     assert (shown["owner"], shown["operators"]) == ("anna", ["rob"])

@@ -16,6 +16,7 @@ const CODES = {
   1011: () => ({ why: t("closed.1011"), again: true }),
   1012: () => ({ why: t("closed.1012"), again: true }),
   4000: () => ({ why: t("closed.4000"), again: true }),
+  4016: () => ({ why: t("closed.4016"), again: false }),
 };
 
 /**
