@@ -118,7 +118,8 @@ export interface Room {
     name: string;
     /** A conversation of whispers, not a room. */
     conversation: boolean;
-    status: "joining" | "joined" | "left";
+    /** Where an address led to a room that this person was never in, it is `offered`: they decide whether to join. */
+    status: "offered" | "joining" | "joined" | "left";
     /** This person was in the room on an earlier visit. */
     returning: boolean;
     /** Why this person is not in the room. */

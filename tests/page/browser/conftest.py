@@ -132,6 +132,15 @@ def enter(page: Page, name: str) -> None:
     expect(composer(page)).to_be_enabled()
 
 
+def go(page: Page, room: str) -> None:
+    """Go to a room by its address, and join it unless that was done before."""
+    page.evaluate("room => { location.hash = room; }", room)
+    expect(page.get_by_role("heading", level=1, name=room)).to_be_visible()
+    join = page.get_by_role("button", name="Join", exact=True)
+    if join.is_visible():
+        join.click()
+
+
 def composer(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Message", exact=True)
 

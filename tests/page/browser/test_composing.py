@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, enter, log, message, say, sent
+from tests.page.browser.conftest import Tab, composer, enter, go, log, message, say, sent
 from tests.page.browser.people import peer
 
 BUSY = """
@@ -78,7 +78,7 @@ def test_enter_twice_and_a_double_click_send_once(server: Served, tab: Tab) -> N
 
 def test_what_is_typed_after_a_change_of_the_room_is_for_the_new_one(tab: Tab) -> None:
     with tab("ann", "/#red", script=BUSY) as page:
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         composer(page).fill("for the lobby")
         with busy(page):
@@ -86,7 +86,7 @@ def test_what_is_typed_after_a_change_of_the_room_is_for_the_new_one(tab: Tab) -
             page.wait_for_function("location.hash === '#red' && document.querySelector('#text').value === ''")
             page.keyboard.type("for red")
         expect(composer(page)).to_have_value("for red")
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(composer(page)).to_have_value("for the lobby")
 
 
@@ -98,9 +98,9 @@ def test_an_edit_that_begins_while_the_page_is_busy_keeps_the_text(tab: Tab) -> 
             page.keyboard.press("ArrowUp")
             page.keyboard.type(" for two")
         expect(composer(page)).to_have_value("tea for two")
-        page.evaluate("location.hash = '#red'")
+        go(page, "red")
         expect(composer(page)).to_have_value("")
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(composer(page)).to_have_value("tea for two")
         page.keyboard.press("Escape")
         expect(composer(page)).to_have_value("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.clients import Served, serving
-from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, log, message, say, sent
+from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, go, log, message, say, sent
 from tests.page.browser.people import peer
 
 
@@ -63,7 +63,7 @@ def test_the_address_leads_into_a_room(server: Served, tab: Tab) -> None:
     with peer(server, "bob", room="red") as bob, tab("ann", "/#red") as page:
         bob.say("this is red", room="red")
         expect(message(page, "this is red")).to_be_visible()
-        page.evaluate("location.hash = '#blue'")
+        go(page, "blue")
         expect(page.get_by_role("heading", level=1, name="blue")).to_be_visible()
         expect(message(page, "this is red")).to_have_count(0)
         page.go_back()
@@ -140,7 +140,7 @@ def test_a_link_to_a_conversation_of_others_leads_to_the_first_room(server: Serv
 def test_a_room_may_be_called_like_anything_in_javascript(server: Served, tab: Tab) -> None:
     with tab("ann") as page:
         for word in ("constructor", "tostring", "valueof", "hasownproperty"):
-            page.evaluate("word => { location.hash = word; }", word)
+            go(page, word)
             say(page, f"hello {word}")
             sent(page, f"hello {word}")
         page.goto(server.http)
@@ -161,3 +161,38 @@ def test_a_log_out_reaches_all_tabs(server: Served, tab: Tab) -> None:
             expect(one.get_by_label("Your name")).to_be_visible()
         enter(second, "bob")
         expect(composer(second)).to_have_value("")
+
+
+def test_a_link_does_not_join_a_room_by_itself(server: Served, tab: Tab) -> None:
+    with peer(server, "bob", room="red") as bob, tab("ann") as page:
+        bob.say("this is red", room="red")
+        say(page, "come to #red")
+        log(page).get_by_role("link", name="#red").click()
+        expect(page.get_by_role("heading", level=1, name="red")).to_be_visible()
+        expect(page.get_by_text("You haven't joined this room.")).to_be_visible()
+        expect(composer(page)).to_have_count(0)
+        page.reload()
+        expect(page.get_by_role("button", name="Join", exact=True)).to_be_visible()
+        assert bob.ask("who", room="red")["people"] == [{"id": bob.id, "name": "bob"}]
+        rooms = page.get_by_role("navigation", name="Rooms")
+        rooms.get_by_role("link", name="lobby").click()
+        expect(rooms.get_by_role("link", name="red")).to_have_count(0)
+        page.go_back()
+        page.get_by_role("button", name="Join", exact=True).click()
+        say(page, "hello")
+        sent(page, "hello")
+        page.reload()
+        expect(composer(page)).to_be_enabled()
+        sent(page, "hello")
+
+
+def test_who_asks_for_a_room_joins_it(server: Served, tab: Tab) -> None:
+    with tab("ann") as page:
+        say(page, "/join red")
+        say(page, "hello red")
+        sent(page, "hello red")
+        page.get_by_role("button", name="Join a room").click()
+        page.get_by_label("Room name").fill("blue")
+        page.keyboard.press("Enter")
+        say(page, "hello blue")
+        sent(page, "hello blue")

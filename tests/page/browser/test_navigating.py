@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, log, message, say, sent
+from tests.page.browser.conftest import Tab, go, log, message, say, sent
 from tests.page.browser.people import peer
 from tests.page.browser.test_access import PHONE
 
@@ -24,7 +24,7 @@ def searching(page: Page) -> Locator:
 
 def test_back_closes_what_is_open_on_a_phone(server: Served, tab: Tab) -> None:
     with tab("ann", viewport=PHONE) as page, peer(server, "bob"):
-        page.evaluate("location.hash = '#red'")
+        go(page, "red")
         expect(heading(page, "red")).to_be_visible()
         page.get_by_role("button", name="Search", exact=True).click()
         expect(searching(page)).to_be_visible()
@@ -55,7 +55,7 @@ def test_back_closes_a_dialog_before_the_panel_below_it(server: Served, tab: Tab
 
 def test_what_was_closed_by_hand_leaves_nothing_to_go_back_to(tab: Tab) -> None:
     with tab("ann") as page:
-        page.evaluate("location.hash = '#red'")
+        go(page, "red")
         expect(heading(page, "red")).to_be_visible()
         for _ in range(3):
             page.get_by_role("button", name="Settings").click()
@@ -69,7 +69,7 @@ def test_what_was_closed_by_hand_leaves_nothing_to_go_back_to(tab: Tab) -> None:
 
 def test_a_room_that_is_chosen_in_the_drawer_is_one_step_back(tab: Tab) -> None:
     with tab("ann", viewport=PHONE) as page:
-        page.evaluate("location.hash = '#red'")
+        go(page, "red")
         expect(heading(page, "red")).to_be_visible()
         page.get_by_role("button", name="Rooms").click()
         page.get_by_role("navigation", name="Rooms").get_by_role("link", name="lobby").click()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, reconnect, say, sent
+from tests.page.browser.conftest import Tab, go, reconnect, say, sent
 from tests.page.browser.people import Peer, peer
 from tests.page.browser.proxy import Proxy
 
@@ -58,7 +58,7 @@ def told(page: Page, notification: str) -> None:
 
 def test_it_is_asked_when_there_is_the_first_to_show_and_shown_from_then_on(server: Served, tab: Tab) -> None:
     with peer(server, "bob", room="red") as bob, tab("ann", "/#red", script=RECORDED) as page:
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         bob.say("not for her", room="red")
         expect(page).to_have_title(re.compile("^• "))
@@ -78,7 +78,7 @@ def test_it_is_asked_when_there_is_the_first_to_show_and_shown_from_then_on(serv
 
 def test_who_does_not_want_it_is_not_asked_again(server: Served, tab: Tab) -> None:
     with peer(server, "bob", room="red") as bob, tab("ann", "/#red", script=RECORDED) as page:
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         bob.say("@ann hello?", room="red")
         page.get_by_role("button", name="Not now").click()
@@ -92,7 +92,7 @@ def test_a_phone_shows_it_with_the_service_worker(server: Served, tab: Tab) -> N
     with peer(server, "bob", room="red") as bob, tab("ann", "/#red", script=ANDROID) as page:
         page.context.grant_permissions(["notifications"])
         page.evaluate("navigator.serviceWorker.ready.then(() => null)")
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         bob.say("@ann hello?", room="red")
         page.wait_for_function(f"async () => (await ({SHOWN_BY_WORKER})()).length")
@@ -117,7 +117,7 @@ def cut_off(server: Served, tab: Tab) -> Iterator[tuple[Page, Peer, Proxy]]:
     ):
         say(page, "here I am")
         sent(page, "here I am")
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         cut(proxy, page)
         yield page, bob, proxy

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, say, sent
+from tests.page.browser.conftest import Tab, composer, go, say, sent
 
 BLOCKED = """
 for (const name of ["localStorage", "sessionStorage"]) {
@@ -24,18 +24,19 @@ def test_where_storage_is_blocked_the_page_works(tab: Tab) -> None:
         say(page, "hello")
         sent(page, "hello")
         composer(page).fill("a draft")
-        page.evaluate("location.hash = '#red'")
+        go(page, "red")
         expect(composer(page)).to_have_value("")
 
 
 def test_two_tabs_keep_each_others_drafts_and_rooms(server: Served, tab: Tab) -> None:
     with tab("ann") as page:
         second = page.context.new_page()
-        second.goto(f"{server.http}/#red")
+        second.goto(server.http)
+        go(second, "red")
         expect(composer(second)).to_be_enabled()
         composer(page).fill("for the lobby")
         composer(second).fill("for red")
-        page.evaluate("location.hash = '#blue'")
+        go(page, "blue")
         expect(page.get_by_role("heading", level=1, name="blue")).to_be_visible()
         for text in ("for the lobby", "for red"):
             page.wait_for_function("text => JSON.stringify(localStorage).includes(text)", arg=text)
@@ -45,7 +46,7 @@ def test_two_tabs_keep_each_others_drafts_and_rooms(server: Served, tab: Tab) ->
             links = one.get_by_role("navigation", name="Rooms").get_by_role("link")
             expect(links).to_have_count(3)
         for room, text in (("lobby", "for the lobby"), ("red", "for red")):
-            page.evaluate("room => { location.hash = room; }", room)
+            go(page, room)
             expect(composer(page)).to_have_value(text)
 
 
@@ -53,10 +54,10 @@ def test_two_tabs_keep_each_others_drafts_and_rooms(server: Served, tab: Tab) ->
 def test_a_draft_that_holds_a_password_is_stored_nowhere(tab: Tab, line: str) -> None:
     with tab("ann") as page:
         composer(page).fill(line)
-        page.evaluate("location.hash = '#red'")
+        go(page, "red")
         expect(composer(page)).to_have_value("")
         composer(page).fill("a draft of red")
         page.wait_for_function("() => JSON.stringify(localStorage).includes('a draft of red')")
         assert "secret" not in page.evaluate(STORED)
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(composer(page)).to_have_value(line)

@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, log, message, register, say, sent
+from tests.page.browser.conftest import Tab, composer, go, log, message, register, say, sent
 from tests.page.browser.people import peer
 
 
@@ -138,7 +138,7 @@ def test_what_is_new_elsewhere_is_counted_until_it_is_read(server: Served, tab: 
         bob.join("red")
         bob.say("said before", room="red")
         expect(message(page, "said before")).to_be_visible()
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         bob.say("one", "two", "three", room="red")
         bob.say("@ann four", room="red")
@@ -156,11 +156,11 @@ def test_what_one_tab_has_read_the_other_has_too(server: Served, tab: Tab) -> No
     with peer(server, "bob", room="red") as bob, tab("ann", "/#red") as page:
         second = page.context.new_page()
         second.goto(f"{server.http}/#lobby")
-        expect(composer(second)).to_be_enabled()
-        second.evaluate("location.hash = '#red'")
+        go(second, "lobby")
+        go(second, "red")
         expect(second.get_by_role("heading", level=1, name="red")).to_be_visible()
-        second.evaluate("location.hash = '#lobby'")
-        page.evaluate("location.hash = '#lobby'")
+        go(second, "lobby")
+        go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         bob.say("news", room="red")
         for one in (page, second):
@@ -201,10 +201,10 @@ def test_rooms_are_joined_and_left(server: Served, tab: Tab) -> None:
 def test_a_draft_is_kept_per_room_and_over_a_reload(tab: Tab) -> None:
     with tab("ann") as page:
         composer(page).fill("not said yet")
-        page.evaluate("location.hash = '#red'")
+        go(page, "red")
         expect(page.get_by_role("heading", level=1, name="red")).to_be_visible()
         expect(composer(page)).to_have_value("")
-        page.evaluate("location.hash = '#lobby'")
+        go(page, "lobby")
         expect(composer(page)).to_have_value("not said yet")
         page.reload()
         expect(composer(page)).to_have_value("not said yet")

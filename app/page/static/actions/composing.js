@@ -77,7 +77,7 @@ export function createComposing({ store, session, state, set, toast, note, ask }
     },
     join({ room }) {
       if (!isRoomName(room)) return t("error.bad_room", { room });
-      return navigation.go(room);
+      return navigation.join(room);
     },
     part: () => void navigation.leave(state().current),
     room() {
@@ -273,7 +273,7 @@ export function createComposing({ store, session, state, set, toast, note, ask }
       const id = user || idOf(state(), name);
       if (id && me) {
         const room = `@${[...new Set([id, me.id])].sort((a, b) => a - b).join(",")}`;
-        session.open(room, 0, [name]);
+        session.open(room, 0, { others: [name] });
         navigation.go(room);
       } else if (!drafts[current]?.startsWith("/w ")) draft(current, `/w ${name} ${drafts[current] ?? ""}`);
     },

@@ -46,11 +46,15 @@ export function createNavigation({ store, session, state, set, ask }) {
       if (state().current !== room) return;
       const next = Object.values(state().rooms).find((one) => !one.conversation && one.name !== room);
       navigation.closeDialog();
-      navigation.go(next?.name ?? state().home);
+      if (next) navigation.go(next.name);
+      else navigation.join(state().home);
     },
 
-    /** @param {string} room */
-    rejoin: (room) => session.open(room),
+    /** Joins a room, and shows it. @param {string} room */
+    join(room) {
+      session.open(room, state().target?.room === room ? state().target?.seq : 0, { joins: true });
+      if (parse(location.hash)?.room !== room) navigation.go(room);
+    },
 
     /** The start of what is loaded comes into view. */
     nearTop() {

@@ -16,6 +16,8 @@ import { createRequests, Gone, Refused } from "./requests.js";
 const RETRY = 1_000;
 /** Events that change what people may do in a room, this person too. */
 const APPOINTMENTS = new Set(["owner", "op", "deop"]);
+/** What holds of a room that this person is not in. */
+const AWAY = new Set(["left", "offered"]);
 /** How many positions before a message to load with it. */
 const CONTEXT = 40;
 
@@ -112,7 +114,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
     store.dispatch({ type: "entered" });
     const names = [current, ...Object.keys(rooms)].filter((name) => name && !isConversation(name));
     void followWhispers();
-    for (const name of new Set(names)) if (state().rooms[name]?.status !== "left") void join(name);
+    for (const name of new Set(names)) if (!AWAY.has(state().rooms[name]?.status)) void join(name);
     void ask({ t: "help" });
   }
 
@@ -176,21 +178,23 @@ export function createSession({ store, connection, keep, newId = randomId, later
     }, wait);
   }
 
-  /** Shows a room, unless it is a conversation of others, whose address leads nowhere.
+  /** Shows a room, unless it is a conversation of others, whose address leads nowhere. It is joined if the person was in
+   * it before, or asked to join it, as on the first screen: a link to another room may be anyone's.
    * @param {string} room
    * @param {number} [seq] a message in it
-   * @param {string[]} [others]
+   * @param {{ others?: string[], joins?: boolean }} [how]
    */
-  function open(room, seq = 0, others = []) {
+  function open(room, seq = 0, { others = [], joins = state().screen === "name" } = {}) {
     const known = state().rooms[room];
     const isIn = room.slice(1).split(",").includes(String(state().me?.id));
     if (entered && isConversation(room) && !known && !isIn) {
       store.dispatch({ type: "note", room: state().current, problem: true, text: t("log.missing") });
       return;
     }
-    store.dispatch({ type: "open", room, seq, others });
+    store.dispatch({ type: "open", room, seq, others, offers: !joins });
+    if (joins && known?.status === "offered") store.dispatch({ type: "joining", room });
     if (!entered) return;
-    if (!isConversation(room) && (!known || known.status === "left")) void join(room);
+    if (!isConversation(room) && (joins ? known?.status !== "joined" : known?.status === "left")) void join(room);
     else if (seq) seek();
     else void fill(room);
   }
@@ -203,7 +207,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
     const conversations = Object.values(state().rooms).filter(({ conversation }) => conversation);
     for (const { name } of conversations) flush(name);
     // The address may name a conversation of somebody else, such as who was here before.
-    if (!state().rooms[state().current]) open(state().home);
+    if (!state().rooms[state().current]) open(state().home, 0, { joins: true });
     if (isConversation(state().current)) void fill(state().current);
     // One after another, so that what the person asks for meanwhile does not wait for all of them.
     for (const { name, read, position } of conversations) if (read < position) await fill(name);

@@ -195,9 +195,11 @@ let notes = 0;
  */
 function withoutHistory(state, same) {
   const rooms = Object.values(state.rooms).filter(({ conversation }) => !conversation);
+  const anew = (/** @type {Room} */ { name, returning, status }) =>
+    newRoom(name, { returning: same && returning, status: status === "offered" ? status : "joining" });
   return {
     ...state,
-    rooms: tableOf(rooms.map(({ name, returning }) => [name, newRoom(name, { returning: same && returning })])),
+    rooms: tableOf(rooms.map((room) => [room.name, anew(room)])),
     whispers: NO_WHISPERS,
     lastWhisper: "",
   };

@@ -13,7 +13,7 @@ import { table, tableOf } from "./table.js";
 const DELAY = 300;
 
 /** Whether to join a room again on the next visit. @param {import("../types.d.ts").Room} room */
-const rejoins = ({ conversation, status }) => !conversation && status !== "left";
+const rejoins = ({ conversation, status }) => !conversation && (status === "joining" || status === "joined");
 
 /** @param {Storage} storage @returns {Partial<State>} */
 export function restore(storage) {

@@ -4,7 +4,7 @@ import { LEFT, receive, withNote, withRoom } from "./frames.js";
 import { around, extend, isLoaded, opened, prepend } from "./log.js";
 import { added, dropped, failed, interrupted, sent } from "./outbox.js";
 import { initial, isConversation, newRoom, UNKNOWN } from "./initial.js";
-import { table, tableOf } from "./table.js";
+import { table, tableOf, without } from "./table.js";
 import { NOBODY } from "./people.js";
 import { unread } from "./unread.js";
 
@@ -38,9 +38,10 @@ const ACTIONS = {
   /** Somebody logs out: nothing of theirs stays. */
   forget: ({ settings, connection, current, commands }) => initial({ settings, connection, current, commands }),
 
-  open(state, { room: name, seq, others = [] }) {
-    const left = state.current && state.current !== name ? withRoom(state, state.current, unviewed) : state;
-    const begins = isConversation(name) ? { others, status: /** @type {const} */ ("joined"), log: opened(0) } : {};
+  open(state, { room: name, seq, others = [], offers = false }) {
+    const left = state.current && state.current !== name ? withoutView(state) : state;
+    const status = offers ? /** @type {const} */ ("offered") : /** @type {const} */ ("joining");
+    const begins = isConversation(name) ? { others, status: /** @type {const} */ ("joined"), log: opened(0) } : { status };
     const rooms = left.rooms[name] ? left.rooms : table(left.rooms, { [name]: newRoom(name, begins) });
     const next = { ...left, rooms, current: name, target: seq ? { room: name, seq } : null };
     const dialog = state.current === name ? state.dialog : null; // what it does, it does in the room in view
@@ -112,6 +113,12 @@ const ACTIONS = {
  * @returns {State}
  */
 export const reduce = (state, action) => ACTIONS[action.type](state, action);
+
+/** After somebody leaves the view of a room. One that was offered was not taken. @param {State} state */
+const withoutView = (state) =>
+  state.rooms[state.current]?.status === "offered"
+    ? { ...state, rooms: without(state.rooms, state.current) }
+    : withRoom(state, state.current, unviewed);
 
 /** A room after somebody leaves its view: nothing in it is new any more, and it follows its end again.
  * @param {Room} room

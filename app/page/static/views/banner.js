@@ -51,7 +51,7 @@ export function bannerView(state, act) {
 export const leftView = ({ name, why }, act) =>
   strip(
     t("banner.left", { why }),
-    button(t("banner.rejoin"), () => act.rejoin(name)),
+    button(t("banner.rejoin"), () => act.join(name)),
   );
 
 /** @param {string} text @param {unknown} buttons @param {string} [kind] */

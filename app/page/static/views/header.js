@@ -12,7 +12,8 @@ import { textView } from "./text.js";
 
 /** @param {State} state @param {Room} room @param {Actions} act */
 export function headerView(state, room, act) {
-  const { conversation, topic } = room;
+  const { conversation, topic, status } = room;
+  const offered = status === "offered";
   return html`<header class="top">
     <button
       type="button"
@@ -25,11 +26,11 @@ export function headerView(state, room, act) {
       ${icon("menu")}
     </button>
     <div class="title">
-      <h1>${conversation ? namesView(room) : roomButton(room, act)}</h1>
+      <h1>${conversation ? namesView(room) : offered ? nameView(room) : roomButton(room, act)}</h1>
       ${topic ? html`<p class="topic" dir="auto" title=${topic}>${textView(topic, state, { room: room.name })}</p>` : nothing}
       ${room.isPrivate || room.slow ? tagsView(room) : nothing}
     </div>
-    ${searchButton(state, act)} ${conversation ? nothing : peopleButton(state, room, act)}
+    ${searchButton(state, act)} ${conversation || offered ? nothing : peopleButton(state, room, act)}
   </header>`;
 }
 
@@ -40,8 +41,11 @@ const namesView = ({ others }) =>
 /** @param {Room} room @param {Actions} act */
 const roomButton = ({ name }, act) =>
   html`<button type="button" class="room-button" @click=${() => act.room()} title=${t("room.details")}>
-    <span class="sign">#</span><bdi>${name}</bdi>
+    ${nameView({ name })}
   </button>`;
+
+/** @param {Pick<Room, "name">} room */
+const nameView = ({ name }) => html`<span class="sign">#</span><bdi>${name}</bdi>`;
 
 /** @param {Room} room */
 const tagsView = ({ isPrivate, slow }) =>

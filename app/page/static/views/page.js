@@ -5,6 +5,7 @@ import { bannerView, connectionText, leftView } from "./banner.js";
 import { composerView } from "./composer.js";
 import { headerView } from "./header.js";
 import { logView } from "./log/log.js";
+import { offerView } from "./log/offer.js";
 import { typingView } from "./log/typing.js";
 import { peopleView } from "./people.js";
 import { sidebarView } from "./sidebar.js";
@@ -34,13 +35,15 @@ export function pageView(state, act, scrolling, later) {
 /** @param {State} state @param {Room} room @param {Actions} act @param {Scrolling} scrolling @param {Later} later */
 function chatView(state, room, act, scrolling, later) {
   const { searching, drawer, settings } = state;
-  const people = state.people && !searching && !room.conversation;
+  const offered = room.status === "offered";
+  const people = state.people && !searching && !room.conversation && !offered;
   return html`<div class=${classMap({ chat: true, [settings.density]: true, "with-panel": people || searching })}>
     ${sidebarView(state, act)} ${drawer ? html`<div class="scrim" @click=${() => act.drawer(false)}></div>` : nothing}
     <main class="room">
       ${headerView(state, room, act)} ${bannerView(state, act)}
-      ${room.status === "left" ? leftView(room, act) : nothing} ${logView(state, room, act, scrolling)}
-      ${typingView(room)} ${composerView(state, room, act)}
+      ${room.status === "left" ? leftView(room, act) : nothing} 
+      ${offered ? offerView(room, act) : logView(state, room, act, scrolling)}
+      ${typingView(room)} ${offered ? nothing : composerView(state, room, act)}
     </main>
     ${people ? peopleView(state, room, act) : nothing} ${searching && later ? later.searchOf(state, act) : nothing}
   </div>`;

@@ -356,3 +356,17 @@ test("without a connection a request is refused at once, and says whether it was
   await assert.rejects(asked, (error) => error instanceof Gone && error.sent);
   await assert.rejects(page.session.ask({ t: "rooms" }), (error) => error instanceof Gone && !error.sent);
 });
+
+test("an address leads to a room that was never joined, and joins it once the person asks for that", () => {
+  const page = inLobby();
+  page.session.open("red", 5);
+  assert.deepEqual([page.state.current, page.state.rooms.red.status, page.requests("join", "red")], ["red", "offered", []]);
+  page.breaks();
+  page.opens(welcome({ epoch: "e2" }));
+  assert.deepEqual([page.state.rooms.red.status, page.requests("join", "red")], ["offered", []]);
+  page.session.open("red", 5, { joins: true });
+  assert.deepEqual([page.state.rooms.red.status, page.requests("join", "red").length], ["joining", 1]);
+  page.session.open("blue");
+  page.session.open("lobby");
+  assert.deepEqual(Object.keys(page.state.rooms).sort(), ["lobby", "red"]);
+});

@@ -36,7 +36,7 @@ test("a room may have any word for its name", () => {
 test("a room with any word for its name is joined and said in", () => {
   for (const room of WORDS) {
     const page = inLobby();
-    page.session.open(room);
+    page.session.open(room, 0, { joins: true });
     page.answers("join", joined(0, { room }), room);
     page.session.say(room, "hi");
     assert.deepEqual(

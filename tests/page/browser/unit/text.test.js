@@ -109,7 +109,7 @@ test("after blanks only a known command is a command", () => {
     ["\u00a0\u200b/w bob psst", { kind: "whisper", to: ["bob"], text: "psst" }],
     ["\u3000/dice 20", { kind: "command", line: "/dice 20" }],
     [" /login ann secret", { kind: "login", name: "ann", password: "secret" }],
-    ["\ufeff/register  a b ", { kind: "register", password: "a b" }],
+    ["\ufeff/register  a b ", { kind: "register", password: " a b" }],
     [" /usr/bin", { kind: "say", text: " /usr/bin" }],
     [" //x", { kind: "say", text: " //x" }],
     ["\u200b", { kind: "nothing" }],

@@ -53,5 +53,5 @@ const entryView = ({ room, members, topic }, act) =>
 /** @param {Actions} act @param {string} room */
 function join(act, room) {
   act.closeDialog();
-  act.go(room);
+  act.join(room);
 }
