@@ -189,6 +189,16 @@ def test_new_messages_are_announced_and_history_is_not(server: Served, tab: Tab)
             assert not [text for text in live.all_inner_texts() if "said before" in text]
 
 
+def test_the_announcer_forgets_what_was_deleted_or_edited(server: Served, tab: Tab) -> None:
+    with peer(server, "bob") as bob, tab("ann") as page:
+        live = page.locator("#announcer")
+        for change in ({"t": "delete"}, {"t": "edit", "text": "nothing of note"}):
+            [seq] = bob.say("said in haste")
+            expect(live).to_contain_text("said in haste")
+            bob.ask(**change, room="lobby", seq=seq)
+            expect(live).to_have_text("")
+
+
 def test_all_of_it_goes_by_keyboard(server: Served, tab: Tab) -> None:
     with peer(server, "bob") as bob, tab() as page:
         press = page.keyboard.press

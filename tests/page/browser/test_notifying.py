@@ -94,9 +94,11 @@ def test_a_phone_shows_it_with_the_service_worker(server: Served, tab: Tab) -> N
         page.evaluate("navigator.serviceWorker.ready.then(() => null)")
         go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
-        bob.say("@ann hello?", room="red")
+        [seq] = bob.say("@ann hello?", room="red")
         page.wait_for_function(f"async () => (await ({SHOWN_BY_WORKER})()).length")
         assert page.evaluate(SHOWN_BY_WORKER) == [["bob in #red", "@ann hello?", "red"]]
+        bob.ask("delete", room="red", seq=seq)
+        page.wait_for_function(f"async () => (await ({SHOWN_BY_WORKER})()).length === 0")
 
 
 def test_a_click_on_it_shows_the_room_in_the_open_page(server: Served, tab: Tab) -> None:

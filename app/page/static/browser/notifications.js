@@ -15,6 +15,8 @@ const TITLE_DELAY = 100;
 /** How long announcements are collected, in milliseconds, and how many of them are read out. */
 const ANNOUNCEMENT_DELAY = 700;
 const MOST_ANNOUNCEMENTS = 3;
+/** How long what was read out stays there, in milliseconds. */
+const ANNOUNCED = 10_000;
 /** How long after the last missed message they are told of, in milliseconds: by then it is known what was read
  * elsewhere. */
 const MISSED_DELAY = 2_000;
@@ -27,7 +29,7 @@ const MISSED_DELAY = 2_000;
  * @param {Pick<ReturnType<typeof import("./storage.js").createStorage>, "get" | "set">} options.storage
  */
 export function sendNotifications(store, { announcer, show, storage }) {
-  const announce = createAnnouncer(announcer);
+  const { announce, withdraw } = createAnnouncer(announcer);
   /** What came after a break of the connection. @type {LogEvent[]} */
   let missed = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -43,7 +45,9 @@ export function sendNotifications(store, { announcer, show, storage }) {
       updateTitle(store.get());
     }, TITLE_DELAY);
     const event = /** @type {LogEvent} */ (action.frame);
-    if (action.type !== "frame" || !isMessage(event)) return;
+    if (action.type !== "frame") return;
+    if (event.t === "delete" || event.t === "edit") forget(event);
+    if (!isMessage(event)) return;
     if (isMine(state, event) || !isArrival(state, event, before)) return;
     if (wasMissed(state, event)) {
       missed.push(event);
@@ -51,9 +55,17 @@ export function sendNotifications(store, { announcer, show, storage }) {
       missedTimer = setTimeout(tellOfMissed, MISSED_DELAY);
       return;
     }
-    if (state.current === event.room || isConversation(event.room)) announce(lineOf(event));
+    if (state.current === event.room || isConversation(event.room)) announce(event);
     if (concerns(state, event)) tell([event]);
   });
+
+  /** Takes back what was told of a message, and is to be told: its text is gone. @param {LogEvent} change */
+  function forget(change) {
+    withdraw(change);
+    missed = missed.filter((event) => !isOf(change, event));
+    const { notifications } = store.get().settings;
+    if (notifications) void import("./telling.js").then((telling) => telling.withdraw(change), () => null);
+  }
 
   /** Tells of what was missed and is for the reader, once, unless it was read meanwhile, perhaps elsewhere. */
   function tellOfMissed() {
@@ -119,20 +131,47 @@ function titleOf({ rooms, current, screen }) {
   return t("document.title.conversation", { names: listed(room.others) || t("person.self") });
 }
 
+/** Whether a message is the one that an edit or a delete is about.
+ * @param {LogEvent} change
+ * @param {{ room: string, seq: number }} event
+ */
+const isOf = (change, { room, seq }) => room === change.room && seq === change.of;
+
 /** @param {HTMLElement} element */
 function createAnnouncer(element) {
-  /** @type {string[]} */
-  let texts = [];
+  /** What is to be read out, and what is there to be read out. @type {LogEvent[][]} */
+  let [waiting, said] = [[], []];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  return (/** @type {string} */ text) => {
-    texts.push(text);
-    timer ??= setTimeout(() => {
-      const count = texts.length;
-      element.textContent =
-        count > MOST_ANNOUNCEMENTS ? t("announcement.several", { count }) : texts.join("\n");
-      texts = [];
-      timer = undefined;
-    }, ANNOUNCEMENT_DELAY);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let end;
+
+  function say() {
+    timer = undefined;
+    said = waiting;
+    waiting = [];
+    const count = said.length;
+    element.textContent =
+      count > MOST_ANNOUNCEMENTS ? t("announcement.several", { count }) : said.map(lineOf).join("\n");
+    clearTimeout(end);
+    end = setTimeout(clear, ANNOUNCED);
+  }
+
+  function clear() {
+    said = [];
+    element.textContent = "";
+  }
+
+  return {
+    /** @param {LogEvent} event */
+    announce(event) {
+      waiting.push(event);
+      timer ??= setTimeout(say, ANNOUNCEMENT_DELAY);
+    },
+    /** @param {LogEvent} change */
+    withdraw(change) {
+      waiting = waiting.filter((event) => !isOf(change, event));
+      if (said.some((event) => isOf(change, event))) clear();
+    },
   };
 }

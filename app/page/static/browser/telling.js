@@ -28,8 +28,25 @@ export async function tell(events, { settings, storage, show }) {
   const several = untold.length > 1;
   const title = several ? t("notification.missed", { count: untold.length }) : titleText(event);
   const body = several ? untold.map(lineOf).join("\n") : contentOf(event);
-  await notify(title, { body: body.slice(0, EXCERPT), tag: event.id, data: { room: event.room } }, show);
+  const places = untold.map(({ room, seq }) => placeOf(room, seq));
+  await notify(title, { body: body.slice(0, EXCERPT), tag: event.id, data: { room: event.room, places } }, show);
 }
+
+/** Closes the notifications that show the text of a message, which is another one by now, or gone.
+ * @param {LogEvent} change
+ */
+export async function withdraw({ room, of = 0 }) {
+  const worker = await serviceWorkers()?.getRegistration().catch(() => undefined);
+  for (const notification of [...((await worker?.getNotifications?.()) ?? []), ...own]) {
+    if (notification.data?.places?.includes(placeOf(room, of))) notification.close();
+  }
+}
+
+/** The notifications that the page shows itself. @type {Set<Notification>} */
+const own = new Set();
+
+/** @param {string} room @param {number} seq */
+const placeOf = (room, seq) => `${room}/${seq}`;
 
 /** The events that no other tab of this browser has told of.
  * @param {readonly LogEvent[]} events
@@ -54,7 +71,7 @@ function titleText({ t: kind, from, room }) {
 /** Shows a notification, which leads to a room. The service worker shows it where there is one: phones allow nothing
  * else, and its notifications outlive the page. Several tabs show one notification for one `tag`.
  * @param {string} title
- * @param {{ body: string, tag: string, data: { room: string } }} options
+ * @param {{ body: string, tag: string, data: { room: string, places: string[] } }} options
  * @param {(room: string) => void} show
  */
 async function notify(title, options, show) {
@@ -67,6 +84,8 @@ async function notify(title, options, show) {
   }
   try {
     const notification = new Notification(title, options);
+    own.add(notification);
+    notification.onclose = () => own.delete(notification);
     notification.onclick = () => {
       window.focus();
       notification.close();

@@ -4,7 +4,7 @@ import { errorText } from "../i18n/errors.js";
 import { expelledText } from "../i18n/events.js";
 import { t } from "../i18n/messages.js";
 import { isConversation, isMine, LIMITS, LOBBY, newRoom, NO_MODERATION, NO_WHISPERS, UNKNOWN } from "./initial.js";
-import { amend, append, aside, opened } from "./log.js";
+import { amend, append, aside, isShown, opened } from "./log.js";
 import { acked, arrived, delayed, dropped, failed, inherited, interrupted, placed } from "./outbox.js";
 import { withChanged, withPresence } from "./people.js";
 import { table, tableOf, without } from "./table.js";
@@ -295,7 +295,19 @@ function withEvent(state, event) {
   const heard = event.notify === "here" && event.seq > room.head ? { ...event, heard: true } : event;
   const next = withRoom(before, room.name, () => ({ ...logged(before, room, heard), ...settingsAfter(room, event) }));
   const outbox = isMine(state, event) ? arrived(state.outbox, event) : state.outbox;
-  return isWhisper ? withWhisper({ ...next, outbox }, event) : { ...next, outbox };
+  const changed = { ...next, outbox, search: searchAfter(state.search, event) };
+  return isWhisper ? withWhisper(changed, event) : changed;
+}
+
+/** Results of a search after an edit or a delete of one: its hits are in a text that is gone.
+ * @param {State["search"]} search
+ * @param {LogEvent} event
+ */
+function searchAfter(search, event) {
+  const isAffected = (/** @type {LogEvent} */ { room, seq }) => room === event.room && seq === event.of;
+  if (isShown(event) || !search.events.some(isAffected)) return search;
+  const events = search.events.map((one) => (isAffected(one) ? { ...amend(one, event), marks: [] } : one));
+  return { ...search, events: events.filter(({ deleted }) => !deleted) };
 }
 
 /** With the conversation that a whisper begins.

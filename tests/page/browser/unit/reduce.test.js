@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { reduce } from "../../../../app/page/static/state/reduce.js";
 import { rowsOf } from "../../../../app/page/static/views/log/rows.js";
-import { isMine } from "../../../../app/page/static/state/initial.js";
+import { isMine, NO_SEARCH } from "../../../../app/page/static/state/initial.js";
 import { unread } from "../../../../app/page/static/state/unread.js";
 import { after, joined, LIMITS, msg, welcome } from "./frames.js";
 
@@ -41,6 +41,20 @@ test("an edit and a delete change the message that they are of", () => {
   const gone = { ...msg(4, undefined), t: "delete", of: 2, whom: "bob" };
   const [one, two] = lobby(begun(msg(1, "one"), msg(2, "two"), edit, gone)).log.entries;
   assert.deepEqual([one.text, one.edited, two.text, two.deleted], ["uno", true, "", true]);
+});
+
+test("what a search found is changed and deleted as well", () => {
+  const found = [{ ...msg(1, "one"), marks: [[0, 3]] }, msg(2, "two")];
+  const state = begun(msg(1, "one"), msg(2, "two"), { type: "set", change: { search: { ...NO_SEARCH, events: found } } });
+  const change = (seq, more) => ({ type: "frame", frame: { ...msg(seq, "", more), of: seq - 2 } });
+  const next = [change(3, { t: "edit", text: "once" }), change(4, { t: "delete" })].reduce(
+    (one, action) => reduce(one, { at: 1_000, ...action }),
+    state,
+  );
+  assert.deepEqual(
+    next.search.events.map(({ text, marks }) => [text, marks]),
+    [["once", []]],
+  );
 });
 
 test("a whisper that is deleted is gone where it was shown inline too", () => {
