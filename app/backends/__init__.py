@@ -19,11 +19,13 @@ Every backend promises the following. `tests/contracts` holds each to it.
   conversation, or searched.
 - **State.** An event with a `key` is the room's state under that key until the next one. `trim` doesn't lose the state:
   an event that is trimmed from the log stays readable by `state` for as long as it is current.
-- **Edits and deletions.** An edit of position `of` also replaces the text there. A deletion also clears the text there
-  and in all edits of it. Both happen atomically with the append. If there is no message at that position, or a deleted
-  one, neither has an effect, and an edit is stored without its text. A deleted or trimmed text is unreadable at once.
-  Its last traces in an index or a journal leave the store's files within a minute of the store being idle, or when the
-  store is closed. The copy that is made before an upgrade is an exception, see `upgrade`.
+- **Edits and deletions.** An edit of position `of` also replaces the text there, and clears the text in all earlier
+  edits of it. A deletion also clears the text there and in all edits of it, or that of a topic or a reason, if its
+  detail says `what`. Trimming a message clears its edits. All of this happens atomically with the append or trim. If
+  there is no message at that position, or a deleted one, neither has an effect, and an edit is stored without its text.
+  A deleted or trimmed text is unreadable at once. Its last traces in an index or a journal leave the store's files
+  within a minute of the store being idle, or when the store is closed. The copy that is made before an upgrade is an
+  exception, see `upgrade`.
 - **Tokens.** A token is a user's until it ends: at a sign-in or registration on its device, at the sign-out, or,
   for all of a user's, when the password changes. Once ended nobody has it ever again.
 - **Names.** At any time, a canonical name belongs to one user: a claim is compare-and-set. The default name `userN`

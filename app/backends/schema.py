@@ -130,6 +130,15 @@ MIGRATIONS = (
     CREATE INDEX given_up_by_skeleton ON given_up (skeleton) WHERE skeleton != '';
     CREATE INDEX given_up_by_user ON given_up (user);
     CREATE TABLE operators (canonical TEXT PRIMARY KEY, user INTEGER NOT NULL) WITHOUT ROWID;
+
+    UPDATE events SET text = '' WHERE of > 0 AND kind = 'edit' AND text != '' AND (
+        EXISTS (
+            SELECT 1 FROM events AS later WHERE later.room = events.room AND later.of = events.of
+            AND later.of > 0 AND later.kind = 'edit' AND later.seq > events.seq
+        )
+        OR NOT EXISTS (SELECT 1 FROM events AS said WHERE said.room = events.room AND said.seq = events.of)
+    );
+    INSERT OR IGNORE INTO meta SELECT 'purge', '' WHERE changes() > 0;
     """,
 )
 """SQL by version: `PRAGMA user_version` is the number of migrations that a store has had."""

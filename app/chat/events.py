@@ -38,6 +38,24 @@ class Kind(StrEnum):
     MENTIONS = "mentions"
 
 
+SPOKEN = frozenset((Kind.MSG, Kind.ME, Kind.EDIT))
+"""What someone says."""
+NOTES = frozenset(
+    (
+        Kind.TOPIC,
+        Kind.KICK,
+        Kind.BAN,
+        Kind.UNBAN,
+        Kind.MUTE,
+        Kind.UNMUTE,
+        Kind.OP,
+        Kind.DEOP,
+        Kind.INVITE,
+        Kind.UNINVITE,
+    )
+)
+"""Changes of a room whose text is in someone's words: a topic or a reason."""
+
 _KEYS: dict[str, str] = {
     Kind.OWNER: "owner",
     Kind.TOPIC: "topic",
@@ -90,7 +108,7 @@ class Detail(Struct, frozen=True, omit_defaults=True, gc=False):
     `seconds` is for slow mode. `to` has the recipients of a whisper by the names they had then. `edited` and `deleted`
     say what has become of a message since. `notify` says whom a message notifies beside those it mentions:
     `everyone` in the room, or those who are `here`. `invited` has the ids of those whom a private room keeps when its
-    door is closed, in ascending order.
+    door is closed, in ascending order. `what` says what was deleted, if it was no message: a `topic` or a `why`.
     """
 
     whom: User | None = None
@@ -101,6 +119,7 @@ class Detail(Struct, frozen=True, omit_defaults=True, gc=False):
     deleted: bool = False
     notify: str = ""
     invited: tuple[int, ...] = ()
+    what: str = ""
 
 
 PLAIN = Detail()

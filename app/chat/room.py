@@ -127,6 +127,8 @@ class Room(Generic[S]):
         if event.key:
             self.state.apply(event)
             self.has_settings = True
+        elif self.has_settings:
+            self.state.apply(event)
 
     def spoke(self, user: int, at: float) -> None:
         """Note that a user spoke in slow mode, at a time in seconds of a clock that never goes back. Forget those who

@@ -8,13 +8,15 @@ Times are in milliseconds since 1970.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import IntEnum
 
 from msgspec import UnsetType
 
 from app.chat.errors import Code, ErrorValues, Refused
-from app.chat.events import Detail, Event, Kind, User
+from app.chat.events import SPOKEN, Detail, Event, Kind, User
 from app.chat.frames import Mentions, Moderation, Private, Public, Slow, Topic
+from app.chat.logs import CONVERSATION
 from app.chat.mentions import ALL
 from app.chat.state import RoomState
 from app.chat.timestamps import minute, timestamp
@@ -101,6 +103,14 @@ def check_edit(event: Event, user: User) -> None:
     if event.user != user.id:
         problem = f"Only {event.name}, who wrote this message, can edit it"
         raise Refused(Code.NOT_YOURS, problem, reason="edit", name=event.name)
+
+
+def hides(ignored: Collection[int], event: Event) -> bool:
+    """Whether an event is hidden from someone who ignores these users: what they say is, and what they do to a
+    conversation, but not what they do to a room, nor that something is deleted."""
+    if event.user not in ignored or event.kind == Kind.DELETE:
+        return False
+    return event.kind in SPOKEN or event.room.startswith(CONVERSATION)
 
 
 def check_delete(event: Event, user: User, rank: Rank) -> None:

@@ -22,10 +22,19 @@ class RoomState:
             self.apply(event)
 
     def apply(self, event: Event) -> None:
-        """Apply `event`, unless it has no key or a later event of its key was applied already."""
+        """Apply `event`, unless it changes no setting or a later event of its key was applied already."""
+        if event.kind == Kind.DELETE and event.detail.what:
+            self._clear(event.of)
+            return
         key = event.key
         if key and (key not in self._last or self._last[key].seq < event.seq):
             self._last[key] = event
+
+    @property
+    def topic_since(self) -> int:
+        """The position of the event that set the topic, or 0."""
+        event = self._last.get("topic")
+        return event.seq if event else 0
 
     @property
     def topic(self) -> str:
@@ -107,6 +116,12 @@ class RoomState:
             whom = (Detail(whom=User(user, "")) for user in self.kept())
             found += [replace(access, kind=Kind.INVITE, detail=detail) for detail in whom]
         return sorted(found, key=lambda event: event.seq)
+
+    def _clear(self, seq: int) -> None:
+        """Forget the text of an event: a topic or a reason that was deleted."""
+        for key, event in self._last.items():
+            if event.seq == seq:
+                self._last[key] = replace(event, text="")
 
     def _is(self, kind: Kind, key: str) -> bool:
         event = self._last.get(key)

@@ -255,10 +255,16 @@ def _change(frame: Changed) -> str | None:
     whom = None if isinstance(frame.whom, UnsetType) else _clean_name(frame.whom)
     text = "" if isinstance(frame.text, UnsetType) else frame.text
     match frame.t:
+        case Kind.EDIT if not text:
+            return None  # a later edit replaced its text, or the message was deleted
         case Kind.EDIT:
             return f"{who} edited a message: {text}"
+        case Kind.DELETE if frame.what:
+            return f"{who} deleted a topic" if frame.what == "topic" else f"{who} deleted a reason"
         case Kind.DELETE:
             return f"A message from {whom} was deleted" if whom else f"{who} deleted a message"
+        case Kind.TOPIC if frame.deleted:
+            return f"{who} set a topic that was deleted"
         case Kind.TOPIC:
             return f"{who} set the topic: {text}" if _one_line(text) else f"{who} cleared the topic"
         case Kind.SLOW if frame.seconds:

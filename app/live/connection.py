@@ -281,7 +281,7 @@ class Connection(Rights):
 
         In the text dialect, an invitation reads as told to the person who is invited. Its author saw it in the room.
         """
-        if event.user in self.ignored:
+        if self.ignored and rules.hides(self.ignored, event):
             return False
         if event.room[0] == CONVERSATION:
             if event.kind == Kind.INVITE and self.dialect is TEXT and event.user == self.user.id:

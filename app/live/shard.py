@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from app.chat.dialects import Dialect
-from app.chat.events import Event, Kind
+from app.chat.events import SPOKEN, Event, Kind
 from app.chat.frames import Frame
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
 from app.chat.room import BLOCK_SIZE, Cursor, Room
@@ -38,8 +38,6 @@ CLOSINGS = (Kind.PRIVATE, Kind.UNINVITE, Kind.DEOP)
 """Events after which someone may have no right to be in the room any more."""
 REMOVED_AT_ONCE = 128
 """Connections whose right to be in a room is looked at in one turn."""
-SPOKEN = frozenset((Kind.MSG, Kind.ME, Kind.EDIT))
-"""Events that count as speaking in slow mode."""
 _MSG = Kind.MSG
 _BY_ORDER = itemgetter(0)
 _NOBODY: set[Sender] = set()

@@ -15,9 +15,10 @@ import pytest
 
 from app.backends import applying, upkeep
 from app.backends.embedded import Embedded
+from app.backends.schema import APPLICATION_ID, MIGRATIONS
 from app.backends.statements import purging
 from app.backends.storefile import StoreFile
-from app.chat.events import Draft, Event, Kind
+from app.chat.events import Detail, Draft, Event, Kind
 from tests.backends.test_embedded import AUTHOR, DEADLINE, draft, opened, soon
 
 FAR = 2**62
@@ -99,6 +100,43 @@ async def test_a_store_that_is_closed_has_cleared_its_files(path: Path) -> None:
     with opened(path) as backend:
         await said_and_changed(backend)
     assert remain(path.parent, *WORDS, "----kept") == ["----kept"]
+
+
+async def test_what_was_replaced_or_belonged_to_what_is_gone_is_cleared(path: Path) -> None:
+    with opened(path) as backend:
+        first, second = [await say(backend, word(number)) for number in (1, 2)]
+        for number in (3, 4, 5):
+            await change(backend, Kind.EDIT, second.seq, word(number))
+        await change(backend, Kind.EDIT, first.seq, word(6))
+        topic = await soon(backend.append(Draft("room", AUTHOR, word(7), id="topic", at=0, kind=Kind.TOPIC)))
+        ban = Draft("room", AUTHOR, word(8), id="ban", at=0, kind=Kind.BAN, detail=Detail(whom=AUTHOR))
+        banned = await soon(backend.append(ban))
+        for event, what in ((topic.event, "topic"), (banned.event, "why")):
+            deletion = Draft("room", AUTHOR, "", what, 0, kind=Kind.DELETE, of=event.seq, detail=Detail(what=what))
+            await soon(backend.append(deletion))
+        await soon(backend.trim("room", keep=9, since=0, limit=1))
+    assert remain(path.parent, *(word(number) for number in range(1, 9))) == [word(5)]
+
+
+async def test_an_upgrade_clears_what_an_older_version_kept_of_edits(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript("".join(MIGRATIONS[:3]) + "PRAGMA user_version = 3;")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("INSERT INTO meta VALUES ('epoch', 'abcd')")
+        rows = [
+            (1, word(3), "msg", 0, '{"edited":true}'),
+            (2, word(2), "edit", 1, ""),
+            (3, word(3), "edit", 1, ""),
+            (4, word(4), "edit", 77, ""),
+        ]
+        for seq, text, kind, of, detail in rows:
+            row = (seq, "room", seq, f"id{seq}", 0, 1, "user0", text, "", kind, of, detail)
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    with opened(path) as backend:
+        events = await soon(backend.read("room", after=0, limit=9))
+        assert [event.text for event in events] == [word(3), "", word(3), ""]
+    path.with_name(f"{path.name}.before-v{len(MIGRATIONS)}").unlink()
+    assert remain(path.parent, *(word(number) for number in (2, 3, 4))) == [word(3)]
 
 
 async def test_a_state_that_was_kept_alone_is_cleared_when_it_is_replaced(path: Path) -> None:

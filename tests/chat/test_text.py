@@ -206,7 +206,11 @@ def test_how_a_frame_is_said(frame: Frame, said: str | None) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.MSG, Kind.ME)])
 def test_every_change_has_words(kind: Kind) -> None:
-    assert TEXT.encode(changed(kind))
+    assert TEXT.encode(changed(kind, text="words"))
+
+
+def test_an_edit_whose_text_was_replaced_has_no_words() -> None:
+    assert TEXT.encode(changed(Kind.EDIT)) is None
 
 
 @given(nasty)

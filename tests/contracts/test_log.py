@@ -6,6 +6,7 @@ from asyncio import ensure_future
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from app.backends import Backend
 from app.backends.statements import logs
@@ -132,7 +133,7 @@ async def test_very_many_folded_edits_end_a_page_at_the_last_of_them(
     (said,) = await soon(backend.read(log, after=0, limit=9))
     author = User(said.user, said.name)
     drafts = [draft(author, str(number), room=room, kind=Kind.EDIT, of=said.seq) for number in range(25)]
-    edits = [appended.event for appended in await add(backend, *drafts)]
+    edits = [replace(appended.event, text="") for appended in await add(backend, *drafts)]
     last = await store(backend, draft(author, "b", room=room))
     page = await soon(backend.read(log, after=said.seq, limit=9, fold=True))
     assert (page, page.more) == ([edits[9]], True)

@@ -130,18 +130,23 @@ class Model:
             event = replace(event, text="")
         elif event.kind == "edit":
             self.events[place_of(of)] = replace(of, text=event.text, detail=replace(of.detail, edited=True))
+            self._clear_edits(of)
         else:
             self.events[place_of(of)] = replace(of, text="", detail=replace(of.detail, deleted=True))
-            for each in self.held(event.room):
-                if each.kind == "edit" and each.of == of.seq:
-                    self.events[place_of(each)] = replace(each, text="")
+            self._clear_edits(of)
         self.events[place_of(event)] = event
         return event
+
+    def _clear_edits(self, of: Event) -> None:
+        for each in self.held(of.room):
+            if each.kind == "edit" and each.of == of.seq:
+                self.events[place_of(each)] = replace(each, text="")
 
     def trim(self, log: str, keep: int) -> int:
         going = self.log(log)[:-keep]
         for event in going:
             del self.events[place_of(event)]
+            self._clear_edits(event)
             for each in (log, *map(mailbox, participants(log))):
                 self.trimmed[each] = max(self.trimmed[each], event.seq)
         return len(going)

@@ -278,7 +278,7 @@ class Model:
     def give(self, seat: Seat, event: Happening) -> None:
         whisper = bool(participants(event.log))
         self.seen[seat.user.id, WHISPERS if whisper else event.log] = event.seq
-        if event.user not in seat.user.ignored:
+        if not hidden(event, seat.user):
             seat.due.append(event.frame)
             if whisper:
                 seat.conversation = event.log
@@ -359,6 +359,7 @@ class Model:
             change.whom, change.whom_name = self.user(event.user), event.name
         self.happen(change)
         event.text = text
+        self._clear_edits(event, but=change)
         seat.due.append({"t": "done", "rid": frame["rid"], "seq": change.seq})
 
     def edit(self, seat: Seat, frame: Frame) -> None:
@@ -377,8 +378,11 @@ class Model:
             raise No("not_yours")
         self._amended(seat, frame, event, "delete", "")
         event.deleted = True
+
+    def _clear_edits(self, event: Happening, *, but: Happening | None = None) -> None:
+        """Keep none of the texts that a message had in between, nor any of one that is gone."""
         for edit in self.log:
-            if (edit.kind, edit.log, edit.of) == ("edit", event.log, event.seq):
+            if (edit.kind, edit.log, edit.of) == ("edit", event.log, event.seq) and edit is not but:
                 edit.text = ""
 
     # Coming, going, reading
@@ -462,7 +466,7 @@ class Model:
         seat.due.append(answer)
 
     def _page(self, seat: Seat, answer: Frame, room: str, page: list[Happening], more: bool) -> None:
-        events = [event.frame for event in page if event.user not in seat.user.ignored]
+        events = [event.frame for event in page if not hidden(event, seat.user)]
         seat.due.append({**answer, "room": room, "events": events, "more": more})
 
     def conversations(self, seat: Seat, frame: Frame) -> None:
@@ -680,6 +684,7 @@ class Model:
         going = kept[: min(count, limit)]
         for event in going:
             event.kept = False
+            self._clear_edits(event)
             for one in (log, *(f"~{user}" for user in participants(log))):
                 self.trimmed[one] = max(self.trimmed[one], event.seq)
         return len(going)
@@ -687,6 +692,12 @@ class Model:
 
 def in_log(event: Happening, log: str) -> bool:
     return int(log[1:]) in participants(event.log) if log.startswith("~") else event.log == log
+
+
+def hidden(event: Happening, user: User) -> bool:
+    """Whether the user ignores who said something, or who changed a conversation otherwise than by deleting."""
+    speech = event.kind in (*SAID, "edit") or (bool(participants(event.log)) and event.kind != "delete")
+    return event.user in user.ignored and speech
 
 
 def counted(log: str) -> str:
@@ -1077,7 +1088,8 @@ class Chat(RuleBasedStateMachine):
         seat = self.seat(who)
         own = [event for (user, _), event in self.model.cids.items() if user == seat.user.id]
         event = (own or list(self.model.cids.values()))[pick % len(own or self.model.cids)]
-        text = self.text("again", whisper=bool(participants(event.log))) if other_text else event.text
+        changed = other_text or not event.text
+        text = self.text("again", whisper=bool(participants(event.log))) if changed else event.text
         self.perform(seat, {"t": "msg", "room": event.log, "text": text, "cid": event.cid})
 
     @precondition(lambda self: self.seats)

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from app.backends import StoreError
 from app.backends.archive.lines import (
@@ -27,9 +27,10 @@ from app.backends.archive.lines import (
     UserLine,
 )
 from app.backends.reasons import reason
+from app.backends.statements import effects
 from app.backends.statements.rows import COLUMNS, encode_detail, events, transaction, trimmed
 from app.backends.storefile import StoreFile
-from app.chat.events import Event
+from app.chat.events import Event, Kind
 from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
 
 
@@ -97,6 +98,7 @@ class _Import:
             "WHERE trims.room LIKE ? AND seq <= through)",
             (f"{CONVERSATION}%",),
         )
+        effects.clear_replaced(self.connection)
         counters = (self.last_user, "user"), (self.last_whisper, "whisper"), (self.last_pos, "pos")
         self.connection.executemany("UPDATE counters SET value = ? WHERE name = ?", counters)
         self.connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (secrets.token_hex(4),))
@@ -228,7 +230,10 @@ class _Import:
             return False
         if stored is None and line.seq > self.trimmed:
             raise self._error(f"position {line.seq} is before the last in {self.path}: expected one above {self.head}")
-        if stored != Event(*astuple(line)):
+        event = Event(*astuple(line))
+        if stored and stored.kind == Kind.EDIT and not stored.text:
+            event = replace(event, text="")  # an older Natter kept the texts of edits that were replaced
+        if stored != event:
             found = f"held by another event in {self.path}" if stored else f"no longer kept in {self.path}"
             raise self._error(f"position {line.seq} is {found}: expected it free")
         return True

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from app.backends.statements import purging
 from app.backends.statements.rows import decode_detail, encode_detail, trimmed
-from app.chat.events import Event, Kind
+from app.chat.events import NOTES, Event, Kind
 from app.chat.logs import participants
 
 
@@ -30,6 +30,7 @@ def apply(connection: sqlite3.Connection, event: Event, pos: int) -> Event:
 
 def _edit(connection: sqlite3.Connection, event: Event, pos: int) -> Event:
     if _rewrite(connection, event, edited=True):
+        _clear_edits(connection, event)  # nobody needs a text that was replaced
         return event
     # There is no message to edit, or a deleted one: no text of it may come back.
     connection.execute("UPDATE events SET text = '' WHERE pos = ?", (pos,))
@@ -38,11 +39,48 @@ def _edit(connection: sqlite3.Connection, event: Event, pos: int) -> Event:
 
 
 def _delete(connection: sqlite3.Connection, event: Event) -> None:
-    if _rewrite(connection, replace(event, text=""), deleted=True):
-        connection.execute(
-            "UPDATE events SET text = '' WHERE room = ? AND of = ? AND of > 0 AND kind = 'edit'",
-            (event.room, event.of),
+    if event.detail.what:
+        if not participants(event.room):  # an invitation that is told in a conversation has a room as its text
+            _clear_note(connection, event)
+    elif _rewrite(connection, replace(event, text=""), deleted=True):
+        _clear_edits(connection, event)
+
+
+def _clear_edits(connection: sqlite3.Connection, event: Event) -> None:
+    """Clear the texts of all edits before `event` of the message that it is about."""
+    connection.execute(
+        "UPDATE events SET text = '' WHERE room = ? AND of = ? AND of > 0 AND kind = 'edit' AND seq < ?",
+        (event.room, event.of, event.seq),
+    )
+
+
+def _clear_note(connection: sqlite3.Connection, event: Event) -> None:
+    """Clear the topic or the reason in an event."""
+    row = connection.execute(
+        "SELECT pos, kind, detail FROM events WHERE room = ? AND seq = ? AND seq < ?", (event.room, event.of, event.seq)
+    ).fetchone()
+    if row is None or row[1] not in NOTES:
+        return
+    detail = encode_detail(replace(decode_detail(row[2]), deleted=True))
+    connection.execute("UPDATE events SET text = '', detail = ? WHERE pos = ?", (detail, row[0]))
+    purging.request(connection)
+
+
+def clear_replaced(connection: sqlite3.Connection) -> None:
+    """Clear the texts of edits that a later edit replaced, or whose message is gone: an older Natter kept them."""
+    cleared = connection.execute(
+        """
+        UPDATE events SET text = '' WHERE of > 0 AND kind = 'edit' AND text != '' AND (
+            EXISTS (
+                SELECT 1 FROM events AS later WHERE later.room = events.room AND later.of = events.of
+                AND later.of > 0 AND later.kind = 'edit' AND later.seq > events.seq
+            )
+            OR NOT EXISTS (SELECT 1 FROM events AS said WHERE said.room = events.room AND said.seq = events.of)
         )
+        """
+    ).rowcount
+    if cleared:
+        purging.request(connection)
 
 
 def _rewrite(connection: sqlite3.Connection, event: Event, **became: bool) -> bool:

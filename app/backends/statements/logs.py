@@ -281,6 +281,10 @@ def _remove(connection: sqlite3.Connection, room: str, trimmed_to: int, removed:
         f"DELETE FROM events WHERE {where} AND seq NOT IN (SELECT seq FROM state WHERE room = ?)",  # noqa: S608
         (room, trimmed_to, through, room),
     )
+    connection.execute(  # no text of a message that is gone stays in its later edits
+        "UPDATE events SET text = '' WHERE room = ? AND of > ? AND of <= ? AND of > 0 AND kind = 'edit'",
+        (room, trimmed_to, through),
+    )
     _raise_trimmed(connection, room, through)
     (left,) = connection.execute("SELECT EXISTS (SELECT 1 FROM events WHERE room = ?)", (room,)).fetchone()
     for user in participants(room):

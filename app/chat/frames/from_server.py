@@ -102,7 +102,8 @@ class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
     """A message or a room was changed. `t` is the event's kind. `user` is 0 if the server itself did it.
 
     `about` is the id of the person it is about, `whom` the name that the person had at the time. An invitation in a
-    conversation has the room as its `text`. Older servers send no `about`.
+    conversation has the room as its `text`. `deleted` says that the text was deleted, and `what` which kind of text a
+    deletion is about, if not a message: `topic` or `why`. Older servers send no `about`.
     """
 
     t: str
@@ -118,6 +119,8 @@ class Changed(Struct, rename={"sender": "from"}, omit_defaults=True):
     about: int | UnsetType = UNSET
     until: str | UnsetType = UNSET
     seconds: int | UnsetType = UNSET
+    deleted: bool = False
+    what: str = ""
 
 
 class Ack(Struct, tag_field="t", tag="ack", gc=False):
@@ -356,6 +359,8 @@ def event_frame(event: Event) -> Message | Changed:
         about=detail.whom.id if detail.whom else UNSET,
         until=timestamp(detail.until) if detail.until else UNSET,
         seconds=detail.seconds if event.kind == Kind.SLOW else UNSET,
+        deleted=detail.deleted,
+        what=detail.what,
     )
 
 

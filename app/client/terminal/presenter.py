@@ -121,7 +121,10 @@ class Presenter:
             self.room_event(room, event)
 
     def room_event(self, room: Room, event: Message | Changed, *, old: bool = False) -> None:
-        """Show an event in its room, or keep it until the room is shown. `old`: it is from the history."""
+        """Show an event in its room, or keep it until the room is shown. `old`: it is from the history. An edit whose
+        text a later one replaced tells nothing."""
+        if isinstance(event, Changed) and event.t == Kind.EDIT and not event.text:
+            return
         own, mention = self.wrote(event), False
         if isinstance(event, Message):
             if old and not own:

@@ -72,7 +72,11 @@ class Sentences:
         text, whom = _value(frame.text), _value(frame.whom)
         seconds = _value(frame.seconds)
         key = f"event.{frame.t}"
-        if frame.t == Kind.TOPIC and not text.split():
+        if frame.t == Kind.DELETE and frame.what:
+            key = "event.delete.topic" if frame.what == "topic" else "event.delete.why"
+        elif frame.t == Kind.TOPIC and frame.deleted:
+            key = "event.topic.deleted"
+        elif frame.t == Kind.TOPIC and not text.split():
             key = "event.topic.cleared"
         elif frame.t == Kind.SLOW and not seconds:
             key = "event.slow.off"

@@ -24,6 +24,7 @@ from app.chat.frames import (
     event_frame,
 )
 from app.chat.logs import END, mailbox, participants
+from app.chat.rules import hides
 from app.live.connection import Connection
 from app.live.work import COSTS, sending
 
@@ -52,7 +53,7 @@ async def history(connection: Connection, command: History) -> None:
         await connection.shard.answers.wait()
         connection.log_of(command.room)  # the user may have lost the right to read it meanwhile
         connection.charge(sending(events))
-        frames = [event_frame(event) for event in events if event.user not in connection.ignored]
+        frames = [event_frame(event) for event in events if not hides(connection.ignored, event)]
         if frames or not events.more:
             break
         edge = {"before": events[0].seq} if backwards else {"after": events[-1].seq}

@@ -6,9 +6,9 @@ from msgspec import UnsetType
 
 from app.chat import rules
 from app.chat.errors import Code, Refused
-from app.chat.events import PLAIN, Detail, Event, Kind, User
+from app.chat.events import NOTES, PLAIN, Detail, Event, Kind, User
 from app.chat.fitting import PAGE_BYTES
-from app.chat.frames import MAX_PAGE, Delete, Done, Edit, History, Reply, Say, Whisper, cid_of
+from app.chat.frames import MAX_PAGE, Delete, Done, Edit, History, Reply, Say, Topic, Whisper, cid_of
 from app.chat.logs import END, conversation, participants
 from app.chat.rules import Rank
 from app.live.connection import Connection
@@ -79,20 +79,30 @@ async def edit(connection: Connection, command: Edit) -> None:
 
 
 async def delete(connection: Connection, command: Delete) -> None:
-    """Delete the text of a message. Its author may, and operators of its room."""
-    event = await _message(connection, command.room, command.seq)
+    """Delete the text of a message, or a topic or a reason. Its author may, and operators of its room."""
+    event = await _message(connection, command.room, command.seq, also=NOTES)
     cursor = connection.following.cursor(event.room)
-    rules.check_delete(event, connection.user, connection.rank(cursor.room) if cursor else Rank.MEMBER)
-    await _append(connection, event, Kind.DELETE, "", command.rid)
+    rank = connection.rank(cursor.room) if cursor else Rank.MEMBER
+    rules.check_delete(event, connection.user, rank)
+    what = "" if event.kind not in NOTES else "topic" if event.kind == Kind.TOPIC else "why"
+    if cursor and what == "topic" and event.seq == cursor.room.state.topic_since:
+        kind, text, detail = rules.setting_event(Topic(event.room, text=""), cursor.room.state, rank)
+        await connection.backend.append(connection.draft(event.room, text, kind=kind, detail=detail))
+    await _append(connection, event, Kind.DELETE, "", command.rid, what=what)
 
 
-async def _message(connection: Connection, room: str, seq: int | UnsetType) -> Event:
-    """Return the message at a position, or else the user's last one. Refused if there is none, or it is deleted."""
+async def _message(
+    connection: Connection, room: str, seq: int | UnsetType, *, also: frozenset[Kind] = frozenset()
+) -> Event:
+    """Return the message at a position, or else the user's last one. Refused if there is none, or it is deleted.
+    `also`: other kinds of events that may be meant, in a room, as long as they have a text."""
     if isinstance(seq, UnsetType):
         return await _last_message(connection, room)
     event = await connection.backend.get(connection.log_of(room), seq)
     connection.log_of(room)  # the user may have lost the right to read it meanwhile
-    if event is None or event.kind not in (Kind.MSG, Kind.ME) or event.detail.deleted:
+    is_message = event is not None and event.kind in (Kind.MSG, Kind.ME)
+    is_note = event is not None and event.kind in also and event.text != "" and event.room in connection.following
+    if event is None or not (is_message or is_note) or event.detail.deleted:
         problem = f"There is no message {seq} in {room}, or it is no longer kept"
         raise Refused(Code.NOT_FOUND, problem, room=room, seq=seq)
     return event
@@ -111,10 +121,12 @@ async def _last_message(connection: Connection, room: str) -> Event:
     raise Refused(Code.NOT_FOUND, problem, reason="last", room=room)
 
 
-async def _append(connection: Connection, event: Event, kind: Kind, text: str, rid: int | str | UnsetType) -> None:
-    """Append the edit or deletion of a message."""
+async def _append(
+    connection: Connection, event: Event, kind: Kind, text: str, rid: int | str | UnsetType, *, what: str = ""
+) -> None:
+    """Append the edit or deletion of a message, or the deletion of `what`."""
     author = User(event.user, event.name) if kind == Kind.DELETE else None
-    detail = Detail(whom=author, to=event.detail.to) if author or event.detail.to else PLAIN
+    detail = Detail(whom=author, to=event.detail.to, what=what) if author or event.detail.to else PLAIN
     draft = connection.draft(event.room, text, kind=kind, of=event.seq, detail=detail)
     appended = await connection.backend.append(draft)
     connection.send(Done(seq=appended.event.seq, rid=rid))

@@ -49,6 +49,8 @@ export interface LogEvent {
     about?: number;
     until?: string;
     seconds?: number;
+    /** What a deletion is about, if it is no message: a topic or a reason. */
+    what?: string;
     /** It is for those who are here, and came when it was said. */
     heard?: boolean;
 }

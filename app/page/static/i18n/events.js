@@ -29,10 +29,11 @@ export function eventText(event, nameView, quoteView, { mine = false, roomView =
 }
 
 /** @param {LogEvent} event @param {boolean} mine */
-function keyOf({ t: kind, room, text, seconds }, mine) {
+function keyOf({ t: kind, room, text, seconds, deleted }, mine) {
   if (kind === "invite" && isConversation(room)) return mine ? "event.invite.conversation" : "event.invite.you";
   if (kind === "slow" && !seconds) return "event.slow.off";
   if (kind === "mentions" && text !== "all") return "event.mentions.operators";
+  if (kind === "topic" && deleted) return "event.topic.deleted";
   if (kind === "topic" && !text) return "event.topic.cleared";
   return /** @type {MessageKey} */ (`event.${kind}`);
 }

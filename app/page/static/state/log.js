@@ -106,12 +106,12 @@ export const positionOf = ({ seq, of, aside }) => (aside ? (of ?? 0) : seq);
  */
 function amended(log, event) {
   if (isShown(event)) return log;
-  const index = log.entries.findIndex(({ seq, t, aside }) => seq === event.of && t === "msg" && !aside);
+  const index = log.entries.findIndex(({ seq, t, aside }) => seq === event.of && (t === "msg" || event.what) && !aside);
   if (index < 0) return log;
   return { ...log, entries: log.entries.map((entry, at) => (at === index ? amend(entry, event) : entry)) };
 }
 
-/** A message after an edit or a delete.
+/** A message after an edit or a delete. An edit whose text a later one replaced changes nothing.
  * @template {LogEvent} T
  * @param {T} message
  * @param {LogEvent} event
@@ -119,7 +119,7 @@ function amended(log, event) {
  */
 export function amend(message, event) {
   if (event.t === "delete") return { ...message, text: "", deleted: true };
-  return message.deleted ? message : { ...message, text: event.text ?? "", edited: true };
+  return message.deleted || !event.text ? message : { ...message, text: event.text, edited: true };
 }
 
 /** @param {Log} log @returns {Log} */
