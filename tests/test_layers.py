@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "app.page": {"starlette"},
     "app.serving": {
+        "app.clock",
         "app.chat",
         "app.errors",
         "app.headers",

@@ -28,11 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def entry() -> NoReturn:
-    """Run as a process: like `main`, and SIGTERM and Ctrl-C exit with the code that the subcommand's row gives."""
+    """Run as a process: like `main`, and SIGTERM and Ctrl-C exit with the code that the subcommand's row gives. SIGHUP
+    does as SIGTERM, unless `nohup` ignores it."""
     subcommand = SUBCOMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else DEFAULT, SUBCOMMANDS[DEFAULT])
     for number, code in ((signal.SIGTERM, subcommand.on_sigterm), (signal.SIGINT, subcommand.on_sigint)):
         if code is not None:
             signal.signal(number, lambda *_, code=code: sys.exit(code))
+            if number == signal.SIGTERM and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+                signal.signal(signal.SIGHUP, lambda *_, code=code: sys.exit(code))
     sys.exit(main())
 
 

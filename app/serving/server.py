@@ -5,28 +5,32 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import socket
-import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 import uvicorn
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from app.clock import Clock
 from app.serving.binding import urls
+from app.serving.certificates import Certificates
 from app.transports.fast_handshake import FastHandshake
 from app.transports.handover import HandoverProtocol
 from app.transports.hardened import HardenedWebSocketProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
-from config import ConfigurationError, Settings
-from config.errors import reason
+from config import Settings
 
 log = logging.getLogger("Application")
 
+CERTIFICATE_TICKS = 50
+"""Tenths of seconds between two looks at the files of the certificate."""
 GC_THRESHOLDS = 2_000, 10, 1000
 """The thresholds of the garbage collector's three generations. Python's own are 700, 10 and 10."""
 
@@ -35,6 +39,7 @@ class Application(Protocol):
     """What the server needs of the application, besides ASGI."""
 
     settings: Settings
+    clock: Clock
     draining: bool
 
     @property
@@ -50,17 +55,27 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, application: Application, urls: list[str], *, own_process: bool = True
+        self,
+        config: uvicorn.Config,
+        application: Application,
+        urls: list[str],
+        certificates: Certificates | None = None,
+        *,
+        own_process: bool = True,
     ) -> None:
         super().__init__(config)
+        self.certificates = certificates
+        self._hung_up = False
+        """Whether a signal asks to read the certificate anew."""
         self.application = application
         self.urls = urls
         self.own_process = own_process
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the application's resources, serve, and close them. An error while opening them is raised."""
-        async with self.application.router.lifespan_context(self.application):
-            await super().serve(sockets)
+        with self.capture_signals():  # also while the resources are opened and closed
+            async with self.application.router.lifespan_context(self.application):
+                await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -88,11 +103,37 @@ class Server(uvicorn.Server):
         self.config.timeout_graceful_shutdown = left  # type: ignore[assignment]  # uvicorn hands it to asyncio.wait_for
         await super().shutdown(sockets)
 
+    async def on_tick(self, counter: int) -> bool:
+        if self.certificates is not None and (self._hung_up or counter % CERTIFICATE_TICKS == 0):
+            now, self._hung_up = self._hung_up, False
+            self.certificates.check(now=now)
+        return await super().on_tick(counter)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        with super().capture_signals():
+        with super().capture_signals(), self._capture_hangup():
             yield
             self._captured_signals.clear()  # a requested stop exits with code 0, not by the signal
+
+    @contextmanager
+    def _capture_hangup(self) -> Iterator[None]:
+        """Have SIGHUP read the certificate anew, or stop the server if there is none, unless `nohup` ignores it."""
+        before = signal.getsignal(signal.SIGHUP)
+        ignored = before is signal.SIG_IGN and self.certificates is None
+        if ignored or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signal.signal(signal.SIGHUP, self._hang_up)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+    def _hang_up(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.certificates is None:
+            self.handle_exit(signal.SIGTERM, frame)
+        else:
+            self._hung_up = True
 
 
 def _tune_garbage_collector() -> None:
@@ -117,6 +158,7 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
 def make_server(application: Application, sockets: list[socket.socket], *, own_process: bool = True) -> Server:
     """Create the server that is to run on `sockets`. ConfigurationError if the TLS files can't be used."""
     deployment, websockets = application.settings.app.deployment, application.settings.app.websockets
+    certificates = Certificates(application.settings, application.clock) if deployment.tls.certificate else None
     config = uvicorn.Config(
         application,
         loop="uvloop",
@@ -133,38 +175,7 @@ def make_server(application: Application, sockets: list[socket.socket], *, own_p
         server_header=False,
         workers=1,
         timeout_graceful_shutdown=deployment.shutdown_grace or None,  # type: ignore[arg-type]  # fractions work
-        ssl_certfile=deployment.tls.certificate or None,
-        ssl_keyfile=deployment.tls.key or None,
+        ssl_context_factory=(lambda *_: certificates.context) if certificates else None,
     )
-    try:
-        config.load()
-    except OSError as error:
-        raise _bad_tls(application.settings, error) from None
-    return Server(config, application, urls(deployment, sockets), own_process=own_process)
-
-
-def _bad_tls(settings: Settings, error: OSError) -> ConfigurationError:
-    """Say which of the two files is at fault, if one of them is."""
-    tls = settings.app.deployment.tls
-    files = (
-        ("certificate", tls.certificate, "CERTIFICATE", "a certificate in PEM format (-----BEGIN CERTIFICATE-----)"),
-        ("key", tls.key, "PRIVATE KEY", "a private key in PEM format (-----BEGIN PRIVATE KEY-----)"),
-    )
-    for name, file, label, expected in files:
-        problem = ""
-        try:
-            if f"{label}-----" not in Path(file).read_text(encoding="latin-1"):
-                problem = f"expected {expected}"
-        except OSError as unreadable:
-            problem = f"can't be read: {reason(unreadable)}"
-        if problem:
-            origin = settings.tree.origin(("app", "deployment", "tls", name))
-            return ConfigurationError(problem, origin=origin, key=f"app.deployment.tls.{name}", value=file)
-    mismatch = isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH"
-    problem = (
-        "the key doesn't belong to the certificate"
-        if mismatch
-        else f"expected a certificate and its key in PEM format: {reason(error)}"
-    )
-    origin = settings.tree.origin(("app", "deployment", "tls"))
-    return ConfigurationError(problem, origin=origin, key="app.deployment.tls", value=f"{tls.certificate}, {tls.key}")
+    config.load()
+    return Server(config, application, urls(deployment, sockets), certificates, own_process=own_process)

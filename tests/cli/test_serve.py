@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import sqlite3
 import ssl
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import trustme
+from websockets.exceptions import ConnectionClosed
 
 from app import __version__
 from app.backends.schema import APPLICATION_ID
@@ -163,6 +166,53 @@ def test_tls(tmp_path: Path) -> None:
         assert server.ws.startswith("wss://")
         with server.connect(ssl=trusting, origin=server.http) as client:
             assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
+
+
+def renew(folder: Path, authority: trustme.CA) -> bytes:
+    """Write a new certificate and its key, and return the certificate in DER."""
+    made = authority.issue_cert("127.0.0.1")
+    for name, pem in (("certificate.pem", made.cert_chain_pems[0]), ("key.pem", made.private_key_pem)):
+        (folder / "new").write_bytes(pem.bytes())
+        (folder / "new").rename(folder / name)
+    return ssl.PEM_cert_to_DER_cert((folder / "certificate.pem").read_text())
+
+
+def shown(port: int) -> bytes:
+    """The certificate that a server shows, in DER."""
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=DEADLINE))
+
+
+def test_a_new_certificate_is_used_once_it_is_there_or_at_sighup(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    first = renew(tmp_path, authority)
+    tls = f'-P:app.deployment.tls={{ certificate = "{tmp_path}/certificate.pem", key = "{tmp_path}/key.pem" }}'
+    with serving(tls) as server, server.connect(ssl=trusting) as client:
+        assert client.recv(DEADLINE) == "You are connected! There are 1 users here."
+        assert shown(server.port) == first
+        second = renew(tmp_path, authority)
+        server.line("The certificate was read anew")
+        assert shown(server.port) == second
+        (tmp_path / "key.pem").write_text("nonsense")
+        server.started.send_signal(signal.SIGHUP)
+        server.line(r"key.pem\": expected a private key in PEM format.*: the former certificate stays in use")
+        assert shown(server.port) == second
+        third = renew(tmp_path, authority)
+        server.started.send_signal(signal.SIGHUP)
+        server.line("The certificate was read anew")
+        assert shown(server.port) == third
+        client.send("still here")
+        assert client.recv(DEADLINE) == "[user0]: still here"
+
+
+def test_sighup_stops_a_server_that_has_nothing_to_read_anew() -> None:
+    with serving() as server, server.connect() as client:
+        assert server.stop(signal.SIGHUP) == 0
+        with suppress(ConnectionClosed):
+            list(client)
+        assert client.protocol.close_rcvd is not None
+        assert client.protocol.close_rcvd.code == 1012
 
 
 def test_it_reloads_when_a_file_changes(tmp_path: Path) -> None:
