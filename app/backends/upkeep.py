@@ -1,5 +1,5 @@
 """What the store's thread does between changes: it clears deleted texts from the files, keeps the search index up to
-date, and removes the copies that were made before an upgrade."""
+date, looks for damage, and removes the copies that were made before an upgrade."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 
 from app.backends import machine
+from app.backends.checking import Checker
 from app.backends.indexing import SearchIndex
 from app.backends.journal import Journal
 from app.backends.outage import Outage, Source
 from app.backends.readers import Readers
 from app.backends.reasons import one_line
 from app.backends.statements import purging
-from app.backends.statements.rows import transaction
+from app.backends.statements.rows import connect_read_only, transaction
 from app.backends.storefile import StoreFile
 from app.backends.upgrade import CopyRetention
 from app.clock import Clock
@@ -26,6 +27,8 @@ IDLE_DELAY = 2.0
 """How many seconds after the last upkeep its need is checked again."""
 MAX_WRITES = 5000
 """After more changes than this, upkeep no longer waits until the store is idle."""
+FIRST_LOOK, LOOK_INTERVAL, LOOK_PAUSE = 60.0, 24 * 60 * 60.0, 1.0
+"""After how many seconds the store is looked through for damage, how often, and how long it rests between two steps."""
 PURGE_INTERVAL = 30.0
 """How many seconds lie between two purges, and between a failure and the next try. A purge's own time is added, times
 20, because its last step goes through the whole file."""
@@ -51,6 +54,9 @@ class Upkeep:
         self._purge = purging.pending(connection)
         self._written, self._indexing = 1, True
         self._next_check, self._next_step, self._next_purge = monotonic() + IDLE_DELAY, 0.0, 0.0
+        self._look: tuple[Checker, sqlite3.Connection] | None = None
+        """What looks for damage at the moment, and the connection that it reads with."""
+        self._next_look = monotonic() + FIRST_LOOK
 
     def count_writes(self, writes: int) -> None:
         """Add `writes` to the changes that the index has yet to see."""
@@ -69,7 +75,9 @@ class Upkeep:
 
     def due(self) -> float | None:
         """In how many seconds the next step is due if the store stays idle; None if there is nothing to do."""
-        now, delays = monotonic(), []
+        now, delays = monotonic(), list[float]()
+        if self._readers is not None:
+            delays.append(self._next_look - now)
         if self._written or self._indexing:
             delays.append(self._next_check - now)
         if self._purge:
@@ -91,6 +99,8 @@ class Upkeep:
                 self._purge = purging.pending(self._connection)
             if self._purge and monotonic() >= self._next_purge:
                 self._purge_texts()
+            if self._readers is not None and monotonic() >= self._next_look:
+                self._look_for_damage(self._readers)
             if self.outage.causes:
                 self.outage.recover(Source.UPKEEP)
         except Exception as error:
@@ -104,6 +114,8 @@ class Upkeep:
 
     def finish(self) -> None:
         """Clear what was deleted, before the store is closed."""
+        if self._look is not None:
+            self._look[1].close()
         try:
             self._index.finish()
             if purging.pending(self._connection):
@@ -115,6 +127,16 @@ class Upkeep:
                 log.exception("%s: upkeep failed", self._file.path)
             log.error("%s: the store could not be cleared: %s", self._file.path, one_line(error, self._file.path))
 
+    def _look_for_damage(self, readers: Readers) -> None:
+        checker, connection = self._look or (Checker(), connect_read_only(self._file.path))
+        self._look = checker, connection
+        self._next_look = monotonic() + LOOK_PAUSE
+        for what in checker.step(connection):
+            readers.damage.tell(what)
+        if checker.done:
+            connection.close()
+            self._look, self._next_look = None, monotonic() + LOOK_INTERVAL
+
     def _purge_texts(self) -> None:
         """Clear deleted texts from the files, once the index has dropped them."""
         with transaction(self._connection):
@@ -122,6 +144,8 @@ class Upkeep:
         if purging.last_forgotten(self._connection):
             self._indexing = self._index.keep_up()
             return
+        if self._readers is not None and self._readers.damage.problem:
+            return  # what looks unused in a damaged page may be what can still be saved
         began = monotonic()
         paused: AbstractContextManager[None] = self._readers.paused() if self._readers else nullcontext()
         with paused:

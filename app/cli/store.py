@@ -28,7 +28,7 @@ def export(arguments: Sequence[str], program: str) -> int:
         "secrets and whispers. The server may keep running.",
     )
     parser.add_argument("room", nargs="?", metavar="ROOM", type=_room, help="the room to export (default: everything)")
-    return _run(parser, arguments, _export)
+    return run(parser, arguments, _export)
 
 
 def import_(arguments: Sequence[str], program: str) -> int:
@@ -39,14 +39,14 @@ def import_(arguments: Sequence[str], program: str) -> int:
         "first.",
     )
     parser.add_argument("file", metavar="FILE", help="the export, or - for standard input")
-    return _run(parser, arguments, _import)
+    return run(parser, arguments, _import)
 
 
 def backup(arguments: Sequence[str], program: str) -> int:
     """Copy the store to a new file."""
     parser = Parser(program, "Copy the store to a new file. The server may keep running.")
     parser.add_argument("file", metavar="FILE", help="the file to create")
-    return _run(parser, arguments, _backup)
+    return run(parser, arguments, _backup)
 
 
 def _export(store: str, flags: argparse.Namespace) -> None:
@@ -66,13 +66,15 @@ def _backup(store: str, flags: argparse.Namespace) -> None:
     archive.back_up(store, Path(flags.file))
 
 
-def _run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse.Namespace], None]) -> int:
-    """Do `work` on the store that the settings name. Report a failure in one line."""
+def run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse.Namespace], int | None]) -> int:
+    """Do `work` on the store that the settings name, and return the exit code. Report a failure in one line."""
     logging.basicConfig(format=f"{PROGRAM}: %(message)s")  # the store may be upgraded, which is worth a line
     try:
         add_settings(parser)
         flags = parse(parser, arguments)
-        work(_store_path(load_settings(flags.config, flags.property)), flags)
+        code = work(_store_path(load_settings(flags.config, flags.property)), flags)
+        sys.stdout.flush()
+        return code or 0
     except ConfigurationError as error:
         return fail(error, 2)
     except (StoreError, ArchiveError) as error:
@@ -84,7 +86,6 @@ def _run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return fail(f"{where}{reason(error)}", 1)
-    return 0
 
 
 def _store_path(settings: Settings) -> str:

@@ -42,6 +42,7 @@ SUBCOMMANDS = {
     "export": Subcommand("app.cli.store:export", "Write the store, or one room, as lines of JSON.", "[ROOM]"),
     "import": Subcommand("app.cli.store:import_", "Load an export into the store.", "FILE"),
     "backup": Subcommand("app.cli.store:backup", "Copy the store to a new file.", "FILE"),
+    "store": Subcommand("app.cli.repair:main", "Check the store, or save what can be read of it.", "check|salvage"),
     "load": Subcommand("app.cli.load:main", "Measure a server under load.", "[URL]"),
 }
 """All subcommands by name, in the order of `natter --help`."""

@@ -345,3 +345,36 @@ def test_the_help_names_them(capsys: pytest.CaptureFixture[str]) -> None:
         explained = capsys.readouterr().out
         assert f"usage: natter {name}" in explained
         assert "-P:KEY=VALUE" in explained
+
+
+def test_a_store_is_checked_and_what_can_be_read_is_salvaged(tmp_path: Path) -> None:
+    store, copy = tmp_path / "chat.db", tmp_path / "saved.db"
+    with test_application(store=store, server=True) as chat:
+        ann = chat.join("ann", room="red")
+        for number in range(50):
+            ann.say(f"vermilion {number} " + "x" * 1000)
+        assert b"all is sound" in done("store", "check", CHAT_STORE=str(store))
+        refused(1, "in use", "store", "salvage", copy, CHAT_STORE=str(store))
+    data = bytearray(store.read_bytes())
+    page = data.index(b"vermilion 20 ") // 4096 * 4096
+    data[page : page + 4096] = bytes(4096)
+    store.write_bytes(data)
+    ended = natter("store", "check", CHAT_STORE=str(store))
+    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert b"this is damaged" in ended.stdout
+    assert b"vermilion" not in ended.stdout
+    told = done("store", "salvage", copy, CHAT_STORE=str(store)).decode().splitlines()
+    assert all(line.startswith(f"{store}: ") for line in told)
+    assert "saved 4" in told[0]
+    assert "room 'red' lacks" in told[-1]
+    with test_application(store=copy, server=True) as chat:
+        again = chat.connect(token=ann.token)
+        again.join("red")
+        texts = [event["text"].split()[1] for event in history(again, "red")]
+        assert {"0", "49"} < set(texts)
+        assert "20" not in texts
+
+
+@pytest.mark.parametrize("arguments", [["check", "x.db"], ["salvage"], ["mend"], []])
+def test_what_to_do_with_a_store_has_to_be_said(arguments: list[str], tmp_path: Path) -> None:
+    refused(2, "see natter store --help", "store", *arguments, CHAT_STORE=str(tmp_path / "chat.db"))

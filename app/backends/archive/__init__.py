@@ -1,8 +1,10 @@
-"""Moving the content of the embedded store in and out: exports, imports and backups."""
+"""Exports, imports and backups of the embedded store, and what can be read of a damaged one."""
 
 from app.backends.archive.backup import back_up
 from app.backends.archive.exporting import export
 from app.backends.archive.importing import import_
+from app.backends.archive.inspecting import check
 from app.backends.archive.lines import ArchiveError
+from app.backends.archive.salvaging import salvage
 
-__all__ = ["ArchiveError", "back_up", "export", "import_"]
+__all__ = ["ArchiveError", "back_up", "check", "export", "import_", "salvage"]

@@ -94,14 +94,14 @@ def _find(
     last = head(connection, room)
     pairs = list(pairwise(places))
     for one, other in reversed(pairs) if backwards else pairs:
-        if other[0] > one[0] + 1 and _is_hole(connection, room, one, other):
+        if other[0] > one[0] + 1 and is_hole(connection, room, one, other):
             return one[0], other[0]
     if places[-1][0] < last and high > places[-1][0] + 1 and not after:  # the index is out of order
         return places[-1][0], last + 1
     return None
 
 
-def _is_hole(connection: sqlite3.Connection, room: str, one: Place, other: Place) -> bool:
+def is_hole(connection: sqlite3.Connection, room: str, one: Place, other: Place) -> bool:
     """Whether there are events of the room between two of its events that follow each other in the index."""
     if other[0] == other[1] or not 0 < other[1] - one[1] <= MAX_LOOKED_AT:
         return False
