@@ -17,8 +17,9 @@ Every backend promises the following. `tests/contracts` holds each to it.
   else. A mailbox is read, bounded and followed like a room, but nothing can be appended to it. It starts after the last
   position that was trimmed from any of its conversations; older whispers that are kept can still be read in their
   conversation, or searched.
-- **State.** An event with a `key` is the room's state under that key until the next one. `trim` doesn't lose the state:
-  an event that is trimmed from the log stays readable by `state` for as long as it is current.
+- **State.** An event with a `key` is the room's state under that key until the next one; one that lifts a ban, mute,
+  invitation or appointment leaves none. Bans and mutes that have ended may be dropped from it. `trim` doesn't lose the
+  state: an event that is trimmed from the log stays readable by `state` for as long as it is current.
 - **Edits and deletions.** An edit of position `of` also replaces the text there, and clears the text in all earlier
   edits of it. A deletion also clears the text there and in all edits of it, or that of a topic or a reason, if its
   detail says `what`. Trimming a message clears its edits. All of this happens atomically with the append or trim. If

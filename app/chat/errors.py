@@ -62,6 +62,8 @@ class Code(StrEnum):
     """The text is over its limit."""
     TOO_MANY_RECIPIENTS = "too_many_recipients"
     """The whisper has too many recipients."""
+    TOO_MANY = "too_many"
+    """There are as many of something as there may be."""
     RATE_LIMITED = "rate_limited"
     """Too many commands; the client may retry after `after` milliseconds."""
     REFUSED = "refused"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.chat.errors import Code, Refused
+from app.chat.events import Kind
 
 _ONE_TOKEN = 1 - 1e-9
 """One token, less rounding errors: a client that waits as long as the bucket said gets one."""
@@ -101,6 +102,10 @@ class RateLimit(Bucket):
         return self._max_strikes > 0 and left > (self._max_strikes - 1) * FORGIVEN_AFTER
 
 
+MODERATION = {Kind.BAN: "bans", Kind.MUTE: "mutes", Kind.INVITE: "invitations", Kind.OP: "operators"}
+"""What a room has a limited number of, by the kind of event that adds one."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a client may have at most; 0 is no limit. `message` is in bytes of UTF-8, other texts are in characters."""
@@ -111,6 +116,9 @@ class Limits:
     why: int = 300
     rooms: int = 50
     recipients: int = 20
+    ignored: int = 1000
+    moderation: int = 1000
+    rooms_owned: int = 100
     password_min: int = 8
     password: int = 128
 
@@ -144,6 +152,19 @@ class Limits:
         if self.recipients and count > self.recipients:
             problem = f"A whisper can have at most {self.recipients} recipients, and this one has {count}"
             raise Refused(Code.TOO_MANY_RECIPIENTS, problem, size=count, limit=self.recipients)
+
+    def check_ignored(self, count: int) -> None:
+        """Refused if someone may not ignore `count` people."""
+        if self.ignored and count > self.ignored:
+            problem = f"You can ignore at most {self.ignored} people. Show messages from someone again first"
+            raise Refused(Code.TOO_MANY, problem, reason="ignored", limit=self.ignored)
+
+    def check_moderation(self, kind: Kind, room: str, count: int) -> None:
+        """Refused if a room may not have `count` bans, mutes, invitations or operators."""
+        if self.moderation and count > self.moderation:
+            many = MODERATION[kind]
+            problem = f"{room} has {self.moderation} {many}, and can't have more. Lift some first"
+            raise Refused(Code.TOO_MANY, problem, reason=many, room=room, limit=self.moderation)
 
     def check_password(self, password: str) -> None:
         """Refused if the text can't be a password. An empty one never can. The error does not contain it."""

@@ -188,6 +188,17 @@ class Room(Generic[S]):
         cursor.block.cursors[cursor] = sender
         return True
 
+    def regroup(self, cursor: Cursor[S], group: Hashable) -> bool:
+        """Have a live cursor get what another group gets, from the next event on. False if the batch that is being sent
+        has not reached it yet."""
+        if cursor.block is None or cursor.pending:
+            return False
+        sender = cursor.block.cursors[cursor]
+        self._leave_block(cursor)
+        cursor.block = self._block(group)
+        cursor.block.cursors[cursor] = sender
+        return True
+
     def fall_behind(self, cursor: Cursor[S], read_to: int) -> None:
         """Push nothing more to `cursor`: it reads the log after `read_to`. One that is behind already is left alone."""
         if cursor.live:

@@ -10,14 +10,23 @@ from msgspec.structs import replace
 from app.chat.events import Detail, Event, Kind, User
 from app.chat.mentions import OPERATORS
 
+MODERATION = (Kind.BAN, Kind.MUTE, Kind.INVITE, Kind.OP)
+LIFTING = (Kind.UNBAN, Kind.UNMUTE, Kind.UNINVITE, Kind.DEOP)
+DROPPED_AT = 64
+"""A ban or mute with an end at a position that is a multiple of this is the occasion to drop those that have ended."""
+
 
 class RoomState:
-    """The last event of each key. Events may be applied in any order and more than once, with the same result."""
+    """The last event of each key. Events may be applied in any order and more than once, with the same result, until
+    the state is `settled`: from then on they come in order."""
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_people", "settled")
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._last: dict[str, Event] = {}
+        self._people: dict[str, dict[str, Event]] = {}
+        """What is said of people: bans, mutes, invitations and appointments, by kind and key."""
+        self.settled = False
         for event in events:
             self.apply(event)
 
@@ -27,8 +36,41 @@ class RoomState:
             self._clear(event.of)
             return
         key = event.key
-        if key and (key not in self._last or self._last[key].seq < event.seq):
-            self._last[key] = event
+        before = self._last.get(key)
+        if not key or (before is not None and before.seq >= event.seq):
+            return
+        if before is not None and before.kind in MODERATION:
+            del self._people[before.kind][key]
+        self._last[key] = event
+        if event.kind in MODERATION:
+            self._people.setdefault(event.kind, {})[key] = event
+        if self.settled:
+            self._drop(event)
+
+    def settle(self) -> None:
+        """Everything that is stored was applied. What has no effect any more may be dropped."""
+        self.settled = True
+        for event in list(self._last.values()):
+            self._drop(event)
+
+    def _drop(self, event: Event) -> None:
+        """Drop an event that lifts what was before it, and now and then what has ended by the time of an event."""
+        if event.kind in LIFTING and not self._ends_an_invitation(event):
+            del self._last[event.key]
+        elif event.detail.until and event.seq % DROPPED_AT == 0:
+            for key, one in list(self._people[event.kind].items()):
+                if not _lasts(one, event.at):
+                    del self._last[key], self._people[event.kind][key]
+
+    def _ends_an_invitation(self, event: Event) -> bool:
+        """Whether an event ends what the one that closed the room gave to someone."""
+        access = self._last.get("access")
+        return bool(
+            access
+            and event.kind == Kind.UNINVITE
+            and event.detail.whom
+            and event.detail.whom.id in access.detail.invited
+        )
 
     @property
     def topic_since(self) -> int:
@@ -108,10 +150,20 @@ class RoomState:
         """Return the user's mute if it is in force at `now`, in milliseconds since 1970."""
         return self._in_force(Kind.MUTE, f"mute:{user}", now)
 
+    def has(self, kind: Kind, user: int, now: int) -> bool:
+        """Whether a ban, mute, invitation or appointment of someone is in force."""
+        if kind == Kind.INVITE:
+            return self.is_invited(user)
+        return self._in_force(kind, f"{kind}:{user}", now) is not None
+
+    def count(self, kind: Kind, now: int) -> int:
+        """Return how many bans, mutes, invitations or appointments are in force."""
+        return sum(_lasts(event, now) for event in self._people.get(kind, {}).values())
+
     def in_force(self, kind: Kind, now: int) -> list[Event]:
         """Return the bans, mutes, invitations or appointments that are in force at `now`, in the order of the log. One
         event that invites many people is as many invitations, by id."""
-        found = [event for event in self._last.values() if event.kind == kind and _lasts(event, now)]
+        found = [event for event in self._people.get(kind, {}).values() if _lasts(event, now)]
         if kind == Kind.INVITE and (access := self._last.get("access")):
             whom = (Detail(whom=User(user, "")) for user in self.kept())
             found += [replace(access, kind=Kind.INVITE, detail=detail) for detail in whom]

@@ -129,8 +129,8 @@ class Connection(Rights):
 
     @property
     def group(self) -> DeliveryGroup:
-        """Connections of one group get the same bytes. One whose user ignores someone is alone in its group."""
-        return DeliveryGroup(self.dialect, self.channel.deflated, id(self) if self.ignored else 0)
+        """Connections of one group get the same bytes."""
+        return DeliveryGroup(self.dialect, self.channel.deflated, self.ignored)
 
     def channel_closed(self) -> None:
         """Leave every room. Messages that are on their way into the log are stored all the same."""

@@ -131,12 +131,9 @@ def _frames_for(group: DeliveryGroup, events: Sequence[OrderedEvent], encoded: E
 def _accepted(
     frames: list[OrderedFrame], events: Sequence[OrderedEvent], block: Block[Subscriber]
 ) -> list[OrderedFrame]:
-    """Return what a subscriber that ignores someone gets. It is alone in its block. If its channel is full it gets
-    everything, because it falls behind and filters what it reads from the log."""
-    [cursor] = block.cursors
-    if cursor.subscriber.channel.full:
-        return frames
-    hidden = {order for order, event in events if not cursor.subscriber.accepts(event)}
+    """Return what a block of subscribers gets who ignore the same people."""
+    one = next(iter(block.cursors)).subscriber
+    hidden = {order for order, event in events if not one.accepts(event)}
     return [frame for frame in frames if frame[0] not in hidden] if hidden else frames
 
 

@@ -108,8 +108,11 @@ class Following:
             bounding = None if self._starts_at_a_known_head(command, cursor.room) else backend.bounds(log)
             reading = backend.read_marker(connection.user.id, log) if connection.returning else None
             if not whispers and not cursor.room.loaded:
-                for event in await backend.state(log):
-                    cursor.room.apply(event)
+                stored = await backend.state(log)
+                if not cursor.room.state.settled:  # as it is if another connection did it, and events came since
+                    for event in stored:
+                        cursor.room.apply(event)
+                    cursor.room.state.settle()
                 if cursor.room.state.slow:
                     await _recall_pace(connection, cursor.room)
                 cursor.room.loaded = True
@@ -163,9 +166,10 @@ class Following:
             self._catching_up.cancel()
 
     def regroup(self, connection: FollowingConnection) -> None:
-        """Leave the delivery group, because what the connection accepts has changed, and go live in the right one."""
+        """Change the delivery group, because what the connection accepts has changed."""
+        group = connection.group
         for cursor in self._cursors.values():
-            if cursor.live:
+            if cursor.live and not cursor.room.regroup(cursor, group):
                 cursor.room.fall_behind(cursor, cursor.position)
                 self.catch_up(connection)
 

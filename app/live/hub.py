@@ -197,11 +197,19 @@ class Hub:
     def for_connections_of(self, user: int, act: Callable[[Subscriber], None]) -> None:
         """Call `act` with every connection of a user, in its own loop."""
 
-        def act_in_shard(shard: Shard) -> None:
-            for subscriber in shard.connections.get(user, ()):
-                act(subscriber)
+        self._in_shards(_act, user, act)
 
-        self._in_shards(act_in_shard)
+    async def for_connections_in_turn(self, user: int, act: Callable[[Subscriber], None]) -> None:
+        """Call `act` with every connection of a user, in its own loop: in this one, a few in each turn."""
+        loop = asyncio.get_running_loop()
+        for other, shard in self._shards.items():
+            if other is not loop:
+                with suppress(RuntimeError):  # that loop ended with connections still in it
+                    other.call_soon_threadsafe(_act, shard, user, act)
+        here = self._shards[loop]
+        for one in here.connections.get(user, ()):
+            await here.answers.wait()
+            act(one)
 
     def _announce(self, rooms: Iterable[str]) -> None:
         for room in rooms:
@@ -240,3 +248,8 @@ class Hub:
             else:
                 with suppress(RuntimeError):  # that loop ended with connections still in it
                     loop.call_soon_threadsafe(act, shard, *arguments)
+
+
+def _act(shard: Shard, user: int, act: Callable[[Subscriber], None]) -> None:
+    for subscriber in shard.connections.get(user, ()):
+        act(subscriber)

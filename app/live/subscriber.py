@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from app.chat.dialects import Dialect
@@ -17,8 +16,8 @@ class DeliveryGroup(NamedTuple):
 
     dialect: Dialect
     deflated: bool
-    ignoring: int = 0
-    """A number of its own for a subscriber whose user ignores someone: it is alone in its group. 0 for all others."""
+    ignoring: frozenset[int] = frozenset()
+    """The users whose messages are hidden from them."""
 
 
 class Subscriptions(Protocol):
@@ -54,7 +53,7 @@ class Subscriber(Protocol):
         """Its positions."""
 
     @property
-    def ignored(self) -> Collection[int]:
+    def ignored(self) -> frozenset[int]:
         """The users whose messages and hints are hidden."""
 
     @property

@@ -11,7 +11,7 @@ from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Event, Kind, User
 from app.chat.frames import Ban, Kick, Op, Private, Slow, Topic
 from app.chat.rules import Rank
-from app.chat.state import RoomState
+from app.chat.state import DROPPED_AT, LIFTING, MODERATION, RoomState
 
 ANN, BOB, CY = User(1, "ann", registered=True), User(2, "bob", registered=True), User(3, "cy")
 SERVER = User(0, "*", registered=True)
@@ -40,6 +40,31 @@ def test_events_come_to_the_same_in_any_order_and_twice(drawn: list[tuple[Kind, 
     assert view(one) == view(other)
     latest = {each.key: each for each in log if each.key}
     assert view(RoomState(latest.values())) == view(one)
+
+
+@given(st.lists(events, max_size=30), st.integers(0, 30))
+def test_a_settled_state_keeps_what_has_an_effect_and_little_else(
+    drawn: list[tuple[Kind, User, str]], before: int
+) -> None:
+    log = [event(seq, kind, text, whom, seconds=seq) for seq, (kind, whom, text) in enumerate(drawn, 1)]
+    settled = RoomState(log[:before])
+    settled.settle()
+    for each in log[before:]:
+        settled.apply(each)
+    assert view(settled) == view(RoomState(log))
+    assert not [each for each in settled._last.values() if each.kind in LIFTING]
+    for kind in MODERATION:
+        assert settled.count(kind, 0) == len(settled.in_force(kind, 0))
+
+
+def test_bans_that_have_ended_are_dropped_sooner_or_later() -> None:
+    state = RoomState()
+    state.settle()
+    for seq in range(1, 1000):
+        state.apply(event(seq, Kind.BAN, whom=User(seq, "x"), until=seq + 1))
+    state.apply(event(1000, Kind.BAN, whom=ANN))
+    assert len(state._last) <= DROPPED_AT
+    assert [one.detail.whom for one in state.in_force(Kind.BAN, 5000)] == [ANN]
 
 
 def view(state: RoomState) -> object:

@@ -6,6 +6,7 @@ import pytest
 
 from app.backends import Backend
 from app.chat.events import PLAIN, Bounds, Detail, Event, Kind, User
+from app.chat.state import DROPPED_AT
 from tests.contracts.helpers import FAR, add, draft, found, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio
@@ -123,3 +124,31 @@ async def test_who_spoke_when_is_known_after_a_position_and_a_time(backend: Back
         (edit.seq, 0, {}),
     ):
         assert await soon(backend.spoke("room", after=after, since=since)) == spoke
+
+
+async def test_what_is_lifted_leaves_no_state(backend: Backend) -> None:
+    user, other = await someone(backend), await someone(backend)
+    whom = Detail(whom=other)
+    for kind, lifts in (
+        (Kind.BAN, Kind.UNBAN),
+        (Kind.MUTE, Kind.UNMUTE),
+        (Kind.OP, Kind.DEOP),
+        (Kind.INVITE, Kind.UNINVITE),
+    ):
+        await store(backend, draft(user, kind=kind, detail=whom))
+        await store(backend, draft(user, kind=lifts, detail=whom))
+        assert await soon(backend.state("room")) == []
+    closed = await store(backend, draft(user, kind=Kind.PRIVATE, detail=Detail(invited=(other.id,))))
+    out = await store(backend, draft(user, kind=Kind.UNINVITE, detail=whom))
+    assert await soon(backend.state("room")) == [closed, out]
+
+
+async def test_bans_that_have_ended_are_dropped_from_the_state(backend: Backend) -> None:
+    user = await someone(backend)
+    ban = Detail(whom=User(7, "ann"))
+    last = await store(backend, draft(user, kind=Kind.BAN, detail=ban))
+    for number in range(100, 300):
+        detail = Detail(whom=User(number, "x"), until=1)
+        await store(backend, draft(user, kind=Kind.BAN, detail=detail))
+    assert len(state := await soon(backend.state("room"))) <= DROPPED_AT
+    assert last in state

@@ -197,6 +197,34 @@ CASES = [
         joined("ann"),
     ),
     Case("too_long", {"what": "why", "size": 301, "limit": 300}, step("ann", "away", why="x" * 301)),
+    Case(
+        "too_many",
+        {"reason": "ignored", "limit": 1},
+        step("ann", "ignore", name="cy"),
+        (*joined("ann", "bob"), step("ann", "ignore", name="bob"), step("cy", "nick", name="cy")),
+        {"ignored": 1},
+    ),
+    *(
+        Case(
+            "too_many",
+            {"reason": many, "room": "lobby", "limit": 1},
+            step("ann", kind, room="lobby", name="cy"),
+            (*OWNED, step("ann", kind, room="lobby", name="bob"), step("cy", "nick", name="cy")),
+            {"moderation": 1},
+        )
+        for kind, many in (("ban", "bans"), ("mute", "mutes"), ("invite", "invitations"))
+    ),
+    Case(
+        "too_many",
+        {"reason": "operators", "room": "lobby", "limit": 1},
+        step("ann", "op", room="lobby", name="cy"),
+        (
+            *OWNED,
+            *(step(who, "register", password=PASSWORD) for who in ("bob", "cy")),
+            step("ann", "op", room="lobby", name="bob"),
+        ),
+        {"moderation": 1},
+    ),
     Case("too_many_recipients", {"size": 21, "limit": 20}, step("ann", "whisper", to=["bob"] * 21, cid="a", text="hi")),
     Case("rate_limited", {"after": "…", "limit": 0.1}, step("ann", "rooms"), joined("ann"), {"rate": 0.1, "burst": 1}),
     Case("rate_limited", {"after": "…", "limit": 1}, step("ann", "rooms"), joined("ann"), {"rate": 1, "burst": 1}),

@@ -101,7 +101,7 @@ class Listening:
 
     @property
     def group(self) -> Any:
-        return DeliveryGroup(JSON, self.channel.deflated, id(self) if self.ignored else 0)
+        return DeliveryGroup(JSON, self.channel.deflated, frozenset(self.ignored))
 
     def accepts(self, event: Event) -> bool:
         return event.user not in self.ignored

@@ -10,6 +10,7 @@ from app.backends.statements import purging
 from app.backends.statements.rows import decode_detail, encode_detail, trimmed
 from app.chat.events import NOTES, Event, Kind
 from app.chat.logs import participants
+from app.chat.state import DROPPED_AT, LIFTING
 
 
 def apply(connection: sqlite3.Connection, event: Event, pos: int) -> Event:
@@ -104,7 +105,38 @@ def _rewrite(connection: sqlite3.Connection, event: Event, **became: bool) -> bo
 def _set_state(connection: sqlite3.Connection, event: Event) -> None:
     where = (event.room, event.key)
     row = connection.execute("SELECT seq FROM state WHERE room = ? AND key = ?", where).fetchone()
-    connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (*where, event.seq))
+    if event.kind in LIFTING and not _ends_an_invitation(connection, event):
+        connection.execute("DELETE FROM state WHERE room = ? AND key = ?", where)
+    else:
+        connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (*where, event.seq))
+    if event.detail.until and event.seq % DROPPED_AT == 0:
+        _drop_ended(connection, event)
     if row and row[0] <= trimmed(connection, event.room):  # only its being the state kept it
         connection.execute("DELETE FROM events WHERE room = ? AND seq = ?", (event.room, row[0]))
         purging.request(connection)
+
+
+def _ends_an_invitation(connection: sqlite3.Connection, event: Event) -> bool:
+    """Whether an event ends what the one that closed or opened the room gave to someone."""
+    if event.kind != Kind.UNINVITE or event.detail.whom is None:
+        return False
+    sql = "SELECT detail FROM state JOIN events USING (room, seq) WHERE room = ? AND state.key = 'access'"
+    row = connection.execute(sql, (event.room,)).fetchone()
+    return row is not None and event.detail.whom.id in decode_detail(row[0]).invited
+
+
+def _drop_ended(connection: sqlite3.Connection, event: Event) -> None:
+    """Drop the bans or mutes of a room that have ended by the time of another one."""
+    sql = """
+        SELECT state.key, seq, detail FROM state JOIN events USING (room, seq)
+        WHERE room = ? AND state.key >= ? AND state.key < ?
+    """
+    trimmed_to = trimmed(connection, event.room)
+    keys = (f"{event.kind}:", f"{event.kind};")
+    for key, seq, detail in connection.execute(sql, (event.room, *keys)).fetchall():
+        if not 0 < decode_detail(detail).until <= event.at:
+            continue
+        connection.execute("DELETE FROM state WHERE room = ? AND key = ?", (event.room, key))
+        if seq <= trimmed_to:  # only its being the state kept it
+            connection.execute("DELETE FROM events WHERE room = ? AND seq = ?", (event.room, seq))
+            purging.request(connection)

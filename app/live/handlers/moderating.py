@@ -23,6 +23,7 @@ from app.chat.frames import (
     Topic,
     moderation_entry,
 )
+from app.chat.limits import MODERATION
 from app.chat.logs import END, conversation
 from app.chat.room import Room
 from app.live.connection import Connection
@@ -88,6 +89,8 @@ async def moderate(connection: Connection, command: Moderation) -> None:
     whose_rank = rules.rank(room.state, whom, server_operator=connection.context.is_server_operator(whom))
     now = connection.context.clock.now()
     kind, text, detail = rules.moderation_event(command, rank, whom, whose_rank, now)
+    if kind in MODERATION and not room.state.has(kind, whom.id, now):
+        connection.limits.check_moderation(kind, room.name, room.state.count(kind, now) + 1)
     drafts = [connection.draft(room.name, text, kind=kind, detail=detail)]
     if kind == Kind.INVITE and not connection.hub.is_in(whom.id, room.name) and not room.state.ban(whom.id, now):
         told_in = conversation({connection.user.id, whom.id})

@@ -44,6 +44,10 @@ async def unignore(connection: Connection, command: Unignore) -> None:
 
 
 async def _set_ignored(connection: Connection, whom: User, *, on: bool) -> None:
+    """Start or stop ignoring someone on all connections of the user: some in each turn, since each may be in many
+    rooms."""
+    if on and whom.id not in connection.ignored:
+        connection.limits.check_ignored(len(connection.ignored) + 1)
     await connection.backend.ignore(connection.user.id, whom.id, on=on)
     ignored = await connection.backend.ignored(connection.user.id)
-    connection.hub.for_connections_of(connection.user.id, lambda one: one.ignore(ignored))
+    await connection.hub.for_connections_in_turn(connection.user.id, lambda one: one.ignore(ignored))

@@ -147,6 +147,9 @@ class ChatEndpoint:
             address=address,
         )
         channel.share = connection.shard.outboxes.share(network(address) if address else "")
+        if ignored:  # connections of one user share the set, which may be large
+            others = connection.shard.connections[user.id]
+            ignored = next((one.ignored for one in others if one.ignored == ignored), ignored)
         connection.on_close, connection.returning, connection.ignored = self._on_close, returning, ignored
         try:
             await self._welcome(connection, token, join, query.get("name", ""))

@@ -81,6 +81,9 @@ class LimitsSettings:
     why: int = _limit(300)
     rooms: int = _limit(50)
     recipients: int = _limit(20)
+    ignored: int = _limit(1000)
+    moderation: int = _limit(1000)
+    rooms_owned: int = _limit(100)
     password: int = _limit(128)
     password_least: int = _limit(8)
 
@@ -93,6 +96,9 @@ class LimitsSettings:
             why=self.why,
             rooms=self.rooms,
             recipients=self.recipients,
+            ignored=self.ignored,
+            moderation=self.moderation,
+            rooms_owned=self.rooms_owned,
             password=self.password,
             password_min=self.password_least,
         )

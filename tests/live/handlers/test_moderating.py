@@ -9,7 +9,7 @@ import pytest
 from app import chat_of
 from app.chat.fitting import PAGE_BYTES
 from app.live.handlers.moderating import MAX_LISTED
-from app.testing import Host, JsonClient
+from app.testing import Host, JsonClient, test_application
 from tests.live.handlers.test_people import PASSWORD
 
 MONTH = 30 * 86_400
@@ -235,3 +235,31 @@ def test_someone_banned_is_not_told_of_an_invitation_that_is_of_no_use(chat: Hos
     ann.answer("unban", room="den", name="bob")
     ann.answer("invite", room="den", name="bob")
     assert bob.sees("invite").text == "den"
+
+
+@pytest.mark.parametrize(
+    ("add", "lift", "many"),
+    [("ban", "unban", "bans"), ("mute", "unmute", "mutes"), ("invite", "uninvite", "invitations")],
+)
+def test_a_room_has_a_limited_number_of_each(add: str, lift: str, many: str) -> None:
+    with test_application(overrides={"chat.limits.moderation": 2}) as chat:
+        ann = chat.join("ann", room="den")
+        ann.register(PASSWORD)
+        people = [chat.connect(f"p{number}") for number in range(3)]
+        for one in people[:2]:
+            ann.answer(add, room="den", name=one.name)
+        ann.answer(add, room="den", name=people[0].name)
+        refused = ann.refused(add, room="den", name=people[2].name)
+        assert (refused.code, refused.frame["reason"], refused.frame["limit"]) == ("too_many", many, 2)
+        ann.answer(lift, room="den", name=people[0].name)
+        ann.answer(add, room="den", name=people[2].name)
+
+
+def test_bans_that_have_ended_are_not_counted() -> None:
+    with test_application(overrides={"chat.limits.moderation": 1}) as chat:
+        ann = chat.join("ann", room="den")
+        ann.register(PASSWORD)
+        for number in range(3):
+            other = chat.connect(f"p{number}")
+            ann.answer("ban", room="den", name=other.name, seconds=60)
+            chat.clock.advance(61)

@@ -6,10 +6,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from app import chat_of
 from app.chat.closing import CloseCode
 from app.testing import Host, Refusal, test_application
 
@@ -286,3 +288,45 @@ def test_names_of_other_scripts_are_for_who_wants_them(tmp_path: Path) -> None:
         ann.join("@")
         bob.ask("whisper", to=["APE"], text="psst", cid="1")
         assert ann.receive()["text"] == "psst"
+
+
+def test_a_user_ignores_a_limited_number_of_people() -> None:
+    with test_application(overrides={"chat.limits.ignored": 1}) as chat:
+        ann, bob, cy = (chat.join(name) for name in ("ann", "bob", "cy"))
+        ann.answer("ignore", name="bob")
+        ann.answer("ignore", name="bob")
+        refused = ann.refused("ignore", name="cy")
+        assert (refused.code, refused.frame["reason"], refused.frame["limit"]) == ("too_many", "ignored", 1)
+        ann.answer("unignore", name="bob")
+        ann.answer("ignore", name="cy")
+        cy.say("hidden")
+        bob.say("seen")
+        assert ann.hears("seen")
+
+
+def test_ignoring_someone_reads_no_log_however_many_rooms_and_connections_there_are(chat: Host) -> None:
+    ann, bob = chat.join("ann"), chat.join("bob")
+    also = [chat.join(token=ann.token) for _ in range(3)]
+    for number in range(10):
+        for one in (ann, bob, *also):
+            one.join(f"room{number}")
+    backend, reads = chat_of(chat.app).backend, list[str]()
+    read = backend.read
+
+    def recorded(room: str, **page: Any) -> Any:
+        reads.append(room)
+        return read(room, **page)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "read", recorded)
+        ann.answer("ignore", name="bob")
+        bob.say("hidden", room="room3")
+        bob.say("hidden", room="lobby")
+        ann.say("seen", room="room3")
+        for one in also:
+            assert one.hears("seen").text == "seen"
+        ann.answer("unignore", name="bob")
+        bob.say("heard again", room="room3")
+        for one in (ann, *also):
+            assert one.hears("heard again")
+    assert reads == []
