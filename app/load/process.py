@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from app.load.errors import LoadError
@@ -43,5 +44,8 @@ class Process:
     def _family(self, pid: int) -> Iterator[int]:
         yield pid
         for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
+            children = ""
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                children = (task / "children").read_text()
+            for child in children.split():
                 yield from self._family(int(child))

@@ -165,8 +165,11 @@ class Connection(asyncio.Protocol):
 
     async def write(self, data: bytes) -> None:
         """Write bytes as they are, as fast as the server takes them. ConnectionError once it has closed."""
-        self.transport.write(data)
-        await self._writable.wait()
+        if self.transport.is_closing():
+            await self.ended.wait()
+        if not self.ended.is_set():
+            self.transport.write(data)
+            await self._writable.wait()
         if self.ended.is_set():
             raise ConnectionError("the server closed the connection")
         await asyncio.sleep(0)
