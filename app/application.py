@@ -22,17 +22,19 @@ from app.errors import StartupError
 from app.headers import STRICT
 from app.loader import Module, describe, run_modules
 from app.refusals import Refusal, RefusalLog
+from app.serving.admission import Admission
 from app.serving.any_server import AnyServer, ping_advice, server_of
 from app.serving.guard import WebSocketGuard
 from app.serving.hosts import ANY, HostNames
 from app.serving.origins import OriginPolicy, parse_origin
 from app.serving.plain_guard import PlainGuard
-from app.serving.proxies import ForwardedRequests, client_address
+from app.serving.proxies import ForwardedRequests, TrustedProxies, client_address
 from app.serving.stopping import before_stop
 from app.serving.workers import exit_under_command, exit_worker, refuse_second_worker, refuse_workers
 from app.transports.asgi_channel import SERVER_SEND
 from app.transports.frame_limit import FrameLimit
 from app.transports.handover import HANDOVER
+from app.transports.sockets import Sockets
 from config import ConfigurationError, Settings, find, load
 
 T = TypeVar("T")
@@ -71,6 +73,14 @@ class Application(Starlette):
         self.admissions: dict[str, Callable[[str], Refusal | None]] = {}
         """By the name of a WebSocket route, a function that says why a new client from an address would be refused
         there. `/healthz` shows it."""
+        websockets, requests = settings.app.websockets, settings.app.deployment.requests_per_address
+        self.admission = Admission(websockets.connections, websockets.connections_per_address, requests, self.clock)
+        """How many WebSockets and requests are accepted, in all and from one address."""
+        trusted = TrustedProxies(settings.app.deployment.trusted_proxies)
+        self.sockets = Sockets(
+            websockets.connections_per_address, requests, trusted.__contains__, self.refusals, self.clock
+        )
+        """The open sockets of our own server."""
         self.frame_limit = FrameLimit.of(settings.app.websockets.frames)
         """How many frames a client may send."""
         self.readiness: dict[str, Callable[[], Awaitable[str | None]]] = {}
@@ -129,9 +139,16 @@ class Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         max_frame_size = self.settings.app.websockets.max_frame_size
         stack = super().build_middleware_stack()
-        plain = PlainGuard(stack, self.names, self.refusals)
+        plain = PlainGuard(stack, self.names, self.admission, self.refusals)
         guard = WebSocketGuard(
-            stack, plain, max_frame_size, self.frame_limit, self.origins, self.refusals, lambda: self.draining
+            stack,
+            plain,
+            max_frame_size,
+            self.frame_limit,
+            self.admission,
+            self.origins,
+            self.refusals,
+            lambda: self.draining,
         )
         trusted = self.settings.app.deployment.trusted_proxies
         return ForwardedRequests(guard, trusted) if trusted else guard

@@ -16,6 +16,8 @@ from typing import Any
 
 FLAG = "-P:"
 """The flag that sets a single value: `-P:key=value`."""
+OVERRIDES = "overrides"
+"""The place of a setting from a mapping of overrides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Origin:
     def is_flag(self) -> bool:
         """Whether a flag on the command line set it."""
         return self.place.startswith(FLAG)
+
+    @property
+    def is_override(self) -> bool:
+        """Whether a flag or a mapping of overrides set it, rather than a file."""
+        return self.is_flag or self.place == OVERRIDES
 
     def __str__(self) -> str:
         return f"{self.place}:{self.line}" if self.line and not self.is_flag else self.place

@@ -12,7 +12,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config.errors import FLAG, ConfigurationError, Origin, suggestion
+from config.errors import FLAG, OVERRIDES, ConfigurationError, Origin, suggestion
+from config.former_names import with_former_names
 from config.hocon_evaluator import Evaluator, Tree
 from config.hocon_parser import split
 from config.ktor_hints import hint
@@ -22,10 +23,13 @@ from config.value_types import Origin as WebOrigin
 
 T = TypeVar("T")
 
+FORMER_NAMES: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("chat", "limits", "connections"): ("app", "websockets", "connections"),
+    ("chat", "limits", "connections-per-address"): ("app", "websockets", "connections-per-address"),
+}
+"""Settings that are still read under a former name."""
 EMPTY_IS_UNSET = frozenset({("app", "deployment", "host"), ("app", "deployment", "port"), ("chat", "store")})
 """Settings for which an environment variable that is empty counts as not set."""
-OVERRIDES = "overrides"
-"""The place of a setting from a mapping of overrides."""
 
 DEFAULT_MODULES = (
     "app.modules.chat.module",
@@ -83,6 +87,7 @@ class Deployment:
     root_path: RootPath = RootPath("")
     shutdown_grace: Duration = Duration(3)
     reload: bool = False
+    requests_per_address: float = field(default=50.0, metadata={"check": _not_negative})
     trusted_proxies: tuple[str, ...] = field(default=(), metadata={"check": _networks})
     tls: Tls = Tls()
 
@@ -95,6 +100,8 @@ class WebSockets:
     timeout: Duration = field(default=Duration(15), metadata={"check": _at_least_100ms})
     deflate: bool = False
     max_frame_size: Size = field(default=Size(64 * 1024), metadata={"check": _at_least_125_bytes})
+    connections: int = field(default=10_000, metadata={"check": _not_negative})
+    connections_per_address: int = field(default=100, metadata={"check": _not_negative})
     frames: float = field(default=100.0, metadata={"check": _not_negative})
     masking: Unmasked = Unmasked(0)
     origins: tuple[WebOrigin, ...] = ()
@@ -144,7 +151,7 @@ class Settings:
     def overridden(self, path: str) -> bool:
         """Whether an override set the value at `path`, rather than a file."""
         origin = self.tree.origins.get(split(path))
-        return origin is not None and (origin.place == OVERRIDES or origin.is_flag)
+        return origin is not None and origin.is_override
 
     def unread_groups(self, read: Iterable[str]) -> tuple[str, ...]:
         """Return the top-level groups that no module asked for. `read` are those that modules did ask for.
@@ -187,7 +194,7 @@ def load(
     else:
         for override in overrides:
             _override(evaluator, override)
-    tree = evaluator.finish()
+    tree = with_former_names(evaluator.finish(), FORMER_NAMES)
     if "ktor" in tree.values:
         raise ConfigurationError(hint(tree.values["ktor"]), origin=tree.origin(("ktor",)), key="ktor")
     app = build(App, tree, ("app",))

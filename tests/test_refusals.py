@@ -7,7 +7,7 @@ import pytest
 from app.refusals import MAX_REMEMBERED, PERIOD, Refusal, RefusalLog, printable
 from app.testing import ManualClock, test_application
 
-FULL = Refusal(503, "full", "The server is full", "chat.limits.connections")
+FULL = Refusal(503, "full", "The server is full", "app.websockets.connections")
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -22,13 +22,13 @@ def test_each_client_is_logged_once_a_minute_with_the_setting(caplog: pytest.Log
     for who in ("10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.1"):
         refusals.add(FULL, who)
     assert lines(caplog) == [
-        "Refused 10.0.0.1 with 503: The server is full (chat.limits.connections)",
-        "Refused 10.0.0.2 with 503: The server is full (chat.limits.connections)",
+        "Refused 10.0.0.1 with 503: The server is full (app.websockets.connections)",
+        "Refused 10.0.0.2 with 503: The server is full (app.websockets.connections)",
     ]
     clock.advance(PERIOD)
     refusals.add(FULL, "10.0.0.1")
     assert lines(caplog) == [
-        "Refused 10.0.0.1 with 503: The server is full (chat.limits.connections) [2 times more since the last line]"
+        "Refused 10.0.0.1 with 503: The server is full (app.websockets.connections) [2 times more since the last line]"
     ]
 
 

@@ -15,7 +15,7 @@ DEFAULT = "ws://localhost:8080/chat"
 DESCRIPTION = (
     "Connect many clients to a server, let them talk, and report how the server performs. They join a room of their "
     "own, `load`, and their messages are stored like any others. The server's limits get in the way: start it with "
-    "-P:chat.limits.rate=0 -P:chat.limits.connections=0 -P:chat.limits.connections-per-address=0."
+    "-P:chat.limits.rate=0 -P:app.websockets.connections=0 -P:app.websockets.connections-per-address=0."
 )
 
 

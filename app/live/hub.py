@@ -13,6 +13,7 @@ from threading import Lock
 
 from msgspec import UNSET
 
+from app.addresses import network
 from app.backends import Backend
 from app.chat.events import Event, User
 from app.chat.frames import ReadUpTo, TypingNow
@@ -21,7 +22,6 @@ from app.chat.presence import Hint, PeopleElsewhere, Person, Read, Roster, Typin
 from app.clock import Clock
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
-from app.live.work import network
 
 LOOKED_AT = 8
 """People of a room whose addresses are looked at."""

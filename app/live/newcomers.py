@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from app.addresses import network
 from app.chat.budgets import Budgets
 from app.chat.errors import Code, Refused
 from app.clock import Clock
-from app.live.work import network
 from app.refusals import Refusal
 
 HOUR = 3600.0

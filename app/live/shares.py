@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from app.addresses import network
 from app.chat.budgets import Budgets
 from app.chat.errors import Code, Refused
 from app.chat.events import User
 from app.clock import Clock
-from app.live.work import network
 
 BURST = 10.0
 """How many seconds of its rate an address, or a budget of bytes, holds."""

@@ -8,10 +8,9 @@ Who has used it up, on however many connections, waits until it has made up for 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
+from app.addresses import network
 from app.chat import frames
 from app.chat.budgets import Budgets
 from app.chat.errors import Code, Refused
@@ -76,21 +75,6 @@ class WorkBudgets:
 def sending(events: Iterable[Event]) -> float:
     """Return what it costs to read and send events, beyond the fixed cost of a page."""
     return TEXT * sum(len(event.text) for event in events)
-
-
-@lru_cache(1024)
-def network(address: str) -> str | bytes:
-    """Return what counts as one address: of IPv6 the first 64 bits, since a household gets all addresses below them.
-    An IPv4 address that is written as IPv6 is the same as that IPv4 address."""
-    if ":" not in address:
-        return address
-    try:
-        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
-    except OSError:
-        return address
-    if packed.startswith(b"\0" * 10 + b"\xff\xff"):
-        return socket.inet_ntoa(packed[12:])
-    return packed[:8]
 
 
 def owner(address: str, user: int) -> str | bytes | int:

@@ -20,9 +20,9 @@ def explain_refusal(head: bytes, body: bytes) -> str:
     reason = body.partition(b"\n")[0].decode("utf-8", "replace").strip()[:200]
     problem = f"refused with {status}" + (f": {reason}" if reason else "")
     if status.startswith("429"):
-        problem += " (set chat.limits.connections-per-address to 0)"
+        problem += " (set app.websockets.connections-per-address to 0)"
     elif status.startswith("503") and "full" in reason:
-        problem += " (set chat.limits.connections to 0)"
+        problem += " (set app.websockets.connections to 0)"
     return problem
 
 

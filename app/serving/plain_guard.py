@@ -1,8 +1,9 @@
 """The checks that every plain HTTP request passes, and the headers that its answer gets.
 
-A request states one Host (400). A browser that has this server under a name that isn't its own is refused (403), but
-for what says so to its reader: the page and the health checks. A browser states an Origin with everything but what it
-reads from the page's own host, so a request that is neither came from another program, which may use any name.
+A request states one Host (400), and an address may send only so many (429). A browser that has this server under a name
+that isn't its own is refused (403), but for what says so to its reader: the page and the health checks. A browser
+states an Origin with everything but what it reads from the page's own host, so a request that is neither came from
+another program, which may use any name.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.headers import with_headers
 from app.refusals import Refusal, RefusalLog
+from app.serving.admission import Admission
 from app.serving.denial import deny
 from app.serving.hosts import HINT, HostNames, has_one_host, split_host, stated
-from app.serving.proxies import client_address
+from app.serving.proxies import client_address, proxy_hint
 
 BAD_HOST = Refusal(400, "bad_host", "The request has more than one Host, or one that is no host")
 READING = ("GET", "HEAD")
@@ -24,14 +26,18 @@ READING = ("GET", "HEAD")
 class PlainGuard:
     """ASGI middleware for all but WebSockets."""
 
-    def __init__(self, app: ASGIApp, names: HostNames, refusals: RefusalLog) -> None:
-        self.app, self.names, self.refusals = app, names, refusals
+    def __init__(self, app: ASGIApp, names: HostNames, admission: Admission, refusals: RefusalLog) -> None:
+        self.app, self.names, self.admission, self.refusals = app, names, admission, refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         send = with_headers(scope, send)
+        if refusal := self.admission.request(client_address(scope)):
+            self.refusals.add(refusal, client_address(scope), hint=proxy_hint(refusal, scope))
+            await deny(scope, receive, send, refusal, {"Connection": "close"})
+            return
         refusal = self._refusal(scope)
         if refusal is None:
             await self.app(scope, receive, send)

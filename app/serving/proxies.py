@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.refusals import Refusal
 from app.serving.forwarded import Forwarded, forwarded, normalized
 
 UNIX = "unix"
@@ -81,3 +82,11 @@ def client_address(scope: Scope) -> str:
     client = scope.get("client")
     host = client[0] if client else ""
     return "" if not host or "/" in host else str(host)
+
+
+def proxy_hint(refusal: Refusal, scope: Scope) -> str:
+    """What the operator can do besides, if a client is one too many and its address may be that of a proxy. Otherwise
+    ""."""
+    told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    unheard = refusal.status == 429 and told and client_address(scope).encode() not in b",".join(told)
+    return "; if this is your proxy, list it in app.deployment.trusted-proxies" if unheard else ""

@@ -18,6 +18,9 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from app.clock import Clock
+from app.refusals import RefusalLog
+from app.serving import descriptors
+from app.serving.admission import Admission
 from app.serving.binding import urls
 from app.serving.certificates import Certificates
 from app.transports.fast_handshake import FastHandshake
@@ -25,10 +28,13 @@ from app.transports.handover import HandoverProtocol
 from app.transports.hardened import HardenedWebSocketProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
+from app.transports.sockets import Sockets
 from config import Settings
 
 log = logging.getLogger("Application")
 
+TICKS = 10
+"""uvicorn's ticks in a second."""
 CERTIFICATE_TICKS = 50
 """Tenths of seconds between two looks at the files of the certificate."""
 GC_THRESHOLDS = 2_000, 10, 1000
@@ -41,6 +47,9 @@ class Application(Protocol):
     settings: Settings
     clock: Clock
     draining: bool
+    admission: Admission
+    sockets: Sockets
+    refusals: RefusalLog
 
     @property
     def router(self) -> Router: ...
@@ -104,6 +113,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0 and descriptors.are_out():
+            self.application.refusals.add(descriptors.OUT_OF_FILES, "everyone")
         if self.certificates is not None and (self._hung_up or counter % CERTIFICATE_TICKS == 0):
             now, self._hung_up = self._hung_up, False
             self.certificates.check(now=now)
@@ -152,7 +163,30 @@ def _tune_garbage_collector() -> None:
 def run(application: Application, sockets: list[socket.socket]) -> None:
     """Serve until SIGTERM or SIGINT. StartupError if the application's resources can't be opened, ConfigurationError if
     the TLS files can't be used."""
-    make_server(application, sockets).run(sockets)
+    server = make_server(application, sockets)
+    allow_connections(application, descriptors.raise_limit())
+    server.run(sockets)
+
+
+def allow_connections(application: Application, files: int) -> None:
+    """Accept as many connections as the process can have, if it may open so many files (0: not known). More would leave
+    none for health checks."""
+    if not files:
+        return
+    admission, possible = application.admission, descriptors.websockets(files)
+    wanted = admission.max_connections
+    if not wanted or wanted > possible:
+        admission.max_connections = possible
+    if wanted > possible:
+        log.warning(
+            "app.websockets.connections is %d, but this process may open only %d files. Allow it %d: with ulimit -n, "
+            "with LimitNOFILE= in systemd, or with --ulimit nofile= in Docker",
+            wanted,
+            files,
+            wanted + files - possible,
+        )
+    log.info("Accepting up to %d connections: this process may open %d files", admission.max_connections, files)
+    application.sockets.most = admission.max_connections + descriptors.REQUESTS
 
 
 def make_server(application: Application, sockets: list[socket.socket], *, own_process: bool = True) -> Server:

@@ -35,7 +35,7 @@ DEADLINE = 10.0
 SAFE = {"app.deployment.host": "127.0.0.1", "app.deployment.port": 0}
 SAFE_STORE = {"chat.store": ":memory:"}
 """What a configuration file sets here is for its server, and is not used in a test."""
-UNLIMITED = {"chat.limits.rate": 0, "chat.limits.connections-per-address": 0, "chat.presence.period": "10ms"}
+UNLIMITED = {"chat.limits.rate": 0, "app.websockets.connections-per-address": 0, "chat.presence.period": "10ms"}
 """Defaults for a test, unless a file sets them."""
 
 

@@ -11,6 +11,8 @@ A `Channel` is the way out to one client. Two classes implement it:
 
 A connection to our own server becomes a SocketChannel in these steps:
 
+`sockets`
+    Counts it, from accept on, and refuses one too many.
 `protocol_selector`
     Looks at the first bytes and picks one of the next two.
 `fast_handshake`

@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 from app.transports.frame_limit import NO_LIMIT, FrameLimit
 from app.transports.handover import HANDOVER, HandoverProtocol, take_over
 from app.transports.socket_channel import SocketChannel, attached_sender, is_plain_socket
+from app.transports.sockets import Peer
 
 TOKEN, TEXT = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+", rb"[\t -~\x80-\xff]*"
 REQUEST = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b:%b\r\n)+)\r\n" % (TOKEN, TEXT))
@@ -32,6 +33,8 @@ TOKEN_LIST = re.compile(rb"%b(?:[\t ]*,[\t ]*%b)*" % (TOKEN, TOKEN))
 HEADER_VALUE = re.compile(TEXT)
 LEFT_TO_UVICORN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+Address = tuple[str, int | None] | None
+"""A socket's address in ASGI's form."""
 MSG_MORE = getattr(socket, "MSG_MORE", 0)
 """The flag for bytes that should leave together with the next ones, where the system has it."""
 
@@ -89,9 +92,11 @@ class FastHandshake(asyncio.Protocol):
     __slots__ = (
         "__weakref__",
         "_accepted",
+        "_address",
         "_connected",
         "_fallback",
         "_lost",
+        "_peer",
         "_request",
         "_scope",
         "_server",
@@ -100,7 +105,10 @@ class FastHandshake(asyncio.Protocol):
         "channel",
     )
 
-    def __init__(self, server: Server, transport: Transport, request: UpgradeRequest) -> None:
+    def __init__(
+        self, server: Server, transport: Transport, request: UpgradeRequest, address: Address, peer: Peer | None
+    ) -> None:
+        self._address, self._peer = address, peer
         self._server, self._transport, self._request = server, transport, request
         self._fallback: HandoverProtocol | None = None
         self._connected = self._accepted = self._lost = False
@@ -121,7 +129,7 @@ class FastHandshake(asyncio.Protocol):
         config, state, _ = self._server
         state.connections.discard(cast(Any, self))
         connections = cast(Any, state.connections)
-        self.channel = take_over(self._transport, config, connections, high, stall, limit, inflates=False)
+        self.channel = take_over(self._transport, config, connections, high, stall, limit, self._peer, inflates=False)
         return self.channel
 
     async def receive(self) -> ASGIReceiveEvent:
@@ -155,6 +163,8 @@ class FastHandshake(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._lost = True
         self._server.state.connections.discard(cast(Any, self))
+        if self._peer is not None:
+            self._peer.leave()
 
     def shutdown(self) -> None:
         """Refuse the client because the server stops. uvicorn calls this."""
@@ -172,8 +182,8 @@ class FastHandshake(asyncio.Protocol):
             "asgi": {"version": config.asgi_version, "spec_version": "2.4"},
             "http_version": "1.1",
             "scheme": "wss" if info("sslcontext") else "ws",
-            "server": _address(info("sockname")),
-            "client": _address(info("peername")),
+            "server": address_of(info("sockname")),
+            "client": self._address,
             "root_path": config.root_path,
             "path": config.root_path + unquote(path.decode("ascii")),
             "raw_path": config.root_path.encode("ascii") + path,
@@ -261,7 +271,7 @@ class FastHandshake(asyncio.Protocol):
             config, state, app_state = self._server
             fallback = HandoverProtocol(config=config, server_state=state, app_state=app_state)
             self._fallback = fallback
-            fallback.app = cast(Any, self._application_result)
+            fallback.app, fallback.peer = cast(Any, self._application_result), self._peer
             state.connections.discard(cast(Any, self))
             fallback.connection_made(self._transport)
             fallback.data_received(self._request.head)
@@ -274,7 +284,7 @@ class FastHandshake(asyncio.Protocol):
         return await self._task
 
 
-def _address(info: Any) -> tuple[str, int | None] | None:
+def address_of(info: Any) -> Address:
     """A socket's address in ASGI's form: host and port, or a path and None."""
     if isinstance(info, tuple):
         return str(info[0]), int(info[1])

@@ -27,6 +27,7 @@ from app.transports.frames import WINDOW_BITS, FrameReader
 from app.transports.hardened import HardenedWebSocketProtocol
 from app.transports.heartbeat import shared_heartbeat
 from app.transports.socket_channel import SocketChannel
+from app.transports.sockets import Peer
 
 HANDOVER = "natter.handover"
 """The key of the ASGI extension `hand_over(high, stall, limit) -> SocketChannel | None`. It hands the accepted
@@ -42,6 +43,7 @@ def take_over(
     high: int,
     stall: float,
     limit: FrameLimit,
+    peer: Peer | None,
     *,
     inflates: bool,
 ) -> SocketChannel:
@@ -52,7 +54,7 @@ def take_over(
     loop = asyncio.get_running_loop()
     heartbeat = shared_heartbeat(loop, config.ws_ping_interval or 0, config.ws_ping_timeout or 0, stall)
     reader = FrameReader(config.ws_max_size, inflates=inflates)
-    channel = SocketChannel(transport, connections, reader, heartbeat, limit)
+    channel = SocketChannel(transport, connections, reader, heartbeat, limit, peer)
     if high:  # The kernel doubles it. By default it would buffer megabytes for a client that reads nothing.
         with suppress(OSError):  # the transport is closing
             channel.sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)
@@ -96,7 +98,8 @@ class HandoverProtocol(HardenedWebSocketProtocol):
         self.stop_keepalive()
         self.connections.discard(self)
         deflate = next((one for one in self.conn.extensions if isinstance(one, PerMessageDeflate)), None)
-        channel = take_over(transport, self.config, self.connections, high, stall, limit, inflates=deflate is not None)
+        inflates = deflate is not None
+        channel = take_over(transport, self.config, self.connections, high, stall, limit, self.peer, inflates=inflates)
         channel.deflated = deflate is not None and deflate.local_max_window_bits >= WINDOW_BITS
         return channel
 

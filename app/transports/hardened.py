@@ -5,6 +5,7 @@
 - uvicorn loses what arrives together with the handshake, or takes the connection for open. Here it waits until the
   connection is accepted.
 - uvicorn keeps a request that never ends open forever. Here it has a deadline and a maximum size.
+- The same goes for a request with a body that never ends, and for requests that are sent ahead, however many.
 - The same goes for a WebSocket request with a body or with very many headers. Here it is refused.
 - In uvicorn, junk such as text that isn't UTF-8 leaves a traceback in the log. Here it gets an answer or a close code.
 - uvicorn reads all frames at once that arrived together, however many they are. Here they are counted, and read in
@@ -20,8 +21,9 @@ import sys
 from asyncio.transports import BaseTransport, Transport
 from typing import Any, cast
 
-from httptools import HttpParserUpgrade
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request, Response
@@ -31,6 +33,7 @@ from app.chat.closing import CloseCode
 from app.headers import HEAD, STRICT
 from app.refusals import Refusal, RefusalLog
 from app.transports.frame_limit import NO_LIMIT, FrameCount, FrameSplitter
+from app.transports.sockets import Peer
 
 log = logging.getLogger("Application")
 
@@ -38,13 +41,27 @@ REQUEST_DEADLINE = 5.0
 """Seconds in which a new connection must have sent a complete request head."""
 MAX_HEAD = 16 * 1024
 """Maximum size of a request head in bytes."""
+BODY_SECONDS = 10.0
+MIN_BODY = 10 * 1024
+"""Bytes of a request's body that must arrive within BODY_SECONDS, as long as it isn't complete."""
+MAX_PIPELINED = 16
+"""Requests of one connection that may wait for the answer to another one. No browser sends any ahead."""
 LINGER = 3.0
 """Seconds that a closing connection may take to send what is queued, where uvicorn has no graceful timeout."""
 TURN_FRAMES = 64
 TURN_SIZE = 64 * 1024
 """What is read of one connection until the others get their turn, in frames and in bytes."""
 OTHER_VERSION = Refusal(426, "version", "its request is for a version of the WebSocket protocol other than 13")
+NO_REQUEST = Refusal(400, "garbage", "what it sends isn't an HTTP request")
+SLOW_BODY = Refusal(408, "slow", "the body of its request comes too slowly")
 INVALID = Refusal(400, "invalid", "its request isn't a valid WebSocket handshake of HTTP/1.1")
+
+
+def log_refusal(config: Config, refusal: Refusal, client: tuple[str, int] | None) -> None:
+    """Log a refusal if our application is served."""
+    refusals: RefusalLog | None = getattr(config.app, "refusals", None)
+    if refusals is not None:
+        refusals.add(refusal, client[0] if client else "a client", level=logging.INFO)
 
 
 class ClosingTransport:
@@ -69,17 +86,26 @@ class ClosingTransport:
 class HardenedHttpProtocol(HttpToolsProtocol):
     """The HTTP side: a request head must arrive within REQUEST_DEADLINE seconds and have at most MAX_HEAD bytes."""
 
-    def connection_made(self, transport: BaseTransport, deadline: asyncio.TimerHandle | None = None) -> None:
-        """Take over a connection. `deadline` is the running timer of a connection that was made earlier."""
+    def connection_made(
+        self, transport: BaseTransport, deadline: asyncio.TimerHandle | None = None, peer: Peer | None = None
+    ) -> None:
+        """Take over a connection. `deadline` is the running timer of a connection that was made earlier, and `peer` is
+        told when it ends."""
         super().connection_made(cast(Transport, transport))
-        self._head_size = 0
+        self._peer = peer
+        self._head_size = self._body_size = 0
+        self._body_timer: asyncio.TimerHandle | None = None
+        self._receives_body = False
         self._deadline: asyncio.TimerHandle | None = deadline or self.loop.call_later(
             REQUEST_DEADLINE, self.transport.abort
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_deadline()
+        self._cancel_body_timer()
         super().connection_lost(exc)
+        if self._peer is not None:
+            self._peer.leave()
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is not None:
@@ -88,16 +114,27 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             if self._head_size > MAX_HEAD:
                 self.send_400_response("The request head is too long.")
                 return
+        self._unset_keepalive_if_required()
         self._data = data
         try:
-            super().data_received(data)
+            self.parser.feed_data(data)
+        except HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+        except HttpParserError:
+            log_refusal(self.config, NO_REQUEST, self.client)
+            self.send_400_response("Invalid HTTP request received.")
         except Exception as error:  # noqa: BLE001
             # Junk from a stranger isn't an error of the server. httptools and uvicorn raise UnicodeDecodeError and
             # others for bytes that aren't a request.
             log.debug("closing a connection: its request can't be parsed: %r", error)
+            log_refusal(self.config, NO_REQUEST, self.client)
             self.transport.abort()
         finally:
             self._data = b""
+        if self._receives_body and self._body_timer is None:
+            self._body_timer = self.loop.call_later(BODY_SECONDS, self._check_body)
 
     def send_400_response(self, msg: str) -> None:
         answer = (
@@ -111,19 +148,49 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         upgrade = sys.exc_info()[1]
         rest = self._data[upgrade.args[0] :] if isinstance(upgrade, HttpParserUpgrade) else b""
         super().handle_websocket_upgrade()
+        protocol = cast(HardenedWebSocketProtocol, self.transport.get_protocol())
+        protocol.peer, self._peer = self._peer, None
         if rest:
-            cast(HardenedWebSocketProtocol, self.transport.get_protocol()).data_received(rest)
+            protocol.data_received(rest)
         self.parser = cast(Any, None)  # breaks a reference cycle
 
     def on_headers_complete(self) -> None:
         self._cancel_deadline()
+        self._receives_body = True
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._body_size += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._receives_body = False
+        self._cancel_body_timer()
+        super().on_message_complete()
+
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests at once")
         super().on_message_begin()
         if self._deadline is None:
             self._head_size = 0
             self._deadline = self.loop.call_later(REQUEST_DEADLINE, self.transport.abort)
+
+    def _check_body(self) -> None:
+        """Go on waiting for a request's body if enough of it arrived, or if it is the application that doesn't read."""
+        self._body_timer = None
+        if self._body_size < MIN_BODY and not self.flow.read_paused:
+            log_refusal(self.config, SLOW_BODY, self.client)
+            self.transport.abort()
+            return
+        self._body_size = 0
+        self._body_timer = self.loop.call_later(BODY_SECONDS, self._check_body)
+
+    def _cancel_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+        self._body_size = 0
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:
@@ -142,6 +209,9 @@ class Handshakes(ServerProtocol):
 
 class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
     """The WebSocket side, for uvicorn's `ws=`."""
+
+    peer: Peer | None = None
+    """The address whose socket this is, which is told when it closes."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -163,6 +233,8 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
             self._closing.timer.cancel()
         if self._closed is not None:
             self._closed.set_result(None)
+        if self.peer is not None:
+            self.peer.leave()
 
     def data_received(self, data: bytes) -> None:
         if self.handshake_initiated and not self.handshake_complete:
@@ -235,7 +307,7 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         versions = event.headers.get_all("Sec-WebSocket-Version")
         if versions and versions != ["13"]:
             self.handshake_complete = self.close_sent = True
-            self._log_refusal(OTHER_VERSION)
+            log_refusal(self.config, OTHER_VERSION, self.client)
             response = self.conn.reject(426, "This server speaks version 13 of the WebSocket protocol.\n")
             response.headers["Sec-WebSocket-Version"] = "13"
             response.headers["Upgrade"] = "websocket"
@@ -248,16 +320,10 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
     def _refuse(self) -> None:
         """Answer a request that the HTTP parser accepted and the `websockets` library didn't."""
         self.handshake_complete = self.close_sent = True
-        self._log_refusal(INVALID)
+        log_refusal(self.config, INVALID, self.client)
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or self.conn.reject(400, "The request can't be parsed.\n").serialize())
         self.transport.close()
-
-    def _log_refusal(self, refusal: Refusal) -> None:
-        """Log it if our application is served."""
-        refusals: RefusalLog | None = getattr(self.config.app, "refusals", None)
-        if refusals is not None:
-            refusals.add(refusal, self.client[0] if self.client else "a client", level=logging.INFO)
 
     def send_receive_event_to_app(self) -> None:
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)

@@ -9,15 +9,19 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.transports.fast_handshake import FastHandshake, Server, UpgradeRequest
+from app.refusals import Refusal
+from app.transports.fast_handshake import FastHandshake, Server, UpgradeRequest, address_of
 from app.transports.hardened import REQUEST_DEADLINE, HardenedHttpProtocol
+from app.transports.sockets import Peer, Sockets, answer
 
 
 class ProtocolSelector(asyncio.Protocol):
     """A connection until its first bytes arrive. If they are exactly one WebSocket request of the usual form, the
-    connection goes on as a FastHandshake; otherwise as a HardenedHttpProtocol, which gets those bytes."""
+    connection goes on as a FastHandshake; otherwise as a HardenedHttpProtocol, which gets those bytes.
 
-    __slots__ = ("_deadline", "_server", "_transport")
+    If the application has `sockets`, the connection is counted there first, and may be refused."""
+
+    __slots__ = ("_address", "_deadline", "_peer", "_server", "_transport")
 
     def __init__(
         self,
@@ -27,22 +31,36 @@ class ProtocolSelector(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._server = Server(config, server_state, app_state)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._peer: Peer | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._transport = cast(Transport, transport)
+        self._address = address_of(self._transport.get_extra_info("peername"))
+        sockets = self._sockets
+        if sockets is not None:
+            peer = sockets.enter(self._address[0] if self._address and self._address[1] is not None else "")
+            if isinstance(peer, Refusal):
+                self._transport.write(answer(peer))
+                self._transport.close()
+                return
+            self._peer = peer
+            sockets.waiting[self] = None
         self._server.state.connections.add(cast(Any, self))
         self._deadline = asyncio.get_running_loop().call_later(REQUEST_DEADLINE, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
+        if self._deadline is None:
+            return
+        self._waits_no_longer()
         config, state, app_state = self._server
-        state.connections.discard(cast(Any, self))
         request = UpgradeRequest.parse(data, config)
         if request is not None:
             self._deadline.cancel()
-            FastHandshake(self._server, self._transport, request)
+            FastHandshake(self._server, self._transport, request, self._address, self._peer)
             return
         http = HardenedHttpProtocol(config=config, server_state=state, app_state=app_state)
-        http.connection_made(self._transport, self._deadline)
+        http.connection_made(self._transport, self._deadline, self._peer)
         self._transport.set_protocol(http)
         http.data_received(data)
 
@@ -50,9 +68,27 @@ class ProtocolSelector(asyncio.Protocol):
         """The client closed its side without sending anything. Returning None closes the transport."""
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        if self._deadline is None:
+            return
         self._deadline.cancel()
-        self._server.state.connections.discard(cast(Any, self))
+        self._waits_no_longer()
+        if self._peer is not None:
+            self._peer.leave()
 
     def shutdown(self) -> None:
         """Close the connection because the server stops. uvicorn calls this."""
         self._transport.close()
+
+    def make_room(self) -> None:
+        """End the connection at once. `Sockets` calls this."""
+        self._transport.abort()
+
+    @property
+    def _sockets(self) -> Sockets | None:
+        sockets: Sockets | None = getattr(self._server.config.app, "sockets", None)
+        return sockets
+
+    def _waits_no_longer(self) -> None:
+        self._server.state.connections.discard(cast(Any, self))
+        if self._peer is not None:
+            cast(Sockets, self._sockets).waiting.pop(self, None)

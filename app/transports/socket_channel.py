@@ -18,6 +18,7 @@ from app.transports.frames import FrameReader, Message, Opcode, ProtocolViolatio
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes, Share
+from app.transports.sockets import Peer
 
 NO_CODE = 1005
 """Stands for a close frame without a code."""
@@ -55,6 +56,7 @@ class SocketChannel(asyncio.Protocol):
         "_left",
         "_limit",
         "_linger_timer",
+        "_peer",
         "_reader",
         "_receiver",
         "_refilled",
@@ -73,7 +75,9 @@ class SocketChannel(asyncio.Protocol):
         reader: FrameReader,
         heartbeat: Heartbeat,
         limit: FrameLimit = NO_LIMIT,
+        peer: Peer | None = None,
     ) -> None:
+        self._peer = peer
         self._transport, self._connections, self._heartbeat = transport, connections, heartbeat
         self._receiver: Receiver | None = None
         self._ended = False
@@ -261,6 +265,8 @@ class SocketChannel(asyncio.Protocol):
         self._connections.discard(self)
         self._heartbeat.remove(self)
         self.share.drained(self)
+        if self._peer is not None:
+            self._peer.leave()
         self._end()
         if self._linger_timer is not None:
             self._linger_timer.cancel()

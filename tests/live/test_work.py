@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, get_args
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +13,7 @@ from app.chat.budgets import SWEPT
 from app.chat.errors import Code, Refused
 from app.chat.frames import Command
 from app.chat.limits import Budget
-from app.live.work import BURST, CATCHING_UP, COSTS, LOOKING, TEXT, WorkBudgets, network
+from app.live.work import BURST, CATCHING_UP, COSTS, LOOKING, TEXT, WorkBudgets
 from app.testing import test_application
 from app.testing.clock import ManualClock
 from tests.clients import ROOT
@@ -89,22 +88,6 @@ def test_budgets_that_are_full_are_dropped() -> None:
         clock.advance(0.02)
         work.charge(1, user, HERE)
     assert len(work) <= SWEPT
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8::1", "2001:db8::ffff:1", True),
-        ("2001:db8::1%eth0", "2001:db8::2", True),
-        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
-        ("not:an:address", "not:another", False),
-    ],
-)
-def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
-    assert (network(one) == network(other)) is same
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 500)), max_size=50))

@@ -8,7 +8,9 @@ import pytest
 
 from tests.clients import Served, serving
 
-NO_LIMITS = [f"-P:chat.limits.{name}=0" for name in ("rate", "connections", "connections-per-address")]
+NO_LIMITS = ["-P:chat.limits.rate=0"] + [
+    f"-P:app.websockets.{name}=0" for name in ("connections", "connections-per-address")
+]
 
 
 @pytest.fixture(scope="module")

@@ -45,9 +45,9 @@ def refused(line: str, *arguments: str, code: int = 1) -> None:
 def test_a_server_with_limits_says_which_are_in_the_way() -> None:
     with serving() as server:
         refused("set chat.limits.rate to 0", f"{server.ws}/chat", "--clients", "10")
-        refused("set chat.limits.connections-per-address to 0", f"{server.ws}/chat", "--clients", "150")
-    with serving("-P:chat.limits.connections=5") as server:
-        refused("set chat.limits.connections to 0", f"{server.ws}/chat", "--clients", "10")
+        refused("set app.websockets.connections-per-address to 0", f"{server.ws}/chat", "--clients", "150")
+    with serving("-P:app.websockets.connections=5") as server:
+        refused("set app.websockets.connections to 0", f"{server.ws}/chat", "--clients", "10")
 
 
 def test_within_the_limits_it_works() -> None:

@@ -27,7 +27,7 @@ def test_live_and_ready(chat: Host) -> None:
 
 
 def test_what_the_chat_would_answer_is_told_before_it_is_asked() -> None:
-    limit = {"chat.limits.connections-per-address": 1}
+    limit = {"app.websockets.connections-per-address": 1}
     with test_application("app.modules.health.module", overrides=limit) as chat:
 
         def told(origin: str = "") -> dict[str, Any]:
@@ -51,13 +51,13 @@ def test_what_the_chat_would_answer_is_told_before_it_is_asked() -> None:
 
 
 def test_a_full_server_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    limit = {"chat.limits.connections": 1}
+    limit = {"app.websockets.connections": 1}
     with test_application("app.modules.health.module", overrides=limit) as chat, chat.join("ann"):
         assert chat.http.get("/healthz").json()["chat"]["reason"] == "full"
         with pytest.raises(Denied):
             chat.join("bob")
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "Refused testclient with 503: The server is full: it accepts 1 connections at most (chat.limits.connections)"
+        "Refused testclient with 503: The server is full: it accepts 1 connections at most (app.websockets.connections)"
     ]
 
 

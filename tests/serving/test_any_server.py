@@ -56,7 +56,7 @@ async def test_without_the_extension_a_refusal_closes() -> None:
     assert await refused(create_app(), "/chat?room=No Room") == (
         "'No Room' can't be a room: use 1 to 64 characters of a-z, 0-9 and . _ -, with a letter or digit first"
     )
-    app = create_app(overrides={"chat.limits.connections": 1})
+    app = create_app(overrides={"app.websockets.connections": 1})
     async with BareWebSocket(app) as client:
         await client.opened()
         assert await refused(app) == "The server is full: it accepts 1 connections at most"

@@ -114,7 +114,9 @@ def test_a_page_of_the_host_that_a_trusted_proxy_was_asked_for_may_connect() -> 
 
 
 def test_behind_a_unix_socket_there_is_no_limit_per_address() -> None:
-    app = create_app(overrides={"chat.limits.connections-per-address": 1, "app.deployment.trusted-proxies": ["unix"]})
+    app = create_app(
+        overrides={"app.websockets.connections-per-address": 1, "app.deployment.trusted-proxies": ["unix"]}
+    )
 
     async def peer(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "client": None}, receive, send)
@@ -129,7 +131,7 @@ def test_behind_a_unix_socket_there_is_no_limit_per_address() -> None:
 
 
 def test_too_many_connections_from_a_proxy_are_logged_with_the_settings(caplog: pytest.LogCaptureFixture) -> None:
-    overrides = {"chat.limits.connections-per-address": 1}
+    overrides = {"app.websockets.connections-per-address": 1}
     with test_application(overrides=overrides) as host, host.join("ann"):
         for headers in ({}, {"X-Forwarded-For": "192.0.2.7"}):
             with pytest.raises(Denied):
@@ -138,7 +140,7 @@ def test_too_many_connections_from_a_proxy_are_logged_with_the_settings(caplog: 
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     refused = (
         "Refused testclient with 429: Too many connections from testclient: the limit is 1 "
-        "(chat.limits.connections-per-address)"
+        "(app.websockets.connections-per-address)"
     )
     assert lines == [
         refused,

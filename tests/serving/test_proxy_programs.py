@@ -59,7 +59,7 @@ def test_the_page_of_this_server_may_connect_and_no_other(program: str, flags: t
 @pytest.mark.slow("proxies")
 @each_program
 def test_a_trusted_proxy_tells_the_address_of_each_client(program: str, tmp_path: Path) -> None:
-    limit = "-P:chat.limits.connections-per-address=1"
+    limit = "-P:app.websockets.connections-per-address=1"
     with (
         serving(TRUSTING, limit) as server,
         proxied(program, f"127.0.0.1:{server.port}", tmp_path) as host,
@@ -100,7 +100,7 @@ def test_behind_a_unix_socket_clients_have_the_address_that_the_proxy_tells(
     trusted: str, second: int, tmp_path: Path
 ) -> None:
     path, settings = tmp_path / "natter.sock", tmp_path / "natter.conf"
-    settings.write_text(f"app.deployment.trusted-proxies = {trusted}\nchat.limits.connections-per-address = 1\n")
+    settings.write_text(f"app.deployment.trusted-proxies = {trusted}\napp.websockets.connections-per-address = 1\n")
     environment = {"APP_CONFIG": str(settings)}
     command = f"{Path(sys.executable).parent}/uvicorn app:create_app --factory --uds {path}"
     with Process(cwd=tmp_path, command=command, environment=environment) as server:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from app.addresses import network
 from app.chat.closing import CloseCode
 from app.chat.dialects import JSON, TEXT
 from app.chat.errors import Code, Refused
@@ -18,7 +19,6 @@ from app.identity.passwords import prepare
 from app.live.connection import Connection
 from app.live.handlers.rooms import check_voice, take_ownership
 from app.live.tokens import digest, new_token
-from app.live.work import network
 
 log = logging.getLogger("chat")
 

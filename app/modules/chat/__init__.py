@@ -45,7 +45,8 @@ def module(app: Application) -> None:
     if count or age:
         app.during(trimming(backend, app.clock, count=count, age=age))
     websockets = app.settings.app.websockets
-    endpoint = ChatEndpoint(service, settings, int(websockets.max_frame_size), websockets.frames, app.refusals)
+    max_frame_size, frames = int(websockets.max_frame_size), websockets.frames
+    endpoint = ChatEndpoint(service, settings, max_frame_size, frames, app.admission, app.refusals)
     app.add_websocket_route("/chat", endpoint.serve)
     app.admissions["chat"] = endpoint.refusal
     app.readiness["chat"] = lambda: _store_problem(backend)

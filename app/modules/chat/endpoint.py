@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from starlette.websockets import WebSocket
 
+from app.addresses import network
 from app.backends import Unavailable
 from app.chat.closing import CloseCode
 from app.chat.dialects import JSON, JSON_SUBPROTOCOL, TEXT, Dialect
@@ -15,27 +16,25 @@ from app.chat.errors import Refused
 from app.chat.events import User
 from app.chat.frames import FEATURES, Error, Join, Welcome
 from app.chat.logs import room_name
-from app.live.admission import Admission
 from app.live.asking import Asked
 from app.live.connection import NOBODY, Connection
 from app.live.errors import error_frame, unavailable_frame
 from app.live.handlers.account import follow_whispers
 from app.live.service import ChatService
 from app.live.tokens import digest, new_token
-from app.live.work import network
 from app.modules.chat.connection_log import log_end, log_start
 from app.modules.chat.settings import ChatSettings
 from app.refusals import Refusal, RefusalLog
+from app.serving.admission import Admission
 from app.serving.denial import deny
-from app.serving.guard import FRAMES
-from app.serving.proxies import client_address
+from app.serving.guard import GUARDED, Guarded
+from app.serving.proxies import client_address, proxy_hint
 from app.transports.asgi_channel import ASK, SERVER_SEND, AsgiChannel
 from app.transports.frame_limit import FrameLimit
 from app.transports.handover import HANDOVER
 from app.transports.socket_channel import SocketChannel
 
 TOKEN_PREFIX = "token."  # noqa: S105
-PROXY_HINT = "; if this is your proxy, list it in app.deployment.trusted-proxies"
 NO_QUERY: Mapping[str, str] = {}
 
 
@@ -57,10 +56,11 @@ class ChatEndpoint:
         settings: ChatSettings,
         max_frame_size: int,
         frames: float,
+        admission: Admission,
         refusals: RefusalLog,
     ) -> None:
         self.service, self.settings, self.refusals = service, settings, refusals
-        self.admission = Admission(settings.limits.connections, settings.limits.connections_per_address)
+        self.admission = admission
         rate = settings.limits.rate
         self._frame_limit = FrameLimit.of(max(frames, 2 * rate) if frames and rate else 0)
         self._room, self._limits = room_name(settings.room), settings.limits.advertised(max_frame_size)
@@ -73,36 +73,9 @@ class ChatEndpoint:
         return self.admission.refusal(address) or self.service.newcomers.guest_refusal(address)
 
     async def serve(self, websocket: WebSocket) -> None:
-        """Serve one connection, from its handshake on."""
-        address = client_address(websocket.scope)
-        if refusal := self.admission.refusal(address):
-            await self._refuse(websocket, refusal)
-            return
-        self.admission.enter(address)
-        connected = False
-        try:
-            connected = await self._serve(websocket, address)
-        finally:
-            if not connected:
-                self.admission.leave(address)
-
-    async def _refuse(self, websocket: WebSocket, refusal: Refusal, *, level: int = logging.WARNING) -> None:
-        """Deny a connection, and log it."""
-        scope = websocket.scope
-        address = client_address(scope)
-        told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        unheard = refusal.status == 429 and told and address.encode() not in b",".join(told)
-        self.refusals.add(refusal, address or "a client", hint=PROXY_HINT if unheard else "", level=level)
-        await deny(scope, websocket.receive, websocket.send, refusal)
-
-    def _closed(self, connection: Connection) -> None:
-        self.admission.leave(connection.address)
-        log_end(connection)
-
-    async def _serve(self, websocket: WebSocket, address: str) -> bool:
-        """Serve a connection. False if it was refused; otherwise its Connection handles its end, which may come long
-        after this returns."""
-        offered = websocket.scope.get("subprotocols", [])
+        """Serve one connection, from its handshake on. Its Connection handles its end, which may come long after this
+        returns."""
+        address, offered = client_address(websocket.scope), websocket.scope.get("subprotocols", [])
         dialect, subprotocol = (JSON, JSON_SUBPROTOCOL) if JSON_SUBPROTOCOL in offered else (TEXT, None)
         try:
             # Most queries are empty, and parsing one would be a tenth of the work in here.
@@ -116,24 +89,25 @@ class ChatEndpoint:
             ignored = await self.service.backend.ignored(user.id) if returning else NOBODY
         except Refused as refused:
             await self._refuse(websocket, Refusal(400, refused.code, refused.message), level=logging.INFO)
-            return False
+            return
         except TurnedAway as error:
             await self._refuse(websocket, error.refusal)
-            return False
+            return
         except Unavailable as error:
             await self._refuse(websocket, _unavailable(str(error)))
-            return False
+            return
         await websocket.accept(subprotocol)
         if returning and self.service.hub.has_changed(user.id, asked):
             now = await self._identify_again(token, user)
             if isinstance(now, CloseCode):
                 await websocket.close(now)
-                return False
+                return
             user = now  # nothing is awaited from here on until the connection is counted
         high, stall = self.settings.outbox.size, self.settings.outbox.stall
         hand_over = websocket.scope.get("extensions", {}).get(HANDOVER)
-        if FRAMES in websocket.scope:
-            websocket.scope[FRAMES].limit = self._frame_limit
+        guarded: Guarded = websocket.scope[GUARDED]
+        if guarded.frames is not None:
+            guarded.frames.limit = self._frame_limit
         taken_over: SocketChannel | None = hand_over(high, stall, self._frame_limit) if hand_over else None
         channel = taken_over or AsgiChannel(high, stall, websocket.scope.pop(SERVER_SEND, None))
         connection = Connection(
@@ -150,6 +124,7 @@ class ChatEndpoint:
         if ignored:  # connections of one user share the set, which may be large
             others = connection.shard.connections[user.id]
             ignored = next((one.ignored for one in others if one.ignored == ignored), ignored)
+        guarded.stays = True
         connection.on_close, connection.returning, connection.ignored = self._on_close, returning, ignored
         try:
             await self._welcome(connection, token, join, query.get("name", ""))
@@ -163,7 +138,17 @@ class ChatEndpoint:
             if taken_over is not None:
                 taken_over.close(CloseCode.PING_TIMEOUT)
             raise
-        return True
+
+    async def _refuse(self, websocket: WebSocket, refusal: Refusal, *, level: int = logging.WARNING) -> None:
+        """Deny a connection, and log it."""
+        scope = websocket.scope
+        hint = proxy_hint(refusal, scope)
+        self.refusals.add(refusal, client_address(scope) or "a client", hint=hint, level=level)
+        await deny(scope, websocket.receive, websocket.send, refusal)
+
+    def _closed(self, connection: Connection) -> None:
+        self.admission.leave(connection.address)
+        log_end(connection)
 
     async def _identify_again(self, token: str, user: User) -> User | CloseCode:
         """Return the user of a token as it is after what has changed since it was asked for, or the close code if the

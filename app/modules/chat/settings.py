@@ -73,8 +73,6 @@ class LimitsSettings:
     bytes: Size = _limit(Size(64 * 1024))
     bytes_per_address: Size = _limit(Size(256 * 1024))
     bytes_of_guests: Size = _limit(Size(1024 * 1024))
-    connections: int = _limit(10_000)
-    connections_per_address: int = _limit(100)
     message: Size = _limit(Size(64 * 1024))
     name: int = _limit(32)
     topic: int = _limit(300)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app import create_app
-from app.testing import Denied, Host, test_application
+from app.testing import Host, test_application
 from tests.clients import Raw
 
 
@@ -39,19 +39,6 @@ def test_a_rate_of_nothing_is_no_limit() -> None:
         for number in range(200):
             ann.send(str(number))
         assert [ann.receive() for _ in range(200)] == [f"[user0]: {number}" for number in range(200)]
-
-
-@pytest.mark.parametrize(("limits", "status"), [({"connections": 2}, 503), ({"connections_per_address": 2}, 429)])
-def test_one_connection_too_many_is_turned_away(limits: dict[str, int], status: int) -> None:
-    with limited(**limits) as chat:
-        ann = chat.connect()
-        chat.connect()
-        with pytest.raises(Denied) as denied:
-            chat.join(dialect="text")
-        assert denied.value.status == status
-        assert "2" in denied.value.text
-        ann.leave()
-        chat.connect()
 
 
 @pytest.mark.parametrize(

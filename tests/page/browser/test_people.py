@@ -13,7 +13,7 @@ from tests.page.browser.conftest import PROMPT, UNLIMITED, Tab, composer, say
 from tests.page.browser.people import peer
 from tests.page.browser.test_access import PHONE
 
-LARGE = ("-P:chat.presence.roster=20", "-P:chat.limits.connections-per-address=0")
+LARGE = ("-P:chat.presence.roster=20", "-P:app.websockets.connections-per-address=0")
 """Makes a room with more than 20 people a large one, and lets all of them come from one address."""
 
 

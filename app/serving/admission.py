@@ -1,0 +1,86 @@
+"""Admission: how many WebSockets and requests the server accepts, in all and from one address."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from app.addresses import network
+from app.chat.budgets import Budgets
+from app.clock import Clock
+from app.refusals import Refusal
+
+REFILL = 10.0
+"""Seconds until an address that has opened as many WebSockets as it may at once may open as many again."""
+MIN_OPENED = 10
+"""How many an address may open within that time at least: a person who reloads a page opens some."""
+BURST = 10.0
+"""How many seconds of its rate of requests an address may send at once."""
+SETTING = "app.websockets.connections"
+SETTING_PER_ADDRESS = "app.websockets.connections-per-address"
+SETTING_REQUESTS = "app.deployment.requests-per-address"
+
+
+class Admission:
+    """Counts WebSockets and plain requests; a limit of 0 is no limit. An address may have `per_address` WebSockets at
+    once, and open as many within REFILL seconds, or MIN_OPENED. It may send `requests` a second. Of IPv6, each /64
+    network counts as one address. Clients without an address, behind a Unix socket, aren't counted together: they have
+    nothing in common.
+
+    It belongs to one thread at a time. TestClient's event loops share it, and may exceed a limit by one at worst.
+    """
+
+    def __init__(self, connections: int, per_address: int, requests: float, clock: Clock) -> None:
+        self.max_connections, self.max_per_address, self.max_requests = connections, per_address, requests
+        self._clock = clock
+        self._per_address: Counter[str | bytes] = Counter()
+        self._connections = 0
+        opened = max(per_address, MIN_OPENED) if per_address else 0
+        self._handshakes = Budgets(opened / REFILL, opened)
+        self._requests = Budgets(requests, BURST * requests)
+
+    def refusal(self, address: str) -> Refusal | None:
+        """Return why another WebSocket from `address` is refused, or None to accept it."""
+        if self.max_connections and self._connections >= self.max_connections:
+            problem = f"The server is full: it accepts {self.max_connections} connections at most"
+            return Refusal(503, "full", problem, SETTING)
+        if not address or not self.max_per_address:
+            return None
+        key = network(address)
+        if self._per_address[key] >= self.max_per_address:
+            problem = f"Too many connections from {address}: the limit is {self.max_per_address}"
+            return Refusal(429, "address", problem, SETTING_PER_ADDRESS)
+        if wait := self._handshakes.wait(key, self._clock.monotonic()):
+            problem = f"Too many new connections from {address}: try again in {_seconds(wait)}"
+            return Refusal(429, "handshakes", problem, SETTING_PER_ADDRESS)
+        return None
+
+    def enter(self, address: str) -> None:
+        """Count one WebSocket from `address` more."""
+        self._connections += 1
+        if address:
+            key = network(address)
+            self._per_address[key] += 1
+            self._handshakes.take(key, self._clock.monotonic())
+
+    def leave(self, address: str) -> None:
+        """Count one WebSocket from `address` less."""
+        self._connections -= 1
+        if address:
+            key = network(address)
+            self._per_address[key] -= 1
+            if not self._per_address[key]:
+                del self._per_address[key]
+
+    def request(self, address: str) -> Refusal | None:
+        """Count a plain request. Return why it is refused, or None to serve it."""
+        if not address or not self.max_requests:
+            return None
+        key, now = network(address), self._clock.monotonic()
+        if wait := self._requests.take(key, now):
+            problem = f"Too many requests from {address}: try again in {_seconds(wait)}"
+            return Refusal(429, "requests", problem, SETTING_REQUESTS)
+        return None
+
+
+def _seconds(wait: float) -> str:
+    return f"{max(1, round(wait))} s"

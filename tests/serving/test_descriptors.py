@@ -1,0 +1,56 @@
+"""A server with few file descriptors says how many connections it accepts, and keeps some for health checks."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+
+from app.serving import descriptors
+from tests.clients import DEADLINE, Raw, Served
+
+HARD = 300
+ROOM = HARD - descriptors.REQUESTS - descriptors.FILES
+
+
+def served(*flags: str) -> Served:
+    return Served(*flags, command=f"{sys.executable} -m tests.with_files {HARD // 2} {HARD} -m app")
+
+
+def test_the_limit_is_raised_and_what_it_allows_is_told() -> None:
+    with served() as server:
+        told = "\n".join(server.log)
+        assert f"app.websockets.connections is 10000, but this process may open only {HARD} files" in told
+        assert f"Accepting up to {ROOM} connections: this process may open {HARD} files" in told
+
+
+def test_sockets_that_ask_for_nothing_keep_nobody_out() -> None:
+    """More of them than the process can have, from more addresses than one."""
+    with served("-P:app.deployment.requests-per-address=0") as server, ExitStack() as stack:
+        for number in range(2 * HARD):
+            silent = stack.enter_context(socket.socket())
+            silent.settimeout(DEADLINE)
+            silent.bind((f"127.0.1.{1 + number % 6}", 0))
+            silent.connect(("127.0.0.1", server.port))
+        assert httpx2.get(f"{server.http}/readyz", timeout=DEADLINE).status_code == 200
+        with Raw(server.port) as ann:
+            assert ann.status == 101
+        assert server.stop() == 0
+
+
+def test_where_no_file_can_be_opened_the_operator_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not descriptors.are_out()
+
+    def fails(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("os.open", fails)
+    assert descriptors.are_out()
+
+
+@pytest.mark.parametrize(("files", "accepted"), [(1024, 1024 - 160), (20_000, 19_840), (10, 1)])
+def test_some_descriptors_are_kept(files: int, accepted: int) -> None:
+    assert descriptors.websockets(files) == accepted

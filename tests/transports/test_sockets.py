@@ -1,0 +1,183 @@
+"""Sockets are counted from accept on, whatever becomes of them, and a request has to arrive within a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from typing import Any
+
+import pytest
+
+from app.refusals import Refusal, RefusalLog
+from app.testing import ManualClock
+from app.transports import hardened
+from app.transports.sockets import BURST, SPARE, Peer, Sockets
+from tests.clients import frame
+from tests.transports.comparison import Application, echo
+from tests.transports.harness import HEAD, Client, Endpoint, client, on_every_loop, server, until
+
+pytestmark = pytest.mark.anyio
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+PROXY = "192.0.2.1"
+
+
+def counted(per_address: int = 0, rate: float = 0) -> Sockets:
+    clock = ManualClock()
+    return Sockets(per_address, rate, lambda address: address == PROXY, RefusalLog(clock), clock)
+
+
+def entered(sockets: Sockets, address: str) -> Peer:
+    peer = sockets.enter(address)
+    assert isinstance(peer, Peer)
+    return peer
+
+
+def refused(sockets: Sockets, address: str) -> Refusal:
+    refusal = sockets.enter(address)
+    assert isinstance(refusal, Refusal)
+    return refusal
+
+
+async def test_an_address_has_a_number_of_sockets() -> None:
+    sockets = counted(per_address=2)
+    peers = [entered(sockets, "2001:db8::1") for _ in range(2 + SPARE)]
+    assert refused(sockets, "2001:db8::2").status == 429
+    entered(sockets, "2001:db8:0:1::1").leave()
+    for address in (PROXY, ""):
+        for _ in range(100):
+            entered(sockets, address)
+    for peer in peers:
+        peer.leave()
+    entered(sockets, "2001:db8::2").leave()
+    assert sockets.open == 200
+
+
+async def test_an_address_opens_a_number_of_sockets_a_second() -> None:
+    sockets = counted(per_address=1, rate=2)
+    for _ in range(int(2 * BURST)):
+        entered(sockets, "10.0.0.1").leave()
+    assert refused(sockets, "10.0.0.1").message == "Too many new connections from 10.0.0.1: try again in 1 s"
+    entered(sockets, "10.0.0.2").leave()
+    sockets._clock.advance(1)  # type: ignore[attr-defined]
+    entered(sockets, "10.0.0.1").leave()
+    assert sockets.open == 0
+    assert not sockets._peers
+
+
+def has(sockets: Sockets, count: int) -> bool:
+    return sockets.open == count
+
+
+@asynccontextmanager
+async def serving(application: Any, sockets: Sockets) -> AsyncIterator[int]:
+    application.sockets, application.refusals = sockets, sockets._refusals
+    async with server(application) as port:
+        yield port
+    assert sockets.open == 0
+    assert not sockets.waiting
+    assert not sockets._peers
+
+
+async def text_of(one: Client) -> bytes:
+    return (await one.end()).partition(b"\r\n\r\n")[2]
+
+
+@on_every_loop
+async def test_sockets_that_ask_for_nothing_are_counted_and_leave_again() -> None:
+    sockets = counted(per_address=1)
+    async with serving(Application(echo), sockets) as port, AsyncExitStack() as stack:
+        for number in range(1 + SPARE):
+            await stack.enter_async_context(client(port, b""))
+            await until(partial(has, sockets, number + 1))
+        async with client(port, b"") as one:
+            assert await text_of(one) == (
+                f"Too many connections from 127.0.0.1: the limit is {1 + SPARE}, whatever they are for\n".encode()
+            )
+
+
+SAID = {
+    "nothing": b"",
+    "half": HEAD[:20],
+    "http": GET,
+    "fast": HEAD,
+    "early": HEAD + frame(1, b"x"),
+    "junk": b"\x16\x03",
+}
+
+
+@on_every_loop
+@pytest.mark.parametrize("kind", SAID)
+@pytest.mark.parametrize("application", [Endpoint, lambda: Application(echo)], ids=["taken over", "through ASGI"])
+async def test_a_socket_is_counted_until_it_closes(kind: str, application: Any) -> None:
+    sockets, served = counted(), application()
+    async with serving(served, sockets) as port:
+        async with client(port, SAID[kind]) as one:
+            if kind in ("http", "fast", "early") and (kind != "http" or isinstance(served, Application)):
+                await one.head()
+                assert sockets.open == 1
+            await until(lambda: sockets.open == 1 or kind == "junk")
+        await until(lambda: sockets.open == 0)
+
+
+@on_every_loop
+async def test_where_all_places_are_taken_the_one_that_waited_longest_for_nothing_gives_its_own() -> None:
+    sockets = counted()
+    sockets.most = 2
+    async with serving(Application(echo), sockets) as port, client(port) as busy, client(port, b"") as silent:
+        await busy.head()
+        await until(lambda: sockets.open == 2)
+        async with client(port) as newcomer:
+            assert (await newcomer.head()).startswith(b"HTTP/1.1 101")
+            with suppress(ConnectionError):
+                assert await silent.end() == b""
+            async with client(port) as late:
+                assert (await late.head()).startswith(b"HTTP/1.1 503 ")
+
+
+@on_every_loop
+async def test_a_request_whose_body_comes_too_slowly_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(hardened, "BODY_SECONDS", 0.01)
+    sockets = counted()
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx"
+    async with serving(Application(echo), sockets) as port, client(port, request) as one:
+        await one.head()
+        await until(lambda: sockets.open == 0)
+    assert "Refused 127.0.0.1 with 408: the body of its request comes too slowly" in caplog.messages
+
+
+@on_every_loop
+async def test_a_request_whose_body_comes_fast_enough_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardened, "MIN_BODY", 0)
+    monkeypatch.setattr(hardened, "BODY_SECONDS", 0.001)
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n\r\n"
+    async with serving(Application(echo), counted()) as port, client(port, request) as one:
+        await one.head()
+        for _ in range(40):
+            one.writer.write(b"x")
+            await asyncio.sleep(0)
+        one.writer.write(GET)
+        assert (await one.reader.readexactly(9)) == b"two words"
+        assert (await one.head()).startswith(b"HTTP/1.1 200")
+
+
+@on_every_loop
+async def test_requests_sent_ahead_have_a_number(caplog: pytest.LogCaptureFixture) -> None:
+    application = Application(echo)
+    async with serving(application, counted()) as port, client(port, GET * 1000) as one:
+        assert b"HTTP/1.1 400" in await one.end()
+    assert len(application.scopes) <= hardened.MAX_PIPELINED + 1
+
+
+@on_every_loop
+async def test_junk_is_logged_with_its_address(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with serving(Application(echo), counted()) as port:
+        for _ in range(3):
+            async with client(port, b"\x16\x03\x01\x00\r\n\r\n") as one:
+                await one.end()
+    assert {*caplog.messages} == {"Refused 127.0.0.1 with 400: what it sends isn't an HTTP request"}
