@@ -281,6 +281,7 @@ async def _lifespan(app: Application) -> AsyncIterator[None]:
                 raise StartupError(app._failure) from error
         yield
         await app._any_server.close_all()
+    app.refusals.close()
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

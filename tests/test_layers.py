@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.errors": set(),
     "app.addresses": set(),
     "app.clock": set(),
-    "app.refusals": {"app.clock"},
+    "app.refusals": {"app.addresses", "app.clock"},
     "app.headers": {"starlette"},
     "app.loader": {"config"},
     "app.chat": {"msgspec"},

@@ -155,7 +155,7 @@ class ChatContext:
             raise
         await self.handlers[type(command)](connection, command)
         if isinstance(command, Moderation):
-            _log_moderation(connection.user, command)
+            self._log_moderation(connection, command)
 
     def count(self, connection: Caller, rate_limit: RateLimit | None) -> Refused | None:
         """Count a command, for the connection, its user and its address. Return the error if it came too fast."""
@@ -174,6 +174,17 @@ class ChatContext:
         problem = f"{sender} sends more than {limited.values['limit']} commands a second"
         self._log_refusal(connection, Refusal(0, "rate", problem, ADDRESS_RATE if of_address else "chat.limits.rate"))
         return limited
+
+    def say(self, connection: Caller, label: str, text: str, *arguments: object) -> None:
+        """Log a line about what a client did. `label` is what kind of line it is, in case that there are many."""
+        self.refusals.say(log, label, connection.address or connection.user.name, text, *arguments)
+
+    def _log_moderation(self, connection: Caller, command: Moderation) -> None:
+        """Log what an operator did to someone, without the reason, which is the operator's own words."""
+        whom = command.name or f"#{command.user}"
+        lasting = f" for {command.seconds} s" if command.seconds else ""
+        what = f"{type(command).__struct_config__.tag} {whom}{lasting}"
+        self.say(connection, "Moderation:", "%s in %s: %s", connection.user.name, command.room, what)
 
     def _log_refusal(self, connection: Caller, refusal: Refusal) -> None:
         self.refusals.add(refusal, connection.address or connection.user.name, level=logging.INFO)
@@ -365,10 +376,3 @@ def _taken(name: str, taken: NameTaken) -> Refused:
 def _kept(name: str) -> Refused:
     problem = f"The name {name} is kept for someone who had it before. Choose another one"
     return Refused(Code.NAME_TAKEN, problem, reason="given_up", name=name)
-
-
-def _log_moderation(user: User, command: Moderation) -> None:
-    """Log what an operator did to someone, without the reason, which is the operator's own words."""
-    whom = command.name or f"#{command.user}"
-    lasting = f" for {command.seconds} s" if command.seconds else ""
-    log.info("%s in %s: %s %s%s", user.name, command.room, type(command).__struct_config__.tag, whom, lasting)

@@ -113,8 +113,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        if counter % TICKS == 0 and descriptors.are_out():
-            self.application.refusals.add(descriptors.OUT_OF_FILES, "everyone")
+        if counter % TICKS == 0:
+            self.application.refusals.tick()
+            if descriptors.are_out():
+                self.application.refusals.add(descriptors.OUT_OF_FILES, "everyone")
         if self.certificates is not None and (self._hung_up or counter % CERTIFICATE_TICKS == 0):
             now, self._hung_up = self._hung_up, False
             self.certificates.check(now=now)

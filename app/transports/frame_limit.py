@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 SETTING = "app.websockets.frames"
 REASON = "Too many frames"
-BURST = 10.0
+BURST = 3.0
 """How many seconds of its rate a client may send at once."""
 
 

@@ -91,7 +91,10 @@ def test_a_client_that_floods_is_logged_once_with_the_settings(caplog: pytest.Lo
         "Removing ann! from testclient after 0 s: closed with 1008, Too many requests (chat.limits.strikes)"
     )
     refused = [record.getMessage() for record in caplog.records if record.name == "Application"]
-    assert refused == ["Refused testclient: ann sends more than 1 commands a second (chat.limits.rate)"]
+    assert refused == [
+        "Refused testclient: ann sends more than 1 commands a second (chat.limits.rate)",
+        "Refused (rate): … and 2 more from testclient",
+    ]
 
 
 def test_sign_ins_are_logged_without_what_people_typed(log: Log) -> None:
@@ -156,3 +159,16 @@ def test_a_connection_that_breaks_is_logged() -> None:
         with Raw(server.port) as client:
             client.frame()
         server.line(r"Removing user0! from 127\.0\.0\.1 after \d+ s: the connection broke$")
+
+
+def test_of_many_who_come_and_go_from_one_address_twenty_a_minute_are_logged(log: Log) -> None:
+    with chat() as host:
+        for number in range(30):
+            host.connect(f"ann{number}").leave()
+    came, left = ([line for line in log.lines() if line.startswith(kind)] for kind in ("Adding", "Removing"))
+    assert came == [
+        *(f"Adding user! ann{number} from testclient" for number in range(20)),
+        "Adding user! … and 10 more from testclient",
+    ]
+    assert left[19].startswith("Removing ann19! from testclient after")
+    assert left[20:] == ["Removing users! … and 10 more from testclient"]

@@ -96,16 +96,18 @@ def test_a_refused_origin_is_logged_once_a_minute_and_in_one_line(caplog: pytest
             refused("https://evil.example")
         refused("https://other.example\t\x1b[2J")
         host.clock.advance(60)
+        host.app.refusals.tick()
         refused("https://evil.example")
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [line.partition(" with ")[0] for line in lines] == [
         "Refused a page of https://evil.example",
         "Refused a page of https://other.example\\t\\x1b[2J",
+        "Refused",
         "Refused a page of https://evil.example",
     ]
     assert "the Host is testserver" in lines[0]
     assert "app.websockets.origins" in lines[0]
-    assert "2 times more" in lines[2]
+    assert lines[2] == "Refused with 403 (origin): … and 2 more from testclient"
 
 
 def test_the_limit_counts_bytes_of_any_message_and_holds_for_any_module() -> None:

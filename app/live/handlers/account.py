@@ -6,8 +6,6 @@ other connection that came with it.
 
 from __future__ import annotations
 
-import logging
-
 from app.addresses import network
 from app.chat.closing import CloseCode
 from app.chat.dialects import JSON, TEXT
@@ -20,15 +18,13 @@ from app.live.connection import Connection
 from app.live.handlers.rooms import check_voice, take_ownership
 from app.live.tokens import digest, new_token
 
-log = logging.getLogger("chat")
-
 
 async def nick(connection: Connection, command: Nick) -> None:
     """Change the user's name, on all of its connections."""
     await check_voice(connection)
     before, user = _who(connection), await connection.context.claim_name(connection.user, command.name)
     if user.name != connection.user.name:
-        log.info("%s is called %s now", before, user.name)
+        connection.context.say(connection, "New names:", "%s is called %s now", before, user.name)
     connection.hub.update_user(user, asker=connection)
     connection.tell_name(rid=command.rid)
 
@@ -45,7 +41,7 @@ async def register(connection: Connection, command: Register) -> None:
         user = await context.register(connection.user, hashed, digest(token), ends=connection.token_hash)
         if user is None:
             raise _registered()
-    log.info("%s registered", _who(connection))
+    connection.context.say(connection, "Registered:", "%s registered", _who(connection))
     _replace_token(connection, token)
     connection.hub.update_user(user, asker=connection)
     connection.tell_name(token=token, rid=command.rid)
@@ -70,14 +66,15 @@ async def change_password(connection: Connection, command: ChangePassword) -> No
             device=connection.token_hash or None,
         )
     except Refused as refused:
-        log.info("%s could not change the password: %s", _who(connection), refused.code.value)
+        who, code = _who(connection), refused.code.value
+        connection.context.say(connection, "Not changed:", "%s could not change the password: %s", who, code)
         raise
     hashed = await context.passwords.hash(new, account=account.user.id, network=network(connection.address))
     token, now = _new_token(connection), context.clock.now()
     changing = connection.backend.change_password(account.user.id, account.password, hashed, digest(token), at=now)
     if await changing is None:
         raise _changed_meanwhile()
-    log.info("%s changed the password", _who(connection))
+    connection.context.say(connection, "New passwords:", "%s changed the password", _who(connection))
     connection.hub.end_sign_ins(connection.user.id, keep=connection)
     connection.token_hash = digest(token)
     connection.tell_name(token=token, rid=command.rid)
@@ -99,7 +96,8 @@ async def login(connection: Connection, command: Login) -> None:
     except Refused as refused:
         # A name that nobody has isn't logged: it may be a password in the wrong place.
         whom = account.user.name if account else "a name that nobody has"
-        log.info("%s could not log in as %s: %s", _who(connection), whom, refused.code.value)
+        who, code = _who(connection), refused.code.value
+        connection.context.say(connection, "Not logged in:", "%s could not log in as %s: %s", who, whom, code)
         raise
     assert account is not None, "without an account no password is right"
     room, token = connection.room, _new_token(connection)
@@ -107,7 +105,7 @@ async def login(connection: Connection, command: Login) -> None:
     user = await connection.backend.sign_in(account.user.id, hashed, digest(token), ends=ends, at=now)
     if user is None:
         raise _changed_meanwhile()
-    log.info("%s logged in as %s", _who(connection), user.name)
+    connection.context.say(connection, "Logged in:", "%s logged in as %s", _who(connection), user.name)
     _replace_token(connection, token)
     connection.switch_user(user)
     connection.ignore(ignored)

@@ -20,21 +20,36 @@ SETTINGS = {
     CloseCode.PING_TIMEOUT: "app.websockets.timeout",
 }
 """The settings that decide about an end with a code."""
+CAME, LEFT = "Adding user!", "Removing users!"
+"""The kinds of lines here."""
 LEAVING = (CloseCode.BYE, CloseCode.GOING_AWAY, 1005)
 """The codes of clients that have nothing to say about why they leave. 1005 stands for a close without one."""
 
 
 def log_start(connection: Connection) -> None:
     """Say who has come. The line begins as in Ktor's tutorial."""
-    log.info("Adding user! %s%s", connection.user.name, _from(connection.address))
+    address = connection.address
+    connection.context.refusals.say(log, CAME, address, "Adding user! %s%s", connection.user.name, _from(address))
 
 
 def log_end(connection: Connection) -> None:
     """Say who has left, and why. The line begins as in Ktor's tutorial."""
-    if log.isEnabledFor(logging.INFO):
-        after = _length(connection.context.clock.monotonic() - connection.began)
-        cause = _cause(connection.channel.ending)
-        log.info("Removing %s!%s after %s: %s", connection.user.name, _from(connection.address), after, cause)
+    after = connection.context.clock.monotonic() - connection.began
+    connection.context.refusals.say(log, LEFT, connection.address, "%s", _Left(connection, after))
+
+
+class _Left:
+    """The line about a connection that has ended, written only if it is logged."""
+
+    __slots__ = ("_after", "_connection")
+
+    def __init__(self, connection: Connection, after: float) -> None:
+        self._connection, self._after = connection, after
+
+    def __str__(self) -> str:
+        one = self._connection
+        ending = f"after {_length(self._after)}: {_cause(one.channel.ending)}"
+        return f"Removing {one.user.name}!{_from(one.address)} {ending}"
 
 
 def _from(address: str) -> str:
