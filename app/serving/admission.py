@@ -22,21 +22,22 @@ SETTING_REQUESTS = "app.deployment.requests-per-address"
 
 class Admission:
     """Counts WebSockets and plain requests; a limit of 0 is no limit. An address may have `per_address` WebSockets at
-    once, and open as many within REFILL seconds, or MIN_OPENED. It may send `requests` a second. Of IPv6, each /64
-    network counts as one address. Clients without an address, behind a Unix socket, aren't counted together: they have
-    nothing in common.
+    once, and open as many within REFILL seconds, or MIN_OPENED. It may send `requests` a second, unless it may have any
+    number of WebSockets. Of IPv6, each /64 network counts as one address. Clients without an address, behind a Unix
+    socket, aren't counted together: they have nothing in common.
 
     It belongs to one thread at a time. TestClient's event loops share it, and may exceed a limit by one at worst.
     """
 
     def __init__(self, connections: int, per_address: int, requests: float, clock: Clock) -> None:
-        self.max_connections, self.max_per_address, self.max_requests = connections, per_address, requests
+        self.max_connections, self.max_per_address = connections, per_address
+        self.max_requests = requests if per_address else 0
         self._clock = clock
         self._per_address: Counter[str | bytes] = Counter()
         self._connections = 0
         opened = max(per_address, MIN_OPENED) if per_address else 0
         self._handshakes = Budgets(opened / REFILL, opened)
-        self._requests = Budgets(requests, BURST * requests)
+        self._requests = Budgets(self.max_requests, BURST * requests)
 
     def refusal(self, address: str) -> Refusal | None:
         """Return why another WebSocket from `address` is refused, or None to accept it."""

@@ -79,6 +79,10 @@ class ClosingTransport:
 
     def close(self) -> None:
         self.wrapped.close()
+        self.abort_later()
+
+    def abort_later(self) -> None:
+        """Abort `linger` seconds later."""
         if self.timer is None:
             self.timer = self._loop.call_later(self._linger, self.wrapped.abort)
 
@@ -223,6 +227,7 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._closed: asyncio.Future[None] | None = None
         self._early_data = self._unread = b""
         """What arrived before the connection was accepted, and what waits for its turn."""
+        self._discards = False
         self._splitter = FrameSplitter()
         self.frame_count = FrameCount(getattr(self.config.app, "frame_limit", NO_LIMIT))
         super().connection_made(cast(Transport, self._closing))
@@ -242,8 +247,9 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
             return
         if self.handshake_complete:
-            self._unread += data
-            self._read_turn()
+            if not self._discards:
+                self._unread += data
+                self._read_turn()
             return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not (self.handshake_initiated or self.close_sent):
@@ -257,15 +263,23 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         size, frames = self._splitter.split(self._unread, TURN_FRAMES, TURN_SIZE)
         turn, self._unread = self._unread[:size], self._unread[size:]
         if not self.frame_count.take(frames, self.loop.time()):
-            self._unread = b""
-            if self.close_sent:
-                self.transport.abort()
-                return
-            self.conn.fail(CloseCode.POLICY, self.frame_count.limit.reason)
-            self.handle_parser_exception()
+            self._break_off(self.frame_count.limit.reason)
             return
         super().data_received(turn)
         self._read_on()
+
+    def _break_off(self, reason: str) -> None:
+        """Close the connection, and read nothing more. What still arrives is discarded for a moment: if the transport
+        were closed, the client would be told nothing."""
+        self._unread, self._discards = b"", True
+        self.conn.fail(CloseCode.POLICY, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": int(CloseCode.POLICY), "reason": reason})
+        self.close_sent = True
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        self._closing.abort_later()
+        self.transport.resume_reading()
 
     def _read_on(self) -> None:
         """Read on, first what has arrived already, unless the application has to take a message first."""

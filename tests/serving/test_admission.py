@@ -91,7 +91,8 @@ def test_without_an_address_nothing_is_counted_together() -> None:
 
 
 def test_an_address_sends_only_so_many_plain_requests() -> None:
-    with test_application("app.modules.health.module", overrides={"app.deployment.requests-per-address": 1}) as host:
+    overrides = {"app.deployment.requests-per-address": 1, PER_ADDRESS: 5}
+    with test_application("app.modules.health.module", overrides=overrides) as host:
         answers = [host.http.get("/livez") for _ in range(int(BURST) + 3)]
         assert [answer.status_code for answer in answers] == [200] * int(BURST) + [429] * 3
         assert answers[-1].text == "Too many requests from testclient: try again in 1 s\n"
