@@ -11,7 +11,9 @@ from app.chat.frames import Command
 from app.transports import Channel
 
 MAX_QUEUED = 64
-"""Commands in a queue. With more, nothing is read from the client until some are carried out."""
+MAX_QUEUED_SIZE = 64 * 1024
+"""Commands in a queue, and the bytes of memory that they take. With more, nothing is read from the client until they
+are carried out."""
 
 
 class CommandRunner(Protocol):
@@ -38,20 +40,27 @@ class CommandQueue:
     left to do. Most messages need none: they are on their way into the log as soon as they arrive.
     """
 
-    __slots__ = ("_runner", "_task", "_texts")
+    __slots__ = ("_runner", "_size", "_task", "_texts")
 
     def __init__(self, runner: CommandRunner, text: str, command: Command | None, refused: Refused | None) -> None:
         self._runner = runner
         self._texts: deque[str] = deque()
+        self._size = 0
         self._task: asyncio.Task[None] | None
         self._task = asyncio.get_running_loop().create_task(self._run(text, command, refused))
 
     def __len__(self) -> int:
         return len(self._texts)
 
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be read from the client."""
+        return len(self._texts) >= MAX_QUEUED or self._size >= MAX_QUEUED_SIZE
+
     def put(self, text: str) -> None:
         """Add what the client sent."""
         self._texts.append(text)
+        self._size += text.__sizeof__()
 
     def cancel(self) -> None:
         """Stop, unless it is a command in this queue that asks for it."""
@@ -66,6 +75,7 @@ class CommandQueue:
                 if runner.closed or not self._texts:
                     return
                 text, command, refused = self._texts.popleft(), None, None
+                self._size -= text.__sizeof__()
                 runner.pause_or_resume()
         except Exception:  # noqa: BLE001
             runner.internal_error()

@@ -18,7 +18,7 @@ from app.chat.events import PLAIN, Detail, Draft, Event, Kind, User
 from app.chat.frames import Ack, Command, Frame, Named, Parted, Pong, Say, Speech, cid_of
 from app.chat.limits import Limits, RateLimit
 from app.chat.logs import CONVERSATION
-from app.live.command_queue import MAX_QUEUED, CommandQueue
+from app.live.command_queue import CommandQueue
 from app.live.context import ChatContext
 from app.live.departure import record_departure
 from app.live.errors import error_frame, ids, unavailable_frame
@@ -212,11 +212,11 @@ class Connection(Rights):
 
     def pause_or_resume(self) -> None:
         """Stop reading from the client if it has too much under way, or read on."""
-        queued = len(self.queue) if self.queue is not None else 0
-        if not self._paused and (self._pending >= MAX_PENDING or queued >= MAX_QUEUED):
+        queue = self.queue
+        if not self._paused and (self._pending >= MAX_PENDING or (queue is not None and queue.full)):
             self._paused = True
             self.channel.pause_reading()
-        elif self._paused and self._pending <= MAX_PENDING // 2 and not queued:
+        elif self._paused and self._pending <= MAX_PENDING // 2 and not queue:
             self._paused = False
             if not self.closed:
                 self.channel.resume_reading()
