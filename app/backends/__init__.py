@@ -56,10 +56,11 @@ from app.backends.changes import (
     ChangePassword,
     Claim,
     CreateUser,
+    Depart,
+    Forget,
     Ignore,
     MakeOperator,
     MarkRead,
-    RecordSeen,
     Register,
     SetSkeletons,
     SignIn,
@@ -335,9 +336,27 @@ class Backend(Protocol):
         """Store what names look like, by canonical name."""
         return self.submit(SetSkeletons(tuple(skeletons)))
 
-    def record_seen(self, user: int, at: int) -> Awaitable[None]:
-        """Record that the user was here at the time `at`. A time before the recorded one changes nothing."""
-        return self.submit(RecordSeen(user, at))
+    def depart(self, user: int, at: int, *, free: bool = False) -> Awaitable[bool]:
+        """Record that the user left at the time `at`. A guest gets its `userN` back if the name is to be `free`, or if
+        no log knows the guest: nothing in any of them is by, for or about it. Return whether a guest keeps a name."""
+        return self.submit(Depart(user, at, free))
+
+    def forget(self, users: Sequence[int] = (), tokens: Sequence[bytes] = ()) -> Awaitable[None]:
+        """Forget those of these users who are guests that no log knows, and make those of these tokens nobody's that
+        are such a guest's. Their ids and default names are never used again.
+
+        The caller sees to it that the users are gone, and forgets a user a while after its token: until then someone
+        may be connecting with it.
+        """
+        return self.submit(Forget(tuple(users), tuple(tokens)))
+
+    def silent_guests(self, after: int, limit: int) -> Awaitable[tuple[int, list[int]]]:
+        """Look at `limit` users whose ids are above `after`. Return the last of them, or 0 if there are no more, and
+        those who can be forgotten."""
+
+    def tokens_of_silent_guests(self, after: bytes, limit: int) -> Awaitable[tuple[bytes, list[tuple[bytes, int]]]]:
+        """Look at `limit` tokens after a token, in their order. Return the last of them, or b"" if there are no more,
+        and those of users who can be forgotten, with these."""
 
     def mark_read(self, user: int, room: str, seq: int) -> Awaitable[int]:
         """Move the user's read marker in a room or the mailbox to `seq`, unless it is further already. Return where it

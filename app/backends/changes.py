@@ -3,8 +3,8 @@
 A change holds whatever depends on chance or on the time, such as an id, a token or a date. So the store that results
 from a sequence of changes depends on that sequence alone: `app.backends.machine` applies it, on one node or on many.
 They are also what the journal holds, so a released change never alters its fields or their meaning: add a new one, or a
-field with a default at the end. `BindToken`, `RevokeToken` and `SetPassword` are asked for no more, but journals of
-former versions have them.
+field with a default at the end. `BindToken`, `RevokeToken`, `SetPassword` and `RecordSeen` are asked for no more, but
+journals of former versions have them.
 
 To add a change: its type here and in `Change`, its statement in `STATEMENTS` (`app.backends.machine`), and a test in
 `tests/contracts`.
@@ -124,6 +124,22 @@ class SetPassword(Struct, frozen=True, array_like=True, tag="set_password"):
     password: str
 
 
+class Depart(Struct, frozen=True, array_like=True, tag="depart"):
+    """Record when a user left, and free the name of a guest: see `Backend.depart`. The answer is whether a guest keeps
+    a name."""
+
+    user: int
+    at: int
+    free: bool = False
+
+
+class Forget(Struct, frozen=True, array_like=True, tag="forget"):
+    """Forget guests whom no log knows, and their tokens: see `Backend.forget`."""
+
+    users: tuple[int, ...] = ()
+    tokens: tuple[bytes, ...] = ()
+
+
 class RecordSeen(Struct, frozen=True, array_like=True, tag="record_seen"):
     """Record that a user was here at a time, in milliseconds since 1970."""
 
@@ -165,6 +181,8 @@ Change = (
     | Claim
     | SetSkeletons
     | SetPassword
+    | Depart
+    | Forget
     | RecordSeen
     | MarkRead
     | Ignore

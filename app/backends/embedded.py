@@ -175,6 +175,14 @@ class Embedded(Backend):
     def users(self, ids: Sequence[int]) -> asyncio.Future[list[User]]:
         return self._read(lambda connection: users.users(connection, ids))
 
+    def silent_guests(self, after: int, limit: int) -> asyncio.Future[tuple[int, list[int]]]:
+        return self._read(lambda connection: users.silent_guests(connection, after, limit))
+
+    def tokens_of_silent_guests(
+        self, after: bytes, limit: int
+    ) -> asyncio.Future[tuple[bytes, list[tuple[bytes, int]]]]:
+        return self._read(lambda connection: users.tokens_of_silent_guests(connection, after, limit))
+
     def read_marker(self, user: int, room: str) -> asyncio.Future[int]:
         return self._read(lambda connection: users.read_marker(connection, user, room))
 

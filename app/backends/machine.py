@@ -31,6 +31,8 @@ STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
     changes.Claim: names.claim,
     changes.SetSkeletons: names.set_skeletons,
     changes.SetPassword: sign_ins.set_password,
+    changes.Depart: users.depart,
+    changes.Forget: users.forget,
     changes.RecordSeen: users.record_seen,
     changes.MarkRead: users.mark_read,
     changes.Ignore: users.ignore,
@@ -47,6 +49,7 @@ LOOKED_UP = (
     changes.SignOut,
     changes.Register,
     changes.ChangePassword,
+    changes.Forget,
 )
 """Changes that make a difference to what a Sequencer looks up in the store. Those after them are placed after they are
 applied."""

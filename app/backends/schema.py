@@ -139,6 +139,12 @@ MIGRATIONS = (
         OR NOT EXISTS (SELECT 1 FROM events AS said WHERE said.room = events.room AND said.seq = events.of)
     );
     INSERT OR IGNORE INTO meta SELECT 'purge', '' WHERE changes() > 0;
+
+    ALTER TABLE users ADD COLUMN in_log INTEGER NOT NULL DEFAULT 0;
+    UPDATE users SET in_log = 1 WHERE id IN (
+        SELECT user FROM events UNION SELECT user FROM talks
+        UNION SELECT CAST(substr(key, instr(key, ':') + 1) AS INTEGER) FROM state
+    );
     """,
 )
 """SQL by version: `PRAGMA user_version` is the number of migrations that a store has had."""

@@ -143,7 +143,14 @@ class Connection(Rights):
         self.shard.unregister(self)
         last = self.hub.disconnect(self.user)
         record_departure(
-            self.context, self.user, self.dialect, has_token=self.has_token, last=last, whispers_received=received
+            self.context,
+            self.user,
+            self.dialect,
+            has_token=self.has_token,
+            token=self.token_hash,
+            address=self.address,
+            last=last,
+            whispers_received=received,
         )
         if self.queue is not None:
             self.queue.cancel()

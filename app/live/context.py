@@ -16,6 +16,8 @@ from app.chat.limits import Limits, RateLimit
 from app.chat.names import Name, NameRule, addresses_a_group, bad_name, reserved, skeleton, sounds_official
 from app.clock import Clock
 from app.identity.passwords import Passwords
+from app.live.forgetting import Forgetting
+from app.live.held_names import HeldNames
 from app.live.hub import Hub
 from app.live.newcomers import Newcomers
 from app.live.shares import Shares
@@ -92,12 +94,14 @@ class Rates:
 @dataclass(frozen=True, slots=True)
 class NamePolicy:
     """Which names are allowed, how many seconds the name of a guest who left is held, the canonical names of the server
-    operators, and how many seconds a registered name that was given up is kept."""
+    operators, how many seconds a registered name that was given up is kept, and how many names of guests are held for
+    one address; 0 is no limit."""
 
     rule: NameRule
     hold: float
     operators: frozenset[str]
     given_up: float = 0.0
+    held_per_address: int = 0
 
 
 class ChatContext:
@@ -124,6 +128,8 @@ class ChatContext:
         self.usages: list[Usage] = []
         """How to use them."""
         self.passwords = Passwords(clock)
+        self.forgetting = Forgetting(backend, hub, clock)
+        self.held_names = HeldNames(names.held_per_address, names.hold, clock)
         self.newcomers = Newcomers(rates.guests, rates.registrations, clock)
         self.work = WorkBudgets(rates.work, rates.work_per_address, clock)
         self.shares = Shares(
@@ -354,7 +360,8 @@ class ChatContext:
         """Whether someone else may take over the holder's name."""
         if holder.user.registered or self.hub.is_present(holder.user.id):
             return False
-        return self.clock.now() - max(holder.seen, self._started) >= 1000 * self.names.hold
+        # Who isn't known to have left was there when the server ended, and may not have had the time to come back.
+        return self.clock.now() - (holder.seen or self._started) >= 1000 * self.names.hold
 
 
 def _taken(name: str, taken: NameTaken) -> Refused:

@@ -115,10 +115,10 @@ class Host:
         return client
 
     def rejoin(self, client: JsonClient) -> JsonClient:
-        """Connect `client` again, with its token, in the same rooms, and with what it missed there. If it's still
+        """Connect `client` again, with its token and name, in the same rooms, and with what it missed there. If it's still
         connected, it leaves first."""
         client.leave()
-        again = self.connect(token=client.token)
+        again = self.connect(client.name, token=client.token)
         for room, position in client.positions.items():
             again.join(room, after=position, epoch=client.epoch)
         again.room = client.room

@@ -23,7 +23,7 @@ from typing import Any
 from msgspec import json as wire
 
 from app.backends.archive import export
-from app.backends.changes import BindToken, RevokeToken, SetPassword
+from app.backends.changes import BindToken, RecordSeen, RevokeToken, SetPassword
 from app.backends.embedded import Embedded
 from app.backends.schema import MIGRATIONS
 from app.chat.events import Detail, Draft, Event, Kind, User
@@ -115,8 +115,8 @@ async def _add_users(backend: Embedded) -> None:
     await backend.make_operator("ann")
     await backend.claim(ANN.id, "Anna", "anna", skeleton="anna", at=NOW, most=9)
     await backend.claim(ANN.id, "Ann", "ann", skeleton="ann", at=NOW, most=9)
-    await backend.record_seen(ANN.id, NOW + 123)
-    await backend.record_seen(BOB.id, NOW - 5)
+    await backend.submit(RecordSeen(ANN.id, NOW + 123))
+    await backend.submit(RecordSeen(BOB.id, NOW - 5))
 
 
 async def _add_room(write: Writer) -> None:
@@ -258,4 +258,4 @@ if __name__ == "__main__":
         sys.exit(f"{made} exists already, and a released version's sample stays as it is")
     asyncio.run(make(made))
     for ending in ("-lock", "-search"):
-        Path(f"{made}{ending}").unlink()
+        Path(f"{made}{ending}").unlink(missing_ok=True)

@@ -63,7 +63,7 @@ async def fill(backend: Embedded) -> None:
     await soon(backend.claim(BOB.id, "bob", "bob"))
     await soon(backend.submit(SetPassword(ANN.id, HASH)))
     await soon(backend.make_operator("ann"))
-    await soon(backend.record_seen(ANN.id, 1_700_000_000_123))
+    await soon(backend.depart(ANN.id, 1_700_000_000_123))
     await say(backend, "owned", kind=Kind.OWNER, detail=Detail(whom=ANN))
     await say(backend, "old news")
     await say(backend, "about paint", kind=Kind.TOPIC)

@@ -86,7 +86,7 @@ def draft(chance: random.Random, number: int) -> Draft:
         text=f"text {number}",
         id=f"id{number}",
         at=number,
-        cid=chance.choice(["", f"c{chance.randint(0, 40)}"]),
+        cid=chance.choice(["", f"c{chance.randint(0, 40)}"]) if kind in (Kind.MSG, Kind.ME) else "",
         kind=kind,
         of=chance.randint(0, 40) if kind in (Kind.EDIT, Kind.DELETE) else 0,
         detail=Detail(whom=whom, until=chance.choice([0, 5])) if whom else Detail(),
@@ -142,6 +142,12 @@ MAKERS: dict[type, Callable[[random.Random, int], Change]] = {
         chance.random() < 0.5,
     ),
     changes.SetPassword: lambda chance, number: changes.SetPassword(someone(chance), f"hash {number}"),
+    changes.Depart: lambda chance, number: changes.Depart(
+        someone(chance), chance.randint(0, number), chance.random() < 0.5
+    ),
+    changes.Forget: lambda chance, number: changes.Forget(
+        tuple(chance.randint(1, PEOPLE) for _ in range(chance.randint(0, 2))), tuple(token(chance) for _ in range(2))
+    ),
     changes.RecordSeen: lambda chance, number: changes.RecordSeen(someone(chance), chance.randint(0, number)),
     changes.MarkRead: lambda chance, number: changes.MarkRead(
         someone(chance), chance.choice(ROOMS), chance.randint(0, 50)

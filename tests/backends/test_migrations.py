@@ -60,6 +60,7 @@ async def test_a_store_of_version_1_is_brought_up_whole(first_version: Path) -> 
             assert await soon(backend.append(draft("again", cid="c1"))) == Appended(events[1], duplicate=True)
     with opened(first_version) as backend:
         assert await soon(backend.create_user(b"new")) == User(4, "user3")
+        assert await soon(backend.silent_guests(0, 100)) == (4, [2, 4])
         assert (await soon(backend.append(draft("new")))).event.seq == 4
         assert (await soon(backend.append(Draft("other", users[0], "new", id="new", at=1)))).event.seq == 78
         whisper = await soon(backend.append(Draft("@1,2", users[0], "psst", id="psst", at=1)))

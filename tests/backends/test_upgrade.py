@@ -424,7 +424,7 @@ async def count_is(backend: Embedded, expected: float | None) -> None:
 
     with anyio.fail_after(DEADLINE):
         while await backend._read(saved) != expected:
-            await backend.record_seen(ANN.id, 0)
+            await backend.depart(ANN.id, 0)
 
 
 async def test_the_copy_is_removed_after_a_day_without_an_error(
@@ -465,7 +465,7 @@ async def test_the_day_may_be_spread_over_several_runs(path: Path, upgraded: Pat
     clock = ManualClock()
     with opened(path, clock) as backend:
         clock.advance(2)
-        await soon(backend.record_seen(ANN.id, 0))
+        await soon(backend.depart(ANN.id, 0))
         assert upgrade.copies(str(path)) == [upgraded]
         clock.advance(1)
         await count_is(backend, None)
@@ -476,7 +476,7 @@ async def test_a_process_that_is_killed_loses_little_of_the_day(path: Path, upgr
     clock = ManualClock()
     with opened(path, clock) as backend:
         clock.advance(SAVE_INTERVAL - 1)
-        await soon(backend.record_seen(ANN.id, 0))
+        await soon(backend.depart(ANN.id, 0))
         clock.advance(1)
         await count_is(backend, SAVE_INTERVAL)
 
@@ -491,7 +491,7 @@ async def test_an_error_begins_the_day_again(path: Path, upgraded: Path, monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(machine, "apply", full)
             with pytest.raises(Unavailable):
-                await soon(backend.record_seen(ANN.id, 0))
+                await soon(backend.depart(ANN.id, 0))
         await count_is(backend, 0)
         clock.advance(CLEAN_DAY - 1)
         await count_is(backend, CLEAN_DAY - 1)
@@ -531,7 +531,7 @@ async def test_a_copy_that_can_not_be_removed_is_tried_again(
         clock.advance(CLEAN_DAY)
         with anyio.fail_after(DEADLINE):
             while not caplog.messages:
-                await soon(backend.record_seen(ANN.id, 0))
+                await soon(backend.depart(ANN.id, 0))
         patch.undo()
         assert upgrade.copies(str(path)) == [upgraded]
         clock.advance(SAVE_INTERVAL)

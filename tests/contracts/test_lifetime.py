@@ -134,7 +134,7 @@ CALLS: dict[str, Callable[[Backend], Awaitable[object]]] = {
     "operators": lambda backend: backend.operators(),
     "without skeleton": lambda backend: backend.names_without_skeleton(1),
     "set skeletons": lambda backend: backend.set_skeletons([("ann", "ann")]),
-    "seen": lambda backend: backend.record_seen(1, 1),
+    "departed": lambda backend: backend.depart(1, 1),
     "mark": lambda backend: backend.mark_read(1, "room", 1),
     "ignore": lambda backend: backend.ignore(1, 2, on=True),
     "ignored": lambda backend: backend.ignored(1),

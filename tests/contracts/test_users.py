@@ -160,7 +160,7 @@ async def test_users_come_in_the_order_asked_for(backend: Backend) -> None:
 async def test_when_a_user_was_seen_only_moves_on(backend: Backend) -> None:
     ann = await someone(backend)
     for at, known in ((5, 5), (3, 5), (1_700_000_000_000, 1_700_000_000_000), (0, 1_700_000_000_000)):
-        await soon(backend.record_seen(ann.id, at))
+        await soon(backend.depart(ann.id, at))
         assert await soon(backend.account(ann.name)) == Account(ann, "", known)
 
 

@@ -27,7 +27,7 @@ from app.backends.archive.lines import (
     UserLine,
 )
 from app.backends.reasons import reason
-from app.backends.statements import effects
+from app.backends.statements import effects, users
 from app.backends.statements.rows import COLUMNS, encode_detail, events, transaction, trimmed
 from app.backends.storefile import StoreFile
 from app.chat.events import Event, Kind
@@ -99,6 +99,7 @@ class _Import:
             (f"{CONVERSATION}%",),
         )
         effects.clear_replaced(self.connection)
+        users.note_all_in_log(self.connection)
         counters = (self.last_user, "user"), (self.last_whisper, "whisper"), (self.last_pos, "pos")
         self.connection.executemany("UPDATE counters SET value = ? WHERE name = ?", counters)
         self.connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (secrets.token_hex(4),))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from app.backends.sequencing import Entry
-from app.backends.statements import effects
+from app.backends.statements import effects, users
 from app.backends.statements.rows import encode_detail
 from app.chat.events import PLAIN, Event, Kind
-from app.chat.logs import CONVERSATION
+from app.chat.logs import CONVERSATION, participants
 
 ROWS = 64
 """How many events one statement stores, at most. Each statement gives up the interpreter lock and takes it again."""
@@ -22,11 +22,22 @@ def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     """Store the events of these entries, and apply their effects in order. An entry's event becomes what was stored."""
     for first in range(0, len(entries), ROWS):
         _insert(connection, entries[first : first + ROWS])
+    people: set[int] = set()
     for entry in entries:
         event = entry.event
         assert event is not None
+        people.add(event.user)
+        if event.detail is not PLAIN or event.room.startswith(CONVERSATION):
+            people.update(others_in(event))
         if event.kind not in SPOKEN or event.room.startswith(CONVERSATION):
             entry.event = effects.apply(connection, event, entry.pos)
+    users.note_in_log(connection, people)
+
+
+def others_in(event: Event) -> Iterable[int]:
+    """Return the ids of the people that an event is about, or is for."""
+    whom = event.detail.whom
+    return (*event.detail.invited, *participants(event.room), *((whom.id,) if whom else ()))
 
 
 def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import json
 
@@ -14,6 +14,9 @@ USER = "id, name, password != ''"
 """The columns of a user."""
 ACCOUNT = f"SELECT {USER}, password, seen FROM users"  # noqa: S608
 """Reads accounts."""
+GUEST = "password = ''"
+SILENT = f"{GUEST} AND in_log = 0"
+"""True of a guest whom no log knows: nothing in any of them is by, for or about it."""
 
 
 def make_user(row: tuple[int, str, int]) -> User:
@@ -60,6 +63,55 @@ def users(connection: sqlite3.Connection, ids: Sequence[int]) -> list[User]:
     sql = f"SELECT {USER} FROM users WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
     found = {row[0]: make_user(row) for row in connection.execute(sql, (json.encode(list(ids)).decode(),))}
     return [found[id_] for id_ in ids if id_ in found]
+
+
+def note_in_log(connection: sqlite3.Connection, people: Collection[int]) -> None:
+    """Note that a log has something by these people, for them or about them."""
+    if people:
+        sql = "UPDATE users SET in_log = 1 WHERE in_log = 0 AND id IN (SELECT value FROM json_each(?))"
+        connection.execute(sql, (json.encode(list(people)).decode(),))
+
+
+def note_all_in_log(connection: sqlite3.Connection) -> None:
+    """Note everyone who is in a log by now."""
+    people = "SELECT user FROM events UNION SELECT user FROM talks"
+    state = "SELECT CAST(substr(key, instr(key, ':') + 1) AS INTEGER) FROM state"
+    connection.execute(f"UPDATE users SET in_log = 1 WHERE id IN ({people} UNION {state})")  # noqa: S608
+
+
+def depart(connection: sqlite3.Connection, change: changes.Depart) -> bool:
+    name = User.newcomer(change.user).name
+    free = f"UPDATE users SET name = ?, canonical = ?, skeleton = '' WHERE id = ? AND {GUEST} AND (? OR in_log = 0)"  # noqa: S608
+    connection.execute(free, (name, name, change.user, change.free))
+    connection.execute("UPDATE users SET seen = max(seen, ?) WHERE id = ?", (change.at, change.user))
+    kept = f"SELECT 1 FROM users WHERE id = ? AND {GUEST} AND canonical != ?"  # noqa: S608
+    return connection.execute(kept, (change.user, name)).fetchone() is not None
+
+
+def forget(connection: sqlite3.Connection, change: changes.Forget) -> None:
+    token = f"DELETE FROM tokens WHERE secret = ? AND EXISTS (SELECT 1 FROM users WHERE id = tokens.user AND {SILENT})"  # noqa: S608
+    connection.executemany(token, [(one,) for one in change.tokens])
+    silent = f"SELECT id FROM users WHERE id = ? AND {SILENT}"  # noqa: S608
+    gone = [(one,) for one in change.users if connection.execute(silent, (one,)).fetchone()]
+    for table, column in (("marks", "user"), ("ignores", "user"), ("users", "id")):
+        connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", gone)  # noqa: S608
+
+
+def silent_guests(connection: sqlite3.Connection, after: int, limit: int) -> tuple[int, list[int]]:
+    sql = f"SELECT id, {SILENT} FROM users WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+    rows = connection.execute(sql, (after, limit)).fetchall()
+    return rows[-1][0] if rows else 0, [id_ for id_, silent in rows if silent]
+
+
+def tokens_of_silent_guests(
+    connection: sqlite3.Connection, after: bytes, limit: int
+) -> tuple[bytes, list[tuple[bytes, int]]]:
+    sql = (
+        f"SELECT secret, user, (SELECT {SILENT} FROM users WHERE id = user) FROM tokens "  # noqa: S608
+        "WHERE secret > ? ORDER BY secret LIMIT ?"
+    )
+    rows = connection.execute(sql, (after, limit)).fetchall()
+    return rows[-1][0] if rows else b"", [(token, user) for token, user, silent in rows if silent]
 
 
 def record_seen(connection: sqlite3.Connection, change: changes.RecordSeen) -> None:

@@ -15,6 +15,7 @@ from app.chat.errors import Refused
 from app.chat.names import NameRule, ascii_name
 from app.errors import StartupError
 from app.live.context import NamePolicy
+from app.live.forgetting import forgetting
 from app.live.hub import Hub
 from app.live.retention import trimming
 from app.live.service import ChatService
@@ -41,6 +42,7 @@ def module(app: Application) -> None:
     service = ChatService(backend, hub, limits, rates, names, overflow, app.clock, app.refusals)
     app.state.chat = service
     app.during(service.running())
+    app.during(forgetting(service.forgetting))
     count, age = settings.retention.count, settings.retention.age
     if count or age:
         app.during(trimming(backend, app.clock, count=count, age=age))
@@ -89,7 +91,8 @@ def _name_policy(app: Application, settings: ChatSettings) -> NamePolicy:
         except Refused as refused:
             origin = app.settings.tree.origin(("chat", "operators"))
             raise ConfigurationError(refused.message, origin=origin, key="chat.operators", value=name) from None
-    return NamePolicy(rule, settings.names.hold, frozenset(operators), settings.names.given_up)
+    names = settings.names
+    return NamePolicy(rule, names.hold, frozenset(operators), names.given_up, names.held_per_address)
 
 
 @asynccontextmanager

@@ -134,6 +134,7 @@ class NamesSettings:
 
     unicode: bool = False
     hold: Duration = Duration(300)
+    held_per_address: int = field(default=50, metadata={"check": _check_not_negative})
     given_up: Duration = Duration(30 * 86_400)
 
 

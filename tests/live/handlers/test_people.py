@@ -64,7 +64,8 @@ def test_of_a_hundred_who_want_one_name_one_gets_it(chat: Host) -> None:
 
 
 def test_a_name_is_kept_for_who_holds_the_token(chat: Host) -> None:
-    with chat.connect("ann") as ann:
+    with chat.join("ann") as ann:
+        ann.say("hi")
         token = ann.token
     with chat.connect() as bob:
         assert bob.refused("nick", name="ann").code == "name_taken"

@@ -98,7 +98,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
     if (!state().current) store.dispatch({ type: "open", room: state().home });
     // The server makes a new guest of somebody whose token it does not know. If the user is registered, somebody logged
     // in with this token in another tab.
-    const name = wanted || (isOther ? known.name : "");
+    const isUnnamed = frame.name === `user${frame.id - 1}`; // also if the name was free again, since nothing was said
+    const name = wanted || (known && (isOther || isUnnamed) ? known.name : "");
     if (!name || isSame(name, frame.name) || (frame.registered && !wanted)) enter();
     else if (!wanted) void claim(name);
     // otherwise the next frame is the error that says why the name can't be used
