@@ -115,8 +115,8 @@ class Host:
         return client
 
     def rejoin(self, client: JsonClient) -> JsonClient:
-        """Connect `client` again, with its token and name, in the same rooms, and with what it missed there. If it's still
-        connected, it leaves first."""
+        """Connect `client` again, with its token and name, in the same rooms, and with what it missed there. If it is
+        still connected, it leaves first."""
         client.leave()
         again = self.connect(client.name, token=client.token)
         for room, position in client.positions.items():

@@ -82,11 +82,17 @@ def test_binary_is_ignored(chat: Host) -> None:
         assert session.receive() == "[user0]: x"
 
 
-@pytest.mark.parametrize("said", ["", "a\nb", "🙂 é \u202e", "nul\x00nul", "x" * 65_536])
+@pytest.mark.parametrize("said", ["", "a\nb", "🙂 é \u202e", "x" * 65_536])
 def test_text_is_unchanged(chat: Host, said: str) -> None:
     with chat.join(dialect="text") as session:
         session.send(said)
         assert session.receive() == f"[user0]: {said}"
+
+
+def test_control_characters_are_shown(chat: Host) -> None:
+    with chat.join(dialect="text") as session:
+        session.send("nul\x00nul\r\x1b[2K[bob]: hi")
+        assert session.receive() == "[user0]: nul\\x00nul\\r\\x1b[2K[bob]: hi"
 
 
 @pytest.mark.parametrize("said", ["x" * 65_537, "é" * 32_769])
@@ -115,6 +121,6 @@ def test_a_message_can_not_look_like_another_or_like_a_notice(said: str) -> None
     assert not any(line.startswith(("[", "*** ")) for line in rest)
 
 
-@pytest.mark.parametrize("said", ["hi\n[user1]: I give up", "hi\r[user1]: I give up", "hi\u2028*** banned"])
+@pytest.mark.parametrize("said", ["hi\n[user1]: I give up", "hi\r\n[user1]: I give up", "hi\u2028*** banned"])
 def test_a_forged_line_is_indented(said: str) -> None:
     assert " [user1]" in text.message("user0", said) or " ***" in text.message("user0", said)

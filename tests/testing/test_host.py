@@ -127,6 +127,7 @@ def test_coming_back(server: bool) -> None:
         ann, bob = chat.join("ann"), chat.join("bob")
         ann.say("one")
         bob.hears("one")
+        bob.say("bye")
         bob.leave()
         bob.leave()
         ann.say("two")
@@ -138,7 +139,7 @@ def test_coming_back(server: bool) -> None:
         also = chat.join(token=ann.token, after=0)
         assert also.hears("one").seq < also.hears("two").seq
         text = chat.join(token=ann.token, dialect="text", after=0)
-        assert [text.receive(), text.receive()] == ["[ann]: one", "[ann]: two"]
+        assert [text.receive() for _ in range(3)] == ["[ann]: one", "[bob]: bye", "[ann]: two"]
 
 
 @served
@@ -384,7 +385,8 @@ class TestClock:
 
     def test_held_names(self) -> None:
         with test_application() as chat:
-            chat.join("ann").leave()
+            with chat.join("ann") as ann:
+                ann.say("hi")
             with pytest.raises(Refusal, match="name_taken"):
                 chat.join("ann")
             chat.clock.advance(301)

@@ -185,7 +185,8 @@ def test_the_owner_and_operators_are_shown_by_their_names_now(chat: Host, ann: J
 
 
 def test_someone_invited_while_away_is_told_and_it_counts_as_unread(chat: Host, ann: JsonClient) -> None:
-    with chat.connect("bob") as bob:
+    with chat.join("bob", room="hall") as bob:
+        bob.say("hi")
         token = bob.token
     ann.answer("invite", room="den", name="bob")
     with chat.connect(token=token) as bob:

@@ -64,7 +64,8 @@ def test_a_retried_whisper_is_stored_once(people: People) -> None:
 
 
 def test_a_whisper_waits_for_who_is_away(chat: Host) -> None:
-    with chat.connect("bob") as bob:
+    with chat.join("bob") as bob:
+        bob.say("hi")
         token = bob.token
     with chat.connect("ann") as ann:
         ann.join("@")
