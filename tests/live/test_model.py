@@ -491,6 +491,8 @@ class Model:
         answer = {"t": "room", "rid": frame["rid"], "room": room, "topic": place.topic, "private": place.private}
         operators = sorted(user.name for user in self.users if user.id in place.operators)
         answer |= {"owner": place.owner.name if place.owner else "", "operators": operators, "slow": place.slow}
+        answer |= {"owner_user": place.owner.id} if place.owner else {}
+        answer |= {"operator_users": sorted(place.operators)} if operators else {}
         rank = ("", "operator", "owner")[self.rank(room, seat.user)]
         answer |= {"rank": rank} if rank else {}
         seat.due.append({**answer, "members": len(self.present(room))})
@@ -736,7 +738,8 @@ def plain(frame: Frame) -> Frame:
     if "people" in frame:
         return {**frame, "people": sorted(frame["people"], key=lambda person: int(person["id"]))}
     if "operators" in frame:
-        return {**frame, "operators": sorted(frame["operators"])}
+        ids = {"operator_users": sorted(frame["operator_users"])} if "operator_users" in frame else {}
+        return {**frame, **ids, "operators": sorted(frame["operators"])}
     return frame
 
 

@@ -199,7 +199,8 @@ class People(Answer, tag="who"):
 
 class RoomSettings(Answer, tag="room"):
     """A room's settings and your rank in it, with the current names of its owner and operators. `mentions` is `all` if
-    everyone may notify the room with @everyone and @here. `more` says that there are more operators than fit in."""
+    everyone may notify the room with @everyone and @here. `more` says that there are more operators than fit in.
+    `owner_user` and `operator_users` are their ids, in the order of the names. Older servers don't send them."""
 
     room: str
     topic: str
@@ -211,6 +212,8 @@ class RoomSettings(Answer, tag="room"):
     rank: str = ""
     mentions: str = ""
     more: bool = False
+    owner_user: int = 0
+    operator_users: tuple[int, ...] = ()
 
 
 class ModerationEntry(Struct, omit_defaults=True):

@@ -140,8 +140,8 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
     room = await _visible_room(connection, name)
     state = await state_of(connection, room)
     names = await _current_names(connection, [state.owner, *state.operators])
-    operators = [names[id_] for id_ in state.operators if id_ in names]
-    shown = tuple(fit(operators))
+    operators = [(id_, names[id_]) for id_ in state.operators if id_ in names]
+    shown = fit(operators)
     own_rank = rank(state, connection.user, server_operator=connection.context.is_server_operator(connection.user))
     connection.send(
         RoomSettings(
@@ -149,12 +149,14 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
             state.topic,
             state.private,
             names.get(state.owner, ""),
-            shown,
+            tuple(name for _, name in shown),
             state.slow,
             connection.hub.members(room),
             str(own_rank),
             ALL if state.mentions == ALL else "",
             len(shown) < len(operators),
+            state.owner if state.owner in names else 0,
+            tuple(id_ for id_, _ in shown),
             rid=rid,
         )
     )
