@@ -25,7 +25,9 @@ END = 2**62
 """A position after all others."""
 ROOM_RULE = "1 to 64 characters of a-z, 0-9 and . _ -, with a letter or digit first"
 _ROOM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_CONVERSATION = re.compile(r"@[1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*")
+MAX_PEOPLE = 1000
+"""Most people in a conversation, whatever the limit of recipients: a longer list of ids takes too long to look at."""
+_CONVERSATION = re.compile(rf"@[1-9][0-9]{{0,17}}(,[1-9][0-9]{{0,17}}){{0,{MAX_PEOPLE - 1}}}")
 _SHOWN = 80
 """Characters of a wrong name that an error repeats."""
 

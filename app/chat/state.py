@@ -173,7 +173,9 @@ class RoomState:
         """Forget the text of an event: a topic or a reason that was deleted."""
         for key, event in self._last.items():
             if event.seq == seq:
-                self._last[key] = replace(event, text="")
+                self._last[key] = cleared = replace(event, text="")
+                if event.kind in MODERATION:
+                    self._people[event.kind][key] = cleared
 
     def _is(self, kind: Kind, key: str) -> bool:
         event = self._last.get(key)

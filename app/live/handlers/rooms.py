@@ -165,6 +165,7 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
 async def typing(connection: Connection, command: Typing) -> None:
     """Tell others in the room that the user is typing: not too often, not in large rooms, not while the user is muted,
     and not people to whom nobody has whispered."""
+    connection.limits.check_recipients(command.room.count(","))
     log = connection.log_of(command.room)
     if command.room == WHISPERS:
         problem = f"{WHISPERS} stands for all your conversations. Name one of them, or a room"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.chat.logs import MAX_PEOPLE
 from app.testing import Host, JsonClient, test_application
 from tests.live.handlers.test_people import PASSWORD
 
@@ -183,8 +184,15 @@ def test_a_conversation_is_no_larger_than_a_whisper_may_be(tmp_path: Path) -> No
             assert ann.error("too_many_recipients").frame["limit"] == 2
         bob.expect_nothing()
         assert [event["text"] for event in bob.answer("history", room=room)["events"]] == ["psst"]
-        ids = ",".join(str(id_) for id_ in range(1, 6_001))
+        ids = ",".join(str(id_) for id_ in range(1, MAX_PEOPLE))
         ann.ask("msg", room=f"@{ids}", text="everyone", cid="2")
         assert ann.error("too_many_recipients")
         ann.ask("typing", room=f"@{ids}", rid=7)
         assert ann.error("too_many_recipients")
+
+
+def test_a_list_of_thousands_of_ids_is_no_conversation(people: People) -> None:
+    ann, _, _ = people
+    room = f"@{','.join(str(id_) for id_ in range(1, MAX_PEOPLE + 2))}"
+    for t in ("history", "search", "read", "edit"):
+        assert ann.refused(t, room=room, words="x", seq=1, text="x").code == "not_joined"
