@@ -224,6 +224,35 @@ async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path)
     assert but_for_epoch(exported(other)) == before
 
 
+async def test_those_who_stay_in_a_private_room_come_along(store: Path, tmp_path: Path) -> None:
+    with opened(store) as backend:
+        await say(backend, "", room="blue", kind=Kind.PRIVATE, detail=Detail(invited=(1, 3)))
+    imported(tmp_path / "other.db", exported(store, "blue"))
+    with opened(tmp_path / "other.db") as backend:
+        assert [user.id for user in await soon(backend.users([1, 2, 3]))] == [1, 3]
+        (closed,) = await soon(backend.state("blue"))
+        assert closed.detail.invited == (1, 3)
+    lines = [line for line in lines_of(exported(store, "blue")) if line.get("name") != "user2"]
+    with pytest.raises(ArchiveError, match="names someone who is not among the users"):
+        imported(tmp_path / "another.db", text_of([*lines[:-1], {**lines[-1], "lines": len(lines) - 1}]))
+
+
+async def test_what_an_older_version_kept_of_edits_is_not_taken_in(store: Path, tmp_path: Path) -> None:
+    with opened(store) as backend:
+        said = next(event for event in await soon(backend.read("red", after=4, limit=9)) if event.text == "crimson")
+        await say(backend, "azure", kind=Kind.EDIT, of=said.seq)
+    lines = lines_of(exported(store, "red"))
+    replaced = next(line for line in lines if line.get("kind") == "edit")
+    assert replaced["text"] == ""
+    replaced["text"] = "crimson"
+    for other in (tmp_path / "other.db", store):
+        imported(other, text_of(lines))
+        with opened(other) as backend:
+            texts = [event.text for event in await soon(backend.read("red", after=4, limit=99))]
+        assert "crimson" not in texts
+        assert texts.count("azure") == 2
+
+
 async def test_a_room_of_which_all_is_forgotten_keeps_its_positions(store: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     imported(other, exported(store, "green"))

@@ -234,7 +234,7 @@ class Topic(Request, tag="topic"):
 
 
 class Private(Request, tag="private"):
-    """Make the room private. Everyone who is in it gets an invitation."""
+    """Make the room private. Registered users who are in it are invited, and guests who aren't have to leave."""
 
     room: str
 
