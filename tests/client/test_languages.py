@@ -123,6 +123,17 @@ def test_every_change_has_a_sentence() -> None:
     assert named - {"someone"} == set(Kind) - {Kind.MSG, Kind.ME}
 
 
+def test_a_topic_and_a_reason_that_were_deleted_have_sentences() -> None:
+    sentences = Sentences(english())
+    cases: tuple[tuple[str, dict[str, Any], str], ...] = (
+        ("topic", {"text": "", "deleted": True}, "ann set a topic that was deleted"),
+        ("delete", {"of": 1, "what": "topic"}, "ann deleted a topic"),
+        ("delete", {"of": 1, "what": "why", "whom": "bob"}, "ann deleted a reason"),
+    )
+    for kind, more, line in cases:
+        assert sentences.of(Changed(kind, "ops", 2, "a", "2026-01-31T12:00:00Z", "ann", 1, **more)) == [line]
+
+
 def test_a_ban_with_an_end_that_cannot_be_read_is_not_called_permanent() -> None:
     ban = Changed("ban", "ops", 1, "a", "2026-01-31T12:00:00Z", "ann", 1, whom="bob", until="next week")
     assert Sentences(english()).of(ban) == ["ann banned bob until next week"]

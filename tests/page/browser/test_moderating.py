@@ -110,6 +110,24 @@ def test_an_operator_deletes_what_others_said(server: Served, tab: Tab) -> None:
         assert bob.until("delete")["whom"] == "bob"
 
 
+def test_an_old_topic_and_a_reason_are_deleted_for_everyone(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob), tab("cy") as other:
+        say(page, "/topic rude words")
+        seq = bob.until("topic")["seq"]
+        say(page, "/topic tea")
+        say(page, "/kick bob rude reason")
+        kicked = bob.until("kick")["seq"]
+        for text in ("rude words", "rude reason"):
+            expect(log(other)).to_contain_text(text)
+        for number in (seq, kicked):
+            say(page, f"/delete {number}")
+        for each in (page, other):
+            expect(log(each)).to_contain_text("ann set a topic that was deleted")
+            expect(log(each)).to_contain_text("ann kicked bob")
+            for text in ("rude words", "rude reason"):
+                expect(log(each)).not_to_contain_text(text)
+
+
 def test_who_may_not_is_offered_nothing(server: Served, tab: Tab) -> None:
     with owned(server, tab) as (_, bob), tab("cy") as other:
         bob.say("hello")

@@ -53,6 +53,18 @@ test("a window without its end takes in changes, and nothing else", () => {
   assert.deepEqual([changed.entries[1].text, changed.last], ["changed", 3]);
 });
 
+test("an edit that a later one replaced has no text, and changes nothing", () => {
+  const log = said(opened(0), 1, 3);
+  const replaced = append(log, { ...msg(4, ""), t: "edit", of: 2 }, true);
+  assert.deepEqual([replaced.entries, replaced.last], [log.entries, 4]);
+});
+
+test("a topic or a reason that is deleted leaves its line", () => {
+  const log = append(opened(0), { ...msg(1, "words"), t: "topic" }, true);
+  const changed = append(log, { ...msg(2, ""), t: "delete", of: 1, what: "topic" }, true);
+  assert.deepEqual([changed.entries[0].text, changed.entries[0].deleted], ["", true]);
+});
+
 test("pages that overlap put nothing in twice", () => {
   const log = said(opened(4), 5, 6);
   assert.deepEqual(span(prepend(log, events(3, 6), true)), [3, 6, 4]);
