@@ -233,6 +233,9 @@ class Backend(Protocol):
         """
         return self.submit(Trim(room, keep, since, limit))
 
+    def newest(self) -> Awaitable[int]:
+        """Return the time of the event that was stored last, in milliseconds since 1970; 0 if there is none."""
+
     def rooms(self) -> Awaitable[list[str]]:
         """Return the rooms and conversations that have an event or a state."""
 

@@ -148,6 +148,9 @@ class Embedded(Backend):
     def bounds(self, room: str) -> asyncio.Future[Bounds]:
         return self._read(lambda connection: logs.bounds(connection, room))
 
+    def newest(self) -> asyncio.Future[int]:
+        return self._read(logs.newest)
+
     def rooms(self) -> asyncio.Future[list[str]]:
         return self._read(logs.rooms)
 

@@ -28,6 +28,8 @@ log = logging.getLogger("store")
 
 MEMORY = ":memory:"
 """The path of a store that is in no file."""
+SCRUBBED = 1000
+"""How many pages are scrubbed in one step. Nobody can read meanwhile, and a commit may have to wait for the disk."""
 MAX_CHECKED = 1 << 20
 """A file of up to this many bytes is checked whole when it is opened. Damage in a larger one shows when it is read."""
 
@@ -164,14 +166,16 @@ class StoreFile:
             log.info("%s: the server was not shut down: applied records %d to %d", self.path, first + 1, last)
         return last
 
-    def scrub(self, connection: sqlite3.Connection) -> bool:
-        """Zero what deleted rows have left in the WAL and in unused parts of pages. False if another program is reading
-        the file, which rules it out for now."""
+    def scrub(self, connection: sqlite3.Connection, first: int) -> int | None:
+        """Zero what deleted rows have left in the WAL, and in unused parts of some pages, from page `first` on. Return
+        the page to go on with, 0 if that was the last; None if another program is reading the file, which rules it out
+        for now."""
         (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy and self.file is not None:
-            zero_gaps(self.file)
-            connection.execute("PRAGMA shrink_memory").fetchone()  # drops cached pages from before
-        return not busy
+        if busy or self.file is None:
+            return None if busy else 0
+        following = zero_gaps(self.file, first, SCRUBBED)
+        connection.execute("PRAGMA shrink_memory").fetchone()  # drops cached pages from before
+        return following
 
     def release(self) -> None:
         """Unlock the store. The connection must be closed by then."""

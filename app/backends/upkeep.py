@@ -29,6 +29,8 @@ MAX_WRITES = 5000
 """After more changes than this, upkeep no longer waits until the store is idle."""
 FIRST_LOOK, LOOK_INTERVAL, LOOK_PAUSE = 60.0, 24 * 60 * 60.0, 1.0
 """After how many seconds the store is looked through for damage, how often, and how long it rests between two steps."""
+REST = 4.0
+"""For how long a purge rests after a step, as a multiple of the step's time."""
 PURGE_INTERVAL = 30.0
 """How many seconds lie between two purges, and between a failure and the next try. A purge's own time is added, times
 20, because its last step goes through the whole file."""
@@ -52,6 +54,8 @@ class Upkeep:
         copies = CopyRetention(file.path, connection, clock)
         self._copies = None if copies.done else copies
         self._purge = purging.pending(connection)
+        self._page = 0
+        """The page of the file that a purge goes on with, 0 if none is under way."""
         self._written, self._indexing = 1, True
         self._next_check, self._next_step, self._next_purge = monotonic() + IDLE_DELAY, 0.0, 0.0
         self._look: tuple[Checker, sqlite3.Connection] | None = None
@@ -80,7 +84,9 @@ class Upkeep:
             delays.append(self._next_look - now)
         if self._written or self._indexing:
             delays.append(self._next_check - now)
-        if self._purge:
+        if self._page:
+            delays.append(self._next_purge - now)
+        elif self._purge:
             delays.append(max(self._next_purge, self._next_check) - now)
         if self._copies is not None:
             delays.append(self._copies.due())
@@ -97,7 +103,7 @@ class Upkeep:
                 self._written = 0
                 self._indexing = self._index.keep_up()
                 self._purge = purging.pending(self._connection)
-            if self._purge and monotonic() >= self._next_purge:
+            if (self._purge or self._page) and monotonic() >= self._next_purge:
                 self._purge_texts()
             if self._readers is not None and monotonic() >= self._next_look:
                 self._look_for_damage(self._readers)
@@ -118,8 +124,11 @@ class Upkeep:
             self._look[1].close()
         try:
             self._index.finish()
+            self._page = 0
             if purging.pending(self._connection):
                 self._purge_texts()
+                while self._page:
+                    self._purge_texts()
             if self._copies is not None:
                 self._copies.save()
         except Exception as error:
@@ -143,17 +152,26 @@ class Upkeep:
             purging.dropped(self._connection, self._index.forgotten)
         if purging.last_forgotten(self._connection):
             self._indexing = self._index.keep_up()
+            self._next_purge = monotonic() + IDLE_DELAY * bool(self._page)
             return
         if self._readers is not None and self._readers.damage.problem:
-            return  # what looks unused in a damaged page may be what can still be saved
+            self._page = 0  # what looks unused in a damaged page may be what can still be saved
+            return
         began = monotonic()
         paused: AbstractContextManager[None] = self._readers.paused() if self._readers else nullcontext()
+        if not self._page:
+            purging.begin(self._connection)
         with paused:
-            clean = self._file.scrub(self._connection)
+            page = self._file.scrub(self._connection, self._page)
+        self._page = page or 0
+        if page:
+            self._next_purge = monotonic() + REST * (monotonic() - began)
+            return
+        clean = page is not None
         if clean and self._journal is not None:
             self._journal.durable = machine.last_applied(self._connection)
             clean = self._journal.scrub()
         if clean:
             purging.done(self._connection)
-            self._purge = False
+            self._purge = purging.pending(self._connection)
         self._next_purge = monotonic() + PURGE_INTERVAL + 20 * (monotonic() - began)

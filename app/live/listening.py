@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from app.backends import Backend, Trimmed, Unavailable
+from app.backends.damage import Damaged
 from app.chat.events import Event
 from app.chat.fitting import PAGE_BYTES
 from app.chat.logs import CONVERSATION
@@ -87,6 +88,10 @@ class Backlog:
                 page = await self._backend.read(room, after=gap.after, limit=PAGE_SIZE, size=PAGE_BYTES)
             except Trimmed as trimmed:
                 gap.after = trimmed.through
+                continue
+            except Damaged as damage:
+                gap.after = damage.through or newest
+                log.error("A listener misses events in %s: %s", room, damage)
                 continue
             except Unavailable as error:
                 log.warning("A listener is behind in %s and waits for the store: %s", room, error)

@@ -13,7 +13,8 @@ class ManualClock(Clock):
 
     It sets the times of events, mutes and bans, slow mode, rate limits, password attempts and held names, and the age
     that retention goes by. Timers of the event loop run in real time: pings, timeouts, the period of presence, and the
-    trimming of the store, which runs at the start and then once a minute.
+    trimming of the store, which runs at the start and then once a minute. What is too old goes once this clock has run
+    for five minutes.
     """
 
     __slots__ = ("_elapsed", "_start")

@@ -13,7 +13,7 @@ from threading import Event as Flag
 import anyio
 import pytest
 
-from app.backends import applying, upkeep
+from app.backends import applying, storefile, upkeep
 from app.backends.embedded import Embedded
 from app.backends.schema import APPLICATION_ID, MIGRATIONS
 from app.backends.statements import purging
@@ -178,11 +178,36 @@ async def test_purges_are_rare_in_a_busy_store(path: Path) -> None:
     assert remain(path.parent, word(0), word(1)) == []
 
 
+async def test_a_file_is_cleared_in_small_steps(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is deleted while one of them is under way is cleared as well."""
+    steps: list[int | None] = []
+    clear = StoreFile.scrub
+
+    def watched(file: StoreFile, connection: sqlite3.Connection, first: int) -> int | None:
+        steps.append(clear(file, connection, first))
+        return steps[-1]
+
+    monkeypatch.setattr(StoreFile, "scrub", watched)
+    monkeypatch.setattr(storefile, "SCRUBBED", 2)
+    monkeypatch.setattr(upkeep, "PURGE_INTERVAL", 0.0)
+    with opened(path) as backend:
+        said = [await say(backend, word(number) + " " + "x" * 2000) for number in range(20)]
+        await change(backend, Kind.DELETE, said[0].seq)
+        with anyio.fail_after(DEADLINE):
+            while not steps:
+                await anyio.lowlevel.checkpoint()
+        await change(backend, Kind.DELETE, said[1].seq)
+        await cleared(backend)
+        assert remain(path.parent, word(0), word(1), word(2)) == [word(2)]
+    assert max(step or 0 for step in steps) > 2
+    assert all(step is None or step % 2 == 0 for step in steps)
+
+
 async def test_while_another_program_reads_the_clearing_is_put_off(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried, outcomes, clear = Flag(), [], StoreFile.scrub
 
-    def watched(file: StoreFile, connection: sqlite3.Connection) -> bool:
-        outcomes.append(clear(file, connection))
+    def watched(file: StoreFile, connection: sqlite3.Connection, first: int) -> int | None:
+        outcomes.append(clear(file, connection, first))
         tried.set()
         return outcomes[-1]
 
@@ -197,9 +222,9 @@ async def test_while_another_program_reads_the_clearing_is_put_off(path: Path, m
             assert await soon(anyio.to_thread.run_sync(tried.wait, DEADLINE))
             assert reader.execute("SELECT text FROM events").fetchall() == [(word(1),)]
             assert await say(backend, "on it goes")
-        assert outcomes == [False]
+        assert outcomes == [None]
         assert await soon(backend._read(purging.pending))
-    assert outcomes == [False, True]
+    assert outcomes == [None, 0]
     assert remain(path.parent, word(1)) == []
 
 

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
 from app import Application, Call, Clock, Event, StartupError, chat_of
+from app.live import retention
 from app.testing import Client, Denied, Host, ManualClock, Refusal, test_application
 from config import ConfigurationError
 from tests.clients import DEADLINE
@@ -392,8 +393,9 @@ class TestClock:
             chat.clock.advance(301)
             assert chat.join("ann").name == "ann"
 
-    def test_retention(self, tmp_path: Path) -> None:
+    def test_retention(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is too old goes at the next look, which is at the start and once a minute of real time."""
+        monkeypatch.setattr(retention, "SETTLING", 0.0)
         clock, overrides = ManualClock(), {"chat.retention.age": "1h"}
         with test_application(store=tmp_path / "chat.db", clock=clock, overrides=overrides) as chat:
             chat.join("ann").say("old")

@@ -230,6 +230,11 @@ def _settings(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -
     return found
 
 
+def newest(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT at FROM events ORDER BY pos DESC LIMIT 1").fetchone()
+    return row[0] if row else 0
+
+
 def rooms(connection: sqlite3.Connection) -> list[str]:
     sql = """
         WITH RECURSIVE named (room) AS (

@@ -12,7 +12,12 @@ import sqlite3
 
 def request(connection: sqlite3.Connection) -> None:
     """Record that the files hold deleted text."""
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('purge', '')")
+    connection.execute("INSERT INTO meta VALUES ('purge', '') ON CONFLICT (key) DO UPDATE SET value = ''")
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Record that the files are gone through."""
+    connection.execute("UPDATE meta SET value = 'begun' WHERE key = 'purge'")
 
 
 def pending(connection: sqlite3.Connection) -> bool:
@@ -21,8 +26,8 @@ def pending(connection: sqlite3.Connection) -> bool:
 
 
 def done(connection: sqlite3.Connection) -> None:
-    """Record that no deleted text is left in the files."""
-    connection.execute("DELETE FROM meta WHERE key = 'purge'")
+    """Record that no deleted text is left in the files, unless more was deleted since `begin`."""
+    connection.execute("DELETE FROM meta WHERE key = 'purge' AND value = 'begun'")
 
 
 def forget(connection: sqlite3.Connection, pos: int, room: str, text: str) -> None:

@@ -71,10 +71,12 @@ async def _read(connection: Connection, command: History) -> Events:
     if isinstance(command.after, UnsetType):
         before = END if isinstance(command.before, UnsetType) else command.before
         return await backend.read_backwards(log, before=before, **page)
-    try:
-        return await backend.read(log, after=command.after, **page)
-    except Trimmed as trimmed:
-        return await backend.read(log, after=trimmed.through, **page)
+    after = command.after
+    while True:
+        try:
+            return await backend.read(log, after=after, **page)
+        except Trimmed as trimmed:  # perhaps again: a trim goes on in steps
+            after = trimmed.through
 
 
 async def search(connection: Connection, command: Search) -> None:
