@@ -42,8 +42,8 @@ VERSION = slice(60, 64)
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Upgrade the store at `path` to the newest schema: all the way, or not at all.
 
-    A store with content is copied first. StoreError if it can't be copied, sqlite3.Error if a migration fails; the
-    store is then as it was, and no copy stays. The upgraded store is on the disk once this returns.
+    A store with content is copied first. StoreError if it can't be copied or a migration fails; the store is then as it
+    was, and no copy stays. The upgraded store is on the disk once this returns.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     newest = len(schema.MIGRATIONS)
@@ -59,15 +59,28 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     connection.set_progress_handler(lambda: 0, copying.STEPS)  # Python handles signals only while it runs something
     try:
         connection.executescript("\n".join(["BEGIN IMMEDIATE;", *steps, "COMMIT;"]))
-    except BaseException:
+    except BaseException as error:
         if copy:
             copying.discard(copy)
+        if isinstance(error, sqlite3.Error):
+            raise _failed(path, version, error) from None
         raise
     finally:
         connection.set_progress_handler(None, 0)
     if copy:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # the WAL is larger than the store now
         log.info("%s: upgraded to version %d in %.1f s", path, newest, monotonic() - began)
+
+
+def _failed(path: str, version: int, error: sqlite3.Error) -> StoreError:
+    """Return the error for an upgrade that SQLite could not carry out."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    why = f"because of this: {reason(error, path)}"
+    if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH):
+        why = f"because it isn't as Natter leaves a store of version {version} ({error}): restore a backup"
+    return StoreError(
+        f"{path}: not upgraded from version {version} to {len(schema.MIGRATIONS)}, {why}; it is as it was before"
+    )
 
 
 def newer_version(path: Path, version: int) -> StoreError:

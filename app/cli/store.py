@@ -51,7 +51,6 @@ def backup(arguments: Sequence[str], program: str) -> int:
 
 def _export(store: str, flags: argparse.Namespace) -> None:
     archive.export(store, sys.stdout.buffer.write, flags.room or "")
-    sys.stdout.flush()
 
 
 def _import(store: str, flags: argparse.Namespace) -> None:
@@ -72,6 +71,8 @@ def run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse.
     try:
         add_settings(parser)
         flags = parse(parser, arguments)
+        if sys.stdout is None:  # the program was started without one
+            return fail("expected a standard output that is open", 1)
         code = work(_store_path(load_settings(flags.config, flags.property)), flags)
         sys.stdout.flush()
         return code or 0
@@ -79,11 +80,11 @@ def run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse.
         return fail(error, 2)
     except (StoreError, ArchiveError) as error:
         return fail(error, 1)
-    except BrokenPipeError:
-        # The reader has closed the pipe. Without this, Python would try to write the rest of the buffer at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
+        # Without this, Python would try to write the rest of the buffer at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # its reader wants no more
+            return 1
         where = f"{error.filename}: " if error.filename else ""
         return fail(f"{where}{reason(error)}", 1)
 

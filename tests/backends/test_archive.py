@@ -447,6 +447,35 @@ def test_an_import_that_is_killed_leaves_the_store_as_it_was(store: Path, tmp_pa
     assert len(exported(store)) > 4_000_000
 
 
+def test_a_backup_removes_what_one_that_was_killed_has_left(store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from app.backends import copying\n"
+        "from app.backends.archive import back_up\n"
+        "def waits(*_):\n"
+        "    print('copied', flush=True)\n"
+        "    sys.stdin.read()\n"
+        "copying.publish = waits\n"
+        "back_up(sys.argv[1], Path(sys.argv[2]))\n"
+    )
+    command, pipe = [sys.executable, "-c", script, str(store), str(folder / "one.db")], subprocess.PIPE
+    with subprocess.Popen(command, env=ENVIRONMENT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "copied\n"
+        back_up(str(store), folder / "two.db")
+        assert len(list(folder.iterdir())) == 2  # it goes on, so its file stays
+        process.kill()
+    assert len(list(folder.iterdir())) == 2
+    others = [folder / ".natter-backup-notes", folder / f".diary-{'0' * 16}"]
+    for other in others:
+        other.touch()
+    back_up(str(store), folder / "three.db")
+    assert sorted(folder.iterdir()) == sorted([*others, folder / "two.db", folder / "three.db"])
+
+
 def test_an_import_needs_the_store_for_itself(store: Path) -> None:
     with opened(store), pytest.raises(StoreError, match="in use by another process"):
         imported(store, exported(store, "red"))
@@ -707,7 +736,8 @@ def test_a_copy_that_fails_leaves_nothing_behind(store: Path, tmp_path: Path, mo
     folder = tmp_path / "copies"
     folder.mkdir()
     with pytest.raises(
-        ArchiveError, match=r"copy\.db: no such file or directory: choose a new file in a folder that you can write to"
+        ArchiveError,
+        match=r"copy\.db: no such file or directory \(ENOENT\): choose a new file in a folder",
     ):
         back_up(str(store), tmp_path / "none" / "copy.db")
 

@@ -341,7 +341,9 @@ async def test_a_migration_that_fails_leaves_the_store_as_it_was(
 ) -> None:
     broken = f"{UPGRADE} DELETE FROM events; INSERT INTO nowhere VALUES (1);"
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
-    assert "nowhere" in refusal(path)
+    problem = refusal(path)
+    assert f"not upgraded from version {NEWEST} to {NEXT}, because it isn't as Natter leaves a store of" in problem
+    assert problem.endswith("restore a backup; it is as it was before")
     await left_alone(path, before, monkeypatch)
 
 

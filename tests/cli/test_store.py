@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -244,6 +245,7 @@ def store(tmp_path: Path) -> str:
             "SELECT i, 'red', i, i, 1, 1, 'ann', printf('%.1000c', 'x'), '', 'msg', 0, '' FROM n"
         )
         connection.execute("UPDATE counters SET value = 20000 WHERE name = 'pos'")
+        connection.execute("DELETE FROM meta WHERE key = 'end'")  # what was done here is part of this history
     return path
 
 
@@ -378,3 +380,31 @@ def test_a_store_is_checked_and_what_can_be_read_is_salvaged(tmp_path: Path) -> 
 @pytest.mark.parametrize("arguments", [["check", "x.db"], ["salvage"], ["mend"], []])
 def test_what_to_do_with_a_store_has_to_be_said(arguments: list[str], tmp_path: Path) -> None:
     refused(2, "see natter store --help", "store", *arguments, CHAT_STORE=str(tmp_path / "chat.db"))
+
+
+@pytest.mark.parametrize(
+    ("redirection", "line"),
+    [
+        ("| head -c 1", ""),
+        ("> /dev/full", "natter: no space left on device"),
+        (">&-", "natter: expected a standard output that is open"),
+        (">&- 2>&-", ""),
+    ],
+)
+def test_an_export_that_nobody_takes_ends_without_a_traceback(tmp_path: Path, redirection: str, line: str) -> None:
+    store = tmp_path / "chat.db"
+    with test_application(store=store, server=True) as chat:
+        ann = chat.join("ann", room="red")
+        for _ in range(5):
+            ann.say("x" * 60_000)
+    command = f"{shlex.join(COMMAND)} export {redirection}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CHAT_STORE": str(store)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == ([line] if line else [])
