@@ -7,9 +7,11 @@ is for the tests of modules, and `app.client` for programs that connect.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as type checkers understand it, without the time that it takes to import `typing`
 if TYPE_CHECKING:
+    from typing import Any
+
     from app.application import Application, create_app
     from app.backends import Unavailable
     from app.chat.errors import Code, Refused

@@ -8,6 +8,7 @@ the subcommand's name and the name to show in messages (such as `natter export`)
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,13 +31,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def entry() -> NoReturn:
     """Run as a process: like `main`, and SIGTERM and Ctrl-C exit with the code that the subcommand's row gives. SIGHUP
     does as SIGTERM, unless `nohup` ignores it."""
+    _open_missing_streams()
     subcommand = SUBCOMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else DEFAULT, SUBCOMMANDS[DEFAULT])
+
+    def end(code: int) -> NoReturn:
+        if subcommand.cleans_up:
+            sys.exit(code)
+        os._exit(code)
+
     for number, code in ((signal.SIGTERM, subcommand.on_sigterm), (signal.SIGINT, subcommand.on_sigint)):
         if code is not None:
-            signal.signal(number, lambda *_, code=code: sys.exit(code))
-            if number == signal.SIGTERM and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-                signal.signal(signal.SIGHUP, lambda *_, code=code: sys.exit(code))
+            signal.signal(number, lambda *_, code=code: end(code))
+        elif number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
+    hangup = subcommand.on_sigterm
+    if hangup is not None and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: end(hangup))
     sys.exit(main())
+
+
+def _open_missing_streams() -> None:
+    """Open /dev/null for each standard stream that was closed when the process started. Sockets and files would get its
+    number otherwise, and whatever is printed would go there."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003  (it gets the lowest free number)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _unknown(name: str) -> int:

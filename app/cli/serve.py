@@ -32,8 +32,6 @@ def main(arguments: Sequence[str], program: str, sockets: list[socket.socket] | 
         return _end(2, error)
     except StartupError as error:
         return _end(1, error)
-    except SystemExit as error:  # by a signal
-        return _end(error.code if isinstance(error.code, int) else 1)
     return _end(0)
 
 

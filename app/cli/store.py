@@ -50,10 +50,14 @@ def backup(arguments: Sequence[str], program: str) -> int:
 
 
 def _export(store: str, flags: argparse.Namespace) -> None:
+    if sys.stdout is None:
+        raise ArchiveError("standard output is closed: redirect it to a file")
     archive.export(store, sys.stdout.buffer.write, flags.room or "")
 
 
 def _import(store: str, flags: argparse.Namespace) -> None:
+    if flags.file == "-" and sys.stdin is None:
+        raise ArchiveError("standard input is closed: redirect it from a file")
     if flags.file == "-":
         archive.import_(store, sys.stdin.buffer, "stdin")
     else:

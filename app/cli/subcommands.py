@@ -28,6 +28,10 @@ class Subcommand(NamedTuple):
     on_sigint: int | None = 1
     """The exit code after Ctrl-C; None leaves the signal to the subcommand."""
 
+    cleans_up: bool = True
+    """Whether it has something to clean up when a signal ends it early. If not, it ends at once: an exception in the
+    middle of an import can get lost, or be shown."""
+
     def load(self) -> Run:
         """Import the subcommand's function."""
         module, _, function = self.target.partition(":")
@@ -35,7 +39,9 @@ class Subcommand(NamedTuple):
 
 
 SUBCOMMANDS = {
-    "serve": Subcommand("app.cli.serve:main", "Start the server. This is the default.", on_sigterm=0, on_sigint=0),
+    "serve": Subcommand(
+        "app.cli.serve:main", "Start the server. This is the default.", on_sigterm=0, on_sigint=0, cleans_up=False
+    ),
     "chat": Subcommand(
         "app.client.main:main", "Chat in the terminal, or from a script.", "[URL]", on_sigterm=143, on_sigint=None
     ),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from app import cli
 from app.cli.subcommands import SUBCOMMANDS, Subcommand
-from tests.clients import DEADLINE, ROOT
+from tests.clients import DEADLINE, ROOT, Raw
 
 HELLO = """
 import os, signal, sys
@@ -146,3 +148,74 @@ def test_a_signal_has_the_meaning_that_each_row_says() -> None:
     assert SUBCOMMANDS["serve"].on_sigterm == SUBCOMMANDS["serve"].on_sigint == 0
     assert SUBCOMMANDS["export"].on_sigterm == SUBCOMMANDS["export"].on_sigint == 1
     assert (SUBCOMMANDS["chat"].on_sigterm, SUBCOMMANDS["chat"].on_sigint) == (128 + signal.SIGTERM, None)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("moment", ["app.cli", "app.cli.serve", "config", "app.application", "app.modules.chat"])
+def test_a_signal_while_it_starts_ends_the_server_without_a_word(name: str, moment: str) -> None:
+    script = (
+        "import os, runpy, signal, sys\n"
+        "class Finder:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name == {moment!r}:\n"
+        f"            os.kill(os.getpid(), signal.{name})\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "sys.argv = ['natter']\n"
+        "runpy.run_module('app', run_name='__main__')\n"
+    )
+    environment = {**os.environ, "PORT": "0"}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert (ended.stdout, ended.stderr) == ("", "")
+    assert ended.returncode == (-getattr(signal, name) if moment == "app.cli" else 0)
+
+
+def test_a_signal_while_resources_are_opened_stops_the_server(tmp_path: Path) -> None:
+    (tmp_path / "stopping.py").write_text(
+        "import os, signal\n"
+        "from contextlib import contextmanager\n"
+        "@contextmanager\n"
+        "def opened():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    yield\n"
+        "    print('closed')\n"
+        "def module(app):\n"
+        "    app.during(opened())\n"
+    )
+    flags = ["-port=0", '-P:app.modules=["app.modules.chat.module", "stopping.module"]']
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    command = [sys.executable, "-m", "app", *flags]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE)
+    assert (ended.returncode, ended.stdout) == (0, "closed\n")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("missing", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_server_without_standard_streams_serves(missing: tuple[int, ...], tmp_path: Path) -> None:
+    closing = " ".join(f"{number}>&-" for number in missing)
+    port = free_port()
+    command = f"exec {sys.executable} -m app -host=127.0.0.1 -port={port} {closing}"
+    environment = {**os.environ, "CHAT_STORE": str(tmp_path / "chat.db")}
+    with subprocess.Popen(["sh", "-c", command], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as started:
+        while started.poll() is None:
+            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), DEADLINE):
+                break
+        with Raw(port) as raw:
+            assert raw.status == 101
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(DEADLINE) == 0
+
+
+def test_an_export_without_standard_output_is_one_line(tmp_path: Path) -> None:
+    command, environment = f"exec {sys.executable} -m app export 1>&-", {**os.environ, "CHAT_STORE": f"{tmp_path}/x.db"}
+    ended = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert (ended.returncode, ended.stderr) == (1, "natter: standard output is closed: redirect it to a file\n")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
