@@ -62,7 +62,14 @@ def main() -> int:
             return 2
         say(f"{name}: {measured[name].verdict}")
     words = table(HEAD, [row(ATTACKS[name], one) for name, one in measured.items()])
-    report.show({name: {**asdict(one), "verdict": one.verdict} for name, one in measured.items()}, flags, words)
+    report.show(
+        {
+            name: {**asdict(one), "outcomes": dict(one.outcomes), "verdict": one.verdict}
+            for name, one in measured.items()
+        },
+        flags,
+        words,
+    )
     if flags.write:
         write_table(words)
     return int(any(one.verdict != "holds" for one in measured.values()))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from app.load import Process
 
@@ -19,3 +22,9 @@ def test_a_process_is_counted_with_its_children() -> None:
         (child,) = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
         assert Process(parent.pid).kib() > Process(int(child)).kib() > 0
         parent.stdin.close()
+
+
+def test_a_thread_that_ends_meanwhile_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [Path("/proc/self/task/0"), *Path(f"/proc/{os.getpid()}/task").iterdir()]
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(tasks))
+    assert Process(os.getpid()).kib() > 0
