@@ -270,17 +270,8 @@ class ChatContext:
         return self.names.rule(text, self.limits.name)
 
     def _lookup(self, text: str) -> str:
-        """Return the canonical form of a name that someone may have, also if the settings no longer allow it. Refused
-        if nobody can have it."""
-        longest = self.limits.name and max(self.limits.name, LONGEST)
-        try:
-            return self.names.rule(text, longest).canonical
-        except Refused:
-            if text.isascii():
-                raise
-        from app.identity.unicode_names import unicode_name  # its tables are large, and seldom needed here
-
-        return unicode_name(text, longest).canonical
+        """Return the canonical form of a name that someone may have. Refused if nobody can have it."""
+        return canonical_of(text, self.names.rule, self.limits.name and max(self.limits.name, LONGEST))
 
     async def find_account(self, name: str) -> Account | None:
         """Return the account that has a name, or None."""
@@ -362,6 +353,19 @@ class ChatContext:
             return False
         # Who isn't known to have left was there when the server ended, and may not have had the time to come back.
         return self.clock.now() - (holder.seen or self._started) >= 1000 * self.names.hold
+
+
+def canonical_of(text: str, rule: NameRule, longest: int) -> str:
+    """Return the canonical form of a name that someone may have, by the `rule` of the settings or by the one for any
+    script: people keep names that the settings no longer allow. Refused if nobody can have it."""
+    try:
+        return rule(text, longest).canonical
+    except Refused:
+        if text.isascii():
+            raise
+    from app.identity.unicode_names import unicode_name  # its tables are large, and seldom needed here
+
+    return unicode_name(text, longest).canonical
 
 
 def _taken(name: str, taken: NameTaken) -> Refused:

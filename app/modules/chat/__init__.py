@@ -14,7 +14,7 @@ from app.backends.storefile import MEMORY
 from app.chat.errors import Refused
 from app.chat.names import NameRule, ascii_name
 from app.errors import StartupError
-from app.live.context import NamePolicy
+from app.live.context import NamePolicy, canonical_of
 from app.live.forgetting import forgetting
 from app.live.hub import Hub
 from app.live.retention import trimming
@@ -87,7 +87,7 @@ def _name_policy(app: Application, settings: ChatSettings) -> NamePolicy:
     operators = set()
     for name in settings.operators:
         try:
-            operators.add(rule(name, 0).canonical)  # an operator keeps a name that the limit no longer allows
+            operators.add(canonical_of(name, rule, 0))
         except Refused as refused:
             origin = app.settings.tree.origin(("chat", "operators"))
             raise ConfigurationError(refused.message, origin=origin, key="chat.operators", value=name) from None
