@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from app.backends.schema import APPLICATION_ID, MIGRATIONS
 from app.chat.events import PLAIN, Account, Appended, Bounds, Draft, Event, User
+from app.testing import test_application
+from tests.backends.sample import ANN, BOB, HASH, SAMPLES, TOKENS
 from tests.backends.test_embedded import draft, log_of, opened, soon
 
 pytestmark = pytest.mark.anyio
@@ -86,3 +89,25 @@ async def test_a_store_of_version_1_without_users(tmp_path: Path) -> None:
     with opened(path) as backend:
         assert await soon(backend.create_user(b"new")) == User(1, "user0")
         assert await log_of(backend) == []
+
+
+async def test_sign_ins_of_a_former_version_end_with_the_password(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    shutil.copyfile(SAMPLES / "v3.db", path)
+    with opened(path) as backend:
+        assert await soon(backend.device_of(TOKENS[0])) == ANN.id
+        assert await soon(backend.device_of(TOKENS[1])) == 0  # of a guest
+        await soon(backend.change_password(ANN.id, HASH, "other", b"new", at=1))
+        assert [await soon(backend.user_by_token(token)) for token in (TOKENS[0], TOKENS[4], b"new")] == [
+            None,
+            None,
+            ANN,
+        ]
+        assert await soon(backend.user_by_token(TOKENS[1])) == BOB
+
+
+def test_registered_names_of_a_former_version_have_no_lookalikes(tmp_path: Path) -> None:
+    shutil.copyfile(SAMPLES / "v3.db", tmp_path / "store.db")
+    with test_application(store=tmp_path / "store.db") as chat:
+        refused = chat.connect().refused("nick", name="Ann_")
+    assert (refused.code, refused.frame["reason"]) == ("name_taken", "lookalike")

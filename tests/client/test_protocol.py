@@ -534,3 +534,11 @@ def test_a_ping_of_the_chat_is_answered_at_once(wire: Wire) -> None:
     wire.sent.clear()
     wire.gets(t="ping")
     assert wire.sent == [{"t": "pong"}]
+
+
+def test_a_new_token_is_kept_at_once(wire: Wire) -> None:
+    register = wire.protocol.request(frames.Register(password="correct horse"), wire.now)
+    wire.gets(t="named", id=1, name="ann", registered=True, token="new", rid=register)
+    assert wire.protocol.token == "new"
+    wire.gets(t="named", id=1, name="anna", registered=True)
+    assert wire.protocol.token == "new"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,27 @@ def test_a_password_is_asked_for_and_hidden(me: Terminal, friend: JsonClient, ro
     assert b"horse" not in me.raw
     assert b"staple" not in me.raw
     assert not any("horse" in file.read_text() or "/login" in file.read_text() for file in home.iterdir())
+
+
+def is_told(me: Terminal, times: int) -> bool:
+    """Whether it was told so many times that a password protects the name."""
+    return " ".join(me.lines()).count("A password protects your name.") == times
+
+
+def test_a_password_is_changed_with_the_old_one(me: Terminal, room: str) -> None:
+    me.types("/register correct horse" + ENTER)
+    me.shows("A password protects your name.")
+    for number, (old, new) in enumerate((("correct horse", 'battery "\\'), ('battery "\\', "correct horse")), 2):
+        me.types("/password" + ENTER)
+        me.prompt("Present password:")
+        me.types(old + ENTER)
+        me.prompt("New password:")
+        me.types(new + ENTER)
+        me.prompt("Repeat the password:")
+        me.types(new + ENTER)
+        me.waits(partial(is_told, me, number), f"that a password protects the name, {number} times")
+        me.prompt(f"{room}>")
+    assert b"battery" not in me.raw
 
 
 def test_a_password_need_not_be_given(me: Terminal, room: str) -> None:
