@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.chat import rules
 from app.chat.errors import Code, Refused
@@ -65,6 +66,13 @@ def test_bans_that_have_ended_are_dropped_sooner_or_later() -> None:
     state.apply(event(1000, Kind.BAN, whom=ANN))
     assert len(state._last) <= DROPPED_AT
     assert [one.detail.whom for one in state.in_force(Kind.BAN, 5000)] == [ANN]
+
+
+def test_a_reason_that_is_deleted_is_in_no_list() -> None:
+    ban = event(1, Kind.BAN, "rude", BOB)
+    state = RoomState([ban])
+    state.apply(replace(event(2, Kind.DELETE), of=1, detail=Detail(what="why")))
+    assert [one.text for one in state.in_force(Kind.BAN, 0)] == [""]
 
 
 def view(state: RoomState) -> object:
