@@ -219,6 +219,9 @@ class Backend(Protocol):
     def state(self, room: str) -> Awaitable[list[Event]]:
         """Return the current event of each key, ordered by position."""
 
+    def owned(self, user: int) -> Awaitable[int]:
+        """Return how many rooms the user owns."""
+
     def states(self, rooms: Sequence[str], keys: Sequence[str]) -> Awaitable[dict[str, list[Event]]]:
         """Return the current event of each of these keys, for each of these rooms that has any."""
 

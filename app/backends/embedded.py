@@ -142,6 +142,9 @@ class Embedded(Backend):
     def state(self, room: str) -> asyncio.Future[list[Event]]:
         return self._read(lambda connection: logs.state(connection, room))
 
+    def owned(self, user: int) -> asyncio.Future[int]:
+        return self._read(lambda connection: logs.owned(connection, user))
+
     def states(self, rooms: Sequence[str], keys: Sequence[str]) -> asyncio.Future[dict[str, list[Event]]]:
         return self._read(lambda connection: logs.states(connection, rooms, keys))
 

@@ -129,6 +129,7 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX given_up_by_skeleton ON given_up (skeleton) WHERE skeleton != '';
     CREATE INDEX given_up_by_user ON given_up (user);
+    CREATE INDEX owners ON events (json_extract(detail, '$.whom.id')) WHERE kind = 'owner';
     CREATE TABLE operators (canonical TEXT PRIMARY KEY, user INTEGER NOT NULL) WITHOUT ROWID;
 
     UPDATE events SET text = '' WHERE of > 0 AND kind = 'edit' AND text != '' AND (

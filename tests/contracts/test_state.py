@@ -152,3 +152,10 @@ async def test_bans_that_have_ended_are_dropped_from_the_state(backend: Backend)
         await store(backend, draft(user, kind=Kind.BAN, detail=detail))
     assert len(state := await soon(backend.state("room"))) <= DROPPED_AT
     assert last in state
+
+
+async def test_the_rooms_of_an_owner_are_counted(backend: Backend) -> None:
+    user, other = await someone(backend), await someone(backend)
+    for number, owner in enumerate((user, user, other)):
+        await store(backend, draft(user, kind=Kind.OWNER, room=f"room{number}", detail=Detail(whom=owner)))
+    assert [await soon(backend.owned(one)) for one in (user.id, other.id, 99)] == [2, 1, 0]

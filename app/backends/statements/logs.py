@@ -209,6 +209,13 @@ def state(connection: sqlite3.Connection, room: str) -> list[Event]:
     return _settings(connection, connection.execute(sql, (room,)))
 
 
+def owned(connection: sqlite3.Connection, user: int) -> int:
+    sql = "SELECT count(DISTINCT room) FROM events WHERE kind = 'owner' AND json_extract(detail, '$.whom.id') = ?"
+    number: int
+    (number,) = connection.execute(sql, (user,)).fetchone()
+    return number
+
+
 def states(connection: sqlite3.Connection, rooms: Sequence[str], keys: Sequence[str]) -> dict[str, list[Event]]:
     sql = f"""
         SELECT {COLUMNS} FROM state JOIN events USING (room, seq)

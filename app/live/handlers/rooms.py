@@ -63,9 +63,13 @@ async def join(connection: Connection, command: Join) -> None:
 
 
 async def take_ownership(connection: Connection, room: str) -> None:
-    """Make a registered user the owner of a room it is in, if the room has none. If several try, the first wins."""
+    """Make a registered user the owner of a room it is in, if the room has none, and the user hasn't too many. If
+    several try, the first wins."""
     cursor = connection.following.cursor(room)
     if connection.user.registered and cursor and not cursor.room.state.owner:
+        limit = connection.limits.rooms_owned
+        if limit and await connection.backend.owned(connection.user.id) >= limit:
+            return
         id_ = f"owner:{room}"
         draft = Draft(
             room, SERVER, "", id_, connection.context.clock.now(), id_, Kind.OWNER, detail=Detail(whom=connection.user)

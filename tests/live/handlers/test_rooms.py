@@ -324,3 +324,17 @@ def test_looking_at_rooms_does_not_walk_over_all_of_them() -> None:
             bob.nick("rob")
             bob.answer("away")
             assert set(looked) <= {"den"}
+
+
+def test_a_user_owns_a_limited_number_of_rooms() -> None:
+    with test_application(overrides={"chat.limits.rooms-owned": 2}) as chat:
+        ann = chat.connect("ann")
+        ann.register(PASSWORD)
+        for number in range(3):
+            ann.join(f"room{number}")
+        owners = [ann.answer("room", room=f"room{number}")["owner"] for number in range(3)]
+        assert owners == ["ann", "ann", ""]
+        bob = chat.connect("bob")
+        bob.register(PASSWORD)
+        bob.join("room2")
+        assert bob.sees("owner").whom == "bob"
