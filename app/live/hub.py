@@ -151,6 +151,11 @@ class Hub:
         with self._lock:
             return self._roster.members(room)
 
+    def sizes(self, rooms: Iterable[str]) -> list[int]:
+        """Return how many people are in each of these rooms."""
+        with self._lock:
+            return list(map(self._roster.members, rooms))
+
     def people(self, room: str) -> tuple[int, tuple[Person, ...]]:
         """Return how many people are in `room`, and who they are unless the room is large or they don't fit in a
         frame."""

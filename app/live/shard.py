@@ -13,7 +13,7 @@ from typing import Any
 
 from app.chat.dialects import Dialect
 from app.chat.events import SPOKEN, Event, Kind
-from app.chat.frames import Frame
+from app.chat.frames import Frame, RoomEntry
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
 from app.chat.room import BLOCK_SIZE, Cursor, Room
 from app.clock import Clock
@@ -59,6 +59,8 @@ class Shard:
         self._clock = clock
         self.size = 0
         """How many connections there are."""
+        self.largest_rooms: tuple[float, list[RoomEntry], int] | None = None
+        """When the list of rooms was made, if there are many, what it shows, and how many rooms there were."""
         self.answers = AnswerTurns(asyncio.get_running_loop())
         """When long answers are written."""
         self.outboxes = Outboxes(max_queued)

@@ -15,8 +15,10 @@ from app.chat.errors import Code, Refused
 from app.chat.events import User
 from app.clock import Clock
 
-BURST = 10.0
-"""How many seconds of its rate an address, or a budget of bytes, holds."""
+BURST = 3.0
+"""How many seconds of its rate an address may send at once."""
+BURST_OF_BYTES = 10.0
+"""How many seconds of its rate a budget of bytes holds."""
 SHORT = 512
 """Characters up to which a text isn't counted: then the number of commands is a bound."""
 GUESTS = "guests"
@@ -41,9 +43,9 @@ class Shares:
     ) -> None:
         self._clock = clock
         self._users, self._addresses = Budgets(rate, burst, MOST), Budgets(per_address, BURST * per_address, MOST)
-        self._texts = Budgets(text, BURST * text, MOST)
-        self._texts_by_address = Budgets(text_per_address, BURST * text_per_address, MOST)
-        self._texts_of_guests = Budgets(text_of_guests, BURST * text_of_guests)
+        self._texts = Budgets(text, BURST_OF_BYTES * text, MOST)
+        self._texts_by_address = Budgets(text_per_address, BURST_OF_BYTES * text_per_address, MOST)
+        self._texts_of_guests = Budgets(text_of_guests, BURST_OF_BYTES * text_of_guests)
 
     def count(self, user: int, address: str, now: float) -> Refused | None:
         """Count a command. Return the error if the user or the address sends too many."""

@@ -18,7 +18,7 @@ from app.chat.events import Event
 from app.chat.frames import Command
 from app.clock import Clock
 
-BURST = 10.0
+BURST = 3.0
 """How many seconds of its rate a budget holds."""
 COSTS: Mapping[type[Command], float] = {
     frames.Join: 1.0,

@@ -9,7 +9,7 @@ import pytest
 
 from app.chat.errors import Refused
 from app.chat.events import User
-from app.live.shares import BURST, SHORT, Shares
+from app.live.shares import BURST_OF_BYTES, SHORT, Shares
 from app.testing import Host, JsonClient, Refusal, test_application
 from app.testing.clock import ManualClock
 
@@ -61,12 +61,12 @@ def test_who_goes_on_over_many_connections_is_closed() -> None:
 
 
 def test_the_users_of_an_address_share_a_rate_and_are_not_closed_for_it() -> None:
-    with limited(rate_per_address=0.5, strikes=2) as chat:
+    with limited(rate_per_address=2, strikes=2) as chat:
         people = [chat.connect(f"p{number}") for number in range(4)]
         answers = [answer for one in people for answer in asked(one, 4)]
-        assert answers.count("rooms") == 5
-        assert answers.count("rate_limited address") == 11
-        chat.clock.advance(2)
+        assert answers.count("rooms") == 6
+        assert answers.count("rate_limited address") == 10
+        chat.clock.advance(0.5)
         assert asked(people[3], 1) == ["rooms"]
 
 
@@ -84,24 +84,24 @@ def asked(client: JsonClient, times: int) -> list[str]:
 def test_the_bytes_of_a_user_and_of_an_address_are_bounded_over_time() -> None:
     clock = ManualClock()
     said = shares(clock, text=1024, text_per_address=3072)
-    assert texts(said, ANN, HERE) == BURST + 1
+    assert texts(said, ANN, HERE) == BURST_OF_BYTES + 1
     assert texts(said, ANN, THERE) == 0
-    assert texts(said, BOB, THERE) == BURST + 1
+    assert texts(said, BOB, THERE) == BURST_OF_BYTES + 1
     others = sum(texts(said, User(id_, "x"), HERE) for id_ in range(10, 20))
-    assert others == 2 * BURST
+    assert others == 2 * BURST_OF_BYTES
     clock.advance(2)
     assert texts(said, ANN, THERE) == 2
 
 
 def test_guests_share_what_all_of_them_may_store() -> None:
     said = shares(ManualClock(), text_of_guests=1024)
-    assert sum(texts(said, User(id_, "x"), f"192.0.2.{id_}") for id_ in range(1, 50)) == BURST + 1
+    assert sum(texts(said, User(id_, "x"), f"192.0.2.{id_}") for id_ in range(1, 50)) == BURST_OF_BYTES + 1
     assert texts(said, User(9, "ann", registered=True), HERE) == 1000
 
 
 def test_bytes_are_those_of_utf_8_and_short_texts_do_not_count() -> None:
     said = shares(ManualClock(), text=1024)
-    assert texts(said, ANN, HERE, "€" * 1024) == BURST // 3 + 1
+    assert texts(said, ANN, HERE, "€" * 1024) == BURST_OF_BYTES // 3 + 1
     assert texts(said, BOB, HERE, "x" * SHORT) == 1000
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from app.chat.dialects import TEXT
+from app.chat.directory import REFRESH, SMALL
 from app.chat.errors import Code, Refused
 from app.chat.events import Detail, Draft, Kind, User
 from app.chat.fitting import fit
@@ -28,6 +29,7 @@ from app.chat.presence import by_name
 from app.chat.rules import check_mute, rank
 from app.chat.state import RoomState
 from app.live.connection import Connection
+from app.live.following import NO_SETTINGS
 from app.live.handlers.speaking import has_begun
 from app.live.work import LOOKING
 
@@ -103,20 +105,45 @@ async def list_rooms(connection: Connection, command: Rooms) -> None:
         connection.send(RoomList(listed, bool(following), following, rid=command.rid))
         return
     own = set(connection.following.rooms())
-    names, count = hub.largest_rooms(MAX_ROOMS, now)
-    entries = await _entries(connection, [*own, *(room for room in names if room not in own)])
-    entries.sort(key=lambda entry: (entry.room not in own, -entry.members, entry.room))
-    listed = fit(entries)
-    more = len(listed) < len(entries) or len(own.union(names)) < count
+    largest, count = await _largest(connection, now)
+    mine = await _entries(connection, list(own))
+    mine.sort(key=_by_size)
+    others = [entry for entry in largest if entry.room not in own]
+    listed = fit([*mine, *others])
+    more = len(listed) < len(mine) + len(others) or len(own) + len(others) < count
     connection.send(RoomList(listed, more, rid=command.rid))
+
+
+async def _largest(connection: Connection, now: float) -> tuple[list[RoomEntry], int]:
+    """Return what a list shows of the largest rooms, without private ones, and how many rooms have people in them.
+    Where there are many, it is made once a second for all who ask."""
+    shard = connection.shard
+    if shard.largest_rooms is not None and 0 <= now - shard.largest_rooms[0] < REFRESH:
+        return shard.largest_rooms[1:]
+    names, count = connection.hub.largest_rooms(MAX_ROOMS, now)
+    entries = [entry for entry, private in await _described(connection, names) if not private]
+    entries.sort(key=_by_size)
+    shard.largest_rooms = (now, entries, count) if count > SMALL else None
+    return entries, count
+
+
+def _by_size(entry: RoomEntry) -> tuple[int, str]:
+    return -entry.members, entry.room
 
 
 async def _entries(connection: Connection, rooms: list[str]) -> list[RoomEntry]:
     """Return what a list shows of these rooms, without private ones that the connection is not in."""
-    states = await _listed_states(connection, rooms)
+    described = await _described(connection, rooms)
     await connection.shard.answers.wait()
-    shown = [room for room in rooms if not states[room].private or room in connection.following]
-    return [RoomEntry(room, connection.hub.members(room), states[room].topic) for room in shown]
+    return [entry for entry, private in described if not private or entry.room in connection.following]
+
+
+async def _described(connection: Connection, rooms: list[str]) -> list[tuple[RoomEntry, bool]]:
+    """Return what a list shows of these rooms, and whether each is private."""
+    states = await _listed_states(connection, rooms)
+    members = connection.hub.sizes(rooms)
+    found = zip(rooms, members, [states[room] for room in rooms], strict=True)
+    return [(RoomEntry(room, size, state.topic), state.private) for room, size, state in found]
 
 
 async def list_people(connection: Connection, command: Who) -> None:
@@ -208,7 +235,12 @@ async def _current_names(connection: Connection, ids: list[int]) -> dict[int, st
 
 async def _listed_states(connection: Connection, rooms: list[str]) -> dict[str, RoomState]:
     """Return what a list needs of the settings of these rooms, with at most one read of the store."""
-    known = {room: here.state for room in rooms if (here := connection.shard.rooms.get(room)) and here.loaded}
+    here = connection.shard.rooms
+    known = {
+        room: one.state if one.has_settings else NO_SETTINGS
+        for room in rooms
+        if (one := here.get(room)) is not None and one.loaded
+    }
     unknown = [room for room in rooms if room not in known]
     stored = await connection.backend.states(unknown, ["topic", "access"]) if unknown else {}
     return known | {room: RoomState(stored.get(room, ())) for room in unknown}
