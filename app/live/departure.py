@@ -7,11 +7,11 @@ import logging
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from app.addresses import network
 from app.chat.dialects import TEXT, Dialect
 from app.chat.events import User
 from app.chat.logs import mailbox
 from app.live.context import ChatContext
-from app.live.work import network
 
 log = logging.getLogger("chat")
 T = TypeVar("T")
