@@ -34,9 +34,9 @@ class DumbTerminal:
         asked, self._asked = self._asked, self._question()
         if self._asked is asked:
             return
+        _echo(on=self._asked is None or not self._asked.hidden)  # before anyone answers
         if self._asked is not None:
             self.show([self._asked.prompt])
-        _echo(on=self._asked is None or not self._asked.hidden)
 
     def put_back(self, text: str) -> bool:  # noqa: ARG002
         """Return False: there is no field."""
