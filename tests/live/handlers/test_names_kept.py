@@ -47,7 +47,9 @@ def guest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Host
     name, before, after = request.param
     operators = {"chat.operators": ["root"]}
     with started(tmp_path, before | operators) as chat:
-        token = chat.join(name, room="den").token
+        client = chat.join(name, room="den")
+        client.say("hi")
+        token = client.token
     with started(tmp_path, after | operators) as chat:
         yield chat, name, token
 
