@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from app.addresses import network
@@ -44,18 +44,29 @@ def record_departure(
     context.forgetting.left(user.id, token)
     if user.name == user.default_name:
         return
-    free = dialect is TEXT and not has_token
-    departing = _log_failure(user, backend.depart(user.id, context.clock.now(), free=free))
-    departing.add_done_callback(lambda done: _hold_name(context, user, address, done))
+    _depart(context, user, user.id, lambda: _hold_name(context, user, address), free=dialect is TEXT and not has_token)
 
 
-def _hold_name(context: ChatContext, user: User, address: str, departed: asyncio.Future[bool]) -> None:
-    """Count the name of a user who left among those on hold, if it is. The name that is one too many is free then."""
-    if departed.cancelled() or departed.exception() or not departed.result():
-        return
+def _depart(context: ChatContext, user: User, whom: int, hold: Callable[[], None], *, free: bool) -> None:
+    """Store that a guest left, because `user` did. Call `hold` if the guest keeps the name."""
+
+    def departed(done: asyncio.Future[bool]) -> None:
+        if done.cancelled() or done.exception():
+            return
+        if done.result():
+            hold()
+        else:
+            context.hub.update_user(User.newcomer(whom))  # a handshake of it may be under way
+
+    departing = _log_failure(user, context.backend.depart(whom, context.clock.now(), free=free))
+    departing.add_done_callback(departed)
+
+
+def _hold_name(context: ChatContext, user: User, address: str) -> None:
+    """Count the name of a user who left among those on hold. The name that is one too many is free then."""
     for other in context.held_names.add(network(address), user.id):
         if not context.hub.is_present(other):
-            _log_failure(user, context.backend.depart(other, context.clock.now(), free=True))
+            _depart(context, user, other, lambda: None, free=True)
 
 
 def _log_failure(user: User, writing: Awaitable[T]) -> asyncio.Future[T]:

@@ -124,6 +124,15 @@ def test_a_handshake_under_way_gets_no_name_that_was_taken_from_its_user(tmp_pat
         assert (late.id, late.name) == (ann.id, "user0")
 
 
+def test_a_handshake_under_way_gets_no_name_that_is_free_since_its_user_left(chat: Host) -> None:
+    ann = chat.join("ann")
+    with handshake(chat, ann.token, "/chat", JSON_SUBPROTOCOL) as opening:
+        ann.leave()  # who never said anything keeps no name
+        chat.join("ann")
+    late = JsonClient(opening.result(), chat.settle)
+    assert (late.id, late.name) == (ann.id, "user0")
+
+
 def test_a_handshake_under_way_gets_no_rank_that_its_user_does_not_have(chat: Host) -> None:
     guest = chat.join("root")
     with handshake(chat, guest.token, "/chat", JSON_SUBPROTOCOL) as opening:
