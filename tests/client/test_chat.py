@@ -177,6 +177,8 @@ def test_who_comes_back_with_its_token_is_the_same(names: Names) -> None:
             with pytest.raises(NameTaken, match=f"The name {names.ann} is taken"):
                 async with connect(names.url, name=names.ann):
                     pass
+            await ann.join(names.room)
+            await ann.send("hi", room=names.room)
         async with connect(names.url, token=token) as ann:
             assert (ann.name, ann.id) == (names.ann, id_)
 
