@@ -154,6 +154,23 @@ def test_a_private_room_says_who_gets_in(server: Served, tab: Tab) -> None:
             expect(composer(other)).to_be_enabled()
 
 
+def test_who_makes_a_room_private_or_public_is_told_before_what_that_does(server: Served, tab: Tab) -> None:
+    with owned(server, tab) as (page, bob):
+        for what, told in (("private", "Guests have to leave"), ("public", "read what was said while it was private")):
+            say(page, "/room")
+            page.get_by_role("dialog").get_by_role("button", name=f"Make {what}").click()
+            question = page.get_by_role("dialog", name=f"Make #lobby {what}?")
+            expect(question).to_contain_text(told)
+            assert violations(page) == []
+            question.get_by_role("button", name="Cancel").click()
+            page.get_by_role("dialog").get_by_role("button", name=f"Make {what}").click()
+            question.get_by_role("button", name=f"Make {what}").click()
+            expect(log(page)).to_contain_text(f"made the room {what}")
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
+        assert bob.until("parted")["why"] == "ann made the room private"
+
+
 def test_who_is_banned_is_listed_and_let_in_again_under_any_name(server: Served, tab: Tab) -> None:
     with owned(server, tab) as (page, bob):
         dialog = person(page, "bob")

@@ -8,13 +8,15 @@ import { dialogView } from "./dialog.js";
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../types.d.ts").Room} Room */
 
-/** What takes something from somebody: its button is red, and it is done after a question. */
+/** What takes something from somebody, or opens what was closed: it is done after a question. */
 export const HARMS = Object.freeze({
   kick: /** @type {const} */ (["moderate.kick.title", "moderate.kick.body", "moderation.kick"]),
   mute: /** @type {const} */ (["moderate.mute.title", "moderate.mute.body", "moderation.mute"]),
   ban: /** @type {const} */ (["moderate.ban.title", "moderate.ban.body", "moderation.ban"]),
   deop: /** @type {const} */ (["moderate.deop.title", "moderate.deop.body", "moderation.remove_operator"]),
   uninvite: /** @type {const} */ (["moderate.uninvite.title", "moderate.uninvite.body", "room_dialog.uninvite"]),
+  private: /** @type {const} */ (["moderate.private.title", "moderate.private.body", "room_dialog.make_private"]),
+  public: /** @type {const} */ (["moderate.public.title", "moderate.public.body", "room_dialog.make_public"]),
 });
 
 /** Asks before something is done to somebody.
@@ -39,7 +41,7 @@ export function moderateView(state, room, { act: what, before }, act) {
   return dialogView(
     state,
     act,
-    t(title, { name }),
+    t(title, { name, room: room.name }),
     html` <p>${t(body, { name, room: room.name, interval })}</p>
       ${why ? html`<p dir="auto">${t("moderate.reason", { why })}</p>` : nothing}
       <div class="buttons">

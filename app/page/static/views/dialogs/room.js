@@ -5,6 +5,7 @@ import { listed, t } from "../../i18n/messages.js";
 import { html, nothing } from "../../vendor/lit-html.js";
 import { choiceView } from "../choice.js";
 import { dialogView, fields } from "./dialog.js";
+import { moderate } from "./moderate.js";
 import { moderatedView } from "./moderated.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
@@ -21,7 +22,7 @@ export const roomView = (state, room, act) =>
       <p class="quiet">${factsOf(room).map((fact, index) => html`${index ? html`<br />` : nothing}${fact}`)}</p>
       ${room.rank ? operatorView(room, act) : nothing} ${room.rank ? moderatedView(state, room, act) : nothing}
       <div class="buttons">
-        ${room.rank ? visibilityButton(room, act) : nothing}
+        ${room.rank ? visibilityButton(state, room, act) : nothing}
         <button type="button" class="secondary" @click=${() => void act.copyLink(room.name)}>
           ${t("room_dialog.copy_link")}
         </button>
@@ -95,12 +96,12 @@ const mentionsView = (mentions, act) =>
     (who) => void act.moderate({ t: "mentions", who }),
   );
 
-/** @param {Room} room @param {Actions} act */
-const visibilityButton = ({ isPrivate }, act) =>
+/** @param {State} state @param {Room} room @param {Actions} act */
+const visibilityButton = (state, { isPrivate }, act) =>
   html`<button
     type="button"
     class="secondary"
-    @click=${() => void act.moderate({ t: isPrivate ? "public" : "private" })}
+    @click=${() => moderate(state, { t: isPrivate ? "public" : "private", name: "" }, act)}
   >
     ${t(isPrivate ? "room_dialog.make_public" : "room_dialog.make_private")}
   </button>`;
