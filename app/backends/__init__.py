@@ -68,6 +68,7 @@ from app.backends.changes import (
     Trim,
 )
 from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
+from app.chat.logs import END
 from app.chat.presence import Hint, Person
 
 Follower = Callable[[Sequence[Event]], None]
@@ -242,8 +243,9 @@ class Backend(Protocol):
     def rooms(self) -> Awaitable[list[str]]:
         """Return the rooms and conversations that have an event or a state."""
 
-    def conversations(self, user: int) -> Awaitable[list[Conversation]]:
-        """Return the user's conversations that have an event, the one with the latest event first."""
+    def conversations(self, user: int, *, before: int = END, limit: int = 0) -> Awaitable[list[Conversation]]:
+        """Return the user's conversations that have an event, the one with the latest event first: those whose latest
+        event is before the position `before`, at most `limit`; 0 is no limit."""
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Call `follower` with everything that is committed from now on. The function that is returned stops that."""

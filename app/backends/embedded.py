@@ -38,6 +38,7 @@ from app.backends.storefile import MEMORY, StoreFile
 from app.backends.turns import OWNER
 from app.backends.upkeep import Upkeep
 from app.chat.events import Account, Bounds, Conversation, Draft, Event, User
+from app.chat.logs import END
 from app.chat.presence import Hint, Person
 from app.clock import Clock
 
@@ -157,8 +158,8 @@ class Embedded(Backend):
     def rooms(self) -> asyncio.Future[list[str]]:
         return self._read(logs.rooms)
 
-    def conversations(self, user: int) -> asyncio.Future[list[Conversation]]:
-        return self._read(lambda connection: logs.conversations(connection, user))
+    def conversations(self, user: int, *, before: int = END, limit: int = 0) -> asyncio.Future[list[Conversation]]:
+        return self._read(lambda connection: logs.conversations(connection, user, before, limit))
 
     def user_by_token(self, token: bytes) -> asyncio.Future[User | None]:
         return self._read(lambda connection: sign_ins.user_by_token(connection, token))

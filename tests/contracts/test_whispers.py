@@ -89,6 +89,9 @@ async def test_conversations_are_listed_by_their_latest(backend: Backend) -> Non
         Conversation(other.room, other.seq),
     ]
     assert await soon(backend.conversations(cem.id)) == [Conversation(other.room, other.seq)]
+    assert await soon(backend.conversations(ann.id, limit=1)) == [Conversation(last.room, last.seq)]
+    assert await soon(backend.conversations(ann.id, before=last.seq)) == [Conversation(other.room, other.seq)]
+    assert await soon(backend.conversations(ann.id, before=other.seq)) == []
     assert sorted(await soon(backend.rooms())) == sorted([last.room, other.room])
 
 

@@ -253,12 +253,14 @@ def rooms(connection: sqlite3.Connection) -> list[str]:
     return [room for (room,) in connection.execute(sql)]
 
 
-def conversations(connection: sqlite3.Connection, user: int) -> list[Conversation]:
+def conversations(connection: sqlite3.Connection, user: int, before: int, limit: int) -> list[Conversation]:
     sql = """
-        SELECT room, (SELECT max(seq) FROM events WHERE events.room = talks.room) AS head
-        FROM talks WHERE user = ? ORDER BY head DESC
+        SELECT room, head FROM (
+            SELECT room, (SELECT max(seq) FROM events WHERE events.room = talks.room) AS head
+            FROM talks WHERE user = ?
+        ) WHERE head < ? ORDER BY head DESC LIMIT ?
     """
-    return [Conversation(*row) for row in connection.execute(sql, (user,))]
+    return [Conversation(*row) for row in connection.execute(sql, (user, before, limit or -1))]
 
 
 def trim(connection: sqlite3.Connection, change: Trim) -> int:

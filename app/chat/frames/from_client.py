@@ -153,7 +153,10 @@ class DescribeRoom(Request, tag="room"):
 
 
 class Conversations(Request, tag="conversations"):
-    """List your conversations, the most recent first."""
+    """List your conversations, the most recent first: those whose last whisper is before the position `before`, if
+    given."""
+
+    before: Position | UnsetType = UNSET
 
 
 class Nick(Request, tag="nick"):

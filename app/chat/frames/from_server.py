@@ -250,7 +250,8 @@ class ConversationEntry(Struct, rename={"others": "with"}, omit_defaults=True):
 
 
 class ConversationList(Answer, tag="conversations"):
-    """Your conversations, the most recent first. `more` says that there are more than fit in."""
+    """Your conversations, the most recent first. `more` says that there are more: the `head` of the last one gets them
+    as `before`."""
 
     conversations: list[ConversationEntry]
     more: bool = False

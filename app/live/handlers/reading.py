@@ -29,7 +29,7 @@ from app.live.connection import Connection
 from app.live.work import COSTS, sending
 
 MAX_CONVERSATIONS = 200
-"""Most conversations in a list."""
+"""Most conversations in an answer."""
 
 
 MAX_SKIPPED = 50
@@ -136,8 +136,10 @@ async def read(connection: Connection, command: Read) -> None:
 
 
 async def conversations(connection: Connection, command: Conversations) -> None:
-    """Answer with the user's conversations. One with nobody but people whom the user ignores has nothing to read."""
-    known = await connection.backend.conversations(connection.user.id)
+    """Answer with a page of the user's conversations. One with nobody but people whom the user ignores has nothing to
+    read."""
+    before = END if isinstance(command.before, UnsetType) else command.before
+    known = await connection.backend.conversations(connection.user.id, before=before, limit=MAX_CONVERSATIONS + 1)
     found = known[:MAX_CONVERSATIONS]
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.chat.logs import MAX_PEOPLE
+from app.live.handlers import reading
 from app.testing import Host, JsonClient, test_application
 from tests.live.handlers.test_people import PASSWORD
 
@@ -196,3 +197,20 @@ def test_a_list_of_thousands_of_ids_is_no_conversation(people: People) -> None:
     room = f"@{','.join(str(id_) for id_ in range(1, MAX_PEOPLE + 2))}"
     for t in ("history", "search", "read", "edit"):
         assert ann.refused(t, room=room, words="x", seq=1, text="x").code == "not_joined"
+
+
+def test_conversations_are_listed_a_page_at_a_time(chat: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_CONVERSATIONS", 2)
+    ann = chat.join("ann")
+    for number in range(5):
+        other = chat.connect(f"p{number}")
+        ann.whisper(other.name, "psst")
+    listed: list[str] = []
+    place: dict[str, int] = {}
+    while True:
+        page = ann.answer("conversations", **place)
+        listed += [name for one in page["conversations"] for name in one["with"]]
+        if "more" not in page:
+            break
+        place = {"before": page["conversations"][-1]["head"]}
+    assert listed == [f"p{number}" for number in reversed(range(5))]
