@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from app.backends import StoreError, archive
@@ -85,8 +86,9 @@ def run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse.
     except (StoreError, ArchiveError) as error:
         return fail(error, 1)
     except OSError as error:
-        # Without this, Python would try to write the rest of the buffer at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not error.filename:  # it is about the output: Python would try to write the rest of its buffer at exit
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # its reader wants no more
             return 1
         where = f"{error.filename}: " if error.filename else ""

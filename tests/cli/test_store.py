@@ -254,7 +254,8 @@ def test_a_store_in_use_and_a_copy_that_is_there(store: str, tmp_path: Path) -> 
     with serving(environment={"CHAT_STORE": store}):
         refused(1, f"{store}: the store is in use by another process", "import", "-", stdin=text, CHAT_STORE=store)
     refused(1, f"{store}: this file exists already: choose the name of a new file", "backup", store, CHAT_STORE=store)
-    refused(1, "none/x.db: no such file or directory: choose", "backup", tmp_path / "none" / "x.db", CHAT_STORE=store)
+    missing = tmp_path / "none" / "x.db"
+    refused(1, "none/x.db: no such file or directory (ENOENT): choose", "backup", missing, CHAT_STORE=store)
     refused(
         1,
         f"stdin:1: this is an export of everything, which needs a new store: {store} has",
