@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 
-from app.backends import machine
+from app.backends import machine, other_programs
 from app.backends.checking import Checker
 from app.backends.indexing import SearchIndex
 from app.backends.journal import Journal
@@ -36,6 +36,10 @@ PURGE_INTERVAL = 30.0
 20, because its last step goes through the whole file."""
 
 
+LONG_READ = 60.0
+"""After so many seconds in which another program reads the store, and texts can't be cleared, the log says so."""
+
+
 class Upkeep:
     """Does upkeep on `connection` in small steps, and says when the next one is due."""
 
@@ -51,6 +55,8 @@ class Upkeep:
         self._file, self._connection, self._index = file, connection, index
         self._journal, self._readers = journal, readers
         self.outage = Outage(file.path, "cleaned up")
+        self._hindered = float("inf")
+        """Since when another program has kept texts from being cleared."""
         copies = CopyRetention(file.path, connection, clock)
         self._copies = None if copies.done else copies
         self._purge = purging.pending(connection)
@@ -168,6 +174,7 @@ class Upkeep:
             self._next_purge = monotonic() + REST * (monotonic() - began)
             return
         clean = page is not None
+        self._note_readers(hindered=not clean)
         if clean and self._journal is not None:
             self._journal.durable = machine.last_applied(self._connection)
             clean = self._journal.scrub()
@@ -175,3 +182,15 @@ class Upkeep:
             purging.done(self._connection)
             self._purge = purging.pending(self._connection)
         self._next_purge = monotonic() + PURGE_INTERVAL + 20 * (monotonic() - began)
+
+    def _note_readers(self, *, hindered: bool) -> None:
+        """Tell if another program reads for so long that what is deleted stays in the files."""
+        now = monotonic()
+        if not hindered:
+            self._hindered = float("inf")
+            self.outage.recover(Source.READER)
+            return
+        self._hindered = min(self._hindered, now)
+        if now - self._hindered >= LONG_READ:
+            who = other_programs.reading(self._file.path) or "another program"
+            self.outage.fail(Source.READER, f"{who} reads it, and deleted texts stay in its files until that ends")

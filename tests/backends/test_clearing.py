@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -13,13 +15,13 @@ from threading import Event as Flag
 import anyio
 import pytest
 
-from app.backends import applying, storefile, upkeep
+from app.backends import applying, outage, storefile, upkeep
 from app.backends.embedded import Embedded
 from app.backends.schema import APPLICATION_ID, MIGRATIONS
 from app.backends.statements import purging
 from app.backends.storefile import StoreFile
 from app.chat.events import Detail, Draft, Event, Kind
-from tests.backends.test_embedded import AUTHOR, DEADLINE, draft, opened, soon
+from tests.backends.test_embedded import AUTHOR, DEADLINE, draft, opened, soon, until
 
 FAR = 2**62
 pytestmark = pytest.mark.anyio
@@ -267,3 +269,36 @@ async def test_nothing_remains_of_many_that_come_and_go(path: Path, seed: int, m
     assert remain(path.parent, *(word for word in used if word not in alive)) == []
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+READER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN")
+print(*connection.execute("SELECT count(*) FROM events").fetchone(), flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_another_program_that_reads_for_long_is_told_by_name(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(upkeep, "PURGE_INTERVAL", 0.1)
+    monkeypatch.setattr(upkeep, "LONG_READ", 0.2)
+    monkeypatch.setattr(applying, "RETRY_DELAY", 0.1)
+    monkeypatch.setattr(outage, "CALM", 0.0)
+    command = [sys.executable, "-c", READER, str(path)]
+    with opened(path) as backend:
+        said = await say(backend, word(1))
+        await soon(backend.get("room", said.seq))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:  # noqa: ASYNC220
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == b"1\n"
+            await change(backend, Kind.DELETE, said.seq)
+            await until(lambda: "deleted texts stay" in caplog.text)
+            assert (
+                f"(process {reader.pid}) reads it, and deleted texts stay in its files until that ends" in caplog.text
+            )
+            reader.communicate()
+        await cleared(backend)
+        await until(lambda: "the store can be cleaned up again" in caplog.text)
