@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,6 +19,8 @@ ROOMS = ["red", "blue"]
 CLIENTS = 5
 STEPS = 120
 """What each client does, one after another."""
+PARTNERS = (1, 1, 3)
+"""How many others are in each conversation that a client begins."""
 UNANSWERED = 6
 """How much of one client is under way at a time."""
 LONG = 6000
@@ -27,8 +30,8 @@ LONG = 6000
 class Client:
     """Says, whispers, edits, deletes, renames itself, reads and ignores at random, until that is answered."""
 
-    def __init__(self, name: str, plans: Plans, chance: random.Random, ids: list[int]) -> None:
-        self.name, self.plans, self._chance, self._ids = name, plans, chance, ids
+    def __init__(self, name: str, plans: Plans, chance: random.Random) -> None:
+        self.name, self.plans, self._chance = name, plans, chance
         self.id = 0
         self.first_name = ""
         self.bystander: Client | None = None
@@ -38,6 +41,8 @@ class Client:
         """Its messages that are acknowledged and that it has not asked to delete."""
         self._seqs: dict[str, int] = {}
         self._heads: dict[str, int] = {}
+        self._conversations: list[str] = []
+        """Those that it has begun."""
         self._count = 0
 
     async def come(self, port: int) -> ClientConnection:
@@ -53,11 +58,22 @@ class Client:
         welcome = await self._receive(connection)
         self.id, self.first_name = welcome["id"], welcome["name"]
         self.plans.tokens[welcome["token"]] = self.name
-        self._ids.append(self.id)
         for room in (*ROOMS, WHISPERS):
             await self._ask(connection, {"t": "join", "room": room})
         await self._settle(connection, 0)
         return connection
+
+    async def begin(self, connection: ClientConnection, others: Sequence[Client]) -> None:
+        """Begin a conversation. Later messages name it, and not the people, who rename themselves."""
+        self._count += 1
+        room, cid = conversation(self.id, *[other.id for other in others]), f"{self.name}-{self._count}"
+        said = Said(self.name, cid, room, self._text())
+        self.plans.said[cid] = said
+        self._waiting.add(cid)
+        frame = {"t": "whisper", "to": [other.first_name for other in others], "cid": cid, "text": said.text}
+        await connection.send(json.dumps(frame))
+        await self._settle(connection, 0)
+        self._conversations.append(room)
 
     async def talk(self, connection: ClientConnection) -> None:
         """Do everything, and wait until it is answered."""
@@ -112,7 +128,7 @@ class Client:
         if what in ("msg", "whisper") or own is None:
             room = self._chance.choice(ROOMS)
             if what == "whisper":
-                room = conversation(self.id, *self._chance.sample(self._ids, self._chance.choice([1, 1, 3])))
+                room = self._chance.choice(self._conversations)
             cid = f"{self.name}-{self._count}"
             await self._say(connection, Said(self.name, cid, room, self._text()))
         elif what == "again":
@@ -137,10 +153,11 @@ class Client:
 
 async def talk(port: int, plans: Plans, chance: random.Random, name: str) -> None:
     """Let clients whose names start with `name` use the server at `port`, and add what they send to `plans`."""
-    ids: list[int] = []
-    bystander, *clients = [Client(f"{name}{number}", plans, chance, ids) for number in range(1 + CLIENTS)]
+    bystander, *clients = [Client(f"{name}{number}", plans, chance) for number in range(1 + CLIENTS)]
     connections = [await client.come(port) for client in (bystander, *clients)]
-    ids.remove(bystander.id)
+    for client, connection in zip(clients, connections[1:], strict=True):
+        for size in PARTNERS:
+            await client.begin(connection, chance.sample([one for one in clients if one is not client], size))
     async with asyncio.TaskGroup() as tasks:
         for client, connection in zip(clients, connections[1:], strict=True):
             client.bystander = bystander
