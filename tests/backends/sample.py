@@ -234,7 +234,7 @@ async def make(path: Path) -> None:
     with _opened(path) as backend:
         await fill(backend)
     with TemporaryDirectory() as folder:  # the sample stays as it was written
-        copy = shutil.copy(path, folder)
+        copy = shutil.copy2(path, folder)
         with _opened(Path(copy)) as backend:
             text = json.dumps(await everything(backend), ensure_ascii=False, indent=0, sort_keys=True)
         with path.with_suffix(".jsonl").open("wb") as out:

@@ -271,8 +271,8 @@ RECORDED_VERSION = 3
 
 
 def test_the_changes_of_a_release_mean_what_they_meant(connection: sqlite3.Connection) -> None:
-    """A recorded journal and the digest of the store that it made, with the columns of the schema then. They stay as
-    they are for good."""
+    """A recorded journal and the digest of the store that it makes, with the columns of the schema then. The journal
+    stays as it is for good, and so does the digest, unless less is kept of what was replaced, lifted or deleted."""
     recorded = json.decode(RECORDED.read_bytes())
     with closing(sqlite3.connect(MEMORY)) as other:
         other.executescript("".join(MIGRATIONS[:RECORDED_VERSION]))
