@@ -20,7 +20,7 @@ from app.clock import Clock
 from app.live.announcing import Announcer, PeopleLookup, encode
 from app.live.delivery import Broadcast, OrderedFrame, Outgoing, break_off, send_to_room, senders
 from app.live.subscriber import Subscriber
-from app.live.turn import AnswerTurns
+from app.live.turn import AnswerTurns, OneEach
 from app.transports import Sender
 from app.transports.frames import deflate_frame, encode_text
 from app.transports.outboxes import Outboxes
@@ -63,6 +63,8 @@ class Shard:
         """When the list of rooms was made, if there are many, what it shows, and how many rooms there were."""
         self.answers = AnswerTurns(asyncio.get_running_loop())
         """When long answers are written."""
+        self.searches = OneEach()
+        """Whose searches are under way: one of each address."""
         self.outboxes = Outboxes(max_queued)
         """What is queued for all connections together."""
         self.rooms: dict[str, Room[Subscriber]] = {}

@@ -1,9 +1,11 @@
-"""Turns of an event loop: how much of one goes into answers that take long to write."""
+"""Turns: how much of one of the event loop goes into answers that take long to write, and whose search is next."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from time import monotonic
 
 SHARE = 0.001
@@ -38,3 +40,42 @@ class AnswerTurns:
             self._began = monotonic()
             self._waiting.popleft().set_result(None)
             self._loop.call_soon(self._next_turn)
+
+
+class OneEach:
+    """Lets each owner do one thing at a time, in the order in which it asked."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @asynccontextmanager
+    async def turn(self, owner: Hashable) -> AsyncIterator[None]:
+        """Wait until nothing else of this owner is under way."""
+        waiting = self._waiting.get(owner)
+        if waiting is None:
+            self._waiting[owner] = deque()
+        else:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiting.append(future)
+            try:
+                await future
+            except asyncio.CancelledError:
+                if future.done() and not future.cancelled():
+                    self._pass_on(owner)
+                raise
+        try:
+            yield
+        finally:
+            self._pass_on(owner)
+
+    def _pass_on(self, owner: Hashable) -> None:
+        waiting = self._waiting[owner]
+        while waiting:
+            future = waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+                return
+        del self._waiting[owner]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from app.live import turn
-from app.live.turn import AnswerTurns
+from app.live.turn import AnswerTurns, OneEach
 
 pytestmark = pytest.mark.anyio
 
@@ -42,3 +42,38 @@ async def test_short_answers_share_a_turn() -> None:
         waiting = turns.wait()
         with pytest.raises(StopIteration):
             waiting.send(None)
+
+
+async def test_each_owner_does_one_thing_at_a_time() -> None:
+    turns, going, began = OneEach(), asyncio.Event(), list[str]()
+
+    async def search(owner: str, name: str) -> None:
+        async with turns.turn(owner):
+            began.append(name)
+            await going.wait()
+
+    tasks = {name: asyncio.create_task(search(name[0], name)) for name in ("a1", "a2", "a3", "b1", "a4")}
+    await asyncio.sleep(0)
+    assert began == ["a1", "b1"]
+    tasks["a2"].cancel()
+    going.set()
+    await asyncio.wait(tasks.values())
+    assert began == ["a1", "b1", "a3", "a4"]
+    assert len(turns) == 0
+
+
+async def test_who_ends_when_its_turn_comes_passes_it_on() -> None:
+    turns, began = OneEach(), list[int]()
+
+    async def search(number: int) -> None:
+        async with turns.turn("a"):
+            began.append(number)
+            if number == 0:
+                tasks[1].cancel()
+                await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(search(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.wait(tasks)
+    assert began == [0, 2]
+    assert len(turns) == 0

@@ -26,7 +26,7 @@ from app.chat.frames import (
 from app.chat.logs import END, mailbox, participants
 from app.chat.rules import hides
 from app.live.connection import Connection
-from app.live.work import COSTS, sending
+from app.live.work import COSTS, owner, sending
 
 MAX_CONVERSATIONS = 200
 """Most conversations in an answer."""
@@ -86,7 +86,9 @@ async def search(connection: Connection, command: Search) -> None:
     if not isinstance(command.room, UnsetType):
         room, log = command.room, connection.log_of(command.room)
     before = END if isinstance(command.before, UnsetType) else command.before
-    results = await connection.backend.search(log, command.words, before=before, limit=command.limit, size=FOUND_BYTES)
+    backend, limit = connection.backend, command.limit
+    async with connection.shard.searches.turn(owner(connection.address, connection.user.id)):
+        results = await backend.search(log, command.words, before=before, limit=limit, size=FOUND_BYTES)
     connection.charge(results.took + sending(results))
     await connection.shard.answers.wait()
     if room:

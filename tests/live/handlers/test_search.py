@@ -204,3 +204,28 @@ def test_the_text_dialect_names_the_room_of_each_line(chat: Host) -> None:
         assert said.endswith(" #lobby [bob]: tea?")
         assert whispered.endswith(" [bob → ann]: tea, only for you")
         assert "#" not in whispered
+
+
+def test_an_address_has_one_search_under_way_at_a_time(chat: Host) -> None:
+    people = [chat.join(f"p{number}") for number in range(4)]
+    people[0].say("tea")
+    backend, under_way, most = chat_of(chat.app).backend, [0], [0]
+    search = backend.search
+
+    async def counted(*arguments: Any, **named: Any) -> Any:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        try:
+            return await search(*arguments, **named)
+        finally:
+            under_way[0] -= 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "search", counted)
+        for one in people:
+            one.send({"t": "search", "rid": 1, "room": "lobby", "words": "tea"})
+        for one in people:
+            while (answer := one.receive())["t"] != "found":
+                pass
+            assert len(answer["events"]) == 1
+    assert most == [1]
