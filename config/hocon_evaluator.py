@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from config.errors import ConfigurationError, Origin, reason
-from config.hocon_parser import Assignment, Block, Include, Substitution, parse
+from config.hocon_parser import parse
+from config.hocon_statements import Assignment, Block, Include, Substitution
 
 _UNSET: Final = object()
 
