@@ -191,7 +191,7 @@ class SocketChannel(asyncio.Protocol):
 
     def _read_frames(self, frames: Iterator[Message | ProtocolViolation]) -> None:
         """Handle frames until there are no more, or this connection has had its turn."""
-        size, until = TURN_SIZE, perf_counter() + TURN_SECONDS
+        size, until, turn = TURN_SIZE, perf_counter() + TURN_SECONDS, self._heartbeat.frame_turn
         for message in frames:
             self._left -= 1
             if self._left < 0 and self._floods():
@@ -213,7 +213,7 @@ class SocketChannel(asyncio.Protocol):
             if self._held or self._frames is None:
                 return
             size -= len(payload) + FRAME_HEADER
-            if size <= 0 or perf_counter() >= until:
+            if size <= 0 or perf_counter() >= until or not (opcode == Opcode.TEXT or turn.take()):
                 self._transport.pause_reading()
                 asyncio.get_running_loop().call_soon(self._take_turn)
                 return

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.chat.closing import CloseCode
 from app.testing import Host, test_application
-from app.transports import frames, hardened, socket_channel
+from app.transports import frame_turn, frames, hardened, socket_channel
 from app.transports.frame_limit import BURST, FrameLimit, FrameSplitter
 from app.transports.frames import DEFLATED, FrameReader, Opcode, deflate
 from app.transports.heartbeat import Heartbeat
@@ -281,3 +281,19 @@ def test_where_messages_have_no_rate_frames_have_none() -> None:
 
 def visit(host: Host, path: str = "/chat") -> Raw:
     return Raw(int(host.url.rpartition(":")[2]), path)
+
+
+async def test_clients_that_send_pings_share_what_one_turn_has_for_them() -> None:
+    clients = [Client() for _ in range(20)]
+    loop = asyncio.get_running_loop()
+    for one in clients:
+        one.send(frame(PING) * 50, frame(TEXT, b"x"))
+    before = 0
+    for _ in range(100):
+        pongs = sum(one.transport.written.count(b"\x8a\x00") for one in clients)
+        assert pongs - before <= frame_turn.MOST + len(clients)
+        before = pongs
+        await asyncio.sleep(0)
+    assert before == 20 * 50
+    assert all(one.texts == ["x"] for one in clients)
+    assert frame_turn.frame_turn(loop) is frame_turn.frame_turn(loop)
