@@ -21,7 +21,7 @@ from app.clock import Clock
 from app.refusals import RefusalLog
 from app.serving import descriptors
 from app.serving.admission import Admission
-from app.serving.binding import urls
+from app.serving.binding import BACKLOG, urls
 from app.serving.certificates import Certificates
 from app.transports.fast_handshake import FastHandshake
 from app.transports.handover import HandoverProtocol
@@ -205,6 +205,7 @@ def make_server(application: Application, sockets: list[socket.socket], *, own_p
         ws_ping_timeout=websockets.timeout or None,
         ws_per_message_deflate=websockets.deflate,
         lifespan="off",
+        backlog=BACKLOG,
         log_config=None,
         access_log=logging.getLogger("uvicorn.access").isEnabledFor(logging.INFO),
         proxy_headers=False,  # the application reads them itself

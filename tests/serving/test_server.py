@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,8 @@ import trustme
 
 from app import create_app
 from app.errors import StartupError
-from app.serving.binding import bind, urls
-from app.serving.server import run
+from app.serving.binding import BACKLOG, bind, urls
+from app.serving.server import make_server, run
 from config import ConfigurationError, Settings, load
 from tests.clients import DEADLINE
 
@@ -200,3 +201,16 @@ def test_tls_files_that_can_not_be_used(tmp_path: Path, monkeypatch: pytest.Monk
     assert line("broken.crt", "a.key").startswith(
         f'{tls} = "broken.crt, a.key": expected a certificate and its key in PEM format: '
     )
+
+
+def test_the_connections_that_are_accepted_in_one_turn_have_a_bound() -> None:
+    """The event loop accepts all that the system has ready."""
+    application = create_app(overrides={"app.modules": ["app.modules.health.module"]})
+    [listener] = bind(settings(host="127.0.0.1", port=0))
+    with listener:
+        config = make_server(application, [listener], own_process=False).config
+        listener.listen(config.backlog)  # as uvicorn does
+        if sys.platform == "linux":
+            information = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            assert int.from_bytes(information[28:32], sys.byteorder) == BACKLOG
+    assert config.backlog == BACKLOG <= 512
