@@ -6,10 +6,8 @@
     Turns a group of plain values into a frozen dataclass, for `app` and for modules alike.
 `value_types`
     The types of single values: Duration, Size, Port and others.
-`hocon_parser`, `hocon_statements`, `hocon_evaluator`
+`hocon_parser`, `hocon_evaluator`
     From HOCON text to statements, and from statements to plain values.
-`hocon_lines`, `hocon_grammar`
-    The two parsers: a fast one for texts of the usual form, and one for all of HOCON.
 `ktor_hints`
     What to write instead of the keys of a Ktor configuration.
 `errors`

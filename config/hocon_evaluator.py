@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from config.errors import ConfigurationError, Origin, reason
-from config.hocon_parser import parse
-from config.hocon_statements import Assignment, Block, Include, Substitution
+from config.hocon_parser import Assignment, Block, Include, Substitution, parse
 
 _UNSET: Final = object()
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from config.errors import FLAG, OVERRIDES, ConfigurationError, Origin, suggestion
 from config.former_names import with_former_names
 from config.hocon_evaluator import Evaluator, Tree
-from config.hocon_statements import split
+from config.hocon_parser import split
 from config.ktor_hints import hint
 from config.schema import build, keys
 from config.value_types import Duration, HostName, Hosts, Port, RootPath, Size, Unmasked
