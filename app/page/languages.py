@@ -21,8 +21,9 @@ DEFAULT = "en"
 FOLDER = "languages"
 ENGLISH, REST = "i18n/english.js", "i18n/rest.js"
 """The modules that have the English catalogue: what the first script may show, and the rest."""
-FAMILIES = ("error.", "event.", "refused.")
-"""Messages that the first script may show, although their keys aren't in it: it puts them together."""
+FAMILIES = ("error.bad_name", "error.name_taken", "error.rate_limited", "error.wrong_password", "event.", "refused.")
+"""Messages that the first script may show, although their keys aren't in it: it puts them together. For any other error
+it has the server's words until the rest is there."""
 
 Messages = Mapping[str, Any]
 """The messages of a language by their keys."""

@@ -157,9 +157,9 @@ def test_what_a_language_lacks_is_in_english(tmp_path: Path) -> None:
 
 def test_english_is_in_two_parts_of_which_the_first_script_has_what_it_shows() -> None:
     first = {"banner.retry", "settings.title"}
-    files = languages.files({"en": {"banner.retry": "a", "join.title": "b", "error.banned": "c"}}, first)
+    files = languages.files({"en": {"banner.retry": "a", "join.title": "b", "refused.full": "c"}}, first)
     assert {name: content for name, content in files.items() if content is not None} == {
-        languages.ENGLISH: b'export const ENGLISH = {"banner.retry":"a","error.banned":"c"};\n',
+        languages.ENGLISH: b'export const ENGLISH = {"banner.retry":"a","refused.full":"c"};\n',
         languages.REST: b'export const REST = {"join.title":"b"};\n',
     }
 

@@ -154,6 +154,9 @@ export interface Room {
     typing: Table<number>;
     owner: string;
     operators: readonly string[];
+    /** Their ids: rights belong to people, whatever they are called. An older server does not send them: 0 and null. */
+    ownerUser: number;
+    operatorUsers: readonly number[] | null;
     rank: string;
     slow: number;
     /** Who may notify everyone in the room: `all` or `operators`. */

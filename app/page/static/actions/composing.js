@@ -8,7 +8,6 @@ import { isShown, positionOf } from "../state/log.js";
 import { amendment } from "../state/outbox.js";
 import { holdsPassword, isBlank, withoutLead } from "../text/typed.js";
 import { parse } from "../text/commands.js";
-import { complete, insert, wantsEmoji } from "../text/completion.js";
 import { bytesLeft } from "../text/size.js";
 import { problemText } from "./tools.js";
 
@@ -127,7 +126,9 @@ export function createComposing({ store, session, state, set, toast, note, ask }
   /** @param {string} text @param {number} caret */
   function suggest(text, caret) {
     const mine = ++suggestions;
-    const { emoji, commands } = state();
+    const { emoji, commands, reading } = state();
+    if (!reading) return;
+    const { complete, wantsEmoji } = reading.completing;
     if (wantsEmoji(text, caret) && !emoji.length) {
       void import("../text/emoji.js").then(({ EMOJI }) => {
         set({ emoji: EMOJI });
@@ -185,9 +186,9 @@ export function createComposing({ store, session, state, set, toast, note, ask }
      * @param {number} [index] the chosen one by default
      */
     accept(text, index) {
-      const { completion } = state();
-      if (!completion) return { text, caret: text.length };
-      const next = insert(text, completion, index ?? completion.index);
+      const { completion, reading } = state();
+      if (!completion || !reading) return { text, caret: text.length };
+      const next = reading.completing.insert(text, completion, index ?? completion.index);
       composing.input(next.text, next.caret);
       set({ completion: null });
       return next;

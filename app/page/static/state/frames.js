@@ -82,8 +82,11 @@ const FRAMES = {
   who: (state, { room, members, people = null }, { request }) =>
     withRoom(state, room, () => (request?.limit ? { members } : { members, people })),
 
-  room: (state, { room, topic, owner, operators, slow, members, rank = "", mentions = "operators", ...frame }) =>
-    withRoom(state, room, () => ({ topic, owner, operators, slow, members, rank, mentions, isPrivate: frame.private })),
+  room(state, { room, topic, owner, operators, slow, members, rank = "", mentions = "operators", ...frame }) {
+    const { private: isPrivate, owner_user: ownerUser = 0, operator_users: ids = ownerUser ? [] : null } = frame;
+    const settings = { topic, owner, operators, slow, members, rank, mentions, isPrivate, ownerUser, operatorUsers: ids };
+    return withRoom(state, room, () => settings);
+  },
 
   typing: (state, { room, from }, { at }) =>
     withRoom(state, room, ({ typing }) => ({ typing: table(typing, { [from]: at + TYPING }) })),
@@ -345,15 +348,19 @@ function logged(state, room, event) {
  * @returns {Partial<Room>}
  */
 function settingsAfter(room, event) {
-  const { t: kind, text = "", whom = "", seconds = 0 } = event;
+  const { t: kind, text = "", whom = "", about = 0, seconds = 0 } = event;
+  const { operators, operatorUsers: ids } = room;
   if (Object.hasOwn(LISTS, kind)) return { moderation: moderationAfter(room.moderation, event) };
   if (kind === "topic") return { topic: text };
   if (kind === "slow") return { slow: seconds };
   if (kind === "mentions") return { mentions: text };
   if (kind === "private" || kind === "public") return { isPrivate: kind === "private" };
-  if (kind === "owner") return { owner: whom };
-  if (kind === "op") return { operators: [...room.operators, whom] };
-  if (kind === "deop") return { operators: room.operators.filter((name) => name !== whom) };
+  if (kind === "owner") return { owner: whom, ownerUser: about };
+  if (kind === "op") return { operators: [...operators, whom], operatorUsers: ids && [...ids, about] };
+  if (kind === "deop") {
+    const rest = operators.filter((name) => name !== whom);
+    return { operators: rest, operatorUsers: ids && ids.filter((id) => id !== about) };
+  }
   return {};
 }
 

@@ -123,6 +123,8 @@ export function newRoom(name, known = {}) {
     typing: table(),
     owner: "",
     operators: [],
+    ownerUser: 0,
+    operatorUsers: null,
     rank: "",
     slow: 0,
     mentions: "operators",

@@ -49,3 +49,13 @@ export const sorted = (people) =>
   [...people].sort((a, b) => Number(a.away !== undefined) - Number(b.away !== undefined) || compare(a.name, b.name));
 
 const { compare } = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
+
+/** What somebody may do in a room. A name that the owner or an operator gave up may be another person's.
+ * @param {Pick<import("../types.d.ts").Room, "owner" | "operators" | "ownerUser" | "operatorUsers">} room
+ * @param {{ name: string, id?: number }} person
+ * @returns {"owner" | "operator" | ""}
+ */
+export function roleOf({ owner, operators, ownerUser, operatorUsers }, { name, id }) {
+  if (id && ownerUser ? id === ownerUser : name === owner) return "owner";
+  return (id && operatorUsers ? operatorUsers.includes(id) : operators.includes(name)) ? "operator" : "";
+}

@@ -1,6 +1,7 @@
 // How the texts of people are read: what is in them, and whom they mention. The page loads this when it connects: before,
-// there is no text to read.
+// there is no text to read, and none to complete.
 
+import { complete, insert, wantsEmoji } from "./completion.js";
 import { mentions, parse } from "./markup.js";
 import { fold } from "./mentions.js";
 
@@ -8,6 +9,9 @@ import { fold } from "./mentions.js";
 /** @typedef {import("../types.d.ts").Room} Room */
 /** @typedef {import("../types.d.ts").LogEvent} LogEvent */
 /** @typedef {Partial<LogEvent> & { room: string }} Place an event, or just where a text is */
+
+/** Suggestions for what is typed. */
+export const completing = { complete, insert, wantsEmoji };
 
 /** Words that mention all people, where the server lets their author do that. */
 export const GROUPS = ["everyone", "here"];

@@ -1,7 +1,7 @@
 // The people of the room.
 
 import { t } from "../i18n/messages.js";
-import { shownPeople, sorted } from "../state/people.js";
+import { roleOf, shownPeople, sorted } from "../state/people.js";
 import { html, live, nothing, repeat } from "../vendor/lit-html.js";
 import { iconButton } from "./icons.js";
 import { avatar, nameView } from "./names.js";
@@ -58,7 +58,7 @@ const findView = ({ finding }, { name }, act) =>
 /** @param {State} state @param {Room} room @param {import("../types.d.ts").Person} person @param {Actions} act */
 function entryView(state, room, { id, name, away }, act) {
   const about = [
-    id === state.me?.id ? t("people.you") : roleText(room, name),
+    id === state.me?.id ? t("people.you") : roleText(room, { name, id }),
     away === undefined ? "" : t("person.away", { why: away }),
   ];
   return html`<li>
@@ -71,8 +71,8 @@ function entryView(state, room, { id, name, away }, act) {
   </li>`;
 }
 
-/** @param {Room} room @param {string} name */
-function roleText({ owner, operators }, name) {
-  if (owner === name) return t("person.owner");
-  return operators.includes(name) ? t("person.operator") : "";
+/** @param {Room} room @param {{ name: string, id: number }} person */
+function roleText(room, person) {
+  const role = roleOf(room, person);
+  return role && t(role === "owner" ? "person.owner" : "person.operator");
 }

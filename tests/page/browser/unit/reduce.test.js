@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { reduce } from "../../../../app/page/static/state/reduce.js";
 import { rowsOf } from "../../../../app/page/static/views/log/rows.js";
 import { isMine, NO_SEARCH } from "../../../../app/page/static/state/initial.js";
+import { roleOf } from "../../../../app/page/static/state/people.js";
 import { unread } from "../../../../app/page/static/state/unread.js";
 import { after, joined, LIMITS, msg, welcome } from "./frames.js";
 
@@ -255,4 +256,16 @@ test("the commands stay known after the help of one of them, and after a probe o
   const all = help({ t: "help" }, "kick", "topic");
   for (const request of [{ t: "command", line: "/help kick" }, { t: "help", command: "kick" }, undefined])
     assert.deepEqual(begun(all, help(request, "kick")).commands, ["kick", "topic"]);
+});
+
+test("ranks go by ids, so that who takes a name has none of its rights", () => {
+  const room = { t: "room", room: "lobby", topic: "", owner: "ann", operators: ["bob"], slow: 0, members: 2 };
+  const role = (state, name, id) => roleOf(lobby(state), { name, id });
+  const known = begun({ ...room, owner_user: 1, operator_users: [2] });
+  assert.deepEqual([role(known, "ann", 1), role(known, "bob", 2), role(known, "anna", 1)], ["owner", "operator", "owner"]);
+  assert.deepEqual([role(known, "ann", 8), role(known, "bob", 9)], ["", ""]);
+  const changed = begun({ ...room, owner_user: 1 }, msg(1, "", { t: "op", whom: "cy", about: 3 }));
+  assert.deepEqual([role(changed, "cy", 3), role(changed, "cy", 4), role(changed, "bob", 2)], ["operator", "", ""]);
+  const old = begun(room);
+  assert.deepEqual([role(old, "ann", 8), role(old, "bob", 9)], ["owner", "operator"], "an older server sends no ids");
 });

@@ -3,6 +3,7 @@
 import { duration } from "../../i18n/format.js";
 import { t } from "../../i18n/messages.js";
 import { isMine } from "../../state/initial.js";
+import { roleOf } from "../../state/people.js";
 import { html, nothing } from "../../vendor/lit-html.js";
 import { avatar, nameView } from "../names.js";
 import { dialogView, fields } from "./dialog.js";
@@ -29,7 +30,7 @@ export function personView(state, room, dialog, act) {
   const name = (mine ? state.me?.name : person?.name) ?? clicked;
   const user = id ?? person?.id;
   const present = person !== undefined || room.people === null;
-  const about = [roleText(room, name), person?.away === undefined ? "" : t("profile.away", { why: person.away })];
+  const about = [roleText(roleOf(room, { name, id: user })), person?.away === undefined ? "" : t("profile.away", { why: person.away })];
   return dialogView(
     state,
     act,
@@ -40,11 +41,8 @@ export function personView(state, room, dialog, act) {
   );
 }
 
-/** @param {Room} room @param {string} name */
-function roleText({ owner, operators }, name) {
-  if (owner === name) return t("profile.owner");
-  return operators.includes(name) ? t("profile.operator") : "";
-}
+/** @param {ReturnType<typeof roleOf>} role */
+const roleText = (role) => role && t(role === "owner" ? "profile.owner" : "profile.operator");
 
 /** @param {string} name @param {number | undefined} user @param {Actions} act */
 const othersView = (name, user, act) =>
@@ -85,14 +83,15 @@ const ownView = (person, act) =>
  * @param {{ name: string, user?: number, present: boolean, why?: string, seconds?: number }} whom
  * @param {Actions} act
  */
-function moderationView(state, { rank, operators, moderation }, { name, user, present, why = "", seconds = 0 }, act) {
+function moderationView(state, room, { name, user, present, why = "", seconds = 0 }, act) {
+  const { rank, moderation } = room;
   const banned = isInForce(moderation?.bans, user, state.now);
   const muted = isInForce(moderation?.mutes, user, state.now);
   const use = fields(({ t: type, why, seconds }) => {
     const lasts = type === "ban" || type === "mute" ? { seconds: Number(seconds) } : {};
     moderate(state, { t: type, name, user, why: why.trim(), ...lasts }, act);
   });
-  const appoint = operators.includes(name)
+  const appoint = roleOf(room, { name, id: user }) === "operator"
     ? submitButton("deop", t("moderation.remove_operator"))
     : submitButton("op", t("moderation.make_operator"));
   return html`<form class="moderation" @submit=${use}>

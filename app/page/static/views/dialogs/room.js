@@ -21,6 +21,7 @@ export const roomView = (state, room, act) =>
     html` ${topicView(state, room, act)}
       <p class="quiet">${factsOf(room).map((fact, index) => html`${index ? html`<br />` : nothing}${fact}`)}</p>
       ${room.rank ? operatorView(room, act) : nothing} ${room.rank ? moderatedView(state, room, act) : nothing}
+      ${room.rank ? html`<p class="quiet">${t(visibilityNote(room))}</p>` : nothing}
       <div class="buttons">
         ${room.rank ? visibilityButton(state, room, act) : nothing}
         <button type="button" class="secondary" @click=${() => void act.copyLink(room.name)}>
@@ -95,6 +96,10 @@ const mentionsView = (mentions, act) =>
     { operators: t("room_dialog.mentions.operators"), all: t("room_dialog.mentions.all") },
     (who) => void act.moderate({ t: "mentions", who }),
   );
+
+/** What happens with a change of who may be in the room. @param {Room} room */
+const visibilityNote = ({ isPrivate }) =>
+  isPrivate ? "room_dialog.make_public.note" : "room_dialog.make_private.note";
 
 /** @param {State} state @param {Room} room @param {Actions} act */
 const visibilityButton = (state, { isPrivate }, act) =>
