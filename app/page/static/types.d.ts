@@ -318,6 +318,10 @@ export interface State {
     reading: Reading | null;
     completion: (Completion & { index: number }) | null;
     directory: readonly RoomEntry[];
+    /** The server has more rooms than it listed: it is asked for those that are looked for. */
+    manyRooms: boolean;
+    /** The part of a name that rooms are looked for by. */
+    sought: string;
     settings: Settings;
     permission: string;
     /** The page asks whether to show notifications. */

@@ -196,3 +196,15 @@ def test_who_asks_for_a_room_joins_it(server: Served, tab: Tab) -> None:
         page.keyboard.press("Enter")
         say(page, "hello blue")
         sent(page, "hello blue")
+
+
+def test_rooms_are_found_by_a_part_of_their_names(server: Served, tab: Tab) -> None:
+    with peer(server, "bob", room="gardening"), peer(server, "cy", room="cooking"), tab("ann") as page:
+        page.get_by_role("button", name="Join a room").click()
+        listed = page.get_by_role("dialog").get_by_role("listitem")
+        expect(listed).to_have_count(3)
+        page.keyboard.type("#Gard")
+        expect(listed).to_have_count(1)
+        listed.get_by_role("button", name="gardening").click()
+        say(page, "hello")
+        sent(page, "hello")

@@ -8,6 +8,8 @@ import { isConversation } from "../state/initial.js";
 
 /** How many pages of people who are banned, muted or invited are loaded. */
 const MOST_PAGES = 20;
+/** How long after the last letter rooms are looked for, in milliseconds. */
+const PAUSE = 200;
 
 /** @param {import("./tools.js").Tools} tools */
 export function createNavigation({ store, session, state, set, ask }) {
@@ -23,6 +25,9 @@ export function createNavigation({ store, session, state, set, ask }) {
     for (let count = 1; page?.next && count < MOST_PAGES; count++)
       page = await quietly({ t: "moderation", room, before: page.next });
   }
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
 
   const navigation = {
     set,
@@ -114,8 +119,17 @@ export function createNavigation({ store, session, state, set, ask }) {
     people: () => set({ people: !state().people || state().searching, searching: false }),
 
     rooms() {
+      set({ sought: "" });
       navigation.dialog({ kind: "rooms" });
       void ask({ t: "rooms" });
+    },
+
+    /** Looks for rooms whose name has this part. @param {string} part */
+    findRooms(part) {
+      const sought = part.trim().replace(/^#/, "").toLowerCase();
+      set({ sought });
+      clearTimeout(timer);
+      if (state().manyRooms) timer = setTimeout(() => void ask({ t: "rooms", find: sought || undefined }), PAUSE);
     },
 
     room: () => navigation.dialog({ kind: "room" }),

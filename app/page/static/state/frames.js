@@ -128,7 +128,11 @@ const FRAMES = {
   help: (state, { commands }, { request }) =>
     request?.t === "help" && !request.command ? { ...state, commands } : state,
 
-  rooms: (state, { rooms }) => ({ ...state, directory: rooms }),
+  rooms(state, { rooms, more = false }, { request }) {
+    const find = request?.find ?? "";
+    if (find !== "" && find !== state.sought) return state; // more letters were typed meanwhile
+    return { ...state, directory: rooms, manyRooms: find === "" ? more : state.manyRooms };
+  },
 
   moderation: (state, { room, bans, mutes, invitations }, { request }) =>
     withRoom(state, room, ({ moderation }) => {

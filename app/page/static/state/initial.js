@@ -75,6 +75,8 @@ export function initial(restored = {}) {
     reading: null,
     completion: null,
     directory: [],
+    manyRooms: false,
+    sought: "",
     settings: SETTINGS,
     permission: "default",
     asksToNotify: false,

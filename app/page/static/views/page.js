@@ -41,7 +41,7 @@ function chatView(state, room, act, scrolling, later) {
     ${sidebarView(state, act)} ${drawer ? html`<div class="scrim" @click=${() => act.drawer(false)}></div>` : nothing}
     <main class="room">
       ${headerView(state, room, act)} ${bannerView(state, act)}
-      ${room.status === "left" ? leftView(room, act) : nothing} 
+      ${room.status === "left" ? leftView(room, act) : nothing}
       ${offered ? offerView(room, act) : logView(state, room, act, scrolling)}
       ${typingView(room)} ${offered ? nothing : composerView(state, room, act)}
     </main>

@@ -258,6 +258,19 @@ test("the commands stay known after the help of one of them, and after a probe o
     assert.deepEqual(begun(all, help(request, "kick")).commands, ["kick", "topic"]);
 });
 
+test("of very many rooms, those are listed that are looked for", () => {
+  const answer = (rooms, more, find) => ({
+    type: "frame",
+    frame: { t: "rooms", rooms: rooms.map((room) => ({ room, members: 1 })), more },
+    request: { t: "rooms", find },
+  });
+  const sought = (sought) => ({ type: "set", change: { sought } });
+  const listed = (...steps) => [begun(...steps)].map(({ directory, manyRooms }) => [directory.map(({ room }) => room), manyRooms])[0];
+  assert.deepEqual(listed(answer(["den", "red"], true)), [["den", "red"], true]);
+  assert.deepEqual(listed(answer(["den"], true), sought("re"), answer(["red"], false, "re")), [["red"], true]);
+  assert.deepEqual(listed(answer(["den"], true), sought("red"), answer(["reed"], false, "re")), [["den"], true]);
+});
+
 test("ranks go by ids, so that who takes a name has none of its rights", () => {
   const room = { t: "room", room: "lobby", topic: "", owner: "ann", operators: ["bob"], slow: 0, members: 2 };
   const role = (state, name, id) => roleOf(lobby(state), { name, id });

@@ -25,13 +25,14 @@ export const roomsView = (state, act) =>
           title=${t("join.rule")}
           placeholder=${t("join.placeholder")}
           data-focus
+          @input=${(/** @type {any} */ { target }) => act.findRooms(target.value)}
         />
         <button class="primary">${t("join.submit")}</button>
       </form>
       <h3>${t("join.browse")}</h3>
       <ul class="directory">
         ${repeat(
-          state.directory,
+          state.directory.filter(({ room }) => room.includes(state.sought)),
           ({ room }) => room,
           (room) => entryView(room, act),
         )}
