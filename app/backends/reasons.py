@@ -44,6 +44,8 @@ def reason(error: sqlite3.Error | OSError, path: str = "") -> str:
         return _in_words(number, path)
     if code == sqlite3.SQLITE_IOERR:
         return f"{_WORDS[errno.EIO]} ({error.sqlite_errorname})"
+    if text.startswith("Could not decode"):  # what follows is the text
+        return "the store is damaged: a text in it isn't UTF-8"
     return _KNOWN.get(text, text)
 
 

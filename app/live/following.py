@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol
 
 from msgspec import UnsetType
@@ -25,10 +26,14 @@ from app.live.shard import Shard
 from app.live.subscriber import Subscriber
 from app.live.work import CATCHING_UP, owner, sending
 
+log = logging.getLogger("store")
+
 NOT_LIVE = -1
 NO_SETTINGS = RoomState()
 RETRY_DELAY = 0.1
 """Seconds between two looks for events that are acknowledged but can't be read."""
+MAX_LOOKS = 100
+"""After so many looks for them, they count as lost, unless the store says that it is about to have them."""
 PAGE_SIZE = 100
 """Events that a connection that is behind reads from the log at a time, at most: long ones are fewer."""
 
@@ -214,12 +219,18 @@ class Following:
     async def _read_logs(self, connection: FollowingConnection) -> None:
         """Read every log in which it is behind, one page at a time and as fast as the client reads."""
         OWNER.set(owner(connection.address, connection.user.id))
+        looks: dict[str, int] = {}
         while behind := [item for item in self._cursors.items() if not item[1].live]:
             for room, cursor in behind:
                 if not await connection.channel.writable():
                     return
                 try:
-                    await self._read_page(connection, room, cursor)
+                    missing = await self._read_page(connection, room, cursor)
+                    looks[room] = looks.get(room, 0) + 1 if missing else 0
+                    if looks[room] > MAX_LOOKS:
+                        looks[room] = 0
+                        log.error("a log ends before its head: the store is damaged: run `natter store check`")
+                        self._report_damage(connection, room, cursor, Damaged())
                 except Damaged as damage:
                     self._report_damage(connection, room, cursor, damage)
                 except Unavailable:
@@ -229,7 +240,8 @@ class Following:
                     break_off(connection)
                     return
 
-    async def _read_page(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> None:
+    async def _read_page(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> bool:
+        """Read a page and send it. Return whether nothing was found, though the log goes on."""
         trimmed = 0
         events = Events()
         try:
@@ -241,10 +253,10 @@ class Following:
         except Trimmed as error:
             trimmed = error.through
         if self._cursors.get(room) is not cursor:  # the connection left or joined again meanwhile
-            return
+            return False
         if trimmed:
             self._report_gap(connection, room, cursor, trimmed)
-            return
+            return False
         size, more = 0, events.more
         for number, event in enumerate(events, 1):
             for payload in connection.dialect.encode_answer(event_frame(event)) if connection.accepts(event) else ():
@@ -254,12 +266,15 @@ class Following:
             if size >= PAGE_BYTES and number < len(events):
                 more = True  # characters that are escaped take more than in the store
                 break
-        if more or self._go_live(connection, room, cursor):
-            return
+        is_short = cursor.read_to < cursor.room.head
+        if more or (not is_short and self._go_live(connection, room, cursor)):
+            return False
         if cursor.room.has_batch:
             await connection.shard.flushed()
         elif not events:
-            await asyncio.sleep(RETRY_DELAY)  # the store fails: what is acknowledged can't be read yet
+            await asyncio.sleep(RETRY_DELAY)  # what is acknowledged can't be read: the store fails, or is damaged
+            return cursor.read_to < max(cursor.room.head, cursor.room.committed) and not connection.backend.problem
+        return False
 
     def _go_live(self, connection: FollowingConnection, room: str, cursor: Cursor[Subscriber]) -> bool:
         """Have events pushed from now on, unless some are missing. Whether it is live."""

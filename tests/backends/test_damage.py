@@ -20,8 +20,9 @@ from app.backends.embedded import Embedded
 from app.backends.statements.rows import DAMAGED
 from app.chat.events import Draft, Kind, User
 from app.chat.logs import END
+from app.live import following
 from app.testing import test_application
-from tests.backends.test_embedded import AUTHOR, by_hand, opened, soon
+from tests.backends.test_embedded import AUTHOR, DEADLINE, by_hand, opened, soon
 
 pytestmark = pytest.mark.anyio
 
@@ -291,3 +292,41 @@ async def test_a_read_that_goes_wrong_unexpectedly_ends_no_thread(path: Path, ca
             with pytest.raises(Unavailable):
                 await soon(backend._read(broken))
         assert await soon(backend.users([1])) == [User(1, "user0")]
+
+
+@pytest.mark.parametrize("value", ["CAST(x'ff' AS TEXT)", "7", "x'ff'", None])
+async def test_a_search_goes_on_around_damage(path: Path, value: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    if value is None:
+        patch(path, page_of(path, f"{SECRET} 2001 ".encode()), b"\xff" * 4096)
+    else:
+        by_hand(path, f"UPDATE events SET text = {value} WHERE room = 'room' AND seq = 1001")
+    with opened(path) as backend, anyio.fail_after(DEADLINE):
+        while (found := await backend.search("room", f"{SECRET} 3999", before=END, limit=10)).behind:
+            pass
+        assert [event.seq for event in found] == [COUNT // 2]
+        old = await backend.search("room", f'"{SECRET} 2001"', before=END, limit=10)
+        assert list(old) == []
+    assert SECRET not in caplog.text
+    assert "the index is damaged" not in caplog.text
+    assert "indexing failed" not in caplog.text
+
+
+def test_someone_whose_log_ends_before_its_head_is_told_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Embedded.read
+
+    def nothing(backend: Embedded, room: str, **page: Any) -> Any:
+        return read(backend, room, **page | {"after": END - 1})
+
+    monkeypatch.setattr(following, "RETRY_DELAY", 0.0)
+    with test_application() as chat:
+        ann = chat.join("ann")
+        said = ann.say("lost")
+        bob = chat.connect()
+        monkeypatch.setattr(Embedded, "read", nothing)
+        bob.send({"t": "join", "room": "lobby", "after": 0, "rid": "r"})
+        assert bob.receive()["recovered"] is True
+        error, joined = bob.receive(), bob.receive()
+        assert (error["t"], error["code"], error["reason"]) == ("error", "unavailable", "damaged")
+        assert (joined["t"], joined["recovered"], joined["head"]) == ("joined", False, said.seq)
+        ann.say("still here")
+        bob.hears("still here")

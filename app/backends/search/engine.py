@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import json
 
+from app.backends.damage import is_corrupt
 from app.backends.search import Found, Progress, Query
 from app.backends.search.index import Index, Message, quote
 from app.backends.search.query import RUN, WORD, Matcher, Term, parse
@@ -121,9 +122,14 @@ class Engine:
     def _next(self, indexed: int, last: int, batch: int) -> tuple[int, list[Message]]:
         """Read the next messages to index. Return the position up to which these are all, and them."""
         sql = f"SELECT pos, room, text, {_SEARCHABLE} FROM events WHERE pos > ? ORDER BY pos LIMIT ?"  # noqa: S608
-        rows = self.store.execute(sql, (indexed, batch)).fetchall()
+        try:
+            rows = self.store.execute(sql, (indexed, batch)).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not is_corrupt(error):
+                raise
+            return min(indexed + batch, last), []  # nobody finds what is in a damaged page of the store
         through = rows[-1][0] if len(rows) == batch else last
-        return through, [(pos, room, text) for pos, room, text, searchable in rows if searchable]
+        return through, _with_text((pos, room, text) for pos, room, text, searchable in rows if searchable)
 
     def _select(self, columns: str, positions: Iterable[int]) -> sqlite3.Cursor:
         """Read columns of the messages at these positions, newest first."""
@@ -236,7 +242,16 @@ class _Search:
         self.walked = 0
 
     def _walk(self, rows: Iterable[Row]) -> bool:
-        """Compare rows. Return False if no more are needed."""
+        """Compare rows. Return False if no more are needed, or can be read."""
+        try:
+            return self._compare(rows)
+        except sqlite3.DatabaseError as error:
+            if not is_corrupt(error):
+                raise
+            self.partial = True
+            return False
+
+    def _compare(self, rows: Iterable[Row]) -> bool:
         by_pos = self.query.by_pos
         for row in rows:
             if self.exceeded():
@@ -244,7 +259,7 @@ class _Search:
                 return False
             _, room, seq, *_ = row
             if room in self.scope:
-                if self.matcher.matches(row[7]):
+                if isinstance(row[7], str) and self.matcher.matches(row[7]):
                     size = _size(row)
                     if self._is_full(size):
                         self.walked = self.found[-1][0 if by_pos else 2]
@@ -345,7 +360,7 @@ def _size(row: Row) -> int:
 
 def _with_text(messages: Iterable[Message]) -> list[Message]:
     """Those of the messages that are in the index."""
-    return [message for message in messages if message[2]]
+    return [message for message in messages if message[2] and isinstance(message[2], str)]
 
 
 def _length(token: tuple[str, bool, bool]) -> int:

@@ -18,6 +18,7 @@ from time import monotonic, process_time
 
 from msgspec import msgpack
 
+from app.backends.damage import lenient
 from app.backends.reasons import reason
 from app.backends.search import Found, Progress, Query, index_path
 from app.backends.search.engine import BATCH, SCANNED, Engine
@@ -48,6 +49,7 @@ class Service:
     def __init__(self, path: str, send: Callable[[Report], None]) -> None:
         self.path, self._send = index_path(path), send
         self.store = connect_read_only(path, timeout=1)
+        self.store.text_factory = lenient  # the error about a text that isn't UTF-8 has the text in it
         (self.epoch,) = self.store.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         self.pacer, self.log = Pacer(), ProgressLog(self._note)
         self._next_step = self._next_purge = self._rest = 0.0
