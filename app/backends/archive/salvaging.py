@@ -23,6 +23,7 @@ from app.backends.statements.rows import DAMAGED, event_of, transaction
 from app.backends.storefile import StoreFile
 from app.chat.events import Event
 from app.chat.logs import CONVERSATION, participants
+from app.chat.state import LIFTING
 
 EVENT = 12
 """How many columns an event has, its place among them."""
@@ -149,15 +150,25 @@ def _write(connection: sqlite3.Connection, found: _Found) -> None:
         if people and event.seq > trims.get(event.room, 0):
             _insert(connection, "mail", ["user", "seq", "pos"], [[user, event.seq, pos] for user in people])
             _insert(connection, "talks", ["user", "room"], [[user, event.room] for user in people])
-        if event.key:
-            sql = "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
-            connection.execute(sql, (event.room, event.key, event.seq))
+    _write_settings(connection, found)
     whispers = [event.seq for event in found.events.values() if event.room.startswith(CONVERSATION)]
     least = {"pos": max(found.events, default=0), "whisper": max(whispers, default=0), "user": max(known, default=0)}
     for name in ("pos", "whisper", "user", "applied"):
         value = found.value("counters", name)
         value = max(value if isinstance(value, int) else 0, least.get(name, 0))
         connection.execute("UPDATE counters SET value = ? WHERE name = ?", (value, name))
+
+
+def _write_settings(connection: sqlite3.Connection, found: _Found) -> None:
+    """Write which events make up the rooms' settings: those that did, and where that is lost the last of each key."""
+    did = {tuple(row) for row in found.rows["state"]}
+    last: dict[tuple[str, str], Event] = {}
+    for _, event in sorted(found.events.items()):
+        if event.key:
+            last[event.room, event.key] = event
+    for (room, key), event in last.items():
+        if event.kind not in LIFTING or (room, key, event.seq) in did:
+            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (room, key, event.seq))
 
 
 def _unknown_users(found: _Found) -> list[int]:
