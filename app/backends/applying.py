@@ -208,6 +208,17 @@ class Applier:
                 serving = self._serve_once()
             except Exception as error:  # noqa: BLE001
                 self._stumbled(error)
+                serving = not self._closed  # what is committed is in the journal, and applied at the next start
+        try:
+            self._end()
+        except Exception:
+            log.exception("%s: the store was not closed well: the next start makes up for that", self._file.path)
+            with suppress(Exception):
+                self._connection.close()
+            self._file.release()
+
+    def _end(self) -> None:
+        """Close everything."""
         self._upkeep.finish()
         if self._readers is not None:
             self._readers.close()

@@ -31,6 +31,7 @@ from app.backends.journal import Journal
 from app.backends.schema import MIGRATIONS
 from app.backends.sequencing import Sequencer
 from app.backends.statements import logs
+from app.backends.upkeep import Upkeep
 from app.chat.events import Appended, Draft, Event, Kind, User
 from app.clock import Clock
 
@@ -658,6 +659,25 @@ async def test_the_threads_of_a_store_outlive_any_error(path: Path, monkeypatch:
             await until(lambda: backend.problem is None)
             await say(backend, name)
             assert [event.text for event in await log_of(backend)][-1] == name
+
+
+async def test_a_store_whose_thread_fails_at_the_end_is_closed_and_loses_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(applying, "STUMBLE_DELAY", 0.0)
+    monkeypatch.setattr(applying, "DELAY", 3600.0)
+    for target, name in ((machine, "apply"), (Applier, "_release_reads"), (Upkeep, "finish")):
+        with opened(path) as backend:
+            said = await say(backend, name)
+            monkeypatch.setattr(target, name, out_of_memory)
+        monkeypatch.undo()
+        del backend
+        gc.collect()
+        with opened(path) as again:
+            assert (await log_of(again))[-1:] == said
 
 
 async def test_a_follower_that_fails_keeps_nothing_from_others(path: Path) -> None:
