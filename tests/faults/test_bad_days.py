@@ -11,7 +11,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from app.testing import test_application
 from tests.clients import DEADLINE, ROOT
 from tests.conftest import need
-from tests.test_kill import Chat, Client, keeps_its_promises, live
+from tests.test_kill import KILLS, Chat, Client, keeps_its_promises, live
 
 HALF_OPEN = 50
 """Handshakes that begin and don't go on, each time."""
@@ -31,8 +32,8 @@ BACKUPS = 20
 """Backups and imports that are killed."""
 FILL = 3000
 """Messages in the store that is backed up."""
-FAILING = ["fdatasync:error=EIO:when=20+40", "pwrite64:error=ENOSPC:when=40+60", "fdatasync:error=EDQUOT:when=9+25"]
-"""Errors of system calls: the first call that fails, and how many go between two."""
+FAILING = ["fdatasync:error=EIO:when=3+5", "pwrite64:error=ENOSPC:when=3+9", "pwrite64:error=EDQUOT:when=2+7"]
+"""Errors of system calls: the first call that fails, and of how many others one fails."""
 
 
 class Stopped(Chat):
@@ -63,54 +64,73 @@ class Jumping(Chat):
 
 
 class Failing(Chat):
-    """A server for which system calls fail now and then."""
+    """A server for which some system calls fail now and then."""
 
     reliable = False
     failures = ""
 
-    def command(self) -> str:
-        strace = [need("strace"), "-f", "-qq", "-o", "/dev/null", "-e", f"inject={self.failures}"]
-        return " ".join([*strace, sys.executable, "-m", "app"])
-
     async def disturb(self) -> None:
-        """Let it go on: the calls fail by themselves."""
+        command = [need("strace"), "-f", "-qq", "-o", "/dev/null", "-p", str(self.server.started.pid)]
+        strace = await asyncio.create_subprocess_exec(*command, "-e", f"inject={self.failures}")
+        try:
+            await asyncio.wait_for(self.wait_for_acks(random.randint(5, 20)), DEADLINE)
+        finally:
+            strace.send_signal(signal.SIGINT)  # which lets the server go on without it
+            await strace.wait()
 
 
 class Cut(Chat):
     """A server behind a proxy that cuts connections off."""
 
+    reliable = False
     cuts = 0
 
     async def disturb(self) -> None:
         before = self.cuts
-        while self.cuts < before + CUTS // 20:
+        while self.cuts < before + CUTS // KILLS:
             await self.wait_for_acks(1)
 
-    async def serve(self) -> None:
+    @asynccontextmanager
+    async def behind_a_proxy(self) -> AsyncIterator[None]:
         """Pass bytes on in both directions."""
-        proxy = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
-        self.way_in = proxy.sockets[0].getsockname()[1]
+        passing: set[asyncio.Task[None]] = set()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            passing.add(task)
+            await self._pass_on(reader, writer)
+            passing.discard(task)
+
+        async with await asyncio.start_server(connected, "127.0.0.1", 0) as proxy:
+            self.way_in = proxy.sockets[0].getsockname()[1]
+            yield
+            while passing:
+                await asyncio.wait(passing)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self.port)
         ends = self.cuts < CUTS
-        with suppress(OSError):
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._copy(reader, back, ends=ends))
-                tasks.create_task(self._copy(there, writer, ends=ends))
+        copying = [
+            asyncio.create_task(self._copy(reader, back, ends=ends)),
+            asyncio.create_task(self._copy(there, writer, ends=ends)),
+        ]
+        await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
         for one in (writer, back):
             one.transport.abort()
+        await asyncio.wait(copying)
+        for one in (writer, back):
+            with suppress(OSError):
+                await one.wait_closed()
 
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, ends: bool) -> None:
         left = random.randint(1, MOST_BYTES) if ends else sys.maxsize
-        while left and (data := await source.read(min(left, 65536))):
-            target.write(data)
-            await target.drain()
-            left -= len(data)
-        if not left:
-            self.kills += 1
-            self.cuts += 1
-        raise ConnectionResetError
+        with suppress(OSError):
+            while left and (data := await source.read(min(left, 65536))):
+                target.write(data)
+                await target.drain()
+                left -= len(data)
+        self.cuts += not left
 
 
 @pytest.mark.slow("faults")
@@ -135,8 +155,8 @@ def test_a_server_whose_system_calls_fail_keeps_its_promises(failures: str, tmp_
 def test_connections_that_are_cut_off_at_any_byte_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def behind_a_proxy(chat: Chat) -> tuple[list[Client], Client]:
         assert isinstance(chat, Cut)
-        await chat.serve()
-        return await live(chat)
+        async with chat.behind_a_proxy():
+            return await live(chat)
 
     monkeypatch.setattr("tests.test_kill.live", behind_a_proxy)
     chat = Cut(tmp_path / "chat.db")
