@@ -1,4 +1,4 @@
-"""How many frames that aren't texts are handled in one turn of the event loop, whoever sends them.
+"""How many frames other than texts are handled in one turn of the event loop, from all clients together.
 
 A client sends a ping or a pong now and then, and texts have a rate. Only a client that wants to disturb sends very many
 of the others, and as it may do that on many connections, these share what there is.
