@@ -66,6 +66,7 @@ from app.backends.changes import (
     SignIn,
     SignOut,
     Trim,
+    UseToken,
 )
 from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
 from app.chat.logs import END
@@ -263,8 +264,13 @@ class Backend(Protocol):
         the process dies before that, no trace is left.
         """
 
-    def user_by_token(self, token: bytes) -> Awaitable[User | None]:
-        """Return the user whose token has this digest, or None."""
+    def user_by_token(self, token: bytes, *, since: int = 0) -> Awaitable[User | None]:
+        """Return the user whose token has this digest, or None. A sign-in that was used last before `since` counts as
+        ended."""
+
+    def use_token(self, token: bytes, *, at: int) -> Awaitable[None]:
+        """Record that a sign-in was used at the time `at`. The token of a guest has no such time."""
+        return self.submit(UseToken(token, at))
 
     def sign_in(self, user: int, password: str, token: bytes, *, ends: bytes, at: int) -> Awaitable[User | None]:
         """Sign in to an account: make a new token one of the user's, and end the one that the device had. Either may be

@@ -66,6 +66,13 @@ class SignOut(Struct, frozen=True, array_like=True, tag="sign_out"):
     at: int
 
 
+class UseToken(Struct, frozen=True, array_like=True, tag="use_token"):
+    """Record that a sign-in was used at a time, in milliseconds since 1970."""
+
+    token: bytes
+    at: int
+
+
 class Register(Struct, frozen=True, array_like=True, tag="register"):
     """Protect a user's name with a password: see `Backend.register`. The answer is the user, None if it is registered
     already, or NameTaken."""
@@ -175,6 +182,7 @@ Change = (
     | RevokeToken
     | SignIn
     | SignOut
+    | UseToken
     | Register
     | ChangePassword
     | MakeOperator

@@ -161,8 +161,8 @@ class Embedded(Backend):
     def conversations(self, user: int, *, before: int = END, limit: int = 0) -> asyncio.Future[list[Conversation]]:
         return self._read(lambda connection: logs.conversations(connection, user, before, limit))
 
-    def user_by_token(self, token: bytes) -> asyncio.Future[User | None]:
-        return self._read(lambda connection: sign_ins.user_by_token(connection, token))
+    def user_by_token(self, token: bytes, *, since: int = 0) -> asyncio.Future[User | None]:
+        return self._read(lambda connection: sign_ins.user_by_token(connection, token, since))
 
     def device_of(self, token: bytes) -> asyncio.Future[int]:
         return self._read(lambda connection: sign_ins.device_of(connection, token))

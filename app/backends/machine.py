@@ -25,6 +25,7 @@ STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
     changes.RevokeToken: sign_ins.revoke_token,
     changes.SignIn: sign_ins.sign_in,
     changes.SignOut: sign_ins.sign_out,
+    changes.UseToken: sign_ins.use_token,
     changes.Register: sign_ins.register,
     changes.ChangePassword: sign_ins.change_password,
     changes.MakeOperator: names.make_operator,

@@ -113,6 +113,7 @@ MAKERS: dict[type, Callable[[random.Random, int], Change]] = {
     changes.SignIn: lambda chance, number: changes.SignIn(
         someone(chance), chance.choice(["", "hash"]), token(chance), token(chance), number
     ),
+    changes.UseToken: lambda chance, number: changes.UseToken(token(chance), number),
     changes.SignOut: lambda chance, number: changes.SignOut(token(chance), number),
     changes.Register: lambda chance, number: changes.Register(
         someone(chance),

@@ -122,6 +122,7 @@ CALLS: dict[str, Callable[[Backend], Awaitable[object]]] = {
     "enlist": lambda backend: backend.create_user(b"secret"),
     "identify": lambda backend: backend.user_by_token(b"secret"),
     "sign in": lambda backend: backend.sign_in(1, "hash", b"secret", ends=b"", at=1),
+    "use token": lambda backend: backend.use_token(b"secret", at=1),
     "sign out": lambda backend: backend.sign_out(b"secret", at=1),
     "device": lambda backend: backend.device_of(b"secret"),
     "account": lambda backend: backend.account("user0"),

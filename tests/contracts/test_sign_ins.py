@@ -91,6 +91,19 @@ async def test_a_device_is_known_after_the_sign_out(backend: Backend) -> None:
     assert await devices(backend, b"g") == [ann.id]
 
 
+async def test_a_sign_in_that_was_not_used_for_long_has_ended(backend: Backend) -> None:
+    ann, guest = await account(backend, b"a"), await soon(backend.create_user(b"g"))
+    for at, last in ((5, 5), (9, 9), (7, 9)):
+        await soon(backend.use_token(b"a", at=at))
+        assert await soon(backend.user_by_token(b"a", since=last)) == ann
+        assert await soon(backend.user_by_token(b"a", since=last + 1)) is None
+    await soon(backend.use_token(b"g", at=5))
+    assert await soon(backend.user_by_token(b"g", since=DAY)) == guest
+    await soon(backend.sign_out(b"a", at=10))
+    await soon(backend.use_token(b"a", at=11))
+    assert await soon(backend.user_by_token(b"a")) is None
+
+
 async def test_a_device_is_forgotten_in_the_end(backend: Backend) -> None:
     ann, bob = await account(backend, b"a"), await account(backend, b"b")
     await soon(backend.sign_out(b"a", at=DAY))

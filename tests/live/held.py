@@ -20,9 +20,9 @@ def handshake(chat: Host, token: str, path: str = "/chat", *others: str) -> Iter
     backend: Any = chat.app.state.chat.backend
     reading, go_on = Event(), chat.call(asyncio.Event)
 
-    async def held_up(digest: bytes) -> object:
+    async def held_up(digest: bytes, **options: int) -> object:
         del backend.user_by_token
-        user = await original(digest)
+        user = await original(digest, **options)
         reading.set()
         await go_on.wait()
         return user

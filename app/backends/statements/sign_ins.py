@@ -1,6 +1,7 @@
 """Sign-ins: the tokens that users sign in with, and the passwords that protect their names.
 
-The token of a guest has no `first`: it ends when the guest signs in or registers. A sign-in that has ended is nobody's.
+The token of a guest has no `first`: it ends when the guest signs in or registers. Sign-ins of a former version have 1
+as `last` until they are used. A sign-in that has ended is nobody's.
 It stays for a while, so that the device is known when someone signs in there again: `known` is whose it was.
 """
 
@@ -39,9 +40,12 @@ def _last(connection: sqlite3.Connection) -> int:
     return number
 
 
-def user_by_token(connection: sqlite3.Connection, token: bytes) -> User | None:
-    sql = f"SELECT {USER} FROM users WHERE id = (SELECT user FROM tokens WHERE secret = ?)"  # noqa: S608
-    row = connection.execute(sql, (token,)).fetchone()
+def user_by_token(connection: sqlite3.Connection, token: bytes, since: int = 0) -> User | None:
+    sql = (
+        f"SELECT {USER} FROM users WHERE id = "  # noqa: S608
+        "(SELECT user FROM tokens WHERE secret = ? AND (first = 0 OR last <= 1 OR last >= ?))"
+    )
+    row = connection.execute(sql, (token, since)).fetchone()
     return make_user(row) if row else None
 
 
@@ -72,6 +76,12 @@ def sign_out(connection: sqlite3.Connection, change: changes.SignOut) -> None:
     connection.execute(f"{END} WHERE secret = ? AND user > 0", (change.at, change.token))
     connection.execute("DELETE FROM tokens WHERE secret = ? AND user = 0 AND known = 0", (change.token,))
     connection.execute("DELETE FROM tokens WHERE user = 0 AND last < ?", (change.at - KNOWN_DEVICES,))
+
+
+def use_token(connection: sqlite3.Connection, change: changes.UseToken) -> None:
+    connection.execute(
+        "UPDATE tokens SET last = max(last, ?) WHERE secret = ? AND user > 0 AND first > 0", (change.at, change.token)
+    )
 
 
 def register(connection: sqlite3.Connection, change: changes.Register) -> User | None:

@@ -21,6 +21,7 @@ from app.live.connection import NOBODY, Connection
 from app.live.errors import error_frame, unavailable_frame
 from app.live.handlers.account import follow_whispers
 from app.live.service import ChatService
+from app.live.sign_ins import SignIns
 from app.live.tokens import digest, new_token
 from app.modules.chat.connection_log import log_end, log_start
 from app.modules.chat.settings import ChatSettings
@@ -64,6 +65,7 @@ class ChatEndpoint:
         rate = settings.limits.rate
         self._frame_limit = FrameLimit.of(max(frames, 2 * rate) if frames and rate else 0)
         self._room, self._limits = room_name(settings.room), settings.limits.advertised(max_frame_size)
+        self._sign_ins = SignIns(service.backend, settings.sign_ins, service.clock)
         self._on_close = self._closed  # one bound method for all connections
 
     def refusal(self, address: str) -> Refusal | None:
@@ -157,7 +159,7 @@ class ChatEndpoint:
         while hub.has_changed(user.id, asked):
             asked = hub.changes
             try:
-                found = await self.service.backend.user_by_token(digest(token))
+                found = await self._sign_ins.user_by_token(digest(token))
             except Unavailable:
                 return CloseCode.RESTARTING
             if found is None:
@@ -203,8 +205,10 @@ class ChatEndpoint:
             if subprotocol.startswith(TOKEN_PREFIX):
                 token = subprotocol.removeprefix(TOKEN_PREFIX)
                 ended = digest(token)
-                user = await backend.user_by_token(ended)
+                user = await self._sign_ins.user_by_token(ended)
                 if user is not None:
+                    if user.registered:
+                        self._sign_ins.used(ended)
                     return user, token, True
         if problem := backend.problem:
             raise Unavailable(problem)  # in both dialects, though a guest of the text dialect could wait to be stored

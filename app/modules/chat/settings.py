@@ -151,6 +151,7 @@ class ChatSettings:
     """The group `chat`."""
 
     store: str = "chat.db"
+    sign_ins: Duration = Duration(90 * 86_400)
     room: str = field(default=DEFAULT_ROOM, metadata={"check": _check_room})
     operators: tuple[str, ...] = ()
     names: NamesSettings = field(default_factory=NamesSettings)

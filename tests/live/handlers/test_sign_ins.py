@@ -14,6 +14,7 @@ from tests.live.handlers.test_people import PASSWORD
 from tests.live.held import handshake
 
 OTHER = "battery staple"
+DAY = 86_400
 
 
 def account(chat: Host, name: str = "ann") -> JsonClient:
@@ -141,6 +142,24 @@ def test_a_handshake_under_way_does_not_outlive_its_token(change: Callable[[Json
     with handshake(chat, ann.token, "/chat", JSON_SUBPROTOCOL) as late:
         change(ann)
     assert late.result().closed() == CloseCode.SIGNED_OUT
+
+
+def test_a_sign_in_ends_if_it_is_not_used_for_90_days(chat: Host) -> None:
+    ann = account(chat)
+    token = ann.token
+    for _ in range(3):
+        chat.clock.advance(89 * DAY)
+        assert owner(chat, token) == "ann"
+        chat.settle()
+    chat.clock.advance(90 * DAY + 1)
+    assert owner(chat, token) != "ann"
+
+
+def test_a_guest_may_come_back_after_any_time(chat: Host) -> None:
+    ann = chat.join("ann")
+    ann.say("hi")
+    chat.clock.advance(900 * DAY)
+    assert owner(chat, ann.token) == "ann"
 
 
 def test_the_text_dialect_changes_a_password(chat: Host) -> None:
