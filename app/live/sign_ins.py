@@ -1,4 +1,4 @@
-"""Sign-ins that nobody uses: they end after a while, as the one who finds an old device must not be its user for good."""
+"""Sign-ins that nobody uses: they end after a while, since old devices get into other hands."""
 
 from __future__ import annotations
 
