@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from app import Code, Unavailable, chat_of
+from app.backends.damage import Damaged
 from app.testing import Host, JsonClient, test_application
 from tests.clients import ROOT
 
@@ -291,7 +292,12 @@ CASES = [
     ),
     Case("refused", {}, step("ann", "msg", room="lobby", cid="a", text="LOUD"), joined("ann")),
     Case("unavailable", {}, step("ann", "conversations")),
+    Case("unavailable", {"reason": "damaged"}, step("ann", "search", words="tea")),
 ]
+
+
+OF_NO_COMMAND = {("unavailable", "damaged"): {"room?"}}
+"""What errors have that answer no command, but are about a room whose events can't be read."""
 
 
 class People:
@@ -312,19 +318,25 @@ class People:
         return frame
 
 
-async def unavailable(*_: object) -> None:
+async def unavailable(*_: object, **options: object) -> None:
     raise Unavailable("the disk is full")
+
+
+async def damaged(*_: object, **options: object) -> None:
+    raise Damaged
 
 
 @pytest.fixture
 def people(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[People]:
-    """People in a chat with the limits of a case. It refuses to shout, and its store fails at conversations."""
+    """People in a chat with the limits of a case. It refuses to shout, and its store fails at conversations and
+    searches."""
     monkeypatch.setattr("app.identity.turns.MAX_OF_ONE", request.param.get("passwords", 32))
     limits = {f"chat.limits.{name}": value for name, value in request.param.items() if name not in BUSY}
     with test_application(overrides={"chat.names.unicode": True, **limits}) as chat:
         service = chat_of(chat.app)
         service.refuse(lambda draft: "no shouting" if draft.text.isupper() else None)
         monkeypatch.setattr(service.backend, "conversations", unavailable)
+        monkeypatch.setattr(service.backend, "search", damaged)
         yield People(chat)
 
 
@@ -360,7 +372,11 @@ def test_the_page_has_every_reason_and_value() -> None:
     provoked: dict[tuple[str, str], list[set[str]]] = {}
     for case in CASES:
         provoked.setdefault((case.code, case.values.get("reason", "")), []).append(case.values.keys() - {"reason"})
-    assert shown == {
-        key: {f"{name}{'' if all(name in one for one in names) else '?'}" for one in names for name in one}
-        for key, names in provoked.items()
-    }
+    assert (
+        shown
+        == {
+            key: {f"{name}{'' if all(name in one for one in names) else '?'}" for one in names for name in one}
+            for key, names in provoked.items()
+        }
+        | OF_NO_COMMAND
+    )
