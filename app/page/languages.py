@@ -21,7 +21,12 @@ DEFAULT = "en"
 FOLDER = "languages"
 ENGLISH, REST = "i18n/english.js", "i18n/rest.js"
 """The modules that have the English catalogue: what the first script may show, and the rest."""
-FAMILIES = ("error.bad_name", "error.name_taken", "error.rate_limited", "error.wrong_password", "event.", "refused.")
+ENTERING = (
+    *("bad_name", "banned", "invitation_only", "muted", "name_taken", "rate_limited", "slow_mode", "too_many_rooms"),
+    "wrong_password",
+)
+"""Errors that people may get while they enter."""
+FAMILIES = ("event.", "refused.", *(f"error.{code}" for code in ENTERING))
 """Messages that the first script may show, although their keys aren't in it: it puts them together. For any other error
 it has the server's words until the rest is there."""
 

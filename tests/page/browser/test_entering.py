@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.clients import Served, serving
-from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, go, log, message, say, sent
+from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, go, log, message, register, say, sent
 from tests.page.browser.people import peer
 
 
@@ -208,3 +208,32 @@ def test_rooms_are_found_by_a_part_of_their_names(server: Served, tab: Tab) -> N
         listed.get_by_role("button", name="gardening").click()
         say(page, "hello")
         sent(page, "hello")
+
+
+def test_a_new_password_asks_for_the_old_one_and_signs_other_browsers_out(server: Served, tab: Tab) -> None:
+    with tab("ann") as page, tab() as other:
+        register(page)
+        other.get_by_label("Your name").fill("ann")
+        other.keyboard.press("Enter")
+        other.get_by_label("Password").fill("correct horse")
+        other.keyboard.press("Enter")
+        expect(composer(other)).to_be_enabled()
+        second = page.context.new_page()
+        second.goto(server.http)
+        expect(composer(second)).to_be_enabled()
+        page.get_by_role("button", name="Settings").click()
+        dialog = page.get_by_role("dialog")
+        for old, answer in (("a wrong one", dialog.get_by_role("alert")), ("correct horse", page.locator(".toast"))):
+            dialog.get_by_label("Current password").fill(old)
+            dialog.get_by_label("New password").fill("battery staple")
+            page.keyboard.press("Enter")
+            expect(answer).to_contain_text("password")
+        page.keyboard.press("Escape")
+        for one, text in ((page, "still here"), (second, "so am I")):
+            say(one, text)
+            sent(one, text)
+            one.reload()
+            expect(composer(one)).to_be_enabled()
+        expect(other.get_by_role("status")).to_have_text("You were logged out.")
+        other.get_by_role("button", name="Reconnect").click()
+        expect(other.get_by_label("Password")).to_be_visible()

@@ -66,8 +66,8 @@ const OWN = {
   },
   register: (rest) => ({ kind: "register", password: rest }),
   password(rest) {
-    const [, old = "", next = ""] = /^\s*(\S*)(?:\s([\s\S]*))?$/.exec(rest) ?? [];
-    return { kind: "password", old, next };
+    const [, quoted, bare = "", next = ""] = /^\s*(?:"([^"]*)"|(\S*))(?:\s([\s\S]*))?$/.exec(rest) ?? [];
+    return { kind: "password", old: quoted ?? bare, next };
   },
   room: () => ({ kind: "room" }),
   history(rest, usage) {

@@ -69,6 +69,7 @@ test("on the first screen nothing is taken from other tabs", () => {
 test("a change of the password is never said", () => {
   const usages = [{ command: "password", usage: "OLD NEW", help: "" }];
   assert.deepEqual(parse("/password old new word", usages), { kind: "password", old: "old", next: "new word" });
+  assert.deepEqual(parse('/password "an old" new', usages), { kind: "password", old: "an old", next: "new" });
   assert.deepEqual(parse("/password", usages), { kind: "password", old: "", next: "" });
   assert.equal(parse("//password old new", usages).kind, "problem");
 });
