@@ -164,19 +164,7 @@ class Applier:
 
     def _look_at_places(self) -> bool:
         """Look whether all files are there. Return whether something began to be missing."""
-        if self._places is None:
-            return False
-        began = self._places.look()
-        if self._places.problem:
-            self.outage.fail(Source.FILE, self._places.problem, logged=True)
-        elif self.outage.causes:
-            self.outage.recover(Source.FILE)
-        return began
-
-    def _bring_home(self) -> None:
-        """Put all that was acknowledged into the file, wherever that is now."""
-        self._apply()
-        self._checkpoint_all()
+        return self._places is not None and self._places.look(self.outage)
 
     def _checkpoint_all(self) -> None:
         with suppress(sqlite3.Error):
@@ -222,8 +210,7 @@ class Applier:
         self._upkeep.finish()
         if self._readers is not None:
             self._readers.close()
-        if self._places is not None:
-            self._places.look()
+        self._look_at_places()
         whole = not self._batches and not (self._places and self._places.problem)
         if whole:
             whole = self._file.finish(self._connection)
@@ -284,7 +271,8 @@ class Applier:
         if closed:
             return False
         if self._places is not None and not self._places.due() and self._look_at_places():
-            self._bring_home()
+            self._apply()  # puts all that was acknowledged into the file, wherever that is now
+            self._checkpoint_all()
         if (not signals and self._upkeep.due() == 0) or self._upkeep.overdue:
             self._upkeep.step()
         return True

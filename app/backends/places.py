@@ -11,6 +11,7 @@ from threading import Lock
 from time import monotonic
 
 from app.backends.journal import Journal
+from app.backends.outage import Outage, Source
 from app.backends.reasons import reason
 
 log = logging.getLogger("store")
@@ -41,11 +42,15 @@ class Places:
         """In how many seconds `look` is due."""
         return max(0.0, self._looked + INTERVAL - monotonic())
 
-    def look(self) -> bool:
-        """Look whether all files are there. Return whether something began to be missing."""
+    def look(self, outage: Outage) -> bool:
+        """Look whether all files are there, and tell `outage`. Return whether something began to be missing."""
         with self._lock:
             self._looked = monotonic()
             problem, remedy = self._look()
+            if problem:
+                outage.fail(Source.FILE, problem, logged=True)
+            elif outage.causes:
+                outage.recover(Source.FILE)
             if problem == self._problem:
                 return False
             self._problem = problem
