@@ -24,9 +24,9 @@ from tests.test_kill import KILLS, Chat, Client, keeps_its_promises, live
 
 HALF_OPEN = 50
 """Handshakes that begin and don't go on, each time."""
-CUTS = 300
+CUTS = 200
 """Connections that are cut off at a random byte."""
-MOST_BYTES = 3000
+MOST_BYTES = 20_000
 """The most bytes of a connection that go through in either direction until it is cut off."""
 BACKUPS = 20
 """Backups and imports that are killed."""
@@ -87,7 +87,7 @@ class Cut(Chat):
 
     async def disturb(self) -> None:
         before = self.cuts
-        while self.cuts < before + CUTS // KILLS:
+        while self.cuts < min(before + CUTS // KILLS, CUTS):
             await self.wait_for_acks(1)
 
     @asynccontextmanager
@@ -186,7 +186,11 @@ def test_a_backup_or_an_import_that_is_killed_harms_nothing(tmp_path: Path) -> N
     for number in range(BACKUPS):
         other = tmp_path / f"other-{number}.db"
         killed("import", other, export)
-        natter("import", other, str(export))
+        with closing(sqlite3.connect(other)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_schema WHERE name = 'events'").fetchall()
+            (there,) = connection.execute("SELECT count(*) FROM events").fetchone() if tables else (0,)
+        if not there:  # otherwise it was faster
+            natter("import", other, str(export))
         assert texts(other) == texts(store)
         for file in tmp_path.glob("other-*"):
             file.unlink()
