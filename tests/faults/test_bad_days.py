@@ -32,8 +32,9 @@ BACKUPS = 20
 """Backups and imports that are killed."""
 FILL = 3000
 """Messages in the store that is backed up."""
-FAILING = ["fdatasync:error=EIO:when=3+5", "pwrite64:error=ENOSPC:when=3+9", "pwrite64:error=EDQUOT:when=2+7"]
-"""Errors of system calls: the first call that fails, and of how many others one fails."""
+FAILING = ["fdatasync:error=EIO:when=3+5", "pwrite64:error=ENOSPC:when=9+70", "pwrite64:error=EDQUOT:when=5+90"]
+"""Errors of system calls: the first call that fails, and of how many others one fails. A transaction of SQLite writes
+some dozens of times, and has to succeed now and then."""
 
 
 class Stopped(Chat):
