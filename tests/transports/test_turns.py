@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,7 +86,7 @@ async def test_at_most_64_kib_of_one_connection_are_handled_at_a_time(monkeypatc
     while one.texts != said:
         before = len(one.texts)
         assert not one.transport.reading, "nothing more is read meanwhile"
-        await asyncio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         assert 0 < len(one.texts) - before <= TURN_SIZE // 1000 + 1
     assert one.transport.reading
 
@@ -103,7 +104,7 @@ async def test_one_connection_is_served_for_2_ms_at_a_time(monkeypatch: pytest.M
     one.send(*(frame(TEXT, b"x") for _ in range(10)))
     turns = [len(one.texts)]
     while len(one.texts) < 10:
-        await asyncio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         turns.append(len(one.texts))
     assert turns == [2, 4, 6, 8, 10]
 
@@ -116,7 +117,7 @@ async def test_what_a_client_sends_meanwhile_waits_behind_the_rest(monkeypatch: 
     one.send(frame(TEXT, b"d")[:3])
     one.send(frame(TEXT, b"d")[3:])
     for _ in range(20):
-        await asyncio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     assert one.texts == ["a", "b", "c", "d"]
 
 
@@ -126,11 +127,11 @@ async def test_what_was_received_waits_while_the_receiver_reads_nothing() -> Non
     one.send(*(frame(TEXT, b"x") for _ in range(3)))
     for number in (1, 2, 3):
         for _ in range(3):
-            await asyncio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         assert one.texts == ["x"] * number
         assert not one.transport.reading
         one.channel.resume_reading()
-    await asyncio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     assert one.transport.reading
 
 
@@ -149,7 +150,7 @@ async def test_nothing_is_inflated_or_handled_after_a_close(monkeypatch: pytest.
     bomb = frame(TEXT | DEFLATED, deflate(b"x" * 60_000))
     one.send(*[bomb] * 500)
     for _ in range(20):
-        await asyncio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     one.send(*[bomb] * 500)
     assert one.texts == ["x" * 60_000, "closed"]
     assert inflated == 1
@@ -185,7 +186,7 @@ async def test_frames_of_every_kind_count(kind: str) -> None:
     one = Client(limit=1)
     one.send(KINDS[kind] * 1000)
     for _ in range(1000):
-        await asyncio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     closing = frames.encode_close(CloseCode.POLICY, "Too many frames: the limit is 1 a second")
     assert one.transport.written.endswith(closing)
     assert one.transport.written.count(b"\x8a") <= BURST + 1
@@ -293,7 +294,7 @@ async def test_clients_that_send_pings_share_what_one_turn_has_for_them() -> Non
         pongs = sum(one.transport.written.count(b"\x8a\x00") for one in clients)
         assert pongs - before <= frame_turn.MOST + len(clients)
         before = pongs
-        await asyncio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     assert before == 20 * 50
     assert all(one.texts == ["x"] for one in clients)
     assert frame_turn.frame_turn(loop) is frame_turn.frame_turn(loop)
