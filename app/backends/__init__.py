@@ -350,9 +350,9 @@ class Backend(Protocol):
         """Store what names look like, by canonical name."""
         return self.submit(SetSkeletons(tuple(skeletons)))
 
-    def depart(self, user: int, at: int, *, free: bool = False) -> Awaitable[bool]:
+    def depart(self, user: int, at: int, *, free: bool = False) -> Awaitable[User]:
         """Record that the user left at the time `at`. A guest gets its `userN` back if the name is to be `free`, or if
-        no log knows the guest: nothing in any of them is by, for or about it. Return whether a guest keeps a name."""
+        no log knows the guest: nothing in any of them is by, for or about it. Return the user as it is then."""
         return self.submit(Depart(user, at, free))
 
     def forget(self, users: Sequence[int] = (), tokens: Sequence[bytes] = ()) -> Awaitable[None]:

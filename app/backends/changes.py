@@ -132,8 +132,8 @@ class SetPassword(Struct, frozen=True, array_like=True, tag="set_password"):
 
 
 class Depart(Struct, frozen=True, array_like=True, tag="depart"):
-    """Record when a user left, and free the name of a guest: see `Backend.depart`. The answer is whether a guest keeps
-    a name."""
+    """Record when a user left, and free the name of a guest: see `Backend.depart`. The answer is the
+    user."""
 
     user: int
     at: int

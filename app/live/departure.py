@@ -50,13 +50,14 @@ def record_departure(
 def _depart(context: ChatContext, user: User, whom: int, hold: Callable[[], None], *, free: bool) -> None:
     """Store that a guest left, because `user` did. Call `hold` if the guest keeps the name."""
 
-    def departed(done: asyncio.Future[bool]) -> None:
+    def departed(done: asyncio.Future[User]) -> None:
         if done.cancelled() or done.exception():
             return
-        if done.result():
+        former = done.result()
+        if former.name == former.default_name:
+            context.hub.update_user(former)  # a handshake of it may be under way
+        elif not former.registered:
             hold()
-        else:
-            context.hub.update_user(User.newcomer(whom))  # a handshake of it may be under way
 
     departing = _log_failure(user, context.backend.depart(whom, context.clock.now(), free=free))
     departing.add_done_callback(departed)

@@ -55,7 +55,7 @@ KNOWN = [says, says_to_oneself, is_whispered_to, is_banned, is_invited_with_othe
 async def test_who_is_known_keeps_name_and_token(backend: Backend, becomes_known: Callable[..., object]) -> None:
     ann = await guest(backend)
     await becomes_known(backend, ann)  # type: ignore[misc]
-    assert await soon(backend.depart(ann.id, 7)) == (becomes_known is not registers)
+    assert await soon(backend.depart(ann.id, 7)) == User(ann.id, "Ann", registered=becomes_known is registers)
     account = await soon(backend.account("ann"))
     assert account is not None
     assert (account.user.id, account.seen) == (ann.id, 7)
@@ -69,7 +69,7 @@ async def test_who_is_known_keeps_name_and_token(backend: Backend, becomes_known
 
 async def test_the_name_of_a_silent_guest_is_free(backend: Backend) -> None:
     ann = await guest(backend)
-    assert not await soon(backend.depart(ann.id, 7))
+    assert await soon(backend.depart(ann.id, 7)) == User(ann.id, ann.default_name)
     assert await soon(backend.account("ann")) is None
     assert await soon(backend.user_by_token(TOKEN)) == User(ann.id, ann.default_name)
 
@@ -77,7 +77,7 @@ async def test_the_name_of_a_silent_guest_is_free(backend: Backend) -> None:
 async def test_the_name_of_a_guest_is_free_if_it_is_to_be(backend: Backend) -> None:
     ann = await guest(backend)
     await says(backend, ann)
-    assert not await soon(backend.depart(ann.id, 7, free=True))
+    assert await soon(backend.depart(ann.id, 7, free=True)) == User(ann.id, ann.default_name)
     assert await soon(backend.account("ann")) is None
 
 

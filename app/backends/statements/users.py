@@ -79,13 +79,12 @@ def note_all_in_log(connection: sqlite3.Connection) -> None:
     connection.execute(f"UPDATE users SET in_log = 1 WHERE id IN ({people} UNION {state})")  # noqa: S608
 
 
-def depart(connection: sqlite3.Connection, change: changes.Depart) -> bool:
+def depart(connection: sqlite3.Connection, change: changes.Depart) -> User:
     name = User.newcomer(change.user).name
     free = f"UPDATE users SET name = ?, canonical = ?, skeleton = '' WHERE id = ? AND {GUEST} AND (? OR in_log = 0)"  # noqa: S608
     connection.execute(free, (name, name, change.user, change.free))
     connection.execute("UPDATE users SET seen = max(seen, ?) WHERE id = ?", (change.at, change.user))
-    kept = f"SELECT 1 FROM users WHERE id = ? AND {GUEST} AND canonical != ?"  # noqa: S608
-    return connection.execute(kept, (change.user, name)).fetchone() is not None
+    return get(connection, change.user)
 
 
 def forget(connection: sqlite3.Connection, change: changes.Forget) -> None:

@@ -166,6 +166,16 @@ test("the token is no longer known: another id, and the name is asked for", () =
   );
 });
 
+test("the name was free again, since nothing was said: it is asked for", () => {
+  const page = inLobby(0);
+  page.breaks();
+  page.opens(welcome({ name: "user0" }));
+  assert.deepEqual(
+    page.requests("nick").map(({ name }) => name),
+    ["ann"],
+  );
+});
+
 test("the token is no longer known and the name is taken: the first screen says so", () => {
   const page = inLobby(0);
   page.breaks();
