@@ -476,7 +476,8 @@ async def test_what_sqlite_has_no_room_for_is_there_after_a_restart(path: Path) 
         assert [event.seq for event in await say(backend, "next")] == [5]
 
 
-async def test_those_who_wait_for_a_store_without_room_are_told(path: Path) -> None:
+async def test_those_who_wait_for_a_store_without_room_are_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "RETRY_DELAY", 3600.0)
     with opened(path) as backend:
         user = await soon(backend.create_user(b"secret"))
         [said] = await say(backend, "one")
