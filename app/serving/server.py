@@ -74,6 +74,8 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self.certificates = certificates
+        self.files = 0
+        """How many files the process may open; 0 if that isn't known."""
         self._hung_up = False
         """Whether a signal asks to read the certificate anew."""
         self.application = application
@@ -91,6 +93,9 @@ class Server(uvicorn.Server):
         if self.started:
             if self.own_process:
                 _tune_garbage_collector()
+            if self.files:
+                most = self.application.admission.max_connections
+                log.info("Accepting up to %d connections: this process may open %d files", most, self.files)
             log.info("Responding at %s", " and ".join(self.urls))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -166,7 +171,8 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
     """Serve until SIGTERM or SIGINT. StartupError if the application's resources can't be opened, ConfigurationError if
     the TLS files can't be used."""
     server = make_server(application, sockets)
-    allow_connections(application, descriptors.raise_limit())
+    server.files = descriptors.raise_limit()
+    allow_connections(application, server.files)
     server.run(sockets)
 
 
@@ -187,7 +193,6 @@ def allow_connections(application: Application, files: int) -> None:
             files,
             wanted + files - possible,
         )
-    log.info("Accepting up to %d connections: this process may open %d files", admission.max_connections, files)
     application.sockets.most = admission.max_connections + descriptors.REQUESTS
 
 
