@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anyio.lowlevel
 import pytest
 
 from app.live.command_queue import MAX_QUEUED, MAX_QUEUED_SIZE, CommandQueue
@@ -53,7 +54,7 @@ async def test_a_queue_is_full_once_its_commands_take_too_much_memory_or_are_too
     assert queue.full
     for _ in range(3):
         runner.allowed.release()
-        await asyncio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     await until(lambda: not queue.full)
     for _ in range(count):
         runner.allowed.release()

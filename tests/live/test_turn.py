@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import anyio.lowlevel
 import pytest
 
 from app.live import turn
@@ -53,7 +54,7 @@ async def test_each_owner_does_one_thing_at_a_time() -> None:
             await going.wait()
 
     tasks = {name: asyncio.create_task(search(name[0], name)) for name in ("a1", "a2", "a3", "b1", "a4")}
-    await asyncio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     assert began == ["a1", "b1"]
     tasks["a2"].cancel()
     going.set()
@@ -70,10 +71,10 @@ async def test_who_ends_when_its_turn_comes_passes_it_on() -> None:
             began.append(number)
             if number == 0:
                 tasks[1].cancel()
-                await asyncio.sleep(0)
+                await anyio.lowlevel.checkpoint()
 
     tasks = [asyncio.create_task(search(number)) for number in range(3)]
-    await asyncio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     await asyncio.wait(tasks)
     assert began == [0, 2]
     assert len(turns) == 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
+import anyio.lowlevel
 import pytest
 
 from app.refusals import Refusal, RefusalLog
@@ -159,7 +159,7 @@ async def test_a_request_whose_body_comes_fast_enough_is_served(monkeypatch: pyt
         await one.head()
         for _ in range(40):
             one.writer.write(b"x")
-            await asyncio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         one.writer.write(GET)
         assert (await one.reader.readexactly(9)) == b"two words"
         assert (await one.head()).startswith(b"HTTP/1.1 200")
