@@ -393,7 +393,7 @@ class TestUnderUvicorn:
     def test_a_store_that_can_not_be_used_is_one_line(self, tmp_path: Path) -> None:
         with Process(cwd=tmp_path, command=self.command, environment={"CHAT_STORE": str(tmp_path)}) as process:
             assert process.wait() == 3
-            assert any(f"{tmp_path}: this can't be opened" in line for line in process.log)
+            assert any(f"{tmp_path}: this is a folder" in line for line in process.log)
             assert "Traceback" not in "\n".join(process.log)
 
     def test_several_workers_are_refused(self, tmp_path: Path) -> None:
