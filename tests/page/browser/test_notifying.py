@@ -160,6 +160,8 @@ def test_two_tabs_tell_once_of_what_both_missed(server: Served, tab: Tab) -> Non
         peer(server, "bob") as bob,
         tab("ann", at=proxy.http, lost=True, clock=True, script=ALLOWED) as page,
     ):
+        say(page, "here I am")
+        sent(page, "here I am")
         other = page.context.new_page()
         other.add_init_script(ALLOWED)
         other.goto(proxy.http)
