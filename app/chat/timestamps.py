@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
+LATEST = 253_402_300_799
+"""The last second that can be written as a date. A later time, such as the end of a very long ban, is written as it."""
+
 
 @lru_cache(maxsize=16)
 def timestamp(at: int) -> str:
@@ -21,4 +24,4 @@ def minute(timestamp: str) -> str:
 @lru_cache(maxsize=64)
 def _second(at: int) -> str:
     # Many events fall into one second, and formatting it costs more than the rest of a frame.
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
+    return f"{datetime.fromtimestamp(min(at, LATEST), UTC):%Y-%m-%dT%H:%M:%S}"

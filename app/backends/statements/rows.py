@@ -61,9 +61,7 @@ def event_of(row: tuple[Any, ...]) -> Event:
         decoded = decode_detail(detail)
     except (TypeError, MsgspecError):
         return damaged_event(room, seq)
-    if right and 0 <= decoded.until <= _LAST_TIME:
-        return Event(*row[:10], decoded)  # type: ignore[call-arg]
-    return damaged_event(room, seq)
+    return Event(*row[:10], decoded) if right else damaged_event(room, seq)  # type: ignore[call-arg]
 
 
 def damaged_event(room: Any, seq: Any) -> Event:
