@@ -16,15 +16,15 @@ MOST = 100
 class FrameTurn:
     """Counts the frames of the present turn."""
 
-    __slots__ = ("_left", "_loop")
+    __slots__ = ("_left",)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._left = loop, MOST
+    def __init__(self) -> None:
+        self._left = MOST
 
     def take(self) -> bool:
         """Count a frame. False if this turn has had enough."""
         if self._left == MOST:
-            self._loop.call_soon(self._end)
+            asyncio.get_running_loop().call_soon(self._end)
         self._left -= 1
         return self._left > 0
 
@@ -39,5 +39,5 @@ def frame_turn(loop: asyncio.AbstractEventLoop) -> FrameTurn:
     """The turn of an event loop."""
     turn = _turns.get(loop)
     if turn is None:
-        turn = _turns[loop] = FrameTurn(loop)
+        turn = _turns[loop] = FrameTurn()
     return turn

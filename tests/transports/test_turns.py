@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import anyio.lowlevel
@@ -56,6 +56,18 @@ class Transport(asyncio.Transport):
         return 0
 
 
+OPENED: list[Client] = []
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    """Leave no connection open, nor any of its timers."""
+    yield
+    for one in OPENED:
+        one.channel.connection_lost(None)
+    OPENED.clear()
+
+
 class Client:
     """What a SocketChannel hears from its client."""
 
@@ -67,6 +79,7 @@ class Client:
         reader = FrameReader(100_000, inflates=inflates)
         self.channel = SocketChannel(self.transport, set(), reader, heartbeat, FrameLimit.of(limit))
         self.channel.start(self)
+        OPENED.append(self)
 
     def text_received(self, text: str) -> None:
         self.texts.append(text)
