@@ -59,7 +59,7 @@ class Shard:
         self._clock = clock
         self.size = 0
         """How many connections there are."""
-        self.largest_rooms: tuple[float, list[RoomEntry], int] | None = None
+        self.largest_rooms: tuple[float, list[RoomEntry], frozenset[str], int] | None = None
         """When the list of rooms was made, if there are many, what it shows, and how many rooms there were."""
         self.answers = AnswerTurns(asyncio.get_running_loop())
         """When long answers are written."""

@@ -105,26 +105,27 @@ async def list_rooms(connection: Connection, command: Rooms) -> None:
         connection.send(RoomList(listed, bool(following), following, rid=command.rid))
         return
     own = set(connection.following.rooms())
-    largest, count = await _largest(connection, now)
+    largest, looked_at, count = await _largest(connection, now)
     mine = await _entries(connection, list(own))
     mine.sort(key=_by_size)
     others = [entry for entry in largest if entry.room not in own]
     listed = fit([*mine, *others])
-    more = len(listed) < len(mine) + len(others) or len(own) + len(others) < count
+    more = len(listed) < len(mine) + len(others) or len(own | looked_at) < count  # private rooms aren't more
     connection.send(RoomList(listed, more, rid=command.rid))
 
 
-async def _largest(connection: Connection, now: float) -> tuple[list[RoomEntry], int]:
-    """Return what a list shows of the largest rooms, without private ones, and how many rooms have people in them.
-    Where there are many, it is made once a second for all who ask."""
+async def _largest(connection: Connection, now: float) -> tuple[list[RoomEntry], frozenset[str], int]:
+    """Return what a list shows of the largest rooms, without private ones, the names of all of these, and how many
+    rooms have people in them. Where there are many, it is made once a second for all who ask."""
     shard = connection.shard
     if shard.largest_rooms is not None and 0 <= now - shard.largest_rooms[0] < REFRESH:
         return shard.largest_rooms[1:]
     names, count = connection.hub.largest_rooms(MAX_ROOMS, now)
     entries = [entry for entry, private in await _described(connection, names) if not private]
     entries.sort(key=_by_size)
-    shard.largest_rooms = (now, entries, count) if count > SMALL else None
-    return entries, count
+    found = now, entries, frozenset(names), count
+    shard.largest_rooms = found if count > SMALL else None
+    return found[1:]
 
 
 def _by_size(entry: RoomEntry) -> tuple[int, str]:

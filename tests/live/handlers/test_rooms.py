@@ -299,6 +299,9 @@ def test_a_private_room_is_in_no_page_for_others(chat: Host) -> None:
     ann.answer("private", room="den")
     assert [entry["room"] for entry in bob.answer("rooms", find="")["rooms"]] == ["hall"]
     assert [entry["room"] for entry in ann.answer("rooms", find="")["rooms"]] == ["den", "hall"]
+    everything = bob.answer("rooms")
+    assert [entry["room"] for entry in everything["rooms"]] == ["hall"]
+    assert "more" not in everything
 
 
 def test_looking_at_rooms_does_not_walk_over_all_of_them() -> None:
