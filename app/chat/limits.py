@@ -71,8 +71,8 @@ class Budget(Bucket):
 
 
 class RateLimit(Bucket):
-    """The rate limit of one connection. Each refusal is a strike, also one for another limit, and one is forgiven every
-    FORGIVEN_AFTER seconds. With `max_strikes` of them it is `exhausted`; 0 means never."""
+    """The rate limit of one connection. Each refusal is a strike, and one is forgiven every FORGIVEN_AFTER seconds.
+    With `max_strikes` of them it is `exhausted`; 0 means never."""
 
     __slots__ = ("_max_strikes", "_struck_until")
 
@@ -85,15 +85,11 @@ class RateLimit(Bucket):
         wait = self.take(now)
         if not wait:
             return None
-        self.strike(now)
+        self._struck_until = max(self._struck_until, now) + FORGIVEN_AFTER
         after = max(1, round(1000 * wait))
         problem = f"You are too fast: the limit is {self._rate:g} a second. Try again in {after} ms"
         limit = int(self._rate) if self._rate == int(self._rate) else self._rate
         return Refused(Code.RATE_LIMITED, problem, retry=True, after=after, limit=limit)
-
-    def strike(self, now: float) -> None:
-        """Count a refusal."""
-        self._struck_until = max(self._struck_until, now) + FORGIVEN_AFTER
 
     @property
     def exhausted(self) -> bool:

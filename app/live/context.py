@@ -73,10 +73,10 @@ CommandFunction = Callable[[Call], Awaitable[str | None]]
 @dataclass(frozen=True, slots=True)
 class Rates:
     """The rate limit of each connection, and of each user: `rate` commands a second after `burst` at once. After
-    `strikes` refusals, of which one is forgiven each second, the connection is closed. `work` and `work_per_address`
-    are the milliseconds of work that one user and one address may cause a second, `per_address` the commands of one
-    address, and `bytes` those of long texts of one user, one address and all guests. `guests` and `registrations` are
-    how many of them one address may make an hour. 0 means no limit."""
+    `strikes` refusals for its own rate, of which one is forgiven each second, a connection is closed. `work` and
+    `work_per_address` are the milliseconds of work that one user and one address may cause a second, `per_address` the
+    commands of one address, and `bytes` those of long texts of one user, one address and all guests. `guests` and
+    `registrations` are how many of them one address may make an hour. 0 means no limit."""
 
     rate: float
     burst: float
@@ -173,8 +173,6 @@ class ChatContext:
             limited = self.shares.count(connection.user.id, connection.address, now)
             if limited is None:
                 return None
-            if limited.values["reason"] == "user":
-                rate_limit.strike(now)
         of_address = limited.values.get("reason") == "address"
         sender = "the address" if of_address else connection.user.name
         problem = f"{sender} sends more than {limited.values['limit']} commands a second"
