@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import sleep
 from collections import Counter
 
 from app.addresses import network
@@ -15,6 +16,10 @@ MIN_OPENED = 10
 """How many an address may open within that time at least: a person who reloads a page opens some."""
 BURST = 10.0
 """How many seconds of its rate of requests an address may send at once."""
+REFUSED_AT_ONCE, REFUSED_A_SECOND = 20, 2
+"""How often an address is refused at once. After that, it has to wait for the answer."""
+DELAY = 1.0
+"""Seconds that it waits: it has few sockets, so that it can't keep the server busy with refusals."""
 SETTING = "app.websockets.connections"
 SETTING_PER_ADDRESS = "app.websockets.connections-per-address"
 SETTING_REQUESTS = "app.deployment.requests-per-address"
@@ -38,6 +43,7 @@ class Admission:
         opened = max(per_address, MIN_OPENED) if per_address else 0
         self._handshakes = Budgets(opened / REFILL, opened)
         self._requests = Budgets(self.max_requests, BURST * requests)
+        self._refusals = Budgets(REFUSED_A_SECOND, REFUSED_AT_ONCE)
 
     def refusal(self, address: str) -> Refusal | None:
         """Return why another WebSocket from `address` is refused, or None to accept it."""
@@ -81,6 +87,11 @@ class Admission:
             problem = f"Too many requests from {address}: try again in {_seconds(wait)}"
             return Refusal(429, "requests", problem, SETTING_REQUESTS)
         return None
+
+    async def delay(self, address: str) -> None:
+        """Wait before `address` is told that it has too much, if it asks again and again."""
+        if address and self._refusals.take(network(address), self._clock.monotonic()):
+            await sleep(DELAY)
 
 
 def _seconds(wait: float) -> str:

@@ -69,6 +69,7 @@ class WebSocketGuard:
             await deny(scope, receive, send, refusal)
         elif refusal := self.admission.refusal(address):
             self.refusals.add(refusal, address or "a client", hint=proxy_hint(refusal, scope))
+            await self.admission.delay(address)
             await deny(scope, receive, send, refusal)
         else:
             self.admission.enter(address)

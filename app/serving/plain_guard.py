@@ -36,6 +36,7 @@ class PlainGuard:
         send = with_headers(scope, send)
         if refusal := self.admission.request(client_address(scope)):
             self.refusals.add(refusal, client_address(scope), hint=proxy_hint(refusal, scope))
+            await self.admission.delay(client_address(scope))
             await deny(scope, receive, send, refusal, {"Connection": "close"})
             return
         refusal = self._refusal(scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.serving.admission import BURST, REFILL, Admission
+from app.serving.admission import BURST, DELAY, REFILL, REFUSED_A_SECOND, REFUSED_AT_ONCE, Admission
 from app.testing import Denied, Host, ManualClock, Socket, test_application
 
 PER_ADDRESS = "app.websockets.connections-per-address"
@@ -99,3 +99,26 @@ def test_an_address_sends_only_so_many_plain_requests() -> None:
         assert answers[-1].headers["connection"] == "close"
         host.clock.advance(1)
         assert host.http.get("/livez").status_code == 200
+
+
+def test_who_is_refused_again_and_again_waits_for_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("app.serving.admission.sleep", sleep)
+    overrides = {"app.deployment.requests-per-address": 1, PER_ADDRESS: 1}
+    with test_application("app.modules.health.module", overrides=overrides) as host:
+        opened(host, "/chat")
+        for _ in range(REFUSED_AT_ONCE):
+            assert denied(host, "/chat").status == 429
+        assert waited == []
+        assert denied(host, "/chat").status == 429
+        assert waited == [DELAY]
+        answers = [host.http.get("/livez").status_code for _ in range(int(BURST) + 1)]
+        assert answers[-1] == 429
+        assert waited == [DELAY, DELAY]
+        host.clock.advance(1 / REFUSED_A_SECOND)
+        assert denied(host, "/chat").status == 429
+        assert waited == [DELAY, DELAY]
