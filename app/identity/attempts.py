@@ -25,7 +25,7 @@ MAX_REMEMBERED = 10_000
 
 
 class Attempts:
-    """Counts tries. Each counts as wrong until it is known to be right, so that tries at the same time count."""
+    """Counts tries, one after another: each counts as wrong until it is known to be right. For one thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -59,14 +59,6 @@ class Attempts:
 
     def __len__(self) -> int:
         return len(self._of_accounts)
-
-    def take_back(self, account: Hashable, network: Hashable, device: Hashable = None) -> None:
-        """Take back a try that was not carried out."""
-        wrong, at = self._of_accounts.pop((account, device), (0, 0.0))
-        if wrong > 1:
-            self._of_accounts[account, device] = wrong - 1, at
-        if network and device is None:
-            self._of_networks.give_back(network, self._clock.monotonic())
 
     def _wrong(self, account: Hashable, device: Hashable, now: float) -> tuple[int, float]:
         wrong, at = self._of_accounts.get((account, device), (0, now))

@@ -44,15 +44,17 @@ class Passwords:
 
         An empty `hashed` matches nothing, but takes as long to check, so that the time does not tell who is registered.
         """
-        self._attempts.begin(account, network, device)
-        try:
-            turn = self._turns.run(network, account, self._matches, hashed, password)
-        except Refused:
-            self._attempts.take_back(account, network, device)
-            raise
+        turn = self._turns.run(network, account, self._try, hashed, password, (account, network, device))
         if not await asyncio.wrap_future(turn):
             raise Refused(Code.WRONG_PASSWORD, "Wrong name or password")
-        self._attempts.succeed(account, network, device)
+
+    def _try(self, hashed: str, password: str, whose: tuple[Hashable, Hashable, Hashable]) -> bool:
+        """Try a password when it is its turn. So it is known of all tries before whether they were wrong."""
+        self._attempts.begin(*whose)
+        if not self._matches(hashed, password):
+            return False
+        self._attempts.succeed(*whose)
+        return True
 
     def _hash(self, password: str) -> str:
         return self.hasher.hash(password)

@@ -95,13 +95,6 @@ def test_a_right_password_from_a_known_device_leaves_the_pauses_of_others() -> N
     assert pause(attempts, ANN, "there") == 1.0
 
 
-def test_a_try_that_was_not_carried_out_is_taken_back() -> None:
-    attempts = Attempts(ManualClock())
-    for _ in range(10 * MAX_WRONG):
-        assert pause(attempts, ANN, "here") == 0.0
-        attempts.take_back(ANN, "here")
-
-
 def test_tries_without_an_address_are_not_counted_together() -> None:
     attempts = Attempts(ManualClock())
     assert not any(pause(attempts, account) for account in range(10 * MAX_WRONG))

@@ -8,6 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from app.chat.errors import Code, Refused
+from app.identity.attempts import MAX_WRONG
 from app.identity.passwords import MAX_PREPARED, Passwords, prepare
 from app.testing.clock import ManualClock
 
@@ -58,6 +59,34 @@ def test_case_and_blanks_count(other: str) -> None:
 @pytest.mark.parametrize("typed", [DECOMPOSED, "a\tb", "\u200dx"])
 def test_a_password_that_was_stored_as_it_was_typed_still_matches(typed: str) -> None:
     assert matches(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(typed), typed)
+
+
+def outcomes(kept: Passwords, hashed: str, tried: list[tuple[int, str]]) -> list[Code | None]:
+    """Try passwords of accounts at the same time, from one address. What each is refused for, in order."""
+
+    async def check(account: int, password: str) -> Code | None:
+        try:
+            await kept.check(hashed, password, account=account, network="here")
+        except Refused as refused:
+            return refused.code
+        return None
+
+    async def check_all() -> list[Code | None]:
+        return list(await asyncio.gather(*(check(*one) for one in tried)))
+
+    return asyncio.run(check_all())
+
+
+@pytest.mark.parametrize("accounts", [1, 20])
+def test_right_passwords_at_the_same_time_are_none_too_many(accounts: int) -> None:
+    tried = [(number % accounts, "correct horse") for number in range(20)]
+    assert outcomes(passwords(), hashed("correct horse"), tried) == [None] * 20
+
+
+def test_wrong_passwords_at_the_same_time_count() -> None:
+    tried = [(number, "wrong horse") for number in range(20)]
+    told = outcomes(passwords(), hashed("correct horse"), tried)
+    assert told == [Code.WRONG_PASSWORD] * MAX_WRONG + [Code.RATE_LIMITED] * (20 - MAX_WRONG)
 
 
 @pytest.mark.parametrize("password", ["a\tb", "a\x00b", "line\nbreak", "\u200dx", "\x1b[31m", "\ud800", "\u202ex"])
