@@ -27,5 +27,6 @@ export function judge(status, answer, { origin, hostname: host }) {
   }
   // What is no JSON is from a proxy: a form to sign in, or the way there.
   if (!answer && status < 404) return { why: t("closed.signin"), later: true, signIn: true };
+  if (status === 429) return { why: t("refused.address") };
   return { why: t(status < 500 ? "closed.blocked" : "closed.starting") };
 }

@@ -44,6 +44,8 @@ test("the cause of a handshake that failed is what the server or a proxy answers
   assert.match(host.why, / chat\.example\..*app\.deployment\.host-names/);
   assert.ok(host.later);
   assert.match(cause(200, refused(429, "address")).why, /Too many connections/);
+  assert.match(cause(200, refused(429, "handshakes")).why, /Too many new connections/);
+  assert.match(cause(429).why, /Too many connections/);
   assert.match(cause(503, refused(503, "draining")).why, /restarting/);
   assert.deepEqual(cause(200, refused(503, "new")), { why: "The server's words", later: false });
   assert.match(cause(200, { status: "ready", chat: { status: 101 } }).why, /A proxy may block them/);
