@@ -304,7 +304,7 @@ class Connection(Rights):
         if "/" in text or "／" in text:
             rules.check_no_password(text)
         context = self.context
-        context.shares.count_text(self.user, self.address, text)
+        context.count_text(self, text)
         draft = Draft(room, self.user, text, new_id(), context.clock.now(), cid, kind, of, detail)
         context.check_rules(draft)
         return draft

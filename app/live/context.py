@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from app.identity.passwords import Passwords
 from app.live.forgetting import Forgetting
 from app.live.held_names import HeldNames
 from app.live.hub import Hub
-from app.live.newcomers import Newcomers
+from app.live.newcomers import REGISTRATIONS, Newcomers
 from app.live.shares import Shares
 from app.live.work import WorkBudgets
 from app.refusals import Refusal, RefusalLog
@@ -36,6 +37,7 @@ MAX_GIVEN_UP = 10
 """Names that one user can have given up and kept for it. Otherwise one user could keep all names from others."""
 
 ADDRESS_RATE = "chat.limits.rate-per-address"
+BYTES_SETTINGS = "chat.limits.bytes, chat.limits.bytes-per-address, chat.limits.bytes-of-guests"
 WORK_SETTINGS = "chat.limits.work, chat.limits.work-per-address"
 
 Handler = Callable[[Any, Any], Awaitable[None]]
@@ -178,6 +180,27 @@ class ChatContext:
         problem = f"{sender} sends more than {limited.values['limit']} commands a second"
         self._log_refusal(connection, Refusal(0, "rate", problem, ADDRESS_RATE if of_address else "chat.limits.rate"))
         return limited
+
+    def count_text(self, connection: Caller, text: str) -> None:
+        """Count the bytes of a text. Refused if there are too many."""
+        try:
+            self.shares.count_text(connection.user, connection.address, text)
+        except Refused:
+            problem = f"{connection.user.name}, the address or all guests send too much text"
+            self._log_refusal(connection, Refusal(0, "bytes", problem, BYTES_SETTINGS))
+            raise
+
+    @contextmanager
+    def registering(self, connection: Caller) -> Iterator[None]:
+        """Count a registration, unless it comes to nothing. Refused if there were too many."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.newcomers.registering(connection.address))
+            except Refused:
+                problem = f"{connection.user.name} can't register, since too many did from its address"
+                self._log_refusal(connection, Refusal(0, "registrations", problem, REGISTRATIONS))
+                raise
+            yield
 
     def say(self, connection: Caller, label: str, text: str, *arguments: object) -> None:
         """Log a line about what a client did. `label` is what kind of line it is, in case that there are many."""

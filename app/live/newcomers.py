@@ -16,6 +16,8 @@ from app.clock import Clock
 from app.refusals import Refusal
 
 HOUR = 3600.0
+REGISTRATIONS = "chat.limits.registrations-per-address"
+"""The setting that says how many may register."""
 
 
 class Newcomers:

@@ -60,7 +60,8 @@ def test_a_new_guest_too_many_is_turned_away_and_one_who_comes_back_is_not() -> 
         chat.join()
 
 
-def test_a_registration_too_many_is_refused() -> None:
+def test_a_registration_too_many_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     limits = {"chat.limits.rate": 1000, "chat.limits.registrations-per-address": 2}
     with test_application(overrides=limits) as chat:
         people = [chat.join(name) for name in ("ann", "bob", "cy")]
@@ -73,6 +74,7 @@ def test_a_registration_too_many_is_refused() -> None:
         assert error["after"] == 1000 * HOUR / 2
         chat.clock.advance(HOUR / 2)
         people[2].register(PASSWORD)
+    assert "(chat.limits.registrations-per-address)" in caplog.text
 
 
 def test_a_registration_that_came_to_nothing_is_not_counted() -> None:

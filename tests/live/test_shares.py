@@ -107,7 +107,10 @@ def test_bytes_are_those_of_utf_8_and_short_texts_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("frame", [{"t": "msg", "room": "lobby"}, {"t": "whisper", "to": ["bob"]}])
-def test_long_messages_are_refused_and_come_through_later(frame: dict[str, Any]) -> None:
+def test_long_messages_are_refused_and_come_through_later(
+    frame: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     limits = {"rate": 1000, "burst": 1000, "bytes": "1k"}
     with limited(**limits) as chat:
         ann, bob = chat.join("ann"), chat.join("bob")
@@ -121,6 +124,7 @@ def test_long_messages_are_refused_and_come_through_later(frame: dict[str, Any])
         chat.clock.advance(error["after"] / 1000)
         ann.ask(**frame, cid="9", text=KIB)
         ann.ack("9")
+    assert "(chat.limits.bytes, " in caplog.text
 
 
 def test_no_rate_is_no_limit_of_bytes_either() -> None:

@@ -35,7 +35,7 @@ async def register(connection: Connection, command: Register) -> None:
     context.limits.check_password(password)
     if connection.user.registered:
         raise _registered()
-    with context.newcomers.registering(connection.address):
+    with context.registering(connection):
         hashed = await context.passwords.hash(password, account=connection.user.id, network=network(connection.address))
         token = _new_token(connection)
         user = await context.register(connection.user, hashed, digest(token), ends=connection.token_hash)
