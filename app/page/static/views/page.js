@@ -9,6 +9,7 @@ import { offerView } from "./log/offer.js";
 import { typingView } from "./log/typing.js";
 import { peopleView } from "./people.js";
 import { sidebarView } from "./sidebar.js";
+import { toastView } from "./toast.js";
 import { welcomeView } from "./welcome.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -26,10 +27,10 @@ import { welcomeView } from "./welcome.js";
 export function pageView(state, act, scrolling, later) {
   const room = state.rooms[state.current];
   const chats = state.screen === "chat" && room;
+  const dialog = chats && state.dialog && later ? later.dialogOf(state, room, state.dialog, act) : null;
   return html` <p class="hidden" role="status">${connectionText(state.connection)}</p>
     ${chats ? chatView(state, room, act, scrolling, later) : welcomeView(state, act)}
-    ${state.toast ? html`<p class="toast">${state.toast}</p>` : nothing}
-    ${chats && state.dialog && later ? later.dialogOf(state, room, state.dialog, act) : nothing}`;
+    ${dialog ?? toastView(state)}`;
 }
 
 /** @param {State} state @param {Room} room @param {Actions} act @param {Scrolling} scrolling @param {Later} later */

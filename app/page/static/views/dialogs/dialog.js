@@ -3,11 +3,13 @@
 import { t } from "../../i18n/messages.js";
 import { html, keyed, nothing, ref } from "../../vendor/lit-html.js";
 import { iconButton } from "../icons.js";
+import { toastView } from "../toast.js";
 
 /** @typedef {import("../../types.d.ts").State} State */
 /** @typedef {import("../../actions/actions.js").Actions} Actions */
 
-/** Each dialog has an element of its own, also if it takes the place of one that was just closed.
+/** Each dialog has an element of its own, also if it takes the place of one that was just closed. Toasts are in it while
+ * it is open: it covers everything else.
  * @param {State} state
  * @param {Actions} act
  * @param {unknown} title
@@ -32,6 +34,7 @@ const elementView = (state, act, title, content) =>
       <p class="problem" role="alert">${state.problem || nothing}</p>
       ${content}
     </div>
+    ${toastView(state)}
   </dialog>`;
 
 /** Lets the second click of a double click do nothing: what the first one asked for may be done and not drawn yet. */
