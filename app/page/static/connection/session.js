@@ -119,10 +119,13 @@ export function createSession({ store, connection, keep, newId = randomId, later
     void ask({ t: "help" });
   }
 
-  /** Asks for a name on this connection.
+  /** Asks for a name on this connection. The first screen has it in its field, if it's refused.
    * @param {string} name
    */
-  const claim = (name) => orRefuse(requests.ask({ t: "nick", name }));
+  function claim(name) {
+    store.dispatch({ type: "enter", name });
+    return orRefuse(requests.ask({ t: "nick", name }));
+  }
 
   /** Waits for an answer. If the server refuses, the first screen says why.
    * @param {Promise<unknown>} answer
@@ -365,9 +368,9 @@ export function createSession({ store, connection, keep, newId = randomId, later
     async enter(name) {
       const connected = state().connection.phase === "open";
       wanted = name;
+      if (connected) return claim(name);
       store.dispatch({ type: "enter", name });
-      if (connected) await claim(name);
-      else connection.start();
+      return connection.start();
     },
 
     /** Connects now, unless it is connected. */

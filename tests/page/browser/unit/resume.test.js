@@ -184,7 +184,8 @@ test("the token is no longer known and the name is taken: the first screen says 
   return Promise.resolve()
     .then(() => Promise.resolve())
     .then(() => {
-      assert.deepEqual([page.state.screen, page.state.entering.problem], ["name", "ann is taken"]);
+      const { screen, entering } = page.state;
+      assert.deepEqual([screen, entering.problem, entering.name], ["name", "ann is taken", "ann"]);
     });
 });
 
