@@ -169,6 +169,12 @@ CASES = [
     Case("not_found", {"reason": "conversation", "room": "@1,9"}, step("ann", "msg", room="@1,9", cid="a", text="hi")),
     Case("not_registered", {"name": "bob"}, step("ann", "op", room="lobby", name="bob"), OWNED),
     Case("wrong_password", {}, step("bob", "login", name="ann", password="wrong horse"), REGISTERED),
+    Case(
+        "wrong_password",
+        {"reason": "old"},
+        step("ann", "password", old="wrong horse", new="battery staple"),
+        REGISTERED,
+    ),
     Case("bad_password", {"reason": "characters"}, step("ann", "register", password="correct\thorse")),
     Case("bad_password", {"reason": "short", "size": 3, "limit": 8}, step("ann", "register", password="abc")),
     Case("bad_password", {"reason": "long", "size": 129, "limit": 128}, step("ann", "register", password="x" * 129)),

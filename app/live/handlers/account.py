@@ -68,12 +68,14 @@ async def change_password(connection: Connection, command: ChangePassword) -> No
     except Refused as refused:
         who, code = _who(connection), refused.code.value
         connection.context.say(connection, "Not changed:", "%s could not change the password: %s", who, code)
+        if refused.code is Code.WRONG_PASSWORD:
+            raise _wrong_old() from None
         raise
     hashed = await context.passwords.hash(new, account=account.user.id, network=network(connection.address))
     token, now = _new_token(connection), context.clock.now()
     changing = connection.backend.change_password(account.user.id, account.password, hashed, digest(token), at=now)
     if await changing is None:
-        raise _changed_meanwhile()
+        raise _wrong_old()
     connection.context.say(connection, "New passwords:", "%s changed the password", _who(connection))
     connection.hub.end_sign_ins(connection.user.id, keep=connection)
     connection.token_hash = digest(token)
@@ -160,6 +162,10 @@ def _registered() -> Refused:
 def _changed_meanwhile() -> Refused:
     """The error for a password that was right when it was checked."""
     return Refused(Code.WRONG_PASSWORD, "Wrong name or password")
+
+
+def _wrong_old() -> Refused:
+    return Refused(Code.WRONG_PASSWORD, "The current password is wrong", reason="old")
 
 
 def _who(connection: Connection) -> str:
