@@ -58,7 +58,6 @@ def figures(**different: Any) -> Figures:
         ({"beside": {"count": 10.0, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 5.0}}, "p99 × 2.5"),
         ({"mib": 2000.0}, "2,000 MiB"),
         ({"most_lines": 22}, "22 lines a minute"),
-        ({"outcomes": Counter[str]()}, "the attacker learns nothing"),
         ({"problem": "the bystander's connection ended"}, "the bystander's connection ended"),
     ],
 )

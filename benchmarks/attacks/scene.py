@@ -61,7 +61,6 @@ class Figures:
             f"p99 × {self.ratio:.1f}" if self.ratio > MOST_RATIO else "",
             f"{self.mib:,.0f} MiB" if self.mib > MOST_MIB else "",
             f"{self.most_lines} lines a minute" if self.most_lines > MOST_LINES else "",
-            "" if self.outcomes else "the attacker learns nothing",
         ]
         return ", ".join(filter(None, short)) or "holds"
 

@@ -65,3 +65,12 @@ async def hashed_passwords(target: Target) -> None:
             await asyncio.sleep(min(1.0, answer.get("after", 0) / 1000))
 
     await on_each(await target.crowd(95), register)
+
+
+@attack("names that look like that of an account are asked for", prepare=register_the_victim)
+async def lookalikes(target: Target) -> None:
+    connection = await target.connect()
+    while True:
+        for name in ("vict1m", "victlm", "vIctim", "victim_", "victim.", "victim-"):
+            await connection.ask(t="nick", name=name)
+            await target.pause(0.1)
