@@ -19,7 +19,8 @@ from app.chat.dialects import JSON_SUBPROTOCOL, TYPES
 from app.chat.errors import Code
 from app.chat.events import Kind
 from app.chat.presence import Person
-from app.live.context import Call, Rates
+from app.live.context import Call
+from app.live.shares import Rates
 from app.testing import Denied, Host, Socket, test_application
 from app.testing.sockets import Closed
 from tests.clients import DEADLINE, ROOT

@@ -21,7 +21,7 @@ from app.live.forgetting import Forgetting
 from app.live.held_names import HeldNames
 from app.live.hub import Hub
 from app.live.newcomers import REGISTRATIONS, Newcomers
-from app.live.shares import Shares
+from app.live.shares import Rates, Shares
 from app.live.work import WorkBudgets
 from app.refusals import Refusal, RefusalLog
 from app.transports import Overflow
@@ -70,27 +70,6 @@ class Call:
 
 CommandFunction = Callable[[Call], Awaitable[str | None]]
 """Carries out a module's slash command. What it returns is sent to the caller alone. It may raise Refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """The rate limit of each connection, and of each user: `rate` commands a second after `burst` at once. After
-    `strikes` refusals for its own rate, of which one is forgiven each second, a connection is closed. `work` and
-    `work_per_address` are the milliseconds of work that one user and one address may cause a second, `per_address` the
-    commands of one address, and `bytes` those of long texts of one user, one address and all guests. `guests` and
-    `registrations` are how many of them one address may make an hour. 0 means no limit."""
-
-    rate: float
-    burst: float
-    strikes: int
-    work: float = 0.0
-    work_per_address: float = 0.0
-    guests: float = 0.0
-    registrations: float = 0.0
-    per_address: float = 0.0
-    bytes: float = 0.0
-    bytes_per_address: float = 0.0
-    bytes_of_guests: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,11 @@ from app.chat.limits import Limits
 from app.chat.names import addresses_a_group, reserved
 from app.clock import Clock
 from app.errors import StartupError
-from app.live.context import ChatContext, CommandFunction, NamePolicy, Rates, Rule
+from app.live.context import ChatContext, CommandFunction, NamePolicy, Rule
 from app.live.handlers import HANDLERS
 from app.live.hub import Hub
 from app.live.listening import Backlog, Listener, listening
+from app.live.shares import Rates
 from app.live.speaker import Speaker
 from app.refusals import RefusalLog
 from app.transports import Overflow

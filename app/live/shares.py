@@ -8,6 +8,7 @@ store with all other guests, so that a crowd of strangers can't fill the disk.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 
 from app.addresses import network
 from app.chat.budgets import Budgets
@@ -24,6 +25,27 @@ SHORT = 512
 GUESTS = "guests"
 MOST = 50_000
 """Users or addresses that are remembered at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The rate limit of each connection, and of each user: `rate` commands a second after `burst` at once. After
+    `strikes` refusals for its own rate, of which one is forgiven each second, a connection is closed. `work` and
+    `work_per_address` are the milliseconds of work that one user and one address may cause a second, `per_address` the
+    commands of one address, and `bytes` those of long texts of one user, one address and all guests. `guests` and
+    `registrations` are how many of them one address may make an hour. 0 means no limit."""
+
+    rate: float
+    burst: float
+    strikes: int
+    work: float = 0.0
+    work_per_address: float = 0.0
+    guests: float = 0.0
+    registrations: float = 0.0
+    per_address: float = 0.0
+    bytes: float = 0.0
+    bytes_per_address: float = 0.0
+    bytes_of_guests: float = 0.0
 
 
 class Shares:

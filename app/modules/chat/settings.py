@@ -9,8 +9,8 @@ from app.chat.errors import Refused
 from app.chat.fitting import largest_frame
 from app.chat.limits import Limits
 from app.chat.logs import DEFAULT_ROOM, ROOM_RULE, room_name
-from app.live.context import Rates
 from app.live.retention import TRIM_PERIOD
+from app.live.shares import Rates
 from config import Duration, Size
 
 
