@@ -88,7 +88,7 @@ class WebSocketGuard:
         """Why the page that asks may not connect, if it may not."""
         refusal = self.origins.refusal(origins, asked, secure=scope.get("scheme") == "wss")
         if refusal is not None:
-            hint = hosts.HINT if refusal.setting == hosts.SETTING else HINT
+            hint = "" if refusal.setting == hosts.SETTING else HINT
             self.refusals.add(refusal, f"a page of {', '.join(origins)}", address=client_address(scope), hint=hint)
         return refusal
 

@@ -19,7 +19,6 @@ SETTING = "app.deployment.host-names"
 ANY = "*"
 PRIVATE = (".local", ".localhost", ".internal", ".home.arpa")
 """The ends of names that can't be registered: they mean something in one network only."""
-HINT = "; add it there if people use it"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\\,\s]+)(?::([0-9]{1,5}))?")
 
 

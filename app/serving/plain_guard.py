@@ -16,7 +16,7 @@ from app.headers import with_headers
 from app.refusals import Refusal, RefusalLog
 from app.serving.admission import Admission
 from app.serving.denial import deny
-from app.serving.hosts import HINT, HostNames, has_one_host, split_host, stated
+from app.serving.hosts import HostNames, has_one_host, split_host, stated
 from app.serving.proxies import client_address, proxy_hint
 
 BAD_HOST = Refusal(400, "bad_host", "The request has more than one Host, or one that is no host")
@@ -44,8 +44,7 @@ class PlainGuard:
             await self.app(scope, receive, send)
         else:
             level = logging.INFO if refusal is BAD_HOST else logging.WARNING
-            hint = "" if refusal is BAD_HOST else HINT
-            self.refusals.add(refusal, client_address(scope) or "a client", hint=hint, level=level)
+            self.refusals.add(refusal, client_address(scope) or "a client", level=level)
             await deny(scope, receive, send, refusal)
 
     def _refusal(self, scope: Scope) -> Refusal | None:

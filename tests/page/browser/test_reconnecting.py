@@ -131,7 +131,7 @@ def test_a_page_under_a_name_that_the_server_does_not_know_says_what_to_add(serv
         page.keyboard.press("Enter")
         expect(page.get_by_role("status")).to_contain_text("The server isn't known as chat.example.")
         expect(page.get_by_role("status")).to_contain_text("app.deployment.host-names")
-    server.line(f"Refused a page of {at} with 403: .* add chat.example to app.deployment.host-names")
+    server.line(f"Refused a page of {at} with 403: .* add chat.example to app.deployment.host-names$")
 
 
 def test_those_whom_a_proxy_has_signed_out_are_asked_to_sign_in_again(server: Served, proxy: Proxy, tab: Tab) -> None:
