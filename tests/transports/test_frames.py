@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from websockets.exceptions import PayloadTooBig
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame as JudgedFrame
 from websockets.protocol import Side, State
 from websockets.server import ServerProtocol
@@ -66,7 +66,8 @@ def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outc
 class Judge(ServerProtocol):
     """The library's parser without two rules of its own, which RFC 6455 (5.4, 5.5.1) doesn't have: it counts a control
     frame as part of the message around it, and treats a close in the middle of a message as an error. And without a
-    rule that we don't apply: a close frame needs no mask."""
+    rule that we don't apply: a close frame needs no mask. But with one of RFC 6455 (5.2, 5.5) that it doesn't apply:
+    the length of a control frame is one byte."""
 
     @property
     def side(self) -> Side:
@@ -80,8 +81,13 @@ class Judge(ServerProtocol):
 
     @property
     def max_message_size(self) -> int | None:
-        ahead = self.reader.buffer
-        return None if ahead and ahead[0] & 0x08 else self._most
+        """The limit, as it asks for it before each frame."""
+        head = self.reader.buffer[:2]
+        if not head or not head[0] & 0x08:
+            return self._most
+        if len(head) == 2 and head[1] & 0x7F > 125:
+            raise ProtocolError("control frame too long")
+        return None
 
     @max_message_size.setter
     def max_message_size(self, most: int | None) -> None:
@@ -231,6 +237,7 @@ def test_bytes_at_random_raise_nothing_and_take_no_memory(pieces: list[bytes], l
 
 
 @given(conversations, st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=3), cuts)
+@example([Say(PONG, bytes(126))], [(3, 0)], [])
 @settings(max_examples=300, deadline=None)
 def test_frames_with_bytes_flipped_raise_nothing(
     said: list[Say], flips: list[tuple[int, int]], cuts: list[int]
@@ -256,6 +263,10 @@ def test_the_judge_minds_sizes_itself() -> None:
     judge = Judge(state=State.OPEN, max_size=10)
     judge.receive_data(frame(TEXT, bytes(11)))
     assert isinstance(judge.parser_exc, PayloadTooBig)
+
+
+def test_the_judge_minds_how_the_length_of_a_control_frame_is_written() -> None:
+    assert judged(frame(PING) + b"\x89\xfe\0\x02\0\0\0\0ok") == ([Message(PING, b"")], 1002)
 
 
 def text(payload: str) -> Message:
