@@ -218,7 +218,7 @@ def test_a_slow_reader_is_moved_from_push_to_pull_and_loses_nothing() -> None:
 
 def test_joins_and_leaves_harm_no_sender_and_no_listener() -> None:
     listeners, messages, visitors = 20, 500, 2
-    with serving(UNLIMITED) as server, ExitStack() as stack:
+    with serving(UNLIMITED, "-P:app.websockets.connections-per-address=0") as server, ExitStack() as stack:
         stayers = [stack.enter_context(server.connect()) for _ in range(listeners)]
         sender = stack.enter_context(server.connect())
         stop = Event()
@@ -237,6 +237,7 @@ def test_joins_and_leaves_harm_no_sender_and_no_listener() -> None:
             client.recv(DEADLINE)
         sent = 0
         while sent < messages or min(visits) < messages:
+            assert all(thread.is_alive() for thread in threads), "a visitor was turned away"
             sender.send(str(sent))
             for client in (sender, *stayers):
                 assert client.recv(DEADLINE) == f"[user20]: {sent}"
