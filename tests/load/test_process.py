@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +24,9 @@ def test_a_process_is_counted_with_its_children() -> None:
 
 
 def test_a_thread_that_ends_meanwhile_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    tasks = [Path("/proc/self/task/0"), *Path(f"/proc/{os.getpid()}/task").iterdir()]
-    monkeypatch.setattr(Path, "iterdir", lambda _: iter(tasks))
-    assert Process(os.getpid()).kib() > 0
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter([path / "0", *iterdir(path)]))
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        assert Process(process.pid).kib() > 0
+        process.stdin.close()
