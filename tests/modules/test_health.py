@@ -105,7 +105,10 @@ def test_not_ready_while_the_store_can_not_be_written(tmp_path: Path, monkeypatc
 
 def test_not_ready_while_the_store_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_module, "PATIENCE", 0.01)
-    monkeypatch.setattr(Readers, "submit", lambda readers, read: None)
-    with test_application("app.modules.health.module", store=tmp_path / "chat.db") as chat:
+    with (
+        test_application("app.modules.health.module", store=tmp_path / "chat.db") as chat,
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(Readers, "submit", lambda readers, read: None)  # not earlier: it reads at the start too
         answer = chat.http.get("/readyz")
         assert (answer.status_code, answer.text) == (503, "unavailable: the store has not answered for 0.01 s\n")
