@@ -36,10 +36,15 @@ ANDROID = (
     WANTED + "window.Notification = class { static permission = 'granted'; constructor() { throw TypeError(); } };"
 )
 """Chromium on Android: only a service worker may show notifications."""
-SHOWN_BY_WORKER = """async () => {
+SHOWN_BY_WORKER = """async count => {
   const worker = await navigator.serviceWorker.ready;
-  return (await worker.getNotifications()).map(({ title, body, data }) => [title, body, data.room]);
+  for (;;) {
+    const shown = await worker.getNotifications();
+    if (shown.length === count) return shown.map(({ title, body, data }) => [title, body, data.room]);
+    await new Promise(requestAnimationFrame);
+  }
 }"""
+"""Waits until there are so many of them, which no predicate of `wait_for_function` can: a promise is true at once."""
 
 
 def shown(page: Page, notification: str) -> None:
@@ -95,10 +100,9 @@ def test_a_phone_shows_it_with_the_service_worker(server: Served, tab: Tab) -> N
         go(page, "lobby")
         expect(page.get_by_role("heading", level=1, name="lobby")).to_be_visible()
         [seq] = bob.say("@ann hello?", room="red")
-        page.wait_for_function(f"async () => (await ({SHOWN_BY_WORKER})()).length")
-        assert page.evaluate(SHOWN_BY_WORKER) == [["bob in #red", "@ann hello?", "red"]]
+        assert page.evaluate(SHOWN_BY_WORKER, 1) == [["bob in #red", "@ann hello?", "red"]]
         bob.ask("delete", room="red", seq=seq)
-        page.wait_for_function(f"async () => (await ({SHOWN_BY_WORKER})()).length === 0")
+        assert page.evaluate(SHOWN_BY_WORKER, 0) == []
 
 
 def test_a_click_on_it_shows_the_room_in_the_open_page(server: Served, tab: Tab) -> None:
