@@ -22,6 +22,7 @@ from typing import Any
 
 from msgspec import json as wire
 
+from app.backends import Results
 from app.backends.archive import export
 from app.backends.changes import BindToken, RecordSeen, RevokeToken, SetPassword
 from app.backends.embedded import Embedded
@@ -91,7 +92,7 @@ async def fill(backend: Embedded) -> None:
     await backend.ignore(2, 3, on=True)
     await backend.ignore(2, 4, on=True)
     await backend.ignore(2, 4, on=False)
-    await backend.search("lobby", "word7", before=FAR, limit=1)  # all so far is in the index
+    await search(backend, "lobby", "word7")  # all so far is in the index
     late = [await write.write(BOB, f"late paint {number}", cid=f"late-{number}") for number in range(3)]
     await write.edit(late[1], "late crimson")
 
@@ -198,13 +199,21 @@ async def _log(backend: Embedded, log: str) -> dict[str, Any]:
     events = await backend.read(log, after=bounds.trimmed, limit=PAGE)
     assert await backend.read_backwards(log, before=FAR, limit=PAGE) == events
     assert [await backend.get(log, event.seq) for event in events[::10]] == events[::10]
-    found = {words: await backend.search(log, words, before=FAR, limit=PAGE) for words in WORDS}
+    found = {words: await search(backend, log, words) for words in WORDS}
     return {
         "bounds": bounds,
         "events": events,
         "state": await backend.state(log),
         "found": {words: [event.seq for event in events] for words, events in found.items()},
     }
+
+
+async def search(backend: Embedded, log: str, words: str) -> Results:
+    """Return all that matches, once the index has all messages and the search had the time for them."""
+    while True:
+        found = await backend.search(log, words, before=FAR, limit=PAGE)
+        if not found.behind and not found.partial:
+            return found
 
 
 async def _cids(backend: Embedded) -> dict[str, int]:

@@ -28,7 +28,7 @@ from app.backends.embedded import Embedded
 from app.backends.upgrade import CLEAN_DAY, SAVE_INTERVAL
 from app.chat.events import Draft, Kind, User
 from app.testing import ManualClock, test_application
-from tests.backends.sample import ANN, BOB, FAR, PASSWORD, SAMPLES, TOKENS, everything, fill, lost
+from tests.backends.sample import ANN, BOB, PASSWORD, SAMPLES, TOKENS, everything, fill, lost, search
 from tests.backends.test_embedded import DEADLINE, by_hand, draft, opened, refusal, soon
 
 pytestmark = pytest.mark.anyio
@@ -410,7 +410,7 @@ async def test_a_newer_store_can_be_replaced_by_its_copy(path: Path, request: py
     copy.rename(path)
     with opened(path) as backend:
         assert await soon(backend.user_by_token(TOKENS[0])) == ANN
-        assert await soon(backend.search("room", "upgrade", before=FAR, limit=1)) == []
+        assert await soon(search(backend, "room", "upgrade")) == []
 
 
 # How long the copy stays
@@ -457,7 +457,7 @@ async def test_the_copy_is_removed_after_a_day_without_an_error(
 async def test_a_text_that_is_deleted_after_the_upgrade_leaves_with_the_copy(path: Path, upgraded: Path) -> None:
     clock = ManualClock()
     with opened(path, clock) as backend:
-        (said, *_) = await soon(backend.search("lobby", "crimson paint", before=FAR, limit=1))
+        *_, said = await soon(search(backend, "lobby", "crimson paint"))
         await soon(backend.append(Draft("lobby", ANN, "", id="gone", at=1, kind=Kind.DELETE, of=said.seq)))
     assert holding(path.parent, b"crimson paint") == [upgraded.name]
     with opened(path, clock) as backend:
