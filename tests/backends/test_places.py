@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from asyncio import gather
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 
 import anyio
 import pytest
 
-from app.backends import Unavailable, places, space
+from app.backends import Unavailable, machine, places, readers, space
 from app.backends.embedded import Embedded
 from tests.backends.test_embedded import DEADLINE, draft, log_of, opened, path, say, soon
 
@@ -36,6 +39,17 @@ async def until(backend: Embedded, problem: str) -> None:
             await anyio.lowlevel.checkpoint()
 
 
+async def read_in_each_thread(backend: Embedded) -> None:
+    """Have each of the threads that read open the file, as its first read does."""
+    together = Barrier(readers.THREADS)
+
+    def read(connection: sqlite3.Connection) -> None:
+        machine.last_applied(connection)
+        together.wait(DEADLINE)
+
+    await soon(gather(*[backend._read(read) for _ in range(readers.THREADS)]))
+
+
 def delete(path: Path) -> None:
     path.unlink()
 
@@ -58,8 +72,7 @@ async def test_nothing_is_acknowledged_once_the_store_is_gone(
 ) -> None:
     with opened(path) as backend:
         said = await say(backend, "one")
-        for _ in range(2):  # each of the threads that read has opened the file
-            await log_of(backend)
+        await read_in_each_thread(backend)
         spoil(path)
         for _ in range(3):
             with pytest.raises(Unavailable, match=problem) as refused:
