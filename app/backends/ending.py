@@ -1,9 +1,9 @@
 """How a store ended, which tells a file that its server closed from an earlier state that was put back.
 
-While a server has the store open, `end` in `meta` is `open`. When the server closes it, the time goes there, and the
-file gets that time as its time of last change, which a copy does not have. A store that is neither closed like that nor
-has its journal beside it may lack what was acknowledged last. It is another history then: positions that clients know
-would be given out again, to other messages.
+While a server has the store open, `end` in `meta` is `open`. When the server closes it, a time shortly before goes
+there, and the file gets that as its time of last change, which a copy does not have: it is written later. A store that
+is neither closed like that nor has its journal beside it may lack what was acknowledged last. It is another history
+then: positions that clients know would be given out again, to other messages.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def forget(connection: sqlite3.Connection) -> None:
 
 def finish(connection: sqlite3.Connection, file: int) -> None:
     """Close the store whose descriptor is `file`, with all that was acknowledged in it."""
-    now = int(time.time()) // GRANULARITY * GRANULARITY
+    end = (int(time.time()) // GRANULARITY - 1) * GRANULARITY  # even a copy of this very moment has a later time
     with closing(connection):
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (KEY, str(now)))
-    os.utime(file, (now, now))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (KEY, str(end)))
+    os.utime(file, (end, end))
 
 
 def is_whole(end: str, modified: float, path: str, connection: sqlite3.Connection, *, has_journal: bool) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import anyio
 import pytest
 
-from app.backends import applying
+from app.backends import applying, ending
 from app.backends.archive import export
 from tests.backends.test_embedded import log_of, opened, path, refusal, say
 
@@ -83,12 +84,20 @@ async def test_a_copy_of_a_running_store_is_another_history(
     assert await run(path, "three") == epoch
 
 
-async def test_a_copy_of_a_closed_store_that_is_put_back_is_another_history(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("coarse", [False, True])
+async def test_a_copy_of_a_closed_store_that_is_put_back_is_another_history(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coarse: bool
+) -> None:
     copy = tmp_path / "copy.db"
+    now = int(time.time()) // ending.GRANULARITY * ending.GRANULARITY
+    if coarse:  # all within the same of a file system's ticks
+        monkeypatch.setattr(time, "time", lambda: float(now))
     epoch = await run(path, "one")
     shutil.copyfile(path, copy)
     assert await run(path, "two") == epoch
     shutil.copyfile(copy, path)
+    if coarse:
+        os.utime(path, (now, now))
     assert await run(path, "another two") != epoch
 
 
