@@ -17,6 +17,7 @@ from tests.clients import DEADLINE, ROOT, Process, dial, serving
 from tests.serving.proxy_programs import CONFIGURATIONS, proxied
 
 each_program = pytest.mark.parametrize("program", CONFIGURATIONS)
+NAMED = '-P:app.deployment.host-names=["chat.example"]'
 TRUSTING = '-P:app.deployment.trusted-proxies=["127.0.0.1"]'
 
 
@@ -82,7 +83,7 @@ def test_a_page_of_https_may_connect_where_the_proxy_ends_tls(tmp_path: Path) ->
     made.cert_chain_pems[0].write_to_path(tmp_path / "crt")
     tls = f" ssl; ssl_certificate {tmp_path}/crt; ssl_certificate_key {tmp_path}/key"
     for flags in ((), (TRUSTING,)):
-        with serving(*flags) as server, proxied("nginx", f"127.0.0.1:{server.port}", tmp_path, tls=tls) as host:
+        with serving(*flags, NAMED) as server, proxied("nginx", f"127.0.0.1:{server.port}", tmp_path, tls=tls) as host:
             address, port = host.split(":")
 
             def opened(origin: str, at: tuple[str, str] = (address, port)) -> int:
