@@ -80,6 +80,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _signals_for_programs() -> None:
+    """Let the programs that tests start get every signal, while the tests themselves go on ignoring it.
+
+    `nohup make test` makes the tests ignore SIGHUP, and a script that runs them in the background SIGINT and SIGQUIT. A
+    process passes an ignored signal on to the programs it starts, but not a handler.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 @pytest.fixture(autouse=True)
 def _deadline(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that hangs, with a trace of where."""

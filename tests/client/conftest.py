@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +10,6 @@ import pytest
 from app.testing import JsonClient
 from tests.client.servers import NO_LIMITS, Names, RestartableServer, other_user, serving
 from tests.client.terminals import Terminal, terminal
-
-
-@pytest.fixture(scope="session", autouse=True)
-def interruptible() -> None:
-    """Let the clients that tests start be stopped with Ctrl-C.
-
-    A shell script that runs the tests in the background (`make test &`) makes them ignore SIGINT, and a process passes
-    an ignored signal on to the programs it starts.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
