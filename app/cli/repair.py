@@ -36,4 +36,4 @@ def _work(parser: argparse.ArgumentParser, store: str, flags: argparse.Namespace
 
 
 def _teller(store: str) -> Callable[[str], object]:
-    return lambda line: sys.stdout.write(f"{store}: {line}\n")
+    return lambda line: sys.stdout and sys.stdout.write(f"{store}: {line}\n")

@@ -76,17 +76,17 @@ def run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse.
     try:
         add_settings(parser)
         flags = parse(parser, arguments)
-        if sys.stdout is None:  # the program was started without one
-            return fail("expected a standard output that is open", 1)
         code = work(_store_path(load_settings(flags.config, flags.property)), flags)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None if the program was started without one
+            sys.stdout.flush()
         return code or 0
     except ConfigurationError as error:
         return fail(error, 2)
     except (StoreError, ArchiveError) as error:
         return fail(error, 1)
     except OSError as error:
-        if not error.filename:  # it is about the output: Python would try to write the rest of its buffer at exit
+        if sys.stdout is not None and not error.filename:
+            # It is about the output: Python would try to write the rest of its buffer at exit.
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # its reader wants no more

@@ -388,7 +388,7 @@ def test_what_to_do_with_a_store_has_to_be_said(arguments: list[str], tmp_path: 
     [
         ("| head -c 1", ""),
         ("> /dev/full", "natter: no space left on device"),
-        (">&-", "natter: expected a standard output that is open"),
+        (">&-", "natter: standard output is closed: redirect it to a file"),
         (">&- 2>&-", ""),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 
 from app import cli
 from app.cli.subcommands import SUBCOMMANDS, Subcommand
+from app.testing import test_application
 from tests.clients import DEADLINE, ROOT, Raw
 
 HELLO = """
@@ -214,6 +215,20 @@ def test_an_export_without_standard_output_is_one_line(tmp_path: Path) -> None:
         ["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE
     )
     assert (ended.returncode, ended.stderr) == (1, "natter: standard output is closed: redirect it to a file\n")
+
+
+@pytest.mark.parametrize("arguments", ["backup copy.db", "store check", "store salvage copy.db"])
+def test_what_writes_a_file_needs_no_standard_output(arguments: str, tmp_path: Path) -> None:
+    store = tmp_path / "chat.db"
+    with test_application(store=store) as chat:
+        chat.join("ann").say("Hello")
+    command = f"exec {sys.executable} -m app {arguments} 1>&-"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CHAT_STORE": str(store)}
+    ended = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "copy.db").is_file() == ("copy.db" in arguments)
 
 
 def free_port() -> int:
