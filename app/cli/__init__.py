@@ -66,4 +66,6 @@ def _unknown(name: str) -> int:
     from app.cli.flags import fail
     from config.errors import shown, suggestion
 
-    return fail(f"unknown subcommand {shown(name)}{suggestion(name, SUBCOMMANDS) or f'; see {PROGRAM} --help'}", 2)
+    meant = [known for known, row in SUBCOMMANDS.items() if name in row.synonyms]
+    near = suggestion(meant[0] if meant else name, SUBCOMMANDS)
+    return fail(f"unknown subcommand {shown(name)}{near or f'; see {PROGRAM} --help'}", 2)

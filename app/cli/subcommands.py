@@ -32,6 +32,9 @@ class Subcommand(NamedTuple):
     """Whether it has something to clean up when a signal ends it early. If not, it ends at once: an exception in the
     middle of an import can get lost, or be shown."""
 
+    synonyms: tuple[str, ...] = ()
+    """Words that people may type in place of its name. They are not accepted, but answered with the name."""
+
     def load(self) -> Run:
         """Import the subcommand's function."""
         module, _, function = self.target.partition(":")
@@ -40,7 +43,12 @@ class Subcommand(NamedTuple):
 
 SUBCOMMANDS = {
     "serve": Subcommand(
-        "app.cli.serve:main", "Start the server. This is the default.", on_sigterm=0, on_sigint=0, cleans_up=False
+        "app.cli.serve:main",
+        "Start the server. This is the default.",
+        on_sigterm=0,
+        on_sigint=0,
+        cleans_up=False,
+        synonyms=("start", "run"),
     ),
     "chat": Subcommand(
         "app.client.main:main", "Chat in the terminal, or from a script.", "[URL]", on_sigterm=143, on_sigint=None

@@ -281,7 +281,7 @@ def test_two_servers_do_not_share_a_port() -> None:
         (("-prt=1",), "unrecognized arguments: -prt=1"),
         (("--por=1",), "unrecognized arguments: --por=1"),
         pytest.param(
-            ("start",), 'unknown subcommand "start"; see natter --help', id="flags16-unrecognized arguments: start"
+            ("start",), 'unknown subcommand "start"; did you mean serve?', id="flags16-unrecognized arguments: start"
         ),
         (("--workers=2",), '--workers = "2": expected 1: the chat lives in one process'),
         pytest.param(

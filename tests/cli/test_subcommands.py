@@ -90,6 +90,7 @@ def test_a_signal_ends_a_new_subcommand_with_the_code_of_its_row(tmp_path: Path)
     [
         ("exprot", 'unknown subcommand "exprot"; did you mean export?'),
         ("back-up", 'unknown subcommand "back-up"; did you mean backup?'),
+        ("run", 'unknown subcommand "run"; did you mean serve?'),
         ("frobnicate", 'unknown subcommand "frobnicate"; see natter --help'),
         ("two\nlines", 'unknown subcommand "two\\nlines"; see natter --help'),
     ],
