@@ -63,9 +63,9 @@ class ConfigurationError(Exception):
 
 
 def shown(value: Any) -> str:
-    """`value` as HOCON, cut to at most 80 characters."""
+    """`value` as HOCON, with at most 80 characters. What is left out is in the middle: a path's last part matters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"
 
 
 def reason(error: OSError) -> str:

@@ -169,6 +169,13 @@ def test_a_wrong_value_from_a_flag_names_the_flag(tmp_path: Path) -> None:
         read("", tmp_path, "nonsense")
 
 
+def test_of_a_long_value_both_ends_are_shown() -> None:
+    path = f"/{'folder/' * 20}name.pem"
+    with pytest.raises(ConfigurationError, match=r'port = "/folder/[^"]*\.\.\.[^"]*/name\.pem": expected') as caught:
+        load([], {"app.deployment.port": path}, environment={})
+    assert caught.value.value == path
+
+
 @pytest.mark.parametrize(
     ("problem", "make"),
     [
