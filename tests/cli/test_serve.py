@@ -121,13 +121,14 @@ def test_of_several_files_the_right_one_wins(tmp_path: Path) -> None:
     (tmp_path / "left.conf").write_text("app.deployment { port = 1, root-path = /left }")
     (tmp_path / "right.conf").write_text("app.deployment.port = 0")
     flags = (f"-config={tmp_path}/left.conf", "--config", f"{tmp_path}/right.conf")
-    with serving(*flags) as server, server.connect("/left/chat"):
+    with serving(*flags, cwd=tmp_path) as server, server.connect("/left/chat"):
         pass
 
 
 def test_app_config_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "my.conf").write_text("app.deployment { port = 0, root-path = /mine }")
-    with serving(environment={"APP_CONFIG": str(tmp_path / "my.conf")}) as server, server.connect("/mine/chat"):
+    environment = {"APP_CONFIG": str(tmp_path / "my.conf")}
+    with serving(cwd=tmp_path, environment=environment) as server, server.connect("/mine/chat"):
         pass
 
 
@@ -317,7 +318,7 @@ def test_the_logging_file_beside_the_configuration_rules(tmp_path: Path) -> None
 
 def test_a_missing_include_and_a_group_that_nobody_reads_are_told(tmp_path: Path) -> None:
     (tmp_path / "x.conf").write_text('include "none.conf"\napp.deployment.port = 0\nzebra { a = 1 }')
-    with serving(f"-config={tmp_path}/x.conf") as server:
+    with serving(f"-config={tmp_path}/x.conf", cwd=tmp_path) as server:
         log = "\n".join(server.log)
     assert 'x.conf:1: include "none.conf": no such file; skipped' in log
     assert "x.conf:3: the group zebra has no effect: no module reads it" in log
