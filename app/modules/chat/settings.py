@@ -69,7 +69,7 @@ class LimitsSettings:
     work: float = _limit(200.0)
     work_per_address: float = _limit(600.0)
     guests_per_address: float = _limit(1000.0)
-    registrations_per_address: float = _limit(20.0)
+    registrations_per_address: float = _limit(60.0)
     bytes: Size = _limit(Size(64 * 1024))
     bytes_per_address: Size = _limit(Size(256 * 1024))
     bytes_of_guests: Size = _limit(Size(1024 * 1024))
