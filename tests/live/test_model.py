@@ -292,6 +292,13 @@ class Model:
     def leave(self, seat: Seat, room: str) -> None:
         seat.rooms.discard(room)
 
+    def free_name(self, user: User) -> None:
+        """Take the name of a guest who is not there any more, and whom no event ever named."""
+        there = any(seat.user is user for seat in self.seats)
+        named = any(user.id in (event.user, *participants(event.log)) or event.whom is user for event in self.log)
+        if not (user.registered or there or named):
+            user.name = user.default_name
+
     def load(self, room: str) -> None:
         """Let the store say who spoke in slow mode, if nobody is there to remember it."""
         if room in self.places and not self.present(room):
@@ -955,6 +962,10 @@ class Chat(RuleBasedStateMachine):
                 assert seat.user.id in participants(event["room"]), f"{seat.user.name} got {event}"
 
     def close(self, seat: Seat) -> None:
+        self.end_connection(seat)
+        self.model.free_name(seat.user)
+
+    def end_connection(self, seat: Seat) -> None:
         async def ended() -> None:
             with anyio.fail_after(DEADLINE):
                 await seat.session.scope["ended"].wait()
@@ -1041,7 +1052,7 @@ class Chat(RuleBasedStateMachine):
         frame["cid"] = f"c{next(self.numbers)}"
         seat.session.send_text(json.dumps(frame))
         in_rooms = set(seat.rooms)
-        self.close(seat)
+        self.end_connection(seat)
         self.stored(room)
         self.ask()
         seat.rooms = in_rooms
@@ -1049,6 +1060,7 @@ class Chat(RuleBasedStateMachine):
         self.answer(seat, frame)
         if not any(other.user is seat.user and room in other.rooms for other in self.seats):
             self.model.seen = seen
+        self.model.free_name(seat.user)  # after what it said, if it could
         self.settle()
 
     @precondition(lambda self: self.seats)
