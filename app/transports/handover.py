@@ -26,7 +26,7 @@ from app.transports.frame_limit import NO_LIMIT, FrameCount, FrameLimit
 from app.transports.frames import WINDOW_BITS, FrameReader
 from app.transports.hardened import HardenedWebSocketProtocol
 from app.transports.heartbeat import shared_heartbeat
-from app.transports.socket_channel import SocketChannel
+from app.transports.socket_channel import SocketChannel, is_plain_socket
 from app.transports.sockets import Peer
 
 HANDOVER = "natter.handover"
@@ -60,8 +60,9 @@ def take_over(
             channel.sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)
     connections.add(channel)
     transport.set_protocol(channel)
-    # uvloop may still hold the answer to the handshake. This makes it tell the channel so.
-    transport.set_write_buffer_limits(high=0)
+    # uvloop may still hold the answer to the handshake. This makes it tell the channel so. Over TLS it pauses at the
+    # limit rather than above it: at 0, a channel with nothing queued would be full.
+    transport.set_write_buffer_limits(high=0 if is_plain_socket(transport) else 1)
     transport.pause_reading()
     return channel
 

@@ -22,7 +22,8 @@ from websockets.exceptions import ConnectionClosed
 
 from app import __version__
 from app.backends.schema import APPLICATION_ID
-from tests.clients import DEADLINE, ROOT, Process, dial, serving
+from app.load.frames import handshake
+from tests.clients import DEADLINE, ROOT, Process, dial, frame, serving
 
 
 def run(*flags: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -205,6 +206,26 @@ def test_a_new_certificate_is_used_once_it_is_there_or_at_sighup(tmp_path: Path)
         assert shown(server.port) == third
         client.send("still here")
         assert client.recv(DEADLINE) == "[user0]: still here"
+
+
+def test_over_tls_who_says_nothing_is_pinged_and_stays(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    renew(tmp_path, authority)
+    tls = f'-P:app.deployment.tls={{ certificate = "{tmp_path}/certificate.pem", key = "{tmp_path}/key.pem" }}'
+    with (
+        serving(tls, "-P:app.websockets.ping-period=1s") as server,
+        socket.create_connection(("127.0.0.1", server.port), DEADLINE) as plain,
+        trusting.wrap_socket(plain, server_hostname="127.0.0.1") as client,
+    ):
+        client.sendall(handshake(f"127.0.0.1:{server.port}", "/chat"))
+        received = b""
+        for _ in range(3):
+            while b"\x89\x00" not in received:
+                received += client.recv(65_536) or pytest.fail(f"the server ended it after {received!r}")
+            received = received.partition(b"\x89\x00")[2]
+            client.sendall(frame(0xA))
 
 
 def test_sighup_stops_a_server_that_has_nothing_to_read_anew() -> None:
