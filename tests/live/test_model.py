@@ -190,7 +190,8 @@ class Model:
         """The position up to which each log is trimmed; a user's mailbox is `~id`."""
         self.seen: Counter[tuple[int, str]] = Counter()
         """The last position that a user got in a room."""
-        self.wrong = 0
+        self.wrong: Counter[str] = Counter()
+        """Wrong passwords of devices that know the account, by token; of all others together without one."""
 
     # What there is
 
@@ -539,11 +540,13 @@ class Model:
             self.own(seat, room)
 
     def login(self, seat: Seat, frame: Frame) -> None:
-        if self.wrong >= WRONG_ONES:
-            raise No("rate_limited")
         user = next((user for user in self.users if user.name.lower() == frame["name"].lower()), None)
+        device = seat.token if user is seat.user and user.registered else ""
+        # A device that was signed in to this account before has tries of its own.
+        if self.wrong[device] >= WRONG_ONES:
+            raise No("rate_limited")
         if user is None or user.password != frame["password"]:
-            self.wrong += 1
+            self.wrong[device] += 1
             raise No("wrong_password")
         for room in list(seat.rooms):
             self.leave(seat, room)
