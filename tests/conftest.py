@@ -85,11 +85,13 @@ def _signals_for_programs() -> None:
     """Let the programs that tests start get every signal, while the tests themselves go on ignoring it.
 
     `nohup make test` makes the tests ignore SIGHUP, and a script that runs them in the background SIGINT and SIGQUIT. A
-    process passes an ignored signal on to the programs it starts, but not a handler.
+    process passes an ignored signal on to the programs it starts, but not a handler. SIGINT gets Python's own, since
+    the chat takes any other for that of the server that runs it.
     """
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
+            own = signal.default_int_handler if number == signal.SIGINT else lambda *_: None
+            signal.signal(number, own)
 
 
 @pytest.fixture(autouse=True)

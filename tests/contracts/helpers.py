@@ -74,8 +74,10 @@ async def store(backend: Backend, one: Draft) -> Event:
 
 
 async def found(backend: Backend, words: str, log: str = "room", *, before: int = FAR, limit: int = 100) -> list[str]:
-    """Return the texts that a search finds."""
-    return [event.text for event in await soon(backend.search(log, words, before=before, limit=limit))]
+    """Return the texts that a search finds, once it is not cut short by a machine that is busy with other things."""
+    while (results := await soon(backend.search(log, words, before=before, limit=limit))).partial:
+        pass
+    return [event.text for event in results]
 
 
 async def whole(backend: Backend, room: str = "room", page: int = 100) -> list[Event]:
