@@ -33,6 +33,8 @@ OUTSTANDING = 16
 WORDS = "often", "seldom", "never"
 """What is searched for: a word in most messages, one in every SELDOM-th, and one in none."""
 SELDOM = 10_000
+PROCESSES = 6
+"""How many times as long it takes until a server has started all of its processes, whose memory counts."""
 DEADLINE = 20.0
 LEAST_CPU = 0.001
 """Seconds of a slice in which the server waited for the disk."""
@@ -121,7 +123,7 @@ async def connect_many(scale: Scale, servers: Sequence[Server]) -> dict[str, Pai
     crowds = [Crowd(server.ws) for server in servers]
     for crowd in crowds:
         await crowd.grow(scale.first)
-    await asyncio.sleep(scale.settle)
+    await asyncio.sleep(PROCESSES * scale.settle)
     before = [server.process.resident_kib() for server in servers]
     step = scale.idle // (2 * scale.turns)
 
