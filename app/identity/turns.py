@@ -6,9 +6,13 @@ for more than one piece of work of each other address.
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -16,6 +20,8 @@ from app.chat.errors import Code, Refused
 
 T = TypeVar("T")
 
+NICE = 10
+"""The priority of the work: a password may wait, and messages not."""
 MAX_OF_ONE = 32
 """Pieces of work that may wait for one address. Further ones are refused."""
 MAX_OF_ALL = 1000
@@ -28,7 +34,7 @@ class Turns:
     """A queue of work for one thread. Event loops of several threads may use it."""
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_give_way)
         self._lock = Lock()
         self._waiting: dict[Hashable, dict[Hashable, deque[Callable[[], None]]]] = {}
         """What waits, by network and account. The first of the first is next."""
@@ -75,3 +81,11 @@ class Turns:
             if not self._numbers[group]:
                 del self._numbers[group]
         work()
+
+
+def _give_way() -> None:
+    """Let the event loop come first where this thread shares its core. Linux has a priority for each thread."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, max(NICE, os.getpriority(os.PRIO_PROCESS, thread)))

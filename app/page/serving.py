@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -72,10 +73,15 @@ def routes(folder: Path = STATIC) -> dict[str, Endpoint]:
 
 async def page(folder: Path) -> Built:
     """The page of the files in `folder`, which is built once: they don't change while it is served."""
-    found = _pages.get(folder)
-    if found is None:
-        found = _pages[folder] = await run_in_threadpool(built, folder)
-    return found
+    return _pages[folder] if folder in _pages else await run_in_threadpool(_built_once, folder)
+
+
+def _built_once(folder: Path) -> Built:
+    """The page of the files in `folder`. Those who ask at the same time wait for the one who builds it."""
+    with _building:
+        if folder not in _pages:
+            _pages[folder] = built(folder)
+        return _pages[folder]
 
 
 def built(folder: Path) -> Built:
@@ -93,6 +99,7 @@ def built(folder: Path) -> Built:
 
 
 _pages: dict[Path, Built] = {}
+_building = Lock()
 
 
 class Built(NamedTuple):

@@ -48,7 +48,7 @@ MAX_PIPELINED = 16
 """Requests of one connection that may wait for the answer to another one. No browser sends any ahead."""
 LINGER = 3.0
 """Seconds that a closing connection may take to send what is queued, where uvicorn has no graceful timeout."""
-TURN_FRAMES = 64
+TURN_FRAMES = 8
 TURN_SIZE = 64 * 1024
 """What is read of one connection until the others get their turn, in frames and in bytes."""
 OTHER_VERSION = Refusal(426, "version", "its request is for a version of the WebSocket protocol other than 13")

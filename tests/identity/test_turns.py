@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future
-from threading import Event
+from threading import Event, get_native_id
 from typing import Any
 
 import pytest
 
 from app.chat.errors import Code, Refused
-from app.identity.turns import MAX_OF_ALL, MAX_OF_ONE, Turns
+from app.identity.turns import MAX_OF_ALL, MAX_OF_ONE, NICE, Turns
 
 DEADLINE = 60.0
 
@@ -101,3 +102,12 @@ def test_an_error_is_the_one_of_who_asked() -> None:
     with pytest.raises(ZeroDivisionError):
         turns.run("here", 1, lambda: 1 // 0).result(DEADLINE)
     assert turns.run("here", 1, lambda: 2).result(DEADLINE) == 2
+
+
+def test_the_work_gives_way_to_the_rest_of_the_process() -> None:
+    turns, own = Turns("test"), os.getpriority(os.PRIO_PROCESS, 0)
+
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, get_native_id())
+
+    assert turns.run("network", 1, priority).result(DEADLINE) == max(own, NICE)

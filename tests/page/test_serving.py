@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import copytree
 from urllib.parse import urljoin
 
+import anyio
 import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
@@ -205,6 +206,22 @@ def test_the_page_is_built_when_somebody_asks_for_it(monkeypatch: pytest.MonkeyP
     assert serving._pages == {}
     assert TestClient(app).get("/").status_code == 200
     assert list(serving._pages) == [serving.STATIC]
+
+
+@pytest.mark.anyio
+async def test_the_page_is_built_once_for_all_who_ask_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    built, builds = serving.built, list[Path]()
+
+    def counted(folder: Path) -> serving.Built:
+        builds.append(folder)
+        return built(folder)
+
+    monkeypatch.setattr(serving, "_pages", {})
+    monkeypatch.setattr(serving, "built", counted)
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(serving.page, serving.STATIC)
+    assert builds == [serving.STATIC]
 
 
 def test_the_first_load_is_small(client: TestClient) -> None:
