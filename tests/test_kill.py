@@ -153,7 +153,7 @@ class Client:
         """How many whispers it heard, and how many of them were stored while it was away."""
         self._epoch = ""
         self._unacked: dict[str, Sent] = {}
-        self._retried: set[str] = set()
+        self.retried: set[str] = set()
         self._cids = 0
         self._positions: dict[str, int] = {}
         self._heads: dict[str, int] = {}
@@ -195,7 +195,8 @@ class Client:
         return connection
 
     async def _receive(self, connection: ClientConnection) -> dict[str, Any]:
-        frame = await asyncio.wait_for(connection.recv(decode=True), DEADLINE)
+        async with asyncio.timeout(DEADLINE):  # wait_for of Python 3.11 may lose a cancellation
+            frame = await connection.recv(decode=True)
         told: dict[str, Any] = json.loads(frame)
         if told["t"] == "error" and not self.chat.reliable:
             raise ConnectionResetError(told["code"])  # to try it again on another connection
@@ -212,7 +213,7 @@ class Client:
         await self._join(connection)
         for message in self._unacked.values():
             self.retries += 1
-            self._retried.add(message.cid)
+            self.retried.add(message.cid)
             await self._send(connection, message)
         while self._ended != set(self.rooms):
             while self.speaking and len(self._unacked) < UNACKED:
@@ -276,7 +277,7 @@ class Client:
             message = self._unacked.pop(told["cid"], None)
             if message and followed(message.room) == WHISPERS:
                 self.chat.begun.add(message.room)
-            if message and told["cid"] in self._retried:
+            if message and told["cid"] in self.retried:
                 self.duplicates += told["seq"] <= self._heads[followed(message.room)]
             self.chat.count_ack()
         elif told["t"] != "presence":  # presence is not stored, and so not checked
@@ -313,9 +314,11 @@ class LastSpeaker(Client):
 
 
 def in_order(client: Client) -> bool:
-    """Whether the client's messages are stored in the order in which it sent them."""
+    """Whether the client's messages are stored in the order in which it sent them. A message that the server refused
+    comes after what followed it at the first try."""
+    refused = set() if client.chat.reliable else client.retried
     seqs = {record.cid: record.seq for record in client.records if isinstance(record, Acked)}
-    sent = [record for record in client.records if isinstance(record, Sent)]
+    sent = [record for record in client.records if isinstance(record, Sent) and record.cid not in refused]
     rooms = {message.room for message in sent}
     said = [[seqs[message.cid] for message in sent if message.room == room] for room in rooms]
     # A retry has a record of its own.
