@@ -39,8 +39,7 @@ class Turns:
         self._waiting: dict[Hashable, dict[Hashable, deque[Callable[[], None]]]] = {}
         """What waits, by network and account. The first of the first is next."""
         self._numbers: Counter[Hashable] = Counter()
-        """How much waits for each network; `_total` is all of it."""
-        self._total = 0
+        """How much waits for each network."""
 
     def run(self, network: Hashable, account: Hashable, function: Callable[..., T], *arguments: Any) -> Future[T]:
         """Call a function in the thread when it is its turn. Refused if too much waits. A cancelled future is not
@@ -56,11 +55,10 @@ class Turns:
                     future.set_exception(error)
 
         with self._lock:
-            if self._numbers[group] >= MAX_OF_ONE or self._total >= MAX_OF_ALL:
+            if self._numbers[group] >= MAX_OF_ONE or self._numbers.total() >= MAX_OF_ALL:
                 problem = "Too many passwords are waiting to be checked. Try again in 1 s"
                 raise Refused(Code.RATE_LIMITED, problem, retry=True, after=RETRY, reason="busy")
             self._numbers[group] += 1
-            self._total += 1
             self._waiting.setdefault(group, {}).setdefault(account, deque()).append(work)
         self._executor.submit(self._run_next)
         return future
@@ -77,7 +75,6 @@ class Turns:
             if accounts:
                 self._waiting[group] = accounts
             self._numbers[group] -= 1
-            self._total -= 1
             if not self._numbers[group]:
                 del self._numbers[group]
         work()
