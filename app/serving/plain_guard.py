@@ -33,10 +33,10 @@ class PlainGuard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = with_headers(scope, send)
-        if refusal := self.admission.request(client_address(scope)):
-            self.refusals.add(refusal, client_address(scope), hint=proxy_hint(refusal, scope))
-            await self.admission.delay(client_address(scope))
+        send, address = with_headers(scope, send), client_address(scope)
+        if refusal := self.admission.request(address):
+            self.refusals.add(refusal, address, hint=proxy_hint(refusal, scope))
+            await self.admission.delay(address)
             await deny(scope, receive, send, refusal, {"Connection": "close"})
             return
         refusal = self._refusal(scope)
@@ -44,7 +44,7 @@ class PlainGuard:
             await self.app(scope, receive, send)
         else:
             level = logging.INFO if refusal is BAD_HOST else logging.WARNING
-            self.refusals.add(refusal, client_address(scope) or "a client", level=level)
+            self.refusals.add(refusal, address or "a client", level=level)
             await deny(scope, receive, send, refusal)
 
     def _refusal(self, scope: Scope) -> Refusal | None:
