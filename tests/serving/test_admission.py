@@ -71,14 +71,15 @@ def test_a_connection_is_counted_out_once_however_it_ends() -> None:
 
 
 def test_all_addresses_of_a_network_of_ipv6_count_as_one() -> None:
-    admission = Admission(0, 2, 0, ManualClock())
+    clock = ManualClock()
+    admission = Admission(0, 2, 0, clock)
     for address in ("2001:db8::1", "2001:db8::2:1"):
         assert admission.refusal(address) is None
         admission.enter(address)
     assert admission.refusal("2001:db8::3") is not None
     assert admission.refusal("2001:db8:0:1::3") is None
     admission.leave("2001:db8::3")
-    admission._clock.advance(REFILL)  # type: ignore[attr-defined]
+    clock.advance(REFILL)
     assert admission.refusal("2001:db8::4") is None
 
 

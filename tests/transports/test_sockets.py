@@ -23,8 +23,8 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 PROXY = "192.0.2.1"
 
 
-def counted(per_address: int = 0, rate: float = 0) -> Sockets:
-    clock = ManualClock()
+def counted(per_address: int = 0, rate: float = 0, clock: ManualClock | None = None) -> Sockets:
+    clock = clock or ManualClock()
     return Sockets(per_address, rate, lambda address: address == PROXY, RefusalLog(clock), clock)
 
 
@@ -55,12 +55,13 @@ async def test_an_address_has_a_number_of_sockets() -> None:
 
 
 async def test_an_address_opens_a_number_of_sockets_a_second() -> None:
-    sockets = counted(per_address=1, rate=2)
+    clock = ManualClock()
+    sockets = counted(per_address=1, rate=2, clock=clock)
     for _ in range(int(2 * BURST)):
         entered(sockets, "10.0.0.1").leave()
     assert refused(sockets, "10.0.0.1").message == "Too many new connections from 10.0.0.1: try again in 1 s"
     entered(sockets, "10.0.0.2").leave()
-    sockets._clock.advance(1)  # type: ignore[attr-defined]
+    clock.advance(1)
     entered(sockets, "10.0.0.1").leave()
     assert sockets.open == 0
     assert not sockets._peers

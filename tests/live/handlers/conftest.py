@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.testing import Host, test_application
+from app.testing import Host, JsonClient, test_application
+from tests.live.handlers.test_people import PASSWORD
 
 
 @pytest.fixture
@@ -16,3 +17,13 @@ def chat(tmp_path: Path) -> Iterator[Host]:
     overrides = {"chat.operators": ["root"], "chat.names.hold": "1h"}
     with test_application(store=tmp_path / "chat.db", overrides=overrides) as chat:
         yield chat
+
+
+@pytest.fixture
+def ann(chat: Host) -> JsonClient:
+    """Ann, who owns the room `den` and is in it."""
+    ann = chat.connect("ann")
+    ann.register(PASSWORD)
+    ann.join("den")
+    ann.sees("owner")
+    return ann

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from app.testing import Host, JsonClient
-from tests.live.handlers.test_people import PASSWORD
 from tests.live.handlers.test_rooms import registered
-
-
-@pytest.fixture
-def ann(chat: Host) -> JsonClient:
-    """Ann, who owns the room `den` and is in it."""
-    ann = chat.connect("ann")
-    ann.register(PASSWORD)
-    ann.join("den")
-    ann.sees("owner")
-    return ann
 
 
 def test_who_resumes_gets_no_text_that_was_replaced(chat: Host, ann: JsonClient) -> None:

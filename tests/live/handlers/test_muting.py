@@ -13,16 +13,6 @@ from tests.live.handlers.test_rooms import registered
 
 
 @pytest.fixture
-def ann(chat: Host) -> JsonClient:
-    """Ann, who owns the room `den` and is in it."""
-    ann = chat.connect("ann")
-    ann.register(PASSWORD)
-    ann.join("den")
-    ann.sees("owner")
-    return ann
-
-
-@pytest.fixture
 def bob(chat: Host, ann: JsonClient) -> JsonClient:
     """Bob, an operator of the room and muted there."""
     bob = chat.connect(token=registered(chat, "bob"))

@@ -17,16 +17,6 @@ from tests.live.handlers.test_people import PASSWORD
 from tests.live.handlers.test_rooms import registered
 
 
-@pytest.fixture
-def ann(chat: Host) -> JsonClient:
-    """Ann, who owns the room `den` and is in it."""
-    ann = chat.connect("ann")
-    ann.register(PASSWORD)
-    ann.join("den")
-    ann.sees("owner")
-    return ann
-
-
 def member(chat: Host, name: str) -> JsonClient:
     """A registered user in the room."""
     one = chat.connect(token=registered(chat, name))
