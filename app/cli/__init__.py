@@ -8,6 +8,7 @@ the subcommand's name and the name to show in messages (such as `natter export`)
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -47,6 +48,8 @@ def entry() -> NoReturn:
     hangup = subcommand.on_sigterm
     if hangup is not None and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, lambda *_: end(hangup))
+    if not subcommand.collects:
+        gc.disable()
     sys.exit(main())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import configparser
 import functools
+import gc
 import logging.config
 import os
 import socket
@@ -125,6 +126,7 @@ def _reload(settings: Settings, arguments: Sequence[str], program: str) -> None:
     from app.serving.binding import bind
     from app.serving.reloading import Reload
 
+    gc.enable()  # this process stays, and never gets as far as a server
     folders = {Path.cwd(), *(file.resolve().parent for file in settings.files)}
     serve = functools.partial(_serve_child, arguments, program)
     Reload(serve, bind(settings), sorted(folders), settings.tree.files).run()
