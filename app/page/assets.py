@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from app.page import bundle, stylesheet
+from app.page.names import ASSETS
 
-FOLDER = "assets"
 HASH_LENGTH = 12
 VENDORED = "vendor/"
 UNSERVED = (".d.ts", "package.json")
@@ -160,7 +160,7 @@ def _url(name: str, digest: str, plain: Collection[str]) -> str:
     if name in plain:
         return name
     stem, suffix = posixpath.splitext(name)
-    return f"{FOLDER}/{stem}.{digest}{suffix}"
+    return f"{ASSETS}/{stem}.{digest}{suffix}"
 
 
 def _rewritten(

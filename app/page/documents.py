@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from app.page.assets import HASH_LENGTH, Asset, reached
 from app.page.languages import DEFAULT, Messages, fill, name_of
+from app.page.names import INDEX, MANIFEST, OFFLINE, WORKER
 
-INDEX, OFFLINE, MANIFEST, WORKER = "index.html", "offline.html", "manifest.webmanifest", "worker.js"
-DOCUMENTS = (INDEX, OFFLINE, MANIFEST, WORKER)
 SHELL = 'const SHELL = { version: "", files: ["./"] };'
 
 ESCAPES: dict[str, Callable[[str], str]] = {

@@ -12,13 +12,13 @@ import pytest
 
 from app.chat.commands import USAGES
 from app.chat.events import Kind
-from app.page import languages, serving
-from app.page.documents import DOCUMENTS
+from app.page import languages
+from app.page.names import DOCUMENTS, STATIC
 from tests.live.test_errors import CASES, Case
 
-ENGLISH: dict[str, Any] = json.loads((serving.STATIC / "languages" / "en.json").read_text())
+ENGLISH: dict[str, Any] = json.loads((STATIC / "languages" / "en.json").read_text())
 GROUPS = {key.partition(".")[0] for key in ENGLISH}
-SCRIPTS = {path: path.read_text() for path in serving.STATIC.rglob("*.js") if "vendor" not in path.parts}
+SCRIPTS = {path: path.read_text() for path in STATIC.rglob("*.js") if "vendor" not in path.parts}
 KEY = r"[a-z_]+(?:\.[a-z0-9_]+)+"
 FAMILIES = re.compile(r"`([a-z_]+)\.\$\{")
 """The start of a key that the code puts together when it runs."""
@@ -85,7 +85,7 @@ def test_every_message_that_the_code_looks_up_exists() -> None:
 
 def test_every_message_of_the_catalogue_is_used() -> None:
     used = {key for script in SCRIPTS.values() for key in literals(script)}
-    used |= {key for name in DOCUMENTS for key in languages.PLACEHOLDER.findall((serving.STATIC / name).read_text())}
+    used |= {key for name in DOCUMENTS for key in languages.PLACEHOLDER.findall((STATIC / name).read_text())}
     families = {family for script in SCRIPTS.values() for family in FAMILIES.findall(script)} & GROUPS
     assert families == {"command", "done", "error", "event", "refused"}
     assert {key for key in ENGLISH if key.partition(".")[0] not in families} - used == set()
@@ -138,9 +138,9 @@ def test_no_sentence_is_for_an_error_that_does_not_exist() -> None:
     assert {key for key in ENGLISH if key.startswith("error.")} - {key_of(case) for case in CASES} == set()
 
 
-@pytest.mark.parametrize("tag", languages.read(serving.STATIC))
+@pytest.mark.parametrize("tag", languages.read(STATIC))
 def test_a_language_has_the_messages_of_english_with_their_values(tag: str) -> None:
-    catalogue = json.loads((serving.STATIC / "languages" / f"{tag}.json").read_text())
+    catalogue = json.loads((STATIC / "languages" / f"{tag}.json").read_text())
     assert set(catalogue) <= set(ENGLISH)
     for key, message in catalogue.items():
         english, own = (set().union(*map(values_of, forms(one))) for one in (ENGLISH[key], message))

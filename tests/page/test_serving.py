@@ -16,9 +16,9 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from app import create_app
-from app.page import serving
+from app.page import building, serving
 from app.page.assets import build
-from app.page.documents import DOCUMENTS
+from app.page.names import DOCUMENTS, STATIC
 
 PLAIN = {"Accept-Encoding": "identity"}
 
@@ -61,9 +61,9 @@ def parts(client: TestClient) -> Iterator[str]:
 def test_the_page_and_all_its_parts_are_there(client: TestClient) -> None:
     found = list(parts(client))
     names = {re.sub(r"^/assets/(.*)\.[0-9a-f]{12}(\.\w+)$", r"\1\2", path) for path in found if path != "/"}
-    files = {path.relative_to(serving.STATIC).as_posix() for path in serving.STATIC.rglob("*") if path.is_file()}
-    joined = {name for name in files if name.endswith(".js")} - set(build(serving.STATIC, DOCUMENTS, serving.ENTRY))
-    joined |= {f"css/{name}" for sheet in files if sheet.endswith(".css") for name in imported(serving.STATIC / sheet)}
+    files = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()}
+    joined = {name for name in files if name.endswith(".js")} - set(build(STATIC, DOCUMENTS, building.ENTRY))
+    joined |= {f"css/{name}" for sheet in files if sheet.endswith(".css") for name in imported(STATIC / sheet)}
     unused = files - joined - {name.removeprefix("/") for name in names} - {"index.html", "worker.js", "vendor/LICENSE"}
     unused -= {"languages/en.json"}  # which is in the script
     assert {name for name in unused if not name.endswith((".d.ts", "package.json"))} == set()
@@ -81,7 +81,7 @@ def test_everything_has_its_type_and_may_be_kept_as_long_as_it_holds(client: Tes
         expected = "public, max-age=31536000, immutable" if kept else "no-cache"
         assert answer.headers["cache-control"] == expected, path
         suffix = "" if path == "/" else Path(path).suffix
-        assert answer.headers["content-type"] == serving.TYPES[suffix or ".html"], path
+        assert answer.headers["content-type"] == building.TYPES[suffix or ".html"], path
 
 
 def test_nothing_is_inline_and_nothing_foreign(client: TestClient) -> None:
@@ -173,7 +173,7 @@ def test_the_worker_keeps_all_that_the_page_is_made_of(client: TestClient) -> No
 
 def test_the_worker_is_another_one_when_anything_of_the_page_is(tmp_path: Path) -> None:
     folder = tmp_path / "static"
-    copytree(serving.STATIC, folder)
+    copytree(STATIC, folder)
     workers = {worker(folder)}
     for name in ("index.html", "offline.html", "icons/icon.svg"):
         with (folder / name).open("a") as file:
@@ -184,7 +184,7 @@ def test_the_worker_is_another_one_when_anything_of_the_page_is(tmp_path: Path) 
 
 def worker(folder: Path) -> bytes:
     """The service worker of a page whose files are in `folder`."""
-    return next(iter(serving.built(folder).documents["worker.js"].values())).content
+    return next(iter(building.built(folder).documents["worker.js"].values())).content
 
 
 def test_it_can_be_installed(client: TestClient) -> None:
@@ -205,23 +205,23 @@ def test_the_page_is_built_when_somebody_asks_for_it(monkeypatch: pytest.MonkeyP
     app = create_app(modules=["app.modules.web.module"])
     assert serving._pages == {}
     assert TestClient(app).get("/").status_code == 200
-    assert list(serving._pages) == [serving.STATIC]
+    assert list(serving._pages) == [STATIC]
 
 
 @pytest.mark.anyio
 async def test_the_page_is_built_once_for_all_who_ask_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    built, builds = serving.built, list[Path]()
+    built, builds = building.built, list[Path]()
 
-    def counted(folder: Path) -> serving.Built:
+    def counted(folder: Path) -> building.Built:
         builds.append(folder)
         return built(folder)
 
     monkeypatch.setattr(serving, "_pages", {})
-    monkeypatch.setattr(serving, "built", counted)
+    monkeypatch.setattr(building, "built", counted)
     async with anyio.create_task_group() as group:
         for _ in range(5):
-            group.start_soon(serving.page, serving.STATIC)
-    assert builds == [serving.STATIC]
+            group.start_soon(serving.page, STATIC)
+    assert builds == [STATIC]
 
 
 def test_the_first_load_is_small(client: TestClient) -> None:

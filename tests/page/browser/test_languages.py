@@ -12,7 +12,7 @@ import pytest
 from httpx2 import get
 from playwright.sync_api import Page, expect
 
-from app.page import serving
+from app.page.names import STATIC
 from tests.clients import Served
 from tests.clients import serving as served
 from tests.page.browser.conftest import PROMPT, UNLIMITED, Tab, enter
@@ -49,8 +49,8 @@ def translated(message: Any, mark: str = "") -> Any:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server whose page has Polish as a second language. One message is not translated."""
     folder = tmp_path_factory.mktemp("polish")
-    copytree(serving.STATIC, folder / "static")
-    english = json.loads((serving.STATIC / "languages/en.json").read_text())
+    copytree(STATIC, folder / "static")
+    english = json.loads((STATIC / "languages/en.json").read_text())
     polish = {key: translated(message) for key, message in english.items() if key != "composer.send"}
     polish["language.direction"] = "ltr"
     (folder / "static/languages/pl.json").write_text(json.dumps(polish))
