@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from app.chat import frames
-from app.chat.durations import FORMS, split_duration
 from app.chat.errors import Code, ErrorValues, Refused
 from app.chat.frames import Command, Usage
 from app.chat.mentions import ALL, OPERATORS
@@ -40,8 +40,7 @@ class _BadDuration(_BadArguments):
     values = ErrorValues(reason="duration")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A slash command, which takes `min_words` to `max_words` words; None is any number."""
 
     name: str
@@ -141,6 +140,8 @@ def _number(word: str, least: int, most: int) -> int:
 
 def _duration(text: str) -> tuple[int, str]:
     """Return the seconds that `text` begins with, 0 for permanently or if it begins with no duration, and the rest."""
+    from app.chat.durations import FORMS, split_duration  # few servers need it, and none does to start
+
     got = _quoted(" ".join(text.split()[:2]))
     try:
         seconds, rest = split_duration(text)

@@ -6,6 +6,7 @@ Dialects keep no state, so an event is encoded once for everyone who speaks the 
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from functools import cached_property
 from typing import Any, Protocol, get_args
 
 import msgspec
@@ -127,8 +128,6 @@ class JsonDialect:
 
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder()
-        self._decoder = msgspec.json.Decoder(Command)
-        self._envelope = msgspec.json.Decoder(_Envelope)
 
     def decode(self, received: str, room: str, known: Container[str] = commands.NAMES) -> Command:  # noqa: ARG002  (frames name both)
         try:
@@ -150,6 +149,15 @@ class JsonDialect:
 
     def encode_answer(self, frame: Frame) -> list[bytes]:
         return [self._encoder.encode(frame)]
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[Command]:
+        """Made for the first command: with the schema of them all, it is too large to make it while a server starts."""
+        return msgspec.json.Decoder(Command)
+
+    @cached_property
+    def _envelope(self) -> msgspec.json.Decoder[_Envelope]:
+        return msgspec.json.Decoder(_Envelope)
 
     def _refused(self, received: str, problem: str) -> Refused:
         """The error for a frame that can't be decoded, with its `rid` and `cid` if those can be."""

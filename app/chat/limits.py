@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from app.chat.errors import Code, Refused
 from app.chat.events import Kind
@@ -102,8 +102,7 @@ MODERATION = {Kind.BAN: "bans", Kind.MUTE: "mutes", Kind.INVITE: "invitations", 
 """What a room has a limited number of, by the kind of event that adds one."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What a client may have at most; 0 is no limit. `message` is in bytes of UTF-8, other texts are in characters."""
 
     message: int = 65_536

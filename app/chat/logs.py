@@ -12,6 +12,7 @@ Clients call their own mailbox `@`, the room of all their whispers.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from app.chat.errors import Code, Refused
 
@@ -27,7 +28,6 @@ ROOM_RULE = "1 to 64 characters of a-z, 0-9 and . _ -, with a letter or digit fi
 _ROOM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MAX_PEOPLE = 1000
 """Most people in a conversation, whatever the limit of recipients: a longer list of ids takes too long to look at."""
-_CONVERSATION = re.compile(rf"@[1-9][0-9]{{0,17}}(,[1-9][0-9]{{0,17}}){{0,{MAX_PEOPLE - 1}}}")
 _SHOWN = 80
 """Characters of a wrong name that an error repeats."""
 
@@ -42,7 +42,12 @@ def room_name(name: str) -> str:
 
 def is_conversation(name: str) -> bool:
     """Whether `name` has the form of a conversation's name."""
-    return bool(_CONVERSATION.fullmatch(name))
+    return name.startswith(CONVERSATION) and bool(_conversation().fullmatch(name))
+
+
+@cache
+def _conversation() -> re.Pattern[str]:
+    return re.compile(rf"@[1-9][0-9]{{0,17}}(,[1-9][0-9]{{0,17}}){{0,{MAX_PEOPLE - 1}}}")
 
 
 def conversation(users: set[int]) -> str:

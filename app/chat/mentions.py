@@ -7,6 +7,7 @@ full stop of a sentence may follow. In code and in web addresses it is only a te
 from __future__ import annotations
 
 import re
+from functools import cache
 
 EVERYONE, HERE = "everyone", "here"
 GROUPS = (EVERYONE, HERE)
@@ -14,16 +15,28 @@ GROUPS = (EVERYONE, HERE)
 ALL, OPERATORS = "all", "operators"
 """Who may do that in a room: everyone, or its operators only."""
 
-_VERBATIM = re.compile(r"```.+?```|`[^`\n]+`|(?:https?://|www\.)[^\s`]+", re.DOTALL | re.IGNORECASE)
-"""Code and addresses."""
 _NAME = r"A-Za-z0-9_\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0300-\u036f\u1e00-\u1eff-"
 """Characters that go on with an ASCII word: those of ASCII names, and other Latin letters and accents."""
-_GROUP = re.compile(rf"(?<![A-Za-z0-9_.@-])@(everyone|here)(?!\.*[{_NAME}])", re.IGNORECASE)
 
 
 def group(text: str) -> str:
     """Return whom `text` mentions: `everyone`, or `here`, or nothing. One that mentions both is for everyone."""
-    if not _GROUP.search(text):
+    if "@" not in text or not _group().search(text):
         return ""
-    found = {word.lower() for word in _GROUP.findall(_VERBATIM.sub("` `", text))}
+    found = {word.lower() for word in _group().findall(_verbatim().sub("` `", text))}
     return next((word for word in GROUPS if word in found), "")
+
+
+# Compiled when they are needed: a server should start fast.
+
+
+@cache
+def _group() -> re.Pattern[str]:
+    """Finds a mention of a group."""
+    return re.compile(rf"(?<![A-Za-z0-9_.@-])@(everyone|here)(?!\.*[{_NAME}])", re.IGNORECASE)
+
+
+@cache
+def _verbatim() -> re.Pattern[str]:
+    """Finds code and addresses."""
+    return re.compile(r"```.+?```|`[^`\n]+`|(?:https?://|www\.)[^\s`]+", re.DOTALL | re.IGNORECASE)

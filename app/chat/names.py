@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
+
+import msgspec
 
 from app.chat.errors import Code, Refused
 from app.chat.mentions import GROUPS
@@ -21,13 +23,12 @@ _LOOKALIKES = str.maketrans("i10", "llo")
 """Characters of names that look like others: `1` and `i` like `l`, since a capital `I` does, and `0` like `o`."""
 _PAIRS = (("rn", "m"), ("vv", "w"))
 """Two letters that look like one."""
+_GROUPS = (*GROUPS, "all", "channel")
+_OFFICIAL = ("admin", "server", "system")
 _MODIFIERS = "'^\u02b0-\u02ff\ua700-\ua71f\ua788-\ua78a"
-_HARDLY_SEEN = re.compile(rf"[._{_MODIFIERS}-]+\Z|[{_MODIFIERS}]+")
-"""Apostrophes, hooks and other modifier letters, and marks at the end, which a sentence may add."""
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(msgspec.Struct, frozen=True):
     """A name in its two forms."""
 
     display: str
@@ -54,7 +55,7 @@ def skeleton(canonical: str) -> str:
     It is for canonical forms of every rule: a letter that looks like an ASCII letter is one already.
     """
     text = canonical if canonical.isascii() else unicodedata.normalize("NFD", canonical)
-    text = (_HARDLY_SEEN.sub("", text) or text).translate(_LOOKALIKES)
+    text = (_hardly_seen().sub("", text) or text).translate(_LOOKALIKES)
     for pair, letter in _PAIRS:
         text = text.replace(pair, letter)
     return text
@@ -67,16 +68,23 @@ def reserved(canonical: str) -> bool:
 
 def addresses_a_group(canonical: str) -> bool:
     """Whether `@` and this name, or what it looks like, would be taken for a mention of everyone."""
-    return skeleton(canonical) in _GROUPS
+    return skeleton(canonical) in _skeletons(_GROUPS)
 
 
 def sounds_official(canonical: str) -> bool:
     """Whether this name, or what it looks like, would be taken for the server or those who run it."""
-    return skeleton(canonical) in _OFFICIAL
+    return skeleton(canonical) in _skeletons(_OFFICIAL)
 
 
-_GROUPS = frozenset(map(skeleton, (*GROUPS, "all", "channel")))
-_OFFICIAL = frozenset(map(skeleton, ("admin", "server", "system")))
+@cache
+def _skeletons(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(skeleton, words))
+
+
+@cache
+def _hardly_seen() -> re.Pattern[str]:
+    """Finds apostrophes, hooks and other modifier letters, and marks at the end, which a sentence may add."""
+    return re.compile(rf"[._{_MODIFIERS}-]+\Z|[{_MODIFIERS}]+")
 
 
 def bad_name(text: str, longest: int, reason: str, problem: str = "") -> Refused:

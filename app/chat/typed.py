@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from functools import cache
 
 INVISIBLE = (
     r"\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
@@ -17,35 +18,52 @@ INVISIBLE = (
 and the empty pattern of Braille."""
 
 _BLANK = rf"[\s{INVISIBLE}]"
-_NOTHING = re.compile(rf"{_BLANK}*")
-_COMMAND = re.compile(rf"{_BLANK}*(/([^\s/]\S*)(?:\s.*)?)", re.DOTALL)
-_PASSWORD = re.compile(
-    rf"{_BLANK}*+[/／][\s{INVISIBLE}/／]*+(?:login|register|password){_BLANK}++[^\s{INVISIBLE}]", re.IGNORECASE
-)
-"""Without backtracking: whatever someone sends is looked at once."""
 
 
 def unpadded(text: str) -> str:
     """The text without blanks and invisible characters before it."""
-    nothing = _NOTHING.match(text)
+    nothing = _nothing().match(text)
     return text[nothing.end() :] if nothing else text
 
 
 def is_blank(text: str) -> bool:
     """Whether nothing of a text is to be seen."""
-    return _NOTHING.fullmatch(text) is not None
+    return _nothing().fullmatch(text) is not None
 
 
 def has_password(text: str) -> bool:
     """Whether a text looks like `/login NAME PASSWORD`, `/register PASSWORD` or `/password OLD NEW`, also with blanks
     before it, with more slashes or with full-width ones. Nobody means to say such a text."""
-    return _PASSWORD.match(text) is not None
+    return ("/" in text or "／" in text) and _password().match(text) is not None
 
 
 def command_line(text: str, known: Container[str]) -> str:
     """The command in a text, from its slash on; empty if the text is to be said. With blanks before the slash it is one
     only if it is `known`, by its name in lower case: ` /etc/passwd` is a text."""
-    found = _COMMAND.fullmatch(text)
+    found = _command().fullmatch(text)
     if found is None:
         return text if text.startswith("/") and not text.startswith("//") else ""
     return found[1] if text.startswith("/") or found[2].lower() in known else ""
+
+
+# These are large, and a server should start fast.
+
+
+@cache
+def _nothing() -> re.Pattern[str]:
+    """Finds what shows nothing."""
+    return re.compile(rf"{_BLANK}*")
+
+
+@cache
+def _command() -> re.Pattern[str]:
+    """Finds a command, and its name."""
+    return re.compile(rf"{_BLANK}*(/([^\s/]\S*)(?:\s.*)?)", re.DOTALL)
+
+
+@cache
+def _password() -> re.Pattern[str]:
+    """Finds a command with a password, without backtracking: whatever someone sends is looked at once."""
+    words = "login|register|password"
+    pattern = rf"{_BLANK}*+[/／][\s{INVISIBLE}/／]*+(?:{words}){_BLANK}++[^\s{INVISIBLE}]"
+    return re.compile(pattern, re.IGNORECASE)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable
 from functools import cached_property
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from typing import TYPE_CHECKING
 
 from app.chat.errors import Code, Refused
 from app.clock import Clock
 from app.identity.attempts import Attempts
 from app.identity.turns import Turns
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 MAX_PREPARED = 1000
 """Characters of a password that is prepared, which takes time. A longer one is compared as it is."""
@@ -70,6 +71,8 @@ class Passwords:
         return prepared != password and self._verify(hashed, password)
 
     def _verify(self, hashed: str, password: str) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError
+
         try:
             return self.hasher.verify(hashed or self._dummy_hash, password) and bool(hashed)
         except (VerificationError, InvalidHashError, UnicodeEncodeError):
@@ -77,7 +80,9 @@ class Passwords:
 
     @cached_property
     def hasher(self) -> PasswordHasher:
-        """The hash function. Tests set a fast one."""
+        """The hash function. Tests set a fast one. It is loaded with the first password, in the thread of that."""
+        from argon2 import PasswordHasher
+
         return PasswordHasher()
 
     @cached_property

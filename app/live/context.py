@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from app.backends import Backend, NameTaken, Unavailable
 from app.chat import commands
@@ -55,8 +56,7 @@ class Caller(Protocol):
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A module's slash command as someone typed it.
 
     `room` is a room that the user is in, a conversation, or empty for a text client in no room. `arguments` is the text
@@ -72,8 +72,7 @@ CommandFunction = Callable[[Call], Awaitable[str | None]]
 """Carries out a module's slash command. What it returns is sent to the caller alone. It may raise Refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamePolicy:
+class NamePolicy(msgspec.Struct, frozen=True):
     """Which names are allowed, how many seconds the name of a guest who left is held, the canonical names of the server
     operators, how many seconds a registered name that was given up is kept, and how many names of guests are held for
     one address; 0 is no limit."""

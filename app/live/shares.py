@@ -8,7 +8,8 @@ store with all other guests, so that a crowd of strangers can't fill the disk.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+
+import msgspec
 
 from app.addresses import network
 from app.chat.budgets import Budgets
@@ -27,8 +28,7 @@ MOST = 50_000
 """Users or addresses that are remembered at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(msgspec.Struct, frozen=True):
     """The rate limit of each connection, and of each user: `rate` commands a second after `burst` at once. After
     `strikes` refusals for its own rate, of which one is forgiven each second, a connection is closed. `work` and
     `work_per_address` are the milliseconds of work that one user and one address may cause a second, `per_address` the
