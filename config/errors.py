@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 FLAG = "-P:"
@@ -75,5 +74,7 @@ def reason(error: OSError) -> str:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean X?` with the known name closest to `name`, or an empty text if none is close."""
+    from difflib import get_close_matches  # a configuration without mistakes needs it never
+
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

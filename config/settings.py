@@ -159,15 +159,11 @@ class Settings:
         ConfigurationError for a name that looks like a misspelling of a known one.
         """
         known = {"app", *read}
-        leaves = {path.rpartition(".")[2]: path for path in (*keys(App, ("app",)), "app.deployment", "app.websockets")}
         unread = []
         for name, value in self.tree.values.items():
-            near = suggestion(name, known)
             if name in known:
                 continue
-            if not near and name in leaves:
-                near = f"; did you mean {leaves[name]}?"
-            if near:
+            if near := suggestion(name, known) or _misplaced(name):
                 raise ConfigurationError(f"unknown key{near}", origin=self.tree.origin((name,)), key=name)
             if isinstance(value, dict):
                 unread.append(name)
@@ -220,6 +216,12 @@ def shipped(name: str) -> Path:
     package = Path(__file__).parent
     installed = package / name
     return installed if installed.is_file() else package.parent / name
+
+
+def _misplaced(name: str) -> str:
+    """`; did you mean X?` for the last part of a setting's name."""
+    leaves = {path.rpartition(".")[2]: path for path in (*keys(App, ("app",)), "app.deployment", "app.websockets")}
+    return f"; did you mean {leaves[name]}?" if name in leaves else ""
 
 
 def _name(file: Path) -> str:
