@@ -23,6 +23,17 @@ from app.load import Process
 ROOT = Path(__file__).parent.parent
 CORES = sorted(os.sched_getaffinity(0))
 START, STOP = 30.0, 5.0
+BARE = """
+import os
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("hello"))])
+uvicorn.run(app, port=int(os.environ["PORT"]))
+"""
 BUSY = 0.5
 """A load average that disturbs measurements."""
 NO_LIMITS = {"rate": 0, "connections": 0, "connections-per-address": 0}
@@ -76,12 +87,18 @@ def natter(
     return Program([str(build.python), "-m", "app", *settings, *flags], environment)
 
 
+def bare(build: Build = HERE) -> Program:
+    """The least that can be compared with Natter: Starlette with one route, on the same uvicorn."""
+    return Program([str(build.python), "-c", BARE])
+
+
 @contextmanager
 def serve(program: Program, *, pinned: bool = True) -> Iterator[Server]:
     """Run a server for the length of a block. If `pinned`, it runs on the first core, and the caller on the second."""
     with socket.create_server(("127.0.0.1", 0)) as any_port:
         port = any_port.getsockname()[1]
     environment = {**os.environ, **program.environment, "PORT": str(port)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every start but the first finds compiled modules, as users do
     before = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
         if pinned:

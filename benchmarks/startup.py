@@ -9,25 +9,11 @@ a second later. Medians, with the smallest and the largest.
 from __future__ import annotations
 
 import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 from benchmarks import report
-from benchmarks.servers import Program, natter, serve
+from benchmarks.servers import Program, bare, natter, serve
 
-BARE = """
-import os
-
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
-
-app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("hello"))])
-uvicorn.run(app, port=int(os.environ["PORT"]))
-"""
 SETTLE = 0.5
 
 
@@ -42,16 +28,13 @@ def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--runs", type=int, default=10)
     flags = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        bare = Path(folder) / "bare.py"
-        bare.write_text(BARE)
-        programs = {"natter": natter(), "bare": Program([sys.executable, str(bare)])}
-        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
-        for number in range(flags.runs + 1):
-            for name, program in programs.items():
-                measured = measure(program)
-                if number:  # the first run of each warms the file cache
-                    runs[name].append(measured)
+    programs = {"natter": natter(), "bare": bare()}
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+    for number in range(flags.runs + 1):
+        for name, program in programs.items():
+            measured = measure(program)
+            if number:  # the first run of each warms the file cache
+                runs[name].append(measured)
     figures: dict[str, list[float]] = {}
     for name, measurements in runs.items():
         for figure, values in zip(("seconds", "mib"), zip(*measurements, strict=True), strict=True):

@@ -1,7 +1,8 @@
 """The rows of the guard's table: what is compared, how far it may fall, and the verdict.
 
 Each round gives a row two figures, one of the old build and one of the new, taken within seconds of each other. Only
-their ratio counts, new to old, and of the ratios of all rounds the median.
+their ratio counts, new to old, and of the ratios of all rounds the median. A row may put something else in the place of
+the old build.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Row:
     """The bound of a cost's ratio."""
     least: float = LEAST
     """The bound of the ratio where more is better."""
+    beside: str = ""
+    """What the new build is compared with, in place of the old one."""
     most_value: float | None = None
     """A bound of the new build's own figure, in place of one of the ratio."""
 
@@ -41,6 +44,7 @@ class Row:
 
 ROWS = (
     Row("start", "seconds until it answers", cost=True),
+    Row("bare", "seconds until it answers", cost=True, most=1.6, beside="a bare Starlette"),
     Row("rss", "MiB resident after start", cost=True, most=1.25),
     Row("handshakes", "handshakes per CPU second"),
     Row("connection", "KiB resident per idle connection", cost=True),
@@ -124,7 +128,7 @@ def report(old: str, new: str, first: Sequence[Verdict], again: Sequence[Verdict
         anew = second.get(name) if not verdict.holds else None
         result = "ok" if verdict.holds else "ok, measured anew" if anew and anew.holds else "**out of bounds**"
         spread = verdict.spread + (f", anew {anew.spread}" if anew else "")
-        label = verdict.row.label
+        label = f"{verdict.row.label}, beside {verdict.row.beside}" if verdict.row.beside else verdict.row.label
         lines.append([name, label, number(verdict.old), number(verdict.new), spread, verdict.row.bound, result])
     return table(["row", "", old, new, "new ÷ old: median (least–most)", "bound", ""], lines)
 

@@ -23,7 +23,7 @@ import uvloop
 from app.load import Crowd, LoadError
 from benchmarks.clients import Sender, connect, fill, wait_for_index
 from benchmarks.guard.rows import Pair
-from benchmarks.servers import Build, Program, Server, natter, serve
+from benchmarks.servers import Build, Program, Server, bare, natter, serve
 from benchmarks.talk import LEVELS, talk
 
 TURNS = 0, 1, 1, 0
@@ -102,15 +102,20 @@ async def in_turn(turns: int, measure: Callable[[int], Awaitable[float]]) -> Pai
 
 
 def start(round_: Round) -> dict[str, Pair]:
-    """Start each build some times."""
+    """Start each build some times, and after each start of the new one a bare Starlette."""
     seconds: tuple[list[float], list[float]] = ([], [])
     mib: tuple[list[float], list[float]] = ([], [])
+    bare_seconds: list[float] = []
     for index in TURNS * round_.scale.starts:
         with serve(round_.program(index)) as server:
             time.sleep(round_.scale.settle)
             seconds[index].append(server.seconds_to_start)
             mib[index].append(server.process.resident_kib() / 1024)
-    return {"start": Pair(*map(statistics.median, seconds)), "rss": Pair(*map(statistics.median, mib))}
+        if index:
+            with serve(bare(round_.builds[index])) as server:
+                bare_seconds.append(server.seconds_to_start)
+    old, new, least = map(statistics.median, (*seconds, bare_seconds))
+    return {"start": Pair(old, new), "bare": Pair(least, new), "rss": Pair(*map(statistics.median, mib))}
 
 
 def idle(round_: Round) -> dict[str, Pair]:
@@ -265,7 +270,7 @@ def page(round_: Round) -> dict[str, Pair]:
 
 
 SCENES: dict[Callable[[Round], dict[str, Pair]], tuple[str, ...]] = {
-    start: ("start", "rss"),
+    start: ("start", "bare", "rss"),
     idle: ("handshakes", "connection"),
     acks: ("acks",),
     room: ("room-1", "room-8", "room-64"),
