@@ -57,13 +57,16 @@ def rank(state: RoomState, user: User, *, server_operator: bool) -> Rank:
 
 
 def check_admission(room: str, state: RoomState, user: User, rank: Rank, now: int) -> None:
-    """Refused if the user is banned, or not invited to a private room."""
+    """Refused if the user is banned, not invited to a private room, or muted under another name, which could tell the
+    room something."""
     if rank >= Rank.OWNER:
         return
     if ban := state.ban(user.id, now):
         raise _in_force(Code.BANNED, room, f"You are banned from {room}", ban)
     if state.private and rank < Rank.OPERATOR and not state.is_invited(user.id):
         raise Refused(Code.INVITATION_ONLY, f"{room} is private. Ask an operator for an invitation", room=room)
+    if mute := state.mute(user.id, now):
+        _check_name(room, user, mute)
 
 
 def check_not_blank(text: str) -> None:
@@ -178,6 +181,14 @@ def moderation_event(
         raise Refused(Code.NOT_OPERATOR, problem, reason="rank", room=command.room, name=whom.name)
     until = now + 1000 * command.seconds if command.seconds and kind in LASTING else 0
     return kind, command.why, Detail(whom=whom, until=until)
+
+
+def _check_name(room: str, user: User, mute: Event) -> None:
+    """Refused if someone muted has another name now, other than the one that the server gave."""
+    name = mute.detail.whom.name if mute.detail.whom else user.name
+    if user.name not in (name, user.default_name):
+        problem = f"You are muted in {room} as {name}. To come back, take that name again: /nick {name}"
+        raise Refused(Code.MUTED, problem, reason="name", room=room, name=name)
 
 
 def _kind(command: Topic | Private | Public | Slow | Mentions | Moderation) -> Kind:

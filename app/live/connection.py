@@ -364,6 +364,14 @@ class Connection(Rights):
         self.user = user
         self.tell_name()
 
+    def leave_as_muted(self) -> None:
+        """Leave the rooms in which the user is muted under another name than the one it has now."""
+        for name in self.following.rooms():
+            cursor, now = self.following.cursor(name), self.context.clock.now()
+            mute = cursor.room.state.mute(self.user.id, now) if cursor and cursor.room.has_settings else None
+            if cursor and mute and not self.is_admitted(cursor.room):
+                self.expel(mute)
+
     def tell_name(self, *, token: str = "", rid: int | str | UnsetType = UNSET) -> None:
         """Tell the client who it is now, and its new token if it has one."""
         user = self.user

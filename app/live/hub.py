@@ -101,6 +101,7 @@ class Hub:
         if asker is not None:
             asker.user = user
         self.for_connections_of(user.id, lambda one: one.user_changed(user) if one is not asker else None)
+        self.for_connections_of(user.id, lambda one: one.leave_as_muted())
         self._announce(self.rooms_of(user.id))
 
     def end_sign_ins(self, user: int, token: bytes = b"", *, keep: Subscriber) -> None:

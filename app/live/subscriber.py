@@ -87,5 +87,8 @@ class Subscriber(Protocol):
     def user_changed(self, user: User) -> None:
         """Tell the client that its user has a new name or is registered now."""
 
+    def leave_as_muted(self) -> None:
+        """Leave the rooms in which the user is muted under another name than the one it has now."""
+
     def end_sign_in(self, token: bytes) -> None:
         """End the connection if it came with this token, given by its digest; if that is empty, in any case."""

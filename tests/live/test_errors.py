@@ -118,6 +118,17 @@ CASES = [
         (*OWNED, step("ann", "mute", room="lobby", name="bob")),
     ),
     Case(
+        "muted",
+        {"reason": "name", "room": "lobby", "name": "bob"},
+        step("bob", "join", room="lobby"),
+        (
+            *OWNED,
+            step("ann", "mute", room="lobby", name="bob"),
+            step("bob", "part", room="lobby"),
+            step("bob", "nick", name="rob"),
+        ),
+    ),
+    Case(
         "slow_mode",
         {"room": "lobby", "after": "…", "limit": 600},
         step("bob", "msg", room="lobby", cid="b", text="hi"),

@@ -371,6 +371,7 @@ def event_frame(event: Event) -> Message | Changed:
 _EXPULSIONS: dict[str, str] = {
     Kind.KICK: "kicked by {}",
     Kind.BAN: "banned by {}",
+    Kind.MUTE: "muted by {} under another name",
     Kind.PRIVATE: "{} made the room private",
     Kind.UNINVITE: "{} withdrew your invitation",
     Kind.DEOP: "{} removed you as an operator, and you are not invited",

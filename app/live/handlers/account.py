@@ -21,12 +21,19 @@ from app.live.tokens import digest, new_token
 
 async def nick(connection: Connection, command: Nick) -> None:
     """Change the user's name, on all of its connections."""
-    await check_voice(connection)
-    before, user = _who(connection), await connection.context.claim_name(connection.user, command.name)
-    if user.name != connection.user.name:
-        connection.context.say(connection, "New names:", "%s is called %s now", before, user.name)
-    connection.hub.update_user(user, asker=connection)
+    before = _who(connection), connection.user.name
+    await take_name(connection, command.name)
+    if connection.user.name != before[1]:
+        connection.context.say(connection, "New names:", "%s is called %s now", before[0], connection.user.name)
     connection.tell_name(rid=command.rid)
+
+
+async def take_name(connection: Connection, name: str) -> None:
+    """Give the user a new name, on all of its connections. Refused if it is muted in a room that it is in, on any of
+    them."""
+    await check_voice(connection)
+    user = await connection.context.claim_name(connection.user, name)
+    connection.hub.update_user(user, asker=connection)
 
 
 async def register(connection: Connection, command: Register) -> None:

@@ -65,10 +65,12 @@ async def join(connection: Connection, command: Join) -> None:
 
 
 async def take_ownership(connection: Connection, room: str) -> None:
-    """Make a registered user the owner of a room it is in, if the room has none, and the user hasn't too many. If
-    several try, the first wins."""
-    cursor = connection.following.cursor(room)
-    if connection.user.registered and cursor and not cursor.room.state.owner:
+    """Make a registered user the owner of a room it is in, if the room has none, and the user hasn't too many and isn't
+    muted there. If several try, the first wins."""
+    cursor, now = connection.following.cursor(room), connection.context.clock.now()
+    if cursor is None or cursor.room.state.owner or cursor.room.state.mute(connection.user.id, now):
+        return
+    if connection.user.registered:
         limit = connection.limits.rooms_owned
         if limit and await connection.backend.owned(connection.user.id) >= limit:
             return

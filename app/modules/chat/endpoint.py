@@ -19,7 +19,7 @@ from app.chat.logs import room_name
 from app.live.asking import Asked
 from app.live.connection import NOBODY, Connection
 from app.live.errors import error_frame, unavailable_frame
-from app.live.handlers.account import follow_whispers
+from app.live.handlers.account import follow_whispers, take_name
 from app.live.service import ChatService
 from app.live.sign_ins import SignIns
 from app.live.tokens import digest, new_token
@@ -174,13 +174,12 @@ class ChatEndpoint:
         problem: Error | None = None
         if name and name != user.name:
             try:
-                user = await self.service.claim_name(user, name)
+                await take_name(connection, name)
             except Refused as error:
                 problem = error_frame(error)
             except Unavailable as error:
                 problem = unavailable_frame(error)
-            else:
-                self.service.hub.update_user(user, asker=connection)
+            user = connection.user
         log_start(connection)
         epoch = self.service.backend.epoch
         connection.send(Welcome(user.id, user.name, user.registered, token, epoch, self._limits, self._room, FEATURES))

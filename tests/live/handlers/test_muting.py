@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from app import chat_of
-from app.testing import Host, JsonClient
+from app.chat.events import Detail, Draft, Kind, User
+from app.live.context import ChatContext
+from app.testing import Host, JsonClient, Refusal
 from tests.live.handlers.test_people import PASSWORD
 from tests.live.handlers.test_rooms import registered
 
@@ -164,3 +166,71 @@ def test_a_clock_that_was_wrong_silences_nobody(chat: Host, ann: JsonClient) -> 
     cy.join("den")
     chat.clock.advance(60)
     cy.say("four", room="den")
+
+
+def names(ann: JsonClient, person: JsonClient) -> list[str]:
+    """The names of a person that the room sees."""
+    return [one["name"] for one in ann.answer("who", room="den")["people"] if one["id"] == person.id]
+
+
+def test_someone_muted_comes_back_under_the_same_name_only(chat: Host, ann: JsonClient) -> None:
+    bob = chat.connect("bob")
+    bob.join("den")
+    ann.answer("mute", room="den", name="bob", seconds=60)
+    bob.sees("mute")
+    bob.part("den")
+    bob.nick("words")
+    refused = bob.refused("join", room="den").frame
+    assert (refused["code"], refused["reason"], refused["name"]) == ("muted", "name", "bob")
+    assert names(ann, bob) == []
+    bob.nick(f"user{bob.id - 1}")  # which the server gave, so it says nothing
+    bob.join("den")
+    bob.part("den")
+    bob.nick("bob")
+    bob.join("den")
+    assert names(ann, bob) == ["bob"]
+    bob.part("den")
+    bob.nick("words")
+    chat.clock.advance(61)
+    bob.join("den")
+
+
+def test_another_connection_is_no_way_around_a_mute(chat: Host, ann: JsonClient) -> None:
+    bob = chat.connect("bob")
+    bob.join("den")
+    ann.answer("mute", room="den", name="bob")
+    bob.sees("mute")
+    with pytest.raises(Refusal, match="muted"):
+        chat.connect("words", token=bob.token)
+    assert names(ann, bob) == ["bob"]
+
+
+def test_someone_who_renames_while_being_muted_leaves_the_room(
+    chat: Host, ann: JsonClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = chat.connect("bob")
+    other = chat.connect(token=bob.token)
+    other.join("den")
+    claim = ChatContext.claim_name
+    muting = Draft("den", User(ann.id, "ann"), "", "m1", 0, kind=Kind.MUTE, detail=Detail(whom=User(bob.id, "bob")))
+
+    async def mute_meanwhile(context: ChatContext, user: User, text: str) -> User:
+        named = await claim(context, user, text)
+        await context.backend.append(muting)
+        return named
+
+    monkeypatch.setattr(ChatContext, "claim_name", mute_meanwhile)
+    bob.nick("words")
+    other.sees("mute")
+    while (frame := other.frame())["t"] != "parted":
+        pass
+    assert frame["why"] == "muted by ann under another name"
+    assert names(ann, bob) == []
+
+
+def test_nobody_gets_rid_of_a_mute_by_owning_the_room(chat: Host) -> None:
+    bob = chat.connect(token=registered(chat, "bob"))
+    muting = Draft("yard", User(9, "root"), "", "m1", 0, kind=Kind.MUTE, detail=Detail(whom=User(bob.id, "bob")))
+    chat.call(chat_of(chat.app).backend.append, muting)
+    bob.join("yard")
+    assert bob.answer("room", room="yard")["owner"] == ""
