@@ -154,6 +154,7 @@ class Scene:
             "handshake": self._handshake,
             "read": lambda: ask("read", room=LARGE, seq=next(turns) + 1),
             "ignore": lambda: ask("ignore", name=names[next(turns) % self.people]),
+            "ignored": lambda: ask("ignored"),
             "unignore": lambda: ask("unignore", name=names[next(turns) % self.people]),
             "login": lambda: self._login(),
             "register": lambda: ask("register", password=PASSWORD),

@@ -278,6 +278,7 @@ _TABLE = (
     Row("ignore", (), "NAME", "Hide messages from someone", 1, 1, lambda name, _: frames.Ignore(name=_name(name))),
     Row("unignore", (), "NAME", "Show messages from someone again", 1, 1,
         lambda name, _: frames.Unignore(name=_name(name))),
+    Row("ignored", (), "", "List those whose messages you hide", 0, 0, lambda *_: frames.ListIgnored()),
     Row("away", (), "[WHY]", "Show that you're away", 0, None, lambda why, _: frames.Away(why=why.strip())),
     Row("back", (), "", "Show that you're back", 0, 0, lambda *_: frames.Back()),
     Row("register", (), "PASSWORD", "Protect your name with a password", 1, None,

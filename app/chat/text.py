@@ -18,6 +18,7 @@ from app.chat.frames import (
     Commands,
     ConversationList,
     Found,
+    IgnoredList,
     Joined,
     Message,
     ModerationEntry,
@@ -134,7 +135,8 @@ def settings(frame: RoomSettings) -> str:
         f"Owner: {_clean_name(frame.owner)}" if frame.owner else "No owner",
     ]
     if frame.operators:
-        lines.append(f"Operators: {', '.join(map(_clean_name, frame.operators))}")
+        more = ", and more" if frame.more else ""
+        lines.append(f"Operators: {', '.join(map(_clean_name, frame.operators))}{more}")
     if frame.slow:
         lines.append(f"Slow mode: one message every {frame.slow} s")
     if frame.mentions == ALL:
@@ -159,6 +161,12 @@ def conversations(frame: ConversationList) -> str:
         f"Conversation with {', '.join(map(_clean_name, entry.others)) or 'yourself'}" for entry in frame.conversations
     ]
     return notices(lines or ["You have no conversations yet"])
+
+
+def ignored(frame: IgnoredList) -> str:
+    """The list of those whom you ignore."""
+    lines = [_clean_name(person.name) for person in frame.people]
+    return notices([*lines, *(["There are more"] if frame.more else [])] or ["You are ignoring nobody"])
 
 
 def usages(frame: Commands) -> str:

@@ -23,6 +23,7 @@ from app.live.held_names import HeldNames
 from app.live.hub import Hub
 from app.live.newcomers import REGISTRATIONS, Newcomers
 from app.live.shares import Rates, Shares
+from app.live.under_way import UnderWay
 from app.live.work import WorkBudgets
 from app.refusals import Refusal, RefusalLog
 from app.transports import Overflow
@@ -121,6 +122,7 @@ class ChatContext:
             text_per_address=rates.bytes_per_address,
             text_of_guests=rates.bytes_of_guests,
         )
+        self.under_way = UnderWay()
         self.refusals = refusals or RefusalLog(clock)
         self._rules: list[Rule] = []
         self._operator_skeletons = frozenset(map(skeleton, names.operators))

@@ -29,6 +29,7 @@ COSTS: Mapping[type[Command], float] = {
     frames.DescribeRoom: 0.5,
     frames.ListModeration: 0.5,
     frames.Conversations: 2.0,
+    frames.ListIgnored: 0.5,
 }
 """Milliseconds that a command is charged with. A search is also charged with its processor time, once that is known."""
 CATCHING_UP = 0.6
@@ -37,7 +38,7 @@ for next may be."""
 TEXT = 3.5e-6
 """Milliseconds for each character of what is read and sent."""
 LOOKING = 0.0005
-"""Milliseconds for each person in a room that is looked through for some of them."""
+"""Milliseconds for each person in a list that is looked through for some of them."""
 
 
 class WorkBudgets:

@@ -99,6 +99,8 @@ class Happening:
     id: str = ""
     ts: str = ""
     until: str = ""
+    what: str = ""
+    """What was deleted, if it was no message."""
 
     @property
     def frame(self) -> Frame:
@@ -111,7 +113,8 @@ class Happening:
             frame |= {name: True for name, on in flags.items() if on}
             return frame | ({"to": list(self.to)} if self.to else {})
         about = self.whom.id if self.whom else 0
-        optional = {"of": self.of, "whom": self.whom_name, "about": about, "until": self.until}
+        optional = {"of": self.of, "whom": self.whom_name, "about": about, "until": self.until, "what": self.what}
+        optional["deleted"] = self.deleted
         frame |= {name: value for name, value in optional.items() if value}
         if self.text or self.kind in ("edit", "topic"):
             frame["text"] = self.text
@@ -240,6 +243,9 @@ class Model:
             raise No("banned")
         if rank < 1 and place.private and seat.user.id not in place.invited:
             raise No("invitation_only")
+        muted_as = place.muted.get(seat.user.id, seat.user.name)
+        if rank < 2 and seat.user.name not in (muted_as, seat.user.default_name):
+            raise No("muted")
 
     def _others(self, user: User, ids: Sequence[int]) -> list[str]:
         others = [other.name for id_ in ids if (other := self.user(id_)) and other is not user]
@@ -355,14 +361,16 @@ class Model:
     # Changing what was said
 
     def _message(self, seat: Seat, frame: Frame) -> Happening:
-        log = self.may_read(seat, frame["room"])
+        log, topics = self.may_read(seat, frame["room"]), frame["t"] == "delete" and frame["room"] in seat.rooms
         for event in self.readable(log):
-            if event.seq == frame["seq"] and event.kind in SAID and not event.deleted:
+            may_be_meant = event.kind in SAID or (topics and event.kind == "topic" and event.text)
+            if event.seq == frame["seq"] and may_be_meant and not event.deleted:
                 return event
         raise No("not_found")
 
     def _amended(self, seat: Seat, frame: Frame, event: Happening, kind: str, text: str) -> None:
-        change = Happening(event.log, kind, seat.user.id, seat.user.name, text, of=event.seq, to=event.to)
+        what = "topic" if event.kind == "topic" else ""
+        change = Happening(event.log, kind, seat.user.id, seat.user.name, text, of=event.seq, to=event.to, what=what)
         if kind == "delete":
             change.whom, change.whom_name = self.user(event.user), event.name
         self.happen(change)
@@ -384,6 +392,12 @@ class Model:
         rank = self.rank(event.log, seat.user) if event.log in seat.rooms else 0
         if event.user != seat.user.id and rank < 1:
             raise No("not_yours")
+        topics = [other for other in self.readable(event.log) if other.kind == "topic"]
+        if event.kind == "topic" and topics[-1] is event:
+            if self.places[event.log].owner and rank < 1:
+                raise No("not_operator")
+            self.places[event.log].topic = ""
+            self.happen(Happening(event.log, "topic", seat.user.id, seat.user.name))
         self._amended(seat, frame, event, "delete", "")
         event.deleted = True
 
@@ -430,10 +444,13 @@ class Model:
         return answer | ({"topic": place.topic} if place.topic else {}) | ({"private": True} if place.private else {})
 
     def own(self, seat: Seat, room: str) -> None:
-        if room in self.places and seat.user.registered and not self.places[room].owner:
+        if room in self.places and self.may_own(seat.user, room) and not self.places[room].owner:
             place = self.places[room]
             place.owner = seat.user
             self.happen(Happening(room, "owner", 0, "*", whom=seat.user, whom_name=seat.user.name))
+
+    def may_own(self, user: User, room: str) -> bool:
+        return user.registered and user.id not in self.places[room].muted
 
     def part(self, seat: Seat, frame: Frame) -> None:
         self.may_read(seat, frame["room"])
@@ -1390,7 +1407,7 @@ class Rush:
         owners = []
         for room, place in self.model.places.items():
             able = {seat.user.id: seat.user for seat, frame in self.joins.values() if frame["room"] == room}
-            if place.owner or not any(user.registered for user in able.values()):
+            if place.owner or not any(self.model.may_own(user, room) for user in able.values()):
                 continue
             count = 1 + sum(event.log == room for *_, event in self.said)
             news = self.chat.news(room, self.model.head(room), count)

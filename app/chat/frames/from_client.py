@@ -147,9 +147,10 @@ class Who(Request, tag="who"):
 
 
 class DescribeRoom(Request, tag="room"):
-    """Show a room's settings."""
+    """Show a room's settings. `after` is the `next` of an answer, and gets further operators."""
 
     room: str
+    after: Position | UnsetType = UNSET
 
 
 class Conversations(Request, tag="conversations"):
@@ -215,10 +216,18 @@ class Unignore(Request, tag="unignore"):
     name: str
 
 
+class ListIgnored(Request, tag="ignored"):
+    """List those whom you ignore, by name: from the one after the name `after` on, at most `limit`."""
+
+    after: str = ""
+    limit: Limit | UnsetType = UNSET
+
+
 class Help(Request, tag="help"):
-    """List the slash commands, or explain one."""
+    """List the slash commands, those after the command `after` if it is given, or explain one."""
 
     command: str = ""
+    after: str = ""
 
 
 class SlashCommand(Request, tag="command"):
@@ -325,7 +334,8 @@ Command = (
     Say | Whisper | Reply
     | Join | Part | History | Search | Edit | Delete | Read | Typing | Pong
     | Rooms | Who | DescribeRoom | Conversations
-    | Nick | Register | ChangePassword | Login | Logout | Quit | Away | Back | Ignore | Unignore | Help | SlashCommand
+    | Nick | Register | ChangePassword | Login | Logout | Quit | Away | Back
+    | Ignore | Unignore | ListIgnored | Help | SlashCommand
     | Topic | Private | Public | Slow | Mentions | ListModeration
     | Kick | Ban | Unban | Mute | Unmute | Op | Deop | Invite | Uninvite
 )  # fmt: skip

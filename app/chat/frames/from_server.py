@@ -198,9 +198,9 @@ class People(Answer, tag="who"):
 
 
 class RoomSettings(Answer, tag="room"):
-    """A room's settings and your rank in it, with the current names of its owner and operators. `mentions` is `all` if
-    everyone may notify the room with @everyone and @here. `more` says that there are more operators than fit in.
-    `owner_user` and `operator_users` are their ids, in the order of the names. Older servers don't send them."""
+    """A room's settings and your rank in it, with the current names of its owner and operators, and their ids in the
+    same order, which older servers don't send. `mentions` is `all` if everyone may notify the room. `more` says that
+    there are more operators than fit in: `next` gets them as `after`."""
 
     room: str
     topic: str
@@ -214,6 +214,7 @@ class RoomSettings(Answer, tag="room"):
     more: bool = False
     owner_user: int = 0
     operator_users: tuple[int, ...] = ()
+    next: int = 0
 
 
 class ModerationEntry(Struct, omit_defaults=True):
@@ -254,6 +255,13 @@ class ConversationList(Answer, tag="conversations"):
     as `before`."""
 
     conversations: list[ConversationEntry]
+    more: bool = False
+
+
+class IgnoredList(Answer, tag="ignored"):
+    """Those whom you ignore, by name. `more` says whether there are more after the last one."""
+
+    people: tuple[Person, ...]
     more: bool = False
 
 
@@ -301,7 +309,7 @@ class Usage(Struct):
 
 
 class Commands(Answer, tag="help"):
-    """The slash commands. `more` says that there are more than fit in."""
+    """The slash commands. `more` says that there are more, after the last one."""
 
     commands: list[Usage]
     more: bool = False
@@ -332,7 +340,7 @@ class Error(Answer, tag="error"):
 
 Frame = (
     Welcome | Named | Joined | Parted | Message | Changed | Ack | Done | Page | Found | RoomList | People
-    | RoomSettings | ModerationList | ConversationList | Presence | TypingNow | ReadUpTo | Ping | Notice
+    | RoomSettings | ModerationList | ConversationList | IgnoredList | Presence | TypingNow | ReadUpTo | Ping | Notice
     | Commands | Error
 )  # fmt: skip
 
@@ -384,12 +392,5 @@ def moderation_entry(event: Event, names: Mapping[int, str]) -> ModerationEntry:
     whom = event.detail.whom
     assert whom is not None, "moderation is about someone"
     name = names.get(whom.id, whom.name)
-    return ModerationEntry(
-        id=whom.id,
-        name=name,
-        by=event.name,
-        ts=timestamp(event.at),
-        was="" if name == whom.name else whom.name,
-        why=event.text,
-        until=timestamp(event.detail.until) if event.detail.until else UNSET,
-    )
+    was, until = "" if name == whom.name else whom.name, timestamp(event.detail.until) if event.detail.until else UNSET
+    return ModerationEntry(whom.id, name, event.name, timestamp(event.at), was, event.text, until)

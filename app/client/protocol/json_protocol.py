@@ -365,6 +365,7 @@ _HANDLERS: dict[type[Any], _Handler] = {
     frames.RoomSettings: JsonProtocol._on_answer,
     frames.ModerationList: JsonProtocol._on_answer,
     frames.ConversationList: JsonProtocol._on_answer,
+    frames.IgnoredList: JsonProtocol._on_answer,
     frames.Notice: JsonProtocol._on_answer,
     frames.Commands: JsonProtocol._on_answer,
 }

@@ -20,7 +20,7 @@ SMALL_BURST = 8
 REPEATABLE = (
     frames.Speech | frames.Edit | frames.Join | frames.History | frames.Search | frames.Read | frames.Typing
     | frames.Rooms | frames.Who | frames.DescribeRoom | frames.ListModeration | frames.Conversations | frames.Help
-    | frames.Away | frames.Back | frames.Ignore | frames.Unignore
+    | frames.Away | frames.Back | frames.Ignore | frames.Unignore | frames.ListIgnored
 )  # fmt: skip
 """What is sent again on the next connection: it is idempotent, or stored once by its `cid`."""
 

@@ -39,6 +39,7 @@ class Sentences:
             frames.RoomSettings: self._settings,
             frames.ModerationList: self._moderation,
             frames.ConversationList: self._conversations,
+            frames.IgnoredList: self._ignored,
             frames.Commands: self._commands,
             frames.Done: lambda frame: [frame.note] if frame.note else [],
             frames.Notice: lambda frame: frame.text.split("\n"),
@@ -156,6 +157,10 @@ class Sentences:
             self._say("conversations.entry", names=", ".join(entry.others)) for entry in frame.conversations
         ]
         return conversations or [self._say("conversations.none")]
+
+    def _ignored(self, frame: frames.IgnoredList) -> list[str]:
+        people = [person.name for person in frame.people]
+        return [*people, *([self._say("ignored.more")] if frame.more else [])] or [self._say("ignored.none")]
 
     def _commands(self, frame: frames.Commands) -> list[str]:
         commands = []

@@ -52,6 +52,7 @@ HANDLERS: dict[type, Callable[..., Awaitable[Any]]] = {
     frames.Back: people.back,
     frames.Ignore: people.ignore,
     frames.Unignore: people.unignore,
+    frames.ListIgnored: people.list_ignored,
     frames.Help: helping.explain,
     frames.SlashCommand: helping.run,
 }

@@ -16,7 +16,7 @@ _LINE = re.compile(r"/(\S*)\s*(.*)", re.DOTALL)
 
 
 async def explain(connection: Connection, command: Help) -> None:
-    """Answer with all slash commands, or with one of them."""
+    """Answer with all slash commands, a page at a time, or with one of them."""
     usages = [*commands.USAGES, *connection.context.usages]
     wanted = command.command.removeprefix("/").casefold()
     if wanted:
@@ -24,6 +24,9 @@ async def explain(connection: Connection, command: Help) -> None:
         usages = [usage for usage in usages if usage.command == name]
         if not usages:
             raise _unknown(command.command.removeprefix("/"))
+    if command.after:
+        names = [usage.command for usage in usages]
+        usages = usages[names.index(command.after) + 1 :] if command.after in names else []
     listed = fit(usages)
     connection.send(Commands(listed, len(listed) < len(usages), rid=command.rid))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from heapq import nlargest
 
 from msgspec import UnsetType
@@ -89,13 +90,15 @@ async def moderate(connection: Connection, command: Moderation) -> None:
     whose_rank = rules.rank(room.state, whom, server_operator=connection.context.is_server_operator(whom))
     now = connection.context.clock.now()
     kind, text, detail = rules.moderation_event(command, rank, whom, whose_rank, now)
-    if kind in MODERATION and not room.state.has(kind, whom.id, now):
-        connection.limits.check_moderation(kind, room.name, room.state.count(kind, now) + 1)
-    drafts = [connection.draft(room.name, text, kind=kind, detail=detail)]
-    if kind == Kind.INVITE and not connection.hub.is_in(whom.id, room.name) and not room.state.ban(whom.id, now):
-        told_in = conversation({connection.user.id, whom.id})
-        drafts.append(connection.draft(told_in, room.name, kind=kind, detail=detail))
-    appended = await asyncio.gather(*map(connection.backend.append, drafts))
+    adds = kind in MODERATION and not room.state.has(kind, whom.id, now)
+    with connection.context.under_way.another((kind, room.name)) if adds else nullcontext(0) as place:
+        if adds:
+            connection.limits.check_moderation(kind, room.name, room.state.count(kind, now) + place)
+        drafts = [connection.draft(room.name, text, kind=kind, detail=detail)]
+        if kind == Kind.INVITE and not connection.hub.is_in(whom.id, room.name) and not room.state.ban(whom.id, now):
+            told_in = conversation({connection.user.id, whom.id})
+            drafts.append(connection.draft(told_in, room.name, kind=kind, detail=detail))
+        appended = await asyncio.gather(*map(connection.backend.append, drafts))
     if kind == Kind.MUTE and connection.hub.is_in(whom.id, room.name):
         connection.hub.hush(whom.id)
     connection.send(Done(seq=appended[0].event.seq, rid=command.rid))

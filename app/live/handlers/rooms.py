@@ -70,15 +70,14 @@ async def take_ownership(connection: Connection, room: str) -> None:
     cursor, now = connection.following.cursor(room), connection.context.clock.now()
     if cursor is None or cursor.room.state.owner or cursor.room.state.mute(connection.user.id, now):
         return
-    if connection.user.registered:
-        limit = connection.limits.rooms_owned
-        if limit and await connection.backend.owned(connection.user.id) >= limit:
+    user, limit = connection.user, connection.limits.rooms_owned
+    if not user.registered:
+        return
+    with connection.context.under_way.another(("owned", user.id)) as place:
+        if limit and await connection.backend.owned(user.id) + place > limit:
             return
         id_ = f"owner:{room}"
-        draft = Draft(
-            room, SERVER, "", id_, connection.context.clock.now(), id_, Kind.OWNER, detail=Detail(whom=connection.user)
-        )
-        await connection.backend.append(draft)
+        await connection.backend.append(Draft(room, SERVER, "", id_, now, id_, Kind.OWNER, detail=Detail(whom=user)))
 
 
 async def part(connection: Connection, command: Part) -> None:
@@ -166,16 +165,19 @@ async def list_people(connection: Connection, command: Who) -> None:
 
 async def describe(connection: Connection, command: DescribeRoom) -> None:
     """Answer with a room's settings."""
-    await show_settings(connection, command.room, command.rid)
+    after = 0 if isinstance(command.after, UnsetType) else command.after
+    await show_settings(connection, command.room, command.rid, after)
 
 
-async def show_settings(connection: Connection, name: str, rid: int | str | UnsetType = UNSET) -> None:
-    """Send a room's settings and the user's rank in it."""
+async def show_settings(connection: Connection, name: str, rid: int | str | UnsetType = UNSET, after: int = 0) -> None:
+    """Send a room's settings and the user's rank in it. Of the operators, those who were appointed after a position."""
     room = await _visible_room(connection, name)
     state = await state_of(connection, room)
-    names = await _current_names(connection, [state.owner, *state.operators])
-    operators = [(id_, names[id_]) for id_ in state.operators if id_ in names]
+    appointed = {one.detail.whom.id: one.seq for one in state.in_force(Kind.OP, 0) if one.detail.whom}
+    names = await _current_names(connection, [state.owner, *(id_ for id_, seq in appointed.items() if seq > after)])
+    operators = [(id_, names[id_]) for id_, seq in appointed.items() if seq > after and id_ in names]
     shown = fit(operators)
+    following = appointed[shown[-1][0]] if len(shown) < len(operators) else 0
     own_rank = rank(state, connection.user, server_operator=connection.context.is_server_operator(connection.user))
     connection.send(
         RoomSettings(
@@ -188,9 +190,10 @@ async def show_settings(connection: Connection, name: str, rid: int | str | Unse
             connection.hub.members(room),
             str(own_rank),
             ALL if state.mentions == ALL else "",
-            len(shown) < len(operators),
+            bool(following),
             state.owner if state.owner in names else 0,
             tuple(id_ for id_, _ in shown),
+            following,
             rid=rid,
         )
     )

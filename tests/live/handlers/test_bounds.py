@@ -175,6 +175,41 @@ def test_lists_of_rooms_and_operators_fit() -> None:
         answer = ann.answer("room", room="lobby")
         assert size(answer) <= PAGE_BYTES + ENVELOPE
         assert answer["more"]
+        known = answer["operator_users"]
+        while "next" in answer:
+            answer = ann.answer("room", room="lobby", after=answer["next"])
+            known += answer["operator_users"]
+        assert known == list(range(2, 12))
+
+
+def test_everyone_who_is_ignored_is_listed_a_page_at_a_time() -> None:
+    with test_application(overrides={"chat.limits.name": 0, "chat.limits.ignored": 0}) as chat:
+        ann, bob = chat.connect("ann"), chat.connect("bob")
+        assert ann.answer("ignored")["people"] == []
+        names = [f"{number:02}" + 30_000 * "p" for number in range(20)]
+        for name in names:
+            ann.answer("ignore", name=chat.connect(name).name)
+        ann.answer("ignore", name="bob")
+        bob.nick("rob")
+        seen: list[str] = []
+        more = True
+        while more:
+            page = ann.answer("ignored", after=seen[-1] if seen else "")
+            assert size(page) <= PAGE_BYTES + ENVELOPE
+            seen += [person["name"] for person in page["people"]]
+            more = page.get("more", False)
+        assert seen == [*names, "rob"]
+        assert ann.answer("ignored", after=names[-2], limit=1)["people"] == [{"id": 22, "name": names[-1]}]
+        ann.answer("unignore", name="rob")
+        assert ann.answer("ignored", after=names[-1])["people"] == []
+
+
+def test_the_list_of_commands_comes_in_pages() -> None:
+    with test_application() as chat:
+        ann = chat.connect("ann")
+        commands = [usage["command"] for usage in ann.answer("help")["commands"]]
+        rest = ann.answer("help", after=commands[9])["commands"]
+        assert [usage["command"] for usage in rest] == commands[10:]
 
 
 def test_the_largest_frame_is_told(chat: Host) -> None:

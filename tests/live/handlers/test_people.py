@@ -225,6 +225,17 @@ def test_of_who_is_ignored_nothing_is_heard_on_any_connection(chat: Host) -> Non
         assert [event["text"] for event in ann.answer("history", room="lobby")["events"]] == ["hidden", "seen"]
 
 
+def test_the_text_dialect_lists_who_is_ignored(chat: Host) -> None:
+    ann = chat.join("ann", dialect="text")
+    chat.connect("cy")
+    chat.connect("bob")
+    assert ann.command("/ignored") == "You are ignoring nobody"
+    ann.command("/ignore cy")
+    ann.command("/ignore bob")
+    ann.send("/ignored")
+    assert [ann.receive(), ann.receive()] == ["*** bob", "*** cy"]
+
+
 def test_of_who_is_ignored_nothing_is_unread(chat: Host) -> None:
     ann, bob, cy = chat.join("ann"), chat.join("bob"), chat.join("cy")
     bob.whisper("ann", text="psst")

@@ -28,6 +28,10 @@ const WORDS = {
     conversations
       .map((/** @type {{ with: string[] }} */ one) => t("reply.conversation", { names: listed(one.with) }))
       .join("\n") || t("reply.conversations.none"),
+  ignored: ({ people, more }) =>
+    people.length
+      ? t(more ? "reply.ignored.more" : "reply.ignored", { names: listed(people.map(personText)) })
+      : t("reply.ignored.none"),
   help: ({ commands }) =>
     commands
       .map((/** @type {Usage} */ usage) => t("help.line", { usage: usageText(usage), help: helpText(usage) }))
