@@ -169,6 +169,10 @@ class RoomState:
             found += [replace(access, kind=Kind.INVITE, detail=detail) for detail in whom]
         return sorted(found, key=lambda event: event.seq)
 
+    def at(self, seq: int) -> Event | None:
+        """Return the event at a position, if it makes up the room's settings."""
+        return next((event for event in self._last.values() if event.seq == seq), None)
+
     def _clear(self, seq: int) -> None:
         """Forget the text of an event: a topic or a reason that was deleted."""
         for key, event in self._last.items():

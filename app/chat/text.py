@@ -224,7 +224,8 @@ def _person(person: Person) -> str:
 def _moderated(entry: ModerationEntry) -> str:
     was = f" (was {_clean_name(entry.was)})" if entry.was else ""
     by = f", by {_clean_name(entry.by)} on {minute(entry.ts)} UTC"
-    return f"#{entry.id} {_clean_name(entry.name)}{was}{by}{_suffix(entry.why)}"
+    why = _suffix(entry.why)
+    return f"#{entry.id} {_clean_name(entry.name)}{was}{by}{f', ID {entry.seq}' if why and entry.seq else ''}{why}"
 
 
 def _end(until: str | UnsetType) -> str:

@@ -167,7 +167,7 @@ def seen(line: str) -> str:
         (frames.ModerationList(
             room="den",
             bans=[
-                frames.ModerationEntry(2, "rob", "ann", TS, was="bob", why="noise"),
+                frames.ModerationEntry(2, "rob", "ann", TS, was="bob", why="noise", seq=7),
                 frames.ModerationEntry(3, "cy", "ann", TS, until=TS),
             ],
             mutes=[frames.ModerationEntry(3, "cy", "ann", TS)],
@@ -175,7 +175,7 @@ def seen(line: str) -> str:
             next=7,
         ),
             (
-                "*** Banned permanently: #2 rob (was bob), by ann on 2026-11-24 06:38 UTC: noise\n"
+                "*** Banned permanently: #2 rob (was bob), by ann on 2026-11-24 06:38 UTC, ID 7: noise\n"
                 "*** Banned until 2026-11-24 06:38 UTC: #3 cy, by ann on 2026-11-24 06:38 UTC\n"
                 "*** Muted permanently: #3 cy, by ann on 2026-11-24 06:38 UTC\n"
                 "*** Invited: #4 dora, by ann on 2026-11-24 06:38 UTC\n"

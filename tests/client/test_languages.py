@@ -145,13 +145,13 @@ def test_an_invitation_and_a_list_of_bans_have_sentences() -> None:
     assert sentences.of(told) == ["ann invited bob to den. Type /join den"]
     listed = ModerationList(
         room="ops",
-        bans=[ModerationEntry(2, "rob", "ann", time, was="bob", why="noise")],
+        bans=[ModerationEntry(2, "rob", "ann", time, was="bob", why="noise", seq=7)],
         mutes=[ModerationEntry(3, "cy", "ann", time, until=time)],
         invitations=[ModerationEntry(4, "dora", "ann", time)],
         next=7,
     )
     ban, mute, invitation, older = sentences.of(listed)
-    assert re.fullmatch(r"Banned permanently: #2 rob \(was bob\), by ann at .*2026.*: noise", ban)
+    assert re.fullmatch(r"Banned permanently: #2 rob \(was bob\), by ann at .*2026.*, ID 7: noise", ban)
     assert re.fullmatch(r"Muted until .*2026.*: #3 cy, by ann at .*2026.*", mute)
     assert re.fullmatch(r"Invited: #4 dora, by ann at .*2026.*", invitation)
     assert older == "There are older ones"

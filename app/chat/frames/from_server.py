@@ -219,7 +219,7 @@ class RoomSettings(Answer, tag="room"):
 
 class ModerationEntry(Struct, omit_defaults=True):
     """A ban, mute or invitation that is in force: whose it is, by the `name` now and the one it `was` given under if
-    that was another, who set it and when, why, and until when; a permanent one has no `until`."""
+    that was another, who set it and when, why, and until when (a permanent one has no `until`), and its position."""
 
     id: int
     name: str
@@ -228,6 +228,7 @@ class ModerationEntry(Struct, omit_defaults=True):
     was: str = ""
     why: str = ""
     until: str | UnsetType = UNSET
+    seq: int = 0
 
 
 class ModerationList(Answer, tag="moderation"):
@@ -393,4 +394,4 @@ def moderation_entry(event: Event, names: Mapping[int, str]) -> ModerationEntry:
     assert whom is not None, "moderation is about someone"
     name = names.get(whom.id, whom.name)
     was, until = "" if name == whom.name else whom.name, timestamp(event.detail.until) if event.detail.until else UNSET
-    return ModerationEntry(whom.id, name, event.name, timestamp(event.at), was, event.text, until)
+    return ModerationEntry(whom.id, name, event.name, timestamp(event.at), was, event.text, until, event.seq)

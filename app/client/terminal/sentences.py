@@ -149,7 +149,7 @@ class Sentences:
         time = local_time(entry.ts) or entry.ts
         return self._say(
             "moderation.person",
-            id=entry.id, name=entry.name, was=entry.was, by=entry.by, time=time, why=entry.why,
+            id=entry.id, name=entry.name, was=entry.was, by=entry.by, time=time, why=entry.why, seq=entry.seq or "",
         )  # fmt: skip
 
     def _conversations(self, frame: frames.ConversationList) -> list[str]:

@@ -99,6 +99,8 @@ async def _message(
         return await _last_message(connection, room)
     event = await connection.backend.get(connection.log_of(room), seq)
     connection.log_of(room)  # the user may have lost the right to read it meanwhile
+    if event is None and also and (cursor := connection.following.cursor(room)):
+        event = cursor.room.state.at(seq)  # it is no longer in the log, but still in force
     is_message = event is not None and event.kind in (Kind.MSG, Kind.ME)
     is_note = event is not None and event.kind in also and event.text != "" and event.room in connection.following
     if event is None or not (is_message or is_note) or event.detail.deleted:

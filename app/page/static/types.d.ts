@@ -98,6 +98,8 @@ export interface Moderated {
     why?: string;
     until?: string;
     ts: string;
+    /** The position at which it is deleted, with its reason. Older servers don't tell. */
+    seq?: number;
 }
 
 export interface Moderation {

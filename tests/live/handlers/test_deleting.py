@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app import chat_of
 from app.testing import Host, JsonClient
 from tests.live.handlers.test_rooms import registered
 
@@ -49,6 +50,28 @@ def test_operators_delete_old_topics_and_reasons(chat: Host, ann: JsonClient) ->
     assert "secret" not in cy.refused("join", room="den").message
     assert "ann set a topic that was deleted" in text.command("/history 20")
     assert ann.answer("room", room="den")["topic"] == "tea"
+
+
+def test_the_reason_of_a_ban_is_deleted_though_its_event_is_no_longer_kept(chat: Host, ann: JsonClient) -> None:
+    bob = chat.connect("bob")
+    bob.join("den")
+    chat.connect("cy")
+    banned = ann.answer("ban", room="den", name="cy", why="secret")["seq"]
+    ann.say("tea?", room="den")
+    chat.call(lambda: chat_of(chat.app).backend.trim("den", keep=1, since=0, limit=100))
+    assert "secret" not in str(ann.answer("history", room="den"))
+    [ban] = ann.answer("moderation", room="den")["bans"]
+    assert (ban["why"], ban["seq"]) == ("secret", banned)
+    assert bob.refused("delete", room="den", seq=banned).code == "not_yours"
+    ann.answer("delete", room="den", seq=banned)
+    [ban] = ann.answer("moderation", room="den")["bans"]
+    assert "why" not in ban
+    for one in (ann, bob):
+        one.part("den")
+    ann.join("den")  # the settings are read from the store again
+    [ban] = ann.answer("moderation", room="den")["bans"]
+    assert (ban["name"], "why" in ban) == ("cy", False)
+    assert ann.refused("delete", room="den", seq=banned).code == "not_found"
 
 
 def test_a_topic_that_is_deleted_is_cleared_first(chat: Host, ann: JsonClient) -> None:

@@ -58,8 +58,9 @@ function listView(state, title, all, lift, label, act) {
  * @param {Moderated} entry
  * @param {string} lift
  */
-function aboutText({ was, by, until, why }, lift) {
+function aboutText({ was, by, until, why, seq }, lift) {
   const end = until ? t("moderated.until", { until: dateTime(until) }) : t("moderated.forever");
   const before = was && t("moderated.was", { name: was });
-  return [before, t("moderated.by", { name: by }), lift !== "uninvite" && end, why].filter(Boolean).join(" · ");
+  const id = why && seq && t("moderated.id", { seq });
+  return [before, t("moderated.by", { name: by }), lift !== "uninvite" && end, id, why].filter(Boolean).join(" · ");
 }
