@@ -3,7 +3,8 @@
 The field `ping_period` is the key `ping-period`. A null counts as not set. A field's type is one of
 `config.value_types`, bool, int, float or str, a `tuple[X, ...]` of those, `X | None`, `dict[str, X]`, a `Literal` of
 texts, or another such dataclass. `metadata={"check": f}` adds a rule: `f(value)` returns None, or what was expected
-instead.
+instead. `metadata={"secret": True}` keeps the value out of `natter config`, and `False` shows it there, whatever its
+name is (see `config.secrets`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def keys(type_: type[Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
     found: dict[str, Any] = {}
     hints = typing.get_type_hints(type_)
     for field in dataclasses.fields(type_):
-        path = (*prefix, _key(field.name))
+        path = (*prefix, key_of(field.name))
         if dataclasses.is_dataclass(hints[field.name]):
             found |= keys(typing.cast(type[Any], hints[field.name]), path)
         else:
@@ -41,13 +42,16 @@ def keys(type_: type[Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
     return found
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """The key of the field `name`."""
     return name.replace("_", "-")
 
 
 class _Builder:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self.secrets: dict[tuple[str, ...], bool] = {}
+        """Fields that say themselves whether errors may show their values."""
 
     def build(self, type_: Any, node: Any, path: tuple[str, ...]) -> Any:
         origin = typing.get_origin(type_)
@@ -76,7 +80,7 @@ class _Builder:
     def _dataclass(self, type_: type[Any], node: Any, path: tuple[str, ...]) -> Any:
         if not isinstance(node, dict):
             raise self._wrong(node, path, "a group of keys, in braces")
-        fields = {_key(field.name): field for field in dataclasses.fields(type_)}
+        fields = {key_of(field.name): field for field in dataclasses.fields(type_)}
         hints = typing.get_type_hints(type_)
         for key in node:
             if key not in fields:
@@ -88,6 +92,8 @@ class _Builder:
                 )
         values = {}
         for key, field in fields.items():
+            if "secret" in field.metadata:
+                self.secrets[*path, key] = field.metadata["secret"]
             if node.get(key) is not None:
                 values[field.name] = self.build(hints[field.name], node[key], (*path, key))
                 expected = field.metadata["check"](values[field.name]) if "check" in field.metadata else None
@@ -107,5 +113,11 @@ class _Builder:
         raise self._wrong(node, path, "a list, in brackets")
 
     def _wrong(self, node: Any, path: tuple[str, ...], expected: str) -> ConfigurationError:
-        key = ".".join(path)
-        return ConfigurationError(f"expected {expected}", origin=self.tree.origin(path), key=key, value=node)
+        from config.secrets import is_secret, masked  # here, so that a start without an error needs no time for it
+
+        origin = self.tree.origin(path)
+        secret = origin is not None and is_secret(origin.variable)
+        for index, key in enumerate(path):
+            secret = self.secrets.get(path[: index + 1], secret or is_secret(key))
+        value = masked(node) if secret else node
+        return ConfigurationError(f"expected {expected}", origin=origin, key=".".join(path), value=value)
