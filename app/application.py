@@ -94,7 +94,9 @@ class Application(Starlette):
         """Whether a server other than our own has been prepared for."""
         self._resources: list[Resource] = []
         self._failure = ""
-        self._groups: set[str] = set()
+        self.groups: dict[str, type[Any]] = {}
+        """The groups of settings that modules have asked for: by path, the dataclass that says what is in them."""
+        self._properties: set[str] = set()
 
     def add_websocket_route(self, path: str, endpoint: Callable[[WebSocket], Any], name: str | None = None) -> None:
         """Serve WebSockets at `path` with `await endpoint(websocket)`. A plain GET gets 426 and an explanation."""
@@ -116,17 +118,17 @@ class Application(Starlette):
     def group(self, name: str, type_: type[T]) -> T:
         """A module's own group of settings, at the top level of the configuration, as a frozen dataclass `type_`. See
         `Settings.group`."""
-        self._groups.add(name.partition(".")[0])
+        self.groups[name] = type_
         return self.settings.group(name, type_)
 
     def property(self, path: str) -> Any:
         """The setting at `path`, such as `bot.greeting`. ConfigurationError if it isn't set."""
-        self._groups.add(path.partition(".")[0])
+        self._properties.add(path)
         return self.settings.property(path)
 
     def property_or_none(self, path: str) -> Any:
         """The setting at `path`, or None if it isn't set."""
-        self._groups.add(path.partition(".")[0])
+        self._properties.add(path)
         return self.settings.property_or_none(path)
 
     def chosen(self, path: str) -> bool:
@@ -241,7 +243,8 @@ def _assemble(app: Application, modules: Sequence[str | Module] | None) -> Appli
     run_modules(app, settings, modules)
     for warning in settings.tree.warnings:
         log.warning("%s", warning)
-    for group in settings.unread_groups(app._groups):
+    read = {path.partition(".")[0] for path in (*app.groups, *app._properties)}
+    for group in settings.unread_groups(read):
         log.warning("%s: the group %s has no effect: no module reads it", settings.tree.origin((group,)), group)
     return app
 

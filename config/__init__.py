@@ -8,6 +8,8 @@
     The types of single values: Duration, Size, Port and others.
 `hocon_parser`, `hocon_evaluator`
     From HOCON text to statements, and from statements to plain values.
+`describing`, `printing`, `secrets`
+    From settings back to HOCON, for `natter config`, without what is secret.
 `ktor_hints`
     What to write instead of the keys of a Ktor configuration.
 `errors`

@@ -72,9 +72,15 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` with the known name closest to `name`, or an empty text if none is close."""
+def closest(name: str, known: Iterable[str]) -> str:
+    """The known name closest to `name`, or an empty text if none is close."""
     from difflib import get_close_matches  # a configuration without mistakes needs it never
 
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    return near[0] if near else ""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` with the known name closest to `name`, or an empty text if none is close."""
+    near = closest(name, known)
+    return f"; did you mean {near}?" if near else ""

@@ -74,7 +74,7 @@ class Tls:
     """Paths of PEM files: both or none."""
 
     certificate: str = ""
-    key: str = ""
+    key: str = field(default="", metadata={"secret": False})
 
 
 @dataclass(frozen=True, slots=True)

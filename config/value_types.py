@@ -2,7 +2,7 @@
 
 A value type is a class with `parse`, a class method that raises ValueError for a value it doesn't accept, and
 `expected`, which completes the sentence "expected …" in the error. All of them accept text, since environment variables
-are always text.
+are always text. Where Python's own value says too little, `written` returns what a person would write.
 """
 
 from __future__ import annotations
@@ -51,6 +51,15 @@ class Duration(float):
         name = unit if unit in _DURATIONS else _DURATION_NAMES.get(unit.removesuffix("s"), "")
         return cls(amount * _DURATIONS[name]) if name else _refuse()
 
+    def written(self) -> str:
+        """The same length of time in the largest unit up to days that needs no fraction."""
+        seconds = Decimal(repr(float(self)))
+        for unit in ("d", "h", "m", "s", "ms", "us", "ns"):
+            amount = seconds / _DURATIONS[unit]
+            if seconds and amount == int(amount):
+                return f"{int(amount)}{unit}"
+        return f"{seconds:f}s" if seconds else "0s"
+
 
 class Size(int):
     """A number of bytes, not negative: `64KiB`, `64K` and `65536` are the same, `64kB` is 64000."""
@@ -69,6 +78,13 @@ class Size(int):
         else:
             _refuse()
         return cls(size) if size == int(size) else _refuse()
+
+    def written(self) -> str | int:
+        """The same number of bytes, in the largest unit that needs no fraction."""
+        for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+            if self and self % 1024**power == 0:
+                return f"{self // 1024**power}{unit}"
+        return int(self)
 
 
 class Port(int):
@@ -104,6 +120,10 @@ class Unmasked(int):
     @classmethod
     def parse(cls, value: Any) -> Self:
         return _refuse() if boolean(value) else cls(0)
+
+    def written(self) -> bool:
+        """False, always."""
+        return False
 
 
 class RootPath(str):

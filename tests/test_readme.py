@@ -56,6 +56,7 @@ def test_every_command_is_run_here_or_by_ci() -> None:
         "make run",
         "websocat ws://127.0.0.1:8080/chat",
         "natter -config=my.conf -P:app.websockets.max-frame-size=128KiB",
+        "natter config --origin app.deployment.port -config=my.conf -port=9090",
         "natter -P:app.deployment.prot=1",
         "natter -config=my.conf",
         "curl http://127.0.0.1:8080/ping",
@@ -100,6 +101,21 @@ def test_a_file_of_your_own(tmp_path: Path) -> None:
     (tmp_path / "my.conf").write_text(hocon)
     with started(command.replace("natter", NATTER), shown(command)[0], tmp_path, PORT="0"):
         pass
+
+
+def test_what_is_configured(tmp_path: Path) -> None:
+    command = "natter config --origin app.deployment.port -config=my.conf -port=9090"
+    (tmp_path / "my.conf").write_text(next(text for kind, text in BLOCKS if kind == "hocon"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command.replace("natter", NATTER, 1).split(),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, shown(command), "")
 
 
 def test_a_mistake() -> None:

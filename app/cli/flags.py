@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -58,6 +59,20 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_shortcuts(parser: argparse.ArgumentParser) -> None:
+    """Add the flags for the settings that are overridden most."""
+    parser.add_argument("-host", "--host", help="address to listen on, or several with commas (app.deployment.host)")
+    parser.add_argument("-port", "--port", help="TCP port to listen on, 0 for any free one (app.deployment.port)")
+    parser.add_argument("-path", "--path", help="path prefix of all routes (app.deployment.root-path)")
+
+
+def overrides(flags: argparse.Namespace) -> list[str]:
+    """Return what the flags of `add_settings` and `add_shortcuts` override, as `key=value`."""
+    shortcuts = {"host": flags.host, "port": flags.port, "root-path": flags.path}
+    given = [f"app.deployment.{key}={value}" for key, value in shortcuts.items() if value is not None]
+    return [*flags.property, *given]
+
+
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse `arguments` with a parser that has the flags of `add_settings`."""
     # Before Python 3.13, only the intermixed way finds an optional ROOM that comes after a flag.
@@ -66,11 +81,19 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
     return flags
 
 
-def load_settings(files: Sequence[str], overrides: Sequence[str]) -> Settings:
+def load_settings(files: Sequence[str], overriding: Sequence[str]) -> Settings:
     """Load the settings from `files`, or from the default file if there are none. Raise ConfigurationError."""
     from config import find, load
 
-    return load([Path(file) for file in files] or [find(os.environ, Path.cwd())], overrides)
+    return load([Path(file) for file in files] or [find(os.environ, Path.cwd())], overriding)
+
+
+def output_failed(error: OSError) -> int:
+    """Drop what is left to print, since standard output can't be written, and return the exit code."""
+    if sys.stdout is not None:
+        with suppress(OSError):  # Python would try to write the rest of its buffer at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1 if isinstance(error, BrokenPipeError) else fail((error.strerror or str(error)).lower(), 1)
 
 
 def _with_equals(argument: str) -> str:

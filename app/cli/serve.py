@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.cli.flags import Parser, add_settings, fail, load_settings, parse
+from app.cli.flags import Parser, add_settings, add_shortcuts, fail, load_settings, overrides, parse
 from app.cli.subcommands import PROGRAM, SUBCOMMANDS
 from config import ConfigurationError, Settings, shipped
 
@@ -58,9 +58,7 @@ def _flags(arguments: Sequence[str], program: str) -> argparse.Namespace:
         _overview() if program == PROGRAM else "",
     )
     add_settings(parser)
-    parser.add_argument("-host", "--host", help="address to listen on, or several with commas (app.deployment.host)")
-    parser.add_argument("-port", "--port", help="TCP port to listen on, 0 for any free one (app.deployment.port)")
-    parser.add_argument("-path", "--path", help="path prefix of all routes (app.deployment.root-path)")
+    add_shortcuts(parser)
     parser.add_argument("--workers", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     return parse(parser, arguments)
@@ -81,11 +79,7 @@ def _settings(flags: argparse.Namespace) -> Settings:
     if flags.workers not in (None, "1"):
         problem = "expected 1: the chat lives in one process, and several would be separate chats"
         raise ConfigurationError(problem, key="--workers", value=flags.workers)
-    overrides = list(flags.property)
-    for key, value in (("host", flags.host), ("port", flags.port), ("root-path", flags.path)):
-        if value is not None:
-            overrides.append(f"app.deployment.{key}={value}")
-    return load_settings(flags.config, overrides)
+    return load_settings(flags.config, overrides(flags))
 
 
 def _configure_logging(settings: Settings) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from app.backends import StoreError, archive
 from app.backends.archive import ArchiveError
 from app.chat.errors import Refused
 from app.chat.logs import room_name
-from app.cli.flags import Parser, add_settings, fail, load_settings, parse
+from app.cli.flags import Parser, add_settings, fail, load_settings, output_failed, parse
 from app.cli.subcommands import PROGRAM
 from config import ConfigurationError, Settings
 from config.errors import reason, suggestion
@@ -85,14 +83,7 @@ def run(parser: Parser, arguments: Sequence[str], work: Callable[[str, argparse.
     except (StoreError, ArchiveError) as error:
         return fail(error, 1)
     except OSError as error:
-        if sys.stdout is not None and not error.filename:
-            # It is about the output: Python would try to write the rest of its buffer at exit.
-            with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # its reader wants no more
-            return 1
-        where = f"{error.filename}: " if error.filename else ""
-        return fail(f"{where}{reason(error)}", 1)
+        return fail(f"{error.filename}: {reason(error)}", 1) if error.filename else output_failed(error)
 
 
 def _store_path(settings: Settings) -> str:

@@ -58,6 +58,12 @@ SUBCOMMANDS = {
     "chat": Subcommand(
         "app.client.main:main", "Chat in the terminal, or from a script.", "[URL]", on_sigterm=143, on_sigint=None
     ),
+    "config": Subcommand(
+        "app.cli.configuration:main",
+        "Print the settings, and where each one came from.",
+        "[PATH]",
+        synonyms=("settings", "configuration", "conf"),
+    ),
     "export": Subcommand("app.cli.store:export", "Write the store, or one room, as lines of JSON.", "[ROOM]"),
     "import": Subcommand("app.cli.store:import_", "Load an export into the store.", "FILE"),
     "backup": Subcommand("app.cli.store:backup", "Copy the store to a new file.", "FILE"),

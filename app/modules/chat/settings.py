@@ -36,8 +36,8 @@ def _check_not_negative(value: float) -> str | None:
     return None if value >= 0 else "0 for no limit, or more"
 
 
-def _limit(default: Any) -> Any:
-    return field(default=default, metadata={"check": _check_not_negative})
+def _limit(default: Any, **metadata: Any) -> Any:
+    return field(default=default, metadata={"check": _check_not_negative, **metadata})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class LimitsSettings:
     ignored: int = _limit(1000)
     moderation: int = _limit(1000)
     rooms_owned: int = _limit(100)
-    password: int = _limit(128)
-    password_least: int = _limit(8)
+    password: int = _limit(128, secret=False)
+    password_least: int = _limit(8, secret=False)
 
     def limits(self) -> Limits:
         """Return the limits that commands are checked against."""
