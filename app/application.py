@@ -225,7 +225,7 @@ def create_app(
     By default the settings are loaded from `$APP_CONFIG`, `application.conf` in the working directory, or the shipped
     file. `overrides` override them: `key=value` texts or a mapping of paths to plain values. `modules` replaces the
     setting `app.modules`: names as there, or functions. ConfigurationError, whose text is one line, for a problem in
-    the configuration or in a module.
+    the configuration or in a module; for a Ktor configuration, it is a line for each key.
     """
     try:
         looked_up = settings is None

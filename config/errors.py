@@ -4,12 +4,14 @@ ConfigurationError
     A file, key or value that can't be used. Its text is one line:
     `<file>:<line>: <key> = <value> (from the environment variable <NAME>): <what is wrong or expected>`, or
     `-P:<key> = <value>: <what is wrong or expected>`, with the parts that are known.
+ConfigurationErrors
+    Several of them at once, a line each.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +61,17 @@ class ConfigurationError(Exception):
             place, subject = "", f"{FLAG}{subject}"
         parts = (place, subject, self.problem)
         return ": ".join(" ".join(part.split()) for part in parts if part)
+
+
+class ConfigurationErrors(ConfigurationError):
+    """Several problems, of which one is not worth more than the others. The text has a line for each."""
+
+    def __init__(self, errors: Sequence[ConfigurationError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("", origin=self.errors[0].origin, key=self.errors[0].key)
+
+    def _line(self) -> str:
+        return "\n".join(map(str, self.errors))
 
 
 def shown(value: Any) -> str:

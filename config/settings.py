@@ -16,7 +16,6 @@ from config.errors import FLAG, OVERRIDES, ConfigurationError, Origin, suggestio
 from config.former_names import with_former_names
 from config.hocon_evaluator import Evaluator, Tree
 from config.hocon_parser import split
-from config.ktor_hints import hint
 from config.schema import build, keys
 from config.value_types import Duration, HostName, Hosts, Port, RootPath, Size, Unmasked
 from config.value_types import Origin as WebOrigin
@@ -28,6 +27,8 @@ FORMER_NAMES: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("chat", "limits", "connections-per-address"): ("app", "websockets", "connections-per-address"),
 }
 """Settings that are still read under a former name."""
+YAML = (".yaml", ".yml")
+NOT_YAML = "Natter reads HOCON and JSON, not YAML (see docs/from-ktor.md): write the settings into"
 EMPTY_IS_UNSET = frozenset({("app", "deployment", "host"), ("app", "deployment", "port"), ("chat", "store")})
 """Settings for which an environment variable that is empty counts as not set."""
 
@@ -183,6 +184,7 @@ def load(
     """
     evaluator = Evaluator(os.environ if environment is None else environment, EMPTY_IS_UNSET)
     for file in files:
+        _refuse_yaml(file, _name(file))
         evaluator.file(file, _name(file))
     if isinstance(overrides, Mapping):
         for path, value in overrides.items():
@@ -192,7 +194,9 @@ def load(
             _override(evaluator, override)
     tree = with_former_names(evaluator.finish(), FORMER_NAMES)
     if "ktor" in tree.values:
-        raise ConfigurationError(hint(tree.values["ktor"]), origin=tree.origin(("ktor",)), key="ktor")
+        from config.ktor_hints import refusal  # here, since few files need it
+
+        raise refusal(tree)
     app = build(App, tree, ("app",))
     tls = app.deployment.tls
     if bool(tls.certificate) != bool(tls.key):
@@ -204,11 +208,20 @@ def load(
 
 
 def find(environment: Mapping[str, str], directory: Path) -> Path:
-    """The file to load if none is named: `$APP_CONFIG`, or `application.conf` in `directory`, or the shipped one."""
+    """The file to load if none is named: `$APP_CONFIG`, or `application.conf` in `directory`, or the shipped one.
+
+    ConfigurationError if the configuration in `directory` is in YAML.
+    """
     if environment.get("APP_CONFIG"):
         return Path(environment["APP_CONFIG"])
     local = directory / "application.conf"
-    return local if local.is_file() else shipped("application.conf")
+    if local.is_file():
+        return local
+    for suffix in YAML:
+        if (directory / f"application{suffix}").is_file():
+            other = "an empty one if this file is for another program; or name a file with -config or APP_CONFIG"
+            raise ConfigurationError(f"{NOT_YAML} application.conf, {other}", origin=Origin(f"application{suffix}"))
+    return shipped("application.conf")
 
 
 def shipped(name: str) -> Path:
@@ -222,6 +235,11 @@ def _misplaced(name: str) -> str:
     """`; did you mean X?` for the last part of a setting's name."""
     leaves = {path.rpartition(".")[2]: path for path in (*keys(App, ("app",)), "app.deployment", "app.websockets")}
     return f"; did you mean {leaves[name]}?" if name in leaves else ""
+
+
+def _refuse_yaml(file: Path, name: str) -> None:
+    if file.suffix.lower() in YAML:
+        raise ConfigurationError(f"{NOT_YAML} a file that ends in .conf", origin=Origin(name))
 
 
 def _name(file: Path) -> str:

@@ -85,6 +85,10 @@ def _meant(path: tuple[str, ...], root: Group) -> str:
     """What someone who asked for `path` may have meant, as the end of a sentence."""
     if path in FORMER_NAMES:
         return f": it is called {'.'.join(FORMER_NAMES[path])} now"
+    if path[:1] == ("ktor",):
+        from config.ktor_hints import counterpart
+
+        return f": {counterpart(path)}"
     known = {".".join(one): one[-1] for one in root.paths()}
     near = closest(".".join(path), known)
     if not near and (key := closest(path[-1] if path else "", known.values())):

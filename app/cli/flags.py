@@ -17,25 +17,31 @@ if TYPE_CHECKING:
 
 
 def fail(problem: object, code: int) -> int:
-    """Print `problem` on standard error, and return `code`."""
-    sys.stderr.write(f"{PROGRAM}: {problem}\n")
+    """Print each line of `problem` on standard error, and return `code`."""
+    sys.stderr.writelines(f"{PROGRAM}: {line}\n" for line in str(problem).split("\n"))
     return code
 
 
 class Parser(argparse.ArgumentParser):
-    """Exits with code 2 and one line if an argument is wrong. A flag must be spelled out in full."""
+    """Exits with code 2 and one line if an argument is wrong, or a line for each flag of Ktor. A flag must be spelled
+    out in full."""
 
     def __init__(self, program: str, description: str, table: str = "") -> None:
         super().__init__(prog=program, description=description, allow_abbrev=False)
         self._table = table
         """Goes below the help as it is, without line breaks added."""
+        self.given: Sequence[str] = ()
+        """What is parsed, to explain what is wrong with it."""
 
     def format_help(self) -> str:
         text = super().format_help().replace("-P :", "-P:")
         return f"{text}\n{self._table}\n" if self._table else text
 
     def error(self, message: str) -> NoReturn:
-        sys.exit(fail(f"{message}; see {self.prog} --help", 2))
+        from app.cli.ktor_flags import problems
+
+        lines = list(problems(self.given)) or [f"{message}; see {self.prog} --help"]
+        sys.exit(fail("\n".join(lines), 2))
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -73,8 +79,9 @@ def overrides(flags: argparse.Namespace) -> list[str]:
     return [*flags.property, *given]
 
 
-def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse `arguments` with a parser that has the flags of `add_settings`."""
+    parser.given = arguments
     # Before Python 3.13, only the intermixed way finds an optional ROOM that comes after a flag.
     flags = parser.parse_intermixed_args([_with_equals(argument) for argument in arguments])
     flags.property = [text.removeprefix(":") for text in flags.property]

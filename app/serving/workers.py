@@ -56,11 +56,12 @@ def exit_under_command(error: ConfigurationError) -> None:
 
 
 def exit_worker(problem: str, *, now: bool = False) -> None:
-    """Exit with one line. `now` leaves the server no chance to add to it.
+    """Exit, and print each line of `problem`. `now` leaves the server no chance to add to it.
 
     Gunicorn starts a new worker for one that ends with any other code than 3.
     """
-    print(f"natter: {problem}", file=sys.stderr, flush=True)  # noqa: T201
+    lines = "\n".join(f"natter: {line}" for line in problem.split("\n"))
+    print(lines, file=sys.stderr, flush=True)  # noqa: T201
     if now:
         os._exit(3)
     raise SystemExit(3)

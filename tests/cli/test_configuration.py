@@ -129,6 +129,7 @@ def test_a_setting_under_its_former_name_says_where_it_was_set(tmp_path: Path) -
         ("ping-periods", "there is no such setting; did you mean app.websockets.ping-period?"),
         ("app.deployment.port.x", "there is no such setting; did you mean app.deployment.port?"),
         ("chat.limits.connections", "there is no such setting: it is called app.websockets.connections now"),
+        ("ktor.deployment.port", "there is no such setting: write app.deployment.port"),
         ("zzzz", "there is no such setting; natter config prints them all"),
         ("", "there is no such setting; natter config prints them all"),
     ],

@@ -8,7 +8,6 @@ import pytest
 
 import config.schema
 from config import App, ConfigurationError, Duration, Settings, Size, find, load, shipped
-from config.ktor_hints import COUNTERPARTS
 
 
 def read(text: str, tmp_path: Path, *overrides: str, **environment: str) -> Settings:
@@ -195,23 +194,6 @@ def test_a_file_that_can_not_be_read(problem: str, make: Any, tmp_path: Path) ->
     assert problem in str(caught.value)
 
 
-def test_a_ktor_file_is_told_what_its_keys_are_called_here(tmp_path: Path) -> None:
-    text = "ktor { deployment { port = 8080\nport = ${?PORT} }\napplication { modules = [ x.ApplicationKt.module ] } }"
-    with pytest.raises(ConfigurationError) as caught:
-        read(text, tmp_path)
-    assert "ktor.deployment.port is app.deployment.port" in str(caught.value)
-    assert "ktor.application.modules is app.modules" in str(caught.value)
-
-
-def test_every_counterpart_of_a_ktor_key_is_a_setting() -> None:
-    known = {*config.schema.keys(App, ("app",)), "app.deployment.tls"}
-    for counterpart in filter(None, COUNTERPARTS.values()):
-        named = [
-            word.strip(",") for word in counterpart.split() if word.startswith("app.") and ".module" not in word[3:]
-        ]
-        assert all(name in known for name in named), counterpart
-
-
 @dataclasses.dataclass(frozen=True)
 class Nested:
     size: Size = Size(1)
@@ -267,3 +249,26 @@ def test_the_file_is_found(tmp_path: Path) -> None:
     assert find({}, tmp_path) == tmp_path / "application.conf"
     assert find({"APP_CONFIG": "other.conf"}, tmp_path) == Path("other.conf")
     assert find({"APP_CONFIG": ""}, tmp_path) == tmp_path / "application.conf"
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "yml"])
+def test_yaml_is_refused_by_name(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"application.{suffix}"
+    file.write_text("ktor:\n  deployment:\n    port: 8080\n")
+    told = "Natter reads HOCON and JSON, not YAML (see docs/from-ktor.md): write the settings into"
+    with pytest.raises(ConfigurationError) as caught:
+        find({}, tmp_path)
+    assert str(caught.value).startswith(f"application.{suffix}: {told} application.conf, an empty one if")
+    for name in (f"application.{suffix}", f"missing.{suffix}", f"X.{suffix.upper()}"):
+        with pytest.raises(ConfigurationError) as caught:
+            load([tmp_path / name], environment={})
+        assert str(caught.value) == f"{tmp_path}/{name}: {told} a file that ends in .conf"
+    (tmp_path / "application.conf").touch()
+    assert find({}, tmp_path) == tmp_path / "application.conf"
+
+
+def test_json_is_read(tmp_path: Path) -> None:
+    (tmp_path / "my.json").write_text('{"app": {"deployment": {"port": 1, "root-path": "/x"}}, "a": ["1", null, true]}')
+    settings = load([tmp_path / "my.json"], environment={})
+    assert settings.app.deployment.port == 1
+    assert settings.property("a") == ["1", None, True]
