@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import uvicorn
 from starlette.routing import Router
@@ -24,8 +24,6 @@ from app.serving.admission import Admission
 from app.serving.binding import BACKLOG, urls
 from app.serving.certificates import Certificates
 from app.transports.fast_handshake import FastHandshake
-from app.transports.handover import HandoverProtocol
-from app.transports.hardened import HardenedWebSocketProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from app.transports.sockets import Sockets
@@ -104,9 +102,9 @@ class Server(uvicorn.Server):
         grace = self.application.settings.app.deployment.shutdown_grace
         deadline = asyncio.get_running_loop().time() + grace
         leaving = [
-            c
-            for c in self.server_state.connections
-            if isinstance(c, (HardenedWebSocketProtocol, FastHandshake, SocketChannel))
+            cast(FastHandshake | SocketChannel, connection)  # or a HandoverProtocol, if one was loaded
+            for connection in self.server_state.connections
+            if hasattr(connection, "closed")
         ]
         closing = [connection.closed() for connection in leaving]
         for connection in leaving:
@@ -205,7 +203,7 @@ def make_server(application: Application, sockets: list[socket.socket], *, own_p
         application,
         loop="uvloop",
         http=ProtocolSelector,
-        ws=HandoverProtocol,
+        ws=_websocket_protocol,  # type: ignore[arg-type]  # a class is no more than called either
         ws_max_size=websockets.max_frame_size,
         ws_ping_interval=websockets.ping_period or None,
         ws_ping_timeout=websockets.timeout or None,
@@ -222,3 +220,10 @@ def make_server(application: Application, sockets: list[socket.socket], *, own_p
     )
     config.load()
     return Server(config, application, urls(deployment, sockets), certificates, own_process=own_process)
+
+
+def _websocket_protocol(**arguments: Any) -> asyncio.Protocol:
+    """A HandoverProtocol. Few clients need one, so it is loaded with the first of them."""
+    from app.transports.handover_protocol import HandoverProtocol
+
+    return HandoverProtocol(**arguments)

@@ -17,9 +17,9 @@ A connection to our own server becomes a SocketChannel in these steps:
     Looks at the first bytes and picks one of the next two.
 `fast_handshake`
     Answers the WebSocket request that nearly every client sends, without uvicorn's parsers.
-`hardened`
+`hardened`, `hardened_websocket`
     uvicorn's own protocol classes for everything else, without the faults a stranger could exploit.
-`handover`
+`handover`, `handover_protocol`
     Hands the accepted connection from either of them to a SocketChannel, when the endpoint asks for it.
 
 Both channels build on `frames` (RFC 6455 and RFC 7692 without I/O); SocketChannel also on `heartbeat` (pings and

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.chat.closing import CloseCode
 from app.transports import BROKEN, Ending, Receiver, Sender
-from app.transports.direct_writer import direct_writer
 from app.transports.frames import decode_text, split_frames
 from app.transports.outboxes import Outboxes, Share
+
+if TYPE_CHECKING:
+    from app.transports.direct_writer import DirectWriter
 
 SERVER_SEND = "natter.send"
 """The key in a WebSocket's scope of the `send` that the server gave to the application."""
@@ -81,7 +83,7 @@ class AsgiChannel:
         """Where what is queued counts while the channel is full."""
         self._frames: deque[bytes] = deque()
         """What is queued. The first frame may be on its way already."""
-        self._direct = direct_writer(send)
+        self._direct = _direct_writer(send)
         self._closing: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
         """The code and reason to close with, now."""
         self._final: tuple[CloseCode, str] | None = None
@@ -260,3 +262,10 @@ async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
             await websocket.close(int(code), reason)
     except (TimeoutError, WebSocketDisconnect, RuntimeError):
         pass
+
+
+def _direct_writer(send: Send | None) -> DirectWriter | None:
+    """See `direct_writer`. It needs uvicorn's protocol, which is loaded with the first connection that may have it."""
+    from app.transports.direct_writer import direct_writer
+
+    return direct_writer(send)

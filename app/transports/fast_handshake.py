@@ -10,7 +10,7 @@ from asyncio.transports import Transport
 from binascii import b2a_base64
 from contextlib import suppress
 from hashlib import sha1
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import unquote
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -19,9 +19,12 @@ from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_pat
 from uvicorn.server import ServerState
 
 from app.transports.frame_limit import NO_LIMIT, FrameLimit
-from app.transports.handover import HANDOVER, HandoverProtocol, take_over
+from app.transports.handover import HANDOVER, take_over
 from app.transports.socket_channel import SocketChannel, attached_sender, is_plain_socket
 from app.transports.sockets import Peer
+
+if TYPE_CHECKING:
+    from app.transports.handover_protocol import HandoverProtocol
 
 TOKEN, TEXT = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+", rb"[\t -~\x80-\xff]*"
 REQUEST = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b:%b\r\n)+)\r\n" % (TOKEN, TEXT))
@@ -268,6 +271,8 @@ class FastHandshake(asyncio.Protocol):
         if self.channel is not None:
             raise RuntimeError("this connection was handed over to a SocketChannel: ASGI can't send on it any more")
         if self._fallback is None:
+            from app.transports.handover_protocol import HandoverProtocol  # few clients need it
+
             config, state, app_state = self._server
             fallback = HandoverProtocol(config=config, server_state=state, app_state=app_state)
             self._fallback = fallback

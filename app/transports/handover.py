@@ -5,7 +5,7 @@ ASGI scope's extension HANDOVER. The SocketChannel it gets takes over the transp
 handshake is freed, and no task waits for the connection. Where the scope has no such extension, the endpoint serves the
 connection itself with an AsgiChannel.
 
-`fast_handshake` offers the handover for the usual request. HandoverProtocol offers it for all others.
+`fast_handshake` offers the handover for the usual request. `handover_protocol` offers it for all others.
 """
 
 from __future__ import annotations
@@ -15,16 +15,12 @@ import socket
 from asyncio.transports import Transport
 from collections.abc import MutableSet
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
-from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
-from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
-from websockets.http11 import Request
 
-from app.transports.frame_limit import NO_LIMIT, FrameCount, FrameLimit
-from app.transports.frames import WINDOW_BITS, FrameReader
-from app.transports.hardened import HardenedWebSocketProtocol
+from app.transports.frame_limit import FrameLimit
+from app.transports.frames import FrameReader
 from app.transports.heartbeat import shared_heartbeat
 from app.transports.socket_channel import SocketChannel, is_plain_socket
 from app.transports.sockets import Peer
@@ -65,53 +61,3 @@ def take_over(
     transport.set_write_buffer_limits(high=0 if is_plain_socket(transport) else 1)
     transport.pause_reading()
     return channel
-
-
-class HandoverProtocol(HardenedWebSocketProtocol):
-    """The protocol class for uvicorn's `ws=`: it serves the handshake and offers to hand the connection over."""
-
-    early = False
-    """Whether the client sent something before the connection was accepted. Such a connection isn't handed over."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        if self.config.ws_per_message_deflate:
-            self.conn.available_extensions = [
-                ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
-            ]
-
-    def data_received(self, data: bytes) -> None:
-        self.early = self.early or self.handshake_initiated
-        super().data_received(data)
-
-    def handle_connect(self, event: Request) -> None:
-        super().handle_connect(event)
-        if hasattr(self, "scope"):
-            cast(dict[str, Any], self.scope)["extensions"][HANDOVER] = self.hand_over
-
-    def hand_over(self, high: int, stall: float, limit: FrameLimit = NO_LIMIT) -> SocketChannel | None:
-        """See HANDOVER."""
-        self.frame_count = FrameCount(limit)
-        received = self.early or self.queue.qsize() or self.conn.reader.buffer
-        if received or not self.handshake_complete or self.disconnected or self.close_sent:
-            return None
-        transport, self.transport = self._closing.wrapped, cast(Transport, _DetachedTransport())
-        self.stop_keepalive()
-        self.connections.discard(self)
-        deflate = next((one for one in self.conn.extensions if isinstance(one, PerMessageDeflate)), None)
-        inflates = deflate is not None
-        channel = take_over(transport, self.config, self.connections, high, stall, limit, self.peer, inflates=inflates)
-        channel.deflated = deflate is not None and deflate.local_max_window_bits >= WINDOW_BITS
-        return channel
-
-    async def send(self, message: ASGISendEvent) -> None:
-        if isinstance(self.transport, _DetachedTransport):
-            raise RuntimeError("this connection was handed over to a SocketChannel: ASGI can't send on it any more")
-        await super().send(message)
-
-
-class _DetachedTransport:
-    """Stands in for the transport after the handover. uvicorn closes it when the endpoint returns."""
-
-    def close(self) -> None:
-        """Do nothing: the SocketChannel has the transport."""

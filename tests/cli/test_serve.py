@@ -23,7 +23,15 @@ from websockets.exceptions import ConnectionClosed
 from app import __version__
 from app.backends.schema import APPLICATION_ID
 from app.load.frames import handshake
-from tests.clients import DEADLINE, ROOT, Process, dial, frame, serving
+from tests.clients import DEADLINE, ROOT, Process, dial, exchange, frame, serving
+
+LATER = {
+    *("app.backends.archive", "app.chat.durations", "app.client", "app.identity.unicode_names", "app.load"),
+    *("app.page.building", "app.serving.reloading", "app.testing", "app.transports.hardened_websocket"),
+    *("argon2", "confusable_homoglyphs", "cryptography", "precis_i18n", "prompt_toolkit"),
+    *("uvicorn.protocols.websockets.websockets_sansio_impl", "websockets.http11", "websockets.protocol"),
+}
+"""What is loaded by those who need it, and never by a start."""
 
 
 def run(*flags: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -90,6 +98,16 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
         process.line(r"Responding at http://127\.0\.0\.1:\d+$")
         assert process.stop() == 0
     assert (tmp_path / "chat.db").is_file()
+
+
+def test_a_start_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
+    environment = {"PYTHONPROFILEIMPORTTIME": "1", "CHAT_STORE": str(tmp_path / "chat.db")}
+    with serving(environment=environment) as server:
+        assert exchange(server.port, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    imported = [line.rpartition("|")[2].strip() for line in server.log if line.startswith("import time:")]
+    of_the_start = imported[imported.index("app") :]
+    assert "app.modules.chat.endpoint" in of_the_start
+    assert {name for name in of_the_start if any(name == one or name.startswith(f"{one}.") for one in LATER)} == set()
 
 
 def test_several_hosts_from_the_environment_share_a_port() -> None:

@@ -19,7 +19,8 @@ from uvicorn.server import ServerState
 
 from app.transports.asgi_channel import AsgiChannel
 from app.transports.frames import encode_text
-from app.transports.handover import HANDOVER, HandoverProtocol
+from app.transports.handover import HANDOVER
+from app.transports.handover_protocol import HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.transports import hardened, protocol_selector
 from app.transports.frames import Opcode
-from app.transports.handover import HandoverProtocol
+from app.transports.handover_protocol import HandoverProtocol
 from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
 from tests.transports.comparison import (

@@ -10,7 +10,7 @@ import pytest
 
 from app.transports.fast_handshake import FastHandshake
 from app.transports.frames import Opcode, encode_text
-from app.transports.handover import HandoverProtocol
+from app.transports.handover_protocol import HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from tests.transports.comparison import Application, Behaviour, Call, echo, on_uvloop

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.chat.closing import CloseCode
 from app.testing import Host, test_application
-from app.transports import frame_turn, frames, hardened, socket_channel
+from app.transports import frame_turn, frames, hardened_websocket, socket_channel
 from app.transports.frame_limit import BURST, FrameLimit, FrameSplitter
 from app.transports.frames import DEFLATED, FrameReader, Opcode, deflate
 from app.transports.heartbeat import Heartbeat
@@ -255,7 +255,7 @@ def test_messages_count_on_other_servers() -> None:
 async def test_an_application_gets_what_arrived_at_once_in_order_and_in_turns(
     count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardened, "TURN_FRAMES", count)
+    monkeypatch.setattr(hardened_websocket, "TURN_FRAMES", count)
     said = [frame(TEXT, b"a", fin=False) + frame(PING) + frame(0, b"b"), *[frame(TEXT, b"%d" % n) for n in range(200)]]
 
     async with server(Application(echo)) as port, client(port) as one:
