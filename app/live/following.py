@@ -109,6 +109,7 @@ class Following:
         backend, room = connection.backend, command.room
         cursor = connection.shard.attach(connection, log, 0)
         whispers = room == WHISPERS
+        room = room if whispers else cursor.room.name  # all who are in a room share the text of its name
         try:
             bounding = None if self._starts_at_a_known_head(command, cursor.room) else backend.bounds(log)
             reading = backend.read_marker(connection.user.id, log) if connection.returning else None

@@ -45,6 +45,8 @@ class ProtocolSelector(asyncio.Protocol):
                 self._transport.close()
                 return
             self._peer = peer
+            if self._address and peer.key == self._address[0]:
+                self._address = peer.key, self._address[1]  # all connections from an address share its text
             sockets.waiting[self] = None
         self._server.state.connections.add(cast(Any, self))
         self._deadline = asyncio.get_running_loop().call_later(REQUEST_DEADLINE, self._transport.abort)

@@ -5,7 +5,7 @@ A socket that sends nothing, or a request that never ends, costs a file descript
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Protocol
 
 from app.addresses import network
@@ -31,15 +31,15 @@ class Waiting(Protocol):
 class Peer:
     """An address with its open sockets. Each of them leaves once."""
 
-    __slots__ = ("_key", "_sockets", "open")
+    __slots__ = ("_sockets", "key", "open")
 
-    def __init__(self, sockets: Sockets, key: Hashable) -> None:
-        self._sockets, self._key, self.open = sockets, key, 0
+    def __init__(self, sockets: Sockets, key: str | bytes) -> None:
+        self._sockets, self.key, self.open = sockets, key, 0
 
     def leave(self) -> None:
         """Count one socket less."""
         self.open -= 1
-        self._sockets.left(self._key, self)
+        self._sockets.left(self)
 
 
 class Sockets:
@@ -61,11 +61,11 @@ class Sockets:
         """Sockets whose clients have asked for nothing yet, the oldest first."""
         self._trusted, self._refusals, self._clock = trusted, refusals, clock
         self._new = Budgets(rate if per_address else 0, BURST * rate)
-        self._peers: dict[Hashable, Peer] = {}
+        self._peers: dict[str | bytes, Peer] = {}
 
     def enter(self, address: str) -> Peer | Refusal:
         """Count a socket from an address, "" for none. If it is refused, it isn't counted, and that is logged."""
-        key: Hashable = network(address)
+        key = network(address)
         refusal = self._too_many(address, key) if address and self.per_address and not self._trusted(address) else None
         if refusal is None and self.most and self.open >= self.most:
             refusal = self._make_room()
@@ -79,13 +79,13 @@ class Sockets:
         peer.open += 1
         return peer
 
-    def left(self, key: Hashable, peer: Peer) -> None:
+    def left(self, peer: Peer) -> None:
         """Count one socket of a peer less."""
         self.open -= 1
         if not peer.open:
-            del self._peers[key]
+            del self._peers[peer.key]
 
-    def _too_many(self, address: str, key: Hashable) -> Refusal | None:
+    def _too_many(self, address: str, key: str | bytes) -> Refusal | None:
         peer, now = self._peers.get(key), self._clock.monotonic()
         if peer is not None and peer.open >= self.per_address:
             problem = f"Too many connections from {address}: the limit is {self.per_address}, whatever they are for"

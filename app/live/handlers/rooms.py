@@ -53,13 +53,12 @@ async def join(connection: Connection, command: Join) -> None:
     if not moves and room not in following:
         connection.limits.check_rooms(len(following) + 1)
     await following.join(connection, command, room)
+    cursor = following.cursor(room)
     if moves:
-        connection.room = room
+        connection.room = cursor.room.name if cursor else room
         if before != room and before in following:
             following.part(connection, before)
-    if (cursor := following.cursor(room)) and cursor.room.state.mute(
-        connection.user.id, connection.context.clock.now()
-    ):
+    if cursor and cursor.room.state.mute(connection.user.id, connection.context.clock.now()):
         connection.hub.hush(connection.user.id)
     await take_ownership(connection, room)
 
