@@ -27,11 +27,11 @@ def head(path: str, rest: bytes = b"\r\n") -> bytes:
 
 @pytest.mark.anyio
 @on_uvloop
-@pytest.mark.parametrize("rest", [b"\r\n", JSON], ids=["text", "json"])
-async def test_connections_share_the_texts_of_their_address_and_room(rest: bytes) -> None:
+@pytest.mark.parametrize(("path", "rest"), [("/chat?room=den", b"\r\n"), ("/chat", JSON)], ids=["text", "json"])
+async def test_connections_share_the_texts_of_their_address_and_room(path: str, rest: bytes) -> None:
     served = Counted()
     async with served.app.router.lifespan_context(served.app), server(served) as port:
-        asks = head("/chat?room=den", rest)
+        asks = head(path, rest)
         async with client(port, asks) as one, client(port, asks) as other:
             for each in (one, other):
                 assert b" 101 " in await each.head()
