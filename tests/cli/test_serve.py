@@ -110,6 +110,22 @@ def test_a_start_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     assert {name for name in of_the_start if any(name == one or name.startswith(f"{one}.") for one in LATER)} == set()
 
 
+def test_garbage_is_collected_once_the_server_has_started(tmp_path: Path) -> None:
+    (tmp_path / "collector.py").write_text(
+        "import gc\n"
+        "from starlette.responses import JSONResponse\n\n"
+        "def module(app):\n"
+        "    app.add_route('/collector', lambda request: JSONResponse(\n"
+        "        [at_start, gc.isenabled(), gc.get_stats()[2]['collections'], gc.get_freeze_count()]))\n"
+        "    at_start = gc.isenabled()\n"
+    )
+    (tmp_path / "application.conf").write_text("app.modules = [collector.module]\napp.deployment.port = ${PORT}\n")
+    with serving(cwd=tmp_path) as server:
+        at_start, now, full_collections, kept = httpx.get(f"{server.http}/collector", timeout=DEADLINE).json()
+    assert (at_start, now, full_collections) == (False, True, 0)
+    assert kept > 10_000
+
+
 def test_several_hosts_from_the_environment_share_a_port() -> None:
     with Process("-port=0", cwd=ROOT, environment={"HOST": "127.0.0.1,::1"}) as process:
         port = int(process.line(r"Responding at http://127\.0\.0\.1:(\d+) and http://\[::1\]:\1$")[1])
