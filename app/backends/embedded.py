@@ -33,7 +33,7 @@ from app.backends.indexing import FileIndex, MemoryIndex, SearchIndex
 from app.backends.journal import Journal
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Entry, Sequencer
-from app.backends.statements import logs, names, sign_ins, users
+from app.backends.statements import logs, names, paging, sign_ins, users
 from app.backends.storefile import MEMORY, StoreFile
 from app.backends.turns import OWNER
 from app.backends.upkeep import Upkeep
@@ -113,13 +113,13 @@ class Embedded(Backend):
         return self._core.committer.follow(follower)
 
     def read(self, room: str, *, after: int, limit: int, size: int = 0, fold: bool = False) -> asyncio.Future[Events]:
-        page = logs.Page(limit, size, fold=fold)
+        page = paging.Page(limit, size, fold=fold)
         return self._read(lambda connection: logs.read(connection, room, after, page))
 
     def read_backwards(
         self, room: str, *, before: int, limit: int, size: int = 0, fold: bool = False
     ) -> asyncio.Future[Events]:
-        page = logs.Page(limit, size, fold=fold)
+        page = paging.Page(limit, size, fold=fold)
         return self._read(lambda connection: logs.read_backwards(connection, room, before, page))
 
     def get(self, room: str, seq: int) -> asyncio.Future[Event | None]:

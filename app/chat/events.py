@@ -9,8 +9,9 @@ The garbage collector tracks none of these: they hold texts, numbers and each ot
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 
 class Kind(StrEnum):
@@ -56,6 +57,8 @@ NOTES = frozenset(
 )
 """Changes of a room whose text is in someone's words: a topic or a reason."""
 
+LAST_TIME = 253_402_300_799_999
+"""The last time that can be written as a date, in milliseconds since 1970."""
 _KEYS: dict[str, str] = {
     Kind.OWNER: "owner",
     Kind.TOPIC: "topic",
@@ -154,13 +157,13 @@ class Draft(Struct, frozen=True, gc=False, array_like=True, tag="append"):
         return _key(self.kind, self.detail)
 
 
-class Event(Struct, frozen=True, gc=False):
+class Event(Struct, frozen=True, gc=False, array_like=True):
     """An event in the log of `room`. `seq` is its position; positions increase within a room and may have gaps."""
 
     room: str
     seq: int
     id: str
-    at: int
+    at: Annotated[int, Meta(ge=0, le=LAST_TIME)]
     user: int
     name: str
     text: str

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec import json as wire
+from msgspec.structs import asdict
 
 from app.backends import Results
 from app.backends.archive import export
@@ -202,8 +203,8 @@ async def _log(backend: Embedded, log: str) -> dict[str, Any]:
     found = {words: await search(backend, log, words) for words in WORDS}
     return {
         "bounds": bounds,
-        "events": events,
-        "state": await backend.state(log),
+        "events": [asdict(event) for event in events],
+        "state": [asdict(event) for event in await backend.state(log)],
         "found": {words: [event.seq for event in events] for words, events in found.items()},
     }
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.backends import Backend
-from app.backends.statements import logs
+from app.backends.statements import paging
 from app.chat.events import Appended, Bounds, Event, Kind, User
 from app.chat.logs import conversation, mailbox
 from tests.contracts.helpers import FAR, add, draft, increases, someone, soon, store, whole
@@ -109,6 +109,35 @@ async def test_a_page_ends_where_its_texts_have_a_size(backend: Backend, room: s
 
 
 @pytest.mark.parametrize("room", ["room", "@1,2"])
+async def test_long_texts_among_short_ones_change_no_page(backend: Backend, room: str) -> None:
+    texts = [("é" * 5000 if number % 7 == 3 or 20 <= number < 24 else str(number)) for number in range(60)]
+    log = await _said(backend, room, texts)
+    for limit in (1, 3, 4, 20, 59, 60, 99):
+        page = await soon(backend.read(log, after=0, limit=limit))
+        assert (_texts(page), page.more) == (texts[:limit], limit < 60)
+        page = await soon(backend.read_backwards(log, before=FAR, limit=limit))
+        assert (_texts(page), page.more) == (texts[-limit:], limit < 60)
+    page = await soon(backend.read(log, after=0, limit=99, size=10_003))
+    assert (_texts(page), page.more) == (texts[:4], True)
+    page = await soon(backend.read(log, after=0, limit=99, size=10_004))
+    assert (_texts(page), page.more) == (texts[:5], True)
+
+
+async def test_any_text_comes_back_as_it_was(backend: Backend) -> None:
+    texts = [
+        "".join(map(chr, range(1, 0x2FF))),
+        "\\\"'[]{},:\\u0041",
+        "\u2028\ufeff\uffff",
+        "\U0001f600\U0010ffff",
+        "",
+        "null",
+    ]
+    log = await _said(backend, "room", texts)
+    assert _texts(await soon(backend.read(log, after=0, limit=99))) == texts
+    assert _texts(await soon(backend.read_backwards(log, before=FAR, limit=99))) == texts
+
+
+@pytest.mark.parametrize("room", ["room", "@1,2"])
 async def test_folded_edits_and_deletions_leave_a_page_to_the_messages(backend: Backend, room: str) -> None:
     log = await _said(backend, room, ["a", "b"])
     first, second = await soon(backend.read(log, after=0, limit=9))
@@ -128,7 +157,7 @@ async def test_folded_edits_and_deletions_leave_a_page_to_the_messages(backend: 
 async def test_very_many_folded_edits_end_a_page_at_the_last_of_them(
     backend: Backend, monkeypatch: pytest.MonkeyPatch, room: str
 ) -> None:
-    monkeypatch.setattr(logs, "SCANNED", 10)
+    monkeypatch.setattr(paging, "SCANNED", 10)
     log = await _said(backend, room, ["a"])
     (said,) = await soon(backend.read(log, after=0, limit=9))
     author = User(said.user, said.name)

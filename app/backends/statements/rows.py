@@ -12,7 +12,7 @@ from msgspec import MsgspecError, json
 
 from app.backends import NameTaken, Trimmed
 from app.backends.damage import StoreConnection
-from app.chat.events import PLAIN, Detail, Event, Kind
+from app.chat.events import LAST_TIME, PLAIN, Detail, Event, Kind
 
 COLUMNS = "room, seq, id, at, user, name, text, cid, kind, of, detail"
 """The columns of an event, in the order of the fields of Event."""
@@ -29,9 +29,7 @@ CALL_ERRORS = (
 
 DAMAGED = "(This message is damaged in the server's store.)"
 """The text of an event that can't be read."""
-_KINDS = frozenset(map(str, Kind))
-_LAST_TIME = 253_402_300_799_999
-"""The last time that can be written as a date, in milliseconds since 1970."""
+KINDS = frozenset(map(str, Kind))
 _detail = json.Decoder(Detail)
 
 
@@ -55,7 +53,7 @@ def event_of(row: tuple[Any, ...]) -> Event:
     room, seq, id_, at, user, name, text, cid, kind, of, detail = row
     try:
         "".join((room, id_, name, cid, detail))  # the cheapest way to see that all are texts
-        right = type(seq + at + user + of) is int and type(text) is str and kind in _KINDS and 0 <= at <= _LAST_TIME
+        right = type(seq + at + user + of) is int and type(text) is str and kind in KINDS and 0 <= at <= LAST_TIME
         if right and not detail:
             return Event(*row[:10])
         decoded = decode_detail(detail)
