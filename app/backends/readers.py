@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
-from threading import Condition, Thread, current_thread
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, suppress
+from threading import Thread, current_thread
 from time import monotonic
 from typing import Any
 
@@ -30,10 +30,9 @@ log = logging.getLogger("store")
 THREADS = 2
 BUDGET = 1.0
 """How many seconds a read may take."""
-SHORT = 0.001
-"""Seconds that a read may take without a rest after it."""
-STEPS = 1000
-"""How many steps of SQLite go between two looks at the clock."""
+STEPS = 5000
+"""How many steps of SQLite go between two looks at the clock, for each of which the thread waits for the interpreter's
+lock."""
 
 
 class Read(Struct, gc=False):
@@ -63,9 +62,6 @@ class Readers:
         """A connection for what is looked up during a commit, by one thread at a time."""
         self._turns: Turns[Read] = Turns()
         self._threads: list[Thread] = []
-        self._gate = Condition()
-        self._reading = 0
-        self._paused = False
 
     def submit(self, read: Read) -> None:
         """Have `read` run in one of the threads, or elsewhere if it says so."""
@@ -84,18 +80,9 @@ class Readers:
                 self._threads.append(thread)
         self._turns.put(read)
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> AbstractContextManager[None]:
         """Let no read run during the block."""
-        with self._gate:
-            self._paused = True
-            self._gate.wait_for(lambda: not self._reading)
-        try:
-            yield
-        finally:
-            with self._gate:
-                self._paused = False
-                self._gate.notify_all()
+        return self._turns.paused()
 
     def close(self) -> None:
         """Finish what was submitted, and end the threads."""
@@ -121,11 +108,7 @@ class Readers:
 
     def _serve(self) -> None:
         connection: sqlite3.Connection | None = None
-        rest = 0.0
-        while (read := self._turns.get(rest)) is not None:
-            with self._gate:
-                self._gate.wait_for(lambda: not self._paused)
-                self._reading += 1
+        while (read := self._turns.get()) is not None:
             began = monotonic()
             try:
                 if connection is None:
@@ -142,20 +125,9 @@ class Readers:
                     _close(connection)
                     connection = None
             finally:
-                with self._gate:
-                    self._reading -= 1
-                    self._gate.notify_all()
-                self._turns.done(read)
-            rest = _rest(read, began)
+                self._turns.done(read, monotonic() - began)
         if connection is not None:
             connection.close()
-
-
-def _rest(read: Read, began: float) -> float:
-    """Return until when the thread rests after a read that began then: for as long as it took, unless it was short or
-    for nobody in particular. So reading leaves half of the time to others, however much there is to read."""
-    ended = monotonic()
-    return ended + ended - began if read.owner is not None and ended - began > SHORT else 0.0
 
 
 def run(function: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:

@@ -328,5 +328,6 @@ def test_someone_whose_log_ends_before_its_head_is_told_and_goes_on(monkeypatch:
         error, joined = bob.receive(), bob.receive()
         assert (error["t"], error["code"], error["reason"]) == ("error", "unavailable", "damaged")
         assert (joined["t"], joined["recovered"], joined["head"]) == ("joined", False, said.seq)
+        monkeypatch.setattr(Embedded, "read", read)
         ann.say("still here")
         bob.hears("still here")

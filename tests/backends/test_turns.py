@@ -6,13 +6,14 @@ import asyncio
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from app.backends.embedded import Embedded
-from app.backends.readers import SHORT, THREADS, Read, _rest
-from app.backends.turns import OWNER, Turns
+from app.backends.readers import THREADS
+from app.backends.turns import AHEAD, OWNER, Turns
 from tests.clients import DEADLINE
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ def test_each_owner_has_one_in_turn() -> None:
         read = turns.get()
         assert read is not None
         order.append((read.owner, read.number))
-        turns.done(read)
+        turns.done(read, 0.0)
     assert order == [(None, 0), (ANN, 0), (BOB, 0), (ANN, 1), (ANN, 2)]
 
 
@@ -48,32 +49,108 @@ def test_nobody_has_two_at_once() -> None:
     first, other = turns.get(), turns.get()
     assert first is not None
     assert [one and one.owner for one in (first, other)] == [ANN, BOB]
-    turns.done(first)
+    turns.done(first, 0.0)
     assert turns.get() == Asked(ANN, 1)
 
 
-def test_what_is_left_at_the_end_is_still_read() -> None:
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What time it is."""
+    now = [100.0]
+    monkeypatch.setattr("app.backends.turns.monotonic", lambda: now[0])
+    return now
+
+
+def test_what_is_left_at_the_end_is_still_read(time: list[float]) -> None:
     turns: Turns[Asked] = Turns()
     turns.put(Asked(ANN))
+    read = turns.get()
+    assert read is not None
+    turns.done(read, 60.0)
+    turns.put(Asked(BOB))
     turns.close()
-    assert turns.get(rest=float("inf")) == Asked(ANN)
+    assert turns.get() == Asked(BOB)
     assert turns.get() is None
 
 
-def test_who_rests_reads_for_nobody_in_particular_alone() -> None:
+def took(turns: Turns[Asked], owner: str | None, seconds: float, time: list[float]) -> None:
+    """Read once, for as long."""
+    turns.put(Asked(owner))
+    read = turns.get()
+    assert read is not None
+    time[0] += seconds
+    turns.done(read, seconds)
+
+
+def test_reading_leaves_half_of_the_time_to_others(time: list[float]) -> None:
+    turns: Turns[Asked] = Turns()
+    took(turns, ANN, 20 * AHEAD, time)
+    turns.put(Asked(BOB))
+    got: list[Asked | None] = []
+    thread = threading.Thread(target=lambda: got.append(turns.get()))
+    thread.start()
+    turns.put(Asked(None))  # nobody in particular waits for no rest
+    thread.join(DEADLINE)
+    assert got == [Asked(None)]
+    turns.done(Asked(None), 20 * AHEAD)  # and causes none
+    time[0] += 20 * AHEAD
+    assert turns.get() == Asked(BOB)
+
+
+def test_a_few_short_reads_need_no_rest(time: list[float]) -> None:
+    turns: Turns[Asked] = Turns()
+    began = time[0]
+    for _ in range(3):
+        took(turns, ANN, AHEAD / 4, time)
+    assert time[0] - began < AHEAD
+
+
+def test_a_read_wakes_one_thread_and_no_other() -> None:
+    turns: Turns[Asked] = Turns()
+    got: list[Asked | None] = []
+    threads = [threading.Thread(target=lambda: got.append(turns.get())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    until = monotonic() + DEADLINE
+    while len(turns._idle) < 2:
+        assert monotonic() < until
+    seats = list(turns._idle)
+    turns.put(Asked(ANN))
+    assert len(turns._idle) == 1
+    assert sum(not seat.lock.locked() for seat in seats) <= 1
+    turns.close()
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert Asked(ANN) in got
+    assert None in got
+
+
+def test_nothing_is_read_during_a_pause() -> None:
     turns: Turns[Asked] = Turns()
     turns.put(Asked(ANN))
-    turns.put(Asked(None, 1))
-    assert turns.get(rest=float("inf")) == Asked(None, 1)
+    read = turns.get()
+    assert read is not None
+    paused, over = threading.Event(), threading.Event()
 
+    def pause() -> None:
+        with turns.paused():
+            paused.set()
+            over.wait(DEADLINE)
 
-@pytest.mark.parametrize(("owner", "took", "rests"), [(ANN, 20 * SHORT, True), (ANN, 0.0, False), (None, 1.0, False)])
-async def test_a_thread_rests_for_as_long_as_it_read(
-    owner: str | None, took: float, rests: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.backends.readers.monotonic", lambda: 100.0 + took)
-    read = Read(lambda _: None, asyncio.get_running_loop().create_future(), owner=owner)
-    assert _rest(read, 100.0) == (pytest.approx(100.0 + 2 * took) if rests else 0.0)
+    thread = threading.Thread(target=pause)
+    thread.start()
+    assert not paused.is_set()
+    turns.done(read, 0.0)
+    assert paused.wait(DEADLINE)
+    got: list[Asked | None] = []
+    reader = threading.Thread(target=lambda: got.append(turns.get()))
+    reader.start()
+    turns.put(Asked(None))
+    assert not got
+    over.set()
+    for one in (thread, reader):
+        one.join(DEADLINE)
+    assert got == [Asked(None)]
 
 
 async def test_the_reads_of_one_address_leave_threads_to_others(tmp_path: Path) -> None:
