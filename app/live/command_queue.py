@@ -23,6 +23,9 @@ class CommandRunner(Protocol):
     closed: bool
     queue: CommandQueue | None
 
+    async def turn(self) -> None:
+        """Wait until the event loop has time for a command."""
+
     async def handle(self, text: str, command: Command | None = None, refused: Refused | None = None) -> None:
         """Carry out what the client sent and answer it."""
 
@@ -37,7 +40,8 @@ class CommandQueue:
     """Carries out the commands of one connection one after another, in a task.
 
     A connection has a queue only while a command takes its time; the task ends, and the queue with it, when nothing is
-    left to do. Most messages need none: they are on their way into the log as soon as they arrive.
+    left to do. Most messages need none: they are on their way into the log as soon as they arrive. The commands of many
+    connections are spread over turns of the event loop.
     """
 
     __slots__ = ("_runner", "_size", "_task", "_texts")
@@ -71,6 +75,7 @@ class CommandQueue:
         runner = self._runner
         try:
             while await runner.channel.writable():
+                await runner.turn()
                 await runner.handle(text, command, refused)
                 if runner.closed or not self._texts:
                     return

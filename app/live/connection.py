@@ -179,9 +179,13 @@ class Connection(Rights):
         except Exception:  # noqa: BLE001  (a bug ends at the edge, with its trace in the log)
             self.internal_error()
 
+    async def turn(self) -> None:
+        """Wait until the event loop has time for a command."""
+        OWNER.set(owner(self.address, self.user.id))
+        await self.shard.turns.wait()
+
     async def handle(self, text: str, command: Command | None = None, refused: Refused | None = None) -> None:
         """Carry out what the client sent and answer it. It may have been decoded already, as `command`, and refused."""
-        OWNER.set(owner(self.address, self.user.id))
         command = command or self._decode(text)
         if command is not None and refused is not None:
             await self._refuse_or_acknowledge(refused, command)

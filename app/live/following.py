@@ -250,7 +250,7 @@ class Following:
                 cursor.room.name, after=cursor.read_to, limit=PAGE_SIZE, size=PAGE_BYTES
             )
             connection.charge(CATCHING_UP + sending(events))
-            await connection.shard.answers.wait()
+            await connection.shard.turns.wait()
         except Trimmed as error:
             trimmed = error.through
         if self._cursors.get(room) is not cursor:  # the connection left or joined again meanwhile

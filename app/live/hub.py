@@ -214,7 +214,7 @@ class Hub:
                     other.call_soon_threadsafe(_act, shard, user, act)
         here = self._shards[loop]
         for one in here.connections.get(user, ()):
-            await here.answers.wait()
+            await here.turns.wait()
             act(one)
 
     def _announce(self, rooms: Iterable[str]) -> None:

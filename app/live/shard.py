@@ -20,7 +20,7 @@ from app.clock import Clock
 from app.live.announcing import Announcer, PeopleLookup, encode
 from app.live.delivery import Broadcast, OrderedFrame, Outgoing, break_off, send_to_room, senders
 from app.live.subscriber import Subscriber
-from app.live.turn import AnswerTurns, OneEach
+from app.live.turn import LoopTurns, OneEach
 from app.transports import Sender
 from app.transports.frames import deflate_frame, encode_text
 from app.transports.outboxes import Outboxes
@@ -61,8 +61,8 @@ class Shard:
         """How many connections there are."""
         self.largest_rooms: tuple[float, list[RoomEntry], frozenset[str], int] | None = None
         """When the list of rooms was made, if there are many, what it shows, and how many rooms there were."""
-        self.answers = AnswerTurns(asyncio.get_running_loop())
-        """When long answers are written."""
+        self.turns = LoopTurns(asyncio.get_running_loop())
+        """When commands and long answers have their turn."""
         self.searches = OneEach()
         """Whose searches are under way: one of each address."""
         self.outboxes = Outboxes(max_queued)

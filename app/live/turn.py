@@ -1,4 +1,4 @@
-"""Turns: how much of one of the event loop goes into answers that take long to write, and whose search is next."""
+"""Turns: how much of one of the event loop goes into commands and long answers, and whose search is next."""
 
 from __future__ import annotations
 
@@ -8,38 +8,45 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from time import monotonic
 
-SHARE = 0.001
-"""Seconds of a turn that go into long answers. At least one is written in each."""
+from app.backends.turns import OWNER
+
+SHARE = 0.0005
+"""Seconds of a turn that go into commands and long answers. At least one of them is carried out in each."""
 
 
-class AnswerTurns:
-    """Lets long answers be written one after another, a few in each turn of the event loop, so that what else arrived
-    in a turn doesn't wait for all of them."""
+class LoopTurns:
+    """Spreads commands and long answers over turns of the event loop, so that what else arrived in a turn, such as
+    messages, doesn't wait for all of them. Once there are too many for a turn, each owner has one in turn."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        """By owner, in the order of their turns."""
         self._began = 0.0
         self._running = False
 
     async def wait(self) -> None:
-        """Wait until the next answer may be written. Write it before anything else is awaited."""
+        """Wait until the current task may go on. Do one thing before this is called again."""
         if not self._running:
             self._running, self._began = True, monotonic()
             self._loop.call_soon(self._next_turn)
         elif self._waiting or monotonic() - self._began > SHARE:
             future: asyncio.Future[None] = self._loop.create_future()
-            self._waiting.append(future)
+            self._waiting.setdefault(OWNER.get(), deque()).append(future)
             await future
 
     def _next_turn(self) -> None:
-        while self._waiting and self._waiting[0].done():
-            self._waiting.popleft()  # its connection has ended meanwhile
-        self._running = bool(self._waiting)
-        if self._running:
-            self._began = monotonic()
-            self._waiting.popleft().set_result(None)
-            self._loop.call_soon(self._next_turn)
+        self._running = False
+        while self._waiting and not self._running:
+            owner = next(iter(self._waiting))
+            futures = self._waiting.pop(owner)
+            future = futures.popleft()
+            if futures:
+                self._waiting[owner] = futures
+            if not future.done():  # else its connection has ended meanwhile
+                self._running, self._began = True, monotonic()
+                future.set_result(None)
+                self._loop.call_soon(self._next_turn)
 
 
 class OneEach:

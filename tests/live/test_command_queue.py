@@ -8,7 +8,9 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
+from app.live import turn
 from app.live.command_queue import MAX_QUEUED, MAX_QUEUED_SIZE, CommandQueue
+from app.live.turn import LoopTurns
 from app.testing import test_application
 from app.testing.host import Host
 from tests.clients import Raw, frame
@@ -31,6 +33,8 @@ class Runner:
     async def writable(self) -> bool:
         return True
 
+    async def turn(self) -> None: ...
+
     async def handle(self, text: str, command: object = None, refused: object = None) -> None:
         await self.allowed.acquire()
         self.handled.append(text)
@@ -39,6 +43,42 @@ class Runner:
 
     def internal_error(self) -> None:
         raise AssertionError
+
+
+class Busy(Runner):
+    """A connection each of whose commands takes all of its share of a turn."""
+
+    def __init__(self, turns: LoopTurns, clock: list[float]) -> None:
+        super().__init__()
+        self.turn = turns.wait  # type: ignore[method-assign]
+        self.clock = clock
+
+    async def handle(self, text: str, command: object = None, refused: object = None) -> None:
+        self.clock[0] += 2 * turn.SHARE
+        self.handled.append(text)
+
+
+@pytest.mark.anyio
+async def test_commands_of_many_connections_are_spread_over_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, clock, most = asyncio.get_running_loop(), [0.0], [0, 0]
+    monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
+    turns = LoopTurns(loop)
+    runners = [Busy(turns, clock) for _ in range(5)]
+    for runner in runners:
+        runner.queue = CommandQueue(runner, "0", None, None)
+        for number in range(1, 10):
+            runner.queue.put(str(number))
+
+    def count() -> None:
+        handled = sum(len(runner.handled) for runner in runners)
+        most[:] = handled, max(most[1], handled - most[0])
+        if handled < 50:
+            loop.call_soon(count)
+
+    count()
+    await until(lambda: all(runner.queue is None for runner in runners))
+    assert all(runner.handled == list("0123456789") for runner in runners)
+    assert most[1] == 1
 
 
 @pytest.mark.anyio

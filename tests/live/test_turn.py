@@ -1,4 +1,4 @@
-"""Long answers are written a few in each turn of the event loop."""
+"""Commands and long answers have a part of each turn of the event loop."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import asyncio
 import anyio.lowlevel
 import pytest
 
+from app.backends.turns import OWNER
 from app.live import turn
-from app.live.turn import AnswerTurns, OneEach
+from app.live.turn import LoopTurns, OneEach
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.anyio
 async def test_many_answers_that_take_long_are_spread_over_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, clock = asyncio.get_running_loop(), [0.0]
     monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
-    turns, written, turn_of = AnswerTurns(loop), list[tuple[int, int]](), [0]
+    turns, written, turn_of = LoopTurns(loop), list[tuple[int, int]](), [0]
 
     async def answer(number: int) -> None:
         await turns.wait()
@@ -38,11 +39,26 @@ async def test_many_answers_that_take_long_are_spread_over_turns(monkeypatch: py
 
 
 async def test_short_answers_share_a_turn() -> None:
-    turns = AnswerTurns(asyncio.get_running_loop())
+    turns = LoopTurns(asyncio.get_running_loop())
     for _ in range(10):
         waiting = turns.wait()
         with pytest.raises(StopIteration):
             waiting.send(None)
+
+
+async def test_once_there_is_too_much_for_a_turn_each_owner_has_one_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
+    turns, done = LoopTurns(asyncio.get_running_loop()), list[str]()
+
+    async def do(name: str) -> None:
+        OWNER.set(name[0])
+        await turns.wait()
+        clock[0] += 2 * turn.SHARE
+        done.append(name)
+
+    await asyncio.wait([asyncio.create_task(do(name)) for name in ("a1", "a2", "a3", "a4", "b1", "b2", "c1")])
+    assert done == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
 
 
 async def test_each_owner_does_one_thing_at_a_time() -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from app.backends import Events, Trimmed
 from app.chat.errors import Code, Refused
+from app.chat.events import Event
 from app.chat.fitting import FOUND_BYTES, MAX_HITS, PAGE_BYTES, fit
 from app.chat.frames import (
     ConversationEntry,
@@ -50,10 +51,10 @@ async def history(connection: Connection, command: History) -> None:
     backwards = isinstance(command.after, UnsetType)
     for _ in range(MAX_SKIPPED):
         events = await _read(connection, command)
-        await connection.shard.answers.wait()
+        await connection.shard.turns.wait()
         connection.log_of(command.room)  # the user may have lost the right to read it meanwhile
         connection.charge(sending(events))
-        frames = [event_frame(event) for event in events if not hides(connection.ignored, event)]
+        frames = [event_frame(event) for event in _not_hidden(connection.ignored, events)]
         if frames or not events.more:
             break
         edge = {"before": events[0].seq} if backwards else {"after": events[-1].seq}
@@ -62,6 +63,11 @@ async def history(connection: Connection, command: History) -> None:
     fitting = fit(frames[::-1])[::-1] if backwards else fit(frames)
     more = events.more or len(fitting) < len(frames)
     connection.send(Page(command.room, fitting, more, rid=command.rid))
+
+
+def _not_hidden(ignored: frozenset[int], events: Sequence[Event]) -> Sequence[Event]:
+    """Return the events that someone who ignores these users may see."""
+    return [event for event in events if not hides(ignored, event)] if ignored else events
 
 
 async def _read(connection: Connection, command: History) -> Events:
@@ -90,7 +96,7 @@ async def search(connection: Connection, command: Search) -> None:
     async with connection.shard.searches.turn(owner(connection.address, connection.user.id)):
         results = await backend.search(log, command.words, before=before, limit=limit, size=FOUND_BYTES)
     connection.charge(results.took + sending(results))
-    await connection.shard.answers.wait()
+    await connection.shard.turns.wait()
     if room:
         connection.log_of(room)  # the user may have lost the right to read it meanwhile
     marked = zip(results, _first_hits(results.marks), strict=True)
@@ -146,7 +152,7 @@ async def conversations(connection: Connection, command: Conversations) -> None:
     ids = {user for one in found for user in participants(one.room)}
     names = {user.id: user.name for user in await connection.backend.users(sorted(ids))}
     markers = await connection.backend.read_markers(connection.user.id, [one.room for one in found])
-    await connection.shard.answers.wait()
+    await connection.shard.turns.wait()
     entries = [
         ConversationEntry(
             one.room,

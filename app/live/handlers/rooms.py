@@ -135,7 +135,7 @@ def _by_size(entry: RoomEntry) -> tuple[int, str]:
 async def _entries(connection: Connection, rooms: list[str]) -> list[RoomEntry]:
     """Return what a list shows of these rooms, without private ones that the connection is not in."""
     described = await _described(connection, rooms)
-    await connection.shard.answers.wait()
+    await connection.shard.turns.wait()
     return [entry for entry, private in described if not private or entry.room in connection.following]
 
 
