@@ -6,8 +6,8 @@
     Turns a group of plain values into a frozen dataclass, for `app` and for modules alike.
 `value_types`
     The types of single values: Duration, Size, Port and others.
-`hocon_parser`, `hocon_evaluator`
-    From HOCON text to statements, and from statements to plain values.
+`hocon`
+    From HOCON text to plain values, each with its place.
 `describing`, `printing`, `secrets`
     From settings back to HOCON, for `natter config`, without what is secret.
 `ktor_hints`

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.errors import Origin
-from config.hocon_parser import split
+from config.hocon import split
 from config.schema import key_of
 from config.secrets import MASK, is_secret, masked, without_secrets
 from config.settings import Settings

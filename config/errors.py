@@ -2,7 +2,7 @@
 
 ConfigurationError
     A file, key or value that can't be used. Its text is one line:
-    `<file>:<line>: <key> = <value> (from the environment variable <NAME>): <what is wrong or expected>`, or
+    `<file>:<line>:<column>: <key> = <value> (from the environment variable <NAME>): <what is wrong or expected>`, or
     `-P:<key> = <value>: <what is wrong or expected>`, with the parts that are known.
 ConfigurationErrors
     Several of them at once, a line each.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 FLAG = "-P:"
@@ -23,11 +23,13 @@ OVERRIDES = "overrides"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was set: `place` is a file name or a flag, `line` counts from 1 (0: unknown)."""
+    """Where a value was set: `place` is a file name or a flag, `line` counts from 1 (0: unknown), and `variable` is the
+    environment variable that it came from. A mistake in a text has a `column` too, from 1."""
 
     place: str
     line: int = 0
     variable: str = ""
+    column: int = field(default=0, compare=False)
 
     @property
     def is_flag(self) -> bool:
@@ -40,7 +42,9 @@ class Origin:
         return self.is_flag or self.place == OVERRIDES
 
     def __str__(self) -> str:
-        return f"{self.place}:{self.line}" if self.line and not self.is_flag else self.place
+        if self.is_flag or not self.line:
+            return self.place
+        return f"{self.place}:{self.line}:{self.column}" if self.column else f"{self.place}:{self.line}"
 
 
 class ConfigurationError(Exception):
@@ -76,7 +80,8 @@ class ConfigurationErrors(ConfigurationError):
 
 def shown(value: Any) -> str:
     """`value` as HOCON, with at most 80 characters. What is left out is in the middle: a path's last part matters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    text = str(value) if is_number else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from config.hocon_evaluator import Tree
+from config.hocon import Tree
 
 Path = tuple[str, ...]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from config.errors import ConfigurationError, ConfigurationErrors
-from config.hocon_evaluator import Tree
+from config.hocon import Tree
 
 PAGE = "docs/from-ktor.md"
 """The page that explains it."""

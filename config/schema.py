@@ -15,7 +15,7 @@ import typing
 from typing import Any, TypeVar
 
 from config.errors import ConfigurationError, suggestion
-from config.hocon_evaluator import Tree
+from config.hocon import Tree
 from config.value_types import PLAIN
 
 T = TypeVar("T")

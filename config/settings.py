@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 
 from config.errors import FLAG, OVERRIDES, ConfigurationError, Origin, suggestion
 from config.former_names import with_former_names
-from config.hocon_evaluator import Evaluator, Tree
-from config.hocon_parser import split
+from config.hocon import Reader, Tree, split
 from config.schema import build, keys
 from config.value_types import Duration, HostName, Hosts, Port, RootPath, Size, Unmasked
 from config.value_types import Origin as WebOrigin
@@ -182,17 +181,17 @@ def load(
 
     `${NAME}` is looked up in `environment`, by default that of the process. ConfigurationError for any problem.
     """
-    evaluator = Evaluator(os.environ if environment is None else environment, EMPTY_IS_UNSET)
+    reader = Reader(os.environ if environment is None else environment, ignores=_empty_is_unset)
     for file in files:
         _refuse_yaml(file, _name(file))
-        evaluator.file(file, _name(file))
+        reader.file(file, _name(file))
     if isinstance(overrides, Mapping):
         for path, value in overrides.items():
-            evaluator.value(split(path), value, OVERRIDES)
+            reader.value(split(path), value, OVERRIDES)
     else:
         for override in overrides:
-            _override(evaluator, override)
-    tree = with_former_names(evaluator.finish(), FORMER_NAMES)
+            _override(reader, override)
+    tree = with_former_names(reader.finish(), FORMER_NAMES)
     if "ktor" in tree.values:
         from config.ktor_hints import refusal  # here, since few files need it
 
@@ -242,6 +241,10 @@ def _refuse_yaml(file: Path, name: str) -> None:
         raise ConfigurationError(f"{NOT_YAML} a file that ends in .conf", origin=Origin(name))
 
 
+def _empty_is_unset(key: tuple[str, ...], text: str) -> bool:
+    return not text and key in EMPTY_IS_UNSET
+
+
 def _name(file: Path) -> str:
     try:
         return str(file.resolve().relative_to(Path.cwd()))
@@ -249,12 +252,12 @@ def _name(file: Path) -> str:
         return str(file)
 
 
-def _override(evaluator: Evaluator, override: str) -> None:
+def _override(reader: Reader, override: str) -> None:
     key, separator, value = override.partition("=")
     key, value = key.strip(), value.strip()
     if not separator or not split(key):
         raise ConfigurationError("expected key=value", origin=Origin(f"{FLAG}{override}"))
     if value[:1] in ("[", "{", '"'):
-        evaluator.text(f"{key} = {value}", f"{FLAG}{key}")
+        reader.text(f"{key} = {value}", f"{FLAG}{key}")
     else:
-        evaluator.value(split(key), value, f"{FLAG}{key}")
+        reader.value(split(key), value, f"{FLAG}{key}")

@@ -11,6 +11,8 @@ import re
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
+from config.hocon.words import text_of
+
 _DURATIONS = {
     "ns": Decimal("1e-9"),
     "us": Decimal("1e-6"),
@@ -169,9 +171,8 @@ def boolean(value: Any) -> bool:
 
 def integer(value: Any) -> int:
     """Parse a whole number. `0123` is refused, since it could be meant as octal."""
-    if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", value):
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else _refuse()
+    written = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return int(value) if re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", written) else _refuse()
 
 
 def number(value: Any) -> float:
@@ -182,10 +183,8 @@ def number(value: Any) -> float:
 
 
 def text(value: Any) -> str:
-    """Parse text. A whole number becomes its digits. A fraction is refused: 1.10 would come out as 1.1."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else _refuse()
+    """Parse text. A number, true or false is text as it is written."""
+    return text_of(value) if isinstance(value, str | int | float) else _refuse()
 
 
 PLAIN = {

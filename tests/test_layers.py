@@ -18,7 +18,7 @@ STANDARD = set(sys.stdlib_module_names)
 ALLOWED: dict[str, set[str]] = {
     # What a module or package may import besides the standard library and itself, type annotations included. The
     # longest matching key applies. Nothing here may be wider than the code needs.
-    "config": {"pyhocon", "pyparsing"},
+    "config": {"pyhocon"},
     "app.errors": set(),
     "app.addresses": set(),
     "app.clock": set(),

@@ -23,7 +23,7 @@ from app.cli.subcommands import PROGRAM
 from config import ConfigurationError
 from config.describing import Group, described
 from config.errors import closest, shown
-from config.hocon_parser import split
+from config.hocon import split
 from config.printing import document
 from config.settings import FORMER_NAMES
 

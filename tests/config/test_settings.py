@@ -119,7 +119,7 @@ BAD = [
     ('app.deployment.port = ""', 'app.deployment.port = "": expected a port number'),
     ("app.deployment.port = 65536", "app.deployment.port = 65536: expected a port number"),
     ("app.deployment.port = -1", "app.deployment.port = -1: expected a port number"),
-    ("app.deployment.port = 08080", 'app.deployment.port = "08080": expected a port number'),
+    ("app.deployment.port = 08080", "app.deployment.port = 08080: expected a port number"),
     ("app.deployment.port = 80.5", "app.deployment.port = 80.5: expected a port number"),
     ("app.deployment.port = true", "app.deployment.port = true: expected a port number"),
     ("app.deployment.prot = 1", "app.deployment.prot: unknown key; did you mean port?"),
@@ -214,6 +214,7 @@ def test_a_module_reads_its_own_group_typed(tmp_path: Path) -> None:
     expected = Bot("007", ("a",), Duration(2), {"x": 1.0, "y": 0.5}, Nested(kind="b"))
     assert read(text, tmp_path).group("bot", Bot) == expected
     assert read("bot { greeting = hi, every = null }", tmp_path).group("bot", Bot) == Bot("hi")
+    assert read("bot { greeting = 1.10, channels = [true] }", tmp_path).group("bot", Bot) == Bot("1.10", ("true",))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_a_module_reads_its_own_group_typed(tmp_path: Path) -> None:
     [
         ("bot { }", "bot.greeting: missing, and it has no default"),
         ("bot { greting = x }", "my.conf:1: bot.greting: unknown key; did you mean greeting?"),
-        ("bot { greeting = 1.10 }", "bot.greeting = 1.1: expected text, in quotes"),
+        ("bot { greeting = [1.10] }", "bot.greeting = [1.1]: expected text, in quotes"),
         ("bot { greeting = x, nested { kind = c } }", 'bot.nested.kind = "c": expected a or b'),
         ("bot { greeting = x, weights { x = much } }", 'bot.weights.x = "much": expected a number'),
         ("bot { greeting = x, weights = 1 }", "bot.weights = 1: expected an object, in braces"),

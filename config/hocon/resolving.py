@@ -1,0 +1,257 @@
+"""Resolves substitutions, by the rules of the HOCON specification.
+
+A key's value is that of its latest layer. If that turns out to be unset, it is that of the layer below; if it is an
+object, the layers below are merged into it, down to the first that is no object.
+
+A substitution inside a layer sees the layers below when it leads back to its own key: `path = ${path}":/bin"`. So while
+a layer is resolved, its key is *lowered*. A substitution that leads to itself, with nothing lowered in between, goes in
+a circle.
+
+What was found is kept, so that no work is done twice. A value that was found while a key was lowered is kept only if
+it didn't depend on that: `touched` is the outermost level of what was looked at.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from config.errors import ConfigurationError, Origin
+from config.hocon.bounds import Bounds
+from config.hocon.joining import Fields, Items, Leaf, Resolved, as_items, beside, cant_join, merged
+from config.hocon.parser import Blank
+from config.hocon.paths import Path, joined
+from config.hocon.values import List, Node, Object, Substitution, Value
+
+Ignored = Callable[[Path, str], bool]
+"""Whether a key ignores a text of an environment variable, as if it weren't set."""
+_NOTHING: Final = sys.maxsize
+
+
+class _Circle(Exception):
+    """A substitution leads to itself."""
+
+
+class _Hidden(Exception):
+    """A path leads through a value that is no object. Nothing below that counts."""
+
+
+class Resolver:
+    """Resolves the values of one tree. `environment` is for what isn't set in it."""
+
+    def __init__(self, root: Object, environment: Mapping[str, str], ignored: Ignored | None, bounds: Bounds) -> None:
+        self.root, self.environment, self.ignored, self.bounds = root, environment, ignored, bounds
+        self.lowered: dict[int, tuple[Node, int]] = {}  # for the latest layer of a key, the one to look at instead
+        self.active: dict[int, tuple[int, int]] = {}  # for a substitution, the lowering and the level it began with
+        self.known: dict[int, Resolved | None] = {}
+        self.lowering, self.lowerings = 0, 0
+        self.level, self.touched, self.depth, self.spent = 0, _NOTHING, 0, 0
+
+    def resolve(self) -> Fields:
+        """Everything. ConfigurationError for what isn't set, or goes in a circle, or can't be joined."""
+        return self.fields(self.root)
+
+    def spend(self, amount: int, origin: Origin | None = None, key: Path = ()) -> None:
+        """Count values and characters. ConfigurationError if there are more than the bound."""
+        self.spent += amount
+        if self.spent > self.bounds.resolved:
+            problem = f"resolved, this is larger than {self.bounds.resolved} values and characters"
+            raise ConfigurationError(problem, origin=origin, key=joined(key))
+
+    def field(self, top: Node, rest: Path = ()) -> Resolved | None:
+        """The value at the path `rest` below a key with the latest layer `top`; None if it isn't set."""
+        layer = top
+        if id(top) in self.lowered:
+            layer, level = self.lowered[id(top)]
+            self.touched = min(self.touched, level)
+        elif not rest and id(top) in self.known:
+            return self.known[id(top)]
+        outer, self.touched = self.touched, _NOTHING
+        try:
+            found = self.layers(top, layer, rest)
+            if not rest and layer is top and self.touched > self.level:
+                self.known[id(top)] = found
+            return found
+        finally:
+            self.touched = min(outer, self.touched)
+
+    def layers(self, top: Node, layer: Node, rest: Path) -> Resolved | None:
+        """Merge the layers of a key from `layer` down."""
+        found: Resolved | None = None
+        while layer is not None:
+            try:
+                part = self.layer(top, layer, rest)
+            except _Hidden:
+                if found is None:
+                    raise
+                return found
+            if part is not None:
+                self.spend(len(part.fields) + 1 if isinstance(part, Fields) else 1)
+                found = part if found is None else merged(found, part)
+                if not isinstance(part, Fields):
+                    break
+            layer = layer.overridden_value
+        return found
+
+    def layer(self, top: Node, layer: Node, rest: Path) -> Resolved | None:
+        """The value of one layer at the path `rest`."""
+        if isinstance(layer, Value):
+            found = self.value(layer, top)
+            for name in rest:
+                if found is not None and not isinstance(found, Fields):
+                    raise _Hidden
+                found = None if found is None else found.fields.get(name)
+            return found
+        if not rest:
+            return self.fields(layer)
+        child = layer.get(rest[0])
+        return None if child is None else self.field(child, rest[1:])
+
+    def fields(self, node: Object) -> Fields:
+        """An object with all its fields."""
+        with self.deeper():
+            return Fields({key: found for key, child in node.items() if (found := self.field(child)) is not None})
+
+    def value(self, node: Value, top: Node) -> Resolved | None:
+        """What the pieces of `node` make. Its key, which has the latest layer `top`, is lowered meanwhile."""
+        if not node.is_open:
+            return self.pieces(node)
+        with self.deeper(node.origin):
+            if node.append:
+                return self.appended(node, top)
+            if node.overridden_value is None:
+                return self.pieces(node)
+            with self.lower(top, node.overridden_value):
+                return self.pieces(node)
+
+    def appended(self, node: Value, top: Node) -> Items:
+        """`+=`, with those before it: what was there, and one more element for each."""
+        nodes = [node]
+        while isinstance(below := nodes[-1].overridden_value, Value) and below.append:
+            nodes.append(below)
+        with self.lower(top, below):
+            base = self.field(top)
+        before = Items((), node.origin) if base is None else as_items(base, node.origin)
+        if before is None:
+            shown = {"value": base.value} if isinstance(base, Leaf) else {}
+            problem = "+= needs a list to append to"
+            raise ConfigurationError(problem, origin=nodes[-1].origin, key=joined(node.key), **shown)
+        added = []
+        for one in reversed(nodes):
+            with self.lower(top, one.overridden_value):
+                added.append(self.pieces(one))
+        items = (*before.items, *(item for item in added if item is not None))
+        self.spend(len(items), node.origin, node.key)
+        return Items(items, node.origin)
+
+    def pieces(self, node: Value) -> Resolved | None:
+        """Join the pieces that are set."""
+        found: Resolved | None = None
+        for piece in node.tokens:
+            right = self.piece(piece, node)
+            if found is None or right is None:
+                found = right if found is None else found
+                continue
+            joint = beside(found, right, node.origin)
+            if joint is None:
+                raise cant_join(node.origin, joined(node.key))
+            self.spend(_size(joint), node.origin, node.key)
+            found = joint
+        if isinstance(found, Leaf) and isinstance(found.value, Blank):
+            return Leaf(str(found.value), found.origin)
+        return found
+
+    def piece(self, piece: Any, node: Value) -> Resolved | None:
+        """One piece of a value."""
+        if isinstance(piece, Substitution):
+            return self.substitution(piece, is_whole=len(node.tokens) == 1 and not node.append)
+        if isinstance(piece, Object):
+            return self.fields(piece)
+        if isinstance(piece, List):
+            with self.deeper(node.origin):
+                items = (self.field(item) for item in piece)
+                return Items(tuple(item for item in items if item is not None), node.origin)
+        return Leaf(piece, node.origin)
+
+    def substitution(self, piece: Substitution, *, is_whole: bool) -> Resolved | None:
+        """What a substitution stands for. ConfigurationError if that isn't set, but must be."""
+        before = self.active.get(id(piece))
+        if before is not None and before[0] == self.lowering:
+            self.touched = min(self.touched, before[1])
+            raise _Circle
+        self.level += 1
+        self.active[id(piece)] = (self.lowering, self.level)
+        try:
+            found = self.lookup(piece, is_whole=is_whole)
+        except _Circle:
+            if not piece.optional:
+                problem = f"{piece} goes in a circle: it leads to itself"
+                raise ConfigurationError(problem, origin=piece.origin, key=joined(piece.key)) from None
+            return None
+        finally:
+            self.level -= 1
+            self.active.pop(id(piece))
+            if before is not None:
+                self.active[id(piece)] = before
+        if found is None and not piece.optional:
+            problem = f"{piece} is set neither in the configuration nor in the environment"
+            raise ConfigurationError(problem, origin=piece.origin, key=joined(piece.key))
+        return found
+
+    def lookup(self, piece: Substitution, *, is_whole: bool) -> Resolved | None:
+        """What is at the path of a substitution in the tree, or else in the environment."""
+        for path in dict.fromkeys(((*piece.scope, *piece.path), piece.path)):
+            try:
+                child = self.root.get(path[0])
+                found = None if child is None else self.field(child, path[1:])
+            except _Hidden:
+                continue
+            if found is not None:
+                return found
+        if len(piece.path) > 1:
+            return None
+        (name,) = piece.path
+        place = Origin(piece.origin.place, piece.origin.line, name)
+        text = self.environment.get(name)
+        if text is not None and not (is_whole and self.ignored and self.ignored(piece.key, text)):
+            return Leaf(text, place)
+        listed: list[Leaf] = []
+        while piece.listed and (text := self.environment.get(f"{name}_{len(listed)}")) is not None:
+            listed.append(Leaf(text, Origin(place.place, place.line, f"{name}_{len(listed)}")))
+        return Items(tuple(listed), place) if listed else None
+
+    @contextmanager
+    def lower(self, top: Node, layer: Node) -> Iterator[None]:
+        """Look at `layer` instead of `top` where a path leads to this key."""
+        before, outer = self.lowered.get(id(top)), self.lowering
+        self.level += 1
+        self.lowerings += 1
+        self.lowered[id(top)], self.lowering = (layer, self.level), self.lowerings
+        try:
+            yield
+        finally:
+            self.level -= 1
+            self.lowering = outer
+            self.lowered.pop(id(top))
+            if before is not None:
+                self.lowered[id(top)] = before
+
+    @contextmanager
+    def deeper(self, origin: Origin | None = None) -> Iterator[None]:
+        """Count one step. ConfigurationError if there are more than the bound."""
+        self.depth += 1
+        try:
+            if self.depth > self.bounds.chain:
+                problem = f"a value is more than {self.bounds.chain} steps from substitution to substitution away"
+                raise ConfigurationError(problem, origin=origin)
+            yield
+        finally:
+            self.depth -= 1
+
+
+def _size(value: Resolved) -> int:
+    if isinstance(value, Leaf):
+        return len(str(value.value))
+    return len(value.items) if isinstance(value, Items) else len(value.fields)
