@@ -123,27 +123,32 @@ class Resolver:
                 return self.appended(node, top)
             if node.overridden_value is None:
                 return self.pieces(node)
-            with self.lower(top, node.overridden_value):
-                return self.pieces(node)
+            return self.lowered_pieces(node, top)
+
+    def lowered_pieces(self, node: Value, top: Node) -> Resolved | None:
+        """The same, for a layer with others below."""
+        with self.lower(top, node.overridden_value):
+            return self.pieces(node)
 
     def appended(self, node: Value, top: Node) -> Items:
         """`+=`, with those before it: what was there, and one more element for each."""
         nodes = [node]
         while isinstance(below := nodes[-1].overridden_value, Value) and below.append:
             nodes.append(below)
-        with self.lower(top, below):
-            base = self.field(top)
+        base = None
+        if below is not None:
+            with self.lower(top, below):
+                base = self.field(top)
         before = Items((), node.origin) if base is None else as_items(base, node.origin)
         if before is None:
             shown = {"value": base.value} if isinstance(base, Leaf) else {}
             problem = "+= needs a list to append to"
-            raise ConfigurationError(problem, origin=nodes[-1].origin, key=joined(node.key), **shown)
+            raise ConfigurationError(problem, origin=nodes[-1].origin, key=joined(node.path), **shown)
         added = []
         for one in reversed(nodes):
-            with self.lower(top, one.overridden_value):
-                added.append(self.pieces(one))
+            added.append(self.pieces(one) if one.overridden_value is None else self.lowered_pieces(one, top))
         items = (*before.items, *(item for item in added if item is not None))
-        self.spend(len(items), node.origin, node.key)
+        self.spend(len(items), node.origin, node.path)
         return Items(items, node.origin)
 
     def pieces(self, node: Value) -> Resolved | None:
@@ -156,8 +161,8 @@ class Resolver:
                 continue
             joint = beside(found, right, node.origin)
             if joint is None:
-                raise cant_join(node.origin, joined(node.key))
-            self.spend(_size(joint), node.origin, node.key)
+                raise cant_join(node.origin, joined(node.path))
+            self.spend(_size(joint), node.origin, node.path)
             found = joint
         if isinstance(found, Leaf) and isinstance(found.value, Blank):
             return Leaf(str(found.value), found.origin)

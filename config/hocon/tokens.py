@@ -24,7 +24,7 @@ _TOKEN = re.compile(
     | (?P<end>\Z)
     | (?P<sign>\+=|[{{}}\[\],:=])
     | (?P<triple>\"\"\")
-    | (?P<string>"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{{4}})*")
+    | (?P<string>"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{{4}})*")
     | \$\{{(?P<optional>\??)(?P<path>(?:"(?:[^"\\\n]|\\.)*"|[^"}}\n])*)\}}
     | (?P<text>-?[0-9]+(?:\.[0-9]*)?[eE]\+[0-9]+(?![0-9+]){_WORD}*|{_ADDRESS}|{_WORD}+)
     )
@@ -150,7 +150,7 @@ def _no_token(text: str, position: int, place: str) -> ConfigurationError:
 
 def _no_string(text: str, position: int, place: str) -> ConfigurationError:
     """The error for a quoted text with a mistake inside."""
-    good = re.compile(r'"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*').match(text, position)
+    good = re.compile(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*').match(text, position)
     wrong = good.end() if good else position
     character = text[wrong : wrong + 1]
     if character in ("", "\n"):

@@ -51,9 +51,9 @@ class Value(ConfigValues):  # type: ignore[misc]  # pyhocon has no types
     With `append`, they are one more element of the list before.
     """
 
-    def __init__(self, pieces: list[Any], origin: Origin, key: Path, *, append: bool = False) -> None:
+    def __init__(self, pieces: list[Any], origin: Origin, path: Path, *, append: bool = False) -> None:
         super().__init__(pieces, "", 0)
-        self.origin, self.key, self.append = origin, key, append
+        self.origin, self.path, self.append = origin, path, append
         self.is_open = append or any(isinstance(piece, Substitution) for piece in pieces)
 
     def recompute(self) -> None:
