@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from config.errors import ConfigurationError, suggestion
 from config.hocon import Tree
-from config.value_types import PLAIN
+from config.value_types import PLAIN, listed
 
 T = TypeVar("T")
 
@@ -105,8 +105,9 @@ class _Builder:
         return type_(**values)
 
     def _list(self, node: Any, path: tuple[str, ...]) -> list[Any]:
-        if isinstance(node, list):
-            return node
+        items = listed(node)
+        if items is not None:
+            return items
         origin = self.tree.origin(path)
         if isinstance(node, str) and origin and origin.variable:
             return [item.strip() for item in node.split(",") if item.strip()]

@@ -8,38 +8,50 @@ are always text. Where Python's own value says too little, `written` returns wha
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
+from config.hocon.joining import indexed
 from config.hocon.words import text_of
 
+_SECONDS = {
+    ("ns", "nano", "nanosecond"): Decimal("1e-9"),
+    ("us", "micro", "microsecond"): Decimal("1e-6"),
+    ("", "ms", "milli", "millisecond"): Decimal("1e-3"),
+    ("s", "second"): Decimal(1),
+    ("m", "minute"): Decimal(60),
+    ("h", "hour"): Decimal(3600),
+    ("d", "day"): Decimal(86400),
+    ("w", "week"): Decimal(604800),
+}
 _DURATIONS = {
-    "ns": Decimal("1e-9"),
-    "us": Decimal("1e-6"),
-    "ms": Decimal("1e-3"),
-    "s": Decimal(1),
-    "m": Decimal(60),
-    "h": Decimal(3600),
-    "d": Decimal(86400),
-    "w": Decimal(604800),
+    spelling: seconds
+    for names, seconds in _SECONDS.items()
+    for name in names
+    for spelling in ((name, f"{name}s") if len(name) > 2 else (name,))
 }
-_DURATION_NAMES = {
-    "": "ms",
-    "nano": "ns",
-    "nanosecond": "ns",
-    "micro": "us",
-    "microsecond": "us",
-    "milli": "ms",
-    "milliS": "ms",
-    "millisecond": "ms",
-    "second": "s",
-    "minute": "m",
-    "hour": "h",
-    "day": "d",
-    "week": "w",
-}
-_DECIMAL_SIZES = {"kB": 1, "MB": 2, "GB": 3, "TB": 4}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+"""The seconds of each unit of durations. Those of HOCON, and weeks."""
+_PREFIXES = ("kilo", "mega", "giga", "tera", "peta", "exa", "zetta", "yotta")
+_BINARY_PREFIXES = ("kibi", "mebi", "gibi", "tebi", "pebi", "exbi", "zebi", "yobi")
+
+
+def _sizes() -> dict[str, int]:
+    """The bytes of each unit of sizes, as HOCON has them: a letter alone is a power of 1024."""
+    sizes = dict.fromkeys(("", "b", "B", "byte", "bytes"), 1)
+    for power, (decimal, binary) in enumerate(zip(_PREFIXES, _BINARY_PREFIXES, strict=True), start=1):
+        letter = decimal[0].upper()
+        short = "kB" if letter == "K" else f"{letter}B"
+        sizes |= dict.fromkeys((short, f"{decimal}byte", f"{decimal}bytes"), 1000**power)
+        letters = (letter.lower(), letter, f"{letter}i", f"{letter}iB")
+        sizes |= dict.fromkeys((*letters, f"{binary}byte", f"{binary}bytes"), 1024**power)
+    return sizes
+
+
+_SIZES = _sizes()
+_QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*([A-Za-z]*)", re.ASCII)
+_LONGEST, _LARGEST = 2**63 // 10**9, 2**63 - 1
+"""The seconds and the bytes that fit into 64 bits, durations in nanoseconds."""
 
 
 class Duration(float):
@@ -49,9 +61,8 @@ class Duration(float):
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        amount, unit = _quantity(value)
-        name = unit if unit in _DURATIONS else _DURATION_NAMES.get(unit.removesuffix("s"), "")
-        return cls(amount * _DURATIONS[name]) if name else _refuse()
+        seconds = _quantity(value, _DURATIONS)
+        return cls(seconds) if seconds <= _LONGEST else _refuse()
 
     def written(self) -> str:
         """The same length of time in the largest unit up to days that needs no fraction."""
@@ -64,22 +75,15 @@ class Duration(float):
 
 
 class Size(int):
-    """A number of bytes, not negative: `64KiB`, `64K` and `65536` are the same, `64kB` is 64000."""
+    """A number of bytes, not negative: `64KiB`, `64K` and `65536` are the same, `64kB` is 64000. A fraction of a
+    byte is left out."""
 
     expected: ClassVar[str] = "a size such as 64KiB or 1MiB (a number without a unit is bytes)"
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        amount, unit = _quantity(value)
-        if unit in ("", "b", "B", "byte", "bytes"):
-            size = amount
-        elif unit in _DECIMAL_SIZES:
-            size = amount * 1000 ** _DECIMAL_SIZES[unit]
-        elif re.fullmatch("[KMGTkmgt]|[KMGT]i(B)?", unit):
-            size = amount * 1024 ** ("KMGT".index(unit[0].upper()) + 1)
-        else:
-            _refuse()
-        return cls(size) if size == int(size) else _refuse()
+        size = int(_quantity(value, _SIZES))
+        return cls(size) if size <= _LARGEST else _refuse()
 
     def written(self) -> str | int:
         """The same number of bytes, in the largest unit that needs no fraction."""
@@ -107,7 +111,9 @@ class Hosts(tuple[str, ...]):
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        items = value if isinstance(value, list) else text(value).split(",")
+        items = listed(value)
+        if items is None:
+            items = text(value).split(",")
         hosts = cls(re.sub(r"\[([0-9a-fA-F:.]+)\]", r"\1", text(item).strip()) for item in items)
         return hosts if hosts and all(hosts) else _refuse()
 
@@ -187,6 +193,13 @@ def text(value: Any) -> str:
     return text_of(value) if isinstance(value, str | int | float) else _refuse()
 
 
+def listed(value: Any) -> list[Any] | None:
+    """A list, or an object with numbers as keys as the list of its values, as HOCON reads it. None for others."""
+    if isinstance(value, dict):
+        return indexed(value.items()) or None
+    return value if isinstance(value, list) else None
+
+
 PLAIN = {
     bool: (boolean, "true or false"),
     int: (integer, "a whole number"),
@@ -196,11 +209,14 @@ PLAIN = {
 """How to parse Python's own types, and what they expect."""
 
 
-def _quantity(value: Any) -> tuple[Decimal, str]:
+def _quantity(value: Any, units: Mapping[str, Decimal | int]) -> Decimal:
+    """A number that isn't negative, times the unit that is written after it."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
-    return (Decimal(match[1]), match[2]) if match else _refuse()
+    match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 100 else None
+    if match is None or match[2] not in units or Decimal(match[1]) < 0:
+        return _refuse()  # type: ignore[no-any-return]
+    return Decimal(match[1]) * units[match[2]]
 
 
 def _refuse() -> Any:

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 class Bounds:
     """The bounds of one configuration, all its files together."""
 
-    length: int = 1_000_000
+    length: int = 250_000
     """Characters of all documents."""
     includes: int = 100
     """Files that are included."""
     depth: int = 64
-    """Levels of objects, lists and keys inside each other."""
-    chain: int = 120
+    """Keys and lists inside each other."""
+    chain: int = 80
     """Steps from an object to what is in it, and from a substitution to what it stands for, to find one value."""
     resolved: int = 1_000_000
-    """Values, and characters of joined texts, once all substitutions are resolved."""
+    """Values, characters of joined texts, and ten for each time that a substitution is looked up."""
 
 
 BOUNDS = Bounds()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
-from config.errors import ConfigurationError, Origin
+from config.errors import Origin
 from config.hocon.parser import Blank
 from config.hocon.words import text_of
 
@@ -49,22 +50,38 @@ def merged(newer: Resolved, older: Resolved) -> Resolved:
     return Fields(fields)
 
 
-def beside(left: Resolved, right: Resolved, origin: Origin) -> Resolved | None:
-    """Join two values that stand beside each other at `origin`. None if that isn't possible."""
-    if isinstance(left, Leaf) and isinstance(right, Leaf):
-        variable = left.origin.variable or right.origin.variable
-        return Leaf(text_of(left.value) + text_of(right.value), replace(origin, variable=variable))
-    if isinstance(right, Leaf):
-        return left if isinstance(right.value, Blank) else None
-    if isinstance(left, Fields) and isinstance(right, Items):
-        left = as_items(left, origin) or left
-    if isinstance(left, Items) and isinstance(right, Fields):
-        right = as_items(right, origin) or right
-    if isinstance(left, Items) and isinstance(right, Items):
-        return Items((*left.items, *right.items), origin)
+def together(parts: Sequence[Resolved], origin: Origin) -> Resolved | None:
+    """Join values that stand beside each other at `origin`. None if that isn't possible."""
+    runs: list[Resolved] = []
+    for is_text, group in groupby(parts, key=lambda part: isinstance(part, Leaf)):
+        run = list(group)
+        runs += [_text(run, origin)] if is_text else run
+    found = runs[0]
+    for right in runs[1:]:
+        joint = _beside(found, right, origin)
+        if joint is None:
+            return None
+        found = joint
+    return found
+
+
+def _text(run: Sequence[Any], origin: Origin) -> Leaf:
+    """Single values as one text. A value alone stays what it is."""
+    if len(run) == 1:
+        return run[0]  # type: ignore[no-any-return]
+    text = "".join(text_of(leaf.value) for leaf in run)
+    variable = next((leaf.origin.variable for leaf in run if leaf.origin.variable), "")
+    is_blank = all(isinstance(leaf.value, Blank) for leaf in run)
+    return Leaf(Blank(text) if is_blank else text, replace(origin, variable=variable) if variable else origin)
+
+
+def _beside(left: Resolved, right: Resolved, origin: Origin) -> Resolved | None:
+    if isinstance(right, Leaf) or isinstance(left, Leaf):
+        return left if isinstance(right, Leaf) and isinstance(right.value, Blank) else None
     if isinstance(left, Fields) and isinstance(right, Fields):
         return merged(right, left)
-    return None
+    first, second = as_items(left, origin), as_items(right, origin)
+    return Items((*first.items, *second.items), origin) if first and second else None
 
 
 def as_items(value: Resolved, origin: Origin) -> Items | None:
@@ -79,8 +96,3 @@ def indexed(fields: Iterable[tuple[str, T]]) -> list[T]:
     one, since `-P:list.0=x` can't be written otherwise."""
     numbered = {int(key): value for key, value in fields if re.fullmatch("[0-9]{1,9}", key)}
     return [numbered[number] for number in sorted(numbered)]
-
-
-def cant_join(origin: Origin, key: str) -> ConfigurationError:
-    """The error for values that can't be joined."""
-    return ConfigurationError(CANT_JOIN, origin=origin, key=key)

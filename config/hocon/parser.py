@@ -100,11 +100,9 @@ class _Parser:
     def block(self) -> Block:
         """`{ … }`."""
         line = self.next().line
-        self.deeper(1)
         self.opened.append(("{", line))
         block = Block(self.statements("}"), line)
         self.opened.pop()
-        self.depth -= 1
         return block
 
     def statements(self, end: str) -> tuple[Assignment | Include, ...]:
@@ -184,8 +182,11 @@ class _Parser:
         pieces: list[Any] = []
         simple: list[Token] = []  # single values beside each other, which are one text
         token = first = self.skip_lines()
+        word = self.at  # where the tokens begin that have no white space between them
         while True:
-            if token.kind in ("text", "string") or (token.kind == ":" and self.is_text(in_list=in_list)):
+            if token.blank:
+                word = self.at
+            if token.kind in ("text", "string") or (token.kind == ":" and self.is_text(word, in_list=in_list)):
                 simple.append(token)
                 self.next()
             elif token.kind == "substitution":
@@ -194,6 +195,7 @@ class _Parser:
             elif token.kind in ("{", "["):
                 self.finish(simple, pieces, None)
                 pieces.append(self.block() if token.kind == "{" else self.series())
+                word = self.at
             else:
                 break
             token = self.peek()
@@ -218,13 +220,11 @@ class _Parser:
         elif blank:
             pieces.append(Blank(blank))
 
-    def is_text(self, *, in_list: bool) -> bool:
-        """Whether a colon is part of a word, in a list or in an address such as `http://${host}:80/`."""
-        word = self.at
-        while not self.tokens[word].blank and self.tokens[word - 1].kind in (*_SIMPLE, ":"):
-            word -= 1
+    def is_text(self, word: int, *, in_list: bool) -> bool:
+        """Whether a colon is inside a word that begins at `word`, in a list or in an address such as
+        `http://${host}:80/`. So it is text."""
         following = self.tokens[self.at + 1]
-        inside = word < self.at and not following.blank and following.kind in _SIMPLE
+        inside = word < self.at and not following.blank and following.kind in (*_SIMPLE, ":")
         return inside and (in_list or "://" in self.tokens[word].text)
 
     def substitution(self) -> Lookup:
@@ -284,7 +284,7 @@ class _Parser:
         self.depth += levels
         if self.depth > self.bounds.depth:
             token = self.peek()
-            problem = f"objects, lists and keys are more than {self.bounds.depth} levels inside each other"
+            problem = f"keys and lists are more than {self.bounds.depth} levels inside each other"
             raise error_at(self.text, token.start, self.place, problem)
 
     def closing(self, end: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from config.errors import ConfigurationError, Origin
 from config.hocon.bounds import Bounds
-from config.hocon.joining import Fields, Items, Leaf, Resolved, as_items, beside, cant_join, merged
+from config.hocon.joining import CANT_JOIN, Fields, Items, Leaf, Resolved, as_items, merged, together
 from config.hocon.parser import Blank
 from config.hocon.paths import Path, joined
 from config.hocon.values import List, Node, Object, Substitution, Value
@@ -144,26 +144,24 @@ class Resolver:
             shown = {"value": base.value} if isinstance(base, Leaf) else {}
             problem = "+= needs a list to append to"
             raise ConfigurationError(problem, origin=nodes[-1].origin, key=joined(node.path), **shown)
-        added = []
-        for one in reversed(nodes):
-            added.append(self.pieces(one) if one.overridden_value is None else self.lowered_pieces(one, top))
+        added = [
+            self.lowered_pieces(one, top) if one.overridden_value is not None else self.pieces(one)
+            for one in reversed(nodes)
+        ]
         items = (*before.items, *(item for item in added if item is not None))
         self.spend(len(items), node.origin, node.path)
         return Items(items, node.origin)
 
     def pieces(self, node: Value) -> Resolved | None:
         """Join the pieces that are set."""
-        found: Resolved | None = None
-        for piece in node.tokens:
-            right = self.piece(piece, node)
-            if found is None or right is None:
-                found = right if found is None else found
-                continue
-            joint = beside(found, right, node.origin)
-            if joint is None:
-                raise cant_join(node.origin, joined(node.path))
-            self.spend(_size(joint), node.origin, node.path)
-            found = joint
+        parts = [part for piece in node.tokens if (part := self.piece(piece, node)) is not None]
+        if not parts:
+            return None
+        found = together(parts, node.origin)
+        if found is None:
+            raise ConfigurationError(CANT_JOIN, origin=node.origin, key=joined(node.path))
+        if len(parts) > 1:
+            self.spend(_size(found), node.origin, node.path)
         if isinstance(found, Leaf) and isinstance(found.value, Blank):
             return Leaf(str(found.value), found.origin)
         return found
@@ -186,6 +184,7 @@ class Resolver:
         if before is not None and before[0] == self.lowering:
             self.touched = min(self.touched, before[1])
             raise _Circle
+        self.spend(10, piece.origin, piece.key)
         self.level += 1
         self.active[id(piece)] = (self.lowering, self.level)
         try:

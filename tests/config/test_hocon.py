@@ -137,7 +137,7 @@ def test_meaning(text: str, expected: Any, tmp_path: Path) -> None:
         ("a = {b = 1}}", r"x\.conf:1:12: found `}`, expected a comma, a line break or the end of the file$"),
         (
             "\na = 1 b = 2",
-            r"x\.conf:2:9: found `=`, expected a comma, a line break or the end of the file; put a comma before the next key",
+            r"x\.conf:2:9: found `=`, expected a comma, a line break or the end of the file; put a comma",
         ),
         ('a = "x', r'x\.conf:1:5: found a quote that isn\'t closed on its line; expected `"`'),
         ('a = """x\n', r'x\.conf:1:5: found `"""` that is never closed'),

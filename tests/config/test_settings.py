@@ -66,6 +66,16 @@ def test_an_empty_variable_is_a_value_elsewhere(tmp_path: Path) -> None:
         ("2m", 120),
         ("1 hour", 3600),
         ("1.5 seconds", 1.5),
+        ("1e3", 1),
+        ('"+.5 s"', 0.5),
+        ("3 weeks", 3 * 7 * 86400),
+        *((f"7{unit}", 7 * 86400) for unit in ("d", " day", "days")),
+        *((f"7{unit}", 7 * 3600) for unit in ("h", " hour", "hours")),
+        *((f"7{unit}", 420) for unit in ("m", " minute", "minutes")),
+        *((f"7{unit}", 7) for unit in ("s", " second", "seconds")),
+        *((f"700{unit}", 0.7) for unit in ("ms", " milli", "millis", "millisecond", "milliseconds")),
+        *((f"700000{unit}", 0.7) for unit in ("us", " micro", "micros", "microsecond", "microseconds")),
+        *((f"700000000{unit}", 0.7) for unit in ("ns", " nano", "nanos", "nanosecond", "nanoseconds")),
         ("1500", 1.5),
         ("0", 0),
         ('"3s"', 3),
@@ -94,6 +104,26 @@ class Holder:
         ("65536", 65536),
         ("0.5 KiB", 512),
         ("512B", 512),
+        ("512 b", 512),
+        ("512 byte", 512),
+        ("512bytes", 512),
+        ("0.6001KiB", 614),
+        *((f"3{unit}", 3 << 10) for unit in ("k", "K", "Ki", "KiB", " kibibyte", "kibibytes")),
+        *((f"3{unit}", 3000) for unit in ("kB", " kilobyte", "kilobytes")),
+        *((f"3{unit}", 3 << 20) for unit in ("m", "M", "Mi", "MiB", " mebibyte", "mebibytes")),
+        *((f"3{unit}", 3 * 10**6) for unit in ("MB", " megabyte", "megabytes")),
+        *((f"3{unit}", 3 << 30) for unit in ("g", "G", "Gi", "GiB", "gibibyte", "gibibytes")),
+        *((f"3{unit}", 3 * 10**9) for unit in ("GB", "gigabyte", "gigabytes")),
+        *((f"3{unit}", 3 << 40) for unit in ("t", "T", "Ti", "TiB", "tebibyte", "tebibytes")),
+        *((f"3{unit}", 3 * 10**12) for unit in ("TB", "terabyte", "terabytes")),
+        *((f"3{unit}", 3 << 50) for unit in ("p", "P", "Pi", "PiB", "pebibyte", "pebibytes")),
+        *((f"3{unit}", 3 * 10**15) for unit in ("PB", "petabyte", "petabytes")),
+        *((f"3{unit}", 3 << 60) for unit in ("e", "E", "Ei", "EiB", "exbibyte", "exbibytes")),
+        *((f"3{unit}", 3 * 10**18) for unit in ("EB", "exabyte", "exabytes")),
+        *((f"0.003{unit}", (3 << 70) // 1000) for unit in ("z", "Z", "Zi", "ZiB", "zebibyte", "zebibytes")),
+        *((f"0.003{unit}", 3 * 10**18) for unit in ("ZB", "zettabyte", "zettabytes")),
+        *((f"0.000003{unit}", (3 << 80) // 10**6) for unit in ("y", "Y", "Yi", "YiB", "yobibyte", "yobibytes")),
+        *((f"0.000003{unit}", 3 * 10**18) for unit in ("YB", "yottabyte", "yottabytes")),
     ],
 )
 def test_size(written: str, size: int, tmp_path: Path) -> None:
@@ -106,6 +136,23 @@ def test_size(written: str, size: int, tmp_path: Path) -> None:
 )
 def test_boolean(written: str, value: bool, tmp_path: Path) -> None:
     assert read(f"app.deployment.reload = {written}", tmp_path).app.deployment.reload is value
+
+
+def test_an_object_with_numbers_as_keys_is_a_list_where_one_is_expected(tmp_path: Path) -> None:
+    settings = read(
+        'app { deployment.host { "1" = "::1", "0" = 127.0.0.1 }, modules { 10 = b.c, 2 = a.b, x = y } }', tmp_path
+    )
+    assert settings.app.deployment.host == ("127.0.0.1", "::1")
+    assert settings.app.modules == ("a.b", "b.c")
+    assert read("", tmp_path, "app.modules.0=a.b").app.modules == ("a.b",)
+    with pytest.raises(ConfigurationError, match=r"app\.modules = \{\"x\": 1\}: expected a list"):
+        read("app.modules = { x = 1 }", tmp_path)
+
+
+def test_a_list_in_the_environment_has_numbered_variables(tmp_path: Path) -> None:
+    text = "app.websockets.origins = ${?ORIGINS[]}"
+    settings = read(text, tmp_path, ORIGINS_0="https://a.example", ORIGINS_1="https://b.example")
+    assert settings.app.websockets.origins == ("https://a.example", "https://b.example")
 
 
 def test_a_list_in_the_environment_has_commas(tmp_path: Path) -> None:
@@ -128,6 +175,9 @@ BAD = [
     ("app.deployment.shutdown-grace = soon", 'app.deployment.shutdown-grace = "soon": expected a duration such as 15s'),
     ("app.deployment.shutdown-grace = -1s", 'app.deployment.shutdown-grace = "-1s": expected a duration'),
     ("app.websockets.ping-period = 15", "app.websockets.ping-period = 15: expected 0 for never, or at least 100ms"),
+    ("app.deployment.shutdown-grace = 300y", 'app.deployment.shutdown-grace = "300y": expected a duration'),
+    ("app.deployment.shutdown-grace = 1e99d", 'app.deployment.shutdown-grace = "1e99d": expected a duration'),
+    ("app.websockets.max-frame-size = 8EiB", 'max-frame-size = "8EiB": expected a size such as 64KiB'),
     ("app.websockets.max-frame-size = 64QiB", 'max-frame-size = "64QiB": expected a size such as 64KiB'),
     ("app.websockets.max-frame-size = 1", "max-frame-size = 1: expected at least 125 bytes"),
     ("app.websockets.masking = true", "masking = true: expected false: RFC 6455, section 5.1"),
