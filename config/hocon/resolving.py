@@ -141,9 +141,9 @@ class Resolver:
                 base = self.field(top)
         before = Items((), node.origin) if base is None else as_items(base, node.origin)
         if before is None:
-            shown = {"value": base.value} if isinstance(base, Leaf) else {}
-            problem = "+= needs a list to append to"
-            raise ConfigurationError(problem, origin=nodes[-1].origin, key=joined(node.path), **shown)
+            found = "a single value" if isinstance(base, Leaf) else "an object"
+            problem = f"+= needs a list to append to, found {found}"
+            raise ConfigurationError(problem, origin=nodes[-1].origin, key=joined(node.path))
         added = [
             self.lowered_pieces(one, top) if one.overridden_value is not None else self.pieces(one)
             for one in reversed(nodes)

@@ -108,7 +108,7 @@ def test_the_groups_of_modules_are_there_with_defaults_and_without_secrets(hook:
 def test_what_a_module_needs_is_missing(hook: Path) -> None:
     done = config(cwd=hook)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("natter: application.conf:2: webhook.secret: ${HOOK_SECRET} is set neither")
+    assert done.stderr.startswith("natter: application.conf:2:18: webhook.secret: ${HOOK_SECRET} is set neither")
 
 
 def test_a_setting_under_its_former_name_says_where_it_was_set(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_meaning(text: str, expected: Any, tmp_path: Path) -> None:
         ("a = ${NOWHERE}", r"x\.conf:1:5: a: \$\{NOWHERE\} is set neither in the configuration nor in the environment"),
         pytest.param(
             "a = 5\na += 1",
-            r"x\.conf:2: a = 5: \+= needs a list to append to",
+            r"x\.conf:2: a: \+= needs a list to append to, found a single value",
             id="a = 5\na += 1-x\\.conf:2: a = 5: \\+= wants a list before it",
         ),
         pytest.param(

@@ -84,7 +84,7 @@ def printed(settings: Settings, path: str = "", *, origins: bool = False) -> str
         "",
         "app.deployment { port = 0, host = \"127.0.0.1, ::1\" }, app.websockets.origins = [\"https://a.example\"]",
         "app.websockets { ping-period = 1500, max-frame-size = 100000, timeout = 1.5 seconds, frames = 0.5 }",
-        "bot { every = 2h, pause = 1ns, weights { x = 1, \"y.z\" = 0.5, include = 2 }, rooms = [], loud = off }",
+        "bot { every = 2h, pause = 1ns, weights { x = 1, \"y.z\" = 0.5, \"include\" = 2 }, rooms = [], loud = off }",
         "bot { parts = [{ size = 1K }, { kind = b }], part { kind = b }, colour = BLUE, point = 1x2 }",
         'bot.greeting = "tab\\t, quote \\", backslash \\\\, ü, \\u0085\\u00a0\\u2028\\u007f, ${x} # no comment\\nline"',
         'bot.greeting = "", bot.rooms = ["a", "", "${?x}", " b "], bot.every = null',
