@@ -6,6 +6,8 @@
     Turns a group of plain values into a frozen dataclass, for `app` and for modules alike.
 `value_types`
     The types of single values: Duration, Size, Port and others.
+`groups`
+    A group of settings as a module gets it without a dataclass.
 `hocon`
     From HOCON text to plain values, each with its place.
 `describing`, `printing`, `secrets`

@@ -133,8 +133,8 @@ class Settings:
         return build(type_, self.tree, split(name))
 
     def property(self, path: str) -> Any:
-        """The value at `path`, such as `chat.room`, as written: text, number, bool, list or dict. ConfigurationError if
-        it isn't set."""
+        """The value at `path`, such as `chat.room`, as written: text, number, bool, list, or a group, which is a dict
+        with typed getters (`config.groups`). ConfigurationError if it isn't set."""
         found = self.property_or_none(path)
         if found is None:
             place = ", ".join(file.name for file in self.files)
@@ -146,7 +146,11 @@ class Settings:
         node: Any = self.tree.values
         for key in split(path):
             node = node.get(key) if isinstance(node, dict) else None
-        return node
+        if not isinstance(node, dict):
+            return node
+        from config.groups import Group
+
+        return Group(node, split(path))
 
     def overridden(self, path: str) -> bool:
         """Whether an override set the value at `path`, rather than a file."""

@@ -17,11 +17,10 @@
 `bounds`
     How large a configuration may be.
 
-The tree is made of pyhocon's classes (ConfigTree, ConfigList, ConfigValues, ConfigSubstitution), each with its place:
-they are the right model, an object whose values keep what they override. pyhocon's grammar and its resolution aren't
-used: the grammar drops white space, tabs, empty texts and the digits of numbers before anyone can correct it, and takes
-`5 minutes` for a period; its resolution appends by replacing, and its errors name no file. Reading with it and
-correcting it took ten times as long as reading without it.
+pyhocon's grammar and resolution aren't used: the grammar drops white space, tabs, empty texts and the digits of numbers
+before anyone can correct it, and takes `5 minutes` for a period; its resolution appends by replacing, and its errors
+name no file. Reading with it and correcting it took ten times as long as reading without it. Its ConfigTree is what
+modules get that read a whole group (`config.groups`).
 """
 
 from config.hocon.bounds import BOUNDS, Bounds

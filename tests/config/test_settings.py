@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,6 +11,7 @@ import pytest
 
 import config.schema
 from config import App, ConfigurationError, Duration, Settings, Size, find, load, shipped
+from tests.clients import ROOT
 
 
 def read(text: str, tmp_path: Path, *overrides: str, **environment: str) -> Settings:
@@ -292,6 +296,29 @@ def test_a_module_reads_a_property_by_path(tmp_path: Path) -> None:
     assert settings.property_or_none("bot.b.c.d") is None
     with pytest.raises(ConfigurationError, match=r"my\.conf: bot\.z: missing"):
         settings.property("bot.z")
+
+
+def test_a_module_reads_a_whole_group(tmp_path: Path) -> None:
+    settings = read('bot { most = 6, on = yes, "a.b" = 1.5, names = [x, { y = 2 }], deep { name = ann } }', tmp_path)
+    bot = settings.property("bot")
+    values = {"most": 6, "on": "yes", "a.b": 1.5, "names": ["x", {"y": 2}], "deep": {"name": "ann"}}
+    assert bot == values
+    assert json.loads(json.dumps(bot)) == values
+    assert ({**bot}, list(bot), list(bot.values())) == (values, list(values), list(values.values()))
+    assert (bot["a.b"], bot.get("none"), bot.get("none", 3), "a.b" in bot, "none" in bot) == (1.5, None, 3, True, False)
+    assert (bot.get_int("most"), bot.get_bool("on"), bot.get_float("a.b"), bot.get_int("none", 4)) == (6, True, 1.5, 4)
+    assert (bot.get_config("deep").get_string("name"), bot.get_list("names")[1].get_int("y")) == ("ann", 2)
+    with pytest.raises(ConfigurationError, match=r"bot\.deep\.none: missing"):
+        bot.get_config("deep").get_string("none")
+
+
+def test_reading_a_configuration_does_not_load_what_only_groups_need() -> None:
+    loaded = {}
+    for end in (".property_or_none('no.group')", ".property('app')"):
+        script = f"import sys, config; config.load([config.shipped('application.conf')]){end}; print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+        loaded[end] = {"pyhocon", "pyparsing"} & set(done.stdout.split())
+    assert list(loaded.values()) == [set(), {"pyhocon", "pyparsing"}]
 
 
 def test_the_file_is_found(tmp_path: Path) -> None:
