@@ -28,7 +28,7 @@ from tests.clients import DEADLINE, ROOT, Process, dial, exchange, frame, servin
 LATER = {
     *("app.backends.archive", "app.chat.durations", "app.client", "app.identity.unicode_names", "app.load"),
     *("app.page.building", "app.serving.reloading", "app.testing", "app.transports.hardened_websocket"),
-    *("argon2", "confusable_homoglyphs", "cryptography", "precis_i18n", "prompt_toolkit"),
+    *("argon2", "confusable_homoglyphs", "cryptography", "precis_i18n", "prompt_toolkit", "pyhocon", "pyparsing"),
     *("uvicorn.protocols.websockets.websockets_sansio_impl", "websockets.http11", "websockets.protocol"),
 }
 """What is loaded by those who need it, and never by a start."""
