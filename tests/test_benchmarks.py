@@ -290,6 +290,14 @@ def test_a_build_is_a_commit_or_what_is_there_now(tmp_path: Path, monkeypatch: p
     assert [folder.name for folder in cache.iterdir()] == [commit.name]
 
 
+def test_documents_of_hocon_are_made_and_read() -> None:
+    command = [sys.executable, "-m", "benchmarks.hocon", "--count", "20", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=12 * DEADLINE)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["documents"] >= 20 <= figures["damaged"]
+
+
 def test_a_commit_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(BuildError, match=r"commit abc1234 is not in this clone.*git fetch --unshallow$"):
         of_commit("abc1234", tmp_path / "cache", repository(tmp_path / "repository"))

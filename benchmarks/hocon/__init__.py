@@ -1,0 +1,1 @@
+"""Checks the reader of the configuration with documents that hypothesis makes."""

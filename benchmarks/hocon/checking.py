@@ -1,0 +1,80 @@
+"""Reads documents that hypothesis made, and checks that they mean what they should."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+
+from benchmarks.hocon.documents import ENVIRONMENT, Document, damaged, documents
+from config import ConfigurationError
+from config.hocon import Reader
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    """Whether two values are the same: text is text, true is not "true", but 1 and 1.0 are the same number."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(same(ours[key], theirs[key]) for key in ours)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in (ours, theirs)]
+    return bool(ours == theirs) if all(numbers) else type(ours) is type(theirs) and bool(ours == theirs)
+
+
+def check_documents(count: int) -> int:
+    """Read `count` documents, each with its includes. AssertionError for one that means something else."""
+    checked = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+
+        @_examples(count)
+        @given(documents())
+        def check(document: Document) -> None:
+            nonlocal checked
+            checked += 1
+            for old in folder.iterdir():
+                old.unlink()
+            for file, text in document.files.items():
+                (folder / file).write_bytes(text.encode())
+            reader = Reader(ENVIRONMENT)
+            reader.file(folder / "x.conf", "x.conf")
+            tree = reader.finish()
+            assert same(tree.values, document.value), (document, tree.values)
+            assert all(origin.line and origin.place in document.files for origin in tree.origins.values())
+
+        check()
+    return checked
+
+
+def check_damaged(count: int) -> int:
+    """Read `count` damaged documents. AssertionError for an error that isn't one line, and any other error as it is."""
+    checked = 0
+
+    @_examples(count)
+    @given(damaged())
+    def check(text: str) -> None:
+        nonlocal checked
+        checked += 1
+        problem = refused(text)
+        assert not problem or (problem.startswith("x.conf") and problem.isprintable()), problem
+
+    check()
+    return checked
+
+
+def refused(text: str) -> str:
+    """The error that `text` ends in, or an empty text if it can be read."""
+    reader = Reader(ENVIRONMENT)
+    try:
+        reader.text(text, "x.conf")
+        reader.finish()
+    except ConfigurationError as error:
+        return str(error)
+    return ""
+
+
+def _examples(count: int) -> Callable[[Any], Any]:
+    return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
