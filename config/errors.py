@@ -55,7 +55,7 @@ class ConfigurationError(Exception):
         super().__init__(self._line())
 
     def _line(self) -> str:
-        subject = self.key
+        subject = escaped(self.key)
         if self.value is not ...:
             subject = f"{subject} = {shown(self.value)}".removeprefix(" = ")
         if self.origin and self.origin.variable:
@@ -81,8 +81,13 @@ class ConfigurationErrors(ConfigurationError):
 def shown(value: Any) -> str:
     """`value` as HOCON, with at most 80 characters. What is left out is in the middle: a path's last part matters."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    text = str(value) if is_number else json.dumps(value, ensure_ascii=False, default=str)
+    text = str(value) if is_number else escaped(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"
+
+
+def escaped(text: str) -> str:
+    """`text`, with what can't be seen, such as a no-break space, as JSON writes it."""
+    return "".join(c if c == " " or (c.isprintable() and not c.isspace()) else json.dumps(c)[1:-1] for c in text)
 
 
 def reason(error: OSError) -> str:

@@ -123,6 +123,8 @@ class _Parser:
         elements = []
         token = self.skip_lines()
         while token.kind != "]":
+            if token.kind == "end":
+                raise self.wrong(token, f"a value{self.closing(']')}")
             elements.append((self.value(in_list=True), token.line))
             token = self.separator("]")
         self.next()

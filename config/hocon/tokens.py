@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from config.errors import ConfigurationError, Origin
+from config.errors import ConfigurationError, Origin, escaped
 from config.hocon.words import meaning
 
 BLANKS = " \t\\v\\f\r\x1c-\x1f\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -102,12 +102,7 @@ def error_at(text: str, position: int, place: str, problem: str) -> Configuratio
 
 def visible(text: str) -> str:
     """`text` between backticks, cut to 40 characters. Characters that can't be seen are written as escapes."""
-    shown = "".join(c if c == " " or (c.isprintable() and not c.isspace()) else _escaped(c) for c in text[:41])
-    return f"`{shown[:40]}...`" if len(text) > 40 else f"`{shown}`"
-
-
-def _escaped(character: str) -> str:
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character) or f"\\u{ord(character):04x}"
+    return f"`{escaped(text[:40])}...`" if len(text) > 40 else f"`{escaped(text)}`"
 
 
 def unescaped(inside: str) -> str:
@@ -160,4 +155,4 @@ def _no_string(text: str, position: int, place: str) -> ConfigurationError:
         escape = re.compile(r"\\u[0-9a-fA-F]{0,4}|\\.?").match(text, wrong)
         shown = visible(escape[0]) if escape else "`\\`"
         return error_at(text, wrong, place, f"found {shown}, which is no escape; write \\\\ for a backslash")
-    return error_at(text, wrong, place, f"found {visible(character)} in quotes; write {_escaped(character)} for it")
+    return error_at(text, wrong, place, f"found {visible(character)} in quotes; write {escaped(character)} for it")

@@ -210,6 +210,13 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(text: str, 
     assert "\n" not in str(caught.value)
 
 
+def test_what_can_not_be_seen_is_written_as_an_escape(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'app\.deployment\.port = "9\\u00a00\\u200b": expected a port'):
+        read('app.deployment.port = "9\u00a00\u200b"', tmp_path)
+    with pytest.raises(ConfigurationError, match=r"my\.conf:1: app\.deployment\\u00a0port: unknown key"):
+        read("app { deployment\u00a0port = 1 }", tmp_path)
+
+
 def test_a_wrong_value_from_the_environment_names_the_variable(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r'port = "x" \(from the environment variable PORT\): expected a port'):
         read("app.deployment.port = 1\napp.deployment.port = ${?PORT}", tmp_path, PORT="x")
