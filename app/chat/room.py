@@ -14,7 +14,8 @@ S = TypeVar("S")
 UNKNOWN = -1
 BLOCK_SIZE = 1024
 """Most cursors in a block. Sending to one block is how long everything else in the event loop has to wait."""
-
+MOST_TEXT = 16 * 1024 * 1024
+"""Characters that are sent to all cursors of a block in one go. A single event may have more."""
 MAX_SPOKE = 1000
 """How many people who spoke in slow mode are remembered before those who may speak again are forgotten."""
 
@@ -214,9 +215,18 @@ class Room(Generic[S]):
             self._batch.append((order, event))
 
     def take_all(self) -> list[tuple[int, Event]]:
-        """Return the batch, to send it to all live cursors before anything else happens in the room."""
+        """Return the batch, to send it to all live cursors before anything else happens in the room. If it has long
+        texts for many cursors, a part of it stays for the next time."""
         batch, self._batch = self._batch, []
         self.sent_before, self.sent = self.sent, self.committed
+        if len(batch) > 1:
+            size = MOST_TEXT // min(len(self) or 1, BLOCK_SIZE)
+            for number, (_, event) in enumerate(batch):
+                size -= len(event.text)
+                if size < 0 < number:
+                    batch, self._batch = batch[:number], batch[number:]
+                    self.sent = batch[-1][1].seq
+                    break
         return batch
 
     def take_batch(self) -> tuple[list[tuple[int, Event]], Iterator[Block[S]]]:

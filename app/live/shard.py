@@ -33,6 +33,8 @@ TIME_SLICE = 0.005
 """Seconds that a flush may take before handshakes, incoming messages and small rooms get their turn."""
 CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
+LONG = 16 * 1024
+"""Bytes that take as long to write as the clock is not looked at."""
 EXPULSIONS = (Kind.KICK, Kind.BAN)
 CLOSINGS = (Kind.PRIVATE, Kind.UNINVITE, Kind.DEOP)
 """Events after which someone may have no right to be in the room any more."""
@@ -240,9 +242,11 @@ class Shard:
             size = len(room)
             if size > BLOCK_SIZE:
                 self._broadcasts[room] = Broadcast(room)
-                continue
-            send_to_room(room, outgoing, others)
-            sent += size
+            else:
+                send_to_room(room, outgoing, others)
+                sent += size
+            if room.has_batch:  # long texts that are left for another time
+                self._dirty[room] = None
             if sent >= CLOCK_CHECK_INTERVAL:
                 sent = 0
                 if monotonic() > until:
@@ -269,14 +273,17 @@ class Shard:
         """Write to each connection what may go now. Frames that come after an event it has yet to get are kept, and go
         before whatever is sent to it from now on."""
         for number, (subscriber, frames) in enumerate(outgoing.items(), 1):
+            long = False
             if (self._broadcasts or self._dirty) and (first := subscriber.following.first_pending()) is not None:
                 frames = self._keep_from(first, subscriber, frames)
             if frames:
+                data = _join(frames)
+                long = len(data) > LONG
                 try:
-                    subscriber.channel.write(_join(frames))
+                    subscriber.channel.write(data)
                 except Exception:  # noqa: BLE001
                     break_off(subscriber)
-            if number % CLOCK_CHECK_INTERVAL == 0 and monotonic() > until:
+            if (long or number % CLOCK_CHECK_INTERVAL == 0) and monotonic() > until:
                 self._outgoing.update(islice(outgoing.items(), number, None))
                 return
 

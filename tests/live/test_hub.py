@@ -223,10 +223,10 @@ async def a_turn() -> None:
     await turned.wait()
 
 
-@given(turns, st.integers(1, 3))
+@given(turns, st.integers(1, 3), st.sampled_from([10, 40, 10_000]))
 @settings(max_examples=200, deadline=None)
 def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_it_keep_their_order(
-    turns: list[list[list[tuple[int, str, bool]]]], block: int
+    turns: list[list[list[tuple[int, str, bool]]]], block: int, most_text: int
 ) -> None:
     async def run() -> None:
         shard = new_shard()
@@ -252,6 +252,7 @@ def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_i
     with pytest.MonkeyPatch.context() as patch:
         for module in ("app.chat.room", "app.live.shard"):
             patch.setattr(f"{module}.BLOCK_SIZE", block)
+        patch.setattr("app.chat.room.MOST_TEXT", most_text)
         patch.setattr("app.live.shard.TIME_SLICE", -1)
         patch.setattr("app.live.shard.CLOCK_CHECK_INTERVAL", 1)
         in_a_loop(run())
@@ -277,6 +278,28 @@ def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPat
         shard.flush(now=True)
         assert all(one.got() == [("msg", 1), ("msg", 3)] for one in many[:20])
         assert (many[20].got(), many[20].cursors["a"].read_to, many[20].behind) == ([], 0, 1)
+
+    in_a_loop(run())
+
+
+def test_others_have_their_turn_while_long_texts_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.chat.room.MOST_TEXT", 100)
+    monkeypatch.setattr("app.live.shard.LONG", 10)
+    monkeypatch.setattr("app.live.shard.TIME_SLICE", -1)
+
+    async def run() -> None:
+        shard = new_shard()
+        many = [Listening(shard, user, rooms=["a"]) for user in range(1, 11)]
+        shard.deliver([event(seq, "a", 1) for seq in range(1, 6)])
+        assert all(one.got() == [("msg", 1)] for one in many)
+        shard.deliver([event(6, "b", 30)])
+        shard.flush(now=True)
+        assert all(one.got() == [("msg", seq) for seq in range(1, 6)] for one in many)
+        for one in many:
+            shard.send(one.subscriber, b'{"t":"ack","seq":7}')
+        await a_turn()
+        assert 0 < sum(len(one.got()) == 6 for one in many) < 5, "the clock is looked at after each long one"
+        shard.flush(now=True)
 
     in_a_loop(run())
 
