@@ -19,7 +19,7 @@ from app.clock import Clock
 
 BURST = 3.0
 """How many seconds of its rate an address may send at once."""
-BURST_OF_BYTES = 10.0
+BURST_OF_BYTES = 3.0
 """How many seconds of its rate a budget of bytes holds."""
 SHORT = 512
 """Characters up to which a text isn't counted: then the number of commands is a bound."""

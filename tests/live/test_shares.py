@@ -114,7 +114,7 @@ def test_long_messages_are_refused_and_come_through_later(
     limits = {"rate": 1000, "burst": 1000, "bytes": "1k"}
     with limited(**limits) as chat:
         ann, bob = chat.join("ann"), chat.join("bob")
-        for _ in range(11):
+        for _ in range(int(BURST_OF_BYTES) + 1):
             ann.say(KIB)
         ann.ask(**frame, cid="9", text=KIB)
         error = ann.error("rate_limited").frame
