@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ TICKS = 10
 """uvicorn's ticks in a second."""
 CERTIFICATE_TICKS = 50
 """Tenths of seconds between two looks at the files of the certificate."""
+SWITCH_INTERVAL = 0.0005
+"""Seconds that the event loop waits for another thread of the interpreter, such as one that reads from the store.
+Python's own 5 ms are several times as long as all else that a message waits for."""
 GC_THRESHOLDS = 2_000, 10, 1000
 """The thresholds of the garbage collector's three generations. Python's own are 700, 10 and 10."""
 
@@ -91,6 +95,7 @@ class Server(uvicorn.Server):
         if self.started:
             if self.own_process:
                 _tune_garbage_collector()
+                sys.setswitchinterval(SWITCH_INTERVAL)
             if self.files:
                 most = self.application.admission.max_connections
                 log.info("Accepting up to %d connections: this process may open %d files", most, self.files)
