@@ -27,7 +27,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.headers import HEAD
 from app.refusals import Refusal, RefusalLog
-from app.transports.sockets import Peer
+from app.transports.reading_turns import REQUEST, SIZE, reading_turns
+from app.transports.sockets import Peer, owner_of
 
 log = logging.getLogger("Application")
 
@@ -63,6 +64,9 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         told when it ends."""
         super().connection_made(cast(Transport, transport))
         self._peer = peer
+        self._turns = reading_turns(self.loop)
+        self._unread = b""
+        """What waits for its turn."""
         self._head_size = self._body_size = 0
         self._body_timer: asyncio.TimerHandle | None = None
         self._receives_body = False
@@ -73,11 +77,30 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_deadline()
         self._cancel_body_timer()
+        self._unread = b""
         super().connection_lost(exc)
         if self._peer is not None:
             self._peer.leave()
 
     def data_received(self, data: bytes) -> None:
+        if not self._unread and self._turns.take(owner_of(self._peer), REQUEST + (len(data) >> SIZE)):
+            self.read(data)
+        else:
+            self._unread += data
+            self.transport.pause_reading()
+            self._turns.wait(self, owner_of(self._peer))
+
+    def take_turn(self) -> None:
+        """Read what waited. See `Reader`."""
+        data, self._unread = self._unread, b""
+        if data:
+            self._turns.left -= REQUEST + (len(data) >> SIZE)
+            if not self.flow.read_paused:
+                self.transport.resume_reading()
+            self.read(data)
+
+    def read(self, data: bytes) -> None:
+        """Read what the client sent, whose turn it is."""
         if self._deadline is not None:
             end = data.find(b"\r\n\r\n")
             self._head_size += len(data) if end < 0 else end

@@ -19,11 +19,12 @@ from app.headers import STRICT
 from app.refusals import Refusal
 from app.transports.frame_limit import NO_LIMIT, FrameCount, FrameSplitter
 from app.transports.hardened import LINGER, log_refusal
-from app.transports.sockets import Peer
+from app.transports.reading_turns import MESSAGE, reading_turns
+from app.transports.sockets import Peer, owner_of
 
 TURN_FRAMES = 8
 TURN_SIZE = 64 * 1024
-"""What is read of one connection until the others get their turn, in frames and in bytes."""
+"""What is read of one WebSocket at once, in frames and in bytes."""
 OTHER_VERSION = Refusal(426, "version", "its request is for a version of the WebSocket protocol other than 13")
 INVALID = Refusal(400, "invalid", "its request isn't a valid WebSocket handshake of HTTP/1.1")
 
@@ -77,6 +78,7 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._early_data = self._unread = b""
         """What arrived before the connection was accepted, and what waits for its turn."""
         self._discards = False
+        self._turns = reading_turns(self.loop)
         self._splitter = FrameSplitter()
         self.frame_count = FrameCount(getattr(self.config.app, "frame_limit", NO_LIMIT))
         super().connection_made(cast(Transport, self._closing))
@@ -98,15 +100,26 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.handshake_complete:
             if not self._discards:
                 self._unread += data
-                self._read_turn()
+                if self._turns.take(owner_of(self.peer), MESSAGE):
+                    self._read()
+                else:
+                    self._wait()
             return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not (self.handshake_initiated or self.close_sent):
             self._refuse()
 
-    def _read_turn(self) -> None:
-        """Read frames that have arrived, until the application has to take a message or this connection has had its
-        turn."""
+    def _wait(self) -> None:
+        self.transport.pause_reading()
+        self._turns.wait(self, owner_of(self.peer))
+
+    def take_turn(self) -> None:
+        """Read some of what has arrived. See `Reader`."""
+        self._turns.left -= MESSAGE
+        self._read()
+
+    def _read(self) -> None:
+        """Read frames that have arrived, until the application has to take a message or these are enough at once."""
         if self.read_paused or not self._unread or self.disconnected:
             return
         size, frames = self._splitter.split(self._unread, TURN_FRAMES, TURN_SIZE)
@@ -135,8 +148,7 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.read_paused or self.transport.is_closing():
             return
         if self._unread:
-            self.transport.pause_reading()
-            self.loop.call_soon(self._read_turn)
+            self._wait()
         else:
             self.transport.resume_reading()
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from app.chat.closing import CloseCode
-from app.transports.frame_turn import frame_turn
+from app.transports.reading_turns import reading_turns
 
 SLOTS = 16
 """How many groups the connections are split into, so that they aren't all pinged at once."""
@@ -40,7 +40,7 @@ class Heartbeat:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, period: float, timeout: float, stall: float) -> None:
         self._loop, self._period, self._timeout, self._stall = loop, period, timeout, stall
-        self.frame_turn = frame_turn(loop)
+        self.turns = reading_turns(loop)
         self._slots: list[dict[Monitored, None]] = [{} for _ in range(SLOTS)]
         self._slot_of: dict[Monitored, int] = {}
         self._awaiting_pong: dict[Monitored, tuple[float, int]] = {}

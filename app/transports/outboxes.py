@@ -46,7 +46,7 @@ class Outboxes:
         """Return what is queued for the connections of `owner`."""
         share = self._shares.get(owner)
         if share is None:
-            share = self._shares[owner] = Share(self)
+            share = self._shares[owner] = Share(self, owner)
         return share
 
     def changed(self, share: Share, by: int) -> None:
@@ -74,10 +74,10 @@ class Outboxes:
 class Share:
     """What is queued for the connections of one owner."""
 
-    __slots__ = ("__weakref__", "_all", "_queued", "size")
+    __slots__ = ("__weakref__", "_all", "_queued", "owner", "size")
 
-    def __init__(self, outboxes: Outboxes) -> None:
-        self._all = outboxes
+    def __init__(self, outboxes: Outboxes, owner: Hashable) -> None:
+        self._all, self.owner = outboxes, owner
         self._queued: dict[Bounded, int] = {}
         """The bytes that are queued for each connection, the one that has been behind for the longest first."""
         self.size = 0

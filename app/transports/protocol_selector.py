@@ -12,7 +12,8 @@ from uvicorn.server import ServerState
 from app.refusals import Refusal
 from app.transports.fast_handshake import FastHandshake, Server, UpgradeRequest, address_of
 from app.transports.hardened import REQUEST_DEADLINE, HardenedHttpProtocol
-from app.transports.sockets import Peer, Sockets, answer
+from app.transports.reading_turns import REQUEST, reading_turns
+from app.transports.sockets import Peer, Sockets, answer, owner_of
 
 
 class ProtocolSelector(asyncio.Protocol):
@@ -21,7 +22,7 @@ class ProtocolSelector(asyncio.Protocol):
 
     If the application has `sockets`, the connection is counted there first, and may be refused."""
 
-    __slots__ = ("_address", "_deadline", "_peer", "_server", "_transport")
+    __slots__ = ("_address", "_data", "_deadline", "_peer", "_server", "_transport")
 
     def __init__(
         self,
@@ -33,6 +34,8 @@ class ProtocolSelector(asyncio.Protocol):
         self._server = Server(config, server_state, app_state)
         self._deadline: asyncio.TimerHandle | None = None
         self._peer: Peer | None = None
+        self._data = b""
+        """What waits for its turn."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._transport = cast(Transport, transport)
@@ -54,6 +57,25 @@ class ProtocolSelector(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deadline is None:
             return
+        self._data += data
+        turns = reading_turns(asyncio.get_running_loop())
+        if turns.take(owner_of(self._peer), REQUEST):
+            self._select()
+        else:
+            self._transport.pause_reading()
+            turns.wait(self, owner_of(self._peer))
+
+    def take_turn(self) -> None:
+        """Look at what waited. See `Reader`."""
+        if self._data:
+            reading_turns(asyncio.get_running_loop()).left -= REQUEST
+            self._transport.resume_reading()
+            self._select()
+
+    def _select(self) -> None:
+        """Go on as the protocol that the first bytes ask for."""
+        data, self._data = self._data, b""
+        assert self._deadline is not None
         self._waits_no_longer()
         config, state, app_state = self._server
         request = UpgradeRequest.parse(data, config)
@@ -64,7 +86,7 @@ class ProtocolSelector(asyncio.Protocol):
         http = HardenedHttpProtocol(config=config, server_state=state, app_state=app_state)
         http.connection_made(self._transport, self._deadline, self._peer)
         self._transport.set_protocol(http)
-        http.data_received(data)
+        http.read(data)
 
     def eof_received(self) -> None:
         """The client closed its side without sending anything. Returning None closes the transport."""
@@ -73,6 +95,7 @@ class ProtocolSelector(asyncio.Protocol):
         if self._deadline is None:
             return
         self._deadline.cancel()
+        self._data = b""
         self._waits_no_longer()
         if self._peer is not None:
             self._peer.leave()

@@ -8,7 +8,6 @@ from _socket import socket as RawSocket  # noqa: N812  (a tenth of the size of t
 from asyncio.transports import Transport
 from collections.abc import Iterator, MutableSet
 from itertools import chain
-from time import perf_counter
 from typing import Any, cast
 
 from app.chat.closing import CloseCode
@@ -18,17 +17,13 @@ from app.transports.frames import FrameReader, Message, Opcode, ProtocolViolatio
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes, Share
+from app.transports.reading_turns import CONNECTION, SIZE
 from app.transports.sockets import Peer
 
 NO_CODE = 1005
 """Stands for a close frame without a code."""
 MAX_PENDING_PONGS = 64 * 1024
 """Bytes that may be queued for a client that sends pings and reads nothing."""
-TURN_SIZE = 64 * 1024
-TURN_SECONDS = 0.002
-"""What is read of one connection until the others get their turn: so many bytes, or for so long."""
-FRAME_HEADER = 6
-"""The bytes of a short frame besides its payload."""
 SHARED = 1024
 """Bytes from which on the rest of a broadcast is shared by all for whom it is queued, rather than copied for each."""
 UNBOUNDED = Outboxes(0).share("")
@@ -40,8 +35,9 @@ class SocketChannel(asyncio.Protocol):
     The transport queues what the socket doesn't accept at once; the channel is `full` for as long as anything is
     queued. It belongs to one event loop.
 
-    What arrives in one piece may be thousands of frames. They are read one at a time, and what is left after a turn
-    waits for the next turn of the event loop. Nothing more is read from the socket until then.
+    What arrives in one piece may be thousands of frames. They are read one at a time, and what is left when a turn of
+    the event loop is used up waits for another one (see `reading_turns`). Nothing more is read from the socket until
+    then.
     """
 
     __slots__ = (
@@ -142,7 +138,7 @@ class SocketChannel(asyncio.Protocol):
         if self._frames is None:
             self._transport.resume_reading()
         else:
-            asyncio.get_running_loop().call_soon(self._take_turn)
+            self._heartbeat.turns.wait(self, self.share.owner)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         if self._linger_timer is not None:
@@ -169,6 +165,15 @@ class SocketChannel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._frames is None:
+            turns = self._heartbeat.turns
+            owner = self.share.owner
+            if owner != turns.last:
+                turns.met(owner)
+            turns.left -= 1 + (len(data) >> SIZE)
+            if turns.left < 0 and not turns.admits(owner):
+                self._frames = self._reader.read(data)
+                self._wait()
+                return
             text = self._reader.read_text(data)
             if text is not None:
                 self._left -= 1
@@ -182,16 +187,16 @@ class SocketChannel(asyncio.Protocol):
         else:
             self._frames = chain(self._frames, self._reader.read(data))
 
-    def _take_turn(self) -> None:
-        """Handle more of what was received before, if it is still to be handled."""
+    def take_turn(self) -> None:
+        """Handle more of what was received before, if it is still to be handled. See `Reader`."""
         if self._frames is not None and not self._held:
             self._read_frames(self._frames)
             if self._frames is None and not (self._held or self._transport.is_closing()):
                 self._transport.resume_reading()
 
     def _read_frames(self, frames: Iterator[Message | ProtocolViolation]) -> None:
-        """Handle frames until there are no more, or this connection has had its turn."""
-        size, until, turn = TURN_SIZE, perf_counter() + TURN_SECONDS, self._heartbeat.frame_turn
+        """Handle frames until there are no more, or the turn is used up."""
+        turns, most = self._heartbeat.turns, CONNECTION
         for message in frames:
             self._left -= 1
             if self._left < 0 and self._floods():
@@ -212,12 +217,17 @@ class SocketChannel(asyncio.Protocol):
                 return
             if self._held or self._frames is None:
                 return
-            size -= len(payload) + FRAME_HEADER
-            if size <= 0 or perf_counter() >= until or not (opcode == Opcode.TEXT or turn.take()):
-                self._transport.pause_reading()
-                asyncio.get_running_loop().call_soon(self._take_turn)
+            units = 1 + (len(payload) >> SIZE)
+            turns.left -= units
+            most -= units
+            if most <= 0 or (turns.left <= 0 and turns.shared):
+                self._wait()
                 return
         self._frames = None
+
+    def _wait(self) -> None:
+        self._transport.pause_reading()
+        self._heartbeat.turns.wait(self, self.share.owner)
 
     def _floods(self) -> bool:
         """Refill what the client may send. If nothing is there yet, end the connection."""
@@ -262,6 +272,7 @@ class SocketChannel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.sender.detach()
+        self._frames = None
         self._connections.discard(self)
         self._heartbeat.remove(self)
         self.share.drained(self)

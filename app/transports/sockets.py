@@ -35,11 +35,17 @@ class Peer:
 
     def __init__(self, sockets: Sockets, key: str | bytes) -> None:
         self._sockets, self.key, self.open = sockets, key, 0
+        """`key` is the network of the address."""
 
     def leave(self) -> None:
         """Count one socket less."""
         self.open -= 1
         self._sockets.left(self)
+
+
+def owner_of(peer: Peer | None) -> str | bytes | None:
+    """Return whose turn it is when something comes from a peer."""
+    return peer.key if peer is not None else None
 
 
 class Sockets:

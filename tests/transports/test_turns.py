@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any, cast
 
 import anyio.lowlevel
@@ -13,14 +15,16 @@ from hypothesis import strategies as st
 
 from app.chat.closing import CloseCode
 from app.testing import Host, test_application
-from app.transports import frame_turn, frames, hardened_websocket, socket_channel
+from app.transports import frames, hardened_websocket, socket_channel
 from app.transports.frame_limit import BURST, FrameLimit, FrameSplitter
 from app.transports.frames import DEFLATED, FrameReader, Opcode, deflate
 from app.transports.heartbeat import Heartbeat
-from app.transports.socket_channel import TURN_SIZE, SocketChannel
+from app.transports.outboxes import Outboxes
+from app.transports.reading_turns import CONNECTION, SIZE, TURN, ReadingTurns, reading_turns
+from app.transports.socket_channel import SocketChannel
 from tests.clients import Raw, frame
 from tests.transports.comparison import Application, echo
-from tests.transports.harness import client, server
+from tests.transports.harness import DEADLINE, client, server
 
 pytestmark = pytest.mark.anyio
 TEXT, PING = Opcode.TEXT, Opcode.PING
@@ -92,38 +96,103 @@ class Client:
         self.channel.data_received(b"".join(sent))
 
 
-async def test_at_most_64_kib_of_one_connection_are_handled_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_channel, "TURN_SECONDS", 3600.0)
-    one, said = Client(), [f"{number:1000}" for number in range(300)]
-    one.send(*(frame(TEXT, text.encode()) for text in said))
-    while one.texts != said:
+async def test_a_turn_handles_so_many_frames_of_one_connection() -> None:
+    one = Client()
+    one.send(frame(TEXT, b"x") * 1000)
+    while len(one.texts) < 1000:
         before = len(one.texts)
         assert not one.transport.reading, "nothing more is read meanwhile"
         await anyio.lowlevel.checkpoint()
-        assert 0 < len(one.texts) - before <= TURN_SIZE // 1000 + 1
+        assert 0 < len(one.texts) - before <= CONNECTION
+    await anyio.lowlevel.checkpoint()
     assert one.transport.reading
 
 
-async def test_one_connection_is_served_for_2_ms_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(socket_channel, "perf_counter", lambda: now)
-
-    def work() -> None:
-        nonlocal now
-        now += 0.001
-
-    one = Client()
-    one.do = work
-    one.send(*(frame(TEXT, b"x") for _ in range(10)))
-    turns = [len(one.texts)]
-    while len(one.texts) < 10:
+async def test_long_texts_count_for_more() -> None:
+    one, said = Client(), [f"{number:{1 << SIZE}}" for number in range(100)]
+    one.send(*(frame(TEXT, text.encode()) for text in said))
+    while one.texts != said:
+        before = len(one.texts)
         await anyio.lowlevel.checkpoint()
-        turns.append(len(one.texts))
-    assert turns == [2, 4, 6, 8, 10]
+        assert 0 < len(one.texts) - before <= CONNECTION // 2
+
+
+async def test_a_turn_handles_so_many_frames_of_all_connections() -> None:
+    """Also if each connection has sent but one."""
+    outboxes, crowd = Outboxes(0), [Client() for _ in range(100)]
+    shares = [outboxes.share(str(number)) for number in range(2)]
+    for number, one in enumerate(crowd):
+        one.channel.share = shares[number % 2]
+        one.send(frame(TEXT, b"x"))
+    said = sum(len(one.texts) for one in crowd)
+    assert said <= TURN + 2
+    while said < len(crowd):
+        await anyio.lowlevel.checkpoint()
+        before, said = said, sum(len(one.texts) for one in crowd)
+        assert 0 < said - before <= TURN
+    for _ in range(2):
+        await anyio.lowlevel.checkpoint()
+    assert all(one.transport.reading for one in crowd)
+
+
+async def test_while_there_is_nobody_else_a_turn_has_no_bound() -> None:
+    crowd = [Client() for _ in range(100)]
+    for one in crowd:
+        one.send(frame(TEXT, b"x"))
+    assert all(one.texts == ["x"] for one in crowd)
+    assert all(one.transport.reading for one in crowd)
+
+
+async def test_nobody_waits_behind_the_crowd_of_another_address() -> None:
+    outboxes = Outboxes(0)
+    crowd, bystander = [Client() for _ in range(100)], Client()
+    theirs, bystander.channel.share = outboxes.share("crowd"), outboxes.share("bystander")
+    bystander.send(frame(TEXT, b"before"))
+    for one in crowd:
+        one.channel.share = theirs
+        one.send(frame(TEXT, b"x") * 50)
+    bystander.send(frame(TEXT, b"at once"))
+    assert bystander.texts == ["before", "at once"]
+    bystander.send(frame(TEXT, b"next") * 2)
+    for _ in range(4):
+        await anyio.lowlevel.checkpoint()
+    assert bystander.texts == ["before", "at once", "next", "next"]
+    assert sum(len(one.texts) for one in crowd) <= 6 * TURN
+
+
+async def test_what_is_left_of_a_connection_that_ended_is_dropped() -> None:
+    one = Client()
+    one.send(frame(TEXT, b"x") * 100)
+    one.channel.connection_lost(None)
+    OPENED.remove(one)
+    said = len(one.texts)
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+    assert len(one.texts) == said
+
+
+async def test_a_turn_goes_on_after_a_connection_that_fails() -> None:
+    loop, failures = asyncio.get_running_loop(), list[Any]()
+    turns = reading_turns(loop)
+
+    class Failing:
+        def take_turn(self) -> None:
+            raise RuntimeError
+
+    loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+    one = Client()
+    for _ in range(3):
+        turns.wait(Failing(), "failing")
+    one.send(frame(TEXT, b"x") * 100)
+    for _ in range(100):
+        await anyio.lowlevel.checkpoint()
+    assert one.texts == ["x"] * 100
+    assert len(failures) == 3
+    assert reading_turns(loop) is turns
 
 
 async def test_what_a_client_sends_meanwhile_waits_behind_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_channel, "TURN_SIZE", 1)
+    monkeypatch.setattr(socket_channel, "CONNECTION", 1)
     one = Client()
     one.send(frame(TEXT, b"a"), frame(TEXT, b"b"))
     one.send(frame(TEXT, b"c"))
@@ -218,10 +287,12 @@ async def test_a_client_gets_frames_for_the_time_that_passed() -> None:
         patch.setattr(loop, "time", lambda: now)
         for _ in range(100):
             one.send(frame(TEXT, b"x"))
+            await anyio.lowlevel.checkpoint()
             now += 0.5
         assert len(one.texts) == 100
         for _ in range(100):
             one.send(frame(TEXT, b"x"))
+            await anyio.lowlevel.checkpoint()
     assert 100 + 2 <= len(one.texts) - 1 <= 100 + 2 * limit.burst
     assert one.texts[-1] == "closed"
 
@@ -297,17 +368,39 @@ def visit(host: Host, path: str = "/chat") -> Raw:
     return Raw(int(host.url.rpartition(":")[2]), path)
 
 
-async def test_clients_that_send_pings_share_what_one_turn_has_for_them() -> None:
+async def test_pings_are_a_part_of_the_turn() -> None:
     clients = [Client() for _ in range(20)]
-    loop = asyncio.get_running_loop()
     for one in clients:
         one.send(frame(PING) * 50, frame(TEXT, b"x"))
-    before = 0
-    for _ in range(100):
-        pongs = sum(one.transport.written.count(b"\x8a\x00") for one in clients)
-        assert pongs - before <= frame_turn.MOST + len(clients)
-        before = pongs
+    before = sum(one.transport.written.count(b"\x8a\x00") for one in clients)
+    while before < 20 * 50:
         await anyio.lowlevel.checkpoint()
-    assert before == 20 * 50
+        pongs = sum(one.transport.written.count(b"\x8a\x00") for one in clients)
+        assert 0 <= pongs - before <= TURN
+        before = pongs
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
     assert all(one.texts == ["x"] for one in clients)
-    assert frame_turn.frame_turn(loop) is frame_turn.frame_turn(loop)
+
+
+def test_everything_is_answered_however_little_a_turn_handles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handshakes, requests and messages wait in turn, and none is lost or out of order."""
+    monkeypatch.setattr("app.transports.reading_turns.TURN", 1)
+    monkeypatch.setattr(ReadingTurns, "shared", True)
+    modules = "app.modules.echo.module", "app.modules.health.module"
+    with test_application(*modules, base=(), server=True) as host, ExitStack() as stack:
+        port = int(host.url.rpartition(":")[2])
+        requests = [stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE)) for _ in range(10)]
+        for request in requests:
+            request.sendall(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 3)
+        sockets = [visit(host, "/echo") for _ in range(10)]
+        for one in sockets:
+            stack.enter_context(one.socket)
+            one.socket.sendall(b"".join(frame(TEXT, b"%d" % number) for number in range(30)))
+        for one in sockets:
+            said = [one.frame() for _ in range(31)]
+            assert said[1:] == [(TEXT, b"You said: %d" % number) for number in range(30)]
+        for request in requests:
+            answered = b""
+            while answered.count(b"HTTP/1.1 200 OK") < 3:
+                answered += request.recv(65536)
