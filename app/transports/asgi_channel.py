@@ -80,9 +80,9 @@ class AsgiChannel:
         self._pending = 0
         """Bytes that are queued."""
         self.share: Share = UNBOUNDED
-        """Where what is queued counts while the channel is full."""
-        self._frames: deque[bytes] = deque()
-        """What is queued. The first frame may be on its way already."""
+        """Where what is queued for this client alone counts."""
+        self._frames: deque[tuple[bytes, bool]] = deque()
+        """What is queued, each with whether it counts. The first frame may be on its way already."""
         self._direct = _direct_writer(send)
         self._closing: asyncio.Future[tuple[CloseCode, str]] = asyncio.get_running_loop().create_future()
         """The code and reason to close with, now."""
@@ -109,25 +109,36 @@ class AsgiChannel:
         """Queue everything unless the channel is full."""
         if self.full:
             return 0
-        self.write(data)
+        self.write_rest(data, 0)
         return len(data)
 
     def write(self, data: bytes, /) -> None:
-        self.write_rest(data, 0)
+        if self._sends_at_once(data, 0):
+            return
+        self._frames.extend((frame, True) for frame in split_frames(data))
+        self._queued(len(data))
+        self.share.queued(self, len(data))
 
     def write_rest(self, data: bytes, sent: int, /) -> None:
-        if self._ended:
+        if self._sends_at_once(data, sent):
             return
+        self._frames.extend((frame, False) for frame in _split_for_all(data))
+        self._queued(len(data))
+
+    def _sends_at_once(self, data: bytes, sent: int) -> bool:
+        """Send data now, if nothing is queued and that is possible, or never, after the end. Whether that was done."""
+        if self._ended:
+            return True
         if self._direct is not None and not self._frames and self._direct.write(data, sent):
             self.sent += len(data)
-            return
-        self._frames.extend(split_frames(data))
-        self._pending += len(data)
-        if self.full:
-            self.share.queued(self, len(data))
-        elif self._pending >= self.high:
+            return True
+        return False
+
+    def _queued(self, size: int) -> None:
+        """Count what was queued, and have it sent."""
+        self._pending += size
+        if not self.full and self._pending >= self.high:
             self.full = True
-            self.share.queued(self, self._pending)
             if self.stall and self._stall_timer is None:
                 self._start_stall_timer()
         self._wake.set()
@@ -218,14 +229,16 @@ class AsgiChannel:
     async def _write_queue(self, websocket: WebSocket) -> None:
         while True:
             while self._frames:
-                frame = self._frames[0]
+                frame, counts = self._frames[0]
+                if not counts:
+                    self.share.queued(self, len(frame))  # the server gets a copy of what all share
                 await websocket.send_text(decode_text(frame))
                 self._frames.popleft()
+                self.share.sent(self, len(frame))
                 self._pending -= len(frame)
                 self.sent += len(frame)
                 if self.full and 2 * self._pending <= self.high:
                     self.full = False
-                    self.share.drained(self)
                     self._wake_writers()
             if self._final is not None:
                 self.close(*self._final)
@@ -254,6 +267,17 @@ class AsgiChannel:
         if self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
+
+
+_last: tuple[bytes, list[bytes]] = b"", []
+
+
+def _split_for_all(data: bytes) -> list[bytes]:
+    """Return the frames in data that many get, one channel after the other. They share the frames."""
+    global _last
+    if data is not _last[0]:
+        _last = data, split_frames(data)
+    return _last[1]
 
 
 async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:

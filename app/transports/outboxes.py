@@ -5,7 +5,8 @@ bound for all, and what is queued counts by owner: those of one address. Over th
 connections, those first that have been behind for the longest. Their clients can come back, and continue where they
 were. Others notice nothing.
 
-What counts is what only one client gets, such as pages and answers. Those who get the same message share its bytes.
+What counts is what only one client gets, such as pages and answers. Those who get the same message share its bytes,
+except over TLS, where it is encrypted for each of them.
 """
 
 from __future__ import annotations
@@ -87,6 +88,16 @@ class Share:
         """Count bytes that are queued for a connection."""
         self._queued[one] = self._queued.get(one, 0) + size
         self._add(size)
+
+    def sent(self, one: Bounded, size: int) -> None:
+        """Count bytes that are no longer queued for a connection."""
+        if before := self._queued.get(one, 0):
+            size = min(size, before)
+            if size < before:
+                self._queued[one] = before - size
+            else:
+                del self._queued[one]
+            self._add(-size)
 
     def drained(self, one: Bounded) -> None:
         """Nothing is queued for a connection any more, or it has ended."""

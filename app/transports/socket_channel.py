@@ -116,11 +116,13 @@ class SocketChannel(asyncio.Protocol):
             sent = 0
         if sent < len(data):
             self._queue(data[sent:])
-            if not self._ended:
+            if not self._ended and (self.full or isinstance(self.sender, RawSocket)):
                 self.share.queued(self, len(data) - sent)
 
     def write_rest(self, data: bytes, sent: int, /) -> None:
         self._queue(data[sent:] if len(data) - sent < SHARED else memoryview(data)[sent:])
+        if self.full and not isinstance(self.sender, RawSocket):  # over TLS, what is queued is encrypted for each
+            self.share.queued(self, len(data) - sent)
 
     async def writable(self) -> bool:
         while self.full and not self._ended:

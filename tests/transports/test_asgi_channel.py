@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 from app.chat.closing import CloseCode
 from app.transports.asgi_channel import AsgiChannel
 from app.transports.frames import encode_text
+from app.transports.outboxes import Outboxes
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +97,47 @@ async def test_it_counts_the_bytes_that_wait_and_those_that_left() -> None:
     assert (outbox.pending(), outbox.sent) == (0, 190 + 2 * 100)
     peer.leaves()
     await over(carrying)
+
+
+async def all_read(peers: list[Peer], carrying: list[asyncio.Task[None]]) -> None:
+    """Have all peers read the two messages for each of them, and leave."""
+    for peer in peers:
+        peer.reading.set()
+    await until(lambda: all(len(peer.got) == 2 for peer in peers))
+    for peer, one in zip(peers, carrying, strict=True):
+        peer.leaves()
+        await over(one)
+
+
+async def test_what_only_one_client_gets_counts_from_the_first_byte() -> None:
+    outboxes = Outboxes(2000)
+    channels, peers = [AsgiChannel(1000, LONG) for _ in range(3)], [Peer() for _ in range(3)]
+    carrying = [await carried(*one, RecordingReceiver()) for one in zip(channels, peers, strict=True)]
+    for number, (channel, peer) in enumerate(zip(channels, peers, strict=True)):
+        channel.share = outboxes.share(number // 2)
+        peer.reading.clear()
+        channel.write(batch("x" * 100, "x" * 700))
+    assert outboxes.size <= 2000
+    with anyio.fail_after(10):
+        await carrying[0]  # the first of those that have the most
+    await all_read(peers[1:], carrying[1:])
+    assert outboxes.size == 0
+
+
+async def test_a_broadcast_is_in_memory_once_and_counts_while_it_is_sent() -> None:
+    outboxes, data = Outboxes(0), batch("x" * 100, "y" * 100)
+    channels, peers = [AsgiChannel(1000, LONG) for _ in range(2)], [Peer(), Peer()]
+    carrying = [await carried(*one, RecordingReceiver()) for one in zip(channels, peers, strict=True)]
+    for channel, peer in zip(channels, peers, strict=True):
+        channel.share = outboxes.share("here")
+        peer.reading.clear()
+        assert channel.sender.send(data) == len(data)
+    first, second = ([frame for frame, _ in channel._frames] for channel in channels)
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    assert outboxes.size == 0
+    await until(lambda: outboxes.size == len(data))  # of each client, the first frame is at the server
+    await all_read(peers, carrying)
+    assert outboxes.size == 0
 
 
 async def test_it_is_full_at_its_bound_in_bytes_and_writable_when_half_empty() -> None:

@@ -8,12 +8,14 @@ import logging
 import socket
 from typing import Any, cast
 
+import anyio.lowlevel
 import pytest
 from starlette.websockets import WebSocket
 
 from app.chat.closing import CloseCode
 from app.transports.frames import Opcode, encode_text
 from app.transports.handover import HANDOVER
+from app.transports.outboxes import Outboxes
 from tests.clients import Served, frame, serving
 from tests.transports.harness import (
     DEADLINE,
@@ -177,6 +179,34 @@ async def test_tls_goes_through_the_transport() -> None:
             assert await one.frame() == (Opcode.CLOSE, b"\x03\xf0enough")
             one.writer.write(frame(8, b"\x03\xf0"))
             assert await one.end() == b""
+        await until(receiver.over.is_set)
+
+
+@pytest.mark.anyio
+@on_every_loop
+async def test_over_tls_what_is_queued_of_a_broadcast_counts() -> None:
+    ours, theirs = tls_contexts()
+    endpoint, outboxes, text = Endpoint(), Outboxes(0), encode_text(b"x" * 60_000)
+    async with server(endpoint, ours) as port:
+        async with client(port, tls=theirs) as one:
+            await one.head()
+            await one.frame()
+            [channel], [receiver] = endpoint.channels, endpoint.receivers
+            assert channel is not None
+            channel.share, written = outboxes.share("here"), 0
+            channel.write(encode_text(b"short"))
+            assert outboxes.size == 0  # it left at once
+            while not channel.full:
+                channel.write_rest(text, 0)
+                written += 1
+                await anyio.lowlevel.checkpoint()
+            assert outboxes.size == len(text)
+            channel.write_rest(text, 0)
+            assert outboxes.size == 2 * len(text)
+            assert (await one.frame())[1] == b"short"
+            for _ in range(written + 1):
+                await one.frame()
+            await until(lambda: outboxes.size == 0)
         await until(receiver.over.is_set)
 
 
