@@ -12,8 +12,8 @@ from config import ConfigurationError, Deployment, Settings
 from config.errors import reason
 
 BACKLOG = 512
-"""Connections that may wait to be accepted. All of them are accepted in one turn of the event loop, so everyone waits
-for that. The system lets the next ones try again, the first time after a second."""
+"""Connections that may wait to be accepted. uvloop accepts one of them in each turn of the event loop, and over TLS a
+few are, so nobody waits for all. The system lets the next ones try again, the first time after a second."""
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (nothing listens here)
 """What stands for every address of the machine, and one of them."""
 NO_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)

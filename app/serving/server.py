@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -28,6 +29,7 @@ from app.transports.fast_handshake import FastHandshake
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from app.transports.sockets import Sockets
+from app.transports.tls_listener import TlsListener
 from config import Settings
 
 log = logging.getLogger("Application")
@@ -91,7 +93,10 @@ class Server(uvicorn.Server):
                 await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([] if self.certificates else sockets)
+        if self.started and self.certificates:
+            make = partial(ProtocolSelector, self.config, self.server_state, self.lifespan.state)
+            self.servers += [TlsListener(one, make, self.certificates.context) for one in sockets or ()]  # type: ignore[misc]
         if self.started:
             if self.own_process:
                 _tune_garbage_collector()

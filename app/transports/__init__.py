@@ -13,6 +13,8 @@ A connection to our own server becomes a SocketChannel in these steps:
 
 `sockets`
     Counts it, from accept on, and refuses one too many.
+`tls_listener`
+    Over TLS, accepts it, and waits for its handshake.
 `protocol_selector`
     Looks at the first bytes and picks one of the next two.
 `fast_handshake`

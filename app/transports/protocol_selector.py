@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.transports import BaseTransport, Transport
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -22,7 +23,7 @@ class ProtocolSelector(asyncio.Protocol):
 
     If the application has `sockets`, the connection is counted there first, and may be refused."""
 
-    __slots__ = ("_address", "_data", "_deadline", "_peer", "_server", "_transport")
+    __slots__ = ("_address", "_data", "_deadline", "_entered", "_peer", "_server", "_transport", "end")
 
     def __init__(
         self,
@@ -36,23 +37,44 @@ class ProtocolSelector(asyncio.Protocol):
         self._peer: Peer | None = None
         self._data = b""
         """What waits for its turn."""
+        self._entered = False
+        self.end: Callable[[], object]
+        """Ends the connection at once."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        self._transport = cast(Transport, transport)
-        self._address = address_of(self._transport.get_extra_info("peername"))
-        sockets = self._sockets
-        if sockets is not None:
+        self._transport = made = cast(Transport, transport)
+        if not self._entered and (refusal := self.enter(made.get_extra_info("peername"))) is not None:
+            made.write(answer(refusal))
+            made.close()
+            return
+        self.end = made.abort
+        self._server.state.connections.add(cast(Any, self))
+        self._deadline = asyncio.get_running_loop().call_later(REQUEST_DEADLINE, made.abort)
+
+    def enter(self, peername: Any) -> Refusal | None:
+        """Count a new connection, or return why it is refused. Over TLS, this is before its handshake."""
+        self._entered = True
+        self._address = address_of(peername)
+        if (sockets := self._sockets) is not None:
             peer = sockets.enter(self._address[0] if self._address and self._address[1] is not None else "")
             if isinstance(peer, Refusal):
-                self._transport.write(answer(peer))
-                self._transport.close()
-                return
+                return peer
             self._peer = peer
             if self._address and peer.key == self._address[0]:
                 self._address = peer.key, self._address[1]  # all connections from an address share its text
             sockets.waiting[self] = None
-        self._server.state.connections.add(cast(Any, self))
-        self._deadline = asyncio.get_running_loop().call_later(REQUEST_DEADLINE, self._transport.abort)
+        return None
+
+    @property
+    def made(self) -> bool:
+        """Whether the transport has told of the connection, and will tell of its end."""
+        return self._deadline is not None
+
+    def leave(self) -> None:
+        """Count a connection no longer, since it has ended."""
+        self._waits_no_longer()
+        if self._peer is not None:
+            self._peer.leave()
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is None:
@@ -96,9 +118,7 @@ class ProtocolSelector(asyncio.Protocol):
             return
         self._deadline.cancel()
         self._data = b""
-        self._waits_no_longer()
-        if self._peer is not None:
-            self._peer.leave()
+        self.leave()
 
     def shutdown(self) -> None:
         """Close the connection because the server stops. uvicorn calls this."""
@@ -106,7 +126,7 @@ class ProtocolSelector(asyncio.Protocol):
 
     def make_room(self) -> None:
         """End the connection at once. `Sockets` calls this."""
-        self._transport.abort()
+        self.end()
 
     @property
     def _sockets(self) -> Sockets | None:

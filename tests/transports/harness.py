@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -23,6 +24,7 @@ from app.transports.handover import HANDOVER
 from app.transports.handover_protocol import HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
+from app.transports.tls_listener import TlsListener
 
 DEADLINE = 20
 LIMIT = 65_536
@@ -122,14 +124,19 @@ async def server(
     config.load()
     loop = asyncio.get_running_loop()
 
-    def protocol() -> asyncio.Protocol:
-        return cast(asyncio.Protocol, first(config=config, server_state=endpoint.state, app_state={}))
+    def protocol() -> Any:
+        return first(config=config, server_state=endpoint.state, app_state={})
 
-    listening = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield listening.sockets[0].getsockname()[1]
-    finally:
-        listening.close()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listening: Any
+        if tls and first is ProtocolSelector:
+            listening = TlsListener(listener, protocol, tls)
+        else:
+            listening = await loop.create_server(protocol, sock=listener, ssl=tls)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listening.close()
     with anyio.fail_after(DEADLINE):
         while endpoint.state.connections or endpoint.state.tasks:
             await anyio.lowlevel.checkpoint()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import socket
+import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -12,11 +17,11 @@ import pytest
 
 from app.refusals import Refusal, RefusalLog
 from app.testing import ManualClock
-from app.transports import hardened
+from app.transports import hardened, tls_listener
 from app.transports.sockets import BURST, SPARE, Peer, Sockets
 from tests.clients import frame
 from tests.transports.comparison import Application, echo
-from tests.transports.harness import HEAD, Client, Endpoint, client, on_every_loop, server, until
+from tests.transports.harness import HEAD, LOOPS, Client, Endpoint, client, on_every_loop, server, tls_contexts, until
 
 pytestmark = pytest.mark.anyio
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -72,9 +77,9 @@ def has(sockets: Sockets, count: int) -> bool:
 
 
 @asynccontextmanager
-async def serving(application: Any, sockets: Sockets) -> AsyncIterator[int]:
+async def serving(application: Any, sockets: Sockets, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     application.sockets, application.refusals = sockets, sockets._refusals
-    async with server(application) as port:
+    async with server(application, tls) as port:
         yield port
     assert sockets.open == 0
     assert not sockets.waiting
@@ -96,6 +101,99 @@ async def test_sockets_that_ask_for_nothing_are_counted_and_leave_again() -> Non
             assert await text_of(one) == (
                 f"Too many connections from 127.0.0.1: the limit is {1 + SPARE}, whatever they are for\n".encode()
             )
+
+
+@on_every_loop
+async def test_over_tls_sockets_are_counted_before_the_handshake() -> None:
+    ours, theirs = tls_contexts()
+    sockets = counted(per_address=1)
+    async with serving(Application(echo), sockets, ours) as port, AsyncExitStack() as stack:
+        for number in range(1 + SPARE):
+            await stack.enter_async_context(client(port, b"\x16\x03" if number % 2 else b""))
+            await until(partial(has, sockets, number + 1))
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection("127.0.0.1", port, ssl=theirs)
+        await stack.aclose()
+        await until(lambda: sockets.open == 0)
+        async with client(port, tls=theirs) as one:
+            assert (await one.head()).startswith(b"HTTP/1.1 101")
+            assert sockets.open == 1
+
+
+class CountedTurns(Sockets):
+    """Counts how many sockets enter in each turn of the event loop."""
+
+    def __init__(self) -> None:
+        clock = ManualClock()
+        super().__init__(0, 0, lambda _: True, RefusalLog(clock), clock)
+        self.turn, self.turns = 0, Counter[int]()
+
+    def tick(self) -> None:
+        self.turn += 1
+        asyncio.get_running_loop().call_soon(self.tick)
+
+    def enter(self, address: str) -> Peer | Refusal:
+        self.turns[self.turn] += 1
+        return super().enter(address)
+
+
+@pytest.mark.parametrize("anyio_backend", LOOPS[1:])
+@pytest.mark.parametrize("secured", [False, True])
+async def test_of_sockets_that_come_at_once_a_few_are_accepted_in_each_turn(secured: bool) -> None:
+    sockets, count = CountedTurns(), 100
+    async with serving(Application(echo), sockets, tls_contexts()[0] if secured else None) as port:
+        with ExitStack() as stack:
+            for _ in range(count):
+                one = stack.enter_context(socket.socket())
+                one.settimeout(0)
+                one.connect_ex(("127.0.0.1", port))
+            sockets.tick()
+            await until(lambda: sockets.open == count)
+        await until(lambda: sockets.open == 0)
+    assert max(sockets.turns.values()) <= tls_listener.AT_ONCE
+
+
+@on_every_loop
+async def test_over_tls_accepting_goes_on_once_there_are_descriptors_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls_listener, "PAUSE", 0.01)
+    ours, theirs = tls_contexts()
+    accept = socket.socket.accept
+    failed: list[socket.socket] = []
+
+    def without_descriptors(self: socket.socket) -> Any:
+        if len(failed) < 3:
+            failed.append(self)
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(self)
+
+    monkeypatch.setattr(socket.socket, "accept", without_descriptors)
+    async with serving(Application(echo), counted(), ours) as port, client(port, tls=theirs) as one:
+        assert (await one.head()).startswith(b"HTTP/1.1 101")
+    assert len(failed) == 3
+
+
+@on_every_loop
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01", GET])
+async def test_a_tls_listener_has_a_deadline(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr(tls_listener, "REQUEST_DEADLINE", 0.01)
+    sockets = counted()
+    async with serving(Application(echo), sockets, tls_contexts()[0]) as port, client(port, said) as one:
+        with suppress(ConnectionError):
+            await one.end()
+        await until(lambda: sockets.open == 0)
+
+
+@on_every_loop
+async def test_a_tls_listener_gives_its_place_to_another_one_if_all_are_taken() -> None:
+    ours, theirs = tls_contexts()
+    sockets = counted()
+    sockets.most = 1
+    async with serving(Application(echo), sockets, ours) as port, client(port, b"") as silent:
+        await until(lambda: sockets.open == 1)
+        async with client(port, tls=theirs) as newcomer:
+            assert (await newcomer.head()).startswith(b"HTTP/1.1 101")
+            with suppress(ConnectionError):
+                assert await silent.end() == b""
 
 
 SAID = {
