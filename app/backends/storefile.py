@@ -77,7 +77,7 @@ class StoreFile:
             connection.close()
             return True
         try:
-            ending.finish(connection, self.file)
+            ending.finish(connection, self.file, self.path)
         except (sqlite3.Error, OSError) as error:
             log.error("%s: the store could not be closed: %s", self.path, reason(error))
             return False

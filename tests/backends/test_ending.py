@@ -114,6 +114,23 @@ async def test_a_copy_with_its_time_is_another_history_if_the_index_is_further(p
     assert await run(path, "another two") != epoch
 
 
+async def test_a_copy_with_its_time_is_another_history_if_the_store_was_further(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    with opened(path) as backend:
+        await say(backend, "one")
+        while (await backend.search("room", "one", before=100, limit=1)).behind:
+            pass
+    epoch = await run(path)
+    shutil.copy2(path, copy)
+    with opened(path) as backend:
+        await backend.ignore(1, 2, on=True)
+    shutil.copy2(path, tmp_path / "newer.db")
+    shutil.copy2(copy, path)
+    assert await run(path) != epoch
+    shutil.copy2(tmp_path / "newer.db", path)
+    assert await run(path) == epoch
+
+
 async def test_an_earlier_state_beside_a_newer_journal_is_another_history(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     epoch = await run(path, "one")
