@@ -77,6 +77,10 @@ _KEYS: dict[str, str] = {
 }
 
 
+SETTINGS = frozenset(_KEYS)
+"""Kinds of events that set something in a room."""
+
+
 class User(Struct, frozen=True, gc=False):
     """A user: `id` is permanent, `name` is what others see, `registered` is whether a password protects the name."""
 

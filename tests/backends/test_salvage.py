@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from app.backends import StoreError, applying, upkeep
 from app.backends.archive import ArchiveError, check, salvage
 from app.backends.checking import BATCH, Checker
 from app.backends.embedded import Embedded
-from app.chat.events import Draft, Event, Kind, User
+from app.chat.events import Detail, Draft, Event, Kind, User
+from app.chat.state import RoomState
 from tests.backends.sample import everything, fill
-from tests.backends.test_damage import COUNT, SECRET, filled, lose_pages, page_of, patch, path, read_all
+from tests.backends.test_damage import COUNT, SECRET, filled, lose_pages, page_of, patch, path, read_all, root_of
 from tests.backends.test_embedded import AUTHOR, DEADLINE, opened, say, soon
 
 __all__ = ["filled", "path"]
@@ -50,7 +52,8 @@ def salvaged(path: Path, copy: Path) -> list[str]:
 
 def events_in(copy: Path) -> dict[tuple[str, int], Event]:
     async def read(backend: Embedded) -> dict[tuple[str, int], Event]:
-        return {(event.room, event.seq): event for room in ("room", "other") for event in await read_all(backend, room)}
+        events = [event for room in ("room", "other") for event in await read_all(backend, room)]
+        return {(event.room, event.seq): event for event in events if event.kind != Kind.PRIVATE}
 
     with opened(copy) as backend:
         return anyio.run(read, backend)
@@ -223,6 +226,58 @@ async def test_what_was_deleted_is_not_saved(path: Path, tmp_path: Path) -> None
     lose_pages(path, "events")
     salvaged(path, tmp_path / "copy.db")
     assert b"betrayal" not in (tmp_path / "copy.db").read_bytes()
+
+
+async def test_a_room_that_may_have_been_private_is_private(tmp_path: Path) -> None:
+    store, copy = tmp_path / "chat.db", tmp_path / "copy.db"
+
+    async def change(kind: Kind, room: str, number: int) -> None:
+        for place in range(8):  # so that what closes the room has a page for itself
+            await soon(backend.append(Draft(room, AUTHOR, "x" * 1000, f"{room}-{number}-{place}", 1)))
+        await soon(backend.append(Draft(room, AUTHOR, "", f"{kind}-{room}", 1, kind=kind, detail=Detail(invited=(1,)))))
+        for place in range(8):
+            await soon(backend.append(Draft(room, AUTHOR, "x" * 1000, f"{room}-{number}-after-{place}", 1)))
+
+    with opened(store) as backend:
+        for room in ("closed", "open", "never"):
+            await change(Kind.PRIVATE if room != "never" else Kind.TOPIC, room, 1)
+        await change(Kind.PUBLIC, "open", 2)
+    for lost in (b"private-closed", b"private-open", b"topic-never"):
+        patch(store, page_of(store, lost), bytes(4096))
+    lines = salvaged(store, copy)
+    told = "may have been private, so it is private now: its owner or an operator opens it with /public"
+    assert [line for line in lines if "private" in line] == [f"room 'closed' {told}"]
+    with opened(copy) as backend:
+        states = {room: RoomState(await soon(backend.state(room))) for room in ("closed", "open", "never")}
+        assert [room for room, state in states.items() if state.private] == ["closed"]
+        [*_, last] = await read_all(backend, "closed")
+        assert (last.kind, last.name) == (Kind.PRIVATE, "*")
+
+
+async def test_a_room_whose_settings_are_lost_is_private(tmp_path: Path) -> None:
+    store, copy = tmp_path / "chat.db", tmp_path / "copy.db"
+    with opened(store) as backend:
+        for room in ("one", "two"):
+            await soon(backend.append(Draft(room, AUTHOR, "", f"topic-{room}", 1, kind=Kind.TOPIC)))
+        await soon(backend.append(Draft("two", AUTHOR, "", "public", 1, kind=Kind.PUBLIC)))
+    patch(store, 4096 * (root_of(store, "state") - 1), bytes(4096))
+    salvaged(store, copy)
+    with opened(copy) as backend:
+        assert RoomState(await soon(backend.state("one"))).private
+
+
+def test_a_salvage_keeps_little_in_memory(path: Path, tmp_path: Path) -> None:
+    with opened(path) as backend:
+        for number in range(3):
+            anyio.run(say, backend, *(f"{number} {place} " + "x" * 10_000 for place in range(500)))
+    assert path.stat().st_size > 10_000_000
+    tracemalloc.start()
+    try:
+        salvage(str(path), tmp_path / "copy.db", lambda line: None)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 2_000_000
 
 
 def test_what_can_not_be_salvaged_is_refused(path: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 INNER_INDEX, INNER_TABLE, LEAF_INDEX, LEAF_TABLE = 2, 5, 10, 13
+KINDS = (INNER_INDEX, INNER_TABLE, LEAF_INDEX, LEAF_TABLE)
 FILE_HEADER = 100
 PAGE_SIZES = tuple(512 << power for power in range(8))
 DEFAULT_SIZE = 4096
@@ -37,54 +38,57 @@ class File:
     """The pages of the SQLite file at `path`, the newest ones from its WAL."""
 
     def __init__(self, path: str) -> None:
-        with Path(path).open("rb") as file:
-            empty = not file.seek(0, SEEK_END)
-            self._data: bytes | mmap = b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ)
+        self._data, self._wal = _mapped(Path(path)), _mapped(Path(f"{path}-wal"))
         (size,) = struct.unpack_from(">H", self._data, 16) if len(self._data) > FILE_HEADER else (0,)
         self.size = 1 << 16 if size == 1 else size if size in PAGE_SIZES else DEFAULT_SIZE
-        self._newer = self._read_wal(Path(f"{path}-wal"))
+        self.unsound = 0
+        """How many pages and rows of trees could not be read so far."""
+        self._newer = self._read_wal()
+        """Where in the WAL the newer pages begin, by their numbers."""
         self.count = max([len(self._data) // self.size, *self._newer])
 
     def page(self, number: int) -> bytes:
         """Return a page. Unsound if the file has none of that number."""
-        if number in self._newer:
-            return self._newer[number]
+        if (start := self._newer.get(number)) is not None:
+            return self._wal[start : start + self.size]
         data = self._data[(number - 1) * self.size : number * self.size]
         if number < 1 or len(data) < self.size:
             raise Unsound
         return data
 
-    def _read_wal(self, path: Path) -> dict[int, bytes]:
-        """The pages in the WAL, up to the last commit."""
-        data = path.read_bytes() if path.exists() else b""
+    def _read_wal(self) -> dict[int, int]:
+        """Where the pages in the WAL begin, up to the last commit."""
+        data = self._wal
         if len(data) < WAL_HEADER.size + 8:
             return {}
         magic, _, size, _, salts = WAL_HEADER.unpack_from(data)
         if magic not in WAL_MAGIC or size not in PAGE_SIZES:
             return {}
         self.size = size
-        committed: dict[int, bytes] = {}
-        pending: dict[int, bytes] = {}
+        committed: dict[int, int] = {}
+        pending: dict[int, int] = {}
         for start in range(32, len(data) - FRAME - size + 1, FRAME + size):
             number, commit, own_salts = FRAME_HEADER.unpack_from(data, start)
             if own_salts != salts:
                 break
-            pending[number] = data[start + FRAME : start + FRAME + size]
+            pending[number] = start + FRAME
             if commit:
-                committed |= pending
+                committed.update(pending)
                 pending.clear()
         return committed
 
-    def rows(self, root: int, seen: set[int]) -> Iterator[Row]:
-        """Read a tree from its root, as far as it is sound. Note in `seen` which pages it has."""
+    def rows(self, root: int, seen: bytearray) -> Iterator[Row]:
+        """Read a tree from its root, as far as it is sound. Note in `seen` which pages it has, by their numbers."""
         below = [(root, 0)]
         while below:
             number, depth = below.pop()
-            if number in seen or depth > MAX_DEPTH:
+            if not 0 < number < len(seen) or seen[number] or depth > MAX_DEPTH:
+                self.unsound += 1
                 continue
-            seen.add(number)
+            seen[number] = 1
+            self.unsound += self.kind(number) not in KINDS
             yield from self.rows_of(number)
-            below += [(child, depth + 1) for child in self._children(number)]
+            below += [(child, depth + 1) for child in reversed(self._children(number))]
 
     def kind(self, number: int) -> int:
         """The kind of a page, 0 if it can't be read."""
@@ -102,7 +106,7 @@ class File:
                 try:
                     yield self._row(page, cell + 4 * (kind == INNER_INDEX), kind == LEAF_TABLE)
                 except (Unsound, IndexError, struct.error):
-                    continue
+                    self.unsound += 1
 
     def _children(self, number: int) -> list[int]:
         if self.kind(number) not in (INNER_INDEX, INNER_TABLE):
@@ -136,6 +140,15 @@ class File:
             parts.append(page[4 : 4 + missing])
             missing -= len(parts[-1])
         return b"".join(parts)
+
+
+def _mapped(path: Path) -> bytes | mmap:
+    """The content of a file, which needn't fit into memory. A file that is missing is empty."""
+    try:
+        with path.open("rb") as file:
+            return mmap(file.fileno(), 0, access=ACCESS_READ) if file.seek(0, SEEK_END) else b""
+    except FileNotFoundError:
+        return b""
 
 
 def _cells(number: int, page: bytes) -> list[int]:
