@@ -151,6 +151,58 @@ async def test_a_read_stops_in_front_of_a_hole_and_can_go_on_behind_it(path: Pat
             await soon(backend.get("room", through))
 
 
+@pytest.fixture
+def whispered(tmp_path: Path) -> Path:
+    """A closed store with many whispers of user 1, by turns to user 2 and user 3."""
+    path = tmp_path / "whispers.db"
+
+    async def fill() -> None:
+        with opened(path) as backend:
+            for number in range(COUNT):
+                draft = Draft(f"@1,{2 + number % 2}", AUTHOR, f"{SECRET} {number} " + "x" * 400, f"id{number}", 1)
+                last = backend.append(draft)
+                if number % 500 == 499:
+                    await soon(last)
+
+    anyio.run(fill)
+    return path
+
+
+@pytest.mark.parametrize("fold", [False, True])
+@pytest.mark.parametrize("reading", [read_all, read_all_backwards])
+@pytest.mark.parametrize(("tree", "log"), [("events_by_room", "@1,3"), ("events", "~1"), ("events", "~2")])
+async def test_whispers_that_are_lost_are_no_silent_hole(
+    whispered: Path, reading: Callable[..., Any], tree: str, log: str, fold: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(whispered) as backend:
+        assert len(await reading(backend, log, fold=fold)) == (COUNT if log == "~1" else COUNT // 2)
+    lose_pages(whispered, tree)
+    with opened(whispered) as backend:
+        with pytest.raises(Damaged):
+            await reading(backend, log, fold=fold)
+        assert backend.damage
+    assert "whispers of a conversation are missing" in caplog.text
+    assert SECRET not in caplog.text
+
+
+async def test_whispers_before_and_after_a_hole_are_read(whispered: Path) -> None:
+    lose_pages(whispered, "events_by_room")
+    with opened(whispered) as backend:
+        sound: list[int] = []
+        through, end, holes = 0, (await soon(backend.bounds("~1"))).head, 0
+        while through < end:
+            try:
+                page = await soon(backend.read("@1,3", after=through, limit=100))
+            except Damaged as damage:
+                through, holes = max(damage.through, through + 1), holes + 1
+            else:
+                sound += [event.seq for event in page]
+                through = page[-1].seq if page.more else end
+        assert 100 < len(sound) < COUNT // 2
+        assert 0 < holes < 10
+        assert sound == sorted(set(sound))
+
+
 def put_out_of_order(path: Path) -> None:
     """Change the room in the index's entry of message 1000."""
     with closing(sqlite3.connect(path)) as connection:

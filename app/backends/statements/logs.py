@@ -11,7 +11,7 @@ from msgspec import json
 from app.backends import Events, Trimmed
 from app.backends.changes import Trim
 from app.backends.damage import Damaged, note
-from app.backends.statements import holes, purging
+from app.backends.statements import holes, purging, whisper_holes
 from app.backends.statements.paging import SCANNED, Page, counts_by_one, in_sql, read_page, told
 from app.backends.statements.rows import COLUMNS, DAMAGED, events, snapshot, trimmed
 from app.chat.events import Bounds, Conversation, Event
@@ -57,9 +57,17 @@ def _read_whole(
     connection: sqlite3.Connection, log: str, between: Callable[[], tuple[int, int]], order: str, page: Page
 ) -> Events:
     """Read a log between two positions, up to the first hole that damage has made. Damaged if that is nothing."""
-    if not counts_by_one(log):
-        return read_page(connection, log, between(), order, page)
     backwards = order == "DESC"
+    if not counts_by_one(log):
+        bounds_now = between()
+        found = read_page(connection, log, bounds_now, order, page)
+        if not whisper_holes.find(connection, log, bounds_now, found, backwards=backwards, fold=page.fold):
+            return found
+        with snapshot(connection):
+            bounds_now = between()
+            found = read_page(connection, log, bounds_now, order, page)
+            missing = whisper_holes.find(connection, log, bounds_now, found, backwards=backwards, fold=page.fold)
+            return whisper_holes.cut(connection, found, missing, backwards=backwards) if missing else found
     last, bounds_now = holes.head(connection, log), between()
     found = read_page(connection, log, bounds_now, order, page)
     if holes.looks_whole(connection, log, bounds_now, found, last, backwards=backwards, fold=page.fold):
