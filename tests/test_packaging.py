@@ -174,6 +174,21 @@ class TestDockerfile:
         assert done.returncode == 1
         assert "or '8080'" in check
 
+    def test_it_says_how_it_is_configured(self, image: Path) -> None:
+        command = "docker exec natter python -m app config --origin chat.store"
+        (line,) = re.findall(rf"^\$ {command}\n(.*)$", (ROOT / "README.md").read_text(), re.M)
+        variables = dict(pair.split("=", 1) for value in values("ENV") for pair in value.split())
+        done = subprocess.run(
+            [sys.executable, *command.split()[4:]],
+            cwd=image,
+            env={**os.environ, "PYTHONPATH": "", "CHAT_STORE": variables["CHAT_STORE"]},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+        )
+        pattern = re.sub(r"\d+$", r"\\d+", re.escape(line))
+        assert re.fullmatch(f"{pattern}\n", done.stdout), done.stdout + done.stderr
+
     def test_it_does_not_run_as_root_and_keeps_data_in_a_volume(self) -> None:
         assert values("USER") == ["natter"]
         assert values("VOLUME") == ["/data"]

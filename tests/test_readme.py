@@ -72,7 +72,8 @@ def test_every_command_is_run_here_or_by_ci() -> None:
         # tests/test_packaging.py, from a plain installation
         "uvicorn app:create_app --factory --no-proxy-headers --no-access-log",
         "docker build -t natter .",  # tests/test_packaging.py, instruction by instruction
-        "docker run -v natter:/data -e PORT=9000 -p 9000:9000 natter",
+        "docker run --name natter -v natter:/data -e PORT=9000 -p 9000:9000 natter",
+        "docker exec natter python -m app config --origin chat.store",  # the same
     }
     by_ci = {command for command in COMMANDS if re.search(rf"^{re.escape(command)}$", CI, re.M)}
     assert set(COMMANDS) == run_here | elsewhere | by_ci
