@@ -61,4 +61,6 @@ def _safe(text: str) -> str:
 
 
 def _escaped(one: str) -> str:
+    if "\ud800" <= one <= "\udfff":  # a byte of an environment variable that isn't UTF-8: no text can have it
+        one = "\ufffd"
     return json.dumps(one)[1:-1] if ord(one) != 0x7F else "\\u007f"

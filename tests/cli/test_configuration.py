@@ -189,4 +189,4 @@ def test_what_a_terminal_does_not_show_is_escaped(tmp_path: Path) -> None:
         b"PYTHONIOENCODING": b"ascii",
     }
     done = subprocess.run([*COMMAND, "a"], cwd=tmp_path, env=environment, capture_output=True, timeout=DEADLINE)
-    assert done.stdout.decode() == 'a {\n  b = "\\u001b[31m\\udcff"\n  c = "ü"\n}\n'
+    assert done.stdout.decode() == 'a {\n  b = "\\u001b[31m\\ufffd"\n  c = "ü"\n}\n'
