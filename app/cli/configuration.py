@@ -15,9 +15,9 @@ from app.cli.flags import (
     add_shortcuts,
     fail,
     load_settings,
-    output_failed,
     overrides,
     parse,
+    write,
 )
 from app.cli.subcommands import PROGRAM
 from config import ConfigurationError
@@ -42,14 +42,7 @@ def main(arguments: Sequence[str], program: str) -> int:
         text = _text(flags)
     except ConfigurationError as error:
         return fail(error, 2)
-    if sys.stdout is None:
-        return fail("standard output is closed: redirect it to a file", 1)
-    try:
-        sys.stdout.buffer.write(text.encode())
-        sys.stdout.flush()
-    except OSError as error:
-        return output_failed(error)
-    return 0
+    return write(text)
 
 
 def _flags(arguments: Sequence[str], program: str) -> argparse.Namespace:

@@ -95,6 +95,18 @@ def load_settings(files: Sequence[str], overriding: Sequence[str]) -> Settings:
     return load([Path(file) for file in files] or [find(os.environ, Path.cwd())], overriding)
 
 
+def write(text: str) -> int:
+    """Write `text` to standard output, in UTF-8, and return the exit code."""
+    if sys.stdout is None:  # the program was started without one
+        return fail("standard output is closed: redirect it to a file", 1)
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.flush()
+    except OSError as error:
+        return output_failed(error)
+    return 0
+
+
 def output_failed(error: OSError) -> int:
     """Drop what is left to print, since standard output can't be written, and return the exit code."""
     if sys.stdout is not None:

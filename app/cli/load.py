@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from app.cli.flags import Parser, fail
+from app.cli.flags import Parser, fail, write
 from app.load import Bar, LoadError, Plan, run
 
 DEFAULT = "ws://localhost:8080/chat"
@@ -28,11 +28,11 @@ def main(arguments: Sequence[str], program: str) -> int:
     except LoadError as error:
         return fail(error, 1)
     lines = [json.dumps(report.figures())] if flags.json else report.lines()
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    written = write("".join(f"{line}\n" for line in lines))
     for problem, count in report.problems.items():
         fail(f"{count:,} times: {problem}", 1)
     missing = report.talk.expected - report.talk.received if report.talk else 0
-    return fail(f"{missing:,} copies did not arrive", 1) if missing else 0
+    return fail(f"{missing:,} copies did not arrive", 1) if missing else written
 
 
 def _flags(arguments: Sequence[str], program: str) -> argparse.Namespace:

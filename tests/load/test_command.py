@@ -56,6 +56,24 @@ def test_within_the_limits_it_works() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_report_that_can_not_be_written_is_one_line(server: Served) -> None:
+    url = f"{server.ws}/chat"
+    report = f"{sys.executable} -m app load {url} --clients 2 --seconds 0.1"
+    problems = {">/dev/full": "no space left on device", ">&-": "standard output is closed: redirect it to a file"}
+    for output, told in problems.items():
+        done = subprocess.run(
+            ["sh", "-c", f"exec {report} {output}"], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE
+        )
+        assert (done.returncode, done.stderr) == (1, f"natter: {told}\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            report.split(), cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=DEADLINE
+        )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_what_stands_in_the_way_is_one_line(server: Served) -> None:
     url = f"{server.ws}/chat"
     refused("refused with 404 Not Found", f"{server.ws}/none")
