@@ -352,8 +352,9 @@ def test_a_mistake_is_one_line(flags: tuple[str, ...], line: str) -> None:
 
 
 def test_a_mistake_in_the_environment_is_one_line() -> None:
-    variable = 'application.conf:22: app.deployment.port = "x" (from the environment variable PORT): expected a port'
-    refused(2, variable, PORT="x")
+    number = 1 + (ROOT / "application.conf").read_text().splitlines().index("    port = ${?PORT}")
+    place = f"application.conf:{number}: app.deployment.port"
+    refused(2, f'{place} = "x" (from the environment variable PORT): expected a port', PORT="x")
     refused(2, 'WEB_CONCURRENCY = "3": expected 1 or nothing', WEB_CONCURRENCY="3")
     refused(2, "none.conf: can't be read", APP_CONFIG="none.conf")
 
