@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from config import App, Duration, Port, Settings, Size, load, shipped
 from config.describing import described
 from config.printing import document
 from config.schema import keys
+from config.secrets import without_secrets
 
 
 class Colour(str):
@@ -223,3 +225,31 @@ def test_a_short_secret_hides_no_other_value(tmp_path: Path) -> None:
     assert 'greeting = "hello"' in shown
     assert 'rooms = ["lobby"]' in shown
     assert "port = 8080" in shown
+
+
+TEXTS = strategies.text(
+    strategies.sampled_from("ab0 .-_${}[]=:+#\"'\\/\n\t,?\x00\x1b\x7f\x85\xa0ü😀\u2028\ufeff")
+    | strategies.characters(exclude_categories=["Cs"]),
+    max_size=8,
+)
+SCALARS = strategies.none() | strategies.booleans() | strategies.integers(-(2**63), 2**63 - 1) | TEXTS
+VALUES = strategies.recursive(
+    SCALARS | strategies.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: strategies.lists(inner, max_size=4) | strategies.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(value=VALUES, origins=strategies.booleans())
+def test_any_values_read_back(folder: Path, value: Any, *, origins: bool) -> None:
+    """Whatever the texts and keys have in them."""
+    written = load([], {"root": value}, environment={})
+    (folder / "my.conf").write_text(document(described(written, {}), origins=origins), encoding="utf-8")
+    read_back = load([folder / "my.conf"], environment={})
+    assert read_back.property_or_none("root") == without_secrets(written.property_or_none("root"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("printed")
