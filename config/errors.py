@@ -17,6 +17,8 @@ from typing import Any
 
 FLAG = "-P:"
 """The flag that sets a single value: `-P:key=value`."""
+SHORTCUTS = {"-host": "app.deployment.host", "-port": "app.deployment.port", "-path": "app.deployment.root-path"}
+"""Flags for single values, and the values that they set."""
 OVERRIDES = "overrides"
 """The place of a setting from a mapping of overrides."""
 
@@ -34,7 +36,7 @@ class Origin:
     @property
     def is_flag(self) -> bool:
         """Whether a flag on the command line set it."""
-        return self.place.startswith(FLAG)
+        return self.place.startswith(FLAG) or self.place in SHORTCUTS
 
     @property
     def is_override(self) -> bool:

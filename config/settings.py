@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config.errors import FLAG, OVERRIDES, ConfigurationError, Origin, suggestion
+from config.errors import FLAG, OVERRIDES, SHORTCUTS, ConfigurationError, Origin, suggestion
 from config.former_names import with_former_names
 from config.hocon import Reader, Tree, split
 from config.schema import build, keys
@@ -181,7 +181,7 @@ def load(
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
     """Load the settings from `files`, in which later ones override earlier ones, and from `overrides`, which override
-    the files: `key=value` texts or a mapping of paths to plain values.
+    the files: texts such as `key=value` and `-port=9090`, or a mapping of paths to plain values.
 
     `${NAME}` is looked up in `environment`, by default that of the process. ConfigurationError for any problem.
     """
@@ -261,7 +261,8 @@ def _override(reader: Reader, override: str) -> None:
     key, value = key.strip(), value.strip()
     if not separator or not split(key):
         raise ConfigurationError("expected key=value", origin=Origin(f"{FLAG}{override}"))
+    place, key = (key, SHORTCUTS[key]) if key in SHORTCUTS else (f"{FLAG}{key}", key)
     if value[:1] in ("[", "{", '"'):
-        reader.text(f"{key} = {value}", f"{FLAG}{key}")
+        reader.text(f"{key} = {value}", place)
     else:
-        reader.value(split(key), value, f"{FLAG}{key}")
+        reader.value(split(key), value, place)

@@ -73,10 +73,9 @@ def add_shortcuts(parser: argparse.ArgumentParser) -> None:
 
 
 def overrides(flags: argparse.Namespace) -> list[str]:
-    """Return what the flags of `add_settings` and `add_shortcuts` override, as `key=value`."""
-    shortcuts = {"host": flags.host, "port": flags.port, "root-path": flags.path}
-    given = [f"app.deployment.{key}={value}" for key, value in shortcuts.items() if value is not None]
-    return [*flags.property, *given]
+    """Return what the flags of `add_settings` and `add_shortcuts` override, as `load` takes it."""
+    shortcuts = {"-host": flags.host, "-port": flags.port, "-path": flags.path}
+    return [*flags.property, *(f"{flag}={value}" for flag, value in shortcuts.items() if value is not None)]
 
 
 def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:

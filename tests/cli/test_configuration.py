@@ -60,9 +60,9 @@ def test_it_takes_the_flags_of_the_server(tmp_path: Path) -> None:
     flags = ("-config=left.conf", "--config", "right.conf", "-P:app.deployment.reload=true", "-host=::1", "-path", "/x")
     text = printed(*flags, "app.deployment", "--origin", cwd=tmp_path)
     for line in (
-        'host = ["::1"]  # flag -P:app.deployment.host',
+        'host = ["::1"]  # flag -host',
         "port = 2  # right.conf:1",
-        'root-path = "/x"  # flag -P:app.deployment.root-path',
+        'root-path = "/x"  # flag -path',
         "reload = true  # flag -P:app.deployment.reload",
         'shutdown-grace = "3s"  # default',
     ):

@@ -229,6 +229,15 @@ def test_a_wrong_value_from_a_flag_names_the_flag(tmp_path: Path) -> None:
         read("", tmp_path, "nonsense")
 
 
+def test_a_wrong_value_from_a_shortcut_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'^-port: app\.deployment\.port = "x": expected'):
+        read("app.deployment.port = 1", tmp_path, "-port=x")
+    settings = read("app.deployment.port = 1", tmp_path, "app.deployment.port=2", "-port=3", "-host=::1", "-path=/x")
+    assert settings.app.deployment.port == 3
+    assert settings.overridden("app.deployment.port")
+    assert (settings.app.deployment.host, settings.app.deployment.root_path) == (("::1",), "/x")
+
+
 def test_of_a_long_value_both_ends_are_shown() -> None:
     path = f"/{'folder/' * 20}name.pem"
     with pytest.raises(ConfigurationError, match=r'port = "/folder/[^"]*\.\.\.[^"]*/name\.pem": expected') as caught:
