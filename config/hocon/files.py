@@ -88,7 +88,7 @@ class Files:
         return suffixed or ([target] if target.exists() else [])
 
     def _parsed(self, text: str, path: Path, name: str) -> Block:
-        return parse_properties(text) if path.suffix == ".properties" else parse(text, name, self.bounds)
+        return parse_properties(text, name) if path.suffix == ".properties" else parse(text, name, self.bounds)
 
     def _text(self, path: Path, origin: Origin, **subject: Any) -> str:
         try:
