@@ -40,7 +40,7 @@ PARTS = {
         "the chat behind proxies that others wrote",
         debian={"nginx": "nginx-light", "haproxy": "haproxy", "caddy": "caddy", "apache2": "apache2"},
     ),
-    "packages": Part("installations from PyPI: the package, and the steps of the Dockerfile"),
+    "packages": Part("installations from PyPI: the package, the steps of the Dockerfile, and new projects"),
     "servers": Part("the chat under other ASGI servers, from PyPI"),
     "faults": Part("servers that are killed again and again, and power losses", debian={"strace": "strace"}),
     "browser": Part(

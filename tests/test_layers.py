@@ -78,6 +78,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.asgi": {"app.application"},
     "app.client": {"app.chat", "prompt_toolkit", "websockets", "msgspec"},
     "app.load": {"uvloop"},
+    "app.new_project": {"config"},
     "app.cli": {
         "app.__version__",
         "app.application",
@@ -85,6 +86,7 @@ ALLOWED: dict[str, set[str]] = {
         "app.chat",
         "app.errors",
         "app.load",
+        "app.new_project",
         "app.serving",
         "config",
     },

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import app
+from app.new_project.writing import FILES
 from tests.clients import DEADLINE, ROOT, Process, dial, serving
 
 INSTRUCTIONS = re.findall(r"^(?!\s*#)(\w+) (.*)$", (ROOT / "Dockerfile").read_text().replace("\\\n", ""), re.M)
@@ -86,6 +87,7 @@ def test_a_release_can_be_built_from_its_source_archive(installed: Path, tmp_pat
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert files == packages | {"config/application.conf", "config/logging.ini"}
+    assert {f"app/new_project/templates/{name}.in" for name, _ in FILES.values()} <= files
 
 
 @pytest.mark.slow("packages")

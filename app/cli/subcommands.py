@@ -55,6 +55,13 @@ SUBCOMMANDS = {
         collects=False,
         synonyms=("start", "run"),
     ),
+    "new": Subcommand(
+        "app.cli.new:main",
+        "Make a project with a module of your own.",
+        "[NAME]",
+        on_sigint=130,
+        synonyms=("init", "create"),
+    ),
     "chat": Subcommand(
         "app.client.main:main", "Chat in the terminal, or from a script.", "[URL]", on_sigterm=143, on_sigint=None
     ),

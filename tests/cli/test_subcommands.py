@@ -92,6 +92,7 @@ def test_a_signal_ends_a_new_subcommand_with_the_code_of_its_row(tmp_path: Path)
         ("back-up", 'unknown subcommand "back-up"; did you mean backup?'),
         ("settings", 'unknown subcommand "settings"; did you mean config?'),
         ("run", 'unknown subcommand "run"; did you mean serve?'),
+        ("init", 'unknown subcommand "init"; did you mean new?'),
         ("frobnicate", 'unknown subcommand "frobnicate"; see natter --help'),
         ("two\nlines", 'unknown subcommand "two\\nlines"; see natter --help'),
     ],
@@ -124,7 +125,18 @@ def test_each_file_of_a_subcommand_has_a_row() -> None:
         ("export", {"starlette", "uvicorn", "app.application", "app.live", "app.client", "app.load"}),
         ("load", {"starlette", "uvicorn", "config", "app.application", "app.backends", "app.live", "app.client"}),
         ("config", {"app.client", "app.load", "app.backends.archive", "app.cli.serve"}),
-        ("serve", {"app.client", "app.load", "app.backends.archive", "app.cli.configuration", "config.describing"}),
+        ("new", {"starlette", "uvicorn", "app.application", "app.backends", "app.client", "app.load"}),
+        (
+            "serve",
+            {
+                "app.client",
+                "app.load",
+                "app.new_project",
+                "app.backends.archive",
+                "app.cli.configuration",
+                "config.describing",
+            },
+        ),
     ],
 )
 def test_each_imports_only_what_it_needs(name: str, absent: set[str]) -> None:
