@@ -16,6 +16,7 @@ import pytest
 
 from tests.clients import DEADLINE, ROOT, Process, dial
 from tests.conftest import need
+from tests.new_project.projects import made_to_run
 from tests.test_kill import free_port
 
 PATIENCE = 300
@@ -83,14 +84,12 @@ def instructions(project: Path, name: str) -> list[str]:
 def test_make_run_and_make_test_are_all_it_takes(project: Path) -> None:
     assert " 7 passed" in make(project, "test")
     port = free_port()
-    environment = {"PORT": str(port), "PYTHONPATH": "", "CHAT_STORE": "chat.db"}
-    with Process(cwd=project, command=f"{need('make')} run", environment=environment) as process:
+    with made_to_run(project, PORT=str(port), PYTHONPATH="", CHAT_STORE="chat.db") as process:
         process.line(rf"Application - Responding at http://127\.0\.0\.1:{port}$")
         talk(port)
         assert get(port, "/hello") == "Hello, world!\n"
         assert get(port, "/livez") == "live\n"
         assert "<!doctype html>" in get(port, "/").lower()
-        process.stop()
     assert (project / "chat.db").stat().st_size > 0
 
 

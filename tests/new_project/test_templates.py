@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -17,12 +16,11 @@ from app.new_project.parts import PARTS, chosen
 from app.new_project.rendering import render
 from app.new_project.writing import FILES
 from app.testing import test_application
-from tests.clients import DEADLINE, ROOT, Process, dial
+from tests.clients import DEADLINE, ROOT, dial
 from tests.conftest import need
-from tests.new_project.projects import pretend_installed, project
+from tests.new_project.projects import check_style, check_types, made_to_run, pretend_installed, project
 
 TEMPLATES = ROOT / "app/new_project/templates"
-RULES = "A,ASYNC,B,BLE,C4,E,ERA,F,FBT,I,ISC,N,PERF,PIE,PT,PTH,PYI,RET,RUF,SIM,T10,T20,UP,W"
 
 
 class Choice(NamedTuple):
@@ -86,29 +84,12 @@ def test_each_project_starts_and_has_what_was_chosen(choice: Choice, folders: di
 
 
 def test_all_of_them_are_in_good_style(folders: dict[Choice, Path]) -> None:
-    location = next(iter(folders.values())).parent
-    rules = ["check", "--select", RULES, "--ignore", "E501", "--config", 'src = ["*"]']
-    for arguments in (rules, ["format", "--check"]):
-        ruff = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--no-cache", "--quiet", "."]
-        done = subprocess.run(ruff, cwd=location, capture_output=True, text=True, timeout=DEADLINE)
-        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    check_style(next(iter(folders.values())).parent)
 
 
 def test_types_are_strict(tmp_path: Path, folders: dict[Choice, Path]) -> None:
     """In the projects with the most and the least code."""
-    checked = [folders[Choice(",".join(PARTS), sample)] for sample in (True, False)]
-    files = [str(path) for folder in checked for path in folder.rglob("*.py")]
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "--follow-imports", "silent"]
-    environment = {"MYPYPATH": ":".join(map(str, [*checked, ROOT])), "PATH": ""}
-    done = subprocess.run(
-        [*mypy, "--explicit-package-bases", *files],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    check_types([folders[Choice(",".join(PARTS), sample)] for sample in (True, False)], tmp_path)
 
 
 @pytest.mark.parametrize("modules", ["all", "routing,echo"])
@@ -122,13 +103,12 @@ def test_a_new_project_tests_and_serves_itself(modules: str, tmp_path: Path) -> 
     tests = len(re.findall("^def test_", (folder / "tests/test_demo.py").read_text(), re.M))
     assert f"{tests} passed" in done.stdout
     assert tests == {"all": 7, "routing,echo": 3}[modules]
-    with Process(cwd=folder, command=f"{make} run", environment={"PORT": "0"}) as process:
+    with made_to_run(folder, PORT="0") as process:
         port = int(process.line(r"Application - Responding at http://127\.0\.0\.1:(\d+)$")[1])
         with dial(f"ws://127.0.0.1:{port}/echo") as client:
             assert client.recv(DEADLINE) == "You are connected!"
             client.send("hi")
             assert client.recv(DEADLINE) == "You said: hi"
-        process.stop()
 
 
 def test_make_help_lists_the_targets(tmp_path: Path) -> None:
