@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from urllib.parse import urlencode
 
@@ -238,15 +239,22 @@ def _is_chat(module: str | Module) -> bool:
 
 @contextmanager
 def _imports_undone() -> Iterator[None]:
-    """Forget the modules next to a configuration file after the test: another test may have a file of the same
-    name."""
+    """Forget the modules and packages next to a configuration file after the test: another test may have some of the
+    same name."""
     path, modules = list(sys.path), set(sys.modules)
     try:
         yield
     finally:
         added = set(sys.path) - set(path)
         sys.path[:] = path
-        for name in set(sys.modules) - modules:
-            file = getattr(sys.modules[name], "__file__", None) or ""
-            if str(Path(file).parent) in added:
+        imported = set(sys.modules) - modules
+        beside = {name for name in imported if "." not in name and _folder_of(sys.modules[name]) in added}
+        for name in imported:
+            if name.partition(".")[0] in beside:
                 del sys.modules[name]
+
+
+def _folder_of(module: ModuleType) -> str:
+    """The folder that a module or package is in."""
+    places = list(getattr(module, "__path__", [])) or [getattr(module, "__file__", None) or ""]
+    return str(Path(places[0]).parent)

@@ -286,6 +286,24 @@ def module_by_name(app: Application) -> None:
     app.state.ran = True
 
 
+def test_packages_of_the_same_name(tmp_path: Path) -> None:
+    """Each configuration file gets the package next to it, though an earlier test had one of that name."""
+    for name in ("one", "two"):
+        package = tmp_path / name / "greeting"
+        package.mkdir(parents=True)
+        (package / "words.py").write_text(f"WORD = {name!r}\n")
+        (package / "application.py").write_text(
+            "from greeting.words import WORD\ndef module(app):\n    app.state.word = WORD\n"
+        )
+        for has_init in (False, True):
+            if has_init:
+                (package / "__init__.py").touch()
+            (tmp_path / name / "my.conf").write_text("app.modules = [greeting.application.module]\n")
+            with test_application(config=tmp_path / name / "my.conf") as chat:
+                assert chat.app.state.word == name
+            assert not [module for module in sys.modules if module.partition(".")[0] == "greeting"]
+
+
 def test_modules_by_name_and_a_base_of_ones_own() -> None:
     with test_application(f"{__name__}.module_by_name") as chat:
         assert chat.app.state.ran
