@@ -111,6 +111,13 @@ def test_a_new_project_tests_and_serves_itself(modules: str, tmp_path: Path) -> 
             assert client.recv(DEADLINE) == "You said: hi"
 
 
+@pytest.mark.parametrize("name", ["true", "null", "include", "on", "e5-x"])
+def test_a_name_that_means_something_in_hocon(name: str, tmp_path: Path) -> None:
+    folder = project(tmp_path, name, "routing")
+    with test_application(config=folder / "application.conf") as host:
+        assert host.http.get("/hello").status_code == 200
+
+
 def test_make_help_lists_the_targets(tmp_path: Path) -> None:
     done = subprocess.run(
         [need("make"), "help"], cwd=project(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=True
