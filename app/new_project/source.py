@@ -22,8 +22,8 @@ TOP = Path(__file__).parents[2]
 FLAG = "--natter"
 REMEDY = f"name a checkout of Natter, a wheel, an sdist or a URL with {FLAG}"
 ARCHIVE = re.compile(r"natter_chat-.*\.(?:whl|tar\.gz)")
-# No ' and no $: the URL is between single quotes in a Makefile.
-URL = re.compile(r"(?:https?|file|git\+(?:https?|ssh|file))://[\w.~:/?#\[\]@!&()*+,;=%-]+", re.ASCII)
+# No ' and no $: the URL is between single quotes in a Makefile. No git+file: pip before 24.1 doesn't take it.
+URL = re.compile(r"(?:https?|file|git\+(?:https?|ssh))://[\w.~:/?#\[\]@!&()*+,;=%-]+", re.ASCII)
 
 
 def running() -> str:

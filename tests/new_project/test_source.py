@@ -127,6 +127,7 @@ def test_what_people_can_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("folder", "expected a checkout of Natter"),
         ("file:///nowhere", "there is no such file or folder"),
         ("nul\0", "there is no such file or folder"),
+        ("git+file:///natter", "expected a URL of https, file or git+https"),
         ("ftp://files.example/natter.whl", "expected a URL of https, file or git+https"),
         ("https://files.example/it's.whl", "expected a URL of https, file or git+https"),
         ("https://files.example/$(id).whl", "expected a URL of https, file or git+https"),
