@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from functools import cache
 from typing import Any, TypeVar
 
 from config.errors import ConfigurationError, suggestion
@@ -32,7 +33,7 @@ def build(type_: type[T], tree: Tree, path: tuple[str, ...]) -> T:
 def keys(type_: type[Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
     """Every key of a settings dataclass as a full path, with its default. For tests and documentation."""
     found: dict[str, Any] = {}
-    hints = typing.get_type_hints(type_)
+    hints = _hints(type_)
     for field in dataclasses.fields(type_):
         path = (*prefix, key_of(field.name))
         if dataclasses.is_dataclass(hints[field.name]):
@@ -40,6 +41,12 @@ def keys(type_: type[Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
         else:
             found[".".join(path)] = field.default
     return found
+
+
+@cache
+def _hints(type_: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields."""
+    return typing.get_type_hints(type_)
 
 
 def key_of(name: str) -> str:
@@ -81,7 +88,7 @@ class _Builder:
         if not isinstance(node, dict):
             raise self._wrong(node, path, "a group of keys, in braces")
         fields = {key_of(field.name): field for field in dataclasses.fields(type_)}
-        hints = typing.get_type_hints(type_)
+        hints = _hints(type_)
         for key in node:
             if key not in fields:
                 full = (*path, key)

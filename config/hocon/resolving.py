@@ -62,6 +62,8 @@ class Resolver:
 
     def field(self, top: Node, rest: Path = ()) -> Resolved | None:
         """The value at the path `rest` below a key with the latest layer `top`; None if it isn't set."""
+        if isinstance(top, Value) and not top.is_open and not rest:
+            return self.piece(top.tokens[0], top)
         layer = top
         if id(top) in self.lowered:
             layer, level = self.lowered[id(top)]
@@ -157,10 +159,11 @@ class Resolver:
         parts = [part for piece in node.tokens if (part := self.piece(piece, node)) is not None]
         if not parts:
             return None
-        found = together(parts, node.origin)
-        if found is None:
-            raise ConfigurationError(CANT_JOIN, origin=node.origin, key=joined(node.path))
+        found: Resolved | None = parts[0]
         if len(parts) > 1:
+            found = together(parts, node.origin)
+            if found is None:
+                raise ConfigurationError(CANT_JOIN, origin=node.origin, key=joined(node.path))
             self.spend(_size(found), node.origin, node.path)
         if isinstance(found, Leaf) and isinstance(found.value, Blank):
             return Leaf(str(found.value), found.origin)
