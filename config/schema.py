@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -43,10 +44,7 @@ def keys(type_: type[Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
     return found
 
 
-@cache
-def _hints(type_: Any) -> dict[str, Any]:
-    """The types of a dataclass's fields."""
-    return typing.get_type_hints(type_)
+_hints: Callable[[Any], dict[str, Any]] = cache(typing.get_type_hints)
 
 
 def key_of(name: str) -> str:

@@ -40,13 +40,12 @@ class Fields(NamedTuple):
 Resolved = Leaf | Items | Fields
 
 
-def merged(newer: Resolved, older: Resolved) -> Resolved:
-    """What counts of two values of one key."""
-    if not isinstance(newer, Fields) or not isinstance(older, Fields):
-        return newer
+def merged(newer: Fields, older: Fields) -> Fields:
+    """An object on top of another one."""
     fields = dict(older.fields)
     for key, value in newer.fields.items():
-        fields[key] = merged(value, fields[key]) if key in fields else value
+        below = fields.get(key)
+        fields[key] = merged(value, below) if isinstance(value, Fields) and isinstance(below, Fields) else value
     return Fields(fields)
 
 

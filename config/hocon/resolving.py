@@ -81,24 +81,24 @@ class Resolver:
 
     def layers(self, top: Node, layer: Node, rest: Path) -> Resolved | None:
         """Merge the layers of a key from `layer` down."""
-        found: Resolved | None = None
+        found: Fields | None = None
         while layer is not None:
             try:
-                part = self.layer(top, layer, rest)
+                part = self.layer(top, layer, rest, found)
             except _Hidden:
                 if found is None:
                     raise
                 return found
             if part is not None:
                 self.spend(len(part.fields) + 1 if isinstance(part, Fields) else 1)
-                found = part if found is None else merged(found, part)
                 if not isinstance(part, Fields):
-                    break
+                    return part if found is None else found
+                found = part if found is None else merged(found, part)
             layer = layer.overridden_value
         return found
 
-    def layer(self, top: Node, layer: Node, rest: Path) -> Resolved | None:
-        """The value of one layer at the path `rest`."""
+    def layer(self, top: Node, layer: Node, rest: Path, above: Fields | None) -> Resolved | None:
+        """The value of one layer at the path `rest`. `above` is what is merged into it."""
         if isinstance(layer, Value):
             found = self.value(layer, top)
             for name in rest:
@@ -107,14 +107,16 @@ class Resolver:
                 found = None if found is None else found.fields.get(name)
             return found
         if not rest:
-            return self.fields(layer)
+            return self.fields(layer, above)
         child = layer.get(rest[0])
         return None if child is None else self.field(child, rest[1:])
 
-    def fields(self, node: Object) -> Fields:
-        """An object with all its fields."""
+    def fields(self, node: Object, above: Fields | None = None) -> Fields:
+        """An object with all its fields, but for those that a value in `above` hides."""
+        hidden = {key for key, value in above.fields.items() if not isinstance(value, Fields)} if above else ()
         with self.deeper():
-            return Fields({key: found for key, child in node.items() if (found := self.field(child)) is not None})
+            found = {key: self.field(child) for key, child in node.items() if key not in hidden}
+            return Fields({key: value for key, value in found.items() if value is not None})
 
     def value(self, node: Value, top: Node) -> Resolved | None:
         """What the pieces of `node` make. Its key, which has the latest layer `top`, is lowered meanwhile."""
