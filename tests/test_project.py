@@ -20,6 +20,7 @@ HOSTS = {
     "ktor.io",
     "maven.apache.org",
     "no-color.org",
+    "repo1.maven.org",
     "semver.org",
     "starlette.dev",
     "www.sqlite.org",
