@@ -63,7 +63,7 @@ class Shard:
         """How many connections there are."""
         self.largest_rooms: tuple[float, list[RoomEntry], frozenset[str], int] | None = None
         """When the list of rooms was made, if there are many, what it shows, and how many rooms there were."""
-        self.turns = LoopTurns(asyncio.get_running_loop())
+        self.turns = LoopTurns(asyncio.get_running_loop(), lambda: self.pending_appends)
         """When commands and long answers have their turn."""
         self.searches = OneEach()
         """Whose searches are under way: one of each address."""

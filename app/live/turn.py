@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from time import monotonic
 
@@ -12,18 +12,22 @@ from app.backends.turns import OWNER
 
 SHARE = 0.0005
 """Seconds of a turn that go into commands and long answers. At least one of them is carried out in each."""
+HOLD = 0.001
+"""Seconds for which they are held up while messages are on their way to the disk. The thread that writes those waits
+for the processor and for the interpreter's lock, both of which a busy loop keeps for milliseconds."""
 
 
 class LoopTurns:
     """Spreads commands and long answers over turns of the event loop, so that what else arrived in a turn, such as
-    messages, doesn't wait for all of them. Once there are too many for a turn, each owner has one in turn."""
+    messages, doesn't wait for all of them. Once there are too many for a turn, each owner has one in turn, and messages
+    come first: `pending` tells how many are not stored yet."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, pending: Callable[[], int]) -> None:
+        self._loop, self._pending = loop, pending
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         """By owner, in the order of their turns."""
         self._began = 0.0
-        self._running = False
+        self._running = self._held = False
 
     async def wait(self) -> None:
         """Wait until the current task may go on. Do one thing before this is called again."""
@@ -36,6 +40,10 @@ class LoopTurns:
             await future
 
     def _next_turn(self) -> None:
+        self._held = bool(self._waiting) and not self._held and self._pending() > 0
+        if self._held:
+            self._loop.call_later(HOLD, self._next_turn)
+            return
         self._running = False
         while self._waiting and not self._running:
             owner = next(iter(self._waiting))

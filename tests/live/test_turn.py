@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import anyio.lowlevel
 import pytest
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_many_answers_that_take_long_are_spread_over_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, clock = asyncio.get_running_loop(), [0.0]
     monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
-    turns, written, turn_of = LoopTurns(loop), list[tuple[int, int]](), [0]
+    turns, written, turn_of = LoopTurns(loop, lambda: 0), list[tuple[int, int]](), [0]
 
     async def answer(number: int) -> None:
         await turns.wait()
@@ -39,7 +40,7 @@ async def test_many_answers_that_take_long_are_spread_over_turns(monkeypatch: py
 
 
 async def test_short_answers_share_a_turn() -> None:
-    turns = LoopTurns(asyncio.get_running_loop())
+    turns = LoopTurns(asyncio.get_running_loop(), lambda: 0)
     for _ in range(10):
         waiting = turns.wait()
         with pytest.raises(StopIteration):
@@ -49,7 +50,7 @@ async def test_short_answers_share_a_turn() -> None:
 async def test_once_there_is_too_much_for_a_turn_each_owner_has_one_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
-    turns, done = LoopTurns(asyncio.get_running_loop()), list[str]()
+    turns, done = LoopTurns(asyncio.get_running_loop(), lambda: 0), list[str]()
 
     async def do(name: str) -> None:
         OWNER.set(name[0])
@@ -59,6 +60,38 @@ async def test_once_there_is_too_much_for_a_turn_each_owner_has_one_in_turn(monk
 
     await asyncio.wait([asyncio.create_task(do(name)) for name in ("a1", "a2", "a3", "a4", "b1", "b2", "c1")])
     assert done == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+
+
+async def test_messages_that_are_not_stored_yet_come_before_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pending, done = [0.0], [1], list[int]()
+    monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(turn, "HOLD", 60.0)
+    loop = asyncio.get_running_loop()
+    later: list[Callable[[], None]] = []
+    monkeypatch.setattr(type(loop), "call_later", lambda _, __, act, *args: later.append(lambda: act(*args)))
+    turns = LoopTurns(loop, lambda: pending[0])
+
+    async def do(number: int) -> None:
+        await turns.wait()
+        clock[0] += 2 * turn.SHARE
+        done.append(number)
+
+    async def pass_turns() -> None:
+        for _ in range(9):
+            await anyio.lowlevel.checkpoint()
+
+    tasks = [asyncio.create_task(do(number)) for number in range(6)]
+    await pass_turns()
+    assert done == [0]
+    for _ in range(2):  # it is never more than a delay
+        later.pop()()
+        await pass_turns()
+    assert done == [0, 1, 2]
+    pending[0] = 0
+    later.pop()()
+    await asyncio.wait(tasks)
+    assert done == [0, 1, 2, 3, 4, 5]
+    assert not later
 
 
 async def test_each_owner_does_one_thing_at_a_time() -> None:
