@@ -17,6 +17,9 @@ from app.backends.statements.rows import COLUMNS, DAMAGED, events, snapshot, tri
 from app.chat.events import Bounds, Conversation, Event
 from app.chat.logs import END, MAILBOX, mailbox, participants
 
+_ENDS = "SELECT (SELECT max(seq) FROM events WHERE room = ?1), (SELECT through FROM trims WHERE room = ?1)"
+"""The last position of a room, and the one up to which it was trimmed."""
+
 
 def bounds(connection: sqlite3.Connection, log: str) -> Bounds:
     table, _, where, whose = in_sql(log)
@@ -26,8 +29,7 @@ def bounds(connection: sqlite3.Connection, log: str) -> Bounds:
 
 
 def read(connection: sqlite3.Connection, log: str, after: int, page: Page) -> Events:
-    def between() -> tuple[int, int]:
-        trimmed_to = trimmed(connection, log)
+    def between(trimmed_to: int) -> tuple[int, int]:
         if after < trimmed_to:
             raise Trimmed(trimmed_to)
         return after, END
@@ -36,7 +38,7 @@ def read(connection: sqlite3.Connection, log: str, after: int, page: Page) -> Ev
 
 
 def read_backwards(connection: sqlite3.Connection, log: str, before: int, page: Page) -> Events:
-    found = _read_whole(connection, log, lambda: (trimmed(connection, log), before), "DESC", page)
+    found = _read_whole(connection, log, lambda trimmed_to: (trimmed_to, before), "DESC", page)
     found.reverse()
     return found
 
@@ -54,26 +56,28 @@ def get(connection: sqlite3.Connection, log: str, seq: int) -> Event | None:
 
 
 def _read_whole(
-    connection: sqlite3.Connection, log: str, between: Callable[[], tuple[int, int]], order: str, page: Page
+    connection: sqlite3.Connection, log: str, between: Callable[[int], tuple[int, int]], order: str, page: Page
 ) -> Events:
-    """Read a log between two positions, up to the first hole that damage has made. Damaged if that is nothing."""
+    """Read a log between two positions, which depend on the one up to which it was trimmed, up to the first hole that
+    damage has made. Damaged if that is nothing."""
     backwards = order == "DESC"
     if not counts_by_one(log):
-        bounds_now = between()
+        bounds_now = between(trimmed(connection, log))
         found = read_page(connection, log, bounds_now, order, page)
         if not whisper_holes.find(connection, log, bounds_now, found, backwards=backwards, fold=page.fold):
             return found
         with snapshot(connection):
-            bounds_now = between()
+            bounds_now = between(trimmed(connection, log))
             found = read_page(connection, log, bounds_now, order, page)
             missing = whisper_holes.find(connection, log, bounds_now, found, backwards=backwards, fold=page.fold)
             return whisper_holes.cut(connection, found, missing, backwards=backwards) if missing else found
-    last, bounds_now = holes.head(connection, log), between()
+    last, trimmed_to = connection.execute(_ENDS, (log,)).fetchone()
+    last, bounds_now = last or 0, between(trimmed_to or 0)
     found = read_page(connection, log, bounds_now, order, page)
     if holes.looks_whole(connection, log, bounds_now, found, last, backwards=backwards, fold=page.fold):
         return found
     with snapshot(connection):  # what was read may be of two states of the log, before and after a trim
-        bounds_now = between()
+        bounds_now = between(trimmed(connection, log))
         found = read_page(connection, log, bounds_now, order, page)
         return holes.cut(connection, log, bounds_now, found, backwards=backwards)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from functools import cache
 from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple, cast
@@ -102,22 +103,18 @@ def told(connection: sqlite3.Connection, event: Event) -> Event:
 def _read(connection: sqlite3.Connection, log: str, between: tuple[int, int], order: str, page: Page) -> Events:
     """Read a log, unless something in it isn't right."""
     found, more, (low, high) = Events(), False, between
-    table, joined, where, whose = in_sql(log)
-    where += f" AND {table}.seq > ? AND {table}.seq < ?"
+    *where, whose = in_sql(log)
+    to_edge, to_read = _statements(*where, order, fold=page.fold)
     edge: tuple[int, ...] = ()
     if page.fold:
-        sql = f"SELECT seq FROM {table} WHERE {where} ORDER BY seq {order} LIMIT 2 OFFSET ?"  # noqa: S608
-        last = connection.execute(sql, (whose, low, high, SCANNED - 1)).fetchall()
+        last = connection.execute(to_edge, (whose, low, high, SCANNED - 1)).fetchall()
         more = len(last) == 2
         edge = last[0] if more else (0,)
-        where += f" AND (events.kind NOT IN {_FOLDED} OR {table}.seq = ?)"
         low, high = _up_to(edge[0], between, order)
-    sql = f"SELECT {_JSON} AS event FROM {joined} WHERE {where} ORDER BY {table}.seq {order} LIMIT ?"  # noqa: S608
-    sql = f"SELECT CAST('[' || group_concat(event) || ']' AS BLOB) FROM ({sql})"  # noqa: S608
     count, size, end = FIRST, 0, page.limit
     while len(found) <= end:  # one more, to see whether there is more
         count = min(count, end + 1 - len(found))
-        (data,) = connection.execute(sql, (whose, low, high, *edge, count)).fetchone()
+        (data,) = connection.execute(to_read, (whose, low, high, *edge, count)).fetchone()
         read = _decoder.decode(data) if data else []
         ended, count = len(read) < count, min(GROWTH * count, MOST)
         if int in set(map(type, read)):  # the first long text is read by itself, and what follows it anew
@@ -142,6 +139,17 @@ def _read(connection: sqlite3.Connection, log: str, between: tuple[int, int], or
         more = True
     found.more = more
     return found
+
+
+@cache
+def _statements(table: str, joined: str, where: str, order: str, *, fold: bool) -> tuple[str, str]:
+    """Return the SQL that finds where a page ends at the latest, if it is folded, and the SQL that reads events."""
+    where += f" AND {table}.seq > ? AND {table}.seq < ?"
+    to_edge = f"SELECT seq FROM {table} WHERE {where} ORDER BY seq {order} LIMIT 2 OFFSET ?"  # noqa: S608
+    if fold:
+        where += f" AND (events.kind NOT IN {_FOLDED} OR {table}.seq = ?)"
+    events = f"SELECT {_JSON} AS event FROM {joined} WHERE {where} ORDER BY {table}.seq {order} LIMIT ?"  # noqa: S608
+    return to_edge, f"SELECT CAST('[' || group_concat(event) || ']' AS BLOB) FROM ({events})"  # noqa: S608
 
 
 def _up_to_long(read: list[Event | int]) -> tuple[list[Event], int]:
