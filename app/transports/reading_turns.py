@@ -3,7 +3,7 @@
 Hundreds of connections may have sent something when a turn begins, and everyone else waits until it is over. So a turn
 handles only so much, counted in units of work, and the rest waits for the next ones. Those that wait are served owner
 by owner, one connection of each at a time: an owner is the network of an address (`app.addresses.network`), and has no
-more of a turn for having more connections. Whoever hasn't waited yet needn't wait behind a crowd: once a turn is used
+more of a turn for having more connections. Who has not waited yet need not wait behind a crowd: once a turn is used
 up, each owner is still let in with one thing.
 
 As long as everything comes from one owner, nobody else has to wait for it. Then only what one connection sends has a

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from heapq import merge
 from itertools import islice
 from time import monotonic, thread_time
@@ -48,6 +48,10 @@ _REST = 200
 
 Row = tuple[Any, ...]
 """A `pos`, and the columns of an event."""
+
+
+class StoreDamaged(sqlite3.Error):
+    """It is the store that is damaged, so a new index would not help."""
 
 
 class Engine:
@@ -99,7 +103,7 @@ class Engine:
         read, or else a later row of the same message would not say what the index has.
         """
         sql = "SELECT id, pos, room, text FROM forgotten WHERE id > ? ORDER BY id LIMIT ?"
-        rows = self.store.execute(sql, (after, limit)).fetchall()
+        rows = self._readable(sql, after, limit)
         if not rows:
             return [], [], after, True
         last: int = rows[-1][0]
@@ -108,14 +112,15 @@ class Engine:
             if pos <= indexed:
                 old.setdefault(pos, (pos, room, text))
         complete, present = len(rows) < limit, {}
-        for pos, room, text in self._select("pos, room, text", old):
-            present[pos] = (pos, room, text)
+        with suppress(StoreDamaged):
+            for pos, room, text in self._rows(_selecting("pos, room, text"), _array(old)):
+                present[pos] = (pos, room, text)
         if not complete:
             sql = """
                 SELECT pos, room, text FROM forgotten WHERE id > ? AND pos IN (SELECT value FROM json_each(?))
                 ORDER BY id DESC
             """
-            for pos, room, text in self.store.execute(sql, (last, _array(old))).fetchall():
+            for pos, room, text in self._readable(sql, last, _array(old)):
                 present[pos] = (pos, room, text)
         return _with_text(old.values()), _with_text(present.values()), last, complete
 
@@ -123,26 +128,32 @@ class Engine:
         """Read the next messages to index. Return the position up to which these are all, and them."""
         sql = f"SELECT pos, room, text, {_SEARCHABLE} FROM events WHERE pos > ? ORDER BY pos LIMIT ?"  # noqa: S608
         try:
-            rows = self.store.execute(sql, (indexed, batch)).fetchall()
-        except sqlite3.DatabaseError as error:
-            if not is_corrupt(error):
-                raise
+            rows = self._rows(sql, indexed, batch)
+        except StoreDamaged:
             return min(indexed + batch, last), []  # nobody finds what is in a damaged page of the store
         through = rows[-1][0] if len(rows) == batch else last
         return through, _with_text((pos, room, text) for pos, room, text, searchable in rows if searchable)
 
-    def _select(self, columns: str, positions: Iterable[int]) -> sqlite3.Cursor:
-        """Read columns of the messages at these positions, newest first."""
-        sql = f"""
-            SELECT {columns} FROM events WHERE pos IN (SELECT value FROM json_each(?)) AND {_SEARCHABLE}
-            ORDER BY pos DESC
-        """  # noqa: S608
-        return self.store.execute(sql, (_array(positions),))
-
     def _value(self, sql: str, *values: str | int) -> int:
         """The first value of the first row, 0 if there is none."""
-        row = self.store.execute(sql, values).fetchone()
-        return row[0] if row else 0
+        rows = self._rows(sql, *values)
+        return rows[0][0] if rows else 0
+
+    def _readable(self, sql: str, *values: str | int) -> list[Any]:
+        """Read rows of the store; none if a page of it is damaged."""
+        try:
+            return self._rows(sql, *values)
+        except StoreDamaged:
+            return []
+
+    def _rows(self, sql: str, *values: str | int) -> list[Any]:
+        """Read rows of the store. StoreDamaged if that isn't possible."""
+        try:
+            return self.store.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if is_corrupt(error):
+                raise StoreDamaged("the store is damaged: run `natter store check`") from None
+            raise
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -151,7 +162,8 @@ class Engine:
         try:
             yield
         finally:
-            self.store.execute("COMMIT")
+            if self.store.in_transaction:  # not COMMIT, which fails once SQLite has met damage
+                self.store.execute("ROLLBACK")
 
     def search(self, query: Query) -> Found:
         """Search. ValueError if a log's name is wrong. If the budget is spent, return what was found until then."""
@@ -232,7 +244,7 @@ class _Search:
             positions = merge(known, changed, key=lambda pos: -pos)
             size = self.query.limit + 1
             while chunk := list(islice(positions, min(size, BATCH))):
-                with closing(self.engine._select(f"pos, {COLUMNS}", chunk)) as rows:
+                with closing(self.engine.store.execute(_selecting(f"pos, {COLUMNS}"), (_array(chunk),))) as rows:
                     if not self._walk(rows):
                         return
                 size *= 2
@@ -301,8 +313,8 @@ class _Search:
     def _changed(self, before: int) -> list[int]:
         """The positions of the messages whose text in the index is an old one, newest first."""
         sql = "SELECT pos FROM forgotten WHERE id > ? AND pos <= ? ORDER BY id DESC LIMIT ?"
-        index, store = self.engine.index, self.engine.store
-        rows = store.execute(sql, (index.forgotten, index.indexed, SCANNED)).fetchall()
+        index = self.engine.index
+        rows = self.engine._readable(sql, index.forgotten, index.indexed, SCANNED)
         if len(rows) == SCANNED:
             sql = "SELECT count(*) FROM forgotten WHERE id > ? AND pos <= ?"
             self.behind += self.engine._value(sql, index.forgotten, index.indexed) - SCANNED
@@ -356,6 +368,14 @@ def _size(row: Row) -> int:
     """Bytes of JSON that a message has: its text, and a little more than everything else."""
     _, room, _, _, _, _, name, text, *_, detail = row
     return _REST + text_size(text) + text_size(name) + text_size(detail) + len(room)
+
+
+def _selecting(columns: str) -> str:
+    """The statement that reads columns of the messages at some positions, newest first."""
+    return f"""
+        SELECT {columns} FROM events WHERE pos IN (SELECT value FROM json_each(?)) AND {_SEARCHABLE}
+        ORDER BY pos DESC
+    """  # noqa: S608
 
 
 def _with_text(messages: Iterable[Message]) -> list[Message]:
