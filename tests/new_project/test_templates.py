@@ -118,6 +118,18 @@ def test_a_name_that_means_something_in_hocon(name: str, tmp_path: Path) -> None
         assert host.http.get("/hello").status_code == 200
 
 
+def test_a_python_that_is_too_old_is_one_line(tmp_path: Path) -> None:
+    old = tmp_path / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo Python 3.9.2\n[ "$1" = -V ]\n')
+    old.chmod(0o755)
+    done = subprocess.run(
+        [need("make"), "run", f"PYTHON={old}"], cwd=project(tmp_path), capture_output=True, text=True, timeout=DEADLINE
+    )
+    said = done.stderr.splitlines()[0]
+    assert said == f"demo: {old} is Python 3.9.2: expected Python 3.11 or later (make PYTHON=python3.12 …)"
+    assert not (tmp_path / "demo/.venv").exists()
+
+
 def test_make_help_lists_the_targets(tmp_path: Path) -> None:
     done = subprocess.run(
         [need("make"), "help"], cwd=project(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=True
