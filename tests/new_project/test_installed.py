@@ -49,8 +49,18 @@ def source_of(project: Path) -> str:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that the checkout made, in an empty folder."""
-    return new([sys.executable, "-m", "app"], tmp_path_factory.mktemp("empty"), "demo", PYTHONPATH=str(ROOT))
+    """A fresh clone of a project that the checkout made in an empty folder."""
+    folder = tmp_path_factory.mktemp("empty")
+    made = new([sys.executable, "-m", "app"], folder, "demo", PYTHONPATH=str(ROOT))
+    as_someone = ["-c", "user.name=ann", "-c", "user.email=ann@example.com"]
+    for command in (
+        ["init", "--quiet", "."],
+        ["add", "."],
+        [*as_someone, "commit", "--quiet", "--message", "Begin"],
+        ["clone", "--quiet", ".", str(folder / "clone/demo")],
+    ):
+        subprocess.run(["git", *command], cwd=made, check=True, timeout=DEADLINE)
+    return folder / "clone/demo"
 
 
 @pytest.fixture(scope="module")
