@@ -252,7 +252,7 @@ def _empty_is_unset(key: tuple[str, ...], text: str) -> bool:
 def _name(file: Path) -> str:
     try:
         return str(file.resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError, RuntimeError):  # outside of it, or a link to itself
         return str(file)
 
 

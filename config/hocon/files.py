@@ -72,20 +72,26 @@ class Files:
 
     def _targets(self, include: Include, source: Source, origin: Origin) -> list[Path]:
         """The files that an include means: `name` itself, `name.conf` and so on, or those that match a pattern."""
-        folder, name = source.path.parent, include.name
-        if "\0" in name or not name:
+        name = include.name
+        if "\0" in name or not Path(name).name:
             raise _refused("expected the name of a file", origin, include)
-        if glob.has_magic(name):
-            if glob.has_magic(str(Path(name).parent)):
-                raise _refused("a pattern is possible in the last part of the path only", origin, include)
-            pattern = Path(folder / name)
-            matching = (path for path in pattern.parent.glob(pattern.name) if path.is_file())
-            return sorted(islice(matching, self.bounds.includes + 1))
-        target = folder / name
-        if Path(name).suffix in SUFFIXES:
-            return [target] if target.exists() else []
-        suffixed = [path for suffix in SUFFIXES if (path := target.with_name(target.name + suffix)).is_file()]
-        return suffixed or ([target] if target.exists() else [])
+        target = source.path.parent / name
+        try:
+            if glob.has_magic(name) and not target.exists():
+                return self._matching(target, include, origin)
+            if target.suffix in SUFFIXES:
+                return [target] if target.exists() else []
+            suffixed = [path for suffix in SUFFIXES if (path := Path(f"{target}{suffix}")).is_file()]
+            return suffixed or ([target] if target.exists() else [])
+        except OSError as error:
+            raise _refused(f"can't be read: {reason(error)}", origin, include) from None
+
+    def _matching(self, pattern: Path, include: Include, origin: Origin) -> list[Path]:
+        """The files that match a pattern, in the order of their names, or one more than may be included."""
+        if glob.has_magic(str(Path(include.name).parent)) or "**" in include.name:
+            raise _refused("a pattern is possible in the last part of the path only, without **", origin, include)
+        matching = (path for path in pattern.parent.glob(pattern.name) if path.is_file())
+        return sorted(islice(matching, self.bounds.includes + 1))
 
     def _parsed(self, text: str, path: Path, name: str) -> Block:
         return parse_properties(text, name) if path.suffix == ".properties" else parse(text, name, self.bounds)

@@ -3,6 +3,7 @@ test shows both."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,48 @@ def test_includes_stand_where_they_are_written(tmp_path: Path) -> None:
     (tmp_path / "sub/b.conf").write_text("list += 2")
     text = 'list = [1]\nx { p = 0\ninclude "sub/a.conf"\n}\ninclude file("sub/b.conf")'
     assert values(text, tmp_path) == {"list": [1, 2], "x": {"p": 1, "q": 1, "list": [2]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "expected the name of a file"),
+        ("/", "expected the name of a file"),
+        ("\\u0000", "expected the name of a file"),
+        ("n" * 300, "can't be read: file name too long"),
+        ("folder.conf", "can't be read: is a directory"),
+        ("*/x.conf", "a pattern is possible in the last part of the path only"),
+        ("a**", "a pattern is possible in the last part of the path only, without **"),
+        ("loop.conf", ""),
+        ("[x].conf", ""),
+    ],
+)
+def test_a_name_that_can_not_be_included(name: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.conf").mkdir()
+    (tmp_path / "loop.conf").symlink_to("loop.conf")
+    (tmp_path / "[x].conf").touch()
+    if not problem:
+        assert values(f'include "{name}"', tmp_path) == {}
+        return
+    with pytest.raises(ConfigurationError, match="x.conf:1:1: include = .*" + re.escape(problem)):
+        values(f'include "{name}"', tmp_path)
+
+
+def test_a_file_that_links_to_itself_can_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "loop.conf").symlink_to("loop.conf")
+    with pytest.raises(ConfigurationError, match=r"loop\.conf: can't be read: too many levels of symbolic links"):
+        load([tmp_path / "loop.conf"], environment={})
+
+
+def test_a_properties_file_is_read_as_such(tmp_path: Path) -> None:
+    (tmp_path / "x.properties").write_text(
+        "# a comment\n! another\n\na.b = true\na.c=1 # text\\\n   and more\n"
+        "d\\ e\\u0021 : x\\ty\ng\na = hidden\r\nh\\=i = \\\\"
+    )
+    tree = load([tmp_path / "x.properties"], environment={}).tree
+    assert tree.values == {"a": {"b": "true", "c": "1 # textand more"}, "d e!": "x\ty", "g": "", "h=i": "\\"}
+    assert tree.origins["a", "c"].line == 5
+    assert tree.origins["g",].line == 8
 
 
 def test_an_include_can_be_a_pattern(tmp_path: Path) -> None:
