@@ -85,7 +85,7 @@ class Writer:
         """The document."""
         constants = []
         for number in range(self.up_to(3, 1)):
-            value, written = self.value(2)
+            value, written = self.value(2) if number else self.alone()
             self.constants[f"c{number}"] = value
             constants.append(f"c{number}" + self.one_of(EQUALS) + written)
         self.document.value = dict(self.constants)
