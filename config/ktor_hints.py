@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -89,6 +89,18 @@ def refusal(tree: Tree) -> ConfigurationErrors:
     return ConfigurationErrors(problems)
 
 
+def with_renamed(error: ConfigurationError, tree: Tree, known: Collection[str]) -> ConfigurationError:
+    """`error` in the group `app`, or a line for each key in it that is Ktor's: someone may have renamed only the group.
+    `known` are the keys of `app`."""
+    keys = [key for key in _leaves(tree.values.get("app")) if ".".join(key) in COUNTERPARTS]
+    paths = [("app", *key) for key in keys if ".".join(("app", *key)) not in known]
+    problems = [_problem(tree, path, f"unknown key, from Ktor: {counterpart(path)}") for path in paths]
+    if not problems:
+        return error
+    told = any(f"{problem.key}.".startswith(f"{error.key}.") for problem in problems)
+    return ConfigurationErrors(problems if told else [error, *problems])
+
+
 def _problem(tree: Tree, path: tuple[str, ...], text: str) -> ConfigurationError:
     """A problem of the key at `path`, wherever its value came from."""
     origin = tree.origin(path)
@@ -96,7 +108,7 @@ def _problem(tree: Tree, path: tuple[str, ...], text: str) -> ConfigurationError
 
 
 def counterpart(path: tuple[str, ...]) -> str:
-    """What to do instead of the key at `path`, which begins with `ktor`."""
+    """What to do instead of the key at `path` in the group of its first name, which Ktor calls `ktor`."""
     return COUNTERPARTS.get(".".join(path[1:]), OTHER)
 
 

@@ -200,7 +200,7 @@ def load(
         from config.ktor_hints import refusal  # here, since few files need it
 
         raise refusal(tree)
-    app = build(App, tree, ("app",))
+    app = _app(tree)
     tls = app.deployment.tls
     if bool(tls.certificate) != bool(tls.key):
         given, missing = ("certificate", "key") if tls.certificate else ("key", "certificate")
@@ -208,6 +208,15 @@ def load(
         origin = tree.origin(("app", "deployment", "tls", given))
         raise ConfigurationError(problem, origin=origin, key=f"app.deployment.tls.{missing}")
     return Settings(app, tree, tuple(files))
+
+
+def _app(tree: Tree) -> App:
+    try:
+        return build(App, tree, ("app",))
+    except ConfigurationError as error:
+        from config.ktor_hints import with_renamed
+
+        raise with_renamed(error, tree, keys(App, ("app",))) from None
 
 
 def find(environment: Mapping[str, str], directory: Path) -> Path:

@@ -101,6 +101,35 @@ def test_a_group_without_keys_is_told_too(text: str, tmp_path: Path) -> None:
     assert refused(text, tmp_path) == [HEAD]
 
 
+def test_a_group_that_was_only_renamed_is_told_in_one_go(tmp_path: Path) -> None:
+    text = """\
+app {
+  deployment { port = 8080, host = "::1", rootPath = /x
+    watch = [ classes ] }
+  application.modules = [ com.example.ChatKt.module ]
+  modules = [ app.modules.chat.module ]
+  development = true
+}
+"""
+    assert refused(text, tmp_path) == [
+        "my.conf:2: app.deployment.rootPath: unknown key, from Ktor: write app.deployment.root-path",
+        f"my.conf:3: app.deployment.watch: unknown key, from Ktor: {COUNTERPARTS['deployment.watch']}",
+        f"my.conf:4: app.application.modules: unknown key, from Ktor: {COUNTERPARTS['application.modules']}",
+        f"my.conf:6: app.development: unknown key, from Ktor: {COUNTERPARTS['development']}",
+    ]
+
+
+def test_another_mistake_is_told_with_those_of_ktor(tmp_path: Path) -> None:
+    assert refused("app.deployment { prot = 1, rootPath = /x }", tmp_path) == [
+        "my.conf:1: app.deployment.prot: unknown key; did you mean port?",
+        "my.conf:1: app.deployment.rootPath: unknown key, from Ktor: write app.deployment.root-path",
+    ]
+    assert refused("app.deployment { prot = 1 }", tmp_path) == [
+        "my.conf:1: app.deployment.prot: unknown key; did you mean port?"
+    ]
+    assert refused("app = 5", tmp_path) == ["my.conf:1: app = 5: expected a group of keys, in braces"]
+
+
 def test_a_key_that_ktor_does_not_have_is_told_as_ones_own() -> None:
     assert counterpart(("ktor", "deployment", "host")) == "write app.deployment.host"
     assert counterpart(("ktor", "x")) == counterpart(("ktor",)) == OTHER
