@@ -10,7 +10,7 @@ from datetime import datetime
 from msgspec import UnsetType, structs
 
 from app.chat.events import Kind
-from app.chat.frames import MAX_PAGE, Changed, Frame, Message
+from app.chat.frames import MAX_PAGE, Changed, Frame, Message, Presence
 from app.chat.logs import WHISPERS
 from app.client.languages.catalogue import translatable
 from app.client.sanitize import safe_line
@@ -157,6 +157,16 @@ class Presenter:
         loop = asyncio.get_running_loop()
         self._typing[name] = (room, loop.time() + TYPING_SECONDS)
         loop.call_later(TYPING_SECONDS + 0.1, self.view.refresh)
+
+    def people_changed(self, frame: Presence) -> None:
+        """Take how the people of a room changed. Someone who left, or has another name now, is typing no longer."""
+        room = self.rooms.get(frame.room)
+        for person in (*frame.went, *frame.changed):
+            before = room.people.get(person.id, person.name) if room else person.name
+            if person in frame.went or before != person.name:
+                self._typing.pop(before, None)
+        self.rooms.changed(frame)
+        self.view.refresh()
 
     def _whisper(self, event: Message | Changed) -> None:
         """Whispers are shown at once, whichever room is the current one."""

@@ -244,7 +244,7 @@ class TerminalSession:
                     presenter.answer(event)
                 presenter.leave_room(name)
             case frames.Presence():
-                presenter.rooms.changed(event)
+                presenter.people_changed(event)
             case frames.TypingNow(room=name, sender=sender):
                 presenter.typing(name, sender)
             case frames.Named():

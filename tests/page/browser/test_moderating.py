@@ -150,7 +150,7 @@ def test_a_private_room_says_who_gets_in(server: Served, tab: Tab) -> None:
             expect(other.get_by_text("#lobby is private")).to_be_visible()
             say(page, "/invite cy")
             expect(log(page)).to_contain_text("invited cy")
-            other.get_by_role("button", name="Rejoin").click()
+            other.get_by_role("button", name="Try again").click()
             expect(composer(other)).to_be_enabled()
 
 

@@ -70,11 +70,14 @@ const FRAMES = {
   },
 
   presence(state, { changed = [], ...frame }) {
-    const told = withRoom(state, frame.room, ({ people }) => {
-      return { members: frame.members, people: withPresence(people, { changed, ...frame }) };
+    const told = withRoom(state, frame.room, ({ people, typing }) => {
+      const here = withPresence(people, { changed, ...frame });
+      const gone = [...(frame.went ?? []), ...renamed(people, changed)];
+      return { members: frame.members, people: here, typing: stillTyping(typing, people, gone) };
     });
     const others = Object.entries(changed.length ? told.rooms : {}).map(([name, room]) => {
-      return /** @type {const} */ ([name, { ...room, people: withChanged(room.people, changed) }]);
+      const typing = stillTyping(room.typing, room.people, renamed(room.people, changed));
+      return /** @type {const} */ ([name, { ...room, people: withChanged(room.people, changed), typing }]);
     });
     return others.length ? { ...told, rooms: tableOf(others) } : told;
   },
@@ -222,6 +225,24 @@ function withoutTyping(state, name) {
     const others = Object.entries(room.typing).filter(([one]) => one.toLowerCase() !== name);
     return withRoom(next, room.name, () => ({ typing: tableOf(others) }));
   }, state);
+}
+
+/** Those of these people who had another name before.
+ * @param {Room["people"]} people as it was known before
+ * @param {readonly import("../types.d.ts").Person[]} changed
+ */
+const renamed = (people, changed) =>
+  changed.filter(({ id, name }) => people?.some((known) => known.id === id && known.name !== name));
+
+/** Those who are typing, without people who left or have another name now.
+ * @param {Room["typing"]} typing
+ * @param {Room["people"]} people as it was known before
+ * @param {readonly import("../types.d.ts").Person[]} gone
+ */
+function stillTyping(typing, people, gone) {
+  const ids = new Set(gone.map(({ id }) => id));
+  const names = new Set(people?.filter(({ id, name }) => ids.has(id) && Object.hasOwn(typing, name)).map(({ name }) => name));
+  return names.size ? tableOf(Object.entries(typing).filter(([name]) => !names.has(name))) : typing;
 }
 
 /** @param {readonly string[]} names @param {string} name */

@@ -2,6 +2,7 @@
 
 import { waitTime } from "../i18n/format.js";
 import { t } from "../i18n/messages.js";
+import { UNKNOWN } from "../state/initial.js";
 import { html, nothing } from "../vendor/lit-html.js";
 
 /** @typedef {import("../types.d.ts").State} State */
@@ -48,10 +49,10 @@ export function bannerView(state, act) {
  * @param {import("../types.d.ts").Room} room
  * @param {Actions} act
  */
-export const leftView = ({ name, why }, act) =>
+export const leftView = ({ name, why, position, returning }, act) =>
   strip(
     t("banner.left", { why }),
-    button(t("banner.rejoin"), () => act.join(name)),
+    button(t(position === UNKNOWN && !returning ? "banner.again" : "banner.rejoin"), () => act.join(name)),
   );
 
 /** @param {string} text @param {unknown} buttons @param {string} [kind] */

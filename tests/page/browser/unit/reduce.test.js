@@ -149,6 +149,20 @@ test("typing is shown for some seconds, or until the message comes", () => {
   assert.deepEqual(Object.keys(lobby(reduce(state, { type: "tick", at: 10_000 })).typing), []);
 });
 
+test("who leaves or is renamed is not shown as typing any more", () => {
+  const typing = (from) => ({ t: "typing", room: "lobby", from });
+  const people = [1, 2, 3].map((id) => ({ id, name: ["ann", "bob", "cy"][id - 1] }));
+  const presence = (fields) => ({ t: "presence", room: "lobby", members: 3, ...fields });
+  const shown = (change) => {
+    const steps = [presence({ came: people }), typing("ann"), typing("bob"), typing("cy"), presence(change)];
+    return Object.keys(lobby(begun(...steps)).typing);
+  };
+  assert.deepEqual(shown({ came: [people[0]] }), ["ann", "bob", "cy"]);
+  assert.deepEqual(shown({ went: [people[1]] }), ["ann", "cy"]);
+  assert.deepEqual(shown({ changed: [{ id: 3, name: "cyrus" }] }), ["ann", "bob"]);
+  assert.deepEqual(shown({ changed: [{ id: 3, name: "cy", away: "" }] }), ["ann", "bob", "cy"]);
+});
+
 test("who is ignored is not shown as typing any more", () => {
   const typing = (from, room) => ({ t: "typing", room, from });
   const begin = [typing("Bob", "lobby"), typing("cy", "lobby")];
