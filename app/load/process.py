@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """CPU time so far, of all threads, exact to the nanosecond."""
-        return sum(time.clock_gettime(~pid << 3 | 2) for pid in self._family(self.pid))  # clock_getcpuclockid(3)
+        return sum(self._of_family(lambda pid: time.clock_gettime(~pid << 3 | 2)))  # clock_getcpuclockid(3)
 
     def kib(self) -> int:
         """Memory in KiB: the proportional set size."""
@@ -35,17 +35,30 @@ class Process:
         return self._memory("Rss:")
 
     def _memory(self, field: str) -> int:
-        total = 0
-        for process in self._family(self.pid):
-            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-            total += next(int(line.split()[1]) for line in lines if line.startswith(field))
-        return total
+        return int(sum(self._of_family(lambda pid: _memory_of(pid, field))))
 
-    def _family(self, pid: int) -> Iterator[int]:
-        yield pid
+    def _of_family(self, measure: Callable[[int], float]) -> Iterator[float]:
+        """Measure the process and its children. A child that has just ended counts nothing."""
+        yield measure(self.pid)
+        below = [self.pid]
+        while below:
+            for child in _children(below.pop()):
+                with suppress(OSError):
+                    yield measure(child)
+                    below.append(child)
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children of all threads of a process, as far as these haven't just ended."""
+    children: list[str] = []
+    with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            children = ""
-            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-                children = (task / "children").read_text()
-            for child in children.split():
-                yield from self._family(int(child))
+            with suppress(OSError):
+                children += (task / "children").read_text().split()
+    return list(map(int, children))
+
+
+def _memory_of(pid: int, field: str) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    found = [int(line.split()[1]) for line in lines if line.startswith(field)]
+    return found[0] if found else 0  # nothing of a process that is ending

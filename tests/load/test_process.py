@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.load import Process
+from app.load import Process, process
+from app.load.errors import LoadError
 
 
 def test_a_process_is_counted_with_its_children() -> None:
@@ -30,3 +31,16 @@ def test_a_thread_that_ends_meanwhile_is_left_out(monkeypatch: pytest.MonkeyPatc
         assert process.stdin
         assert Process(process.pid).kib() > 0
         process.stdin.close()
+
+
+def test_a_child_that_ends_meanwhile_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    monkeypatch.setattr(process, "_children", lambda pid: [ended.pid] if pid != ended.pid else [])
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as running:
+        assert running.stdin
+        assert Process(running.pid).kib() > 0
+        assert Process(running.pid).cpu_seconds() > 0
+        running.stdin.close()
+    with pytest.raises(LoadError, match=f"--cpu-of {ended.pid}: can't read"):
+        Process(ended.pid)
