@@ -68,16 +68,19 @@ class Readers:
         if read.elsewhere is not None:
             read.elsewhere(read)
             return
-        if len(self._threads) < THREADS:
-            thread = Thread(target=self._serve, name="reader", daemon=True)
+        while len(self._threads) < THREADS:  # all with the first read, since the store may be deleted later
+            connection = self._connect()
+            thread = Thread(target=self._serve, args=(connection,), name="reader", daemon=True)
             try:
                 thread.start()
             except (RuntimeError, MemoryError) as error:  # the system has no room for a thread
+                if connection is not None:
+                    connection.close()
                 if not self._threads:
                     read.settle(unreadable(self._outage, error))
                     return
-            else:
-                self._threads.append(thread)
+                break
+            self._threads.append(thread)
         self._turns.put(read)
 
     def paused(self) -> AbstractContextManager[None]:
@@ -106,8 +109,19 @@ class Readers:
                 self.damage.tell(what)
             connection.found.clear()
 
-    def _serve(self) -> None:
+    def _connect(self) -> sqlite3.Connection | None:
+        """Return a new connection, or None if the file can't be opened now. Someone who reads is told why then."""
         connection: sqlite3.Connection | None = None
+        try:
+            connection = connect_read_only(self._path)
+            connection.execute("SELECT 1 FROM meta LIMIT 1").fetchone()  # opens the WAL as well
+        except Exception:  # noqa: BLE001
+            if connection is not None:
+                _close(connection)
+            return None
+        return connection
+
+    def _serve(self, connection: sqlite3.Connection | None) -> None:
         while (read := self._turns.get()) is not None:
             began = monotonic()
             try:
@@ -121,9 +135,10 @@ class Readers:
             except Exception as error:  # noqa: BLE001
                 self._tell(connection)
                 read.settle(self._failed(error))
-                if connection is not None:
-                    _close(connection)
-                    connection = None
+                if (another := self._connect()) is not None:  # if the store is deleted, this one still has it
+                    if connection is not None:
+                        _close(connection)
+                    connection = another
             finally:
                 self._turns.done(read, monotonic() - began)
         if connection is not None:

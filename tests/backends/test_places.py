@@ -40,7 +40,7 @@ async def until(backend: Embedded, problem: str) -> None:
 
 
 async def read_in_each_thread(backend: Embedded) -> None:
-    """Have each of the threads that read open the file, as its first read does."""
+    """Read something in each of the threads that read."""
     together = Barrier(readers.THREADS)
 
     def read(connection: sqlite3.Connection) -> None:
@@ -72,13 +72,14 @@ async def test_nothing_is_acknowledged_once_the_store_is_gone(
 ) -> None:
     with opened(path) as backend:
         said = await say(backend, "one")
-        await read_in_each_thread(backend)
+        assert await log_of(backend) == said
         spoil(path)
         for _ in range(3):
             with pytest.raises(Unavailable, match=problem) as refused:
                 await soon(backend.append(draft("two")))
             assert str(path.parent) not in str(refused.value)  # clients get it
         assert await log_of(backend) == said
+        await read_in_each_thread(backend)  # also where nothing was read before
         lines = [record.getMessage() for record in caplog.records]
         assert [problem in line and str(path) in line for line in lines] == [True]
 
