@@ -15,6 +15,8 @@ from threading import Condition, Lock
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
+from app.chat.fair_queue import FairQueue
+
 OWNER: ContextVar[Hashable] = ContextVar("owner", default=None)
 """For whom the current task reads: an address or a user. None if it is for nobody in particular."""
 AHEAD = 0.001
@@ -50,8 +52,8 @@ class Turns(Generic[R]):
         self._lock = Lock()
         self._first: deque[R] = deque()
         """Reads without an owner."""
-        self._waiting: dict[Hashable, deque[R]] = {}
-        """The others, in the order of their owners' turns."""
+        self._waiting: FairQueue[R] = FairQueue()
+        """The others."""
         self._reading: set[Hashable] = set()
         self._idle: deque[_Seat[R]] = deque()
         """The threads that wait. If one of them waits for the end of a rest, it is the first."""
@@ -71,7 +73,7 @@ class Turns(Generic[R]):
             if read.owner is None:
                 self._first.append(read)
             else:
-                self._waiting.setdefault(read.owner, deque()).append(read)
+                self._waiting.put(read, read.owner)
             self._hand_out()
 
     def get(self) -> R | None:
@@ -156,12 +158,8 @@ class Turns(Generic[R]):
         if self._first:
             read = self._first.popleft()
         elif self._waiting and left <= 0:
-            owner = next((one for one in self._waiting if one not in self._reading), None)
-            if owner is not None:
-                reads = self._waiting.pop(owner)
-                read = reads.popleft()
-                if reads:
-                    self._waiting[owner] = reads
-                self._reading.add(owner)
+            read = self._waiting.take(self._reading)
+            if read is not None:
+                self._reading.add(read.owner)
         self._active += read is not None
         return read

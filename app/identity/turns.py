@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from app.chat.errors import Code, Refused
+from app.chat.fair_queue import FairQueue
 
 T = TypeVar("T")
 
@@ -36,8 +37,8 @@ class Turns:
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_give_way)
         self._lock = Lock()
-        self._waiting: dict[Hashable, dict[Hashable, deque[Callable[[], None]]]] = {}
-        """What waits, by network and account. The first of the first is next."""
+        self._waiting: FairQueue[tuple[Hashable, Callable[[], None]]] = FairQueue()
+        """What waits, by network and account, with the network."""
         self._numbers: Counter[Hashable] = Counter()
         """How much waits for each network."""
 
@@ -59,21 +60,15 @@ class Turns:
                 problem = "Too many passwords are waiting to be checked. Try again in 1 s"
                 raise Refused(Code.RATE_LIMITED, problem, retry=True, after=RETRY, reason="busy")
             self._numbers[group] += 1
-            self._waiting.setdefault(group, {}).setdefault(account, deque()).append(work)
+            self._waiting.put((group, work), group, account)
         self._executor.submit(self._run_next)
         return future
 
     def _run_next(self) -> None:
         with self._lock:
-            group, accounts = next(iter(self._waiting.items()))
-            account, works = next(iter(accounts.items()))
-            work = works.popleft()
-            # What is left goes to the end.
-            del self._waiting[group], accounts[account]
-            if works:
-                accounts[account] = works
-            if accounts:
-                self._waiting[group] = accounts
+            following = self._waiting.take()
+            assert following is not None, "there is a call for each piece of work"
+            group, work = following
             self._numbers[group] -= 1
             if not self._numbers[group]:
                 del self._numbers[group]
