@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from heapq import merge
 from itertools import islice
 from time import monotonic, thread_time
@@ -22,7 +22,7 @@ from app.backends.search import Found, Progress, Query
 from app.backends.search.index import Index, Message, quote
 from app.backends.search.query import RUN, WORD, Matcher, Term, parse
 from app.backends.search.tokens import CHUNK, START, pairs, person_token, room_token
-from app.backends.statements.rows import COLUMNS
+from app.backends.statements.rows import COLUMNS, snapshot
 from app.chat.fitting import text_size
 from app.chat.logs import MAILBOX, mailbox, participants
 
@@ -84,7 +84,7 @@ class Engine:
         if self.index.indexed > self._value(_LAST):
             self.index.reset()  # the store was replaced by an older one
         indexed, forgotten = self.index.indexed, self.index.forgotten
-        with self._snapshot():
+        with snapshot(self.store):
             last = self._value(_LAST)
             old, present, dropped, complete = self._forgotten(indexed, forgotten, batch)
             through, added = self._next(indexed, last, batch) if complete and adding else (indexed, [])
@@ -154,16 +154,6 @@ class Engine:
             if is_corrupt(error):
                 raise StoreDamaged("the store is damaged: run `natter store check`") from None
             raise
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        """Let the block read one state of the store."""
-        self.store.execute("BEGIN")
-        try:
-            yield
-        finally:
-            if self.store.in_transaction:  # not COMMIT, which fails once SQLite has met damage
-                self.store.execute("ROLLBACK")
 
     def search(self, query: Query) -> Found:
         """Search. ValueError if a log's name is wrong. If the budget is spent, return what was found until then."""

@@ -115,7 +115,8 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute("COMMIT")
+        if connection.in_transaction:  # not COMMIT, which fails once SQLite has met damage
+            connection.execute("ROLLBACK")
 
 
 @contextmanager
