@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from app import __version__
 from app.backends.schema import APPLICATION_ID
 from app.load.frames import handshake
+from app.serving.server import SWITCH_INTERVAL
 from tests.clients import DEADLINE, ROOT, Process, dial, exchange, frame, serving
 
 LATER = {
@@ -110,20 +111,24 @@ def test_a_start_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     assert {name for name in of_the_start if any(name == one or name.startswith(f"{one}.") for one in LATER)} == set()
 
 
-def test_garbage_is_collected_once_the_server_has_started(tmp_path: Path) -> None:
+def test_garbage_is_collected_and_threads_wait_briefly_once_the_server_has_started(tmp_path: Path) -> None:
     (tmp_path / "collector.py").write_text(
-        "import gc\n"
+        "import gc, sys\n"
         "from starlette.responses import JSONResponse\n\n"
         "def module(app):\n"
         "    app.add_route('/collector', lambda request: JSONResponse(\n"
-        "        [at_start, gc.isenabled(), gc.get_stats()[2]['collections'], gc.get_freeze_count()]))\n"
+        "        [at_start, gc.isenabled(), gc.get_stats()[2]['collections'], gc.get_freeze_count(),\n"
+        "         sys.getswitchinterval()]))\n"
         "    at_start = gc.isenabled()\n"
     )
     (tmp_path / "application.conf").write_text("app.modules = [collector.module]\napp.deployment.port = ${PORT}\n")
     with serving(cwd=tmp_path) as server:
-        at_start, now, full_collections, kept = httpx.get(f"{server.http}/collector", timeout=DEADLINE).json()
+        at_start, now, full_collections, kept, switching = httpx.get(
+            f"{server.http}/collector", timeout=DEADLINE
+        ).json()
     assert (at_start, now, full_collections) == (False, True, 0)
     assert kept > 10_000
+    assert switching == SWITCH_INTERVAL
 
 
 def test_several_hosts_from_the_environment_share_a_port() -> None:
