@@ -22,9 +22,9 @@ TURN = 16
 """Units in one turn. A frame is one, and takes 20 to 100 microseconds with all that follows from it."""
 CONNECTION = 64
 """Units of one connection at a time, if nobody else has to wait."""
-MESSAGE = 2
+MESSAGE = 4
 """Units of a message for an application that reads it through ASGI."""
-REQUEST = 4
+REQUEST = 8
 """Units of an HTTP request or a handshake."""
 SIZE = 10
 """One more unit for each 2 ** SIZE bytes."""
