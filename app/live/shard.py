@@ -63,7 +63,7 @@ class Shard:
         """How many connections there are."""
         self.largest_rooms: tuple[float, list[RoomEntry], frozenset[str], int] | None = None
         """When the list of rooms was made, if there are many, what it shows, and how many rooms there were."""
-        self.turns = LoopTurns(asyncio.get_running_loop(), lambda: self.pending_appends)
+        self.turns = LoopTurns(asyncio.get_running_loop(), self._waits_for_disk)
         """When commands and long answers have their turn."""
         self.searches = OneEach()
         """Whose searches are under way: one of each address."""
@@ -75,6 +75,7 @@ class Shard:
         self._loop = asyncio.get_running_loop()
         self.pending_appends = 0
         """Drafts from these connections that are not stored yet."""
+        self._deliveries = self._deliveries_seen = 0
         self._flush_scheduled = self._flush_deferred = self._last_flush_was_slow = False
         self._order = 0
         """The last order number that was used."""
@@ -119,6 +120,7 @@ class Shard:
     def deliver(self, events: Sequence[Event]) -> None:
         """Send committed events, which come in order. Their senders get the ack first, then everyone gets the event."""
         rooms = self.rooms
+        self._deliveries += 1
         acks, self._unacknowledged = iter(self._unacknowledged), []
         own, sender = next(acks, _NO_ACK)
         for event in events:
@@ -140,6 +142,11 @@ class Shard:
             self._schedule()  # what arrived meanwhile is committed first, and sent with it
         elif not self._flush_scheduled:
             self.flush()
+
+    def _waits_for_disk(self) -> bool:
+        """Whether messages are on their way into the log, and none has come back since this was asked last."""
+        before, self._deliveries_seen = self._deliveries_seen, self._deliveries
+        return self.pending_appends > 0 and before == self._deliveries
 
     def _acknowledge(self, sender: Subscriber, event: Event) -> None:
         try:

@@ -20,10 +20,10 @@ for the processor and for the interpreter's lock, both of which a busy loop keep
 class LoopTurns:
     """Spreads commands and long answers over turns of the event loop, so that what else arrived in a turn, such as
     messages, doesn't wait for all of them. Once there are too many for a turn, each owner has one in turn, and messages
-    come first: `pending` tells how many are not stored yet."""
+    come first, as long as they wait for the disk."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pending: Callable[[], int]) -> None:
-        self._loop, self._pending = loop, pending
+    def __init__(self, loop: asyncio.AbstractEventLoop, messages_wait: Callable[[], bool]) -> None:
+        self._loop, self._messages_wait = loop, messages_wait
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         """By owner, in the order of their turns."""
         self._began = 0.0
@@ -40,7 +40,7 @@ class LoopTurns:
             await future
 
     def _next_turn(self) -> None:
-        self._held = bool(self._waiting) and not self._held and self._pending() > 0
+        self._held = bool(self._waiting) and not self._held and self._messages_wait()
         if self._held:
             self._loop.call_later(HOLD, self._next_turn)
             return

@@ -62,7 +62,7 @@ class Busy(Runner):
 async def test_commands_of_many_connections_are_spread_over_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, clock, most = asyncio.get_running_loop(), [0.0], [0, 0]
     monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
-    turns = LoopTurns(loop, lambda: 0)
+    turns = LoopTurns(loop, lambda: False)
     runners = [Busy(turns, clock) for _ in range(5)]
     for runner in runners:
         runner.queue = CommandQueue(runner, "0", None, None)

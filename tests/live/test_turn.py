@@ -9,7 +9,9 @@ import anyio.lowlevel
 import pytest
 
 from app.backends.turns import OWNER
+from app.clock import Clock
 from app.live import turn
+from app.live.shard import Shard
 from app.live.turn import LoopTurns, OneEach
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.anyio
 async def test_many_answers_that_take_long_are_spread_over_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, clock = asyncio.get_running_loop(), [0.0]
     monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
-    turns, written, turn_of = LoopTurns(loop, lambda: 0), list[tuple[int, int]](), [0]
+    turns, written, turn_of = LoopTurns(loop, lambda: False), list[tuple[int, int]](), [0]
 
     async def answer(number: int) -> None:
         await turns.wait()
@@ -40,7 +42,7 @@ async def test_many_answers_that_take_long_are_spread_over_turns(monkeypatch: py
 
 
 async def test_short_answers_share_a_turn() -> None:
-    turns = LoopTurns(asyncio.get_running_loop(), lambda: 0)
+    turns = LoopTurns(asyncio.get_running_loop(), lambda: False)
     for _ in range(10):
         waiting = turns.wait()
         with pytest.raises(StopIteration):
@@ -50,7 +52,7 @@ async def test_short_answers_share_a_turn() -> None:
 async def test_once_there_is_too_much_for_a_turn_each_owner_has_one_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
-    turns, done = LoopTurns(asyncio.get_running_loop(), lambda: 0), list[str]()
+    turns, done = LoopTurns(asyncio.get_running_loop(), lambda: False), list[str]()
 
     async def do(name: str) -> None:
         OWNER.set(name[0])
@@ -63,13 +65,13 @@ async def test_once_there_is_too_much_for_a_turn_each_owner_has_one_in_turn(monk
 
 
 async def test_messages_that_are_not_stored_yet_come_before_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pending, done = [0.0], [1], list[int]()
+    clock, waiting, done = [0.0], [True], list[int]()
     monkeypatch.setattr(turn, "monotonic", lambda: clock[0])
     monkeypatch.setattr(turn, "HOLD", 60.0)
     loop = asyncio.get_running_loop()
     later: list[Callable[[], None]] = []
     monkeypatch.setattr(type(loop), "call_later", lambda _, __, act, *args: later.append(lambda: act(*args)))
-    turns = LoopTurns(loop, lambda: pending[0])
+    turns = LoopTurns(loop, lambda: waiting[0])
 
     async def do(number: int) -> None:
         await turns.wait()
@@ -87,7 +89,7 @@ async def test_messages_that_are_not_stored_yet_come_before_commands(monkeypatch
         later.pop()()
         await pass_turns()
     assert done == [0, 1, 2]
-    pending[0] = 0
+    waiting[0] = False
     later.pop()()
     await asyncio.wait(tasks)
     assert done == [0, 1, 2, 3, 4, 5]
@@ -127,3 +129,13 @@ async def test_who_ends_when_its_turn_comes_passes_it_on() -> None:
     await asyncio.wait(tasks)
     assert began == [0, 2]
     assert len(turns) == 0
+
+
+async def test_commands_wait_for_messages_only_while_nothing_comes_back_from_the_disk() -> None:
+    shard = Shard(lambda _: (0, ()), 1.0, Clock())
+    assert not shard._waits_for_disk()
+    shard.pending_appends = 2
+    assert shard._waits_for_disk()
+    shard.deliver([])
+    assert not shard._waits_for_disk()  # it is fast enough
+    assert shard._waits_for_disk()
