@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from app.backends.damage import is_corrupt, is_damage, lenient
 from app.backends.statements import holes
 from app.backends.statements.rows import COLUMNS, DAMAGED, event_of, snapshot
-from app.chat.logs import CONVERSATION
+from app.chat.logs import CONVERSATION, participants
 
 BATCH = 250
 """How many events a step looks at, in the table and in the index each."""
 
 
 class Checker:
-    """Goes through all events twice: in the order of the table, whether each can be read and is in the index, and in
-    that of the index, whether positions are missing."""
+    """Goes through all events, in the order of the table: whether each can be read, and is in the index and in the
+    mailboxes of its people. Then through the index, whether positions are missing. Then through the mailboxes, whether
+    whispers are missing."""
 
     def __init__(self) -> None:
         self.done = False
@@ -24,7 +25,9 @@ class Checker:
         """How many events were looked at in the table."""
         self._pos = 0
         self._place: tuple[str, int] = ("", 0)
-        self._table_done = self._undecodable = False
+        self._letter = (0, 0)
+        """The user and the position of the last whisper of a mailbox."""
+        self._table_done = self._index_done = self._undecodable = False
 
     def step(self, connection: sqlite3.Connection) -> list[str]:
         """Look at the next events. Return what is damaged, without any text. sqlite3.Error if it isn't about that."""
@@ -32,7 +35,8 @@ class Checker:
         connection.text_factory = self._text
         try:
             with snapshot(connection):
-                found += self._index(connection) if self._table_done else self._table(connection)
+                part = self._mailboxes if self._index_done else self._index if self._table_done else self._table
+                found += part(connection)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
@@ -51,8 +55,10 @@ class Checker:
 
     def _skip(self) -> None:
         """Go on behind a page that can't be read: with what comes after the next events, or the next part."""
-        if self._table_done:
+        if self._index_done:
             self.done = True
+        elif self._table_done:
+            self._index_done = True
         else:
             self._pos += BATCH
 
@@ -75,6 +81,8 @@ class Checker:
                 "SELECT pos FROM events INDEXED BY events_by_room WHERE room = ? AND seq = ?", (room, seq)
             ).fetchone() != (pos,):
                 yield f"messages of {_where(room)} are not in the index"
+            elif room.startswith(CONVERSATION) and not _is_delivered(connection, room, seq):
+                yield "whispers are not in a mailbox"
 
     def _index(self, connection: sqlite3.Connection) -> Iterator[str]:
         sql = """
@@ -91,7 +99,24 @@ class Checker:
             last = (room, seq, pos)
         if last is not None:
             self._place = last[:2]
+        self._index_done = not rows
+
+    def _mailboxes(self, connection: sqlite3.Connection) -> Iterator[str]:
+        sql = """
+            SELECT user, seq, EXISTS (SELECT 1 FROM events WHERE events.pos = mail.pos) FROM mail
+            WHERE (user, seq) > (?, ?) ORDER BY user, seq LIMIT ?
+        """
+        rows = connection.execute(sql, (*self._letter, BATCH)).fetchall()
+        if not all(is_there for *_, is_there in rows):
+            yield "whispers of a conversation are missing"
+        if rows:
+            self._letter = rows[-1][:2]
         self.done = not rows
+
+
+def _is_delivered(connection: sqlite3.Connection, room: str, seq: int) -> bool:
+    sql = "SELECT 1 FROM mail WHERE user = ? AND seq = ?"
+    return all(connection.execute(sql, (user, seq)).fetchone() for user in participants(room))
 
 
 def integrity(connection: sqlite3.Connection) -> list[str]:

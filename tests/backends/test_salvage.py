@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tracemalloc
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -16,13 +17,25 @@ from app.backends import StoreError, applying, upkeep
 from app.backends.archive import ArchiveError, check, salvage
 from app.backends.checking import BATCH, Checker
 from app.backends.embedded import Embedded
+from app.backends.statements.rows import connect_read_only
 from app.chat.events import Detail, Draft, Event, Kind, User
 from app.chat.state import RoomState
 from tests.backends.sample import everything, fill
-from tests.backends.test_damage import COUNT, SECRET, filled, lose_pages, page_of, patch, path, read_all, root_of
+from tests.backends.test_damage import (
+    COUNT,
+    SECRET,
+    filled,
+    lose_pages,
+    page_of,
+    patch,
+    path,
+    read_all,
+    root_of,
+    whispered,
+)
 from tests.backends.test_embedded import AUTHOR, DEADLINE, opened, say, soon
 
-__all__ = ["filled", "path"]
+__all__ = ["filled", "path", "whispered"]
 
 pytestmark = pytest.mark.anyio
 
@@ -122,6 +135,27 @@ def test_a_check_finds_damage(path: Path, spoil: Callable[[Path], None]) -> None
     sound, lines = checked(path)
     assert not sound
     assert lines[-1].endswith("this is damaged")
+
+
+@pytest.mark.parametrize(
+    ("tree", "told"),
+    [
+        ("events", "whispers of a conversation are missing"),
+        ("events_by_room", "messages of a conversation are not in the index"),
+        ("mail", "whispers are not in a mailbox"),
+    ],
+)
+def test_steps_of_a_check_find_whispers_that_are_lost(whispered: Path, tree: str, told: str) -> None:
+    def found() -> set[str]:
+        checker, lines = Checker(), set[str]()
+        with closing(connect_read_only(str(whispered))) as connection:
+            while not checker.done:
+                lines |= set(checker.step(connection))
+        return lines
+
+    assert found() == set()
+    lose_pages(whispered, tree)
+    assert told in found()
 
 
 async def test_all_of_a_sound_store_is_salvaged(tmp_path: Path) -> None:
