@@ -15,7 +15,8 @@ from app.chat.logs import MAILBOX, participants
 
 MAX_LOOKED_AT = 200
 """Whispers of a mailbox between two positions that are compared, at most."""
-_FOLDED = ("edit", "delete")
+FOLDED = "('edit', 'delete')"
+"""The kinds of events that a read leaves out where they are folded."""
 
 
 def find(
@@ -28,10 +29,19 @@ def find(
     first, last = (edge + (not found.more), high - 1) if backwards else (low + 1, edge - (not found.more))
     user = int(log[1:]) if log.startswith(MAILBOX) else min(participants(log))
     order = "DESC" if backwards else "ASC"
-    sql = f"SELECT seq, pos FROM mail WHERE user = ? AND seq >= ? AND seq <= ? ORDER BY seq {order} LIMIT ?"  # noqa: S608
-    written = connection.execute(sql, (user, first, last, MAX_LOOKED_AT)).fetchall()
+    is_mailbox = log.startswith(MAILBOX)
+    sql = f"""
+        SELECT written.seq, events.pos IS NULL FROM (
+            SELECT seq, pos FROM mail WHERE user = ? AND seq >= ? AND seq <= ? ORDER BY seq {order} LIMIT ?
+        ) AS written LEFT JOIN events USING (pos)
+        WHERE events.pos IS NULL OR (events.room = ? AND NOT (? AND events.kind IN {FOLDED}))
+    """  # noqa: S608
+    values = (user, first, last, MAX_LOOKED_AT, log, fold)
     known = {event.seq for event in found}
-    return [seq for seq, pos in written if seq not in known and _belongs(connection, log, seq, pos, fold=fold)]
+    missing = [(seq, is_gone) for seq, is_gone in connection.execute(sql, values) if seq not in known]
+    others = () if is_mailbox else participants(log)
+    kept = [seq for seq, is_gone in missing if not is_gone or _all_have(connection, others, seq)]
+    return sorted(kept, reverse=backwards)
 
 
 def cut(connection: sqlite3.Connection, found: Events, missing: list[int], *, backwards: bool) -> Events:
@@ -44,14 +54,6 @@ def cut(connection: sqlite3.Connection, found: Events, missing: list[int], *, ba
         raise Damaged(max(seq for seq in missing if not following or seq < following))
     sound.more = True
     return sound
-
-
-def _belongs(connection: sqlite3.Connection, log: str, seq: int, pos: int, *, fold: bool) -> bool:
-    """Whether what is written down in a mailbox has to be met by a read of `log`."""
-    row = connection.execute("SELECT room, kind FROM events WHERE pos = ?", (pos,)).fetchone()
-    if row is not None:
-        return (log.startswith(MAILBOX) or row[0] == log) and not (fold and row[1] in _FOLDED)
-    return log.startswith(MAILBOX) or _all_have(connection, participants(log), seq)
 
 
 def _all_have(connection: sqlite3.Connection, people: Iterable[int], seq: int) -> bool:
