@@ -29,7 +29,6 @@ from app.transports.fast_handshake import FastHandshake
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from app.transports.sockets import Sockets
-from app.transports.tls_listener import TlsListener
 from config import Settings
 
 log = logging.getLogger("Application")
@@ -95,6 +94,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([] if self.certificates else sockets)
         if self.started and self.certificates:
+            from app.transports.tls_listener import TlsListener  # most servers have their TLS in a proxy
+
             make = partial(ProtocolSelector, self.config, self.server_state, self.lifespan.state)
             self.servers += [TlsListener(one, make, self.certificates.context) for one in sockets or ()]  # type: ignore[misc]
         if self.started:
