@@ -77,8 +77,6 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self.certificates = certificates
-        self.files = 0
-        """How many files the process may open; 0 if that isn't known."""
         self._hung_up = False
         """Whether a signal asks to read the certificate anew."""
         self.application = application
@@ -102,9 +100,6 @@ class Server(uvicorn.Server):
             if self.own_process:
                 _tune_garbage_collector()
                 sys.setswitchinterval(SWITCH_INTERVAL)
-            if self.files:
-                most = self.application.admission.max_connections
-                log.info("Accepting up to %d connections: this process may open %d files", most, self.files)
             log.info("Responding at %s", " and ".join(self.urls))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -181,8 +176,7 @@ def run(application: Application, sockets: list[socket.socket]) -> None:
     """Serve until SIGTERM or SIGINT. StartupError if the application's resources can't be opened, ConfigurationError if
     the TLS files can't be used."""
     server = make_server(application, sockets)
-    server.files = descriptors.raise_limit()
-    allow_connections(application, server.files)
+    allow_connections(application, descriptors.raise_limit())
     server.run(sockets)
 
 
@@ -195,12 +189,15 @@ def allow_connections(application: Application, files: int) -> None:
     wanted = admission.max_connections
     if not wanted or wanted > possible:
         admission.max_connections = possible
-    if wanted > possible:
+    if not wanted:
+        log.info("Accepting up to %d connections: this process may open %d files", possible, files)
+    elif wanted > possible:
         log.warning(
-            "app.websockets.connections is %d, but this process may open only %d files. Allow it %d: with ulimit -n, "
-            "with LimitNOFILE= in systemd, or with --ulimit nofile= in Docker",
+            "app.websockets.connections is %d, but this process may open only %d files, so it accepts up to %d connections. "
+            "Allow it %d: with ulimit -n, with LimitNOFILE= in systemd, or with --ulimit nofile= in Docker",
             wanted,
             files,
+            possible,
             wanted + files - possible,
         )
     application.sockets.most = admission.max_connections + descriptors.REQUESTS

@@ -23,8 +23,20 @@ def served(*flags: str) -> Served:
 def test_the_limit_is_raised_and_what_it_allows_is_told() -> None:
     with served() as server:
         told = "\n".join(server.log)
-        assert f"app.websockets.connections is 10000, but this process may open only {HARD} files" in told
-        assert f"Accepting up to {ROOM} connections: this process may open {HARD} files" in told
+        only = f"this process may open only {HARD} files, so it accepts up to {ROOM} connections. Allow it 10160"
+        assert f"app.websockets.connections is 10000, but {only}" in told
+        assert "Accepting" not in told  # one line is enough
+
+
+def test_without_a_limit_of_connections_the_one_of_the_system_is_told() -> None:
+    with served("-P:app.websockets.connections=0") as server:
+        assert f"Accepting up to {ROOM} connections: this process may open {HARD} files" in "\n".join(server.log)
+
+
+def test_where_the_setting_decides_a_start_logs_one_line() -> None:
+    with served(f"-P:app.websockets.connections={ROOM}") as server:
+        assert [line for line in server.log if "connections" in line] == []
+        assert server.log[-1].endswith(f"Responding at http://127.0.0.1:{server.port}")
 
 
 def test_sockets_that_ask_for_nothing_keep_nobody_out() -> None:
