@@ -193,8 +193,8 @@ def allow_connections(application: Application, files: int) -> None:
         log.info("Accepting up to %d connections: this process may open %d files", possible, files)
     elif wanted > possible:
         log.warning(
-            "app.websockets.connections is %d, but this process may open only %d files, so it accepts up to %d connections. "
-            "Allow it %d: with ulimit -n, with LimitNOFILE= in systemd, or with --ulimit nofile= in Docker",
+            "app.websockets.connections is %d, but this process may open only %d files, so it accepts up to %d "
+            "connections. Allow it %d: with ulimit -n, LimitNOFILE= in systemd, or --ulimit nofile= in Docker",
             wanted,
             files,
             possible,
