@@ -66,6 +66,7 @@ help:  ## List the targets
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "natter: $(PYTHON) is `$(PYTHON) -V 2>&1`: expected Python 3.11 or later (make PYTHON=python3.12 …)" >&2; exit 1; }
+	@echo "Installing Natter's packages in $(VENV); this may take a minute"
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 

@@ -20,6 +20,7 @@ import pytest
 import app
 from app.new_project.writing import FILES
 from tests.clients import DEADLINE, ROOT, Process, dial, serving
+from tests.conftest import need
 
 INSTRUCTIONS = re.findall(r"^(?!\s*#)(\w+) (.*)$", (ROOT / "Dockerfile").read_text().replace("\\\n", ""), re.M)
 
@@ -100,6 +101,16 @@ def test_make_installs_without_a_word_with_the_pip_of_debian_12(tmp_path: Path) 
     make = ["make", "--silent", f"VENV={folder}", str(folder / "run.stamp")]
     done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_make_says_that_it_installs(tmp_path: Path) -> None:
+    fails = tmp_path / "python3"
+    fails.write_text('#!/bin/sh\n[ "$1" = -c ]\n')  # new enough, but makes no environment
+    fails.chmod(0o755)
+    make = [need("make"), "run", f"PYTHON={fails}", f"VENV={tmp_path}/venv"]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode != 0
+    assert done.stdout == f"Installing Natter's packages in {tmp_path}/venv; this may take a minute\n"
 
 
 def test_every_pin_is_hashed_and_names_no_host() -> None:

@@ -130,6 +130,16 @@ def test_a_python_that_is_too_old_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "demo/.venv").exists()
 
 
+def test_make_says_that_it_installs(tmp_path: Path) -> None:
+    fails = tmp_path / "python3"
+    fails.write_text('#!/bin/sh\n[ "$1" = -c ]\n')  # new enough, but makes no environment
+    fails.chmod(0o755)
+    make = [need("make"), "run", f"PYTHON={fails}"]
+    done = subprocess.run(make, cwd=project(tmp_path), capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode != 0
+    assert done.stdout == "Installing Natter and demo in .venv; this may take a minute\n"
+
+
 def test_make_help_lists_the_targets(tmp_path: Path) -> None:
     done = subprocess.run(
         [need("make"), "help"], cwd=project(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=True
