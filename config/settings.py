@@ -27,7 +27,7 @@ FORMER_NAMES: Mapping[tuple[str, ...], tuple[str, ...]] = {
 }
 """Settings that are still read under a former name."""
 YAML = (".yaml", ".yml")
-NOT_YAML = "Natter reads HOCON and JSON, not YAML (see docs/from-ktor.md): write the settings into"
+NOT_YAML = "Natter reads HOCON, JSON and .properties, not YAML (see docs/from-ktor.md): write the settings in"
 EMPTY_IS_UNSET = frozenset({("app", "deployment", "host"), ("app", "deployment", "port"), ("chat", "store")})
 """Settings for which an environment variable that is empty counts as not set."""
 
@@ -231,8 +231,9 @@ def find(environment: Mapping[str, str], directory: Path) -> Path:
         return local
     for suffix in YAML:
         if (directory / f"application{suffix}").is_file():
-            other = "an empty one if this file is for another program; or name a file with -config or APP_CONFIG"
-            raise ConfigurationError(f"{NOT_YAML} application.conf, {other}", origin=Origin(f"application{suffix}"))
+            other = "if this file is for another program, create an empty application.conf"
+            problem = f"{NOT_YAML} application.conf, or name another file with -config or APP_CONFIG; {other}"
+            raise ConfigurationError(problem, origin=Origin(f"application{suffix}"))
     return shipped("application.conf")
 
 
@@ -259,10 +260,11 @@ def _empty_is_unset(key: tuple[str, ...], text: str) -> bool:
 
 
 def _name(file: Path) -> str:
+    """The name of `file` in errors: empty for the one inside Natter, which has the defaults and isn't the user's."""
     try:
         return str(file.resolve().relative_to(Path.cwd()))
     except (ValueError, OSError, RuntimeError):  # outside of it, or a link to itself
-        return str(file)
+        return "" if file == shipped("application.conf") else str(file)
 
 
 def _override(reader: Reader, override: str) -> None:

@@ -349,10 +349,10 @@ def test_the_file_is_found(tmp_path: Path) -> None:
 def test_yaml_is_refused_by_name(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"application.{suffix}"
     file.write_text("ktor:\n  deployment:\n    port: 8080\n")
-    told = "Natter reads HOCON and JSON, not YAML (see docs/from-ktor.md): write the settings into"
+    told = "Natter reads HOCON, JSON and .properties, not YAML (see docs/from-ktor.md): write the settings in"
     with pytest.raises(ConfigurationError) as caught:
         find({}, tmp_path)
-    assert str(caught.value).startswith(f"application.{suffix}: {told} application.conf, an empty one if")
+    assert str(caught.value).startswith(f"application.{suffix}: {told} application.conf, or name another")
     for name in (f"application.{suffix}", f"missing.{suffix}", f"X.{suffix.upper()}"):
         with pytest.raises(ConfigurationError) as caught:
             load([tmp_path / name], environment={})
