@@ -192,4 +192,4 @@ def _words(origin: Origin) -> str:
     place = " ".join(str(origin).split())
     if origin.is_flag:
         place = f"flag {place}"
-    return f"environment variable {origin.variable}, {place}" if origin.variable else place
+    return ", ".join(filter(None, (origin.variable and f"environment variable {origin.variable}", place))) or DEFAULT

@@ -25,8 +25,9 @@ OVERRIDES = "overrides"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was set: `place` is a file name or a flag, `line` counts from 1 (0: unknown), and `variable` is the
-    environment variable that it came from. A mistake in a text has a `column` too, from 1."""
+    """Where a value was set: `place` is a file name or a flag (empty: the file inside Natter), `line` counts from 1 (0:
+    unknown), and `variable` is the environment variable that it came from. A mistake in a text has a `column` too, from
+    1."""
 
     place: str
     line: int = 0
@@ -44,7 +45,7 @@ class Origin:
         return self.is_flag or self.place == OVERRIDES
 
     def __str__(self) -> str:
-        if self.is_flag or not self.line:
+        if self.is_flag or not self.line or not self.place:
             return self.place
         return f"{self.place}:{self.line}:{self.column}" if self.column else f"{self.place}:{self.line}"
 

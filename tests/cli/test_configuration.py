@@ -201,3 +201,13 @@ def test_what_a_terminal_does_not_show_is_escaped(tmp_path: Path) -> None:
     }
     done = subprocess.run([*COMMAND, "a"], cwd=tmp_path, env=environment, capture_output=True, timeout=DEADLINE)
     assert done.stdout.decode() == 'a {\n  b = "\\u001b[31m\\ufffd"\n  c = "ü"\n}\n'
+
+
+def test_without_a_file_of_your_own_values_are_defaults(tmp_path: Path) -> None:
+    text = printed("--origin", cwd=tmp_path, PORT="9")
+    assert "    port = 9  # environment variable PORT\n" in text
+    assert '    ping-period = "15s"  # default\n' in text
+    assert str(ROOT) not in text
+    done = config(cwd=tmp_path, PORT="x")
+    wrong = 'app.deployment.port = "x" (from the environment variable PORT)'
+    assert done.stderr == f"natter: {wrong}: expected a port number from 0 to 65535\n"
