@@ -67,7 +67,7 @@ class ConfigurationError(Exception):
         if self.key and place == f"{FLAG}{self.key}":  # the flag names the key already
             place, subject = "", f"{FLAG}{subject}"
         parts = (place, subject, self.problem)
-        return ": ".join(" ".join(part.split()) for part in parts if part)
+        return ": ".join(escaped(" ".join(part.split())) for part in parts if part)
 
 
 class ConfigurationErrors(ConfigurationError):
