@@ -186,7 +186,7 @@ def test_who_is_banned_is_listed_and_let_in_again_under_any_name(server: Served,
             page.keyboard.press("Escape")
             dialog = about(page)
             banned = dialog.get_by_role("listitem").filter(has_text="rob")
-            expect(banned).to_contain_text("was bob · by ann · permanently · coffee")
+            expect(banned).to_contain_text("was bob · by ann · permanently · ID 2 · coffee")
             assert violations(page) == []
             banned.get_by_role("button", name="Unban rob").click()
             expect(banned).to_have_count(0)
