@@ -33,7 +33,8 @@ class InUse(StoreError):
 def lock(path: str) -> int:
     """Open the store at `path` and lock it until `unlock`. Return its descriptor. OSError if the file can't be opened,
     InUse if another process, or another object of this one, has it open."""
-    in_use = InUse(f"{path}: the store is in use by another process")
+    remedy = "stop that one, or choose another file in chat.store"
+    in_use = InUse(f"{path}: the store is in use by another process: {remedy}")
     with _guard:
         identity = _identity(Path(path).stat())
         if identity in _held:

@@ -408,7 +408,8 @@ def test_a_store_that_can_not_be_used_is_one_line_and_left_alone(make: Any, line
 def test_a_store_in_use_is_one_line(tmp_path: Path) -> None:
     store = str(tmp_path / "chat.db")
     with serving(environment={"CHAT_STORE": store}):
-        refused(1, f"{store}: the store is in use by another process", "-port=0", CHAT_STORE=store)
+        remedy = "stop that one, or choose another file in chat.store"
+        refused(1, f"{store}: the store is in use by another process: {remedy}", "-port=0", CHAT_STORE=store)
 
 
 def test_a_store_in_no_folder_is_one_line(tmp_path: Path) -> None:
