@@ -20,7 +20,7 @@ DESCRIPTION = (
 def main(arguments: Sequence[str], program: str) -> int:
     """Check the store, or salvage it. The exit code of a check is 1 if something is damaged."""
     parser = Parser(program, DESCRIPTION)
-    parser.add_argument("what", choices=("check", "salvage"), help="what to do")
+    parser.add_argument("what", metavar="check|salvage", choices=("check", "salvage"), help="what to do")
     parser.add_argument("file", nargs="?", metavar="FILE", help="the file to create, for salvage")
     return run(parser, arguments, lambda store, flags: _work(parser, store, flags))
 
