@@ -83,6 +83,8 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     parser.given = arguments
     # Before Python 3.13, only the intermixed way finds an optional ROOM that comes after a flag.
     flags = parser.parse_intermixed_args([_with_equals(argument) for argument in arguments])
+    if "" in flags.config:
+        parser.error("-config: expected the name of a file")
     flags.property = [text.removeprefix(":") for text in flags.property]
     return flags
 

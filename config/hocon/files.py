@@ -104,10 +104,12 @@ class Files:
             with path.open("rb") as file:
                 data = file.read(4 * self.bounds.length + 1)
             text = data.decode("utf-8")
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
             if len(data) > 4 * self.bounds.length:
                 self._count(len(data), origin, **subject)
-            raise ConfigurationError("expected UTF-8 text", origin=origin, **subject) from None
+            line = data.count(b"\n", 0, error.start) + 1
+            problem = f"found the byte 0x{data[error.start]:02x} in line {line}, expected UTF-8: save the file as UTF-8"
+            raise ConfigurationError(problem, origin=origin, **subject) from None
         except OSError as error:
             raise ConfigurationError(f"can't be read: {reason(error)}", origin=origin, **subject) from None
         self._count(len(text), origin, **subject)
