@@ -33,7 +33,7 @@ class Group(ConfigTree):  # type: ignore[misc]  # pyhocon has no types
         """The value of a key. Where there is no default, pyhocon's getters ask for UndefinedKey: ConfigurationError."""
         found = dict.get(self, key, default)
         if found is UndefinedKey:
-            raise ConfigurationError("missing", key=joined((*self._path, key)))
+            raise ConfigurationError("missing, and it has no default", key=joined((*self._path, key)))
         return found
 
 

@@ -138,7 +138,8 @@ class Settings:
         found = self.property_or_none(path)
         if found is None:
             place = ", ".join(file.name for file in self.files)
-            raise ConfigurationError("missing", origin=Origin(place) if place else None, key=path)
+            origin = Origin(place) if place else None
+            raise ConfigurationError("missing, and it has no default", origin=origin, key=path)
         return found
 
     def property_or_none(self, path: str) -> Any:

@@ -98,5 +98,5 @@ def test_a_module_listed_twice(project: Path, again: str) -> None:
 def test_a_configuration_error_of_a_module_is_its_own(project: Path) -> None:
     (project / "mine.py").write_text("def module(app): app.property('mine.token')")
     (project / "x.conf").write_text("app.modules = [mine.module]")
-    with pytest.raises(ConfigurationError, match=r"^x\.conf: mine\.token: missing$"):
+    with pytest.raises(ConfigurationError, match=r"^x\.conf: mine\.token: missing, and it has no default$"):
         create_app(load([project / "x.conf"], environment={}))

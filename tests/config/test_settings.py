@@ -251,9 +251,9 @@ def test_of_a_long_value_both_ends_are_shown() -> None:
         ("none.conf: can't be read: no such file or directory", lambda path: None),
         ("none.conf: can't be read: is a directory", lambda path: path.mkdir()),
         pytest.param(
-            "none.conf: expected UTF-8 text",
-            lambda path: path.write_bytes(b"\xff\xfe"),
-            id="none.conf: expected a text in UTF-8-<lambda>",
+            "none.conf: found the byte 0xe9 in line 2, expected UTF-8: save the file as UTF-8",
+            lambda path: path.write_bytes("a = 1\nb = café".encode("latin-1")),
+            id="latin-1",
         ),
     ],
 )
@@ -310,7 +310,7 @@ def test_a_module_reads_a_property_by_path(tmp_path: Path) -> None:
     assert settings.property("bot.b") == {"c": "x"}
     assert settings.property_or_none("bot.b.d") is None
     assert settings.property_or_none("bot.b.c.d") is None
-    with pytest.raises(ConfigurationError, match=r"my\.conf: bot\.z: missing"):
+    with pytest.raises(ConfigurationError, match=r"my\.conf: bot\.z: missing, and it has no default"):
         settings.property("bot.z")
 
 
