@@ -63,7 +63,7 @@ class Resolver:
     def field(self, top: Node, rest: Path = ()) -> Resolved | None:
         """The value at the path `rest` below a key with the latest layer `top`; None if it isn't set."""
         if isinstance(top, Value) and not top.is_open and not rest:
-            return self.piece(top.tokens[0], top)
+            return self.piece(top.tokens[0], top, top)
         layer = top
         if id(top) in self.lowered:
             layer, level = self.lowered[id(top)]
@@ -121,18 +121,18 @@ class Resolver:
     def value(self, node: Value, top: Node) -> Resolved | None:
         """What the pieces of `node` make. Its key, which has the latest layer `top`, is lowered meanwhile."""
         if not node.is_open:
-            return self.pieces(node)
+            return self.pieces(node, top)
         with self.deeper(node.origin):
             if node.append:
                 return self.appended(node, top)
             if node.overridden_value is None:
-                return self.pieces(node)
+                return self.pieces(node, top)
             return self.lowered_pieces(node, top)
 
     def lowered_pieces(self, node: Value, top: Node) -> Resolved | None:
         """The same, for a layer with others below."""
         with self.lower(top, node.overridden_value):
-            return self.pieces(node)
+            return self.pieces(node, top)
 
     def appended(self, node: Value, top: Node) -> Items:
         """`+=`, with those before it: what was there, and one more element for each."""
@@ -149,16 +149,16 @@ class Resolver:
             problem = f"+= needs a list to append to, found {found}"
             raise ConfigurationError(problem, origin=nodes[-1].origin, key=joined(node.path))
         added = [
-            self.lowered_pieces(one, top) if one.overridden_value is not None else self.pieces(one)
+            self.lowered_pieces(one, top) if one.overridden_value is not None else self.pieces(one, top)
             for one in reversed(nodes)
         ]
         items = (*before.items, *(item for item in added if item is not None))
         self.spend(len(items), node.origin, node.path)
         return Items(items, node.origin)
 
-    def pieces(self, node: Value) -> Resolved | None:
+    def pieces(self, node: Value, top: Node) -> Resolved | None:
         """Join the pieces that are set."""
-        parts = [part for piece in node.tokens if (part := self.piece(piece, node)) is not None]
+        parts = [part for piece in node.tokens if (part := self.piece(piece, node, top)) is not None]
         if not parts:
             return None
         found: Resolved | None = parts[0]
@@ -171,10 +171,10 @@ class Resolver:
             return Leaf(str(found.value), found.origin)
         return found
 
-    def piece(self, piece: Any, node: Value) -> Resolved | None:
+    def piece(self, piece: Any, node: Value, top: Node) -> Resolved | None:
         """One piece of a value."""
         if isinstance(piece, Substitution):
-            return self.substitution(piece, is_whole=len(node.tokens) == 1 and not node.append)
+            return self.substitution(piece, top, is_whole=len(node.tokens) == 1 and not node.append)
         if isinstance(piece, Object):
             return self.fields(piece)
         if isinstance(piece, List):
@@ -183,7 +183,7 @@ class Resolver:
                 return Items(tuple(item for item in items if item is not None), node.origin)
         return Leaf(piece, node.origin)
 
-    def substitution(self, piece: Substitution, *, is_whole: bool) -> Resolved | None:
+    def substitution(self, piece: Substitution, top: Node, *, is_whole: bool) -> Resolved | None:
         """What a substitution stands for. ConfigurationError if that isn't set, but must be."""
         before = self.active.get(id(piece))
         if before is not None and before[0] == self.lowering:
@@ -193,7 +193,7 @@ class Resolver:
         self.level += 1
         self.active[id(piece)] = (self.lowering, self.level)
         try:
-            found = self.lookup(piece, is_whole=is_whole)
+            found = self.lookup(piece, top, is_whole=is_whole)
         except _Circle:
             if not piece.optional:
                 problem = f"{piece} goes in a circle: it leads to itself"
@@ -209,9 +209,12 @@ class Resolver:
             raise ConfigurationError(problem, origin=piece.origin, key=joined(piece.key))
         return found
 
-    def lookup(self, piece: Substitution, *, is_whole: bool) -> Resolved | None:
+    def lookup(self, piece: Substitution, top: Node, *, is_whole: bool) -> Resolved | None:
         """What is at the path of a substitution in the tree, or else in the environment."""
-        for path in dict.fromkeys(((*piece.scope, *piece.path), piece.path)):
+        paths = dict.fromkeys(((*piece.scope, *piece.path), piece.path))
+        if piece.key in paths and id(top) in self.lowered and (found := self.field(top)) is not None:
+            return found  # what the key itself was before, whatever an object around it was set to later
+        for path in paths:
             try:
                 child = self.root.get(path[0])
                 found = None if child is None else self.field(child, path[1:])
