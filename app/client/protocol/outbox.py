@@ -14,9 +14,6 @@ from msgspec import UnsetType
 from app.chat import frames
 from app.chat.limits import Bucket
 
-SMALL_BURST = 8
-"""Below this burst messages are sent one by one: of several at once the server could refuse one and accept the next."""
-
 REPEATABLE = (
     frames.Speech | frames.Edit | frames.Join | frames.History | frames.Search | frames.Read | frames.Typing
     | frames.Rooms | frames.Who | frames.DescribeRoom | frames.ListModeration | frames.Conversations | frames.Help
@@ -81,9 +78,10 @@ class Outbox:
         return iter((*self._in_flight.values(), *self._queue))
 
     def connected(self, rate: float, burst: float, now: float) -> None:
-        """Start on a new connection, with the rate limit of its server."""
-        self._one_by_one = bool(rate) and burst < SMALL_BURST
-        # Half of the burst is left for frames that the network bunches up: one that is refused could be overtaken.
+        """Start on a new connection, with the rate limit of its server. Where there is one, messages go one by one: of
+        several, one that is refused could be overtaken by one that is not."""
+        self._one_by_one = bool(rate)
+        # Half of the burst is left for requests that the network bunches up.
         self._pace = Bucket(rate, max(1, burst // 2))
         self._pause = now
         self._lane_pauses.clear()
