@@ -2,7 +2,7 @@
 
 So one who reads as much as is allowed waits for itself, and others for one read of it at most. Reads without an owner,
 such as those of a handshake, go first. The others leave half of the time to what else there is to do, however many of
-them wait.
+them wait. After a long one, its owner has to wait for as long as it took, but nobody else has to for long.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ OWNER: ContextVar[Hashable] = ContextVar("owner", default=None)
 """For whom the current task reads: an address or a user. None if it is for nobody in particular."""
 AHEAD = 0.001
 """Seconds of reading that may come before their rest, so that a few short reads needn't wait."""
+LONGEST = 0.005
+"""Seconds that nobody reads after a read, at most. The rest of its rest concerns its owner alone."""
 
 
 class Owned(Protocol):
@@ -56,15 +58,18 @@ class Turns(Generic[R]):
         """The others."""
         self._reading: set[Hashable] = set()
         self._idle: deque[_Seat[R]] = deque()
-        """The threads that wait. If one of them waits for the end of a rest, it is the first."""
+        """The threads that wait. The one that waits for the end of a rest is the first."""
         self._timed: _Seat[R] | None = None
         """That one."""
+        self._timed_until = 0.0
         self._active = 0
         """How many reads are under way."""
         self._quiet = Condition(self._lock)
         """Notified when there are none."""
         self._rested = 0.0
         """When the time that reads with an owner took has been made up for, by the monotonic clock."""
+        self._rests: dict[Hashable, float] = {}
+        """When the rests of owners end whose reads were long."""
         self._paused = self._closed = False
 
     def put(self, read: R) -> None:
@@ -88,15 +93,15 @@ class Turns(Generic[R]):
                         return seat.read
                     if seat in self._idle:
                         self._idle.remove(seat)
-                left = self._left()
-                if (read := self._next(left)) is not None:
+                read, left = self._next()
+                if read is not None:
                     return read
                 if self._closed and not self._waiting:
                     self._wake_all()
                     return None
                 seat = _Seat()
-                if left > 0 and self._timed is None:
-                    self._timed = seat
+                if self._is_sooner(left):
+                    self._timed, self._timed_until = seat, monotonic() + left
                     self._idle.appendleft(seat)
                 else:
                     left = -1
@@ -110,8 +115,11 @@ class Turns(Generic[R]):
             if self._paused and not self._active:
                 self._quiet.notify_all()
             if read.owner is not None:
+                now, rest = monotonic(), min(took, LONGEST)
                 self._reading.discard(read.owner)
-                self._rested = max(self._rested, monotonic() - took) + 2 * took
+                self._rested = max(self._rested, now - rest) + 2 * rest
+                if took > LONGEST:
+                    self._rests[read.owner] = now + took
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -134,32 +142,42 @@ class Turns(Generic[R]):
 
     def _hand_out(self) -> None:
         """Give threads that wait what they can read now."""
-        left = self._left()
-        while self._idle and (read := self._next(left)) is not None:
+        while self._idle:
+            read, left = self._next()
+            if read is None:
+                if self._is_sooner(left):
+                    self._idle.pop().lock.release()  # has to wait for the end of a rest
+                return
             seat = self._idle.pop()
             seat.read = read
             seat.lock.release()
-        if self._idle and self._timed is None and left > 0:
-            self._idle.pop().lock.release()  # has to wait for the end of the rest
+
+    def _is_sooner(self, left: float) -> bool:
+        """Whether a thread has to wait for the end of a rest, which no other one does or not for as short."""
+        return left > 0 and (self._timed is None or monotonic() + left < self._timed_until)
 
     def _wake_all(self) -> None:
         while self._idle:
             self._idle.pop().lock.release()
 
-    def _left(self) -> float:
-        """Return the seconds until what waits may be read, if there is a rest before that."""
-        return self._rested - AHEAD - monotonic() if self._waiting and not (self._closed or self._paused) else 0.0
-
-    def _next(self, left: float) -> R | None:
-        """Take the next read that may begin now, `left` seconds before the end of the rest."""
-        read: R | None = None
-        if self._paused:
-            return None
+    def _next(self) -> tuple[R | None, float]:
+        """Take the next read that may begin now. If there is none, return the seconds until a rest is over before that,
+        or 0.0 if there is no rest."""
+        if self._paused or not (self._first or self._waiting):
+            return None, 0.0
         if self._first:
-            read = self._first.popleft()
-        elif self._waiting and left <= 0:
-            read = self._waiting.take(self._reading)
-            if read is not None:
-                self._reading.add(read.owner)
-        self._active += read is not None
-        return read
+            self._active += 1
+            return self._first.popleft(), 0.0
+        now = monotonic()
+        if self._closed:
+            self._rests.clear()
+        elif self._rested - AHEAD > now:
+            return None, self._rested - AHEAD - now
+        if self._rests:
+            self._rests = {owner: end for owner, end in self._rests.items() if end > now}
+        read = self._waiting.take(self._reading | self._rests.keys() if self._rests else self._reading)
+        if read is None:
+            return None, min(self._rests.values(), default=now) - now
+        self._reading.add(read.owner)
+        self._active += 1
+        return read, 0.0

@@ -13,7 +13,7 @@ import pytest
 
 from app.backends.embedded import Embedded
 from app.backends.readers import THREADS
-from app.backends.turns import AHEAD, OWNER, Turns
+from app.backends.turns import AHEAD, LONGEST, OWNER, Turns
 from tests.clients import DEADLINE
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +84,7 @@ def took(turns: Turns[Asked], owner: str | None, seconds: float, time: list[floa
 
 def test_reading_leaves_half_of_the_time_to_others(time: list[float]) -> None:
     turns: Turns[Asked] = Turns()
-    took(turns, ANN, 20 * AHEAD, time)
+    took(turns, ANN, LONGEST, time)
     turns.put(Asked(BOB))
     got: list[Asked | None] = []
     thread = threading.Thread(target=lambda: got.append(turns.get()))
@@ -92,9 +92,55 @@ def test_reading_leaves_half_of_the_time_to_others(time: list[float]) -> None:
     turns.put(Asked(None))  # nobody in particular waits for no rest
     thread.join(DEADLINE)
     assert got == [Asked(None)]
-    turns.done(Asked(None), 20 * AHEAD)  # and causes none
-    time[0] += 20 * AHEAD
+    turns.done(Asked(None), LONGEST)  # and causes none
+    time[0] += LONGEST
     assert turns.get() == Asked(BOB)
+
+
+def test_a_long_read_holds_up_its_owner_alone(time: list[float]) -> None:
+    turns: Turns[Asked] = Turns()
+    took(turns, ANN, 1.0, time)
+    turns.put(Asked(ANN))
+    turns.put(Asked(BOB))
+    time[0] += LONGEST
+    assert turns.get() == Asked(BOB)
+    turns.done(Asked(BOB), 0.0)
+    read, left = turns._next()
+    assert read is None
+    assert left == pytest.approx(1.0 - LONGEST)
+    time[0] += 1.0
+    assert turns.get() == Asked(ANN)
+
+
+def test_the_end_of_a_long_rest_is_not_what_others_wait_for() -> None:
+    turns: Turns[Asked] = Turns()
+    turns.put(Asked(ANN))
+    read = turns.get()
+    assert read is not None
+    turns.done(read, 60 * DEADLINE)
+    turns.put(Asked(ANN, 1))
+    got: list[Asked | None] = []
+    thread = threading.Thread(target=lambda: got.append(turns.get()))
+    thread.start()
+    for _ in range(9):
+        turns.put(Asked(BOB))
+        thread.join(DEADLINE)
+        assert got == [Asked(BOB)]
+        turns.done(Asked(BOB), LONGEST)
+        thread = threading.Thread(target=lambda: got.append(turns.get()))
+        got.clear()
+        thread.start()
+    turns.close()
+    thread.join(DEADLINE)
+    assert got == [Asked(ANN, 1)]
+
+
+def test_rests_that_are_over_are_forgotten(time: list[float]) -> None:
+    turns: Turns[Asked] = Turns()
+    for number in range(100):
+        took(turns, f"192.0.2.{number}", 1.0, time)
+        time[0] += 1.0
+    assert len(turns._rests) <= 1
 
 
 def test_a_few_short_reads_need_no_rest(time: list[float]) -> None:
