@@ -35,8 +35,10 @@ class FairQueue(Generic[T]):
 
     def take(self, busy: Collection[Hashable] = ()) -> T | None:
         """Return what is next, without owners who are `busy`; None if there is nothing."""
-        owner = next((one for one in self._waiting if one not in busy), None)
-        if owner is None:
+        for owner in self._waiting:
+            if owner not in busy:
+                break
+        else:
             return None
         waiting = self._waiting.pop(owner)
         item = waiting.take() if isinstance(waiting, FairQueue) else waiting.popleft()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from app.backends.turns import OWNER
+from app.chat.fair_queue import FairQueue
 
 SHARE = 0.0005
 """Seconds of a turn that go into commands and long answers. At least one of them is carried out in each."""
@@ -24,8 +25,7 @@ class LoopTurns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, messages_wait: Callable[[], bool]) -> None:
         self._loop, self._messages_wait = loop, messages_wait
-        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
-        """By owner, in the order of their turns."""
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
         self._began = 0.0
         self._running = self._held = False
 
@@ -36,7 +36,7 @@ class LoopTurns:
             self._loop.call_soon(self._next_turn)
         elif self._waiting or monotonic() - self._began > SHARE:
             future: asyncio.Future[None] = self._loop.create_future()
-            self._waiting.setdefault(OWNER.get(), deque()).append(future)
+            self._waiting.put(future, OWNER.get())
             await future
 
     def _next_turn(self) -> None:
@@ -45,12 +45,7 @@ class LoopTurns:
             self._loop.call_later(HOLD, self._next_turn)
             return
         self._running = False
-        while self._waiting and not self._running:
-            owner = next(iter(self._waiting))
-            futures = self._waiting.pop(owner)
-            future = futures.popleft()
-            if futures:
-                self._waiting[owner] = futures
+        while not self._running and (future := self._waiting.take()) is not None:
             if not future.done():  # else its connection has ended meanwhile
                 self._running, self._began = True, monotonic()
                 future.set_result(None)

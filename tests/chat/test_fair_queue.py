@@ -43,3 +43,10 @@ def test_a_newcomer_waits_for_one_of_each() -> None:
     assert queue.take() == "a1"
     queue.put("c1", "c")
     assert taken(queue) == "b1 a2 c1 b2"
+
+
+def test_none_is_an_owner_like_any_other() -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.put("nobody in particular", None)
+    queue.put("ann", "a")
+    assert [queue.take(), queue.take(), queue.take()] == ["nobody in particular", "ann", None]
