@@ -31,9 +31,12 @@ class Damaged(Unavailable):
 
 
 class StoreConnection(sqlite3.Connection):
-    """A connection to a store that gathers what reads have found to be damaged."""
+    """A connection to a store, with what reads on it have found."""
 
     found: list[str]
+    """What is damaged."""
+    at_once = 8
+    """How many events the next page of a log reads at once first: few after one with long texts."""
 
 
 class DamageLog:

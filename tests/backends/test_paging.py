@@ -35,10 +35,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def steps_to_read(path: Path, before: int, page: Page) -> Counter[str]:
-    """Read a page, and return how many rows Python gets and how many statements run."""
+def steps_to_read(path: Path, before: int, page: Page, *, first: int = 0) -> Counter[str]:
+    """Read a page, and return how many rows Python gets and how many statements run. A page before position `first` is
+    read before it, if there is one, and doesn't count."""
     counted: Counter[str] = Counter()
     with closing(connect_read_only(str(path))) as connection:
+        if first:
+            logs.read_backwards(connection, "room", first, page)
         connection.set_trace_callback(lambda _: counted.update(["statements"]))
 
         def count(_: object, row: tuple[object, ...]) -> tuple[object, ...]:
@@ -64,3 +67,12 @@ def test_a_page_of_long_texts_ends_early(path: Path) -> None:
     assert counted["events"] == PAGE_BYTES // 60_000 + 1
     assert counted["statements"] <= 4 * (counted["events"] + 2)
     assert LONG < 60_000
+
+
+def test_what_the_last_page_was_like_tells_how_much_is_read_at_once(path: Path) -> None:
+    page = Page(50, PAGE_BYTES)
+    after_short = steps_to_read(path, COUNT, page, first=COUNT // 2)
+    assert after_short["rows"] == 2  # where the log ends, and the page
+    after_long = steps_to_read(path, COUNT, page, first=END)
+    assert after_short["rows"] < after_long["rows"] <= 6
+    assert after_short["events"] == after_long["events"] == 50

@@ -17,16 +17,17 @@ from typing import NamedTuple, cast
 from msgspec import MsgspecError, json
 
 from app.backends import Events
-from app.backends.damage import is_corrupt, note
+from app.backends.damage import StoreConnection, is_corrupt, note
 from app.backends.statements.rows import COLUMNS, DAMAGED, KINDS, damaged_event, event_of
 from app.chat.events import Event, Kind
 from app.chat.logs import CONVERSATION, END, MAILBOX, mailbox
 
 SCANNED = 5_000
 """How many events a page of messages is looked for in, at most."""
-FIRST, MOST, GROWTH = 8, 512, 8
-"""How many events the first step reads, how many a later one does at most, and how many times more than the one before.
-Long texts end a page early, and what is read beyond that is for nothing."""
+FEW, MANY, MOST, GROWTH = 2, 64, 512, 8
+"""How many events the first step reads at least and at most, how many a later one does at most, and how many times more
+than the one before. Long texts end a page early, and what is read beyond that is for nothing. So the first step reads
+few after a page with long texts."""
 LONG = 4096
 """Characters up to which a text is read together with others."""
 _FOLDED = "('edit', 'delete')"
@@ -111,7 +112,9 @@ def _read(connection: sqlite3.Connection, log: str, between: tuple[int, int], or
         more = len(last) == 2
         edge = last[0] if more else (0,)
         low, high = _up_to(edge[0], between, order)
-    count, size, end = FIRST, 0, page.limit
+    count, size, end, longs = StoreConnection.at_once, 0, page.limit, False
+    if isinstance(connection, StoreConnection):
+        count = connection.at_once
     while len(found) <= end:  # one more, to see whether there is more
         count = min(count, end + 1 - len(found))
         (data,) = connection.execute(to_read, (whose, low, high, *edge, count)).fetchone()
@@ -119,7 +122,7 @@ def _read(connection: sqlite3.Connection, log: str, between: tuple[int, int], or
         ended, count = len(read) < count, min(GROWTH * count, MOST)
         if int in set(map(type, read)):  # the first long text is read by itself, and what follows it anew
             events, position = _up_to_long(read)
-            ended, count = False, 1
+            ended, count, longs = False, 1, True
             events += _row_by_row(connection, log, (position - 1, position + 1), order, Page(1))
             size += len(events[-1].text)
         else:
@@ -134,6 +137,8 @@ def _read(connection: sqlite3.Connection, log: str, between: tuple[int, int], or
         if ended:
             break
         low, high = (position, high) if order == "ASC" else (low, position)
+    if isinstance(connection, StoreConnection):
+        connection.at_once = FEW if longs else min(GROWTH * connection.at_once, MANY)
     if len(found) > end:
         del found[end:]
         more = True
