@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from config.errors import ConfigurationError, Origin, shown
 from config.hocon.parser import Assignment, Block
 from config.hocon.paths import Path
+from config.hocon.tokens import whole
 
 _LINE = re.compile(r"[ \t\f]*(?P<key>(?:\\.|[^\\ \t\f=:])*)[ \t\f]*[=:]?[ \t\f]*(?P<value>.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -56,4 +57,7 @@ def _plain(text: str, origin: Origin) -> str:
             raise ConfigurationError(problem, origin=origin)
         return _ESCAPES.get(match[2], match[2])
 
-    return _ESCAPE.sub(unescaped, text)
+    try:
+        return whole(_ESCAPE.sub(unescaped, text))
+    except ValueError as error:
+        raise ConfigurationError(str(error), origin=origin) from None

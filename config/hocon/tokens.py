@@ -109,9 +109,13 @@ def unescaped(inside: str) -> str:
     """What is between quotes, without its escapes. ValueError for half of a surrogate pair."""
     if "\\" not in inside:
         return inside
-    plain = _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _ESCAPES.get(m[2], m[2]), inside)
+    return whole(_ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _ESCAPES.get(m[2], m[2]), inside))
+
+
+def whole(text: str) -> str:
+    """`text` with one character for each surrogate pair. ValueError for half of one."""
     try:
-        return plain.encode("utf-16", "surrogatepass").decode("utf-16")
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
         problem = "found half of a surrogate pair; write the character itself, or both halves, such as \\ud83d\\udc4b"
         raise ValueError(problem) from None

@@ -39,6 +39,7 @@ def read(text: str, folder: Path) -> Settings:
         ('a="1"\nb=${X}\nc=[1]', {"a": '"1"', "b": "${X}", "c": "[1]"}),
         ("a\u00a0b\x0bc=1", {"a\u00a0b\x0bc": "1"}),
         ("a..b=1", {"a": {"": {"b": "1"}}}),
+        ("a\\ud83d\\ude00=\\ud83d\\ude00", {"a😀": "😀"}),
     ],
 )
 def test_it_is_read_as_java_reads_it(text: str, values: dict[str, Any], tmp_path: Path) -> None:
@@ -58,6 +59,7 @@ def test_settings_are_read_from_it(tmp_path: Path) -> None:
         ("\na=1\\\n\napp.deployment.port=many", '4: app.deployment.port = "many": expected a port number'),
         ("a=1\nb=\\u12\n", '2: expected four hexadecimal digits after \\u, found "12"'),
         ("a=\\\n \\u00zz9", '1: expected four hexadecimal digits after \\u, found "00zz"'),
+        ("a=1\nb=x\\ud83d", "2: found half of a surrogate pair; write the character itself, or both halves"),
         ("\\u=1", '1: expected four hexadecimal digits after \\u, found ""'),
     ],
 )
