@@ -100,7 +100,8 @@ def _beside(left: Any, right: Any, origin: Origin, path: Path) -> Any:
     if isinstance(left, List) and isinstance(right, Object):
         right = List(indexed(right.items())) or right
     if isinstance(left, List) and isinstance(right, List):
-        return List([*left, *right])
+        left += right
+        return left
     raise ConfigurationError(CANT_JOIN, origin=origin, key=joined(path))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby
-from typing import Any, NamedTuple, TypeVar
+from itertools import groupby, takewhile
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from config.errors import Origin
 from config.hocon.parser import Blank
@@ -40,28 +40,57 @@ class Fields(NamedTuple):
 Resolved = Leaf | Items | Fields
 
 
-def merged(newer: Fields, older: Fields) -> Fields:
-    """An object on top of another one."""
-    fields = dict(older.fields)
-    for key, value in newer.fields.items():
-        below = fields.get(key)
-        fields[key] = merged(value, below) if isinstance(value, Fields) and isinstance(below, Fields) else value
-    return Fields(fields)
+class Spend(Protocol):
+    """Counts what is about to be made, and refuses it beyond a bound."""
+
+    def __call__(self, amount: int, /, *, of: Resolved) -> None: ...
 
 
-def together(parts: Sequence[Resolved], origin: Origin) -> Resolved | None:
+def place_of(value: Resolved) -> Origin | None:
+    """Where the first value in `value` is written. None if there is none in it."""
+    if not isinstance(value, Fields):
+        return value.origin
+    return next((place for child in value.fields.values() if (place := place_of(child))), None)
+
+
+def merged(objects: Sequence[Fields], spend: Spend) -> Fields:
+    """Objects on top of each other, the lowest first."""
+    if len(objects) == 1:
+        return objects[0]
+    layers: dict[str, list[Any]] = {}
+    for one in objects:
+        spend(len(one.fields), of=one)
+        for key, value in one.fields.items():
+            below = layers.get(key)
+            if below and isinstance(value, Fields) and isinstance(below[0], Fields):
+                below.append(value)
+            else:
+                layers[key] = [value]
+    return Fields({key: merged(found, spend) if len(found) > 1 else found[0] for key, found in layers.items()})
+
+
+def together(parts: Iterable[Resolved], origin: Origin, spend: Spend) -> Resolved | None:
     """Join values that stand beside each other at `origin`. None if that isn't possible."""
     runs: list[Resolved] = []
     for is_text, group in groupby(parts, key=lambda part: isinstance(part, Leaf)):
         run = list(group)
         runs += [_text(run, origin)] if is_text else run
-    found = runs[0]
-    for right in runs[1:]:
-        joint = _beside(found, right, origin)
-        if joint is None:
-            return None
-        found = joint
-    return found
+    first, *others = runs
+    others = [part for part in others if not (isinstance(part, Leaf) and isinstance(part.value, Blank))]
+    if not others or isinstance(first, Leaf):
+        return None if others else first
+    values: list[Any] = [first, *others]
+    objects = list(takewhile(lambda part: isinstance(part, Fields), values))
+    if objects:
+        values[: len(objects)] = [merged(objects, spend)]
+    if len(values) == 1:
+        return values[0]  # type: ignore[no-any-return]
+    lists = [as_items(part, origin) for part in values]
+    return Items(_items(lists), origin) if all(lists) else None
+
+
+def _items(lists: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(item for one in lists for item in one.items)
 
 
 def _text(run: Sequence[Any], origin: Origin) -> Leaf:
@@ -72,15 +101,6 @@ def _text(run: Sequence[Any], origin: Origin) -> Leaf:
     variable = next((leaf.origin.variable for leaf in run if leaf.origin.variable), "")
     is_blank = all(isinstance(leaf.value, Blank) for leaf in run)
     return Leaf(Blank(text) if is_blank else text, replace(origin, variable=variable) if variable else origin)
-
-
-def _beside(left: Resolved, right: Resolved, origin: Origin) -> Resolved | None:
-    if isinstance(right, Leaf) or isinstance(left, Leaf):
-        return left if isinstance(right, Leaf) and isinstance(right.value, Blank) else None
-    if isinstance(left, Fields) and isinstance(right, Fields):
-        return merged(right, left)
-    first, second = as_items(left, origin), as_items(right, origin)
-    return Items((*first.items, *second.items), origin) if first and second else None
 
 
 def as_items(value: Resolved, origin: Origin) -> Items | None:

@@ -76,7 +76,7 @@ class Reader:
 def _plain(value: Resolved, path: KeyPath, origins: dict[KeyPath, Origin] | None, resolver: Resolver) -> Any:
     """`value` as dicts, lists and single values. The place of each leaf is put into `origins`."""
     if isinstance(value, Fields):
-        resolver.spend(len(value.fields))
+        resolver.spend(len(value.fields), key=path, of=value)
         return {key: _plain(child, (*path, key), origins, resolver) for key, child in value.fields.items()}
     if origins is not None:
         origins[path] = value.origin

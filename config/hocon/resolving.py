@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, Final
 
 from config.errors import ConfigurationError, Origin
 from config.hocon.bounds import Bounds
-from config.hocon.joining import CANT_JOIN, Fields, Items, Leaf, Resolved, as_items, merged, together
+from config.hocon.joining import CANT_JOIN, Fields, Items, Leaf, Resolved, as_items, merged, place_of, together
 from config.hocon.parser import Blank
 from config.hocon.paths import Path, joined
 from config.hocon.values import List, Node, Object, Substitution, Value
@@ -47,18 +48,21 @@ class Resolver:
         self.active: dict[int, tuple[int, int]] = {}  # for a substitution, the lowering and the level it began with
         self.known: dict[int, Resolved | None] = {}
         self.lowering, self.lowerings = 0, 0
+        self.latest: Origin | None = None
         self.level, self.touched, self.depth, self.spent = 0, _NOTHING, 0, 0
 
     def resolve(self) -> Fields:
         """Everything. ConfigurationError for what isn't set, or goes in a circle, or can't be joined."""
         return self.fields(self.root)
 
-    def spend(self, amount: int, origin: Origin | None = None, key: Path = ()) -> None:
-        """Count values and characters. ConfigurationError if there are more than the bound."""
+    def spend(self, amount: int, origin: Origin | None = None, key: Path = (), *, of: Resolved | None = None) -> None:
+        """Count values and characters. ConfigurationError if there are more than the bound. It names `origin`, or else
+        where something in `of` is written, or else the latest substitution."""
         self.spent += amount
+        self.latest = origin or self.latest
         if self.spent > self.bounds.resolved:
             problem = f"resolved, this is larger than {self.bounds.resolved} values and characters"
-            raise ConfigurationError(problem, origin=origin, key=joined(key))
+            raise ConfigurationError(problem, origin=origin or (of and place_of(of)) or self.latest, key=joined(key))
 
     def field(self, top: Node, rest: Path = ()) -> Resolved | None:
         """The value at the path `rest` below a key with the latest layer `top`; None if it isn't set."""
@@ -81,24 +85,30 @@ class Resolver:
 
     def layers(self, top: Node, layer: Node, rest: Path) -> Resolved | None:
         """Merge the layers of a key from `layer` down."""
-        found: Fields | None = None
+        found: list[Fields] = []
+        hidden: set[str] = set()
         while layer is not None:
             try:
-                part = self.layer(top, layer, rest, found)
+                part = self.layer(top, layer, rest, hidden)
             except _Hidden:
-                if found is None:
+                if not found:
                     raise
-                return found
-            if part is not None:
-                self.spend(len(part.fields) + 1 if isinstance(part, Fields) else 1)
-                if not isinstance(part, Fields):
-                    return part if found is None else found
-                found = part if found is None else merged(found, part)
+                break
+            if isinstance(part, Fields):
+                self.spend(len(part.fields) + 1, of=part)
+                found.append(part)
+                hidden |= {key for key, value in part.fields.items() if not isinstance(value, Fields)}
+            elif part is not None:
+                self.spend(1, of=part)
+                if not found:
+                    return part
+                break
             layer = layer.overridden_value
-        return found
+        found.reverse()
+        return merged(found, self.spend) if found else None
 
-    def layer(self, top: Node, layer: Node, rest: Path, above: Fields | None) -> Resolved | None:
-        """The value of one layer at the path `rest`. `above` is what is merged into it."""
+    def layer(self, top: Node, layer: Node, rest: Path, hidden: AbstractSet[str]) -> Resolved | None:
+        """The value of one layer at the path `rest`, but for the fields that are `hidden` by those above it."""
         if isinstance(layer, Value):
             found = self.value(layer, top)
             for name in rest:
@@ -107,13 +117,12 @@ class Resolver:
                 found = None if found is None else found.fields.get(name)
             return found
         if not rest:
-            return self.fields(layer, above)
+            return self.fields(layer, hidden)
         child = layer.get(rest[0])
         return None if child is None else self.field(child, rest[1:])
 
-    def fields(self, node: Object, above: Fields | None = None) -> Fields:
-        """An object with all its fields, but for those that a value in `above` hides."""
-        hidden = {key for key, value in above.fields.items() if not isinstance(value, Fields)} if above else ()
+    def fields(self, node: Object, hidden: AbstractSet[str] = frozenset()) -> Fields:
+        """An object with all its fields that aren't `hidden`."""
         with self.deeper():
             found = {key: self.field(child) for key, child in node.items() if key not in hidden}
             return Fields({key: value for key, value in found.items() if value is not None})
@@ -163,10 +172,11 @@ class Resolver:
             return None
         found: Resolved | None = parts[0]
         if len(parts) > 1:
-            found = together(parts, node.origin)
+            for part in parts:
+                self.spend(_size(part), node.origin, node.path)
+            found = together(parts, node.origin, self.spend)
             if found is None:
                 raise ConfigurationError(CANT_JOIN, origin=node.origin, key=joined(node.path))
-            self.spend(_size(found), node.origin, node.path)
         if isinstance(found, Leaf) and isinstance(found.value, Blank):
             return Leaf(str(found.value), found.origin)
         return found

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config import ConfigurationError
+from config.errors import Origin
 from config.hocon import BOUNDS, Bounds, Reader
+from config.hocon.joining import Fields, Leaf, merged
 
 
 def read(text: str, **bounds: int) -> Any:
@@ -41,6 +44,58 @@ def test_more_than_a_bound_is_refused_by_name(bounds: dict[str, int], within: st
         read(beyond, **bounds)
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "b { k { p = 1, q = 2, r = 3 } }\na = ${b}",
+        "b = [1, 2, 3, 4]\na = ${b}${b}${b}",
+        "b { k { p = 1, q = 2, r = 3 } }\na = ${b}${b}${b}",
+        "b { k { p = 1, q = 2, r = 3 } }\na = ${b}\na = ${b} {}\na.k.s = 1",
+    ],
+)
+def test_whatever_the_bound_the_error_names_the_line(text: str) -> None:
+    problems = []
+    for bound in range(1, 1000):
+        try:
+            read(text, resolved=bound)
+        except ConfigurationError as error:
+            problems.append(str(error))
+    told = r"x\.conf:[1-4].*: resolved, this is larger than \d+ values and characters"
+    assert len(problems) > 5
+    assert [problem for problem in problems if not re.fullmatch(told, problem)] == []
+
+
+def test_nested_objects_that_are_merged_count() -> None:
+    """Each of them is gone through for each merge."""
+    fields = ", ".join(f"k{number} = 1" for number in range(50))
+    for joined in ("${b}${b}", "${b}\na = ${b}\na.x = 1"):
+        text = f"b.c {{ {fields} }}\na = {joined}"
+        with pytest.raises(ConfigurationError, match="larger than 250 values"):
+            read(text, resolved=250)
+        assert len(read(text)["a"]["c"]) == 50
+
+
+def test_what_joins_would_make_counts_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    joins: list[object] = []
+    monkeypatch.setattr("config.hocon.resolving.together", lambda *made: joins.append(made))
+    for value in ('"1234567890"', "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"):
+        with pytest.raises(ConfigurationError, match=r"x\.conf:2: a: resolved, this is larger than 100 values"):
+            read(f"b = {value}\na = {'${b}' * 6}", resolved=100)
+    assert not joins
+
+
+def test_layers_of_an_object_take_a_step_for_each_field() -> None:
+    """So a file with thousands of them is read at once."""
+    layers = [Fields({f"k{number}": Leaf(number, Origin("x"))}) for number in range(100)]
+    steps: list[int] = []
+
+    def spend(amount: int, /, *, of: object) -> None:
+        steps.append(amount)
+
+    assert len(merged(layers, spend).fields) == 100
+    assert sum(steps) == 100
 
 
 def test_includes_are_bounded(tmp_path: Path) -> None:
