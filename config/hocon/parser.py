@@ -155,7 +155,7 @@ class _Parser:
         if operator.kind != "{":
             self.next()
         self.deeper(len(path))
-        pieces = self.value(in_list=False)
+        pieces = (self.block(),) if operator.kind == "{" else self.value(in_list=False)
         self.depth -= len(path)
         return Assignment(path, pieces, first.line, operator.kind == "+=")
 

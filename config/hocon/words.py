@@ -11,9 +11,7 @@ import re
 from typing import Any
 
 _CONSTANTS = {"true": True, "false": False, "null": None}
-_NUMBER = re.compile(
-    r"-?(?P<whole>[0-9]+)(?P<fraction>\.[0-9]*)?(?P<exponent>[eE][-+]?[0-9]+)?|-\.[0-9]+([eE][-+]?[0-9]+)?"
-)
+_NUMBER = re.compile(r"-?[0-9]+(?P<fraction>\.[0-9]*)?(?P<exponent>[eE][-+]?[0-9]+)?")
 _LONG = 2**63
 
 
@@ -42,7 +40,7 @@ def meaning(word: str) -> Any:
     match = _NUMBER.fullmatch(word) if word[0] in "-0123456789" else None
     if match is None:
         return word
-    if match["whole"] and match["fraction"] is None and match["exponent"] is None:
+    if match["fraction"] is None and match["exponent"] is None:
         if len(word) > 20 or not -_LONG <= int(word) < _LONG:
             return word
         number = int(word)

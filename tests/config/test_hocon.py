@@ -128,6 +128,13 @@ def test_trap_errors_name_the_file_and_the_line(tmp_path: Path) -> None:
         ("w.v = x\nw.v = ${w.v} y\nw = ${w} { b = 2 }\nw.v { z = 1 }", {"w": {"v": {"z": 1}, "b": 2}}),
         ("w.v {}\nw.v = ${w.v} { a = 1 }\nw = ${w} { b = 2 }\nw.v = [3]", {"w": {"v": [3], "b": 2}}),
         ("a = 99999999999999999999, b = 1e999, c = -", {"a": "99999999999999999999", "b": "1e999", "c": "-"}),
+        ("a = -.5, b = -.5e3, c = -0.5", {"a": "-.5", "b": "-.5e3", "c": -0.5}),
+        ("a = {b = 1} {c = 2}", {"a": {"b": 1, "c": 2}}),
+        ("x = {0 = p}\na = [o]${x}${x}{1 = q}", {"x": {"0": "p"}, "a": ["o", "p", "p", "q"]}),
+        (
+            "x { k { p = 1 } }\ny { k = 5 }\nz { k { q = 2 } }\na = ${x}\na = ${y}\na = ${z}",
+            {"x": {"k": {"p": 1}}, "y": {"k": 5}, "z": {"k": {"q": 2}}, "a": {"k": {"q": 2}}},
+        ),
     ],
 )
 def test_meaning(text: str, expected: Any, tmp_path: Path) -> None:
@@ -161,8 +168,10 @@ def test_meaning(text: str, expected: Any, tmp_path: Path) -> None:
         ("a\u00a0b } = 1", r"x\.conf:1:5: found `}`, expected `=` and a value for the key `a\\u00a0b`$"),
         (
             "a = 1\nb {\n  c { d = 1 } e = 2\n}",
-            r"x\.conf:3:17: found `=`, expected a comma, a line break or `}`; put a comma before the next key",
+            r"x\.conf:3:15: found `e`, expected a comma, a line break or `}`$",
         ),
+        ("a {b = 1} {c = 2}", r"x\.conf:1:11: found `{`, expected a comma, a line break or the end of the file$"),
+        ("a {b = 1} ${?c}", r"x\.conf:1:11: found `\$\{\?c}`, expected a comma, a line break or the end of the file$"),
         ("[1, 2]", r"x\.conf:1:1: found `\[`, expected keys with values, as in `key = value`"),
         ("{ a = 1 }\nb = 2", r"x\.conf:2:1: found `b`, expected nothing after the last brace"),
         (
