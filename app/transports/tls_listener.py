@@ -10,6 +10,8 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from ssl import SSLContext
 
 from app.transports.hardened import REQUEST_DEADLINE
@@ -79,16 +81,17 @@ class TlsListener:
         task = self._loop.create_task(self._shake_hands(accepted, selector))
         selector.end = task.cancel
         self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        task.add_done_callback(partial(self._ended, accepted, selector))
 
     async def _shake_hands(self, accepted: socket.socket, selector: ProtocolSelector) -> None:
-        try:
+        with suppress(Exception):  # a stranger may send anything instead of a handshake
             await self._loop.connect_accepted_socket(
                 lambda: selector, accepted, ssl=self._context, ssl_handshake_timeout=REQUEST_DEADLINE
             )
-        except BaseException as error:
-            if not selector.made:
-                accepted.close()
-                selector.leave()
-            if not isinstance(error, Exception):  # a stranger may send anything instead of a handshake
-                raise
+
+    def _ended(self, accepted: socket.socket, selector: ProtocolSelector, task: asyncio.Task[None]) -> None:
+        """Let go of a connection whose handshake failed, or was cancelled, maybe before it began."""
+        self._handshakes.discard(task)
+        if not selector.made:
+            accepted.close()
+            selector.leave()

@@ -184,6 +184,17 @@ async def test_a_tls_listener_has_a_deadline(monkeypatch: pytest.MonkeyPatch, sa
 
 
 @on_every_loop
+async def test_over_tls_who_has_to_make_room_before_the_handshake_begins_is_counted_no_longer() -> None:
+    ours, _ = tls_contexts()
+    sockets = counted()
+    sockets.most = 1
+    async with serving(Application(echo), sockets, ours) as port, AsyncExitStack() as stack:
+        for _ in range(5):  # all are accepted in one turn
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        await until(partial(has, sockets, 1))
+
+
+@on_every_loop
 async def test_a_tls_listener_gives_its_place_to_another_one_if_all_are_taken() -> None:
     ours, theirs = tls_contexts()
     sockets = counted()
