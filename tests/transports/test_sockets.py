@@ -188,10 +188,12 @@ async def test_over_tls_who_has_to_make_room_before_the_handshake_begins_is_coun
     ours, _ = tls_contexts()
     sockets = counted()
     sockets.most = 1
-    async with serving(Application(echo), sockets, ours) as port, AsyncExitStack() as stack:
-        for _ in range(5):  # all are accepted in one turn
-            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        await until(partial(has, sockets, 1))
+    async with serving(Application(echo), sockets, ours) as port:
+        with ExitStack() as stack:
+            for _ in range(5):  # all are accepted in one turn
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            await until(partial(has, sockets, 1))
+        await until(partial(has, sockets, 0))
 
 
 @on_every_loop
