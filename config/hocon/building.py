@@ -85,7 +85,7 @@ def _object_at(into: Object, key: str) -> Object:
     existing = into.get(key)
     if isinstance(existing, Object):
         return existing
-    fresh = Object(existing if existing is not None and existing.is_open else None)
+    fresh = Object(existing)
     into[key] = fresh
     return fresh
 

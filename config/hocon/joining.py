@@ -32,9 +32,10 @@ class Items(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """An object."""
+    """An object. If it is `sealed`, it stands on a value that is none, so nothing below is merged into it."""
 
     fields: dict[str, Any]
+    sealed: bool = False
 
 
 Resolved = Leaf | Items | Fields
@@ -62,11 +63,12 @@ def merged(objects: Sequence[Fields], spend: Spend) -> Fields:
         spend(len(one.fields), of=one)
         for key, value in one.fields.items():
             below = layers.get(key)
-            if below and isinstance(value, Fields) and isinstance(below[0], Fields):
+            if below and isinstance(value, Fields) and isinstance(below[0], Fields) and not value.sealed:
                 below.append(value)
             else:
                 layers[key] = [value]
-    return Fields({key: merged(found, spend) if len(found) > 1 else found[0] for key, found in layers.items()})
+    fields = {key: merged(found, spend) if len(found) > 1 else found[0] for key, found in layers.items()}
+    return Fields(fields, objects[0].sealed)
 
 
 def together(parts: Iterable[Resolved], origin: Origin, spend: Spend) -> Resolved | None:

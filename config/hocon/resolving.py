@@ -49,7 +49,7 @@ class Resolver:
         self.known: dict[int, Resolved | None] = {}
         self.lowering, self.lowerings = 0, 0
         self.latest: Origin | None = None
-        self.level, self.touched, self.depth, self.spent = 0, _NOTHING, 0, 0
+        self.level, self.touched, self.depth, self.spent, self.seals = 0, _NOTHING, 0, 0, 0
 
     def resolve(self) -> Fields:
         """Everything. ConfigurationError for what isn't set, or goes in a circle, or can't be joined."""
@@ -87,25 +87,32 @@ class Resolver:
         """Merge the layers of a key from `layer` down."""
         found: list[Fields] = []
         hidden: set[str] = set()
+        sealed = False
         while layer is not None:
             try:
                 part = self.layer(top, layer, rest, hidden)
             except _Hidden:
                 if not found:
                     raise
+                sealed = True
                 break
             if isinstance(part, Fields):
                 self.spend(len(part.fields) + 1, of=part)
                 found.append(part)
-                hidden |= {key for key, value in part.fields.items() if not isinstance(value, Fields)}
+                hidden |= {key for key, value in part.fields.items() if not isinstance(value, Fields) or value.sealed}
             elif part is not None:
                 self.spend(1, of=part)
                 if not found:
                     return part
+                sealed = True
                 break
             layer = layer.overridden_value
+        if not found:
+            return None
         found.reverse()
-        return merged(found, self.spend) if found else None
+        whole = merged(found, self.spend)
+        self.seals += sealed
+        return Fields(whole.fields, sealed=True) if sealed else whole
 
     def layer(self, top: Node, layer: Node, rest: Path, hidden: AbstractSet[str]) -> Resolved | None:
         """The value of one layer at the path `rest`, but for the fields that are `hidden` by those above it."""
@@ -217,7 +224,14 @@ class Resolver:
         if found is None and not piece.optional:
             problem = f"{piece} is set neither in the configuration nor in the environment"
             raise ConfigurationError(problem, origin=piece.origin, key=joined(piece.key))
-        return found
+        return self.unsealed(found)
+
+    def unsealed(self, found: Resolved | None) -> Resolved | None:
+        """`found` for another key, where it is merged like any object."""
+        if not isinstance(found, Fields) or not self.seals:
+            return found
+        self.spend(len(found.fields), of=found)
+        return Fields({key: self.unsealed(value) for key, value in found.fields.items()})
 
     def lookup(self, piece: Substitution, top: Node, *, is_whole: bool) -> Resolved | None:
         """What is at the path of a substitution in the tree, or else in the environment."""
