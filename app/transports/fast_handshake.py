@@ -163,8 +163,11 @@ class FastHandshake(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._fall_back().pause_writing()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        if self._fallback is not None:  # asyncio chose over TLS, a turn ago, who hears of the end
+            self._fallback.connection_lost(exc)
+            return
         self._server.state.connections.discard(cast(Any, self))
         if self._peer is not None:
             self._peer.leave()

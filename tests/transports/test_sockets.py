@@ -14,10 +14,12 @@ from typing import Any
 
 import anyio.lowlevel
 import pytest
+from uvicorn.server import ServerState
 
 from app.refusals import Refusal, RefusalLog
 from app.testing import ManualClock
 from app.transports import hardened, tls_listener
+from app.transports.handover import HANDOVER
 from app.transports.sockets import BURST, SPARE, Peer, Sockets
 from tests.clients import frame
 from tests.transports.comparison import Application, echo
@@ -293,3 +295,31 @@ async def test_junk_is_logged_with_its_address(caplog: pytest.LogCaptureFixture)
             async with client(port, b"\x16\x03\x01\x00\r\n\r\n") as one:
                 await one.end()
     assert {*caplog.messages} == {"Refused 127.0.0.1 with 400: what it sends isn't an HTTP request"}
+
+
+class LateListener:
+    """An application that listens on once its client has gone, before it is told of that."""
+
+    def __init__(self) -> None:
+        self.state = ServerState()
+        self.heard: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.heard.append((await receive())["type"])
+        handshake = scope["extensions"][HANDOVER].__self__
+        while not handshake._transport.is_closing():
+            await anyio.lowlevel.checkpoint()
+        self.heard.append((await receive())["type"])
+
+
+@on_every_loop
+@pytest.mark.parametrize("secured", [False, True])
+async def test_a_client_that_leaves_during_its_handshake_is_let_go_of(*, secured: bool) -> None:
+    ours, theirs = tls_contexts() if secured else (None, None)
+    application = LateListener()
+    async with serving(application, counted(), ours) as port:
+        async with client(port, tls=theirs) as one:
+            await until(lambda: application.heard)
+            one.writer.transport.abort()
+        await until(lambda: not application.state.connections)
+    assert application.heard == ["websocket.connect", "websocket.disconnect"]
