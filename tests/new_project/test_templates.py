@@ -130,6 +130,24 @@ def test_a_python_that_is_too_old_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "demo/.venv").exists()
 
 
+@pytest.mark.parametrize("modules", ["all", "routing"])
+def test_git_ignores_the_store_of_a_chat(modules: str, tmp_path: Path) -> None:
+    """Also in a project that has none yet: the tutorial adds it later."""
+    folder = project(tmp_path, modules=modules)
+    for name in ("chat.db", "chat.db-log0", "notes.db"):
+        (folder / name).touch()
+    subprocess.run([need("git"), "init", "--quiet", "."], cwd=folder, check=True, timeout=DEADLINE)
+    done = subprocess.run(
+        ["git", "status", "--porcelain", "--", "*.db*"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=True,
+    )
+    assert done.stdout == "?? notes.db\n"
+
+
 def test_make_says_that_it_installs(tmp_path: Path) -> None:
     fails = tmp_path / "python3"
     fails.write_text('#!/bin/sh\n[ "$1" = -c ]\n')  # new enough, but makes no environment
