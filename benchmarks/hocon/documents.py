@@ -251,6 +251,8 @@ class Writer:
             if self.up_to(4) == 0:
                 inner = self.one_of(KEYS)
                 value, name = {inner: value}, f"{name}.{inner}"
+            if isinstance(value, dict) and not isinstance(fields.get(key, value), dict):
+                continue  # it would hide what is below this object too, which no value here says
             fields[key] = merge(fields.get(key), value)
             lines.append(name + self.one_of(EQUALS) + written)
         between = self.one_of((",", ", ", *LINES))
