@@ -39,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
         parts.chosen(config.getoption("slow"))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # a make that a test runs isn't a part of `make test`
+        os.environ.pop(name, None)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
