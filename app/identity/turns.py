@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +20,6 @@ from app.chat.fair_queue import FairQueue
 
 T = TypeVar("T")
 
-NICE = 10
-"""The priority of the work: a password may wait, and messages not."""
 MAX_OF_ONE = 32
 """Pieces of work that may wait for one address. Further ones are refused."""
 MAX_OF_ALL = 1000
@@ -76,8 +73,8 @@ class Turns:
 
 
 def _give_way() -> None:
-    """Let the event loop come first where this thread shares its core. Linux has a priority for each thread."""
+    """Let the event loop come first where this thread shares its core. Linux has a policy for each thread. With a low
+    priority alone, it would still keep the core for some milliseconds while a message waits."""
     if sys.platform == "linux":
-        thread = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, thread, max(NICE, os.getpriority(os.PRIO_PROCESS, thread)))
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

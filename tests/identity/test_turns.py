@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future
-from threading import Event, get_native_id
+from threading import Event
 from typing import Any
 
 import pytest
 
 from app.chat.errors import Code, Refused
-from app.identity.turns import MAX_OF_ALL, MAX_OF_ONE, NICE, Turns
+from app.identity.turns import MAX_OF_ALL, MAX_OF_ONE, Turns
 
 DEADLINE = 60.0
 
@@ -105,9 +105,6 @@ def test_an_error_is_the_one_of_who_asked() -> None:
 
 
 def test_the_work_gives_way_to_the_rest_of_the_process() -> None:
-    turns, own = Turns("test"), os.getpriority(os.PRIO_PROCESS, 0)
-
-    def priority() -> int:
-        return os.getpriority(os.PRIO_PROCESS, get_native_id())
-
-    assert turns.run("network", 1, priority).result(DEADLINE) == max(own, NICE)
+    turns, own = Turns("test"), os.sched_getscheduler(0)
+    assert turns.run("network", 1, os.sched_getscheduler, 0).result(DEADLINE) == os.SCHED_IDLE
+    assert os.sched_getscheduler(0) == own
