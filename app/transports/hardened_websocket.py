@@ -100,10 +100,10 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.handshake_complete:
             if not self._discards:
                 self._unread += data
-                if self._turns.take(owner_of(self.peer), MESSAGE):
-                    self._read()
-                else:
-                    self._wait()
+            if self._turns.take(owner_of(self.peer), MESSAGE):
+                self._read()
+            else:
+                self._wait()
             return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not (self.handshake_initiated or self.close_sent):
@@ -116,7 +116,10 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
     def take_turn(self) -> None:
         """Read some of what has arrived. See `Reader`."""
         self._turns.left -= MESSAGE
-        self._read()
+        if self._discards:
+            self.transport.resume_reading()
+        else:
+            self._read()
 
     def _read(self) -> None:
         """Read frames that have arrived, until the application has to take a message or these are enough at once."""

@@ -24,6 +24,8 @@ CONNECTION = 64
 """Units of one connection at a time, if nobody else has to wait."""
 MESSAGE = 4
 """Units of a message for an application that reads it through ASGI."""
+DISCARDED = 2
+"""Units of what is received after the end, and dropped."""
 REQUEST = 8
 """Units of an HTTP request or a handshake."""
 SIZE = 10

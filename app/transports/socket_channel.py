@@ -17,7 +17,7 @@ from app.transports.frames import FrameReader, Message, Opcode, ProtocolViolatio
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes, Share
-from app.transports.reading_turns import CONNECTION, SIZE
+from app.transports.reading_turns import CONNECTION, DISCARDED, SIZE
 from app.transports.sockets import Peer
 
 NO_CODE = 1005
@@ -192,7 +192,11 @@ class SocketChannel(asyncio.Protocol):
     def take_turn(self) -> None:
         """Handle more of what was received before, if it is still to be handled. See `Reader`."""
         if self._frames is not None and not self._held:
+            turns = self._heartbeat.turns
+            left = turns.left
             self._read_frames(self._frames)
+            if turns.left == left:
+                turns.left -= DISCARDED
             if self._frames is None and not (self._held or self._transport.is_closing()):
                 self._transport.resume_reading()
 

@@ -171,6 +171,23 @@ async def test_what_is_left_of_a_connection_that_ended_is_dropped() -> None:
     assert len(one.texts) == said
 
 
+async def test_what_is_sent_after_the_end_is_received_in_turn_too() -> None:
+    outboxes, crowd = Outboxes(0), [Client(limit=1) for _ in range(100)]
+    for number, one in enumerate(crowd):
+        one.channel.share = outboxes.share(str(number % 2))
+        one.send(frame(PING) * 10)
+    for _ in range(1000):
+        await anyio.lowlevel.checkpoint()
+    assert all(one.texts == ["closed"] and one.transport.reading for one in crowd)
+    for one in crowd:
+        one.send(frame(PING) * 1000)
+    assert 0 < sum(one.transport.reading for one in crowd) <= TURN
+    while not all(one.transport.reading for one in crowd):
+        before = sum(one.transport.reading for one in crowd)
+        await anyio.lowlevel.checkpoint()
+        assert 0 < sum(one.transport.reading for one in crowd) - before <= TURN
+
+
 async def test_a_turn_goes_on_after_a_connection_that_fails() -> None:
     loop, failures = asyncio.get_running_loop(), list[Any]()
     turns = reading_turns(loop)
