@@ -94,6 +94,11 @@ class FrameReader:
         """Bytes that wait for more."""
         return len(self._buffer or b"") + len(self._fragments or b"")
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is read."""
+        return self._needed == _ENDED
+
     def end(self) -> None:
         """Read nothing more."""
         self._buffer, self._fragments, self._needed = None, None, _ENDED

@@ -100,7 +100,7 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.handshake_complete:
             if not self._discards:
                 self._unread += data
-            if self._turns.take(owner_of(self.peer), MESSAGE):
+            if not self._discards and self._turns.take(owner_of(self.peer), MESSAGE):
                 self._read()
             else:
                 self._wait()

@@ -185,7 +185,10 @@ class SocketChannel(asyncio.Protocol):
                     self._receiver.text_received(text)
                 return
             self._frames = self._reader.read(data)
-            self._read_frames(self._frames)
+            if self._reader.ended:  # the transport would read on at once, megabytes at a time
+                self._wait()
+            else:
+                self._read_frames(self._frames)
         else:
             self._frames = chain(self._frames, self._reader.read(data))
 
