@@ -11,7 +11,7 @@ from starlette.types import Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from app.transports.socket_channel import attach, is_plain_socket
+from app.transports.senders import attach, is_plain_socket
 
 
 class DirectWriter:

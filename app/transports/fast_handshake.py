@@ -20,7 +20,8 @@ from uvicorn.server import ServerState
 
 from app.transports.frame_limit import NO_LIMIT, FrameLimit
 from app.transports.handover import HANDOVER, take_over
-from app.transports.socket_channel import SocketChannel, attached_sender, is_plain_socket
+from app.transports.senders import attached_sender, is_plain_socket
+from app.transports.socket_channel import SocketChannel
 from app.transports.sockets import Peer
 
 if TYPE_CHECKING:

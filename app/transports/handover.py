@@ -22,7 +22,8 @@ from uvicorn.config import Config
 from app.transports.frame_limit import FrameLimit
 from app.transports.frames import FrameReader
 from app.transports.heartbeat import shared_heartbeat
-from app.transports.socket_channel import SocketChannel, is_plain_socket
+from app.transports.senders import is_plain_socket
+from app.transports.socket_channel import SocketChannel
 from app.transports.sockets import Peer
 
 HANDOVER = "natter.handover"

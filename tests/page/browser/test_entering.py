@@ -167,6 +167,7 @@ def test_a_link_does_not_join_a_room_by_itself(server: Served, tab: Tab) -> None
     with peer(server, "bob", room="red") as bob, tab("ann") as page:
         bob.say("this is red", room="red")
         say(page, "come to #red")
+        sent(page, "come to #red")
         log(page).get_by_role("link", name="#red").click()
         expect(page.get_by_role("heading", level=1, name="red")).to_be_visible()
         expect(page.get_by_text("You haven't joined this room.")).to_be_visible()
