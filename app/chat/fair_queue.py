@@ -22,6 +22,10 @@ class FairQueue(Generic[T]):
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    def __contains__(self, owner: Hashable) -> bool:
+        """Whether an owner waits for something."""
+        return owner in self._waiting
+
     def put(self, item: T, owner: Hashable, *within: Hashable) -> None:
         """Add what an owner waits for; `within` are the owners below it. An owner has either such owners, always as
         many, or none."""

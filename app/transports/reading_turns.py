@@ -13,10 +13,11 @@ bound, since large turns are cheaper: what arrives in one is committed together.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Hashable
 from typing import Protocol
 from weakref import WeakKeyDictionary
+
+from app.chat.fair_queue import FairQueue
 
 TURN = 16
 """Units in one turn. A frame is one, and takes 20 to 100 microseconds with all that follows from it."""
@@ -45,7 +46,7 @@ class Reader(Protocol):
 class ReadingTurns:
     """The turns of one event loop. Before something is handled, `take` it, and wait if that isn't possible now."""
 
-    __slots__ = ("_admitted", "_begun", "_loop", "_owners", "_readers", "_scheduled", "_several", "last", "left")
+    __slots__ = ("_admitted", "_begun", "_loop", "_readers", "_scheduled", "_several", "_waiting", "last", "left")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -56,9 +57,9 @@ class ReadingTurns:
         self._several = 0
         """How many turns it is remembered that there are several owners."""
         self._begun = self._scheduled = False
-        self._owners: dict[Hashable, deque[Reader]] = {}
-        """Who waits. The owner that was served last comes last."""
+        self._waiting: FairQueue[Reader] = FairQueue()
         self._readers: set[Reader] = set()
+        """All that are in there."""
         self._admitted: set[Hashable] = set()
         """The owners that were let in after this turn was used up."""
 
@@ -89,7 +90,7 @@ class ReadingTurns:
             self.left += TURN
             self._schedule()
             return True
-        if owner in self._admitted or owner in self._owners:
+        if owner in self._admitted or owner in self._waiting:
             return False
         self._admitted.add(owner)
         return True
@@ -98,7 +99,7 @@ class ReadingTurns:
         """Let a connection take its turn when it comes. Who waits already keeps its place."""
         if reader not in self._readers:
             self._readers.add(reader)
-            self._owners.setdefault(owner, deque()).append(reader)
+            self._waiting.put(reader, owner)
             self._schedule()
 
     def _schedule(self) -> None:
@@ -115,22 +116,16 @@ class ReadingTurns:
             for number in range(len(self._readers)):
                 if number and self.left <= 0 and self.shared:
                     break
-                self._serve_next()
+                reader = self._waiting.take()
+                assert reader is not None, "each reader waits once"
+                self._readers.remove(reader)
+                reader.take_turn()
         finally:
             self._begun, self.left = False, 0
             self._several -= self._several > 0
             self._admitted.clear()
-            if self._owners:
+            if self._readers:
                 self._schedule()
-
-    def _serve_next(self) -> None:
-        owner = next(iter(self._owners))
-        readers = self._owners.pop(owner)
-        reader = readers.popleft()
-        self._readers.remove(reader)
-        if readers:
-            self._owners[owner] = readers
-        reader.take_turn()
 
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, ReadingTurns] = WeakKeyDictionary()
