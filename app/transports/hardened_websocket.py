@@ -98,9 +98,11 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
             return
         if self.handshake_complete:
-            if not self._discards:
-                self._unread += data
-            if not self._discards and self._turns.take(owner_of(self.peer), MESSAGE):
+            if self._discards:
+                self._wait()
+                return
+            self._unread += data
+            if self._turns.take(owner_of(self.peer), MESSAGE):
                 self._read()
             else:
                 self._wait()
