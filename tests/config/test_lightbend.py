@@ -8,21 +8,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.hocon.checking import same
 from config import ConfigurationError, load
 
 CASES = Path(__file__).parent / "hocon"
 LENIENT = {"strict-colon-in-text": {"a": "http://example.org/x"}}
 """What Lightbend refuses and we read. docs/configuration.md says why."""
-
-
-def same(ours: Any, theirs: Any) -> bool:
-    """Whether two values are the same: text is text, true is not "true", but 1 and 1.0 are the same number."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        return ours.keys() == theirs.keys() and all(same(ours[key], theirs[key]) for key in ours)
-    if isinstance(ours, list) and isinstance(theirs, list):
-        return len(ours) == len(theirs) and all(map(same, ours, theirs))
-    numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in (ours, theirs)]
-    return ours == theirs if all(numbers) else type(ours) is type(theirs) and ours == theirs
 
 
 def read(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def a_link_to_a_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     "there", [a_folder_with_a_file, Path.touch, a_link_to_a_folder, lambda path: path.symlink_to("gone")]
 )
-def test_what_is_there_already_is_left_alone(there, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_there_already_is_left_alone(there: Callable[[Path], object], tmp_path: Path) -> None:
     there(tmp_path / "demo")
     before = contents(tmp_path)
     with pytest.raises(ProjectError, match=r"demo\" is there already, and not an empty folder: choose another name"):
