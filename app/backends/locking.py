@@ -44,19 +44,28 @@ def lock(path: str) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _lock_as_before(path)
         except BlockingIOError:
-            os.close(descriptor)
+            release(descriptor)
             raise in_use from None
         except BaseException:
-            os.close(descriptor)
+            release(descriptor)
             raise
         _held.add(_identity(os.fstat(descriptor)))
         return descriptor
 
 
 def unlock(descriptor: int) -> None:
-    """Close what `lock` opened."""
+    """Close what `lock` opened, and end the lock."""
     with _guard:
         _held.discard(_identity(os.fstat(descriptor)))
+        release(descriptor)
+
+
+def release(descriptor: int) -> None:
+    """Close a file that this process has locked with `flock`, and end the lock. Closing it alone would not do: a
+    program that is being started has every descriptor of this process for a moment, and the lock with it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
         os.close(descriptor)
 
 
@@ -98,4 +107,4 @@ def _lock_as_before(path: str) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(older)  # noqa: PTH108
         finally:
-            os.close(descriptor)
+            release(descriptor)

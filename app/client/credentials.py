@@ -124,6 +124,7 @@ class Credentials:
             if (after := to_builtins(servers)) != before:
                 _write(self._path, after)
         finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # a program that is being started may have the descriptor, too
             os.close(lock)
 
     def _problem(self, error: OSError) -> dict[str, object]:

@@ -76,6 +76,16 @@ def test_a_refusal_takes_no_lock_from_the_store_that_is_open(path: Path) -> None
         anyio.run(say, backend, "two")
 
 
+def test_a_program_that_is_being_started_holds_no_store_that_was_closed(path: Path) -> None:
+    with opened(path):
+        pass
+    held = locking.lock(str(path))
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=(held,)) as program:
+        locking.unlock(held)
+        locking.unlock(locking.lock(str(path)))
+        program.communicate(timeout=DEADLINE)
+
+
 def test_a_store_that_an_older_natter_has_open_is_refused(path: Path) -> None:
     with opened(path):
         pass

@@ -14,6 +14,7 @@ from pathlib import Path
 from app.backends import copying
 from app.backends.archive.lines import ArchiveError
 from app.backends.archive.reading import open_to_read
+from app.backends.locking import release
 from app.backends.reasons import reason
 
 UNFINISHED = ".natter-backup-"
@@ -53,7 +54,7 @@ def _new_file(copy: Path) -> Iterator[Path]:
     finally:
         copying.discard(part)
         if held is not None:
-            os.close(held)
+            release(held)
 
 
 def _create(part: Path, copy: Path) -> int:
@@ -64,7 +65,7 @@ def _create(part: Path, copy: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if part.exists():
                 return descriptor
-            os.close(descriptor)  # another backup took it for an unfinished one
+            release(descriptor)  # another backup took it for an unfinished one
     except OSError as error:
         raise ArchiveError(f"{copy}: {reason(error)}: choose a new file in a folder that you can write to") from None
 
@@ -80,4 +81,4 @@ def _remove_unfinished(folder: Path) -> None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 copying.discard(file)
             finally:
-                os.close(descriptor)
+                release(descriptor)
