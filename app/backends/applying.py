@@ -14,7 +14,7 @@ from threading import Event, Lock, Thread, current_thread
 from time import monotonic, sleep
 
 from app.backends import machine
-from app.backends.committing import Batch, Committer
+from app.backends.answering import Answers, Batch
 from app.backends.journal import Journal
 from app.backends.outage import Outage, Source
 from app.backends.places import Places
@@ -57,10 +57,10 @@ class Signal(Enum):
 
 
 class Applier:
-    """The thread. It is the Store of its Committer."""
+    """The thread. It is the Store of `front`, which is to be set before it starts."""
 
     def __init__(self, file: StoreFile) -> None:
-        self.committer = Committer(self)
+        self.front: Answers
         self.failing = False
         self.outage = Outage(file.path, "written")
         self.reading = Outage(file.path, "read")
@@ -118,7 +118,7 @@ class Applier:
 
     def stop(self) -> None:
         """Finish what was submitted, and end the thread."""
-        self.committer.close()
+        self.front.close()
         with self._lock:
             self._closed = True
         if self.thread is None:
@@ -129,7 +129,7 @@ class Applier:
 
     def read(self, read: Read) -> bool:
         """Run `read` once everything that was submitted before is applied. False if the store is closed."""
-        turn = self.committer.turn_of_pending()
+        turn = self.front.turn_of_pending()
         with self._lock:
             if self._closed:
                 return False
@@ -245,11 +245,11 @@ class Applier:
             self._commit_at = now + GUEST_DELAY
         if Signal.COMMIT in signals or closed or now >= self._commit_at:
             self._commit_at = float("inf")
-            self.committer.commit()
+            self.front.commit()
         if now >= self._retry_at and any(outage.lasts for outage in self._outages):
             self._retry_at = now + RETRY_DELAY
             if self.outage.causes:
-                self.committer.probe()
+                self.front.probe()
             for outage in self._outages:
                 outage.tick()
         while self._retries:
@@ -340,10 +340,10 @@ class Applier:
                     self._batches.popleft()
                 self._count -= len(entries)
             try:
-                self.committer.applied(entries)
-                self.committer.finish(turn)
+                self.front.applied(entries)
+                self.front.finish(turn)
             except Exception as error:
-                self.committer.give_up(entries, f"the store's answer got lost: {one_line(error)}")
+                self.front.give_up(entries, f"the store's answer got lost: {one_line(error)}")
                 raise
             with self._lock:
                 self._applied = turn  # only now, since followers know all that can be read
@@ -365,7 +365,7 @@ class Applier:
         self.failing = True
         self._upkeep.count_error()
         self._apply_at = monotonic() + RETRY_DELAY
-        self.committer.give_up(list(self.unapplied()), problem)
+        self.front.give_up(list(self.unapplied()), problem)
         with self._lock:
             self._waiting = self._applied
         self._release_reads(all_of_them=True)

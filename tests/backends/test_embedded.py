@@ -23,7 +23,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from app.backends import StoreError, Unavailable, applying, committing, embedded, machine, outage, space
+from app.backends import StoreError, Unavailable, applying, committing, machine, outage, space, stored
 from app.backends.applying import Applier
 from app.backends.committing import Committer
 from app.backends.embedded import Embedded
@@ -698,7 +698,7 @@ async def test_a_check_takes_the_way_of_a_change(path: Path, monkeypatch: pytest
         worked_at = backend._core.applier.worked_at
         await soon(backend.check())
         assert backend._core.applier.worked_at == worked_at, "once in a while is enough"
-        monkeypatch.setattr(embedded, "FRESH", -1.0)
+        monkeypatch.setattr(stored, "FRESH", -1.0)
         with monkeypatch.context() as patch:
             patch.setattr(Journal, "write", no_space)
             with pytest.raises(Unavailable, match="ENOSPC"):
