@@ -32,6 +32,7 @@ class Source(Enum):
     FILE = "the file that the store is in"
     READ = "a read"
     UPKEEP = "a step of upkeep"
+    SERVERS = "the connection to the servers"
     READER = "another program that reads for long"
 
 

@@ -1,0 +1,11 @@
+"""The backend of many nodes: every node applies one log of changes, which NATS JetStream keeps, to a store of its own.
+
+`settings`
+    The settings group `chat.nats`.
+`engine`
+    The servers as the rest sees them: append to the log, read it, listen.
+`connection`
+    One connection to one server. The only module that imports nats-py, when an engine opens.
+`streams`
+    Which stream is the log, and how it has to be.
+"""

