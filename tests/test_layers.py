@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.loader": {"config"},
     "app.chat": {"msgspec"},
     "app.backends": {"app.chat", "app.clock", "msgspec"},
-    "app.backends.nats": {"app.backends", "config", "msgspec", "nats"},
+    "app.backends.nats": {"app.backends", "app.chat", "app.clock", "config", "msgspec", "nats"},
     "app.transports": {
         "app.addresses",
         "app.chat",

@@ -41,6 +41,9 @@ class Store(Protocol):
     outage: Outage
     """What can't be written at the moment, and why."""
 
+    backlog: int
+    """How many entries are to be applied."""
+
     @property
     def failing(self) -> bool:
         """Whether changes could not be applied when that was last tried."""

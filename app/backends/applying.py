@@ -78,8 +78,8 @@ class Applier:
         self._upkeep: Upkeep
         self._queue: SimpleQueue[Signal] = SimpleQueue()
         self._batches: deque[Batch] = deque()
-        self._count = 0
-        """How many entries these have."""
+        self.backlog = 0
+        """How many entries these have: those that are to be applied."""
         self._applied = 0
         """The turn up to which everything is applied."""
         self._reads: deque[tuple[int, Read]] = deque()
@@ -95,7 +95,7 @@ class Applier:
         self._space = Space(self.outage)
         self._no_zeros_until = 0.0
         self._lock = Lock()
-        """Guards what other threads use as well: `_batches`, `_count`, `_applied`, `_reads`, `_waiting`, `_closed`."""
+        """Guards what other threads use as well: `_batches`, `backlog`, `_applied`, `_reads`, `_waiting`, `_closed`."""
 
     @property
     def damage(self) -> str | None:
@@ -152,7 +152,7 @@ class Applier:
 
     def refusal(self) -> str | None:
         outage = self.outage
-        if self._count > MAX_UNAPPLIED:
+        if self.backlog > MAX_UNAPPLIED:
             self._queue.put(Signal.APPLY)
             outage.fail(Source.PACE, "changes come faster than they can be applied: try again later")
         elif outage.causes:
@@ -174,11 +174,11 @@ class Applier:
         with self._lock:
             first = not self._batches
             self._batches.append(batch)
-            self._count += len(batch.entries)
-            waits = batch.waits or any(type(entry.change) is not Draft for entry in batch.entries)
+            self.backlog += len(batch.entries)
+            waits = batch.waits or any(entry.waiter and type(entry.change) is not Draft for entry in batch.entries)
             if waits or self._readers is None:
                 self._waiting = batch.turn
-            urgent = self._waiting >= batch.turn or self._count > GATHERED
+            urgent = self._waiting >= batch.turn or self.backlog > GATHERED
         if first or urgent:
             self._queue.put(Signal.APPLY)
 
@@ -305,7 +305,7 @@ class Applier:
         return journal
 
     def _is_full(self) -> bool:
-        return self._count > GATHERED or self._readers is None
+        return self.backlog > GATHERED or self._readers is None
 
     def _apply(self) -> None:
         """Apply all batches, some in each transaction. What fails is tried again later."""
@@ -338,7 +338,7 @@ class Applier:
             with self._lock:
                 for _ in chosen:
                     self._batches.popleft()
-                self._count -= len(entries)
+                self.backlog -= len(entries)
             try:
                 self.front.applied(entries)
                 self.front.finish(turn)

@@ -174,6 +174,15 @@ class Probe(Struct, frozen=True, array_like=True, tag="probe"):
     """Change nothing. That it is applied shows that the store works. The answer is None."""
 
 
+class Numbered(Struct, frozen=True, array_like=True, tag="numbered"):
+    """Note the number of a run's last batch, at a position of the log: see `app.backends.nats.batches`. It is applied
+    with every batch and never in one."""
+
+    run: bytes
+    number: int
+    position: int
+
+
 Change = (
     Draft
     | Trim
@@ -195,6 +204,7 @@ Change = (
     | MarkRead
     | Ignore
     | Probe
+    | Numbered
 )
 """What can be applied. A Draft is appended to the log of its room; the answer is Appended."""
 

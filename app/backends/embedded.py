@@ -31,14 +31,11 @@ from app.backends.journal import Journal
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Sequencer
 from app.backends.stored import StoreBackend, closed
-from app.backends.storefile import MEMORY, StoreFile
+from app.backends.storefile import CACHE, MEMORY, StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import User
 from app.chat.presence import Hint, Person
 from app.clock import Clock
-
-CACHE = 8000
-"""KiB of pages that the store's connection may hold. A transaction that changes more writes some of them twice."""
 
 
 class Embedded(StoreBackend):

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.backends import changes
 from app.backends.sequencing import Entry, Sequencer
-from app.backends.statements import appending, logs, names, sign_ins, users
+from app.backends.statements import appending, logs, names, runs, sign_ins, users
 from app.backends.statements.rows import CALL_ERRORS, counter, savepoint
 from app.chat.events import Draft, User
 from app.chat.logs import CONVERSATION
@@ -37,6 +37,7 @@ STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
     changes.RecordSeen: users.record_seen,
     changes.MarkRead: users.mark_read,
     changes.Ignore: users.ignore,
+    changes.Numbered: runs.note,
     changes.Probe: lambda connection, change: None,  # noqa: ARG005
 }
 """How each type of change is applied. Drafts are appended, many at once."""

@@ -27,6 +27,7 @@ class Source(Enum):
     JOURNAL = "the last commit"
     STORE = "applying to SQLite what is committed"
     SPACE = "the room on the disk"
+    LOG = "going on in the log of all nodes"
     PACE = "applying as fast as changes come"
     SYNC = "syncing to the disk what is applied"
     FILE = "the file that the store is in"

@@ -152,7 +152,8 @@ class Sequencer:
         )
 
     def _create_user(self, entry: Entry, change: CreateUser) -> None:
-        if change.token in self._new_tokens or sign_ins.user_by_token(self._connection, change.token) is not None:
+        known = change.token in self._new_tokens
+        if change.token and (known or sign_ins.user_by_token(self._connection, change.token) is not None):
             return  # the caller asks again, because the first answer got lost
         entry.change = CreateUser(change.token, self.next_user(), change.offered)
         if change.token:

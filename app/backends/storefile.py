@@ -28,6 +28,8 @@ log = logging.getLogger("store")
 
 MEMORY = ":memory:"
 """The path of a store that is in no file."""
+CACHE = 8000
+"""KiB of pages that the store's connection may hold. A transaction that changes more writes some of them twice."""
 SCRUBBED = 1000
 """How many pages are scrubbed in one step. Nobody can read meanwhile, and a commit may have to wait for the disk."""
 MAX_CHECKED = 1 << 20
@@ -40,6 +42,8 @@ class StoreFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self.epoch = ""
+        self.log_epoch = ""
+        """The epoch of the log that this is a node's copy of; empty if it is a store of its own."""
         self.file: int | None = None
         self._modified = 0.0
         """When the file was changed last before it was opened, in seconds since 1970."""
@@ -115,14 +119,27 @@ class StoreFile:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             upgrade.migrate(connection, self.path)
-            connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+            connection.execute(
+                "INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (self.log_epoch or secrets.token_hex(4),)
+            )
             (self.epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-            if self.path != MEMORY:
+            if self.log_epoch:
+                self._check_log(connection)
+            elif self.path != MEMORY:
                 self._recover(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _check_log(self, connection: sqlite3.Connection) -> None:
+        """StoreError unless this is a copy of the log. What the log has is not in a journal, too."""
+        if self.epoch != self.log_epoch:
+            raise StoreError(
+                f"{self.path}: this store has the history {self.epoch}, and the log of the nodes has {self.log_epoch}: "
+                "move it away, and this node makes a new copy, or choose another file in chat.store"
+            )
+        ending.forget(connection)
 
     def _recover(self, connection: sqlite3.Connection) -> None:
         """Apply what is in the journal and not in the store, and remove the journal. If something that was acknowledged

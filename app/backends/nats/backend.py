@@ -1,0 +1,130 @@
+"""The backend of a node among many: SQLite in a file, fed by the log that all nodes have in common.
+
+It is the embedded backend with that log in the place of the journal. `LogCommitter` gathers what is asked for, `Log`
+has it stored by a quorum of NATS servers, and reads what all nodes have stored there. In that order, `Sequencer` gives
+places, and `Applier` applies it to this node's copy: the result is the same on every node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+
+from app.backends import StoreError, Watcher, machine
+from app.backends.applying import Applier
+from app.backends.changes import CreateUser
+from app.backends.indexing import FileIndex, SearchIndex
+from app.backends.nats.batches import Runs
+from app.backends.nats.committing import LogCommitter
+from app.backends.nats.engine import Engine
+from app.backends.nats.log import Log
+from app.backends.nats.settings import NatsSettings
+from app.backends.readers import Read, Readers
+from app.backends.sequencing import Sequencer
+from app.backends.statements import runs
+from app.backends.stored import StoreBackend
+from app.backends.storefile import CACHE, StoreFile
+from app.backends.upkeep import Upkeep
+from app.chat.events import User
+from app.chat.presence import Hint, Person
+from app.clock import Clock
+
+
+class NatsBackend(StoreBackend):
+    """A node's Backend. Its copy is in the file at `path`, or in a temporary one if `in_memory` returns True when it is
+    opened."""
+
+    _core: _Core
+
+    def __init__(
+        self,
+        path: str,
+        settings: NatsSettings,
+        *,
+        clock: Clock | None = None,
+        in_memory: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__(_Core(path, settings, clock or Clock(), in_memory))
+
+    @property
+    def shared(self) -> bool:
+        return True
+
+    def create_guest(self) -> asyncio.Future[User]:
+        return self.submit(CreateUser())
+
+    def announce(self, room: str, people: Sequence[Person]) -> None:
+        pass
+
+    def hint(self, hint: Hint) -> None:
+        pass
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:  # noqa: ARG002
+        return lambda: None
+
+
+class _Core:
+    """What a NatsBackend consists of, without a reference to it."""
+
+    def __init__(self, path: str, settings: NatsSettings, clock: Clock, in_memory: Callable[[], bool]) -> None:
+        self.file = StoreFile(path)
+        self.applier = Applier(self.file)
+        self.log = Log(Engine(settings), self.applier.outage)
+        self.front = self.applier.front = LogCommitter(self.applier, self.log.wake, self.applier.read)
+        self.index: SearchIndex
+        self._clock, self._in_memory = clock, in_memory
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._opening = Lock()
+        self._opened = False
+
+    def open(self) -> None:
+        with self._opening:
+            if self._opened:
+                return
+            if self._in_memory():
+                self._temporary = tempfile.TemporaryDirectory(prefix="natter-")
+                self.file.path = str(Path(self._temporary.name) / "chat.db")
+            self.log.open()
+            try:
+                self._start()
+            except BaseException:
+                self.log.close()
+                raise
+            self._opened = True
+
+    def _start(self) -> None:
+        self.file.log_epoch = self.log.engine.epoch
+        connection = self.file.open()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = {-CACHE}")
+        runs.prepare(connection)
+        self.index = FileIndex(self.file.path, connection)
+        readers = Readers(self.file.path, self.applier.reading)
+        upkeep = Upkeep(self.file, connection, self._clock, self.index, None, readers)
+        applied = machine.last_applied(connection)
+        self.front.start(lambda: Sequencer(readers.lookups), Runs(connection), self.log.applied)
+        try:
+            self.applier.start(connection, None, readers, upkeep)
+        except RuntimeError as error:
+            connection.close()
+            self.file.release()
+            raise StoreError(f"{self.file.path}: {error}: raise the limit of threads (ulimit -u)") from None
+        try:
+            self.log.begin(self.front, applied)
+        except BaseException:
+            self.applier.stop()
+            raise
+
+    def read(self, read: Read) -> bool:
+        return self.front.read(read)
+
+    def close(self) -> None:
+        self.front.close()
+        if self._opened:
+            self.log.close()
+        self.applier.stop()
+        if self._temporary is not None:
+            self._temporary.cleanup()

@@ -1,0 +1,326 @@
+"""The common log, as one node writes and reads it.
+
+Sending: at most IN_FLIGHT batches are under way, and what is asked for meanwhile waits for the next one. A batch is
+sent again, in order with those after it, until it comes back from the log and counts. After PATIENCE its callers learn
+that the store is unavailable, and an empty batch takes its number: should it arrive after all, one of the two counts.
+
+Receiving: what is appended is also published, and what isn't heard there is read. Positions are processed in order and
+none is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from threading import Thread
+from time import monotonic
+from typing import Any, TypeVar
+
+from msgspec import MsgspecError, Raw, Struct
+
+from app.backends import StoreError
+from app.backends.nats.batches import LEVEL, Batch, decode, encode
+from app.backends.nats.committing import LogCommitter, Outgoing
+from app.backends.nats.engine import Engine
+from app.backends.nats.errors import EngineError, Purged
+from app.backends.outage import Outage, Source
+from app.backends.reasons import one_line
+from app.backends.sequencing import Entry
+
+log = logging.getLogger("store")
+
+T = TypeVar("T")
+
+IN_FLIGHT = 2
+"""Batches that are under way at most. With one, the log would wait for each answer; with more, batches get small."""
+PATIENCE = 12.0
+"""Seconds that a batch may be under way. Electing another leader of the log takes up to 9."""
+ANSWER = 3.0
+"""Seconds that the servers have to answer to one attempt."""
+RETRY = 0.1
+"""Seconds between two attempts that fail at once."""
+SILENCE = 1.0
+"""After so many seconds without anything new, look whether something was missed."""
+LATE = 0.05
+"""After so many seconds, what is known to be in the log and wasn't heard is read."""
+STORE_RETRY = 1.0
+"""Seconds between two attempts to go on while this node's copy can't be read."""
+HEARD = 64 << 20
+"""Most bytes that are kept of what was heard before its turn."""
+
+
+class _Sent(Struct):
+    """A batch that is under way."""
+
+    number: int
+    payload: bytes
+    entries: list[Entry]
+    since: float
+    position: int = 0
+    """Where it was stored when it was sent last, as far as that is known."""
+    task: asyncio.Task[None] | None = None
+
+
+class Log:
+    """The thread that writes and reads the log. `engine` is used in its event loop only."""
+
+    def __init__(self, engine: Engine, outage: Outage) -> None:
+        self.engine, self._outage = engine, outage
+        self.run = secrets.token_bytes(8)
+        self.loop = asyncio.new_event_loop()
+        self.next = 1
+        """The position to process next."""
+        self._committer: LogCommitter
+        self._in_flight: deque[_Sent] = deque()
+        self._number = 0
+        self._heard: dict[int, bytes] = {}
+        self._heard_size = 0
+        self._known_end = 0
+        """The last position that is known to be in the log."""
+        self._problem = ""
+        """What went wrong last with sending."""
+        self._woken, self._arrived, self._finished = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        """Who waits until a position is processed."""
+        self._thread = Thread(target=self._serve, name="log", daemon=True)
+
+    def open(self) -> None:
+        """Start the thread, and connect. StoreError if the log can't be used."""
+        self._thread.start()
+        try:
+            self.call(self.engine.open())
+        except BaseException:
+            self._stop()
+            raise
+
+    def begin(self, committer: LogCommitter, applied: int) -> None:
+        """Process what comes after the position `applied`. Return once this node has what the log had at this moment.
+        StoreError if that can't be."""
+        self._committer, self.next = committer, applied + 1
+        try:
+            self.call(self._begin())
+        except BaseException:
+            self._stop()
+            raise
+
+    def close(self) -> None:
+        """Send what was asked for, as far as the servers take it, and end the thread."""
+        if self._thread.is_alive():
+            self.call(self._finish())
+            self._stop()
+
+    def wake(self) -> None:
+        """Send what is pending. For any thread."""
+        self._call_soon(self._woken.set)
+
+    def applied(self) -> None:
+        """Look again whether something can be placed now. For any thread."""
+        self._call_soon(self._finished.set)
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the log's loop, from another thread, and return its result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def _call_soon(self, act: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(act)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        self.loop.close()
+
+    def _stop(self) -> None:
+        with suppress(RuntimeError):
+            self.call(self._end())
+            self._call_soon(self.loop.stop)
+        self._thread.join()
+
+    async def _end(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.engine.close()
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _begin(self) -> None:
+        stream = self.engine.settings.stream
+        self.engine.listen(f"{stream}.live", self._hear)
+        try:
+            first, last = await self.engine.bounds()
+        except EngineError as error:
+            raise StoreError(f"chat.nats: {error}") from None
+        if self.next > last + 1:
+            raise StoreError(
+                f"the log {stream} ends at position {last}, but this node's copy has position {self.next - 1}: it is "
+                "the copy of another log, or the log was restored: move the copy away, and this node makes a new one"
+            )
+        if self.next < first:
+            raise StoreError(f"the log {stream} begins at position {first}, after {self.next - 1} of this node's copy")
+        self._known_end = last
+        self._start(self._receive())
+        await self._reaches(last)
+        self._start(self._send())
+        self._start(self._watch())
+
+    async def _finish(self) -> None:
+        while not self._committer.idle:
+            self._woken.set()
+            await asyncio.sleep(RETRY / 10)
+
+    async def _reaches(self, position: int) -> None:
+        """Wait until a position is processed."""
+        if position >= self.next:
+            future: asyncio.Future[None] = self.loop.create_future()
+            self._waiting.append((position, future))
+            await future
+
+    # --- sending
+
+    async def _send(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while len(self._in_flight) < IN_FLIGHT and (taken := self._committer.take()) is not None:
+                self._number += 1
+                payload = self._encode(self._number, taken)
+                self._in_flight.append(_Sent(self._number, payload, taken.entries, monotonic()))
+            for sent in self._in_flight:
+                if sent.task is None:
+                    sent.position = 0
+                    sent.task = self._start(self._publish(sent))
+
+    def _encode(self, number: int, taken: Outgoing | None) -> bytes:
+        changes: list[Raw] = taken.changes if taken else []
+        return encode(Batch(LEVEL, self.run, number, changes))  # type: ignore[arg-type]  # encoded before
+
+    async def _publish(self, sent: _Sent) -> None:
+        try:
+            sent.position = await self.engine.append(sent.payload, patience=ANSWER)
+        except EngineError as error:
+            self._problem = str(error)
+            await asyncio.sleep(RETRY)
+            self._send_again(sent)
+            return
+        if sent.position < self.next:
+            self._send_again(sent)  # unless it counted, it came too early
+            return
+        self._known_end = max(self._known_end, sent.position)
+        self.loop.call_later(LATE, self._arrived.set)
+
+    def _send_again(self, sent: _Sent) -> None:
+        sent.task = None
+        if sent in self._in_flight:
+            self._woken.set()
+
+    async def _watch(self) -> None:
+        """Give up what is under way for too long."""
+        while True:
+            await asyncio.sleep(SILENCE / 4)
+            if self._in_flight and monotonic() - self._in_flight[0].since > PATIENCE:
+                problem = self.engine.problem or self._problem or "the servers don't store anything"
+                for sent in self._in_flight:
+                    entries, sent.entries, sent.since = sent.entries, [], monotonic()
+                    sent.payload = self._encode(sent.number, None)
+                    self._committer.give_up_sent(entries, problem)
+
+    # --- receiving
+
+    def _hear(self, payload: bytes, position: int) -> None:
+        if position >= self.next and self._heard_size + len(payload) < HEARD:
+            self._heard[position] = payload
+            self._heard_size += len(payload)
+            self._arrived.set()
+
+    async def _receive(self) -> None:
+        while True:
+            payload = self._heard.pop(self.next, None)
+            if payload is not None:
+                self._heard_size -= len(payload)
+                await self._process(payload)
+                continue
+            for position in [position for position in self._heard if position < self.next]:
+                self._heard_size -= len(self._heard.pop(position))
+            if self._heard or self._known_end >= self.next:
+                await self._read()
+                continue
+            self._arrived.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SILENCE):
+                    await self._arrived.wait()
+                continue
+            await self._read()
+
+    async def _read(self) -> None:
+        """Read what was not heard."""
+        try:
+            messages = await self.engine.read(self.next)
+        except EngineError:
+            await asyncio.sleep(RETRY)
+            return
+        except Purged as error:
+            await self._halt(f"the log begins at position {error.first}, after {self.next - 1} of this node's copy")
+        if not messages:
+            self._known_end = min(self._known_end, self.next - 1)
+        for position, payload in messages:
+            if position == self.next:
+                await self._process(payload)
+
+    async def _process(self, payload: bytes) -> None:
+        """Process what is at the next position."""
+        try:
+            batch = decode(payload)
+        except MsgspecError as error:
+            await self._halt(f"position {self.next} of the log is of a newer Natter, or not of Natter at all: {error}")
+        if batch.level > LEVEL:
+            await self._halt(f"position {self.next} of the log is of a newer Natter: install that one on this node")
+        own = self._own(batch)
+        while self._committer.holds(batch) or self._committer.is_full:
+            self._finished.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STORE_RETRY):
+                    await self._finished.wait()
+        while True:
+            try:
+                counts = self._committer.receive(self.next, batch, own.entries if own else ())
+                break
+            except Exception as error:
+                log.exception("Position %d of the log can't be placed", self.next)
+                self._outage.fail(Source.STORE, one_line(error, self._outage.path))
+                await asyncio.sleep(STORE_RETRY)
+        if counts and own is not None:
+            self._in_flight.remove(own)
+        self.next += 1
+        if batch.run == self.run:
+            self._woken.set()
+            if not counts:
+                self._resend()
+        while self._waiting and self._waiting[0][0] < self.next:
+            self._waiting.pop(0)[1].set_result(None)
+
+    def _own(self, batch: Batch) -> _Sent | None:
+        if batch.run != self.run:
+            return None
+        return next((sent for sent in self._in_flight if sent.number == batch.number), None)
+
+    def _resend(self) -> None:
+        """Send again what was stored before its turn."""
+        for sent in self._in_flight:
+            if sent.position and sent.position < self.next:
+                sent.task = None
+
+    async def _halt(self, why: str) -> None:
+        """Stop processing for good: nothing may be left out. This node serves what it has, and takes nothing."""
+        self._outage.fail(Source.LOG, why)
+        self._committer.give_up_sent([], why)
+        await asyncio.Event().wait()
