@@ -12,8 +12,7 @@ import pytest
 
 from tests import parts
 
-TEST_DEADLINE = 120
-SLOW_TEST_DEADLINE = 600
+TEST_DEADLINE = 600
 WORKERS_PER_CORE = 2
 """`make test` runs so many tests at once: they spend half their time waiting for a server, a browser or a clock."""
 
@@ -97,16 +96,14 @@ def _signals_for_programs() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _deadline(request: pytest.FixtureRequest) -> Iterator[None]:
+def _deadline() -> Iterator[None]:
     """Fail a test that hangs, with a trace of where."""
 
-    seconds = SLOW_TEST_DEADLINE if request.node.get_closest_marker("slow") else TEST_DEADLINE
-
     def expire(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"the test took over {seconds} s")
+        raise TimeoutError(f"the test took over {TEST_DEADLINE} s")
 
     before = signal.signal(signal.SIGALRM, expire)
-    signal.alarm(seconds)
+    signal.alarm(TEST_DEADLINE)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import ROOT
+from tests.clients import DEADLINE, ROOT
 
 HOSTS = {
     # Hosts that the project may name: those of pages it links to, of XML namespaces, and the reserved ones.
@@ -58,6 +58,38 @@ def test_the_tests_wait_for_events_and_skip_nothing_for_good() -> None:
         if path != Path(__file__):
             text = path.read_text()
             assert not any(word in text for word in ("time.sleep(", "asyncio.sleep(", "mark.skip", "mark.xfail")), path
+
+
+WAITING = r"DEADLINE =|timeout=|(?:fail_after|asyncio\.timeout|\.wait|\.join|\.result)\(|wait_for\(.*\), "
+WAITS = re.compile(rf"(?:{WAITING}) *(\d[\d.]*)(?![\w.]| \*)")
+"""How long a test waits for something at most, where it is given as a number."""
+
+
+def hurries(text: str) -> list[str]:
+    """What in the text of a test allows something less time than a busy machine may take for it."""
+    return [match[0] for match in WAITS.finditer(text) if 0 < float(match[1]) < DEADLINE]
+
+
+def test_the_tests_give_a_busy_machine_its_time() -> None:
+    """DEADLINE is for what must happen. What must not happen is a question that is asked later, not a time to wait."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path != Path(__file__):
+            assert not hurries(path.read_text()), path
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["DEADLINE = 20\n", "thread.join(2)\n", "with fail_after(10):", "asyncio.wait_for(work(), 1.5)", "timeout=30)"],
+)
+def test_the_check_finds_a_hurry(text: str) -> None:
+    assert len(hurries(text)) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["timeout=0)", "ping.timeout=300ms", "thread.join(DEADLINE)", "DEADLINE = 60.0", "join(2 * DEADLINE)"]
+)
+def test_the_check_passes_what_has_time(text: str) -> None:
+    assert hurries(text) == []
 
 
 def foreign(text: str) -> list[str]:

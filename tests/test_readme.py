@@ -223,7 +223,7 @@ def test_make_bench_says_what_the_figures_are_of() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=True,
     )
     assert re.search(r"s until it answers +natter \d", done.stdout)

@@ -29,6 +29,7 @@ from app.backends.schema import MIGRATIONS
 from app.chat.events import Appended, Detail, Draft, Event, Kind, User
 from app.chat.logs import mailbox
 from tests.backends.test_embedded import by_hand, contents, opened, soon
+from tests.clients import DEADLINE
 
 FAR = 2**62
 ANN, BOB = User(1, "Ann"), User(2, "bob")
@@ -440,7 +441,7 @@ def test_an_import_that_is_killed_leaves_the_store_as_it_was(store: Path, tmp_pa
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000,) * 2)\n"
         "import_(sys.argv[1], open(sys.argv[2], 'rb'), 'it.jsonl')\n"
     )
-    ended = subprocess.run([sys.executable, "-c", script, store, file], env=ENVIRONMENT, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", script, store, file], env=ENVIRONMENT, timeout=DEADLINE)
     assert ended.returncode == -signal.SIGXFSZ
     assert exported(store) == before
     imported(store, file.read_bytes())

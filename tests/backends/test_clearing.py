@@ -21,7 +21,8 @@ from app.backends.schema import APPLICATION_ID, MIGRATIONS
 from app.backends.statements import purging
 from app.backends.storefile import StoreFile
 from app.chat.events import Detail, Draft, Event, Kind
-from tests.backends.test_embedded import AUTHOR, DEADLINE, draft, opened, soon, until
+from tests.backends.test_embedded import AUTHOR, draft, opened, soon, until
+from tests.clients import DEADLINE
 
 FAR = 2**62
 pytestmark = pytest.mark.anyio

@@ -22,7 +22,8 @@ from app.chat.events import Draft, Kind, User
 from app.chat.logs import END
 from app.live import following
 from app.testing import test_application
-from tests.backends.test_embedded import AUTHOR, DEADLINE, by_hand, opened, soon
+from tests.backends.test_embedded import AUTHOR, by_hand, opened, soon
+from tests.clients import DEADLINE
 
 pytestmark = pytest.mark.anyio
 

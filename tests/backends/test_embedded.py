@@ -34,10 +34,9 @@ from app.backends.statements import logs
 from app.backends.upkeep import Upkeep
 from app.chat.events import Appended, Draft, Event, Kind, User
 from app.clock import Clock
+from tests.clients import DEADLINE, ROOT
 
 T = TypeVar("T")
-DEADLINE = 20
-ROOT = Path(__file__).parents[2]
 AUTHOR = User(1, "user0")
 
 pytestmark = pytest.mark.anyio
@@ -845,7 +844,7 @@ def test_a_store_that_is_forgotten_after_use_is_closed(path: Path) -> None:
     assert thread is not None
     del backend
     gc.collect()
-    thread.join(2)
+    thread.join(DEADLINE)
     assert not thread.is_alive()
 
 

@@ -17,7 +17,8 @@ import pytest
 from app.backends import StoreError, applying, locking
 from app.backends.archive import export
 from app.backends.embedded import Embedded
-from tests.backends.test_embedded import DEADLINE, ROOT, log_of, opened, path, refusal, say
+from tests.backends.test_embedded import log_of, opened, path, refusal, say
+from tests.clients import DEADLINE, ROOT
 
 __all__ = ["path"]
 

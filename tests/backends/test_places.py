@@ -14,7 +14,8 @@ import pytest
 
 from app.backends import Unavailable, machine, places, readers, space
 from app.backends.embedded import Embedded
-from tests.backends.test_embedded import DEADLINE, draft, log_of, opened, path, say, soon
+from tests.backends.test_embedded import draft, log_of, opened, path, say, soon
+from tests.clients import DEADLINE
 
 __all__ = ["path"]
 

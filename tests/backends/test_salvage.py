@@ -33,7 +33,8 @@ from tests.backends.test_damage import (
     root_of,
     whispered,
 )
-from tests.backends.test_embedded import AUTHOR, DEADLINE, opened, say, soon
+from tests.backends.test_embedded import AUTHOR, opened, say, soon
+from tests.clients import DEADLINE
 
 __all__ = ["filled", "path", "whispered"]
 

@@ -29,7 +29,8 @@ from app.backends.upgrade import CLEAN_DAY, SAVE_INTERVAL
 from app.chat.events import Draft, Kind, User
 from app.testing import ManualClock, test_application
 from tests.backends.sample import ANN, BOB, PASSWORD, SAMPLES, TOKENS, everything, fill, lost, search
-from tests.backends.test_embedded import DEADLINE, by_hand, draft, opened, refusal, soon
+from tests.backends.test_embedded import by_hand, draft, opened, refusal, soon
+from tests.clients import DEADLINE
 
 pytestmark = pytest.mark.anyio
 

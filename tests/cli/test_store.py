@@ -31,7 +31,7 @@ def natter(*arguments: str | Path, stdin: bytes = b"", **environment: str) -> su
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         input=stdin,
         capture_output=True,
-        timeout=60,
+        timeout=DEADLINE,
     )
 
 

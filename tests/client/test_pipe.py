@@ -66,7 +66,7 @@ def _ended() -> Iterator[None]:
 def stored(server: RestartableServer | Names, room: str = "") -> list[Any]:
     """The events of a room, as the client prints them."""
     rooms = ("--room", room) if room else ()
-    done = run(server.url, *rooms, "--since", "0", "--json", timeout=60)
+    done = run(server.url, *rooms, "--since", "0", "--json", timeout=DEADLINE)
     assert (done.returncode, done.stderr) == (0, "")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -105,7 +105,7 @@ def test_ten_thousand_lines_once_each_and_in_order_while_the_server_is_killed_tw
             restartable.start_again()
     speaker.stdin.close()
     heard += [json.loads(watcher.stdout.readline()) for _ in range(LINES - len(heard))]
-    assert speaker.wait(60) == 0
+    assert speaker.wait(DEADLINE) == 0
     assert [event["text"] for event in heard] == said
     assert [event["text"] for event in stored(restartable)] == said
     assert end(speaker).count("Reconnected") == 2

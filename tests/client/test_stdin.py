@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.client.stdin import MAX_LINE, read_lines, split
+from tests.clients import DEADLINE
 
 
 @given(st.lists(st.binary(max_size=20).map(lambda text: text.replace(b"x", b"\n"))))
@@ -41,4 +42,4 @@ def test_they_are_read_as_they_come() -> None:
             await anext(found)
         os.close(reading)
 
-    asyncio.run(asyncio.wait_for(work(), 10))
+    asyncio.run(asyncio.wait_for(work(), DEADLINE))

@@ -11,9 +11,9 @@ import anyio
 
 from app.backends import Backend
 from app.chat.events import PLAIN, Appended, Detail, Draft, Event, Kind, User
+from tests.clients import DEADLINE
 
 T = TypeVar("T")
-DEADLINE = 20
 FAR = 2**62
 """A position after all others."""
 

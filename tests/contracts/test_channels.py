@@ -27,11 +27,10 @@ from app.transports.frames import FrameReader, Opcode, encode_text
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes
 from app.transports.socket_channel import SocketChannel
-from tests.clients import frame
+from tests.clients import DEADLINE, frame
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE = 20
 HIGH = 16 * 1024
 LIMIT = 100_000
 MORE_THAN_THE_KERNEL_HIDES = [str(number) * 50_000 for number in range(10)] * 4

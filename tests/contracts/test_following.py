@@ -10,7 +10,8 @@ import pytest
 
 from app.backends import Backend
 from app.chat.events import Event
-from tests.contracts.helpers import DEADLINE, add, draft, increases, someone, soon, whole
+from tests.clients import DEADLINE
+from tests.contracts.helpers import add, draft, increases, someone, soon, whole
 
 pytestmark = pytest.mark.anyio
 

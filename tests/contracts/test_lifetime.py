@@ -14,7 +14,8 @@ import pytest
 from app.backends import Backend, Unavailable
 from app.chat.events import Appended, Event, User
 from app.chat.presence import Hint, Person, Typing
-from tests.contracts.helpers import DEADLINE, FAR, add, draft, register, someone, soon, whole
+from tests.clients import DEADLINE
+from tests.contracts.helpers import FAR, add, draft, register, someone, soon, whole
 
 pytestmark = pytest.mark.anyio
 

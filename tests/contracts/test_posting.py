@@ -12,7 +12,8 @@ import pytest
 
 from app.backends import Backend, Unavailable
 from app.chat.events import Draft, Event, Kind, User
-from tests.contracts.helpers import DEADLINE, draft, someone, soon, store, whole
+from tests.clients import DEADLINE
+from tests.contracts.helpers import draft, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,7 @@ import pytest
 
 from app.chat.errors import Code, Refused
 from app.identity.turns import MAX_OF_ALL, MAX_OF_ONE, Turns
-
-DEADLINE = 60.0
+from tests.clients import DEADLINE
 
 
 class Work:

@@ -11,6 +11,7 @@ import pytest
 
 from app import Application, Call, Event, Kind, Refused, chat_of
 from app.testing import Client, Refusal, test_application
+from tests.clients import DEADLINE
 
 Dialect = Literal["json", "text"]
 
@@ -45,14 +46,14 @@ def test_a_wait_that_fails_shows_what_came(dialect: Dialect, server: bool) -> No
             assert [json.loads(line)["text"] for line in came] == ["hello", "psst"]
         with pytest.raises(AssertionError, match=r"^bob expected a whisper /ps\+x/ within"):
             bob.hears_whisper(re.compile("ps+x"))
-        bob.socket.deadline = 10
+        bob.socket.deadline = DEADLINE
         assert bob.hears(re.compile("^h.llo$")).text == "hello"
         assert bob.hears_whisper(re.compile("ps+")).name == "ann"
 
 
 @served
 def test_a_wait_on_a_connection_that_ends_says_so_at_once(server: bool) -> None:
-    with test_application(server=server, deadline=30) as chat:
+    with test_application(server=server) as chat:
         ann, bob = chat.join("ann"), chat.join("bob", dialect="text")
         ann.ask("quit")
         with pytest.raises(AssertionError, match=r"ann expected a message, but the server closed the connection: 1000"):
@@ -78,7 +79,7 @@ def test_a_connection_that_the_server_does_not_close() -> None:
         with pytest.raises(AssertionError, match=r"did not close the connection within 0\.1 s"):
             socket.closed()
         socket.send("hi")
-        socket.deadline = 10
+        socket.deadline = DEADLINE
         with pytest.raises(AssertionError, match=r"but said '\[bob\]: hi'"):
             socket.closed()
 
@@ -190,7 +191,7 @@ def test_waits_go_on_in_order_and_rooms_are_orders_of_their_own(dialect: Dialect
         bob.socket.deadline = 0.2
         with pytest.raises(AssertionError):
             bob.hears("one")
-        bob.socket.deadline = 10
+        bob.socket.deadline = DEADLINE
         bob.hears("two")
         bob.hears_whisper("psst")
         bob.hears("three")

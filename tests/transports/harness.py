@@ -25,8 +25,8 @@ from app.transports.handover_protocol import HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from app.transports.tls_listener import TlsListener
+from tests.clients import DEADLINE
 
-DEADLINE = 20
 LIMIT = 65_536
 HEAD = (
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -15,6 +15,7 @@ from app.chat.closing import CloseCode
 from app.transports.asgi_channel import AsgiChannel
 from app.transports.frames import encode_text
 from app.transports.outboxes import Outboxes
+from tests.clients import DEADLINE
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +70,7 @@ def batch(*texts: str) -> bytes:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE):
         while not condition():
             await anyio.lowlevel.checkpoint()
 
@@ -82,7 +83,7 @@ async def carried(outbox: AsgiChannel, peer: Peer, receiver: RecordingReceiver) 
 
 
 async def over(carrying: asyncio.Task[None]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE):
         await carrying
 
 
@@ -118,7 +119,7 @@ async def test_what_only_one_client_gets_counts_from_the_first_byte() -> None:
         peer.reading.clear()
         channel.write(batch("x" * 100, "x" * 700))
     assert outboxes.size <= 2000
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE):
         await carrying[0]  # the first of those that have the most
     await all_read(peers[1:], carrying[1:])
     assert outboxes.size == 0
@@ -152,7 +153,7 @@ async def test_it_is_full_at_its_bound_in_bytes_and_writable_when_half_empty() -
     await until(lambda: outbox.pending() == 104)
     assert not waiting.done()
     peer.reading.set()
-    with anyio.fail_after(10):
+    with anyio.fail_after(DEADLINE):
         assert await waiting
     assert not outbox.full
     peer.leaves()

@@ -21,7 +21,7 @@ from app.chat.closing import CloseCode
 from app.transports.asgi_channel import AsgiChannel
 from app.transports.direct_writer import DirectWriter, _TransportProxy
 from app.transports.frames import Opcode
-from tests.clients import frame
+from tests.clients import DEADLINE, frame
 from tests.contracts.test_channels import LONG, LOOPS, Open, RecordingReceiver, asgi_channel_above_uvicorn, batch, until
 from tests.transports.harness import client, server, tls_contexts
 
@@ -336,7 +336,7 @@ async def test_tls_goes_through_the_transport() -> None:
     app = Served()
     async with server(app, ours, WebSocketsSansIOProtocol) as port, client(port, tls=theirs) as one:
         await one.head()
-        with anyio.fail_after(10):
+        with anyio.fail_after(DEADLINE):
             channel = await app.channels.get()
         assert channel.sender is channel
         assert channel.sender.send(batch("a", "b")) == 6

@@ -16,9 +16,8 @@ from app.chat.closing import CloseCode
 from app.transports.frames import Opcode, encode_text
 from app.transports.handover import HANDOVER
 from app.transports.outboxes import Outboxes
-from tests.clients import Served, frame, serving
+from tests.clients import DEADLINE, Served, frame, serving
 from tests.transports.harness import (
-    DEADLINE,
     HEAD,
     LIMIT,
     Endpoint,

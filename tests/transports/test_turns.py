@@ -22,9 +22,9 @@ from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes
 from app.transports.reading_turns import CONNECTION, SIZE, TURN, ReadingTurns, reading_turns
 from app.transports.socket_channel import SocketChannel
-from tests.clients import Raw, frame
+from tests.clients import DEADLINE, Raw, frame
 from tests.transports.comparison import Application, echo
-from tests.transports.harness import DEADLINE, client, server
+from tests.transports.harness import client, server
 
 pytestmark = pytest.mark.anyio
 TEXT, PING = Opcode.TEXT, Opcode.PING

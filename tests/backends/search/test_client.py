@@ -18,8 +18,7 @@ from app.backends.search.client import SearchClient
 from app.backends.search.engine import SCANNED
 from app.backends.search.finish import finish
 from tests.backends.search.stores import FAR, Store
-
-DEADLINE = 60
+from tests.clients import DEADLINE
 
 
 class Server:
