@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CHAT = "app.modules.chat.module"
 DEADLINE = 10.0
-"""Seconds."""
+"""Seconds, unless a test gives its own."""
 SAFE = {"app.deployment.host": "127.0.0.1", "app.deployment.port": 0}
 SAFE_STORE = {"chat.store": ":memory:"}
 """What a configuration file sets here is for its server, and is not used in a test."""
@@ -171,7 +171,7 @@ def test_application(
     clock: Clock | None = None,
     server: bool = False,
     lifespan: bool = True,
-    deadline: float = DEADLINE,
+    deadline: float | None = None,
 ) -> Iterator[Host]:
     """Run an application with `modules` for the length of a block.
 
@@ -187,12 +187,13 @@ def test_application(
     server: whether to run the server of `python -m app`, on a free port of 127.0.0.1, and not Starlette's TestClient.
     lifespan: False leaves the lifespan out: listeners hear nothing, resources stay closed, and each connection has an
         event loop of its own.
-    deadline: seconds to wait for anything that is expected.
+    deadline: seconds to wait for anything that is expected; 10 by default.
 
     ConfigurationError and StartupError are raised as `create_app` and the server raise them.
     """
     if server and not lifespan:
         raise ValueError("a server always runs the lifespan: expected lifespan=True")
+    deadline = DEADLINE if deadline is None else deadline
     files = [Path(file) for file in ([config] if isinstance(config, (str, Path)) else config)]
     with _imports_undone():
         settings = load(files, overrides or {})
@@ -204,7 +205,7 @@ def test_application(
         chat = getattr(app.state, "chat", None)
         if isinstance(chat, ChatService):
             chat.passwords.hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        with in_thread(app) if server else in_process(app, lifespan=lifespan) as runner:
+        with in_thread(app, deadline) if server else in_process(app, lifespan=lifespan) as runner:
             host = Host(app, runner, deadline, listening=lifespan)
             try:
                 yield host

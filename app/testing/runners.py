@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx2
 
 MISSING = "app.testing needs httpx2 (and so does Starlette's TestClient): pip install httpx2"
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that a server may take to start, and to stop."""
 
 
@@ -78,8 +78,8 @@ def in_process(app: Application, *, lifespan: bool) -> Iterator[InProcess]:
 class InThread:
     """The server that `python -m app` runs, in a thread of its own."""
 
-    def __init__(self, server: Server) -> None:
-        self.server, self.url = server, server.urls[0]
+    def __init__(self, server: Server, deadline: float) -> None:
+        self.server, self.url, self._deadline = server, server.urls[0], deadline
         self.loop: asyncio.AbstractEventLoop | None = None
         self._http: httpx2.Client | None = None
 
@@ -90,7 +90,7 @@ class InThread:
                 import httpx2
             except ImportError:
                 raise ImportError(MISSING) from None
-            self._http = httpx2.Client(base_url=self.url, trust_env=False)
+            self._http = httpx2.Client(base_url=self.url, timeout=self._deadline, trust_env=False)
         return self._http
 
     def close(self) -> None:
@@ -111,11 +111,12 @@ class InThread:
 
 
 @contextmanager
-def in_thread(app: Application) -> Iterator[InThread]:
-    """Serve `app` on the host and port of its settings. An error at the start is raised here."""
+def in_thread(app: Application, deadline: float) -> Iterator[InThread]:
+    """Serve `app` on the host and port of its settings, with `deadline` seconds for an HTTP request. An error at the
+    start is raised here."""
     sockets = bind(app.settings)
     server = make_server(app, sockets, own_process=False)
-    runner, began = InThread(server), Event()
+    runner, began = InThread(server, deadline), Event()
     failed: list[BaseException] = []
 
     @contextmanager

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
@@ -440,3 +441,8 @@ def registered(chat: Host, name: str) -> Any:
 
 def test_pytest_does_not_collect_it() -> None:
     assert test_application.__test__ is False  # type: ignore[attr-defined]
+
+
+def test_a_request_to_a_server_has_the_same_deadline_as_all_else() -> None:
+    with test_application(server=True, deadline=45) as chat:
+        assert chat.http.timeout == httpx2.Timeout(chat.join("ann").socket.deadline) == httpx2.Timeout(45)
