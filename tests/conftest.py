@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from tests import parts
+from tests.clients import DEADLINE
 
 TEST_DEADLINE = 600
 WORKERS_PER_CORE = 2
@@ -115,6 +116,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("APP_CONFIG", "HOST", "PORT", "WEB_CONCURRENCY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CHAT_STORE", ":memory:")
+    monkeypatch.setattr("app.testing.host.DEADLINE", DEADLINE)
 
 
 def need(program: str) -> str:
