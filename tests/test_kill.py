@@ -9,7 +9,6 @@ import asyncio
 import json
 import random
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from tests.checker import (
     conversation,
     followed,
 )
-from tests.clients import DEADLINE, Served
+from tests.clients import DEADLINE, Served, free_port
 
 KILLS = 20
 MOST_ACKS = 40
@@ -49,18 +48,6 @@ STAY = 8
 """How many messages such a client sends before it leaves."""
 ABSENCE = 10
 """How many acks others get before it comes back."""
-
-
-def free_port() -> int:
-    """Return a free port below those that the system gives to clients, which could take it while the server is down."""
-    for port in random.sample(range(20000, 32000), 100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no port is free")
 
 
 class Chat:

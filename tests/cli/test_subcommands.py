@@ -15,7 +15,7 @@ import pytest
 from app import cli
 from app.cli.subcommands import SUBCOMMANDS, Subcommand
 from app.testing import test_application
-from tests.clients import DEADLINE, ROOT, Raw
+from tests.clients import DEADLINE, ROOT, Raw, free_port
 
 HELLO = """
 import os, signal, sys
@@ -244,8 +244,3 @@ def test_what_writes_a_file_needs_no_standard_output(arguments: str, tmp_path: P
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert (tmp_path / "copy.db").is_file() == ("copy.db" in arguments)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])

@@ -17,8 +17,7 @@ from app.chat.dialects import JSON_SUBPROTOCOL
 from app.clock import Clock
 from app.testing import JsonClient, test_application
 from app.testing.sockets import Opening, open_over_network
-from tests.clients import DEADLINE, Served
-from tests.test_kill import free_port
+from tests.clients import DEADLINE, Served, free_port
 
 NO_LIMITS = ("-P:chat.limits.rate=0",)
 

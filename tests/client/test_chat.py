@@ -40,8 +40,7 @@ from app.client import (
 from app.client.connection.dialing import dial
 from app.client.errors import ChatError
 from tests.client.servers import Names, RestartableServer, serving, text_server
-from tests.clients import DEADLINE, ROOT
-from tests.test_kill import free_port
+from tests.clients import DEADLINE, ROOT, free_port
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:

@@ -19,8 +19,7 @@ import pytest
 from app.cli import main as natter
 from app.client.main import main
 from tests.client.servers import Names, RestartableServer, other_user, serving, text_server
-from tests.clients import DEADLINE, ROOT
-from tests.test_kill import free_port
+from tests.clients import DEADLINE, ROOT, free_port
 
 NATTER = [sys.executable, "-m", "app", "chat"]
 LINES = 10_000

@@ -26,7 +26,7 @@ from app.testing import JsonClient
 from tests.client.servers import Names, RestartableServer, other_user, serving, text_server
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
 from tests.client.test_sanitize import CORPUS, said
-from tests.test_kill import free_port
+from tests.clients import free_port
 
 UP = "\x1b[A"
 TS = "2026-01-31T12:00:00Z"

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import DEADLINE, ROOT, Process, dial
+from tests.clients import DEADLINE, ROOT, Process, dial, free_port
 from tests.conftest import need
 from tests.new_project.projects import made_to_run
-from tests.test_kill import free_port
 
 PATIENCE = 300
 """Seconds for what installs packages."""

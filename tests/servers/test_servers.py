@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection
 
 from app.chat.closing import meaning
 from app.chat.dialects import JSON_SUBPROTOCOL
-from tests.clients import DEADLINE, ROOT, Process, Raw, dial
+from tests.clients import DEADLINE, ROOT, Process, Raw, dial, free_port
 
 pytestmark = pytest.mark.slow("servers")
 
@@ -53,8 +53,7 @@ def start(installed: Path, tmp_path: Path) -> Start:
     """Starts a server with `options`. Returns its process, and the address of the chat."""
 
     def start(server: str, options: str = "", *, store: str = ":memory:") -> tuple[Process, str]:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         command = f"exec {installed}/{COMMANDS[server]} {options} >&2".replace("PORT", str(port))
         environment = {"CHAT_STORE": store, "HOME": str(tmp_path)}
         process = Server("-c", command, cwd=tmp_path, command="/bin/sh", environment=environment)
