@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.load import Process
+from benchmarks.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 CORES = sorted(os.sched_getaffinity(0))
-START, STOP = 30.0, 5.0
+START, STOP = 60.0, 5.0
 BARE = """
 import os
 
@@ -95,8 +96,7 @@ def bare(build: Build = HERE) -> Program:
 @contextmanager
 def serve(program: Program, *, pinned: bool = True) -> Iterator[Server]:
     """Run a server for the length of a block. If `pinned`, it runs on the first core, and the caller on the second."""
-    with socket.create_server(("127.0.0.1", 0)) as any_port:
-        port = any_port.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, **program.environment, "PORT": str(port)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every start but the first finds compiled modules, as users do
     before = os.sched_getaffinity(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import socket
@@ -24,18 +23,6 @@ from app.load.frames import OFFER, frame_at, handshake
 ROOT = Path(__file__).parent.parent
 DEADLINE = 60.0
 """How long anything may take, in seconds: as long as it can on a machine that has much else to do."""
-
-
-def free_port() -> int:
-    """A free port below those that the system gives to clients, of which one could take it before a server does."""
-    for port in random.sample(range(20000, 32000), 100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no port is free")
 
 
 class Process:

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
+from benchmarks.ports import free_port
 from tests.checker import (
     WHISPERS,
     Acked,
@@ -30,7 +31,7 @@ from tests.checker import (
     conversation,
     followed,
 )
-from tests.clients import DEADLINE, Served, free_port
+from tests.clients import DEADLINE, Served
 
 KILLS = 20
 MOST_ACKS = 40

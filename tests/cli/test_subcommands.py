@@ -15,7 +15,8 @@ import pytest
 from app import cli
 from app.cli.subcommands import SUBCOMMANDS, Subcommand
 from app.testing import test_application
-from tests.clients import DEADLINE, ROOT, Raw, free_port
+from benchmarks.ports import free_port
+from tests.clients import DEADLINE, ROOT, Raw
 
 HELLO = """
 import os, signal, sys

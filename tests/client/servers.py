@@ -17,7 +17,8 @@ from app.chat.dialects import JSON_SUBPROTOCOL
 from app.clock import Clock
 from app.testing import JsonClient, test_application
 from app.testing.sockets import Opening, open_over_network
-from tests.clients import DEADLINE, Served, free_port
+from benchmarks.ports import free_port
+from tests.clients import DEADLINE, Served
 
 NO_LIMITS = ("-P:chat.limits.rate=0",)
 

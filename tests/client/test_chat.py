@@ -39,8 +39,9 @@ from app.client import (
 )
 from app.client.connection.dialing import dial
 from app.client.errors import ChatError
+from benchmarks.ports import free_port
 from tests.client.servers import Names, RestartableServer, serving, text_server
-from tests.clients import DEADLINE, ROOT, free_port
+from tests.clients import DEADLINE, ROOT
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:

@@ -18,8 +18,9 @@ import pytest
 
 from app.cli import main as natter
 from app.client.main import main
+from benchmarks.ports import free_port
 from tests.client.servers import Names, RestartableServer, other_user, serving, text_server
-from tests.clients import DEADLINE, ROOT, free_port
+from tests.clients import DEADLINE, ROOT
 
 NATTER = [sys.executable, "-m", "app", "chat"]
 LINES = 10_000

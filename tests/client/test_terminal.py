@@ -23,10 +23,10 @@ from app.client.terminal.attention import Attention
 from app.client.terminal.formatting import Formatter
 from app.client.terminal.style import Style
 from app.testing import JsonClient
+from benchmarks.ports import free_port
 from tests.client.servers import Names, RestartableServer, other_user, serving, text_server
 from tests.client.terminals import CTRL_C, CTRL_D, ENTER, ESCAPE, TAB, Terminal, terminal
 from tests.client.test_sanitize import CORPUS, said
-from tests.clients import free_port
 
 UP = "\x1b[A"
 TS = "2026-01-31T12:00:00Z"

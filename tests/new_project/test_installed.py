@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import DEADLINE, ROOT, Process, dial, free_port
+from benchmarks.ports import free_port
+from tests.clients import DEADLINE, ROOT, Process, dial
 from tests.conftest import need
 from tests.new_project.projects import made_to_run
 

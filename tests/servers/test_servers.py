@@ -16,7 +16,8 @@ from websockets.sync.client import ClientConnection
 
 from app.chat.closing import meaning
 from app.chat.dialects import JSON_SUBPROTOCOL
-from tests.clients import DEADLINE, ROOT, Process, Raw, dial, free_port
+from benchmarks.ports import free_port
+from tests.clients import DEADLINE, ROOT, Process, Raw, dial
 
 pytestmark = pytest.mark.slow("servers")
 

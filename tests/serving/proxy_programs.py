@@ -13,10 +13,10 @@ from getpass import getuser
 from pathlib import Path
 from string import Template
 
+from benchmarks.ports import free_port
 from tests.clients import DEADLINE
 from tests.conftest import need
 
-PORT = 8080
 PAUSE = 0.05
 """Seconds between two attempts to connect to a proxy that starts."""
 NGINX = Template("""
@@ -98,7 +98,7 @@ _numbers = itertools.count()
 
 
 def own_host() -> str:
-    """An address of this machine that no other test has, so that a port on it is free."""
+    """An address of this machine that no other test has."""
     number = os.getpid() * 16 + next(_numbers) % 16
     return f"127.{1 + (number >> 16) % 250}.{(number >> 8) % 256}.{1 + number % 254}"
 
@@ -106,25 +106,25 @@ def own_host() -> str:
 @contextmanager
 def proxied(program: str, target: str, folder: Path, *, tls: str = "") -> Iterator[str]:
     """Run a proxy in front of `target` for the length of a block. Yields its host and port. `tls` is for nginx."""
-    host, path = own_host(), need(program)
+    host, port, path = own_host(), free_port(), need(program)
     configuration = folder / f"{program}.conf"
-    values = {"host": host, "port": PORT, "target": target, "folder": folder, "tls": tls, "user": getuser()}
+    values = {"host": host, "port": port, "target": target, "folder": folder, "tls": tls, "user": getuser()}
     configuration.write_text(CONFIGURATIONS[program].substitute(values))
     with (folder / f"{program}.log").open("w") as log:
         process = subprocess.Popen([path, *STARTS[program], configuration], stdout=log, stderr=log)
         try:
-            _wait_for(host, process, folder / f"{program}.log")
-            yield f"{host}:{PORT}"
+            _wait_for(host, port, process, folder / f"{program}.log")
+            yield f"{host}:{port}"
         finally:
             process.terminate()
             process.wait(DEADLINE)
 
 
-def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(host: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + DEADLINE
     while True:
         try:
-            socket.create_connection((host, PORT), DEADLINE).close()
+            socket.create_connection((host, port), DEADLINE).close()
         except OSError:
             assert time.monotonic() < deadline, log.read_text()
             with suppress(subprocess.TimeoutExpired):
