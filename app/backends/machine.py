@@ -43,20 +43,6 @@ STATEMENTS: dict[type, Callable[[sqlite3.Connection, Any], Any]] = {
 """How each type of change is applied. Drafts are appended, many at once."""
 
 
-LOOKED_UP = (
-    changes.Trim,
-    changes.BindToken,
-    changes.RevokeToken,
-    changes.SignIn,
-    changes.SignOut,
-    changes.Register,
-    changes.ChangePassword,
-    changes.Forget,
-)
-"""Changes that make a difference to what a Sequencer looks up in the store. Those after them are placed after they are
-applied."""
-
-
 def apply(connection: sqlite3.Connection, entries: Sequence[Entry], number: int) -> None:
     """Apply placed entries in order, in the caller's transaction, and note `number` as the last applied record.
 
@@ -71,13 +57,12 @@ def apply(connection: sqlite3.Connection, entries: Sequence[Entry], number: int)
 def run(connection: sqlite3.Connection, sequencer: Sequencer, entries: Sequence[Entry], number: int) -> None:
     """Place and apply entries in order, as `apply` does. The sequencer looks up through the same connection."""
     first = 0
-    for last, entry in enumerate(entries):
-        if last + 1 == len(entries) or isinstance(entry.change, LOOKED_UP):
-            part = entries[first : last + 1]
-            sequencer.place(part)
-            apply(connection, part, number)
-            sequencer.stored(part)
-            first = last + 1
+    while first < len(entries):
+        part = entries[first : first + sequencer.placeable(entries[first:])]
+        sequencer.place(part)
+        apply(connection, part, number)
+        sequencer.stored(part)
+        first += len(part)
 
 
 def replay(connection: sqlite3.Connection, sequencer: Sequencer, record: bytes, number: int) -> None:

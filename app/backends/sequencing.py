@@ -12,10 +12,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.backends import changes
 from app.backends.changes import Change, CreateUser
 from app.backends.statements import logs, sign_ins
 from app.backends.statements.rows import COLUMNS, event_of
-from app.chat.events import PLAIN, Draft, Event
+from app.chat.events import PLAIN, SETTINGS, Draft, Event, Kind
 from app.chat.logs import CONVERSATION, MAILBOX, conversation, participants
 
 MAX_INTEGER = 2**63 - 1
@@ -25,6 +26,18 @@ MAX_HEADS = 100_000
 LOOKUP = 64
 """How many retries are looked for in one statement."""
 NOT_A_ROOM = (CONVERSATION, MAILBOX)
+MESSAGE = Kind.MSG
+"""The kind of nearly all drafts."""
+ENDS_TOKENS = (
+    changes.BindToken,
+    changes.RevokeToken,
+    changes.SignIn,
+    changes.SignOut,
+    changes.Register,
+    changes.ChangePassword,
+    changes.Forget,
+)
+"""Changes that make a difference to whose a token is."""
 
 
 class Entry(Struct, gc=False):
@@ -67,6 +80,10 @@ class Sequencer:
         """By user and `cid`, the entries that have a place but are not in the store yet."""
         self._new_tokens: set[bytes] = set()
         """The tokens of new users who are not in the store yet."""
+        self._removing: set[int] = set()
+        self._ending: set[int] = set()
+        """What is not in the store yet of the changes after which it may lack an event, and after which a token may be
+        someone else's: the ids of the objects."""
         counters = dict(connection.execute("SELECT name, value FROM counters"))
         self._last_pos: int = counters["pos"]
         self._last_whisper: int = counters["whisper"]
@@ -77,8 +94,18 @@ class Sequencer:
         self._last_user += 1
         return self._last_user
 
+    def placeable(self, entries: Sequence[Entry]) -> int:
+        """Return how many of these entries, from the first, get the same place whether what has a place by now is in
+        the store yet or not. For the next one, everything before it has to be there."""
+        sequence = [entry.change for entry in entries]
+        return together(sequence, removing=bool(self._removing), ending=bool(self._ending))
+
     def place(self, entries: Sequence[Entry]) -> None:
-        """Give each entry its place. One that can't have any gets an exception as its answer."""
+        """Give each entry its place. One that can't have any gets an exception as its answer.
+
+        The places depend on the order alone if no more is placed at once than `placeable` says. That matters where
+        retries are part of what is replayed or sent to other nodes; a journal has only what got a place.
+        """
         known = self._repeated([entry.change for entry in entries if type(entry.change) is Draft and entry.change.cid])
         for entry in entries:
             change = entry.change
@@ -96,18 +123,26 @@ class Sequencer:
                     self._append(entry, change)
                     if entry.pos:
                         self._under_way[key] = entry
-            elif type(change) is CreateUser and not change.user:
-                self._create_user(entry, change)
+            elif type(change) is CreateUser:
+                if not change.user:
+                    self._create_user(entry, change)
+            elif type(change) is changes.Trim:
+                self._removing.add(id(entry))
+            elif isinstance(change, ENDS_TOKENS):
+                self._ending.add(id(entry))
 
     def stored(self, entries: Iterable[Entry]) -> None:
         """Forget entries that are in the store now."""
         for entry in entries:
             change = entry.change
+            self._removing.discard(id(entry))
             if type(change) is Draft:
                 if change.cid and entry.pos:
                     self._under_way.pop((change.user.id, change.cid), None)
             elif type(change) is CreateUser:
                 self._new_tokens.discard(change.token)
+            else:
+                self._ending.discard(id(entry))
 
     def forget_heads(self) -> None:
         """Save memory, if many heads are remembered. Call it only while everything placed is in the store."""
@@ -144,6 +179,8 @@ class Sequencer:
         else:
             seq = self._heads[room] = logs.bounds(self._connection, room).head + 1
         self._last_pos = entry.pos = self._last_pos + 1
+        if draft.kind != MESSAGE and draft.kind in SETTINGS:
+            self._removing.add(id(entry))  # nothing else may keep the event that it replaces
         user, detail = draft.user, draft.detail
         if detail is not PLAIN and detail == PLAIN:
             detail = PLAIN  # callers compare by identity
@@ -153,7 +190,8 @@ class Sequencer:
 
     def _create_user(self, entry: Entry, change: CreateUser) -> None:
         known = change.token in self._new_tokens
-        if change.token and (known or sign_ins.user_by_token(self._connection, change.token) is not None):
+        known = known or (bool(change.token) and sign_ins.user_by_token(self._connection, change.token) is not None)
+        if known and not self._ending:
             return  # the caller asks again, because the first answer got lost
         entry.change = CreateUser(change.token, self.next_user(), change.offered)
         if change.token:
@@ -174,6 +212,24 @@ class Sequencer:
                 event = event_of(row)
                 known[event.user, event.cid] = event
         return known
+
+
+def together(sequence: Sequence[Change], *, removing: bool = False, ending: bool = False) -> int:
+    """Return how many of these changes, from the first, can be placed before any of them is in the store. The next one
+    looks up what one before it may alter. `removing` and `ending` are whether changes before these may have removed
+    events, and made tokens someone else's."""
+    for number, change in enumerate(sequence):
+        if type(change) is Draft:
+            if removing and change.cid:
+                return number
+            removing = removing or (change.kind != MESSAGE and change.kind in SETTINGS)
+        elif type(change) is CreateUser:
+            if ending and change.token and not change.user:
+                return number
+        else:
+            removing = removing or type(change) is changes.Trim
+            ending = ending or isinstance(change, ENDS_TOKENS)
+    return len(sequence)
 
 
 def _check_conversation(room: str) -> ValueError | None:

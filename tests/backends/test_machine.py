@@ -16,7 +16,7 @@ from msgspec import json
 from app.backends import NameTaken, changes, machine
 from app.backends.changes import Change
 from app.backends.schema import MIGRATIONS
-from app.backends.sequencing import Entry, Sequencer
+from app.backends.sequencing import ENDS_TOKENS, Entry, Sequencer, together
 from app.backends.statements.rows import transaction
 from app.backends.storefile import MEMORY, StoreFile
 from app.chat.events import Detail, Draft, Kind, User
@@ -63,13 +63,66 @@ def apply(connection: sqlite3.Connection, groups: Sequence[Sequence[Change]]) ->
         entries = [Entry(change) for change in group]
         with transaction(connection):
             machine.run(connection, sequencer, entries, number)
-        for entry in entries:
-            answer = entry.answer
-            if isinstance(entry.change, Draft) and answer is None:
-                event = entry.stored_event
-                answer = (event.room, event.seq) if entry.duplicate else event
-            answers.append(f"{type(answer).__name__} {answer}")
+        answers += map(answer_of, entries)
     return answers
+
+
+def answer_of(entry: Entry) -> str:
+    answer = entry.answer
+    if isinstance(entry.change, Draft) and answer is None:
+        event = entry.stored_event
+        answer = (event.room, event.seq) if entry.duplicate else event
+    return f"{type(answer).__name__} {answer}"
+
+
+class Ahead:
+    """Applies batches as a node of a cluster does: each gets its places when it comes, and is applied a while later,
+    with others. After a restart, those that were not applied come again. It happens by `chance`."""
+
+    def __init__(self, connection: sqlite3.Connection, batches: Sequence[Sequence[Change]], chance: random.Random):
+        self.connection, self.batches, self.chance = connection, batches, chance
+        self.answers: list[str] = []
+        self.waiting: list[tuple[int, list[Entry]]] = []
+        """Batches that have their places, with their numbers from 1."""
+        self.sequencer = Sequencer(connection)
+        self.waits = 0
+        """How often everything before had to be applied first."""
+
+    def run(self) -> list[str]:
+        while (number := self.number()) <= len(self.batches) or self.waiting:
+            act = self.chance.random()
+            if act < 0.05:
+                self.waiting.clear()
+                self.sequencer = Sequencer(self.connection)
+            elif act < 0.3 or number > len(self.batches):
+                self.apply(self.chance.randint(0, len(self.waiting)))
+            else:
+                self.receive(number)
+        return self.answers
+
+    def number(self) -> int:
+        """The number of the batch that comes next."""
+        return machine.last_applied(self.connection) + len(self.waiting) + 1
+
+    def receive(self, number: int) -> None:
+        entries = [Entry(change) for change in self.batches[number - 1]]
+        if self.sequencer.placeable(entries) < len(entries):
+            self.waits += 1
+            self.apply(len(self.waiting))
+        assert self.sequencer.placeable(entries) == len(entries)
+        self.sequencer.place(entries)
+        self.waiting.append((number, entries))
+
+    def apply(self, count: int) -> None:
+        """Apply the first so many of the waiting batches in one transaction."""
+        if not count:
+            return
+        chosen, self.waiting = self.waiting[:count], self.waiting[count:]
+        entries = [entry for _, batch in chosen for entry in batch]
+        with transaction(self.connection):
+            machine.apply(self.connection, entries, chosen[-1][0])
+        self.sequencer.stored(entries)
+        self.answers += map(answer_of, entries)
 
 
 PEOPLE = 6
@@ -86,7 +139,7 @@ def draft(chance: random.Random, number: int) -> Draft:
         text=f"text {number}",
         id=f"id{number}",
         at=number,
-        cid=chance.choice(["", f"c{chance.randint(0, 40)}"]) if kind in (Kind.MSG, Kind.ME) else "",
+        cid=chance.choice(["", f"c{chance.randint(0, 40)}"]),
         kind=kind,
         of=chance.randint(0, 40) if kind in (Kind.EDIT, Kind.DELETE) else 0,
         detail=Detail(whom=whom, until=chance.choice([0, 5])) if whom else Detail(),
@@ -192,6 +245,68 @@ def test_the_grouping_of_changes_makes_no_difference(seed: int) -> None:
     assert digests[0] == digests[1] == digests[2]
 
 
+def batched(said: Sequence[Change], chance: random.Random) -> list[Sequence[Change]]:
+    """Batches as a node sends them: each can be placed as a whole."""
+    batches: list[Sequence[Change]] = []
+    while said:
+        size = together(said[: chance.choice([1, 2, 5, 30])])
+        batches.append(said[:size])
+        said = said[size:]
+    return batches
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_places_given_before_anything_is_applied_are_the_same(seed: int, connection: sqlite3.Connection) -> None:
+    """Nodes are behind by different amounts, and start again at any time."""
+    said = sequence(seed)
+    with closing(new_store()) as other:
+        answers = apply(other, [said])
+        expected = digest(other)
+    node = Ahead(connection, batched(said, random.Random(seed)), random.Random(-seed))
+    assert node.run() == answers
+    assert digest(connection) == expected
+    assert node.waits
+
+
+def lobby(text: str, cid: str, kind: Kind = Kind.MSG) -> Draft:
+    return Draft("lobby", User(1, "user0"), text, f"id of {text}", 1, cid, kind)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [lobby("a", "c1"), lobby("b", ""), changes.Trim("lobby", 1, 0, 9), lobby("again", "c1")],
+        [
+            lobby("a", "c1", Kind.TOPIC),
+            lobby("b", ""),
+            changes.Trim("lobby", 1, 0, 9),
+            lobby("c", "", Kind.TOPIC),
+            lobby("again", "c1"),
+        ],
+        [changes.CreateUser(b"a"), changes.SignIn(1, "", b"b", b"a", 1), changes.CreateUser(b"a")],
+        [changes.CreateUser(b"a"), changes.Forget((1,), (b"a",)), changes.CreateUser(b"a")],
+    ],
+    ids=["trimmed", "replaced setting", "signed in", "forgotten"],
+)
+def test_a_retry_of_what_is_gone_is_new_in_any_grouping(said: list[Change]) -> None:
+    expected = None
+    for groups in ([said], [[change] for change in said]):
+        with closing(new_store()) as connection:
+            found = apply(connection, groups), digest(connection)
+        expected = expected or found
+        assert found == expected
+
+
+def test_a_token_that_ends_meanwhile_gets_no_id_of_another_user(connection: sqlite3.Connection) -> None:
+    """A Committer places what it gets before the store has any of it."""
+    said: list[Change] = [changes.CreateUser(b"a"), changes.SignIn(1, "", b"b", b"a", 1), changes.CreateUser(b"a")]
+    entries = [Entry(change) for change in [*said, changes.CreateUser(b"c")]]
+    Sequencer(connection).place(entries)
+    with transaction(connection):
+        machine.apply(connection, entries, 1)
+    assert [answer_of(entry) for entry in entries] == [f"User {User.newcomer(number)}" for number in (1, 1, 2, 3)]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_sequence_survives_the_journals_format(seed: int, connection: sqlite3.Connection) -> None:
     said = sequence(seed)
@@ -228,7 +343,7 @@ def test_replaying_records_makes_the_same_store(seed: int, connection: sqlite3.C
 
 @pytest.mark.parametrize("seed", range(20))
 def test_places_are_taken_back_whole(seed: int, connection: sqlite3.Connection) -> None:
-    said = [change for change in sequence(seed) if not isinstance(change, machine.LOOKED_UP)]
+    said = [change for change in sequence(seed) if not isinstance(change, (changes.Trim, *ENDS_TOKENS))]
     with closing(new_store()) as other:
         apply(other, [said])
         expected = digest(other)

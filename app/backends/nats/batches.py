@@ -11,10 +11,8 @@ import sqlite3
 
 from msgspec import Struct, msgpack
 
-from app.backends.changes import Change, CreateUser, Numbered
-from app.backends.machine import LOOKED_UP
+from app.backends.changes import Change, Numbered
 from app.backends.statements import runs
-from app.chat.events import Draft
 
 LEVEL = 1
 """What this release writes: changes and meanings that every node has to know."""
@@ -36,17 +34,6 @@ encode = msgpack.Encoder().encode
 """Encode a Batch."""
 decode = msgpack.Decoder(Batch).decode
 """Decode what `encode` made. msgspec.MsgspecError for anything else, as from a newer Natter."""
-
-
-def ends_batch(change: Change, following: Change) -> bool:
-    """Whether `following` belongs into the next batch: what it looks up in the store may be what `change` changes, so
-    it can be placed only once that is applied."""
-    return isinstance(change, LOOKED_UP) and is_placed_by_lookup(following)
-
-
-def is_placed_by_lookup(change: Change) -> bool:
-    """Whether the place of a change depends on what is in the store."""
-    return isinstance(change, (Draft, CreateUser))
 
 
 class Runs:

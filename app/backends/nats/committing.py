@@ -17,11 +17,10 @@ from app.backends import Unavailable
 from app.backends.answering import Answers, Store, settle
 from app.backends.changes import Probe
 from app.backends.changes import encode as encode_change
-from app.backends.machine import LOOKED_UP
-from app.backends.nats.batches import MAX_BYTES, MAX_CHANGES, Batch, Runs, ends_batch, is_placed_by_lookup
+from app.backends.nats.batches import MAX_BYTES, MAX_CHANGES, Batch, Runs
 from app.backends.outage import Source
 from app.backends.readers import Read
-from app.backends.sequencing import Entry, Sequencer
+from app.backends.sequencing import Entry, Sequencer, together
 from app.backends.statements.rows import CALL_ERRORS
 
 BACKLOG = 50_000
@@ -54,8 +53,6 @@ class LogCommitter(Answers):
         """Reads, each with how many entries have to be back before it."""
         self._refusing = ""
         """Why nothing is taken, or an empty string."""
-        self._looked_up = 0
-        """The turn of the last batch that changes what is looked up for later ones."""
         self._finished = 0
         """The turn up to which everything is applied."""
         self._finishing: Callable[[], None] = lambda: None
@@ -133,8 +130,6 @@ class LogCommitter(Answers):
                     entry.answer = Unavailable(refusal)
                     failed.append(self._pending.popleft())
                     continue
-                if taken and ends_batch(taken[-1].change, entry.change):
-                    break
                 try:
                     encoded = encode_change(entry.change)
                 except CALL_ERRORS as error:
@@ -146,14 +141,18 @@ class LogCommitter(Answers):
                 size += len(encoded)
                 taken.append(self._pending.popleft())
                 changes.append(Raw(encoded))
+            count = together([entry.change for entry in taken])
+            self._pending.extendleft(reversed(taken[count:]))
+            del taken[count:], changes[count:]
         self._fail(failed)
         return Outgoing(taken, changes) if taken else None
 
     def holds(self, batch: Batch) -> bool:
         """Whether a batch can't be placed yet, because something before it has to be applied first."""
-        if self._failed:
-            return self._finished < self.turn
-        return self._finished < self._looked_up and any(is_placed_by_lookup(change) for change in batch.changes)
+        if self._finished >= self.turn:
+            return False
+        entries = [Entry(change) for change in batch.changes]
+        return self._failed or self._sequencer.placeable(entries) < len(entries)
 
     def receive(self, position: int, batch: Batch, own: Sequence[Entry]) -> bool:
         """Place, answer and apply a batch that comes from the log at a position. `own` are this node's entries of it,
@@ -179,8 +178,6 @@ class LogCommitter(Answers):
                     entry.change, entry.event, entry.pos, entry.original, entry.answer = change, None, 0, None, None
                 raise
             placed.entries.append(Entry(numbered))
-            if any(isinstance(change, LOOKED_UP) for change in batch.changes):
-                self._looked_up = self.turn
             self._deliver(placed)
         if own:
             self._refusing = ""
