@@ -17,6 +17,7 @@ from app.backends import NameTaken, changes, machine
 from app.backends.changes import Change
 from app.backends.schema import MIGRATIONS
 from app.backends.sequencing import ENDS_TOKENS, Entry, Sequencer, together
+from app.backends.statements import runs
 from app.backends.statements.rows import transaction
 from app.backends.storefile import MEMORY, StoreFile
 from app.chat.events import Detail, Draft, Kind, User
@@ -33,7 +34,9 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 def new_store() -> sqlite3.Connection:
-    return StoreFile(MEMORY).open()
+    connection = StoreFile(MEMORY).open()
+    runs.prepare(connection)
+    return connection
 
 
 def columns_of(connection: sqlite3.Connection) -> dict[str, str]:
@@ -208,6 +211,7 @@ MAKERS: dict[type, Callable[[random.Random, int], Change]] = {
     ),
     changes.Ignore: lambda chance, number: changes.Ignore(someone(chance), someone(chance), chance.random() < 0.5),
     changes.Probe: lambda chance, number: changes.Probe(),
+    changes.Numbered: lambda chance, number: changes.Numbered(token(chance), number, number),
 }
 
 
@@ -299,8 +303,8 @@ def test_a_retry_of_what_is_gone_is_new_in_any_grouping(said: list[Change]) -> N
 
 def test_a_token_that_ends_meanwhile_gets_no_id_of_another_user(connection: sqlite3.Connection) -> None:
     """A Committer places what it gets before the store has any of it."""
-    said: list[Change] = [changes.CreateUser(b"a"), changes.SignIn(1, "", b"b", b"a", 1), changes.CreateUser(b"a")]
-    entries = [Entry(change) for change in [*said, changes.CreateUser(b"c")]]
+    again = changes.CreateUser(b"a")
+    entries = [Entry(again), Entry(changes.SignIn(1, "", b"b", b"a", 1)), Entry(again), Entry(changes.CreateUser(b"c"))]
     Sequencer(connection).place(entries)
     with transaction(connection):
         machine.apply(connection, entries, 1)
