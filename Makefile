@@ -51,7 +51,7 @@ attack: $(VENV)/dev.stamp  ## Attack a server, beside a bystander (ARGS="--only 
 requirements: $(VENV)/dev.stamp  ## Pin the latest versions of the dependencies in pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--upgrade --output-file requirements.txt pyproject.toml
+		--upgrade --extra nats --output-file requirements.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
