@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
+from itertools import islice
 from math import inf
 from typing import Any, Generic, TypeVar
 
@@ -14,8 +15,9 @@ S = TypeVar("S")
 UNKNOWN = -1
 BLOCK_SIZE = 1024
 """Most cursors in a block. Sending to one block is how long everything else in the event loop has to wait."""
-MOST_TEXT = 16 * 1024 * 1024
-"""Characters that are sent to all cursors of a block in one go. A single event may have more."""
+MOST_TEXT = 64 * 1024
+"""Characters in a batch. A single event may have more."""
+_NONE: dict[Any, Any] = {}
 MAX_SPOKE = 1000
 """How many people who spoke in slow mode are remembered before those who may speak again are forgotten."""
 
@@ -41,7 +43,7 @@ class Cursor(Generic[S]):
     @property
     def pending(self) -> bool:
         """Whether the batch that is being sent has not reached it yet."""
-        return self.block is not None and self.block.pending
+        return self.block is not None and self in self.block.pending
 
     @property
     def position(self) -> int:
@@ -60,8 +62,22 @@ class Block(Generic[S]):
         self.group = group
         self.cursors: dict[Cursor[S], Any] = {}
         """Each cursor with the sender for its events."""
-        self.pending = False
-        """Whether the batch that is being sent has not reached this block yet."""
+        self.pending: dict[Cursor[S], Any] = _NONE
+        """Those that the batch that is being sent has not reached yet."""
+
+    def take(self, most: int = BLOCK_SIZE) -> dict[Cursor[S], Any]:
+        """Return the next of those that are pending, at most so many. Send the batch to them: they are pending no
+        more."""
+        pending = self.pending
+        if len(pending) <= most:
+            self.pending = _NONE
+            return pending
+        if pending is self.cursors:
+            pending = self.pending = dict(pending)
+        taken = dict(islice(pending.items(), most))
+        for cursor in taken:
+            del pending[cursor]
+        return taken
 
 
 class Room(Generic[S]):
@@ -88,6 +104,7 @@ class Room(Generic[S]):
         "name",
         "sent",
         "sent_before",
+        "text",
     )
 
     def __init__(self, name: str) -> None:
@@ -103,6 +120,8 @@ class Room(Generic[S]):
         """All live cursors, by group."""
         self._cursors: dict[Cursor[S], None] = {}
         self._batch: list[tuple[int, Event]] = []
+        self.text = 0
+        """How many characters the events have that wait to be sent."""
         self._first_order = 0
         """The order number of the first event in the batch that is being sent."""
         self._state: RoomState | None = None
@@ -213,33 +232,36 @@ class Room(Generic[S]):
             if self.head != UNKNOWN:
                 self.head = event.seq
             self._batch.append((order, event))
+            self.text += len(event.text)
 
     def take_all(self) -> list[tuple[int, Event]]:
         """Return the batch, to send it to all live cursors before anything else happens in the room. If it has long
-        texts for many cursors, a part of it stays for the next time."""
+        texts, a part of it stays for the next time."""
         batch, self._batch = self._batch, []
         self.sent_before, self.sent = self.sent, self.committed
-        if len(batch) > 1:
-            size = MOST_TEXT // min(len(self) or 1, BLOCK_SIZE)
+        text, self.text = self.text, 0
+        if text > MOST_TEXT:
+            taken = 0
             for number, (_, event) in enumerate(batch):
-                size -= len(event.text)
-                if size < 0 < number:
+                taken += len(event.text)
+                if taken > MOST_TEXT and number:
                     batch, self._batch = batch[:number], batch[number:]
                     self.sent = batch[-1][1].seq
+                    self.text = text - taken + len(event.text)
                     break
         return batch
 
-    def take_batch(self) -> tuple[list[tuple[int, Event]], Iterator[Block[S]]]:
+    def take_batch(self) -> tuple[list[tuple[int, Event]], list[Block[S]]]:
         """Start sending the batch: return its events with their order numbers, and the blocks to send it to.
 
-        Each block is pending until the iterator yields it. Cursors may come and go between two blocks. Events that are
-        committed meanwhile go into the next batch, which may only be taken after this iterator is exhausted.
+        Take all that are pending from each block, in as many calls as you like. Cursors may come and go between two of
+        them. Events that are committed meanwhile go into the next batch, which may only be taken once none are pending.
         """
         batch = self.take_all()
         blocks = [block for blocks in self.live.values() for block in blocks] if batch else []
         for block in blocks:
-            self._first_order, block.pending = batch[0][0], True
-        return batch, _in_turn(blocks)
+            self._first_order, block.pending = batch[0][0], block.cursors
+        return batch, blocks
 
     def first_pending(self, cursor: Cursor[S]) -> int | None:
         """Return the order number of the first event that a live cursor has yet to get, or None if it has all."""
@@ -260,14 +282,8 @@ class Room(Generic[S]):
         block, cursor.block = cursor.block, None
         if block is not None:
             del block.cursors[cursor]
+            block.pending.pop(cursor, None)
             if not block.cursors:
                 self.live[block.group].remove(block)
                 if not self.live[block.group]:
                     del self.live[block.group]
-
-
-def _in_turn(blocks: list[Block[S]]) -> Iterator[Block[S]]:
-    for block in blocks:
-        block.pending = False
-        if block.cursors:
-            yield block

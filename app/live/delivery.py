@@ -10,13 +10,20 @@ from contextlib import suppress
 from app.chat.closing import CloseCode
 from app.chat.dialects import Dialect
 from app.chat.events import Event
-from app.chat.room import Block, Cursor, Room
+from app.chat.fitting import ESCAPED
+from app.chat.room import BLOCK_SIZE, Block, Cursor, Room
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports import Sender
 from app.transports.frames import deflate_frame, encode_text
 
 log = logging.getLogger("chat")
 
+LONG = 16 * 1024
+"""Bytes from which on it is the copying that takes the time of a send."""
+PART = 128 * 1024
+"""Bytes of long texts that are sent in one turn, to all connections together, while little waits."""
+MOST_TURNS = 256
+"""In how many turns all that waits is sent."""
 OrderedEvent = tuple[int, Event]
 OrderedFrame = tuple[int, bytes]
 """A WebSocket frame and its order number. Order numbers increase over all frames of a shard; a connection gets its
@@ -25,6 +32,12 @@ Outgoing = dict[Subscriber, list[OrderedFrame]]
 """What connections get at the end of a turn that they don't share with others, such as acks and answers."""
 Encoded = dict[tuple[Dialect, bool], list[OrderedFrame]]
 """A batch as it is sent, by dialect and whether it is compressed. Everyone who gets the same shares it."""
+
+
+def takes_turns(room: Room[Subscriber]) -> bool:
+    """Whether a room's batch is so much that others have their turn while it is sent."""
+    size = ESCAPED * room.text
+    return len(room) > BLOCK_SIZE or (size > LONG and size * len(room) > PART)
 
 
 def send_to_room(room: Room[Subscriber], outgoing: Outgoing, others: set[Sender]) -> None:
@@ -74,7 +87,8 @@ def _send_one(
 
 
 class Broadcast:
-    """The batch of a large room on its way to the live cursors, one block after another."""
+    """The batch of a large room, or of long texts, on its way to the live cursors: one block after another, and of long
+    texts one part of a block after another."""
 
     __slots__ = ("_blocks", "_encoded", "_events", "_joined", "_room")
 
@@ -84,11 +98,18 @@ class Broadcast:
         self._encoded: Encoded = {}
         self._joined: dict[DeliveryGroup, bytes] = {}
 
-    def send_next_block(self, outgoing: Outgoing, others: set[Sender]) -> bool:
-        """Send to the next block, as `send_to_room` does. False if there is none left."""
-        block: Block[Subscriber] | None = next(self._blocks, None)
+    @property
+    def done(self) -> bool:
+        """Whether all have got it."""
+        return not any(block.pending for block in self._blocks)
+
+    def send_next(self, outgoing: Outgoing, others: set[Sender]) -> int:
+        """Send to the next cursors, as `send_to_room` does, if there are any. Return how many bytes of long texts that
+        was."""
+        block = next((block for block in self._blocks if block.pending), None)
         if block is None:
-            return False
+            return 0
+        cursors, size = block.pending, 0
         full: list[Cursor[Subscriber]] = []
         try:
             group: DeliveryGroup = block.group
@@ -98,14 +119,23 @@ class Broadcast:
                 data = _join(frames)
             elif (data := self._joined.get(group, b"")) == b"":
                 data = self._joined[group] = _join(frames)
+            cursors = block.take(self._most(len(data)))
+            if len(data) > LONG:
+                size = len(data) * len(cursors)
             if frames:
-                _send_to_block(frames, data, block.cursors, others, outgoing, full)
+                _send_to_block(frames, data, cursors, others, outgoing, full)
         except Exception:
             name, number = self._room.name, len(self._events)
             log.exception("%s: %d events can't be sent: its readers get them from the log", name, number)
-            full += block.cursors
+            full += cursors
         _leave_behind(self._room, full)
-        return True
+        return size
+
+    def _most(self, size: int) -> int:
+        """How many connections may get `size` bytes in one turn. The more waits, the more, so that it can't pile up."""
+        if size <= LONG:
+            return BLOCK_SIZE
+        return max(PART, self._room.text * len(self._room) // MOST_TURNS) // size or 1
 
 
 def senders(outgoing: Iterable[Subscriber]) -> set[Sender]:

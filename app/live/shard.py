@@ -15,10 +15,20 @@ from app.chat.dialects import Dialect
 from app.chat.events import SPOKEN, Event, Kind
 from app.chat.frames import Frame, RoomEntry
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
-from app.chat.room import BLOCK_SIZE, Cursor, Room
+from app.chat.room import Cursor, Room
 from app.clock import Clock
 from app.live.announcing import Announcer, PeopleLookup, encode
-from app.live.delivery import Broadcast, OrderedFrame, Outgoing, break_off, send_to_room, senders
+from app.live.delivery import (
+    LONG,
+    PART,
+    Broadcast,
+    OrderedFrame,
+    Outgoing,
+    break_off,
+    send_to_room,
+    senders,
+    takes_turns,
+)
 from app.live.subscriber import Subscriber
 from app.live.turn import LoopTurns, OneEach
 from app.transports import Sender
@@ -33,8 +43,6 @@ TIME_SLICE = 0.005
 """Seconds that a flush may take before handshakes, incoming messages and small rooms get their turn."""
 CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
-LONG = 16 * 1024
-"""Bytes that take as long to write as the clock is not looked at."""
 EXPULSIONS = (Kind.KICK, Kind.BAN)
 CLOSINGS = (Kind.PRIVATE, Kind.UNINVITE, Kind.DEOP)
 """Events after which someone may have no right to be in the room any more."""
@@ -237,8 +245,8 @@ class Shard:
             room.spoke(event.user, self._clock.monotonic())
 
     def _flush(self, until: float) -> None:
-        """Send to rooms, then write to the connections that get something else as well. Large rooms come last, one
-        block of each in turn."""
+        """Send to rooms, then write to the connections that get something else as well. Large rooms and long texts come
+        last, one block or part of each in turn."""
         outgoing, self._outgoing = self._outgoing, {}
         others = senders(outgoing) if outgoing else _NOBODY
         sent = 0
@@ -246,12 +254,11 @@ class Shard:
             if room in self._broadcasts:
                 continue
             self._dirty.pop(room, None)  # sending to another room may have closed this one's last connection
-            size = len(room)
-            if size > BLOCK_SIZE:
+            if takes_turns(room):
                 self._broadcasts[room] = Broadcast(room)
             else:
                 send_to_room(room, outgoing, others)
-                sent += size
+                sent += len(room)
             if room.has_batch:  # long texts that are left for another time
                 self._dirty[room] = None
             if sent >= CLOCK_CHECK_INTERVAL:
@@ -265,16 +272,18 @@ class Shard:
             self._write(outgoing, until)
 
     def _broadcast_large(self, outgoing: Outgoing, others: set[Sender], until: float) -> None:
-        """Send at least one block, so that there is progress in every turn."""
+        """Send at least once, so that there is progress in every turn, and go on with another room in the next."""
         turns = deque(self._broadcasts.items())
+        left = PART
         while turns:
             room, broadcast = turns.popleft()
-            if broadcast.send_next_block(outgoing, others):
+            size = broadcast.send_next(outgoing, others)
+            if not broadcast.done:
                 turns.append((room, broadcast))
-            else:
-                self._broadcasts.pop(room, None)
-            if monotonic() > until:
-                return
+            left -= size
+            if size > left or monotonic() > until:
+                break
+        self._broadcasts = dict(turns)
 
     def _write(self, outgoing: Outgoing, until: float) -> None:
         """Write to each connection what may go now. Frames that come after an event it has yet to get are kept, and go

@@ -70,7 +70,7 @@ class Following(RuleBasedStateMachine):
         self.sent = 0
         """The position of the last event that was sent to everyone."""
         self.batch: list[tuple[int, Event]] = []
-        self.turns: Iterator[Block[Subscriber]] | None = None
+        self.turns: list[Block[Subscriber]] | None = None
         """The blocks that the batch is still to be sent to."""
         self.here: list[Cursor[Subscriber]] = []
 
@@ -101,41 +101,44 @@ class Following(RuleBasedStateMachine):
         self.commit(gap)
         self.deliver(len(self.log))
 
-    @rule(slow=st.integers(0, 7))
-    def take_batch(self, slow: int) -> None:
+    @rule(slow=st.integers(0, 7), most=st.integers(1, SMALL))
+    def take_batch(self, slow: int, most: int) -> None:
         """Finish the batch that is being sent, and then send everything that was committed meanwhile."""
         while self.turns is not None:
-            self.send_next_block(slow)
+            self.send_next(slow, most)
         self.start_sending()
         while self.turns is not None:
-            self.send_next_block(slow)
+            self.send_next(slow, most)
 
-    @rule(blocks=st.integers(0, 3), slow=st.integers(0, 7))
-    def send_to_some(self, blocks: int, slow: int) -> None:
+    @rule(times=st.integers(0, 3), slow=st.integers(0, 7), most=st.integers(1, SMALL))
+    def send_to_some(self, times: int, slow: int, most: int) -> None:
         """Start sending a batch, or go on with it."""
         if self.turns is None:
             self.start_sending()
-        for _ in range(blocks):
+        for _ in range(times):
             if self.turns is not None:
-                self.send_next_block(slow)
+                self.send_next(slow, most)
 
     def start_sending(self) -> None:
         self.batch, self.turns = self.room.take_batch()
         assert [order for order, _ in self.batch] == sorted({order for order, _ in self.batch})
         assert not self.room.has_batch
 
-    def send_next_block(self, slow: int) -> None:
-        """Send to the next block. Cursors whose bit is set in `slow` fall behind instead."""
+    def send_next(self, slow: int, most: int) -> None:
+        """Send to the next `most` cursors of a block. Those whose bit is set in `slow` fall behind instead."""
         assert self.turns is not None
-        block = next(self.turns, None)
+        block = next((block for block in self.turns if block.pending), None)
         if block is None:
             self.sent = self.batch[-1][1].seq if self.batch else self.sent
             self.turns = None
             return
-        assert 0 < len(block.cursors) <= SMALL, "an empty block is skipped"
-        full = [cursor for place, cursor in enumerate(block.cursors) if slow >> place & 1]
-        for cursor in block.cursors:
+        assert all(cursor.pending for cursor in block.pending)
+        taken = list(block.take(most))
+        assert 0 < len(taken) <= most
+        full = [cursor for place, cursor in enumerate(taken) if slow >> place & 1]
+        for cursor in taken:
             assert cursor.block is block
+            assert not cursor.pending
             if cursor not in full:
                 cursor.subscriber.got += [event.seq for _, event in self.batch]
         for cursor in full:
@@ -226,7 +229,7 @@ class Following(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Once everything is committed and sent, every cursor can go live and has every event."""
         self.deliver(len(self.log) + 1)
-        self.take_batch(0)
+        self.take_batch(0, SMALL)
         assert self.turns is None
         for cursor in self.here:
             self.read_a_page(cursor, len(self.log) + 1, "text")
@@ -241,9 +244,9 @@ TestFollowing.settings = settings(max_examples=300, stateful_step_count=40, dead
 
 
 def send_batch(room: Room[Subscriber]) -> list[tuple[int, Event]]:
-    batch, turns = room.take_batch()
-    for _ in turns:
-        pass
+    batch, blocks = room.take_batch()
+    for block in blocks:
+        block.take()
     return batch
 
 
@@ -273,12 +276,12 @@ def test_between_two_blocks_anybody_may_come_and_go() -> None:
     assert [len(block.cursors) for block in blocks_of(room)] == [SMALL, SMALL]
     room.detach(second)
     room.commit(event(1), 1)
-    batch, turns = room.take_batch()
+    batch, [block, another] = room.take_batch()
     assert [cursor.position for cursor in (first, third)] == [0, 0]
     came = room.attach(Subscriber(1), 1)
     assert room.go_live(came, "text")
     assert came.block not in (first.block, third.block), "it must not get what they have yet to get"
-    assert list(next(turns).cursors) == [first]
+    assert list(block.take()) == [first]
     assert (first.pending, third.pending, first.position, third.position) == (False, True, 1, 0)
     again = room.attach(Subscriber(1), 1)
     assert room.go_live(again, "text")
@@ -289,12 +292,54 @@ def test_between_two_blocks_anybody_may_come_and_go() -> None:
     assert not room.go_live(late, "text"), "it would be sent to it again"
     assert room.has_batch
     assert [room.first_pending(cursor) for cursor in (first, third, came, late)] == [2, 1, 2, None]
-    assert list(next(turns).cursors) == [third]
-    assert next(turns, None) is None
+    assert list(another.take()) == [third]
+    assert not block.pending | another.pending
     assert batch == [(1, event(1))]
     assert [order for order, _ in send_batch(room)] == [2]
     assert room.go_live(late, "text")
     assert late.block is third.block
+
+
+def test_between_two_parts_of_a_block_those_who_have_the_batch_are_ahead_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.chat.room.BLOCK_SIZE", 5)
+    room: Room[Subscriber] = Room("lobby")
+    first, second, third, fourth = here = [room.attach(Subscriber(0), 0) for _ in range(4)]
+    for cursor in here:
+        assert room.go_live(cursor, "text")
+    room.commit(event(1), 1)
+    _, [block] = room.take_batch()
+    assert list(block.take(1)) == [first]
+    assert [cursor.position for cursor in here] == [1, 0, 0, 0]
+    assert room.regroup(first, "other"), "it has all that was sent"
+    assert not room.regroup(second, "other")
+    room.detach(third)
+    came = room.attach(Subscriber(1), 1)
+    assert room.go_live(came, "text")
+    assert came.block is not second.block, "it has read what the others have yet to get"
+    assert list(block.take(1)) == [second]
+    assert list(block.take(1)) == [fourth]
+    assert not block.pending
+    assert not any(cursor.pending for cursor in (first, second, fourth, came))
+
+
+def test_a_batch_ends_with_the_text_that_makes_it_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.chat.room.MOST_TEXT", 5)
+    room: Room[Subscriber] = Room("lobby")
+    cursor = room.attach(Subscriber(0), 0)
+    assert room.go_live(cursor, "text")
+    for seq in range(1, 6):  # each has two characters
+        room.commit(event(seq), seq)
+    assert room.text == 10
+    sizes = []
+    while room.has_batch:
+        batch = room.take_all()
+        sizes.append((len(batch), room.text))
+        assert room.sent == batch[-1][1].seq
+    assert sizes == [(2, 6), (2, 2), (1, 0)]
+    room.commit(Event("lobby", 6, "id6", 0, 1, "user0", "longer than that"), 6)
+    assert len(room.take_all()) == 1
 
 
 def test_nothing_is_kept_for_a_room_that_nothing_is_set_for() -> None:

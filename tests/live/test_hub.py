@@ -16,6 +16,7 @@ from app.chat.events import Detail, Event, Kind, User
 from app.chat.logs import conversation
 from app.chat.room import Cursor
 from app.clock import Clock
+from app.live.delivery import PART
 from app.live.shard import Shard
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports.frames import decode_text, split_frames
@@ -127,9 +128,11 @@ class Listening:
         return [(frame["t"], frame["seq"]) for frame in frames]
 
 
-def event(seq: int, room: str, user: int, *, cid: str = "", kind: str = Kind.MSG, whom: int = 0) -> Event:
+def event(
+    seq: int, room: str, user: int, *, cid: str = "", kind: str = Kind.MSG, whom: int = 0, text: str = "text"
+) -> Event:
     detail = Detail(whom=User(whom, f"user{whom - 1}") if whom else None)
-    return Event(room, seq, f"id{seq}", 0, user, f"user{user - 1}", f"text {seq}", cid=cid, kind=kind, detail=detail)
+    return Event(room, seq, f"id{seq}", 0, user, f"user{user - 1}", text, cid=cid, kind=kind, detail=detail)
 
 
 def in_a_loop(test: Coroutine[Any, Any, None]) -> None:
@@ -223,11 +226,13 @@ async def a_turn() -> None:
     await turned.wait()
 
 
-@given(turns, st.integers(1, 3), st.sampled_from([10, 40, 10_000]))
+@given(turns, st.integers(1, 3), st.sampled_from([10, 40, 10_000]), st.sampled_from([0, 10_000]))
 @settings(max_examples=200, deadline=None)
 def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_it_keep_their_order(
-    turns: list[list[list[tuple[int, str, bool]]]], block: int, most_text: int
+    turns: list[list[list[tuple[int, str, bool]]]], block: int, most_text: int, long: int
 ) -> None:
+    """Texts that are longer than `long` are sent to one connection in each turn."""
+
     async def run() -> None:
         shard = new_shard()
         listening = [Listening(shard, user) for user in (*PEOPLE, *PEOPLE)]
@@ -250,16 +255,19 @@ def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_i
             assert_in_order(one, events, acknowledged=number < len(PEOPLE))
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("app.chat.room", "app.live.shard"):
+        for module in ("app.chat.room", "app.live.delivery"):
             patch.setattr(f"{module}.BLOCK_SIZE", block)
         patch.setattr("app.chat.room.MOST_TEXT", most_text)
+        patch.setattr("app.live.delivery.LONG", long)
+        patch.setattr("app.live.delivery.PART", 1)
+        patch.setattr("app.live.delivery.MOST_TURNS", 10_000)
         patch.setattr("app.live.shard.TIME_SLICE", -1)
         patch.setattr("app.live.shard.CLOCK_CHECK_INTERVAL", 1)
         in_a_loop(run())
 
 
 def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("app.chat.room", "app.live.shard"):
+    for module in ("app.chat.room", "app.live.delivery"):
         monkeypatch.setattr(f"{module}.BLOCK_SIZE", 2)
     monkeypatch.setattr("app.live.shard.TIME_SLICE", -1)
 
@@ -282,24 +290,76 @@ def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPat
     in_a_loop(run())
 
 
-def test_others_have_their_turn_while_long_texts_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.chat.room.MOST_TEXT", 100)
+def test_others_have_their_turn_while_long_texts_are_sent() -> None:
+    """A turn sends few bytes of them, to however many people."""
+
+    async def run() -> None:
+        shard = new_shard()
+        many = [Listening(shard, user, rooms=["a"]) for user in range(1, 101)]
+        other = Listening(shard, 200, rooms=["b"])
+        shard.deliver([event(seq, "a", 1, text="x" * 60_000) for seq in (1, 2, 3)])
+        sent, spoken = bytes_of(many), 3
+        assert 0 < sent <= PART
+        while any(len(one.got()) < 3 for one in many):
+            spoken += 1
+            said = event(spoken, "b", 200, cid="c")
+            shard.acknowledge(said, other.subscriber)
+            shard.deliver([said])
+            await a_turn()
+            assert other.got()[-2:] == [("ack", spoken), ("msg", spoken)]
+            before, sent = sent, bytes_of(many)
+            assert before < sent <= before + 2 * PART, "the loop has gone round twice"
+        assert all(one.got() == [("msg", 1), ("msg", 2), ("msg", 3)] for one in many)
+
+    in_a_loop(run())
+
+
+def test_the_more_long_texts_wait_the_more_of_them_are_sent_in_a_turn() -> None:
+    async def run() -> None:
+        shard = new_shard()
+        many = [Listening(shard, user, rooms=["a"]) for user in range(1, 101)]
+        shard.deliver([event(seq, "a", 1, text="x" * 60_000) for seq in range(1, 101)])
+        turns, total = 0, 100 * 100 * 60_000
+        while bytes_of(many) < total:
+            await a_turn()
+            turns += 1
+        assert turns < total / PART / 2
+
+    in_a_loop(run())
+
+
+def test_rooms_with_long_texts_take_turns() -> None:
+    async def run() -> None:
+        shard = new_shard()
+        rooms = {room: [Listening(shard, user, rooms=[room]) for user in range(1, 21)] for room in ROOMS}
+        shard.deliver([event(seq, room, 1, text="x" * 60_000) for seq, room in enumerate(ROOMS, 1)])
+        for _ in range(len(ROOMS)):
+            await a_turn()
+        assert all(0 < bytes_of(here) < len(here) * 60_000 for here in rooms.values())
+        shard.flush(now=True)
+        assert all(len(one.got()) == 1 for here in rooms.values() for one in here)
+
+    in_a_loop(run())
+
+
+def bytes_of(listening: Sequence[Listening]) -> int:
+    """How many bytes were written to connections."""
+    return sum(len(data) for one in listening for data in one.channel.writes)
+
+
+def test_the_clock_is_looked_at_after_each_long_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.live.shard.LONG", 10)
     monkeypatch.setattr("app.live.shard.TIME_SLICE", -1)
 
     async def run() -> None:
         shard = new_shard()
         many = [Listening(shard, user, rooms=["a"]) for user in range(1, 11)]
-        shard.deliver([event(seq, "a", 1) for seq in range(1, 6)])
-        assert all(one.got() == [("msg", 1)] for one in many)
-        shard.deliver([event(6, "b", 30)])
-        shard.flush(now=True)
-        assert all(one.got() == [("msg", seq) for seq in range(1, 6)] for one in many)
         for one in many:
             shard.send(one.subscriber, b'{"t":"ack","seq":7}')
         await a_turn()
-        assert 0 < sum(len(one.got()) == 6 for one in many) < 5, "the clock is looked at after each long one"
+        assert 0 < sum(len(one.got()) for one in many) < 5
         shard.flush(now=True)
+        assert all(one.got() == [("ack", 7)] for one in many)
 
     in_a_loop(run())
 
@@ -342,7 +402,7 @@ def test_who_is_full_falls_behind_and_is_given_nothing_but_its_acks() -> None:
 def test_a_room_whose_last_are_cut_off_while_they_are_sent_to_is_gone(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("app.chat.room", "app.live.shard"):
+    for module in ("app.chat.room", "app.live.delivery"):
         monkeypatch.setattr(f"{module}.BLOCK_SIZE", block)
 
     async def run() -> None:
