@@ -15,6 +15,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import cache
 from typing import NamedTuple
 
 from websockets.speedups import apply_mask
@@ -63,6 +64,44 @@ DEFLATE_TAIL = b"\0\0\xff\xff"
 """Ends every compressed message, and is not sent."""
 
 
+class WholeTexts:
+    """Reads whole texts, which is nearly all that clients send. It remembers nothing, so all connections on which a
+    message may have `limit` bytes share one, and need a FrameReader only once something else arrives.
+    """
+
+    __slots__ = ("inflates", "limit")
+
+    def __init__(self, limit: int, *, inflates: bool = False) -> None:
+        self.limit, self.inflates = limit, inflates
+
+    def read(self, data: bytes) -> str | None:
+        """The text in `data`, if that is exactly one whole and uncompressed text frame. Otherwise None."""
+        end = len(data)
+        if end < 6 or data[0] != WHOLE_TEXT:
+            return None
+        size, start = data[1] - MASKED, 6
+        if size == 126 and end > 8:
+            size, start = int.from_bytes(data[2:4], "big"), 8
+        elif not 0 <= size < 126:
+            return None
+        if end - start != size or size > self.limit:
+            return None
+        try:
+            return apply_mask(data[start:], data[start - 4 : start]).decode()
+        except UnicodeDecodeError:
+            return None
+
+    def reader(self) -> FrameReader:
+        """Return a reader of everything, with the same limit."""
+        return FrameReader(self.limit, inflates=self.inflates)
+
+
+@cache
+def whole_texts(limit: int, *, inflates: bool) -> WholeTexts:
+    """The reader that all connections with this limit share."""
+    return WholeTexts(limit, inflates=inflates)
+
+
 class FrameReader:
     """Reads what one client sends.
 
@@ -99,27 +138,14 @@ class FrameReader:
         """Whether nothing more is read."""
         return self._needed == _ENDED
 
+    @property
+    def idle(self) -> bool:
+        """Whether it is as it was at first, so that a new one could take its place."""
+        return not self._needed and self._fragments is None and not self.closing
+
     def end(self) -> None:
         """Read nothing more."""
         self._buffer, self._fragments, self._needed = None, None, _ENDED
-
-    def read_text(self, data: bytes) -> str | None:
-        """The text in `data`, if that is exactly one whole and uncompressed text frame with nothing before it, as it
-        nearly always is. Otherwise None, and nothing is read: pass it to `read`."""
-        end = len(data)
-        if end < 6 or data[0] != WHOLE_TEXT or self._needed or self._fragments is not None:
-            return None
-        size, start = data[1] - MASKED, 6
-        if size == 126 and end > 8:
-            size, start = int.from_bytes(data[2:4], "big"), 8
-        elif not 0 <= size < 126:
-            return None
-        if end - start != size or size > self.limit:
-            return None
-        try:
-            return apply_mask(data[start:], data[start - 4 : start]).decode()
-        except UnicodeDecodeError:
-            return None
 
     def read(self, data: bytes) -> Iterator[Message | ProtocolViolation]:
         """The messages in `data`, one for each frame, read and inflated when it is asked for. Go through all of them

@@ -20,7 +20,7 @@ from typing import Any
 from uvicorn.config import Config
 
 from app.transports.frame_limit import FrameLimit
-from app.transports.frames import FrameReader
+from app.transports.frames import whole_texts
 from app.transports.heartbeat import shared_heartbeat
 from app.transports.senders import is_plain_socket
 from app.transports.socket_channel import SocketChannel
@@ -50,8 +50,8 @@ def take_over(
     """
     loop = asyncio.get_running_loop()
     heartbeat = shared_heartbeat(loop, config.ws_ping_interval or 0, config.ws_ping_timeout or 0, stall)
-    reader = FrameReader(config.ws_max_size, inflates=inflates)
-    channel = SocketChannel(transport, connections, reader, heartbeat, limit, peer)
+    texts = whole_texts(config.ws_max_size, inflates=inflates)
+    channel = SocketChannel(transport, connections, texts, heartbeat, limit, peer)
     if high:  # The kernel doubles it. By default it would buffer megabytes for a client that reads nothing.
         with suppress(OSError):  # the transport is closing
             channel.sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, high // 2)

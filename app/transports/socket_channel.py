@@ -12,7 +12,15 @@ from typing import Any, cast
 from app.chat.closing import CloseCode
 from app.transports import BROKEN, Ending, Receiver
 from app.transports.frame_limit import NO_LIMIT, FrameLimit
-from app.transports.frames import FrameReader, Message, Opcode, ProtocolViolation, encode_close, encode_frame
+from app.transports.frames import (
+    FrameReader,
+    Message,
+    Opcode,
+    ProtocolViolation,
+    WholeTexts,
+    encode_close,
+    encode_frame,
+)
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes, Share
@@ -56,6 +64,7 @@ class SocketChannel(asyncio.Protocol):
         "_reader",
         "_receiver",
         "_refilled",
+        "_texts",
         "_transport",
         "deflated",
         "ending",
@@ -68,7 +77,7 @@ class SocketChannel(asyncio.Protocol):
         self,
         transport: Transport,
         connections: MutableSet[Any],
-        reader: FrameReader,
+        texts: WholeTexts,
         heartbeat: Heartbeat,
         limit: FrameLimit = NO_LIMIT,
         peer: Peer | None = None,
@@ -83,7 +92,10 @@ class SocketChannel(asyncio.Protocol):
         """Where what is queued for this client alone counts."""
         self._bytes_queued = 0
         """Bytes that the transport was given so far."""
-        self._reader, self._limit = reader, limit
+        self._texts = texts
+        self._reader: FrameReader | None = None
+        """Reads everything else, while there is something to remember."""
+        self._limit = limit
         self._left = limit.burst
         """How many frames the client may send until the limit is looked at again."""
         self._refilled = 0.0
@@ -173,10 +185,10 @@ class SocketChannel(asyncio.Protocol):
                 turns.met(owner)
             turns.left -= 1 + (len(data) >> SIZE)
             if turns.left < 0 and not turns.admits(owner):
-                self._frames = self._reader.read(data)
+                self._frames = self._own_reader().read(data)
                 self._wait()
                 return
-            text = self._reader.read_text(data)
+            text = self._texts.read(data) if self._reader is None else None
             if text is not None:
                 self._left -= 1
                 if self._left < 0 and self._floods():
@@ -184,13 +196,14 @@ class SocketChannel(asyncio.Protocol):
                 if self._receiver is not None:
                     self._receiver.text_received(text)
                 return
-            self._frames = self._reader.read(data)
-            if self._reader.ended:  # the transport would read on at once, megabytes at a time
+            reader = self._own_reader()
+            self._frames = reader.read(data)
+            if reader.ended:  # the transport would read on at once, megabytes at a time
                 self._wait()
             else:
                 self._read_frames(self._frames)
         else:
-            self._frames = chain(self._frames, self._reader.read(data))
+            self._frames = chain(self._frames, self._own_reader().read(data))
 
     def take_turn(self) -> None:
         """Handle more of what was received before, if it is still to be handled. See `Reader`."""
@@ -233,6 +246,13 @@ class SocketChannel(asyncio.Protocol):
                 self._wait()
                 return
         self._frames = None
+        if self._reader is not None and self._reader.idle:
+            self._reader = None
+
+    def _own_reader(self) -> FrameReader:
+        if self._reader is None:
+            self._reader = self._texts.reader()
+        return self._reader
 
     def _wait(self) -> None:
         self._transport.pause_reading()
@@ -252,7 +272,7 @@ class SocketChannel(asyncio.Protocol):
         """Close the connection and read nothing more: the client's answer needn't be waited for."""
         self.close(code, reason)
         self._frames = None
-        self._reader.end()
+        self._own_reader().end()
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 
@@ -336,7 +356,7 @@ class SocketChannel(asyncio.Protocol):
         """Give the client a moment to end the connection, then end it, whatever is still queued."""
         self.ending = ending
         self._linger_timer = asyncio.get_running_loop().call_later(LINGER, self._cut)
-        self._reader.closing = True
+        self._own_reader().closing = True
         self.resume_reading()
         self._end()
 
@@ -348,7 +368,7 @@ class SocketChannel(asyncio.Protocol):
 
     def _cut(self) -> None:
         self._frames = None
-        self._reader.closing = True
+        self._own_reader().closing = True
         self.sender.detach()
         self._transport.abort()
 

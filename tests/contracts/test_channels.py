@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 from app.chat.closing import CloseCode
 from app.transports import Channel
 from app.transports.asgi_channel import AsgiChannel
-from app.transports.frames import FrameReader, Opcode, encode_text
+from app.transports.frames import Opcode, WholeTexts, encode_text
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes
 from app.transports.socket_channel import SocketChannel
@@ -256,7 +256,7 @@ async def socket_channel(stall: float = LONG, period: float = 0, patience: float
     heartbeat, connections, receiver = Heartbeat(loop, period, patience, stall), set[Any](), RecordingReceiver()
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    channel = SocketChannel(transport, connections, FrameReader(LIMIT), heartbeat)
+    channel = SocketChannel(transport, connections, WholeTexts(LIMIT), heartbeat)
     connections.add(channel)
     transport.set_protocol(channel)
     transport.set_write_buffer_limits(high=0)
@@ -648,7 +648,7 @@ async def test_who_begins_after_the_end_is_told_it_at_once(anyio_backend: Any, o
     ours, theirs = tcp_pair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
     channel, receiver = (
-        SocketChannel(transport, set(), FrameReader(LIMIT), Heartbeat(loop, 0, 0, 0)),
+        SocketChannel(transport, set(), WholeTexts(LIMIT), Heartbeat(loop, 0, 0, 0)),
         RecordingReceiver(),
     )
     transport.set_protocol(channel)

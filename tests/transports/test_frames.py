@@ -26,6 +26,7 @@ from app.transports.frames import (
     Message,
     Opcode,
     ProtocolViolation,
+    WholeTexts,
     decode_text,
     encode_close,
     encode_frame,
@@ -44,13 +45,14 @@ Outcome = tuple[list[Message], int]
 
 
 def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outcome:
-    """What a FrameReader makes of `data` in pieces, asked as a SocketChannel asks it. Checks that it buffers at most a
+    """What readers make of `data` in pieces, asked as a SocketChannel asks them. Checks that they buffer at most a
     message and a frame of it."""
-    reader, messages, code = FrameReader(limit), list[Message](), 0
+    texts, messages, code = WholeTexts(limit), list[Message](), 0
+    reader = texts.reader()
     edges = [0, *sorted({cut for cut in cuts or () if 0 < cut < len(data)}), len(data)]
     for start, stop in pairwise(edges):
         piece = data[start:stop]
-        text = reader.read_text(piece)
+        text = texts.read(piece) if reader.idle else None
         for found in reader.read(piece) if text is None else [Message(TEXT, text)]:
             assert not code, "something was read after the end"
             if isinstance(found, ProtocolViolation):
@@ -60,6 +62,9 @@ def read(data: bytes, cuts: list[int] | None = None, limit: int = LIMIT) -> Outc
             elif found.opcode != CONT:
                 messages.append(found)
         assert reader.buffered <= limit + 125 + HEADER
+        if reader.idle:
+            assert not reader.buffered
+            reader = texts.reader()
     return messages, code
 
 

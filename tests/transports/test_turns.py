@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from app.chat.closing import CloseCode
 from app.testing import Host, test_application
 from app.transports import frames, hardened_websocket, socket_channel
 from app.transports.frame_limit import BURST, FrameLimit, FrameSplitter
-from app.transports.frames import DEFLATED, FrameReader, Opcode, deflate
+from app.transports.frames import DEFLATED, Opcode, WholeTexts, deflate
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes
 from app.transports.reading_turns import CONNECTION, SIZE, TURN, ReadingTurns, reading_turns
@@ -80,8 +81,8 @@ class Client:
         self.do: Callable[[], object] = lambda: None
         self.transport = Transport()
         heartbeat = Heartbeat(asyncio.get_running_loop(), 0, 0, 0)
-        reader = FrameReader(100_000, inflates=inflates)
-        self.channel = SocketChannel(self.transport, set(), reader, heartbeat, FrameLimit.of(limit))
+        texts = WholeTexts(100_000, inflates=inflates)
+        self.channel = SocketChannel(self.transport, set(), texts, heartbeat, FrameLimit.of(limit))
         self.channel.start(self)
         OPENED.append(self)
 
@@ -106,6 +107,31 @@ async def test_a_turn_handles_so_many_frames_of_one_connection() -> None:
         assert 0 < len(one.texts) - before <= CONNECTION
     await anyio.lowlevel.checkpoint()
     assert one.transport.reading
+
+
+async def test_a_connection_has_a_frame_reader_only_while_a_message_is_incomplete() -> None:
+    def readers() -> int:
+        return sum(type(one) is frames.FrameReader for one in gc.get_objects())
+
+    before, one = readers(), Client()
+    half = frame(TEXT, b"in two pieces")
+    for pieces in (
+        [frame(TEXT, b"whole")],
+        [frame(PING)],
+        [frame(TEXT, b"a", fin=False), frame(0, b"b")],
+        [half[:5], half[5:]],
+    ):
+        for piece in pieces[:-1]:
+            one.send(piece)
+            assert readers() == before + 1
+        one.send(pieces[-1])
+        assert readers() == before
+    one.send(frame(TEXT, b"a") * (CONNECTION + 1))
+    assert readers() == before + 1, "some of it waits for its turn"
+    while one.texts[3:] != ["a"] * (CONNECTION + 1):
+        await anyio.lowlevel.checkpoint()
+    assert one.texts[:3] == ["whole", "ab", "in two pieces"]
+    assert readers() == before
 
 
 async def test_long_texts_count_for_more() -> None:
