@@ -101,7 +101,8 @@ class Roster:
 
     def __init__(self) -> None:
         self._people: dict[int, Person] = {}
-        self._connections: Counter[int] = Counter()
+        self._further: dict[int, int] = {}
+        """How many connections users have beside their first, if they have any."""
         self._rooms: dict[str, Counter[int]] = {}
         self._elsewhere: dict[str, tuple[Person, ...]] = {}
         self.directory = Directory()
@@ -109,17 +110,19 @@ class Roster:
 
     def connect(self, user: int, name: str) -> None:
         """Count one more connection of the user."""
-        self._connections[user] += 1
-        if user not in self._people:
+        if user in self._people:
+            self._further[user] = self._further.get(user, 0) + 1
+        else:
             self._people[user] = Person(user, name)
 
     def disconnect(self, user: int) -> bool:
         """Count one connection less, which has left its rooms already. Return whether it was the user's last."""
-        self._connections[user] -= 1
-        gone = not self._connections[user]
-        if gone:
-            del self._connections[user], self._people[user]
-        return gone
+        further = self._further.pop(user, 0)
+        if further > 1:
+            self._further[user] = further - 1
+        elif not further:
+            del self._people[user]
+        return not further
 
     def is_present(self, user: int) -> bool:
         """Whether the user has a connection, on this node or another."""
