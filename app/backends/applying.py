@@ -15,6 +15,7 @@ from time import monotonic, sleep
 
 from app.backends import machine
 from app.backends.answering import Answers, Batch
+from app.backends.digest import Chain
 from app.backends.journal import Journal
 from app.backends.outage import Outage, Source
 from app.backends.places import Places
@@ -22,7 +23,6 @@ from app.backends.readers import Read, Readers, run, unreadable
 from app.backends.reasons import one_line, reason
 from app.backends.sequencing import Entry
 from app.backends.space import Space
-from app.backends.statements.rows import transaction
 from app.backends.storefile import StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import Draft
@@ -68,6 +68,8 @@ class Applier:
         self.worked_at = float("-inf")
         """When something was last applied, by the monotonic clock."""
         self.thread: Thread | None = None
+        self.digests: Chain | None = None
+        """What tells whether this copy differs from those of other nodes. A store of its own has none."""
         self._file = file
         self._connection: sqlite3.Connection
         self._journal: Journal | None = None
@@ -324,8 +326,8 @@ class Applier:
             number = max(batch.number for batch in chosen)
             try:
                 if entries:
-                    with transaction(self._connection):
-                        machine.apply(self._connection, entries, number)
+                    groups = [(batch.number, batch.entries) for batch in chosen]
+                    machine.commit(self._connection, groups, self.digests)
             except Exception as error:
                 # Leaving a change out would make this store differ from what its journal says.
                 if not isinstance(error, (sqlite3.Error, MemoryError)) and not self.failing:

@@ -12,9 +12,10 @@ from itertools import groupby
 from typing import Any
 
 from app.backends import changes
+from app.backends.digest import Chain, Mark
 from app.backends.sequencing import Entry, Sequencer
 from app.backends.statements import appending, logs, names, runs, sign_ins, users
-from app.backends.statements.rows import CALL_ERRORS, counter, savepoint
+from app.backends.statements.rows import CALL_ERRORS, counter, savepoint, transaction
 from app.chat.events import Draft, User
 from app.chat.logs import CONVERSATION
 
@@ -52,6 +53,19 @@ def apply(connection: sqlite3.Connection, entries: Sequence[Entry], number: int)
     for apply_all, group in groupby(entries, _how):
         apply_all(connection, list(group))
     _count(connection, entries, number)
+
+
+def commit(
+    connection: sqlite3.Connection, groups: Sequence[tuple[int, Sequence[Entry]]], digests: Chain | None = None
+) -> None:
+    """Apply placed entries, each group with its number, in one transaction; with what they come to in `digests`."""
+    marks: Sequence[Mark] = ()
+    with transaction(connection):
+        apply(connection, [entry for _, entries in groups for entry in entries], max(number for number, _ in groups))
+        if digests is not None:
+            marks = digests.write(connection, groups)
+    if digests is not None:
+        digests.note(marks)
 
 
 def run(connection: sqlite3.Connection, sequencer: Sequencer, entries: Sequence[Entry], number: int) -> None:

@@ -16,6 +16,7 @@ from threading import Lock
 from app.backends import StoreError, Watcher, machine
 from app.backends.applying import Applier
 from app.backends.changes import CreateUser
+from app.backends.digest import Chain
 from app.backends.indexing import FileIndex, SearchIndex
 from app.backends.nats.batches import Runs
 from app.backends.nats.committing import LogCommitter
@@ -101,6 +102,7 @@ class _Core:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = {-CACHE}")
         runs.prepare(connection)
+        self.applier.digests = Chain(connection)
         self.index = FileIndex(self.file.path, connection)
         readers = Readers(self.file.path, self.applier.reading)
         upkeep = Upkeep(self.file, connection, self._clock, self.index, None, readers)
