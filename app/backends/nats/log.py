@@ -77,6 +77,7 @@ class Log:
         self._committer: LogCommitter
         self._in_flight: deque[_Sent] = deque()
         self._number = 0
+        self._begun = False
         self._heard: dict[int, bytes] = {}
         self._heard_size = 0
         self._known_end = 0
@@ -111,7 +112,8 @@ class Log:
     def close(self) -> None:
         """Send what was asked for, as far as the servers take it, and end the thread."""
         if self._thread.is_alive():
-            self.call(self._finish())
+            if self._begun:
+                self.call(self._finish())
             self._stop()
 
     def wake(self) -> None:
@@ -172,6 +174,7 @@ class Log:
         await self._reaches(last)
         self._start(self._send())
         self._start(self._watch())
+        self._begun = True
 
     async def _finish(self) -> None:
         while not self._committer.idle:
