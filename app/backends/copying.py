@@ -1,4 +1,4 @@
-"""Copying a store into a file of its own, for a backup or before an upgrade."""
+"""Copying a store into a file of its own: for a backup, before an upgrade, or for the other nodes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from app.backends.statements.rows import counter
+
 STEPS = 100_000
 """How many of SQLite's steps go between two chances for Python to handle a signal that ends the process."""
+SHARED = ("epoch", "digest", "copy")
+"""What of `meta` is the same for every node. The rest is about one file."""
 
 
 def copy(connection: sqlite3.Connection, part: Path) -> None:
@@ -16,19 +20,33 @@ def copy(connection: sqlite3.Connection, part: Path) -> None:
 
     The copy has no epoch, so the server that opens it gives it one: after it was made, the original goes on to give out
     positions that the copy would give to other events. It has no deleted texts either: those that the original keeps
-    until its search index has dropped them are erased, and the copy has no search index.
+    until its search index has dropped them are erased, and the copy has no search index. It is a store of its own, also
+    if the original is a node's copy.
     """
     connection.set_progress_handler(lambda: 0, STEPS)  # Python handles signals only while it runs something
     try:
         connection.execute("VACUUM INTO ?", (str(part),))
     finally:
         connection.set_progress_handler(None, 0)
-    with closing(sqlite3.connect(part, isolation_level=None)) as made:
-        made.execute("PRAGMA synchronous = FULL")
-        made.execute("PRAGMA secure_delete = ON").fetchone()  # a deleted row leaves its bytes in the file otherwise
-        made.execute("DELETE FROM meta WHERE key = 'epoch'")
-        if made.execute("SELECT 1 FROM sqlite_schema WHERE name = 'forgotten'").fetchone():  # since version 3
-            made.execute("DELETE FROM forgotten")
+    with closing(_open(part)) as made:
+        make_own(made)
+        _erase_forgotten(made)
+
+
+def copy_for_nodes(connection: sqlite3.Connection, part: Path) -> int:
+    """Copy a node's copy as `copy` does, for other nodes to go on from: it stays a copy of the log, without what is
+    about one file. Return how far it is in the log."""
+    connection.execute("VACUUM INTO ?", (str(part),))
+    with closing(_open(part)) as made:
+        made.execute(f"DELETE FROM meta WHERE key NOT IN ({', '.join('?' * len(SHARED))})", SHARED)  # noqa: S608
+        _erase_forgotten(made)
+        return counter(made, "applied")
+
+
+def make_own(connection: sqlite3.Connection) -> None:
+    """Make a store of its own of a node's copy, or of any: its history is another one from here on."""
+    connection.execute(f"DELETE FROM meta WHERE key IN ({', '.join('?' * len(SHARED))})", SHARED)  # noqa: S608
+    connection.execute("DROP TABLE IF EXISTS runs")
 
 
 def publish(part: Path, target: Path) -> None:
@@ -51,3 +69,15 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _open(part: Path) -> sqlite3.Connection:
+    made = sqlite3.connect(part, isolation_level=None)
+    made.execute("PRAGMA synchronous = FULL")
+    made.execute("PRAGMA secure_delete = ON").fetchone()  # a deleted row leaves its bytes in the file otherwise
+    return made
+
+
+def _erase_forgotten(made: sqlite3.Connection) -> None:
+    if made.execute("SELECT 1 FROM sqlite_schema WHERE name = 'forgotten'").fetchone():  # since version 3
+        made.execute("DELETE FROM forgotten")

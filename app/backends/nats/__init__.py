@@ -8,4 +8,8 @@
     One connection to one server. The only module that imports nats-py, when an engine opens.
 `streams`
     Which stream is the log, and how it has to be.
+`snapshots`
+    The copy of one node at a position, from which others go on, so that the log before it can go.
+`copies`
+    A node's copy as a file, and how another one takes its place.
 """
