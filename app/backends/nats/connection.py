@@ -86,15 +86,23 @@ class Connection(Client):
             return "the server does not answer"
         return _plain(error) if error else "the connection was closed"
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the socket is."""
+        writer = getattr(self._transport, "_io_writer", None)
+        return writer is not None and writer.get_extra_info("ssl_object") is not None
+
     async def _note(self, error: Exception) -> None:
         self._failure = error
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002
-        """End the connection without waiting for a server that may be frozen to take what is left to send."""
+        """End the connection without waiting: a frozen server never takes what is left to send, and after a TLS
+        handshake that failed, nothing says that the socket is closed."""
         self._pending, self._pending_data_size = [], 0
         writer = getattr(self._transport, "_io_writer", None)
         if writer:
             writer.transport.abort()
+        self._transport = None
         self.lost.set()
         await super()._close(status, do_cbs)
 
@@ -121,11 +129,11 @@ class Connection(Client):
             )
         if not tls and info.get("tls_required"):
             raise Unsuitable("it takes only TLS: set chat.nats.tls.enabled = true")
+        self._server_info["tls_required"] = tls  # nats-py has no other way to ask a server for TLS that offers it
 
     def _connect_command(self) -> bytes:
         """What says who we are. It goes out encrypted, or not at all."""
-        writer = getattr(self._transport, "_io_writer", None)
-        if self._settings.tls.enabled and not (writer and writer.get_extra_info("ssl_object")):
+        if self._settings.tls.enabled and not self.encrypted:
             raise Unsuitable("it did not encrypt the connection")
         return super()._connect_command()
 

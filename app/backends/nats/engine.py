@@ -70,6 +70,11 @@ class Engine:
         """Why the servers can't be reached now, in one line. None while there is a connection."""
         return self.outage.problem
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is said to the servers is encrypted."""
+        return self._connection is not None and self._connection.encrypted
+
     async def open(self) -> None:
         """Connect, and find the log or create it. StoreError after 20 s, or at once if waiting doesn't help."""
         from app.backends.nats import streams
