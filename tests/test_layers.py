@@ -22,11 +22,12 @@ ALLOWED: dict[str, set[str]] = {
     "app.errors": set(),
     "app.addresses": set(),
     "app.clock": set(),
+    "app.processes": {"msgspec"},
     "app.refusals": {"app.addresses", "app.clock"},
     "app.headers": {"starlette"},
     "app.loader": {"config"},
     "app.chat": {"msgspec"},
-    "app.backends": {"app.chat", "app.clock", "msgspec"},
+    "app.backends": {"app.chat", "app.clock", "app.processes", "msgspec"},
     "app.backends.nats": {"app.backends", "app.chat", "app.clock", "config", "msgspec", "nats"},
     "app.transports": {
         "app.addresses",

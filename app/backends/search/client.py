@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,7 +18,9 @@ from msgspec import msgpack
 
 from app.backends import Unavailable
 from app.backends.search import Found, Query
-from app.backends.search.messages import Answer, Ask, Dropped, Failure, Frames, Note, Report, Wake, frame
+from app.backends.search.messages import Answer, Ask, Dropped, Failure, Note, Report, Wake
+from app.processes.child import Child, Pauses
+from app.processes.frames import READ, Frames, frame
 
 log = logging.getLogger("store")
 
@@ -28,20 +28,8 @@ HINT_INTERVAL = 0.5
 """At most once in so many seconds the process is told that there may be something to index."""
 PATIENCE = 10.0
 """After so many seconds a search fails, in addition to its budget: the process gets no time."""
-END_PATIENCE = 5.0
-"""How many seconds the process has to end by itself."""
-FIRST_BACKOFF, LAST_BACKOFF = 0.5, 60.0
-"""Seconds before a process that ended is started again. They double each time that it ends within LAST_BACKOFF."""
 NICE = 10
 """How much less of a core the process gets than the server, when both want it."""
-_BOOT = """
-import os, sys
-os.nice(int(sys.argv[2]))
-sys.path[:] = sys.argv[3:]
-from app.backends.search.process import main
-main(sys.argv[1])
-"""
-_READ = 1 << 16
 
 
 class SearchClient:
@@ -130,14 +118,15 @@ class SearchClient:
                 os.write(self._signals[1], b"\0")
 
     def _run(self) -> None:
-        backoff = FIRST_BACKOFF
+        pauses = Pauses()
         while not self._closed:
             began = monotonic()
             try:
-                process = self._spawn()
+                process = Child("app.backends.search.process", self._path, nice=NICE)
             except OSError as error:
                 ended = f"the search process can't be started: {error.strerror}"
             else:
+                self._pid = process.pid
                 link = _Link(self, process)
                 try:
                     ended = link.serve()
@@ -146,17 +135,10 @@ class SearchClient:
                     ended = link.fail("the search failed: the server's log has the details")
             if self._closed:
                 break
-            log.error("%s: %s; it is started again in %g s", self._path, ended, backoff)
-            self._rest(backoff, ended)
-            backoff = FIRST_BACKOFF if monotonic() - began > LAST_BACKOFF else min(2 * backoff, LAST_BACKOFF)
+            pause = pauses.next(monotonic() - began)
+            log.error("%s: %s; it is started again in %g s", self._path, ended, pause)
+            self._rest(pause, ended)
         self._fail_waiting("the store is closed")
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        paths = [path or os.getcwd() for path in sys.path]  # noqa: PTH109
-        command = [sys.executable, "-I", "-c", _BOOT, self._path, str(NICE), *paths]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
-        self._pid = process.pid
-        return process
 
     def _rest(self, seconds: float, why: str) -> None:
         """Wait, and fail searches at once meanwhile."""
@@ -166,7 +148,7 @@ class SearchClient:
             while not self._closed and (left := until - monotonic()) > 0:
                 self._fail_waiting(why)
                 if selector.select(left):
-                    os.read(self._signals[0], _READ)
+                    os.read(self._signals[0], READ)
 
     def _fail_waiting(self, why: str) -> None:
         while self._outbox:
@@ -178,12 +160,9 @@ class SearchClient:
 class _Link:
     """The connection of a client's thread to one process."""
 
-    def __init__(self, client: SearchClient, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin
-        assert process.stdout
+    def __init__(self, client: SearchClient, process: Child) -> None:
         self.client, self.process = client, process
-        self.requests, self.reports = process.stdin, process.stdout
-        os.set_blocking(self.requests.fileno(), False)
+        os.set_blocking(process.requests, False)
         self.waiting: dict[int, tuple[Future[Found], float]] = {}
         self.next_hint = 0.0
         self.output = bytearray()
@@ -192,10 +171,9 @@ class _Link:
 
     def serve(self) -> str:
         """Serve until the client is closed or the process ends. Return why."""
-        why = "the store is closed"
         try:
             with PollSelector() as selector:
-                signals, reports, requests = self.client._signals[0], self.reports.fileno(), self.requests.fileno()
+                signals, reports, requests = self.client._signals[0], self.process.answers, self.process.requests
                 selector.register(signals, EVENT_READ)
                 selector.register(reports, EVENT_READ)
                 while not self.client._closed:
@@ -208,7 +186,7 @@ class _Link:
                             selector.register(requests, EVENT_WRITE)
                     ready = {key.fd for key, _ in selector.select(self._timeout())}
                     if signals in ready:
-                        os.read(signals, _READ)
+                        os.read(signals, READ)
                     if requests in ready:
                         self._write()
                     if reports in ready and not self._read():
@@ -216,10 +194,8 @@ class _Link:
                     self._expire()
         except BrokenPipeError:
             pass
-        self._end()
-        return self.fail(
-            why if self.client._closed else f"the search process ended ({_status(self.process.returncode)})"
-        )
+        how = self._end()
+        return self.fail("the store is closed" if self.client._closed else f"the search process ended ({how})")
 
     def fail(self, why: str) -> str:
         """End the process, if it still runs, and fail the searches that wait. Return why."""
@@ -251,10 +227,10 @@ class _Link:
 
     def _write(self) -> None:
         with suppress(BlockingIOError):
-            del self.output[: os.write(self.requests.fileno(), self.output[:_READ])]
+            del self.output[: os.write(self.process.requests, self.output[:READ])]
 
     def _read(self) -> bool:
-        data = os.read(self.reports.fileno(), _READ)
+        data = os.read(self.process.answers, READ)
         for message in self.frames.feed(data):
             self._report(self.decoder.decode(message))
         return bool(data)
@@ -279,17 +255,8 @@ class _Link:
             future, _ = self.waiting.pop(number)
             future.set_exception(Unavailable("the search took too long: try again later"))
 
-    def _end(self) -> None:
-        """End the process and wait until it has ended."""
-        self.requests.close()
-        try:
-            self.process.wait(END_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.reports.close()
+    def _end(self) -> str:
+        """End the process, and wait until it has ended. Return how it did."""
+        how = self.process.end()
         self.client._pid = 0
-
-
-def _status(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit status {code}"
+        return how

@@ -1,14 +1,10 @@
-"""What the server and the search process say to each other: frames of msgpack, each after its length."""
+"""What the server and the search process say to each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from msgspec import Struct, msgpack
+from msgspec import Struct
 
 from app.backends.search import Found, Query
-
-_LENGTH = 4
 
 
 class Ask(Struct, array_like=True, tag="ask"):
@@ -54,29 +50,3 @@ class Note(Struct, array_like=True, tag="note"):
 
 Request = Ask | Wake
 Report = Answer | Failure | Dropped | Note
-
-_encoder = msgpack.Encoder()
-
-
-def frame(message: Request | Report) -> bytes:
-    """A message as it is sent."""
-    encoded = _encoder.encode(message)
-    return len(encoded).to_bytes(_LENGTH, "big") + encoded
-
-
-class Frames:
-    """Takes bytes as they come, and gives the messages in them."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the messages that are complete."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH:
-            end = _LENGTH + int.from_bytes(self._buffer[:_LENGTH], "big")
-            if len(self._buffer) < end:
-                return
-            message = bytes(self._buffer[_LENGTH:end])
-            del self._buffer[:end]
-            yield message

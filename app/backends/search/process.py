@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-import signal
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -23,9 +22,11 @@ from app.backends.reasons import reason
 from app.backends.search import Found, Progress, Query, index_path
 from app.backends.search.engine import BATCH, SCANNED, Engine
 from app.backends.search.index import Index, is_damage
-from app.backends.search.messages import Answer, Ask, Dropped, Failure, Frames, Note, Report, Request, Wake, frame
+from app.backends.search.messages import Answer, Ask, Dropped, Failure, Note, Report, Request, Wake
 from app.backends.search.pacing import Pacer
 from app.backends.statements.rows import connect_read_only
+from app.processes.frames import READ, Frames
+from app.processes.streams import REQUESTS, take_streams
 
 INTERVAL = 1.0
 """How many seconds lie between two steps while fewer than BATCH messages wait to be indexed. A search compares them one
@@ -40,7 +41,6 @@ SHORTEST_REST, LONGEST_REST = 10.0, 30.0
 """How many seconds lie between two purges, each of which rewrites the index: at least the first, and 20 times what the
 last purge took, but not more than the second: deleted words have to leave within a minute."""
 NEVER = float("inf")
-_READ = 1 << 16
 
 
 class Service:
@@ -215,7 +215,7 @@ def serve(service: Service, requests: int) -> None:
     while True:
         delay = service.delay()
         if select.select([requests], [], [], None if delay == NEVER else delay)[0]:
-            data = os.read(requests, _READ)
+            data = os.read(requests, READ)
             if not data:
                 return
             for message in frames.feed(data):
@@ -226,23 +226,14 @@ def serve(service: Service, requests: int) -> None:
 
 def main(path: str) -> None:
     """Serve the store at `path` on standard input and output."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the server ends first, and with it the standard input
-    output = os.dup(1)
-    os.dup2(2, 1)  # whatever prints something must not disturb the frames
-
-    def send(report: Report) -> None:
-        data = memoryview(frame(report))
-        while data:
-            data = data[os.write(output, data) :]
-
+    send = take_streams()
     try:
         service = Service(path, send)
     except (sqlite3.Error, OSError) as error:
         send(Note(logging.ERROR, f"{path}: the search can't read the store: {reason(error)}"))
         sys.exit(1)
     try:
-        serve(service, 0)
+        serve(service, REQUESTS)
     except BrokenPipeError:
         pass
     finally:
