@@ -69,7 +69,7 @@ class Code(StrEnum):
     REFUSED = "refused"
     """A rule of this server forbids it, for the reason in the message."""
     UNAVAILABLE = "unavailable"
-    """The store can't answer now; the client may retry."""
+    """The store can't answer, or a password can't be checked now; the client may retry."""
 
 
 class ErrorValues(TypedDict, total=False):

@@ -57,6 +57,15 @@ class Attempts:
         if network and device is None:
             self._of_networks.give_back(network, self._clock.monotonic())
 
+    def take_back(self, account: Hashable, network: Hashable, device: Hashable = None) -> None:
+        """Take back a try of which it isn't known whether it was wrong."""
+        key = account, device
+        wrong, at = self._of_accounts.pop(key, (0, 0.0))
+        if wrong > 1:
+            self._of_accounts[key] = wrong - 1, at
+        if network and device is None:
+            self._of_networks.give_back(network, self._clock.monotonic())
+
     def __len__(self) -> int:
         return len(self._of_accounts)
 

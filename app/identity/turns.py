@@ -6,13 +6,11 @@ for more than one piece of work of each other address.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from threading import Lock
+from concurrent.futures import Future
+from functools import partial
+from threading import Condition, Thread, current_thread
 from typing import Any, TypeVar
 
 from app.chat.errors import Code, Refused
@@ -29,12 +27,16 @@ RETRY = 1000
 
 
 class Turns:
-    """A queue of work for one thread. Event loops of several threads may use it."""
+    """A queue of work for one thread. Event loops of several threads may use it.
 
-    def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_give_way)
-        self._lock = Lock()
-        self._waiting: FairQueue[tuple[Hashable, Callable[[], None]]] = FairQueue()
+    The thread starts with the first work. After `patience` seconds without any, it calls `rest`.
+    """
+
+    def __init__(self, name: str, rest: Callable[[], None], patience: float) -> None:
+        self._name, self._rest, self._patience = name, rest, patience
+        self._changed = Condition()
+        self._thread: Thread | None = None
+        self._waiting: FairQueue[tuple[Hashable, Future[Any], Callable[[], Any]]] = FairQueue()
         """What waits, by network and account, with the network."""
         self._numbers: Counter[Hashable] = Counter()
         """How much waits for each network."""
@@ -44,37 +46,58 @@ class Turns:
         carried out. `network` is empty for an account without an address, which has turns of its own."""
         future: Future[T] = Future()
         group = network or ("", account)
-
-        def work() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(function(*arguments))
-                except BaseException as error:  # noqa: BLE001  (it is the caller's)
-                    future.set_exception(error)
-
-        with self._lock:
+        with self._changed:
             if self._numbers[group] >= MAX_OF_ONE or self._numbers.total() >= MAX_OF_ALL:
                 problem = "Too many passwords are waiting to be checked. Try again in 1 s"
                 raise Refused(Code.RATE_LIMITED, problem, retry=True, after=RETRY, reason="busy")
+            if self._thread is None:
+                self._thread = Thread(target=self._work, name=self._name, daemon=True)
+                self._thread.start()
             self._numbers[group] += 1
-            self._waiting.put((group, work), group, account)
-        self._executor.submit(self._run_next)
+            self._waiting.put((group, future, partial(function, *arguments)), group, account)
+            self._changed.notify()
         return future
 
-    def _run_next(self) -> None:
-        with self._lock:
-            following = self._waiting.take()
-            assert following is not None, "there is a call for each piece of work"
-            group, work = following
-            self._numbers[group] -= 1
-            if not self._numbers[group]:
-                del self._numbers[group]
-        work()
+    def close(self) -> None:
+        """End the thread, after what it does at the moment, and cancel what waits. The next work starts a new one, once
+        this returns."""
+        with self._changed:
+            thread, self._thread = self._thread, None
+            while waiting := self._take():
+                waiting[0].cancel()
+            self._changed.notify()
+        if thread is not None:
+            thread.join()
+
+    def _work(self) -> None:
+        own, patience = current_thread(), None
+        while True:
+            with self._changed:
+                while self._thread is own and not (following := self._take()) and self._changed.wait(patience):
+                    pass
+                if self._thread is not own:
+                    return
+            if following:
+                _carry_out(*following)
+                patience = self._patience
+            else:
+                self._rest()
+                patience = None
+
+    def _take(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        following = self._waiting.take()
+        if following is None:
+            return None
+        group, future, function = following
+        self._numbers[group] -= 1
+        if not self._numbers[group]:
+            del self._numbers[group]
+        return future, function
 
 
-def _give_way() -> None:
-    """Let the event loop come first where this thread shares its core. Linux has a policy for each thread. With a low
-    priority alone, it would still keep the core for some milliseconds while a message waits."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+def _carry_out(future: Future[Any], function: Callable[[], Any]) -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001  (it is the caller's)
+            future.set_exception(error)

@@ -10,26 +10,41 @@ END_PATIENCE = 5.0
 """How many seconds a process has to end by itself."""
 FIRST_PAUSE, LAST_PAUSE = 0.5, 60.0
 """Seconds before a process that ended is started again. They double each time that it ends soon."""
+LOW = "10"
+"""The priority of a process that gets a tenth of what the server gets of a core, while both want it."""
+IDLE = "idle"
+"""The priority of a process that gets next to nothing then, and leaves the core at once. With a low priority alone, it
+would keep the core for some milliseconds. On other systems than Linux, it is the lowest there is."""
 _BOOT = """
 import os, sys
-from importlib import import_module
-module, nice, count, *rest = sys.argv[1:]
-os.nice(int(nice))
+module, priority, count, *rest = sys.argv[1:]
+try:
+    if priority == "idle":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(int(priority))
+except (OSError, AttributeError):
+    os.nice(19)
+import site
+site.main()
 sys.path[:] = rest[int(count):]
+from importlib import import_module
 import_module(module).main(*rest[:int(count)])
 """
+# With -S, all that takes time comes after the priority: the server may have but one core.
+_FLAGS = "-I", "-S"
 
 
 class Child:
-    """A process that runs `main(*arguments)` of a module, with a lower priority by `nice`.
+    """A process that runs `main(*arguments)` of a module.
 
     To start one takes 2 ms, in which no other thread runs Python. Its memory is its own: nothing of the server's is
     copied. OSError if it can't be started. The arguments are for everyone to see.
     """
 
-    def __init__(self, module: str, *arguments: str, nice: int) -> None:
+    def __init__(self, module: str, *arguments: str, priority: str) -> None:
         paths = [path or os.getcwd() for path in sys.path]  # noqa: PTH109
-        command = [sys.executable, "-I", "-c", _BOOT, module, str(nice), str(len(arguments)), *arguments, *paths]
+        command = [sys.executable, *_FLAGS, "-c", _BOOT, module, priority, str(len(arguments)), *arguments, *paths]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)  # noqa: S603
         assert self._process.stdin

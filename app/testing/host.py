@@ -11,12 +11,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from urllib.parse import urlencode
 
-from argon2 import PasswordHasher
-
 from app.application import Application, create_app
 from app.chat.dialects import JSON_SUBPROTOCOL
 from app.chat.logs import DEFAULT_ROOM, WHISPERS
 from app.clock import Clock
+from app.identity.hashing import Argon2id
 from app.live.service import ChatService
 from app.loader import Module
 from app.testing.client import Client
@@ -204,7 +203,7 @@ def test_application(
         app = create_app(settings, modules=listed, clock=clock or ManualClock())
         chat = getattr(app.state, "chat", None)
         if isinstance(chat, ChatService):
-            chat.passwords.hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+            chat.passwords.hasher = Argon2id(time_cost=1, memory_cost=8, parallelism=1)
         with in_thread(app, deadline) if server else in_process(app, lifespan=lifespan) as runner:
             host = Host(app, runner, deadline, listening=lifespan)
             try:

@@ -9,7 +9,9 @@ from argon2 import PasswordHasher
 
 from app.chat.errors import Code, Refused
 from app.identity.attempts import MAX_WRONG
-from app.identity.passwords import MAX_PREPARED, Passwords, prepare
+from app.identity.hashing import Argon2id, HashingError
+from app.identity.passwords import Passwords
+from app.identity.preparing import MAX_PREPARED, prepare
 from app.testing.clock import ManualClock
 
 COMPOSED, DECOMPOSED = "caf\u00e9 cr\u00e8me", "cafe\u0301 cre\u0300me"
@@ -17,7 +19,7 @@ COMPOSED, DECOMPOSED = "caf\u00e9 cr\u00e8me", "cafe\u0301 cre\u0300me"
 
 def passwords() -> Passwords:
     made = Passwords(ManualClock())
-    made.hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    made.hasher = Argon2id(time_cost=1, memory_cost=8, parallelism=1)
     return made
 
 
@@ -87,6 +89,28 @@ def test_wrong_passwords_at_the_same_time_count() -> None:
     tried = [(number, "wrong horse") for number in range(20)]
     told = outcomes(passwords(), hashed("correct horse"), tried)
     assert told == [Code.WRONG_PASSWORD] * MAX_WRONG + [Code.RATE_LIMITED] * (20 - MAX_WRONG)
+
+
+class Failing(Argon2id):
+    """Fails as long as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.fails = True
+
+    def matches(self, hashed: str, password: str) -> bool:
+        if self.fails:
+            raise HashingError("no memory")
+        return super().matches(hashed, password)
+
+
+def test_a_try_that_could_not_be_checked_does_not_count() -> None:
+    kept, stored = passwords(), hashed("correct horse")
+    kept.hasher = failing = Failing()
+    tried = [(1, "wrong horse")] * (2 * MAX_WRONG)
+    assert outcomes(kept, stored, tried) == [Code.UNAVAILABLE] * len(tried)
+    failing.fails = False
+    assert outcomes(kept, stored, tried) == [Code.WRONG_PASSWORD] * MAX_WRONG + [Code.RATE_LIMITED] * MAX_WRONG
 
 
 @pytest.mark.parametrize("password", ["a\tb", "a\x00b", "line\nbreak", "\u200dx", "\x1b[31m", "\ud800", "\u202ex"])

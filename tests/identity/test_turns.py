@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future
-from threading import Event
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from queue import Queue
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -15,11 +15,15 @@ from app.identity.turns import MAX_OF_ALL, MAX_OF_ONE, Turns
 from tests.clients import DEADLINE
 
 
+def turns(rest: Callable[[], None] = lambda: None, patience: float = DEADLINE) -> Turns:
+    return Turns("test", rest, patience)
+
+
 class Work:
     """A queue whose thread is busy until `finish`."""
 
     def __init__(self) -> None:
-        self.turns, self.done = Turns("test"), list[Any]()
+        self.turns, self.done = turns(), list[Any]()
         self._going_on, self._busy = Event(), Event()
         self._futures = [self.turns.run("busy", 0, self._block)]
         assert self._busy.wait(DEADLINE)
@@ -97,13 +101,29 @@ def test_who_left_costs_nothing(work: Work) -> None:
 
 
 def test_an_error_is_the_one_of_who_asked() -> None:
-    turns = Turns("test")
+    own = turns()
     with pytest.raises(ZeroDivisionError):
-        turns.run("here", 1, lambda: 1 // 0).result(DEADLINE)
-    assert turns.run("here", 1, lambda: 2).result(DEADLINE) == 2
+        own.run("here", 1, lambda: 1 // 0).result(DEADLINE)
+    assert own.run("here", 1, lambda: 2).result(DEADLINE) == 2
 
 
-def test_the_work_gives_way_to_the_rest_of_the_process() -> None:
-    turns, own = Turns("test"), os.sched_getscheduler(0)
-    assert turns.run("network", 1, os.sched_getscheduler, 0).result(DEADLINE) == os.SCHED_IDLE
-    assert os.sched_getscheduler(0) == own
+def test_the_thread_rests_once_when_nothing_comes() -> None:
+    rested = Queue[str]()
+    own = turns(lambda: rested.put("rested"), patience=0.001)
+    for _ in range(3):
+        own.run("here", 1, rested.put, "worked").result(DEADLINE)
+        assert [rested.get(timeout=DEADLINE), rested.get(timeout=DEADLINE)] == ["worked", "rested"]
+    own.close()
+    assert rested.empty()
+
+
+def test_what_waits_at_the_end_is_cancelled(work: Work) -> None:
+    waiting = [work.ask("here", number, "late") for number in range(3)]
+    ending = Thread(target=work.turns.close)
+    ending.start()
+    while not waiting[-1].cancelled():
+        wait(waiting, DEADLINE)
+    assert work.finish() == []
+    ending.join(DEADLINE)
+    assert work.turns.run("here", 1, lambda: "again").result(DEADLINE) == "again"
+    work.turns.close()

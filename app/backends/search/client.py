@@ -19,7 +19,7 @@ from msgspec import msgpack
 from app.backends import Unavailable
 from app.backends.search import Found, Query
 from app.backends.search.messages import Answer, Ask, Dropped, Failure, Note, Report, Wake
-from app.processes.child import Child, Pauses
+from app.processes.child import LOW, Child, Pauses
 from app.processes.frames import READ, Frames, frame
 
 log = logging.getLogger("store")
@@ -28,8 +28,6 @@ HINT_INTERVAL = 0.5
 """At most once in so many seconds the process is told that there may be something to index."""
 PATIENCE = 10.0
 """After so many seconds a search fails, in addition to its budget: the process gets no time."""
-NICE = 10
-"""How much less of a core the process gets than the server, when both want it."""
 
 
 class SearchClient:
@@ -122,7 +120,7 @@ class SearchClient:
         while not self._closed:
             began = monotonic()
             try:
-                process = Child("app.backends.search.process", self._path, nice=NICE)
+                process = Child("app.backends.search.process", self._path, priority=LOW)
             except OSError as error:
                 ended = f"the search process can't be started: {error.strerror}"
             else:

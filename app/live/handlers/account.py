@@ -13,7 +13,7 @@ from app.chat.errors import Code, Refused
 from app.chat.events import User
 from app.chat.frames import ChangePassword, Done, Join, Login, Logout, Nick, Quit, Register
 from app.chat.logs import WHISPERS, mailbox
-from app.identity.passwords import prepare
+from app.identity.preparing import prepare
 from app.live.connection import Connection
 from app.live.handlers.rooms import check_voice, take_ownership
 from app.live.tokens import digest, new_token

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from app.application import Application
 from app.backends import Backend, StoreError, Unavailable
@@ -41,6 +41,7 @@ def module(app: Application) -> None:
     limits, rates, overflow = settings.limits.limits(), settings.limits.rates(), Overflow(settings.outbox.overflow)
     service = ChatService(backend, hub, limits, rates, names, overflow, app.clock, app.refusals)
     app.state.chat = service
+    app.during(closing(service.passwords))
     app.during(service.running())
     app.during(forgetting(service.forgetting))
     count, age = settings.retention.count, settings.retention.age
