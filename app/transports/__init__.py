@@ -17,8 +17,8 @@ A connection to our own server becomes a SocketChannel in these steps:
     Over TLS, accepts it, and waits for its handshake.
 `protocol_selector`
     Looks at the first bytes and picks one of the next two.
-`fast_handshake`
-    Answers the WebSocket request that nearly every client sends, without uvicorn's parsers.
+`fast_handshake`, `opening`
+    Answers the WebSocket request that nearly every client sends, or refuses it, without uvicorn's parsers.
 `hardened`, `hardened_websocket`
     uvicorn's own protocol classes for everything else, without the faults a stranger could exploit.
 `handover`, `handover_protocol`

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import socket
 from asyncio.transports import Transport
-from binascii import b2a_base64
 from contextlib import suppress
-from hashlib import sha1
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import unquote
 
@@ -20,6 +17,8 @@ from uvicorn.server import ServerState
 
 from app.transports.frame_limit import NO_LIMIT, FrameLimit
 from app.transports.handover import HANDOVER, take_over
+from app.transports.hardened import LINGER
+from app.transports.opening import Denial, UpgradeRequest, accepting
 from app.transports.senders import attached_sender, is_plain_socket
 from app.transports.socket_channel import SocketChannel
 from app.transports.sockets import Peer
@@ -27,16 +26,6 @@ from app.transports.sockets import Peer
 if TYPE_CHECKING:
     from app.transports.handover_protocol import HandoverProtocol
 
-TOKEN, TEXT = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+", rb"[\t -~\x80-\xff]*"
-REQUEST = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b:%b\r\n)+)\r\n" % (TOKEN, TEXT))
-HEADER = re.compile(rb"([^:]+):([^\r]*)\r\n")
-MAX_SIZE, MAX_HEADERS = 8 * 1024, 100
-CONNECTION_VALUES = (b"upgrade", b"keep-alive, upgrade")
-KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
-TOKEN_LIST = re.compile(rb"%b(?:[\t ]*,[\t ]*%b)*" % (TOKEN, TOKEN))
-HEADER_VALUE = re.compile(TEXT)
-LEFT_TO_UVICORN = frozenset({b"content-length", b"transfer-encoding", b"expect"})
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 Address = tuple[str, int | None] | None
 """A socket's address in ASGI's form."""
 MSG_MORE = getattr(socket, "MSG_MORE", 0)
@@ -53,51 +42,22 @@ class Server(NamedTuple):
     app_state: dict[str, Any]
 
 
-class UpgradeRequest(NamedTuple):
-    """A valid WebSocket request of the usual form, with nothing special about it."""
-
-    head: bytes
-    target: bytes
-    headers: list[tuple[bytes, bytes]]
-    key: bytes
-    subprotocols: bytes
-
-    @classmethod
-    def parse(cls, data: bytes, config: Config) -> UpgradeRequest | None:
-        """Parse `data` as exactly one request. None for anything else: it may be invalid, incomplete, or not a
-        WebSocket request."""
-        if len(data) > MAX_SIZE or (match := REQUEST.fullmatch(data)) is None:
-            return None
-        target, block = match.groups()
-        listed = [(name.lower(), value.strip(b"\t ")) for name, value in HEADER.findall(block)]
-        headers = dict(listed)
-        key = headers.get(b"sec-websocket-key", b"")
-        usual = (
-            len(headers) == len(listed) <= MAX_HEADERS
-            and headers.get(b"upgrade", b"").lower() == b"websocket"
-            and headers.get(b"connection", b"").lower() in CONNECTION_VALUES
-            and headers.get(b"sec-websocket-version") == b"13"
-            and KEY.fullmatch(key)
-            and LEFT_TO_UVICORN.isdisjoint(headers)
-            and TOKEN_LIST.fullmatch(headers.get(b"sec-websocket-protocol", b"none"))
-            and not (config.ws_per_message_deflate and b"sec-websocket-extensions" in headers)
-        )
-        return cls(data, target, listed, key, headers.get(b"sec-websocket-protocol", b"")) if usual else None
-
-
 class FastHandshake(asyncio.Protocol):
     """A connection from its request until the application has accepted it and a SocketChannel took it over.
 
-    Nearly every connection takes that course. All others fall back to uvicorn: those that are refused, those that are
-    served through ASGI, and those whose client sends something before it is accepted. uvicorn's protocol then takes
-    this one's place, as if it had read the request from the start. Parsing each such request twice is the price.
+    Nearly every connection takes that course, or is refused with a response. All others fall back to uvicorn: those
+    that are served through ASGI, and those whose client sends something before it is answered. uvicorn's protocol then
+    takes this one's place, as if it had read the request from the start. Parsing each such request twice is the price.
     """
 
     __slots__ = (
         "__weakref__",
         "_accepted",
         "_address",
+        "_closed",
+        "_closing",
         "_connected",
+        "_denial",
         "_fallback",
         "_lost",
         "_peer",
@@ -116,6 +76,11 @@ class FastHandshake(asyncio.Protocol):
         self._server, self._transport, self._request = server, transport, request
         self._fallback: HandoverProtocol | None = None
         self._connected = self._accepted = self._lost = False
+        self._denial: Denial | None = None
+        """How the response begins that refuses the client."""
+        self._closing: asyncio.TimerHandle | None = None
+        """Set once that response is on its way: the connection ends with it, or a little later in any case."""
+        self._closed: asyncio.Future[None] | None = None
         self.channel: SocketChannel | None = None
         self._scope = self._asgi_scope()
         server.state.connections.add(cast(Any, self))
@@ -141,7 +106,7 @@ class FastHandshake(asyncio.Protocol):
         if self._fallback is None and not self._connected:
             self._connected = True
             return {"type": "websocket.connect"}
-        if self._lost:
+        if self._lost or self._closing:
             return {"type": "websocket.disconnect", "code": 1005 if self._accepted else 1006}
         return await self._fall_back().receive()
 
@@ -150,19 +115,20 @@ class FastHandshake(asyncio.Protocol):
         if self._fallback is None and self.channel is None:
             if self._lost or self._transport.is_closing():
                 raise ClientDisconnected
-            if message["type"] == "websocket.accept" and not self._accepted and (answer := self._answer(message)):
-                self._accept(answer)
+            if not self._accepted and (self._accepts(message) or self._refuses(message)):
                 return
         await self._fall_back().send(message)
 
     def data_received(self, data: bytes) -> None:
-        self._fall_back().data_received(data)
+        if self._closing is None:
+            self._fall_back().data_received(data)
 
     def eof_received(self) -> None:
         """The client closed its side. Returning None closes the transport."""
 
     def pause_writing(self) -> None:
-        self._fall_back().pause_writing()
+        if self._closing is None:
+            self._fall_back().pause_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -172,14 +138,23 @@ class FastHandshake(asyncio.Protocol):
         self._server.state.connections.discard(cast(Any, self))
         if self._peer is not None:
             self._peer.leave()
+        if self._closing is not None:
+            self._closing.cancel()
+        if self._closed is not None:
+            self._closed.set_result(None)
 
     def shutdown(self) -> None:
         """Refuse the client because the server stops. uvicorn calls this."""
-        self._fall_back().shutdown()
+        if self._closing is None:
+            self._fall_back().shutdown()
 
     def closed(self) -> asyncio.Future[None]:
         """A future that completes once the connection is lost. Ask for it before that."""
-        return self._fall_back().closed()
+        if self._closing is None:
+            return self._fall_back().closed()
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_future()
+        return self._closed
 
     def _asgi_scope(self) -> dict[str, Any]:
         (config, _, app_state), request, info = self._server, self._request, self._transport.get_extra_info
@@ -209,7 +184,7 @@ class FastHandshake(asyncio.Protocol):
     def _application_returned(self, task: asyncio.Task[Any]) -> None:
         """Leave it to uvicorn to finish and log what the application left undone."""
         self._server.state.tasks.discard(task)
-        if self._fallback is None and (self.channel is not None or self._lost):
+        if self._fallback is None and (self.channel is not None or self._lost or self._closing):
             if not task.cancelled() and (error := task.exception()) and not isinstance(error, ClientDisconnected):
                 log.error("Exception in ASGI application\n", exc_info=error)
             del self._task  # breaks a reference cycle through the exception
@@ -217,30 +192,40 @@ class FastHandshake(asyncio.Protocol):
             self._fall_back()
         self._scope = {}  # breaks a reference cycle
 
-    def _answer(self, message: Any) -> bytes | None:
-        """The response for an accept, or None if a header value would be more than one line: uvicorn refuses those."""
-        answer = [
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-            b2a_base64(sha1(self._request.key + GUID, usedforsecurity=False).digest(), newline=False),
-        ]
+    def _accepts(self, message: Any) -> bool:
+        """Open the WebSocket, if that is what the application wants."""
+        if message["type"] != "websocket.accept" or self._denial is not None:
+            return False
         headers = [*self._server.state.default_headers, *message.get("headers", ())]
-        if subprotocol := message.get("subprotocol"):
-            headers.append((b"Sec-WebSocket-Protocol", subprotocol.encode("latin-1")))
-        for name, value in headers:
-            if not HEADER_VALUE.fullmatch(value):
-                return None
-            answer += b"\r\n", name, b": ", value
-        answer.append(b"\r\n\r\n")
-        return b"".join(answer)
-
-    def _accept(self, answer: bytes) -> None:
-        if log.isEnabledFor(logging.INFO):
-            scope = cast(Any, self._scope)
-            log.info('%s - "WebSocket %s" [accepted]', get_client_addr(scope), get_path_with_query_string(scope))
+        answer = accepting(self._request.key, headers, message.get("subprotocol"))
+        if answer is None:
+            return False
+        self._log("[accepted]")
         self._accepted = True
         self._write(answer)
         loop = asyncio.get_running_loop()
         loop.call_soon(loop.call_soon, self._flush_answer)  # after the frames of this turn, which leave at its end
+        return True
+
+    def _refuses(self, message: Any) -> bool:
+        """Refuse the client, if that is what the application wants, and its response comes in one piece."""
+        if self._denial is None:
+            self._denial = Denial.of(message)
+            if self._denial is not None:
+                self._log(str(self._denial.status))
+            return self._denial is not None
+        if message["type"] != "websocket.http.response.body" or message.get("more_body"):
+            return False
+        self._transport.write(self._denial.answer(message["body"]))
+        self._transport.close()
+        linger = self._server.config.timeout_graceful_shutdown or LINGER
+        self._closing = asyncio.get_running_loop().call_later(linger, self._transport.abort)
+        return True
+
+    def _log(self, outcome: str) -> None:
+        if log.isEnabledFor(logging.INFO):
+            scope = cast(Any, self._scope)
+            log.info('%s - "WebSocket %s" %s', get_client_addr(scope), get_path_with_query_string(scope), outcome)
 
     def _write(self, answer: bytes) -> None:
         """Write the answer so that the channel's first frames leave with it: the system call is half of what the kernel
@@ -284,7 +269,7 @@ class FastHandshake(asyncio.Protocol):
             state.connections.discard(cast(Any, self))
             fallback.connection_made(self._transport)
             fallback.data_received(self._request.head)
-            fallback.resume_handshake(connected=self._connected, accepted=self._accepted)
+            fallback.resume_handshake(connected=self._connected, accepted=self._accepted, denial=self._denial)
             self._transport.set_protocol(fallback)
         return self._fallback
 

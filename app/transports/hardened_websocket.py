@@ -19,6 +19,7 @@ from app.headers import STRICT
 from app.refusals import Refusal
 from app.transports.frame_limit import NO_LIMIT, FrameCount, FrameSplitter
 from app.transports.hardened import LINGER, log_refusal
+from app.transports.opening import Denial
 from app.transports.reading_turns import MESSAGE, reading_turns
 from app.transports.sockets import Peer, owner_of
 
@@ -163,11 +164,11 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
             self._read_on()
         return message
 
-    def resume_handshake(self, *, connected: bool, accepted: bool) -> None:
+    def resume_handshake(self, *, connected: bool, accepted: bool, denial: Denial | None) -> None:
         """Continue a handshake that `fast_handshake` began, after reading its request.
 
         `connected`: the application has received `websocket.connect`. `accepted`: it has accepted, and the answer is on
-        its way to the client.
+        its way to the client. `denial`: it has begun to refuse the client.
         """
         if connected:
             self.queue.get_nowait()
@@ -176,6 +177,9 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
             self.handshake_complete = True
             self.start_keepalive()
+        if denial is not None:
+            headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in denial.headers]
+            self.initial_response = denial.status, headers, b""
 
     def closed(self) -> asyncio.Future[None]:
         """A future that completes once the connection is lost. Ask for it before that."""

@@ -11,8 +11,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from app.refusals import Refusal
-from app.transports.fast_handshake import FastHandshake, Server, UpgradeRequest, address_of
+from app.transports.fast_handshake import FastHandshake, Server, address_of
 from app.transports.hardened import REQUEST_DEADLINE, HardenedHttpProtocol
+from app.transports.opening import UpgradeRequest
 from app.transports.reading_turns import REQUEST, reading_turns
 from app.transports.sockets import Peer, Sockets, answer, owner_of
 

@@ -89,6 +89,24 @@ async def denies_without_a_word(call: Call) -> None:
     await call.send("websocket.http.response.body", body=b"")
 
 
+async def denies_and_listens(call: Call) -> None:
+    await call.receive()
+    headers = [(b"Content-Length", b"4"), (b"content-type", b"text/plain"), (b"x-a", b"1"), (b"x-a", b"\xe9")]
+    await call.send("websocket.http.response.start", status=429, headers=headers)
+    await call.send("websocket.http.response.body", body=b"no!\n")
+    await call.receive()
+
+
+async def denies_by_an_unknown_status(call: Call) -> None:
+    await call.send("websocket.http.response.start", status=599)
+    await call.send("websocket.http.response.body", body=b"no")
+
+
+async def denies_and_raises(call: Call) -> None:
+    await denies_and_listens(call)
+    raise ValueError("after a denial")
+
+
 async def denies_by_no_status(call: Call) -> None:
     await call.send("websocket.http.response.start", status=99)
 
@@ -213,11 +231,11 @@ async def hands_over_a_refusal_that_is_under_way(call: Call) -> None:
 
 AT_NO_FAULT = [
     echo, with_headers, without_connect, without_receive, greets_and_echoes, closes, refuses, denies,
-    denies_without_a_word, returns_after_accept, hands_over, hands_over_too_early, hands_over_who_was_refused,
-    hands_over_a_refusal_that_is_under_way,
+    denies_without_a_word, denies_and_listens, denies_by_an_unknown_status, returns_after_accept, hands_over,
+    hands_over_too_early, hands_over_who_was_refused, hands_over_a_refusal_that_is_under_way,
 ]  # fmt: skip
 AT_FAULT = [
-    refuses_and_says_more, denies_by_no_status, raises_at_once, raises_before_accept,
+    refuses_and_says_more, denies_by_no_status, denies_and_raises, raises_at_once, raises_before_accept,
     raises_after_accept, raises_later, returns_at_once, returns_something, accepts_twice, sends_before_accept,
     sends_what_is_unknown, splits_the_answer, splits_the_answer_by_its_subprotocol, raises_after_the_hand_over,
     sends_after_the_hand_over,

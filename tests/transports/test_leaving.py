@@ -72,6 +72,18 @@ async def accepts_and_waits_to_send(call: Call) -> None:
     await call.send("websocket.send", text="x")
 
 
+async def waits_to_deny(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.http.response.start", status=429, headers=[(b"x-a", b"\xe9")])
+    await call.hold()
+    await call.send("websocket.http.response.body", body=b"no")
+
+
+async def begins_to_deny_and_returns(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.http.response.start", status=429)
+
+
 async def waits_to_raise(call: Call) -> None:
     await call.hold()
     raise ValueError("after the client has left")
@@ -90,6 +102,7 @@ async def leave(visit: Visit) -> None:
 LEFT = [
     (asks_on, 1006), (waits_to_ask, 1006), (waits_to_accept, None), (waits_to_accept_and_catches, 1006),
     (accepts_and_waits_to_ask, 1005), (accepts_and_waits_to_send, None), (waits_to_raise, None),
+    (waits_to_deny, None),
 ]  # fmt: skip
 
 
@@ -255,9 +268,65 @@ async def test_the_server_stops(
     assert not faults(outcome)
 
 
+async def speaks_too_early(visit: Visit) -> None:
+    visit.say(HEAD)
+    await until(visit.application.held.is_set)
+    visit.say(frame(1, b"one"))
+    await until(lambda: any(arrived(one) for one in visit.application.state.connections))
+    visit.application.release.set()
+    await visit.answer()
+
+
+async def is_stopped(visit: Visit) -> None:
+    visit.say(HEAD)
+    await until(visit.application.held.is_set)
+    await stop(visit)
+    visit.application.release.set()
+    await visit.end()
+
+
+async def waits_for_the_end(visit: Visit) -> None:
+    visit.say(HEAD)
+    await visit.end()
+
+
 @pytest.mark.anyio
 @on_every_loop
-@pytest.mark.parametrize("behave", [waits_to_accept, accepts_and_waits, echo, hands_over])
+@pytest.mark.parametrize(
+    ("script", "behave"),
+    [
+        (speaks_too_early, waits_to_deny),
+        (is_stopped, waits_to_deny),
+        (waits_for_the_end, begins_to_deny_and_returns),
+    ],
+)
+async def test_a_refusal_that_has_begun_goes_on_as_uvicorns(
+    script: Script, behave: Behaviour, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcome = await both(behave, script, caplog)
+    assert outcome.ended
+    assert [line.endswith(" 429") for line in outcome.logged if line.startswith('"WebSocket')] == [True]
+
+
+@pytest.mark.anyio
+@on_every_loop
+async def test_who_is_refused_and_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.transports.fast_handshake.LINGER", 0.01)
+    application = Application(denies_at_length)
+    async with server(application) as port, client(port, HEAD):
+        await until(lambda: application.seen)
+        await until(lambda: not application.state.connections)
+
+
+async def denies_at_length(call: Call) -> None:
+    await call.receive()
+    await call.send("websocket.http.response.start", status=429)
+    await call.send("websocket.http.response.body", body=bytes(64 * 1024 * 1024))
+
+
+@pytest.mark.anyio
+@on_every_loop
+@pytest.mark.parametrize("behave", [waits_to_accept, waits_to_deny, accepts_and_waits, echo, hands_over])
 async def test_whoever_asks_is_told_when_a_connection_is_gone(behave: Behaviour) -> None:
     application = Application(behave)
     async with server(application) as port:

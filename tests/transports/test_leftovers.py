@@ -14,8 +14,8 @@ from app.transports.handover_protocol import HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from tests.transports.comparison import Application, Behaviour, Call, echo, on_uvloop
-from tests.transports.harness import RecordingReceiver, client, server, until
-from tests.transports.test_applications import returns_after_accept
+from tests.transports.harness import HEAD, RecordingReceiver, client, server, until
+from tests.transports.test_applications import denies_and_listens, returns_after_accept
 from tests.transports.test_leaving import (
     hands_over_and_waits,
     waits_to_ask,
@@ -87,6 +87,22 @@ async def test_who_was_handed_over_leaves_nothing(uncollected: None) -> None:
             assert await one.frame() == (Opcode.TEXT, b"welcome")
             await until(lambda: [type(each) for each in kept()] == [SocketChannel])
         await until(lambda: not kept())
+
+
+@pytest.mark.anyio
+@on_uvloop
+async def test_who_is_refused_needs_nothing_of_uvicorn_and_leaves_nothing(
+    uncollected: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To load uvicorn's protocol takes 10 ms, in which everyone else waits."""
+    monkeypatch.setattr(FastHandshake, "_fall_back", None)
+    application = Application(denies_and_listens)
+    async with server(application) as port:
+        async with client(port, HEAD) as one:
+            assert b" 429 " in await one.head()
+            assert await one.reader.read() == b"no!\n"
+        await until(lambda: not kept())
+    assert application.seen == [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}]
 
 
 @pytest.mark.anyio

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from websockets.http11 import Request as TheirRequest
 from websockets.server import ServerProtocol
 
-from app.transports.fast_handshake import UpgradeRequest
+from app.transports.opening import UpgradeRequest
 from tests.clients import frame
 from tests.transports.comparison import LINES, Script, Visit, both, conversation, echo, faults
 from tests.transports.harness import HEAD, on_every_loop, until
