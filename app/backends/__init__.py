@@ -31,8 +31,8 @@ Every backend promises the following. `tests/contracts` holds each to it.
   for all of a user's, when the password changes. Once ended nobody has it ever again.
 - **Names.** At any time, a canonical name belongs to one user: a claim is compare-and-set. The default name `userN`
   stays reserved for the user who first got it, whatever that user is called now.
-- **Presence and typing** are hints: they are not stored, and may be lost. A backend that several nodes share passes
-  them on to the others, holds a node's presence as a lease, and ends it within 15 s of the node's death.
+- **Nodes.** A backend that several nodes share passes on what one tells the others. That may come late, twice, in
+  another order or never: what a node has to know is in the log of changes, which every node applies.
 - **Unavailable.** Any call may raise Unavailable, for example because the disk is full or the quorum is lost. The
   outcome of the call is then unknown: to retry an append safely, use the same `cid`.
 - **Isolated errors.** An impossible argument (a room that is not valid Unicode, a position above 64 bits, an append to
@@ -41,7 +41,8 @@ Every backend promises the following. `tests/contracts` holds each to it.
 - **Following.** A follower gets every event that is committed after the call of `follow`, in order per room, and
   nothing from before. To miss nothing, follow first, then read, and drop what is not after the last position read.
   The order stays if the follower passes events on to an event loop: at once when called in that loop, and otherwise
-  with `call_soon_threadsafe`. Each Origin is told in the same order.
+  with `call_soon_threadsafe`. Each Origin is told in the same order. Changes of users are followed in the same way,
+  once they can be read; the caller of a change is answered after its followers are told.
 
 Calls may come from several event loops. Each returns in the loop that made it. Times are in milliseconds since 1970.
 """
@@ -68,12 +69,19 @@ from app.backends.changes import (
     Trim,
     UseToken,
 )
+from app.backends.errors import NameTaken as NameTaken
+from app.backends.errors import StoreError as StoreError
+from app.backends.errors import Trimmed as Trimmed
+from app.backends.errors import Unavailable as Unavailable
+from app.backends.user_changes import UserChange
 from app.chat.events import Account, Appended, Bounds, Conversation, Draft, Event, User
 from app.chat.logs import END
-from app.chat.presence import Hint, Person
 
 Follower = Callable[[Sequence[Event]], None]
 """Called with committed events, in any thread, one call at a time. It must not block and must not raise."""
+UserFollower = Callable[[Sequence[UserChange]], None]
+"""Called with changes of users that are applied, in any thread, one call at a time. It must not block and must not
+raise."""
 
 
 class Origin(Protocol):
@@ -109,34 +117,11 @@ class Results(list[Event]):
     """For each message, where in its text the hits are: start and end, in characters."""
 
 
-Watcher = Callable[[Hint], None]
-"""Called with the hints of other nodes, in any thread. It must not block and must not raise."""
+MAX_TOLD = 500_000
+"""Bytes that one node may tell the others at once."""
 
-
-class StoreError(Exception):
-    """The store can't be opened. The text is one line."""
-
-
-class Unavailable(Exception):
-    """The store can't be used at the moment. The text is one line."""
-
-
-class Trimmed(Exception):
-    """The events to read have been trimmed: everything up to position `through` is gone."""
-
-    def __init__(self, through: int) -> None:
-        super().__init__(f"everything up to position {through} has been trimmed")
-        self.through = through
-
-
-class NameTaken(Exception):
-    """The name belongs to another user: `holder`, or is kept for it. `reason` says why, unless the holder just has it:
-    `lookalike` if it has a name that looks like this one, `given_up` if it had this one until recently. With `often`,
-    the holder is the user who claimed the name, and gave up as many others lately as one may."""
-
-    def __init__(self, holder: Account, reason: str = "") -> None:
-        super().__init__(f"the name belongs to {holder.user.name}")
-        self.holder, self.reason = holder, reason
+Watcher = Callable[[bytes], None]
+"""Called with what other nodes tell, in any thread. It must not block and must not raise."""
 
 
 class Backend(Protocol):
@@ -148,7 +133,7 @@ class Backend(Protocol):
 
     @property
     def shared(self) -> bool:
-        """Whether other nodes may use the same store. If not, `announce`, `hint` and `watch` do nothing."""
+        """Whether other nodes may use the same store. If not, `tell` and `watch` do nothing."""
 
     @property
     def problem(self) -> str | None:
@@ -272,14 +257,17 @@ class Backend(Protocol):
         """Record that a sign-in was used at the time `at`. The token of a guest has no such time."""
         return self.submit(UseToken(token, at))
 
-    def sign_in(self, user: int, password: str, token: bytes, *, ends: bytes, at: int) -> Awaitable[User | None]:
-        """Sign in to an account: make a new token one of the user's, and end the one that the device had. Either may be
-        empty. Return None, and change nothing, if `password`, the hash that was checked, is no longer the user's."""
-        return self.submit(SignIn(user, password, token, ends, at))
+    def sign_in(
+        self, user: int, password: str, token: bytes, *, ends: bytes, at: int, former: int = 0
+    ) -> Awaitable[User | None]:
+        """Sign in to an account: make a new token one of the user's, and end the one that the device had, as the user
+        `former`. Either may be empty. Return None, and change nothing, if `password`, the hash that was checked, is no
+        longer the user's."""
+        return self.submit(SignIn(user, password, token, ends, at, former))
 
-    def sign_out(self, token: bytes, *, at: int) -> Awaitable[None]:
-        """End a sign-in: its token is nobody's from now on."""
-        return self.submit(SignOut(token, at))
+    def sign_out(self, token: bytes, *, at: int, user: int = 0) -> Awaitable[None]:
+        """End a sign-in of a user: its token is nobody's from now on."""
+        return self.submit(SignOut(token, at, user))
 
     def device_of(self, token: bytes) -> Awaitable[int]:
         """Return the id of the user whose sign-in this token is, or was the last on the same device; 0 if none is
@@ -390,11 +378,12 @@ class Backend(Protocol):
     def ignored(self, user: int) -> Awaitable[frozenset[int]]:
         """Return the ids of those whom the user ignores."""
 
-    def announce(self, room: str, people: Sequence[Person]) -> None:
-        """Tell other nodes who is in `room` on this node. This replaces what was announced before."""
+    def follow_users(self, follower: UserFollower) -> Callable[[], None]:
+        """Call `follower` with what is changed about users from now on, whichever node asked for it. The function that
+        is returned stops that."""
 
-    def hint(self, hint: Hint) -> None:
-        """Pass a hint on to the watchers on other nodes."""
+    def tell(self, payload: bytes) -> None:
+        """Pass something on to the watchers on other nodes, in any thread, without waiting: at most MAX_TOLD bytes."""
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
-        """Call `watcher` with what other nodes announce and hint. The function that is returned stops that."""
+        """Call `watcher` with what other nodes tell. The function that is returned stops that."""

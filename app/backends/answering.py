@@ -72,6 +72,8 @@ class Answers:
 
     def __init__(self, store: Store) -> None:
         self.followers: dict[object, Follower] = {}
+        self._applied_followers: dict[object, Callable[[Sequence[Entry]], None]] = {}
+        """Those who are called with what is applied, apart from drafts."""
         self.turn = 0
         """How many commits have begun."""
         self._store = store
@@ -118,13 +120,33 @@ class Answers:
 
         return unfollow
 
+    def follow_applied(self, follower: Callable[[Sequence[Entry]], None]) -> Callable[[], None]:
+        """Call `follower` with what is applied from now on, until the returned function is called: all but drafts,
+        before they are answered."""
+        key = object()
+        with self._changing_followers:
+            self._applied_followers = {**self._applied_followers, key: follower}
+
+        def unfollow() -> None:
+            with self._changing_followers:
+                others = {known: other for known, other in self._applied_followers.items() if known is not key}
+                self._applied_followers = others
+
+        return unfollow
+
     def applied(self, entries: Sequence[Entry]) -> None:
         """Note that these entries are in the store, and answer those that waited for that."""
         with self._committing:
             self._sequencer.stored(entries)
             if not any(self._store.unapplied()):
                 self._sequencer.forget_heads()
-        settle([entry for entry in entries if type(entry.change) is not Draft])
+        others = [entry for entry in entries if type(entry.change) is not Draft]
+        for follower in self._applied_followers.values() if others else ():
+            try:
+                follower(others)
+            except Exception:
+                log.exception("A follower failed at %d changes", len(others))
+        settle(others)
 
     def give_up(self, entries: Iterable[Entry], problem: str) -> None:
         """Answer those who wait for the store, which fails, that it is unavailable. What they asked for is committed,

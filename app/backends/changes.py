@@ -50,20 +50,23 @@ class RevokeToken(Struct, frozen=True, array_like=True, tag="revoke_token"):
 
 
 class SignIn(Struct, frozen=True, array_like=True, tag="sign_in"):
-    """Sign in to an account: see `Backend.sign_in`. The answer is the user, or None if the password has changed."""
+    """Sign in to an account: see `Backend.sign_in`. The answer is the user, or None if the password has changed.
+    `former` is the user whose token ends."""
 
     user: int
     password: str
     token: bytes
     ends: bytes
     at: int
+    former: int = 0
 
 
 class SignOut(Struct, frozen=True, array_like=True, tag="sign_out"):
-    """End a sign-in: see `Backend.sign_out`."""
+    """End a sign-in: see `Backend.sign_out`. `user` is whose it was."""
 
     token: bytes
     at: int
+    user: int = 0
 
 
 class UseToken(Struct, frozen=True, array_like=True, tag="use_token"):

@@ -12,8 +12,7 @@ What happens to a change, and where:
 Only the store's connection writes and checkpoints, which rules out SQLite's WAL-reset bug (before 3.51.3). In memory
 there is no journal, and one connection, in the store's thread, does everything.
 
-The store belongs to one process, so there are no other nodes: presence and hints go nowhere, and watchers are never
-called.
+The store belongs to one process, so there are no other nodes: what is told goes nowhere, and watchers are never called.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ from app.backends.stored import StoreBackend, closed
 from app.backends.storefile import CACHE, MEMORY, StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import User
-from app.chat.presence import Hint, Person
 from app.clock import Clock
 
 
@@ -62,10 +60,7 @@ class Embedded(StoreBackend):
             future.set_exception(closed())
         return future
 
-    def announce(self, room: str, people: Sequence[Person]) -> None:
-        pass
-
-    def hint(self, hint: Hint) -> None:
+    def tell(self, payload: bytes) -> None:
         pass
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:  # noqa: ARG002

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
-from app.backends import Backend, Events, Follower, Origin, Results, Unavailable, indexing, machine
+from app.backends import Backend, Events, Follower, Origin, Results, Unavailable, UserFollower, indexing, machine
 from app.backends.answering import Answers
 from app.backends.applying import Applier
 from app.backends.changes import Change, Probe
@@ -21,6 +21,7 @@ from app.backends.readers import Read
 from app.backends.sequencing import Entry
 from app.backends.statements import logs, names, paging, sign_ins, users
 from app.backends.storefile import StoreFile
+from app.backends.telling import has_caller, user_changes
 from app.backends.turns import OWNER
 from app.chat.events import Account, Bounds, Conversation, Draft, Event, User
 from app.chat.logs import END
@@ -101,6 +102,13 @@ class StoreBackend(Backend):
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         return self._core.front.follow(follower)
+
+    def follow_users(self, follower: UserFollower) -> Callable[[], None]:
+        def applied(entries: Sequence[Entry]) -> None:
+            if told := user_changes(entries, has_caller):
+                follower(told)
+
+        return self._core.front.follow_applied(applied)
 
     def read(self, room: str, *, after: int, limit: int, size: int = 0, fold: bool = False) -> asyncio.Future[Events]:
         page = paging.Page(limit, size, fold=fold)

@@ -8,10 +8,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from app.backends import Backend
+from app.backends import Backend, NameTaken
+from app.backends.user_changes import UserChange, What
 from app.chat.events import Event
 from tests.clients import DEADLINE
-from tests.contracts.helpers import add, draft, increases, someone, soon, whole
+from tests.contracts.helpers import add, draft, increases, register, someone, soon, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -116,3 +117,60 @@ async def test_who_follows_and_then_reads_misses_nothing(backend: Backend) -> No
     for history, live in zip(histories, followed, strict=True):
         position = history[-1].seq if history else 0
         assert history + [event for event in live if event.seq > position] == log
+
+
+async def test_what_is_changed_about_users_is_told(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    told: list[UserChange] = []
+    unfollow = backend.follow_users(told.extend)
+    await soon(backend.claim(ann.id, "ann", "ann"))
+    await register(backend, ann, "hash", b"one", ends=b"guest's", operator=True)
+    await soon(backend.sign_in(ann.id, "hash", b"two", ends=b"bob's", at=2, former=bob.id))
+    await soon(backend.ignore(ann.id, bob.id, on=True))
+    await soon(backend.sign_out(b"two", at=3, user=ann.id))
+    await soon(backend.change_password(ann.id, "hash", "other", b"three", at=4))
+    await soon(backend.claim(bob.id, "bob", "bob", evict=99))
+    await soon(backend.depart(bob.id, 5, free=True))
+    unfollow()
+    await soon(backend.ignore(ann.id, bob.id, on=False))
+    expected = [
+        UserChange(What.NAME, ann.id),
+        UserChange(What.NAME, ann.id),
+        UserChange(What.SIGN_INS, ann.id, b"guest's"),
+        UserChange(What.RANK, ann.id),
+        UserChange(What.SIGN_INS, bob.id, b"bob's"),
+        UserChange(What.IGNORED, ann.id),
+        UserChange(What.SIGN_INS, ann.id, b"two"),
+        UserChange(What.SIGN_INS, ann.id, b"", b"three"),
+        UserChange(What.NAME, bob.id),
+        UserChange(What.NAME, 99),
+        UserChange(What.NAME, bob.id),
+    ]
+    assert [UserChange(one.what, one.user, one.token, one.but) for one in told] == expected
+    assert all(one.own for one in told)  # each of these calls was waited for
+
+
+async def test_what_changes_nothing_about_users_is_not_told(backend: Backend) -> None:
+    ann, bob = await someone(backend), await someone(backend)
+    await soon(backend.claim(ann.id, "ann", "ann"))
+    await register(backend, ann)
+    told: list[UserChange] = []
+    backend.follow_users(told.extend)
+    with pytest.raises(NameTaken):
+        await soon(backend.claim(bob.id, "ann", "ann"))
+    assert await soon(backend.sign_in(ann.id, "wrong", b"", ends=b"bob's", at=2, former=bob.id)) is None
+    assert await soon(backend.change_password(ann.id, "wrong", "other", b"", at=2)) is None
+    await add(backend, draft(bob))
+    await soon(backend.mark_read(bob.id, "room", 1))
+    assert told == []
+
+
+async def test_users_are_told_of_once_they_can_be_read_and_before_the_caller_knows(backend: Backend) -> None:
+    ann = await someone(backend)
+    order: list[str] = []
+    backend.follow_users(lambda changes: order.extend(one.what.name for one in changes))
+    changing = ensure_future(backend.claim(ann.id, "ann", "ann"))
+    changing.add_done_callback(lambda done: order.append("answered"))
+    await soon(changing)
+    assert order == ["NAME", "answered"]
+    assert [user.name for user in await soon(backend.users([ann.id]))] == ["ann"]

@@ -13,7 +13,6 @@ import pytest
 
 from app.backends import Backend, Unavailable
 from app.chat.events import Appended, Event, User
-from app.chat.presence import Hint, Person, Typing
 from tests.clients import DEADLINE
 from tests.contracts.helpers import FAR, add, draft, register, someone, soon, whole
 
@@ -152,12 +151,11 @@ async def test_calls_after_closing(backend: Backend, call: Callable[[Backend], A
     assert len(str(caught.value).splitlines()) == 1
 
 
-async def test_a_node_alone_may_tell_of_presence_and_hints(backend: Backend) -> None:
-    hints: list[Hint] = []
-    unwatch = backend.watch(hints.append)
-    backend.announce("room", [Person(1, "ann"), Person(2, "bob", away="lunch")])
-    backend.hint(Typing("room", 1, "ann"))
+async def test_a_node_alone_may_tell_the_others(backend: Backend) -> None:
+    told: list[bytes] = []
+    unwatch = backend.watch(told.append)
+    backend.tell(b"someone is typing")
     await add(backend, draft(await someone(backend)))
     unwatch()
     unwatch()
-    assert hints == []  # no other node has said anything
+    assert told == []  # no other node has said anything

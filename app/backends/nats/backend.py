@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -23,6 +23,7 @@ from app.backends.nats.committing import LogCommitter
 from app.backends.nats.engine import Engine
 from app.backends.nats.log import Log
 from app.backends.nats.settings import NatsSettings
+from app.backends.nats.telling import Telling
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Sequencer
 from app.backends.statements import runs
@@ -30,7 +31,6 @@ from app.backends.stored import StoreBackend
 from app.backends.storefile import CACHE, StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import User
-from app.chat.presence import Hint, Person
 from app.clock import Clock
 
 
@@ -57,14 +57,11 @@ class NatsBackend(StoreBackend):
     def create_guest(self) -> asyncio.Future[User]:
         return self.submit(CreateUser())
 
-    def announce(self, room: str, people: Sequence[Person]) -> None:
-        pass
+    def tell(self, payload: bytes) -> None:
+        self._core.telling.tell(payload)
 
-    def hint(self, hint: Hint) -> None:
-        pass
-
-    def watch(self, watcher: Watcher) -> Callable[[], None]:  # noqa: ARG002
-        return lambda: None
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        return self._core.telling.watch(watcher)
 
 
 class _Core:
@@ -74,6 +71,7 @@ class _Core:
         self.file = StoreFile(path)
         self.applier = Applier(self.file)
         self.log = Log(Engine(settings), self.applier.outage)
+        self.telling = Telling(self.log, f"{settings.stream}.hints")
         self.front = self.applier.front = LogCommitter(self.applier, self.log.wake, self.applier.read)
         self.index: SearchIndex
         self._clock, self._in_memory = clock, in_memory
@@ -119,6 +117,7 @@ class _Core:
         except BaseException:
             self.applier.stop()
             raise
+        self.telling.begin()
 
     def read(self, read: Read) -> bool:
         return self.front.read(read)

@@ -118,17 +118,18 @@ class Log:
 
     def wake(self) -> None:
         """Send what is pending. For any thread."""
-        self._call_soon(self._woken.set)
+        self.call_soon(self._woken.set)
 
     def applied(self) -> None:
         """Look again whether something can be placed now. For any thread."""
-        self._call_soon(self._finished.set)
+        self.call_soon(self._finished.set)
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the log's loop, from another thread, and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
-    def _call_soon(self, act: Callable[[], object]) -> None:
+    def call_soon(self, act: Callable[[], object]) -> None:
+        """Call a function in the log's loop, from any thread."""
         with suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(act)
 
@@ -140,7 +141,7 @@ class Log:
     def _stop(self) -> None:
         with suppress(RuntimeError):
             self.call(self._end())
-            self._call_soon(self.loop.stop)
+            self.call_soon(self.loop.stop)
         self._thread.join()
 
     async def _end(self) -> None:

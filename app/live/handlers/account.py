@@ -111,7 +111,9 @@ async def login(connection: Connection, command: Login) -> None:
     assert account is not None, "without an account no password is right"
     room, token = connection.room, _new_token(connection)
     ignored, now = await connection.backend.ignored(account.user.id), connection.context.clock.now()
-    user = await connection.backend.sign_in(account.user.id, hashed, digest(token), ends=ends, at=now)
+    user = await connection.backend.sign_in(
+        account.user.id, hashed, digest(token), ends=ends, at=now, former=connection.user.id
+    )
     if user is None:
         raise _changed_meanwhile()
     connection.context.say(connection, "Logged in:", "%s logged in as %s", _who(connection), user.name)
@@ -137,7 +139,8 @@ async def follow_whispers(connection: Connection) -> None:
 async def logout(connection: Connection, command: Logout) -> None:
     """End the connection's token, and every connection that came with it."""
     if connection.token_hash:
-        await connection.backend.sign_out(connection.token_hash, at=connection.context.clock.now())
+        now, user = connection.context.clock.now(), connection.user.id
+        await connection.backend.sign_out(connection.token_hash, at=now, user=user)
         connection.hub.end_sign_ins(connection.user.id, connection.token_hash, keep=connection)
     connection.send(Done(note="Goodbye", rid=command.rid))
     connection.flush_and_close(CloseCode.BYE)
