@@ -1,4 +1,4 @@
-"""This node's connections, and who is in which room.
+"""This node's connections, and who is in which room, on this node and the others.
 
 Subscribers live in shards, one per event loop. A server has one loop; TestClient gives each connection outside of
 `with` its own. A shard is only used in its loop and needs no lock; what all shards share is behind the Hub's lock.
@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
+from typing import TYPE_CHECKING
+from zlib import crc32
 
 from msgspec import UNSET
 
@@ -18,10 +20,13 @@ from app.backends import Backend
 from app.chat.events import Event, User
 from app.chat.frames import ReadUpTo, TypingNow
 from app.chat.logs import participants
-from app.chat.presence import Hint, PeopleElsewhere, Person, Read, Roster, Typing, people_fit
+from app.chat.presence import Here, Hint, Person, Read, Roster, Typing, people_fit
 from app.clock import Clock
 from app.live.shard import Shard
 from app.live.subscriber import Subscriber
+
+if TYPE_CHECKING:
+    from app.live.nodes import Nodes
 
 LOOKED_AT = 8
 """People of a room whose addresses are looked at."""
@@ -51,8 +56,13 @@ class Hub:
         """Counts changes of users."""
         self._changed = [0] * CHANGED
         """When users were changed last, each in the place of its id, which it shares with others."""
+        self.nodes: Nodes | None = None
+        """The other nodes, if the history is shared."""
+        if backend.shared:
+            from app.live.nodes import Nodes  # a node alone has no need of it
+
+            self.nodes = Nodes(backend, self, self._clock)
         backend.follow(self._on_commit)
-        backend.watch(self._on_hint)
 
     def connect(self, user: User) -> Shard:
         """Count one more connection of `user`. Return the shard of the running loop."""
@@ -64,29 +74,35 @@ class Hub:
             shard = self._shards[loop]
             shard.size += 1
             self._roster.connect(user.id, user.name)
+        if self.nodes is not None:
+            self.nodes.changed(user.id)
         return shard
 
     def disconnect(self, user: User) -> bool:
-        """Count one connection of `user` in the running loop less. Return whether it was the user's last."""
+        """Count one connection of `user` in the running loop less. Return whether it was the user's last to this
+        node."""
         loop = asyncio.get_running_loop()
         with self._lock:
             shard = self._shards[loop]
             shard.size -= 1
             if not shard.size:
                 self._shards = {other: shard for other, shard in self._shards.items() if other is not loop}
-            return self._roster.disconnect(user.id)
+            last = self._roster.disconnect(user.id)
+        if self.nodes is not None and last:
+            self.nodes.changed(user.id)
+        return last
 
     def join(self, user: User, room: str) -> None:
         """Count one more connection of `user` in `room`."""
         with self._lock:
             self._roster.join(user.id, room)
-        self._announce([room])
+        self._announce(user.id, [room])
 
     def part(self, user: User, room: str) -> None:
         """Count one connection of `user` in `room` less."""
         with self._lock:
             self._roster.part(user.id, room)
-        self._announce([room])
+        self._announce(user.id, [room])
 
     def update_user(self, user: User, *, asker: Subscriber | None = None) -> None:
         """Give all connections of a user what its last change made of it: its name, and whether it is registered. Tell
@@ -102,7 +118,7 @@ class Hub:
             asker.user = user
         self.for_connections_of(user.id, lambda one: one.user_changed(user) if one is not asker else None)
         self.for_connections_of(user.id, lambda one: one.leave_as_muted())
-        self._announce(self.rooms_of(user.id))
+        self._announce(user.id, self.rooms_of(user.id))
 
     def end_sign_ins(self, user: int, token: bytes = b"", *, keep: Subscriber) -> None:
         """End the connections of a user that came with a token that has ended, or all of them; but not `keep`."""
@@ -122,23 +138,34 @@ class Hub:
     def set_away(self, user: User, why: str | None) -> None:
         """Show `user` as away with a reason, or as back if that is None."""
         with self._lock:
-            self._roster.set_away(user.id, UNSET if why is None else why)
-        self._announce(self.rooms_of(user.id))
+            self._roster.set_away(user.id, UNSET if why is None else why, self._clock.now())
+        self._announce(user.id, self.rooms_of(user.id))
 
     def hush(self, user: int) -> None:
         """Show no longer why a user is away, if it is."""
         with self._lock:
             hushed = self._roster.hush(user)
         if hushed:
-            self._announce(self.rooms_of(user))
+            self._announce(user, self.rooms_of(user))
 
     def rooms_of(self, user: int) -> list[str]:
-        """Return the rooms that a user is in on this node."""
-        connections = [one for shard in self._shards.values() for one in shard.connections.get(user, ())]
-        return list(dict.fromkeys(room for one in connections for room in one.following.rooms()))
+        """Return the rooms that a user is in."""
+        rooms = [room for one in self._connections_of(user) for room in one.following.rooms()]
+        if self.nodes is not None:
+            with self._lock:
+                rooms += self._roster.rooms_elsewhere(user)
+        return list(dict.fromkeys(rooms))
+
+    def _connections_of(self, user: int) -> list[Subscriber]:
+        return [one for shard in self._shards.values() for one in shard.connections.get(user, ())]
+
+    def is_here(self, user: int) -> bool:
+        """Whether the user has a connection to this node."""
+        with self._lock:
+            return self._roster.is_here(user)
 
     def is_present(self, user: int) -> bool:
-        """Whether the user has a connection."""
+        """Whether the user has a connection, to this node or another."""
         with self._lock:
             return self._roster.is_present(user)
 
@@ -182,23 +209,43 @@ class Hub:
             return self._roster.directory.page(limit, find=find, after=after, now=now)
 
     def _addresses(self, room: str) -> Iterator[Hashable]:
-        """Return the addresses of some people in a room. One that isn't known is taken for another one each time."""
+        """Return what stands for the addresses of some people in a room. One that isn't known is taken for another one
+        each time."""
         connections = self._shards[asyncio.get_running_loop()].connections
         for user in self._roster.some(room, LOOKED_AT):
             [*_, last] = connections.get(user, (None,))
-            yield (last and last.address and network(last.address)) or user
+            yield (_place(last.address) if last else self._roster.place(user)) or -user
+
+    def users_here(self) -> list[int]:
+        return [user for shard in self._shards.values() for user in list(shard.connections)]
+
+    def describe(self, user: int) -> Here | None:
+        connections = self._connections_of(user)
+        if not connections:
+            return None
+        rooms = dict.fromkeys(room for one in connections for room in one.following.rooms())
+        last = connections[-1]
+        with self._lock:
+            return self._roster.here(user, rooms, guest=not last.user.registered, place=_place(last.address))
+
+    def user_told(self, node: str, user: int, there: Here | None) -> None:
+        with self._lock:
+            rooms = self._roster.tell(node, user, there)
+        for room in rooms:
+            self._in_shards(Shard.people_changed, room)
 
     def typing(self, room: str, user: User) -> None:
         """Tell a room or conversation that `user` is typing."""
-        hint = Typing(room, user.id, user.name)
-        self.backend.hint(hint)
-        self._on_hint(hint)
+        self._hint(Typing(room, user.id, user.name))
 
     def read_marker_moved(self, room: str, user: User, seq: int) -> None:
         """Tell the connections of `user` that it has read `room` up to `seq`."""
-        hint = Read(room, user.id, seq)
-        self.backend.hint(hint)
-        self._on_hint(hint)
+        self._hint(Read(room, user.id, seq))
+
+    def _hint(self, hint: Hint) -> None:
+        if self.nodes is not None:
+            self.nodes.hint(hint)
+        self.hint_told(hint)
 
     def for_connections_of(self, user: int, act: Callable[[Subscriber], None]) -> None:
         """Call `act` with every connection of a user, in its own loop."""
@@ -217,20 +264,16 @@ class Hub:
             await here.turns.wait()
             act(one)
 
-    def _announce(self, rooms: Iterable[str]) -> None:
+    def _announce(self, user: int, rooms: Iterable[str]) -> None:
+        """Tell rooms that something has changed about a user."""
+        if self.nodes is not None:
+            self.nodes.changed(user)
         for room in rooms:
-            if self.backend.shared:
-                with self._lock:
-                    here = self._roster.people_here(room)
-                self.backend.announce(room, here)
             self._in_shards(Shard.people_changed, room)
 
-    def _on_hint(self, hint: Hint) -> None:
-        if isinstance(hint, PeopleElsewhere):
-            with self._lock:
-                self._roster.set_people_elsewhere(hint.room, hint.people)
-            self._in_shards(Shard.people_changed, hint.room)
-        elif isinstance(hint, Read):
+    def hint_told(self, hint: Hint) -> None:
+        """Pass a hint on to those whom it concerns."""
+        if isinstance(hint, Read):
             self._in_shards(Shard.hint_user, hint.user, ReadUpTo(hint.room, hint.seq))
         else:
             typing = TypingNow(hint.room, hint.name)
@@ -259,3 +302,9 @@ class Hub:
 def _act(shard: Shard, user: int, act: Callable[[Subscriber], None]) -> None:
     for subscriber in shard.connections.get(user, ()):
         act(subscriber)
+
+
+def _place(address: str) -> int:
+    """Return what stands for an address among the nodes: the same for all that count as one; 0 for none."""
+    where = network(address) if address else ""
+    return crc32(where.encode() if isinstance(where, str) else where)

@@ -127,6 +127,8 @@ class ChatService(ChatContext):
                     await speaker.user()
             except (Refused, Unavailable) as error:
                 raise StartupError(str(error)) from None
+            if self.hub.nodes is not None:
+                await stack.enter_async_context(self.hub.nodes.running())
             for listener in self._listeners:
                 self._backlogs.append(await stack.enter_async_context(listening(self.backend, listener)))
             stack.callback(self._backlogs.clear)

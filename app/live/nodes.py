@@ -1,0 +1,367 @@
+"""The other nodes that share this history: what this one tells them, and what comes of what they tell.
+
+Everything happens in one event loop, that of the lifespan; what others call from elsewhere is passed on to it. What
+changes within TELLING seconds is told together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from secrets import token_hex
+from typing import Any, Protocol
+
+from msgspec import MsgspecError
+
+from app.backends import Backend
+from app.chat.leases import BEAT, Lease, Leases
+from app.chat.node_messages import (
+    Ask,
+    Beat,
+    Bye,
+    Gone,
+    Held,
+    Key,
+    News,
+    NodeMessage,
+    Use,
+    Whole,
+    decode,
+    encode,
+)
+from app.chat.presence import Here, Hint, Read, Typing
+from app.clock import Clock
+
+log = logging.getLogger("chat")
+
+TELLING = 0.02
+"""Seconds between a change and its news."""
+TICK = 1.0
+"""Seconds between two looks at who has died."""
+SETTLING = BEAT + TICK
+"""Seconds after a start, or after a pause of this process, until all nodes that live have been heard of."""
+PART = 100_000
+"""Characters in one message, about: each takes four bytes at most."""
+USES = 20_000
+"""Uses of limits that are remembered, at most."""
+SLICE = 500
+"""Users who are described in one turn of the event loop."""
+LASTS = 60.0
+"""Seconds for which the use of a limit belongs to the whole that is told a node that missed something."""
+
+
+class People(Protocol):
+    """Who knows the users of this node, and learns of those of the others. The Hub."""
+
+    def users_here(self) -> list[int]:
+        """Return those who have connections to this node."""
+
+    def describe(self, user: int) -> Here | None:
+        """Return what to tell of a user; None if it has no connection to this node."""
+
+    def user_told(self, node: str, user: int, there: Here | None) -> None:
+        """Learn that a user has connections to another node, or has none any more."""
+
+    def hint_told(self, hint: Hint) -> None:
+        """Learn of a hint."""
+
+
+UseTold = Callable[[Key, float], None]
+"""Called with a key of a limit, and how much more of it is used on another node, or less."""
+
+
+class Nodes:
+    """This node among the others."""
+
+    def __init__(self, backend: Backend, people: People, clock: Clock) -> None:
+        self.name, self.started = token_hex(8), clock.now()
+        self._backend, self._people, self._clock = backend, people, clock
+        self._leases = Leases(self.name, self)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._whole: asyncio.Task[None] | None = None
+        self._number = 0
+        self._beat_at = self._ticked_at = self._settled_at = clock.monotonic()
+        self._changed: dict[int, None] = {}
+        self._uses: dict[tuple[str, Key], tuple[float, float]] = {}
+        """How much is used of each limit, and when that was last changed."""
+        self._used: dict[tuple[str, Key], None] = {}
+        """What of it is to be told."""
+        self._held: list[Held] = []
+        self._heard: dict[str, int] = {}
+        self.limits: dict[str, UseTold] = {}
+        """Who learns of the use of each limit on other nodes."""
+        self.held: Callable[[], Iterable[Held]] | None = None
+        """Returns the names on hold that are told as a part of the whole."""
+        self.heard: Callable[[], Mapping[str, int]] | None = None
+        """Returns how far the listeners are, as a part of the whole."""
+        self.on_held: list[Callable[[Held], None]] = []
+        self.on_heard: list[Callable[[Mapping[str, int]], None]] = []
+        self.on_gone: list[Callable[[str, Gone], None]] = []
+        """Called with a node, and a user whose last connection to it has ended."""
+        self.on_user: list[Callable[[int], None]] = []
+        """Called with a user whose connections to other nodes are others than before."""
+        self.on_death: list[Callable[[Lease], None]] = []
+        """Called with what a node had told that ends, or has died."""
+        self.on_tick: list[Callable[[], None]] = []
+
+    @property
+    def others(self) -> int:
+        """How many other nodes live."""
+        return len(self._leases.nodes)
+
+    @property
+    def settled(self) -> bool:
+        """Whether this node has had the time to hear of all others."""
+        return self._loop is not None and self._clock.monotonic() >= self._settled_at
+
+    @property
+    def leads(self) -> bool:
+        """Whether this node does what one node does for all: it is the one that has lived for the longest time."""
+        return self.settled and self._leases.first(self.started) == self.name
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Tell other nodes, and hear them, as long as the block runs."""
+        self._loop = asyncio.get_running_loop()
+        self._ticked_at = self._clock.monotonic()
+        self._settled_at = self._ticked_at + SETTLING
+        unwatch = self._backend.watch(self._watch)
+        self._tell(Ask())
+        self._beat()
+        self._ask_of_this(Ask())
+        ticking = asyncio.create_task(self._tick_forever())
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            await asyncio.wait({ticking})
+            if self._whole is not None:
+                await asyncio.wait({self._whole})
+            if self._timer is not None:
+                self._timer.cancel()
+            self._tell_news()
+            self._tell(Bye(self.name))
+            unwatch()
+            self._loop = None
+
+    def changed(self, user: int) -> None:
+        """Tell the others what has changed about a user here: its name, its rooms, whether it is away or gone."""
+        self._changed[user] = None
+        self._schedule()
+
+    def use(self, limit: str, key: Key, amount: float) -> None:
+        """Count that more is used of a limit here, and tell it."""
+        before, _ = self._uses.pop((limit, key), (0.0, 0.0))
+        self.set_use(limit, key, before + amount)
+
+    def set_use(self, limit: str, key: Key, amount: float) -> None:
+        """Tell how much is used of a limit here."""
+        self._uses.pop((limit, key), None)
+        self._uses[limit, key] = amount, self._clock.monotonic()
+        while len(self._uses) > USES:
+            with suppress(KeyError, StopIteration, RuntimeError):  # another thread counts as well
+                del self._uses[next(iter(self._uses))]
+        self._used[limit, key] = None
+        self._schedule()
+
+    def hold(self, held: Held) -> None:
+        """Tell that a name is on hold."""
+        self._held.append(held)
+        self._schedule()
+
+    def tell_heard(self, heard: Mapping[str, int]) -> None:
+        """Tell how far the listeners are."""
+        self._heard.update(heard)
+        self._schedule()
+
+    def hint(self, hint: Hint) -> None:
+        """Pass on what nobody misses."""
+        if self._loop is not None:
+            self._tell(hint)
+
+    def user_told(self, node: str, user: int, there: Here | None) -> None:
+        self._people.user_told(node, user, there)
+        for learn in self.on_user:
+            learn(user)
+
+    def gone_told(self, node: str, gone: Gone) -> None:
+        for learn in self.on_gone:
+            learn(node, gone)
+
+    def use_told(self, use: Use, more: float) -> None:
+        if (learn := self.limits.get(use.limit)) is not None:
+            learn(use.key, more)
+
+    def held_told(self, held: Held) -> None:
+        for learn in self.on_held:
+            learn(held)
+
+    def heard_told(self, heard: Mapping[str, int]) -> None:
+        for learn in self.on_heard:
+            learn(heard)
+
+    def tick(self) -> None:
+        """Do what is due: forget the nodes that died, and tell that this one lives."""
+        now = self._clock.monotonic()
+        if now - self._ticked_at > BEAT:  # this process stood still, and has heard nobody
+            self._leases.extend(now)
+            self._settled_at = now + SETTLING
+            self._tell(Ask())
+        self._ticked_at = now
+        for node in self._leases.expired(now):
+            self._end(node, "is not heard of any more")
+        if now - self._beat_at >= BEAT:
+            self._beat()
+        for act in self.on_tick:
+            act()
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            try:
+                self.tick()
+            except Exception:
+                log.exception("What is due between the nodes failed, and is tried again")
+
+    def _beat(self) -> None:
+        self._beat_at = self._clock.monotonic()
+        self._tell(Beat(self.name, self.started, self._number))
+
+    def _end(self, node: str, why: str, *, for_good: bool = False) -> None:
+        lease = self._leases.end(node, for_good=for_good)
+        if lease is not None:
+            log.info("Another node %s: %d people were connected to it", why, len(lease.users))
+            for learn in self.on_death:
+                learn(lease)
+
+    def _watch(self, payload: bytes) -> None:
+        """Take what another node told, in any thread."""
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._take, payload)
+
+    def _take(self, payload: bytes) -> None:
+        if self._loop is None:
+            return
+        try:
+            message = decode(payload)
+        except MsgspecError:  # of a newer version
+            return
+        now = self._clock.monotonic()
+        asks = False
+        if isinstance(message, News):
+            asks = self._leases.news(message, now)
+        elif isinstance(message, Whole):
+            asks = self._leases.whole(message, now)
+        elif isinstance(message, Beat):
+            asks = self._leases.beat(message, now)
+        elif isinstance(message, Ask):
+            self._ask_of_this(message)
+        elif isinstance(message, Bye):
+            self._end(message.node, "ends", for_good=True)
+        else:
+            self._people.hint_told(message)
+        if asks and not isinstance(message, Ask | Bye | Typing | Read):
+            self._tell(Ask(message.node))
+
+    def _ask_of_this(self, ask: Ask) -> None:
+        if ask.node in ("", self.name) and self._whole is None:
+            self._whole = asyncio.create_task(self._tell_whole())
+            self._whole.add_done_callback(self._whole_told)
+
+    def _whole_told(self, done: asyncio.Task[None]) -> None:
+        self._whole = None
+        if not done.cancelled() and (error := done.exception()):
+            log.error("Other nodes could not be told who is here", exc_info=error)
+        self._schedule()
+
+    async def _tell_whole(self) -> None:
+        """Tell everything, some of it in each turn. News wait meanwhile, so that they come after it."""
+        self._tell_news()
+        users, now = self._people.users_here(), self._clock.monotonic()
+        items: list[tuple[str, Any, int]] = []
+        for first in range(0, len(users), SLICE):
+            items += [
+                _sized_here(here) for user in users[first : first + SLICE] if (here := self._people.describe(user))
+            ]
+            await asyncio.sleep(0)
+        recent = [(key, amount) for key, (amount, at) in list(self._uses.items()) if now - at < LASTS]
+        items += [_sized("uses", Use(*key, amount)) for key, amount in recent]
+        items += [_sized("held", held) for held in (self.held() if self.held else ())]
+        items += [_sized("heard", one) for one in (self.heard() if self.heard else {}).items()]
+        parts = list(_parts(items))
+        for part, fields in enumerate(parts):
+            self._tell(Whole(self.name, self.started, self._number, part, len(parts), **fields))
+            await asyncio.sleep(0)
+
+    def _schedule(self) -> None:
+        """Tell news soon."""
+        loop = self._loop
+        if loop is None or self._timer is not None:
+            return
+        with suppress(RuntimeError):  # the loop has ended
+            if _is_running(loop):
+                self._timer = loop.call_later(TELLING, self._tell_news)
+            else:
+                loop.call_soon_threadsafe(self._schedule)
+
+    def _tell_news(self) -> None:
+        self._timer = None
+        if self._loop is None or (self._whole is not None and asyncio.current_task() is not self._whole):
+            return
+        now = self._clock.now()
+        changed, self._changed = self._changed, {}
+        used, self._used = self._used, {}
+        held, self._held = self._held, []
+        heard, self._heard = self._heard, {}
+        items: list[tuple[str, Any, int]] = []
+        for user in changed:
+            here = self._people.describe(user)
+            items.append(_sized_here(here) if here is not None else _sized("gone", Gone(user, now)))
+        items += [_sized("uses", Use(*key, self._uses[key][0])) for key in used if key in self._uses]
+        items += [_sized("held", one) for one in held]
+        items += [_sized("heard", one) for one in heard.items()]
+        for fields in _parts(items) if items else ():
+            self._number += 1
+            self._tell(News(self.name, self.started, self._number, **fields))
+
+    def _tell(self, message: NodeMessage) -> None:
+        try:
+            self._backend.tell(encode(message))
+        except Exception:
+            log.exception("Other nodes could not be told something")
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _sized_here(here: Here) -> tuple[str, Here, int]:
+    return "here", here, 64 + len(here.name) + len(here.away or "") + sum(map(len, here.rooms))
+
+
+def _sized(field: str, item: Any) -> tuple[str, Any, int]:
+    return field, item, 128
+
+
+def _parts(items: Iterable[tuple[str, Any, int]]) -> Iterator[dict[str, Any]]:
+    """Return the fields of messages that have these items together, in their order. There is one at least."""
+    size, fields = 0, dict[str, list[Any]]()
+    for field, item, length in items:
+        if size and size + length > PART:
+            yield _fields(fields)
+            size, fields = 0, {}
+        size += length
+        fields.setdefault(field, []).append(item)
+    yield _fields(fields)
+
+
+def _fields(lists: Mapping[str, list[Any]]) -> dict[str, Any]:
+    return {field: dict(items) if field == "heard" else tuple(items) for field, items in lists.items()}
