@@ -93,7 +93,7 @@ class LinkedBackend:
             if not self.dead and (told := user_changes(entries, self._is_own)):
                 follower(told)
 
-        return self._store._core.committer.follow_applied(applied)
+        return self._store._core.front.follow_applied(applied)
 
     def _is_own(self, entry: Entry) -> bool:
         return has_caller(entry) and entry.loop in self._loops
