@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 from app.backends.digest import Mark
@@ -15,6 +16,7 @@ from app.backends.nats.errors import EngineError
 from app.backends.nats.settings import NatsSettings
 from app.backends.outage import Source
 from app.chat.events import Event
+from tests.nats.servers import DEADLINE
 
 
 class Node:
@@ -22,7 +24,9 @@ class Node:
 
     def __init__(self, path: Path, settings: NatsSettings) -> None:
         self.path, self.settings = path, settings
-        self.backend = NatsBackend(str(path), settings)
+        self.stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self.backend = NatsBackend(str(path), settings, stop=lambda: loop.call_soon_threadsafe(self.stopped.set))
         self.heard: list[Event] = []
         self.backend.follow(self.heard.extend)
 
@@ -39,6 +43,12 @@ class Node:
         assert digests is not None
         marks: Sequence[Mark] = digests.marks
         return dict(marks)
+
+    def spoil(self, statement: str) -> None:
+        """Alter this node's copy behind its back."""
+        with closing(sqlite3.connect(self.path, timeout=DEADLINE)) as connection:
+            connection.execute(statement)
+            connection.commit()
 
     async def works(self) -> None:
         """Wait until this node can write again."""

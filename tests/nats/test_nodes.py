@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.backends import NameTaken, StoreError, Unavailable
-from app.backends.nats import log
+from app.backends.nats import log, tending
 from app.backends.nats.settings import NatsSettings
 from app.chat.events import Appended, User
 from tests.contracts.helpers import draft, someone, soon, whole
@@ -152,3 +152,34 @@ async def test_without_the_servers_a_node_refuses_and_reads_and_goes_on_later(
             texts = [answer.event.text for answer in unique(said) if answer.event.room == "one"]
             assert [event.text for event in await whole(node.backend, "one")] == [*texts, "lost?", "lost?", "lost?"]
             assert [answer.event.seq for answer in answers] == [4, 5, 6]
+
+
+async def test_a_node_whose_copy_was_spoiled_stops_and_comes_back_right(
+    settings: NatsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tending, "PERIOD", 0.1)
+    async with cluster(tmp_path, settings, 3) as nodes:
+        users = [await someone(node.backend) for node in nodes]
+        await asyncio.gather(*(talk(node, user, 5) for node, user in zip(nodes, users, strict=True)))
+        for node in nodes:
+            await soon(node.reaches(nodes[0]))
+        nodes[0].spoil(f"UPDATE users SET canonical = 'ann' WHERE id = {users[2].id}")  # the first to start, yet alone
+        claimed = await soon(nodes[1].backend.claim(users[1].id, "Ann", "ann"))
+        assert claimed.name == "Ann"
+        await soon(nodes[0].stopped.wait())
+        with pytest.raises(Unavailable, match="is not what the log comes to on other nodes"):
+            await soon(nodes[0].backend.append(draft(users[0], "refused", room="one")))
+        await nodes[0].close()
+        assert len(await talk(nodes[1], users[1], 10)) > 0
+        again = Node(nodes[0].path, settings)
+        await again.open()
+        try:
+            await soon(again.reaches(nodes[1]))
+            assert await soon(again.backend.account_of(users[1].id)) == await soon(
+                nodes[2].backend.account_of(users[1].id)
+            )
+            assert await whole(again.backend, "one") == await whole(nodes[2].backend, "one")
+            assert not nodes[1].stopped.is_set()
+            assert not nodes[2].stopped.is_set()
+        finally:
+            await again.close()

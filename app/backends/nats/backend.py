@@ -8,6 +8,7 @@ places, and `Applier` applies it to this node's copy: the result is the same on 
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +19,14 @@ from app.backends.applying import Applier
 from app.backends.changes import CreateUser
 from app.backends.digest import Chain
 from app.backends.indexing import FileIndex, SearchIndex
+from app.backends.nats import copies
 from app.backends.nats.batches import Runs
 from app.backends.nats.committing import LogCommitter
 from app.backends.nats.engine import Engine
 from app.backends.nats.log import Log
 from app.backends.nats.settings import NatsSettings
 from app.backends.nats.telling import Telling
+from app.backends.nats.tending import Tending
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Sequencer
 from app.backends.statements import runs
@@ -32,6 +35,8 @@ from app.backends.storefile import CACHE, StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import User
 from app.clock import Clock
+
+log = logging.getLogger("store")
 
 
 class NatsBackend(StoreBackend):
@@ -47,8 +52,11 @@ class NatsBackend(StoreBackend):
         *,
         clock: Clock | None = None,
         in_memory: Callable[[], bool] = lambda: False,
+        stop: Callable[[], object] = lambda: None,
     ) -> None:
-        super().__init__(_Core(path, settings, clock or Clock(), in_memory))
+        """`stop` is called, in any thread, when this node has to end: its copy isn't what the log comes to. At the next
+        start it makes another one."""
+        super().__init__(_Core(path, settings, clock or Clock(), in_memory, stop))
 
     @property
     def shared(self) -> bool:
@@ -67,7 +75,15 @@ class NatsBackend(StoreBackend):
 class _Core:
     """What a NatsBackend consists of, without a reference to it."""
 
-    def __init__(self, path: str, settings: NatsSettings, clock: Clock, in_memory: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        path: str,
+        settings: NatsSettings,
+        clock: Clock,
+        in_memory: Callable[[], bool],
+        stop: Callable[[], object],
+    ) -> None:
+        self._stop = stop
         self.file = StoreFile(path)
         self.applier = Applier(self.file)
         self.log = Log(Engine(settings), self.applier.outage)
@@ -95,12 +111,13 @@ class _Core:
             self._opened = True
 
     def _start(self) -> None:
+        copies.finish(self.file.path)
         self.file.log_epoch = self.log.engine.epoch
         connection = self.file.open()
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = {-CACHE}")
         runs.prepare(connection)
-        self.applier.digests = Chain(connection)
+        self.applier.digests = digests = Chain(connection)
         self.index = FileIndex(self.file.path, connection)
         readers = Readers(self.file.path, self.applier.reading)
         upkeep = Upkeep(self.file, connection, self._clock, self.index, None, readers)
@@ -118,6 +135,14 @@ class _Core:
             self.applier.stop()
             raise
         self.telling.begin()
+        self.log.keep_running(Tending(self.log, self.file.path, digests, self._diverged).run())
+
+    def _diverged(self, why: str) -> None:
+        """Stop: nothing that this node has or says can be relied on."""
+        log.error("%s: %s: this node stops, and makes a new copy at its next start", self.file.path, why)
+        self.log.halt(why)
+        copies.doom(self.file.path)
+        self._stop()
 
     def read(self, read: Read) -> bool:
         return self.front.read(read)

@@ -11,8 +11,9 @@ import sqlite3
 
 from msgspec import Struct, msgpack
 
-from app.backends.changes import Change, Numbered
+from app.backends.changes import Change, Numbered, Trim
 from app.backends.statements import runs
+from app.chat.events import Draft
 
 LEVEL = 1
 """What this release writes: changes and meanings that every node has to know."""
@@ -34,6 +35,11 @@ encode = msgpack.Encoder().encode
 """Encode a Batch."""
 decode = msgpack.Decoder(Batch).decode
 """Decode what `encode` made. msgspec.MsgspecError for anything else, as from a newer Natter."""
+
+
+def clears(change: Change) -> bool:
+    """Whether a change may clear a text that was in the log before."""
+    return type(change) is Trim or (type(change) is Draft and change.of > 0)
 
 
 class Runs:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from msgspec import MsgspecError, Raw, Struct
 
 from app.backends import StoreError
-from app.backends.nats.batches import LEVEL, Batch, decode, encode
+from app.backends.nats.batches import LEVEL, Batch, clears, decode, encode
 from app.backends.nats.committing import LogCommitter, Outgoing
 from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError, Purged
@@ -77,9 +77,11 @@ class Log:
         self._committer: LogCommitter
         self._in_flight: deque[_Sent] = deque()
         self._number = 0
-        self._begun = False
+        self._begun = self._halted = False
         self._heard: dict[int, bytes] = {}
         self._heard_size = 0
+        self.cleared_at = 0
+        """The last position that may have cleared a text: an edit, a deletion, or a trim."""
         self._known_end = 0
         """The last position that is known to be in the log."""
         self._problem = ""
@@ -102,7 +104,7 @@ class Log:
     def begin(self, committer: LogCommitter, applied: int) -> None:
         """Process what comes after the position `applied`. Return once this node has what the log had at this moment.
         StoreError if that can't be."""
-        self._committer, self.next = committer, applied + 1
+        self._committer, self.next, self.cleared_at = committer, applied + 1, applied
         try:
             self.call(self._begin())
         except BaseException:
@@ -144,6 +146,10 @@ class Log:
             self.call_soon(self.loop.stop)
         self._thread.join()
 
+    def keep_running(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the log's loop until the log is closed. From another thread."""
+        self.call_soon(lambda: self._start(coroutine))
+
     async def _end(self) -> None:
         for task in list(self._tasks):
             task.cancel()
@@ -179,6 +185,8 @@ class Log:
 
     async def _finish(self) -> None:
         while not self._committer.idle:
+            if self._halted:
+                self._committer.take()
             self._woken.set()
             await asyncio.sleep(RETRY / 10)
 
@@ -195,6 +203,9 @@ class Log:
         while True:
             await self._woken.wait()
             self._woken.clear()
+            if self._halted:
+                self._committer.take()
+                continue
             while len(self._in_flight) < IN_FLIGHT and (taken := self._committer.take()) is not None:
                 self._number += 1
                 payload = self._encode(self._number, taken)
@@ -247,7 +258,7 @@ class Log:
             self._arrived.set()
 
     async def _receive(self) -> None:
-        while True:
+        while not self._halted:
             payload = self._heard.pop(self.next, None)
             if payload is not None:
                 self._heard_size -= len(payload)
@@ -302,6 +313,8 @@ class Log:
                 log.exception("Position %d of the log can't be placed", self.next)
                 self._outage.fail(Source.STORE, one_line(error, self._outage.path))
                 await asyncio.sleep(STORE_RETRY)
+        if any(clears(change) for change in batch.changes):
+            self.cleared_at = self.next
         if counts and own is not None:
             self._in_flight.remove(own)
         self.next += 1
@@ -324,7 +337,18 @@ class Log:
                 sent.task = None
 
     async def _halt(self, why: str) -> None:
-        """Stop processing for good: nothing may be left out. This node serves what it has, and takes nothing."""
-        self._outage.fail(Source.LOG, why)
-        self._committer.give_up_sent([], why)
+        """Stop processing for good: nothing may be left out."""
+        self.halt(why)
         await asyncio.Event().wait()
+
+    def halt(self, why: str) -> None:
+        """Take nothing any more. This node serves what it has."""
+        self._outage.fail(Source.LOG, why)
+        self._halted = True
+        self._committer.give_up_sent([], why)
+        for sent in self._in_flight:
+            self._committer.give_up_sent(sent.entries, why)
+            sent.entries = []
+        for _, future in self._waiting:
+            future.set_exception(StoreError(why))
+        self._waiting.clear()

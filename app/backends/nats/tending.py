@@ -1,0 +1,137 @@
+"""What nodes do for their common log between messages: they compare their digests, and one of them makes snapshots.
+
+Every PERIOD seconds each node tells its digest. Who finds itself in the minority has a copy that isn't what the log
+comes to: it stops, and drops the copy. Of those that go on, the one that began first makes a snapshot when the log has
+grown, or when nothing was written for a while since a text was deleted: the servers' files have that text until the log
+before the snapshot is purged. That is done only when all nodes that live have the same as the snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from time import monotonic, time
+
+from msgspec import MsgspecError, msgpack
+
+from app.backends import StoreError
+from app.backends.digest import Chain, Told, agree, minority
+from app.backends.nats.errors import EngineError
+from app.backends.nats.log import Log
+from app.backends.nats.snapshots import Manifest, Snapshots
+
+log = logging.getLogger("store")
+
+PERIOD = 5.0
+"""Seconds between two times that a node tells its digest."""
+VALID = 12.0
+"""Seconds for which that counts."""
+SHARE = 4
+"""A snapshot is made when the log has grown to this part of `max_bytes`: a quarter."""
+QUIET = 30.0
+"""A snapshot is made when nothing was written for so many seconds since a text was deleted."""
+
+_encode = msgpack.Encoder().encode
+_decode = msgpack.Decoder(Told).decode
+
+
+class Tending:
+    """Runs in the log's loop. `diverged` is called, in a thread of its own, when this node has to stop."""
+
+    def __init__(self, node_log: Log, path: str, digests: Chain, diverged: Callable[[str], None]) -> None:
+        self._log, self._path, self._digests, self._diverged = node_log, path, digests, diverged
+        self._snapshots = Snapshots(node_log.engine)
+        self._subject = f"{node_log.engine.settings.stream}.digests"
+        self._node, self._started = node_log.run.hex(), int(time() * 1000)
+        self._others: dict[str, tuple[Told, float]] = {}
+        self._made: Manifest | None = None
+        """A snapshot after which the log is not purged yet."""
+        self._snapshot_at = 0
+        """The position of the last snapshot that this node knows of."""
+        self._next, self._moved_at = 0, monotonic()
+
+    async def run(self) -> None:
+        """Do this for ever."""
+        self._log.engine.listen(self._subject, self._heard)
+        self._snapshot_at = await self._last_snapshot()
+        while True:
+            self._log.engine.tell(self._subject, _encode(self._digests.told(self._node, self._started)))
+            await asyncio.sleep(PERIOD)
+            try:
+                if self._is_wrong():
+                    return
+                if self.leads:
+                    await self._keep_short()
+            except EngineError:
+                continue  # again in the next round
+            except StoreError as error:
+                log.error("No snapshot of the log could be made: %s", error)
+
+    async def _last_snapshot(self) -> int:
+        while True:
+            try:
+                return max(await self._snapshots.positions(), default=0)
+            except EngineError:
+                await asyncio.sleep(PERIOD)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the node that began first, of those that live."""
+        return all((self._started, self._node) < (other.started, other.node) for other in self._alive())
+
+    def _heard(self, payload: bytes, _: int) -> None:
+        try:
+            told = _decode(payload)
+        except MsgspecError:  # of a newer version
+            return
+        if told.node != self._node:
+            self._others[told.node] = told, monotonic()
+
+    def _alive(self) -> list[Told]:
+        now = monotonic()
+        self._others = {node: (told, at) for node, (told, at) in self._others.items() if now - at < VALID}
+        return [told for told, _ in self._others.values()]
+
+    def _own(self) -> Told:
+        return Told(self._node, self._started, tuple(self._digests.marks))
+
+    def _is_wrong(self) -> bool:
+        """Stop this node if most others have something else."""
+        own, others = self._own(), self._alive()
+        wrong = minority([own, *others])
+        for node in wrong - {self._node}:
+            log.warning("Another node (%s) has something else than this one, and stops", node)
+        if self._node not in wrong:
+            return False
+        position = own.marks[-1][0]
+        self._diverged(f"at position {position}, this node's copy is not what the log comes to on other nodes")
+        return True
+
+    async def _keep_short(self) -> None:
+        """Make a snapshot if it is time for one, and purge the log up to it once that is safe."""
+        if self._made is None and await self._is_due():
+            self._made = await self._snapshots.make(self._path)
+            self._snapshot_at = self._made.position
+        made = self._made
+        if made is None or not all(self._has(other, made) for other in self._alive()):
+            return
+        await self._snapshots.settle(made)
+        self._made = None
+        log.info("The log is purged up to its snapshot at position %d", made.position)
+
+    def _has(self, other: Told, made: Manifest) -> bool:
+        """Whether another node is as far as a snapshot, and has the same as this node there."""
+        return max(position for position, _ in other.marks) >= made.position and agree(self._own(), other) is True
+
+    async def _is_due(self) -> bool:
+        applied = self._digests.marks[-1][0]
+        if self._log.next != self._next:
+            self._next, self._moved_at = self._log.next, monotonic()
+        if self._log.cleared_at > self._snapshot_at and monotonic() - self._moved_at >= QUIET:
+            return True
+        if applied <= self._snapshot_at:
+            return False
+        settings = self._log.engine.settings
+        state = (await self._log.engine.request(f"STREAM.INFO.{settings.stream}"))["state"]
+        return int(state["bytes"]) * SHARE > int(settings.max_bytes)
