@@ -332,3 +332,9 @@ def test_the_guard_measures_a_commit_and_the_working_tree(tmp_path: Path) -> Non
     figures = json.loads(done.stdout)["first"]
     assert list(figures) == ["start", "bare", "rss", "acks", "rooms-64", "history"]
     assert all(pair["old"] > 0 < pair["new"] for row in figures.values() for pair in row["rounds"])
+
+
+def test_nodes_are_measured_beside_a_plain_client() -> None:
+    figures = benchmark("nodes")
+    assert all(figure > 0 for figure in figures.values())
+    assert {"ratio", "own_p50_ms", "other_node_p99_ms", "plain_p99_ms", "catching_up"} < set(figures)

@@ -43,7 +43,15 @@ class Server:
     """One server, with its configuration and its files in a folder. It isn't started yet."""
 
     def __init__(
-        self, folder: Path, name: str, port: int, *, routes: Sequence[int] = (), route: int = 0, more: str = ""
+        self,
+        folder: Path,
+        name: str,
+        port: int,
+        *,
+        routes: Sequence[int] = (),
+        route: int = 0,
+        more: str = "",
+        sync: str = "",
     ) -> None:
         self.name, self.port, self.folder = name, port, folder
         self.url = f"nats://127.0.0.1:{port}"
@@ -60,7 +68,8 @@ class Server:
         if "authorization" not in more:
             more += f"\nauthorization {{ user: {USER}, password: '{PASSWORD}' }}\n"
         if "jetstream" not in more:
-            more += f"jetstream {{ store_dir: '{folder / name}', max_memory_store: 16MB, max_file_store: 4GB }}\n"
+            limits = f"max_memory_store: 16MB, max_file_store: 20GB, sync_interval: {sync or '2m'}"
+            more += f"jetstream {{ store_dir: '{folder / name}', {limits} }}\n"
         self.config = folder / f"{name}.conf"
         self.config.write_text(f"server_name: {name}\nlisten: '127.0.0.1:{port}'\nmax_payload: 1MB\n{cluster}{more}")
 
@@ -154,13 +163,13 @@ class Servers(list[Server]):
 
 
 @contextmanager
-def running(folder: Path, count: int = 1, more: str = "") -> Iterator[Servers]:
-    """One or three servers, stopped at the end."""
+def running(folder: Path, count: int = 1, more: str = "", sync: str = "") -> Iterator[Servers]:
+    """One or three servers, stopped at the end. With `sync` as `always`, each message is synced to the disk."""
     folder.mkdir(exist_ok=True)
     ports = free_ports(2 * count)
     routes = ports[count:] if count > 1 else []
     servers = Servers(
-        Server(folder, f"n{i}", ports[i], routes=routes, route=routes[i] if routes else 0, more=more)
+        Server(folder, f"n{i}", ports[i], routes=routes, route=routes[i] if routes else 0, more=more, sync=sync)
         for i in range(count)
     )
     try:
