@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -114,23 +114,41 @@ def _outcome(entry: Entry) -> Any:
     return entry.pos, event.seq, bool(entry.pos) and event.text != entry.change.text
 
 
-def minority(told: Iterable[Told]) -> frozenset[str]:
-    """Return the nodes that have to stop, because most others agree on something else.
+def must_stop(own: Told, others: Iterable[Told]) -> bool:
+    """Whether a node has to stop, because more of the others agree on something else than with it. `own` has all its
+    marks. If as many agree with it, those go on among whom is the node that began first.
 
-    If there are as many on each side, those go on among whom is the node that began first. Two nodes that can't be
-    compared count as agreeing: that is by far the likeliest.
+    Nothing is decided as long as a node that seems to agree has not told what it has where others differ: what it told
+    before that says nothing.
     """
-    nodes = sorted(told, key=lambda one: (one.started, one.node))
-    groups: list[list[Told]] = []
-    for node in nodes:
-        fitting = [group for group in groups if all(agree(node, other) is not False for other in group)]
-        group = max(fitting, key=lambda group: sum(agree(node, other) is True for other in group), default=None)
-        if group is None:
-            groups.append([node])
+    same, differing, since = [own], list[Told](), float("inf")
+    for other in others:
+        marks = dict(other.marks)
+        differences = [position for position, digest in own.marks if marks.get(position, digest) != digest]
+        if differences:
+            differing.append(other)
+            since = min(since, *differences)
         else:
-            group.append(node)
-    right = max(groups, key=len, default=[])  # the first of the largest, which has the node that began first
-    return frozenset(node.node for group in groups if group is not right for node in group)
+            same.append(other)
+    own_positions = {position for position, _ in own.marks}
+    if not differing or any(not _has_told(other, own_positions, since) for other in same):
+        return False
+    groups: list[list[Told]] = []
+    for other in differing:
+        fitting = (group for group in groups if all(agree(other, one) is not False for one in group))
+        if (group := next(fitting, None)) is None:
+            groups.append(group := [])
+        group.append(other)
+    return any(_rank(group) > _rank(same) for group in groups)
+
+
+def _has_told(node: Told, positions: Collection[int], since: float) -> bool:
+    """Whether a node has told what it has at one of these positions, at `since` or later."""
+    return any(position >= since and position in positions for position, _ in node.marks)
+
+
+def _rank(group: Sequence[Told]) -> tuple[int, int]:
+    return len(group), -min(node.started for node in group)
 
 
 def agree(one: Told, other: Told) -> bool | None:

@@ -10,7 +10,12 @@ class StoreError(Exception):
 
 
 class Unavailable(Exception):
-    """The store can't be used at the moment. The text is one line."""
+    """The store can't be used at the moment. The text is one line. `after` says when to try again, in milliseconds, as
+    far as that is known; otherwise it is 0."""
+
+    def __init__(self, problem: str, *, after: int = 0) -> None:
+        super().__init__(problem)
+        self.after = after
 
 
 class Trimmed(Exception):

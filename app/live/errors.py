@@ -28,7 +28,8 @@ def unavailable_frame(
     """The answer to a command that the store could not carry out: now, or ever if it is damaged there."""
     if isinstance(error, Damaged):
         return Error(Code.UNAVAILABLE, str(error), retry=False, rid=rid, cid=cid, reason="damaged", room=room)
-    return Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid, room=room)
+    after = getattr(error, "after", 0) or UNSET
+    return Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid, after=after, room=room)
 
 
 def not_joined(room: str) -> Refused:

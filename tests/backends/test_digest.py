@@ -12,7 +12,7 @@ import pytest
 
 from app.backends import changes, machine
 from app.backends.changes import Change
-from app.backends.digest import KEPT, START, Chain, Told, agree, minority
+from app.backends.digest import KEPT, START, Chain, Told, agree, must_stop
 from app.backends.sequencing import Entry, Sequencer, together
 from app.backends.statements.rows import transaction
 from app.chat.events import Draft, Kind, User
@@ -171,13 +171,16 @@ def told(node: str, started: int, *marks: str) -> Told:
         ([told("a", 1, "x", "y"), told("b", 2, "x")], ""),  # one is behind
         ([told("a", 1, "x", "y"), told("b", 2, "x", "z")], "b"),  # they differ only lately
         ([told("a", 1, "x"), told("b", 2, ".", "y")], ""),  # nothing to compare
-        ([told("a", 1, "x"), told("b", 2, "x", "y"), told("c", 3, ".", "z")], "c"),
+        ([told("a", 1, "x"), told("b", 2, "x", "y"), told("c", 3, "x", "z")], ""),  # nobody knows what a has there
+        ([told("a", 1, "x", "y"), told("b", 2, "x", "y"), told("c", 3, "x", "z")], "c"),
+        ([told("a", 1, "x", "z"), told("b", 2, "x", "y"), told("c", 3, "x", "y")], "a"),
         ([told("a", 1, "w", "z"), told("b", 2, "x"), told("c", 3, "x", "y")], "a"),
     ],
 )
 def test_those_stop_who_are_fewer_or_began_later(nodes: list[Told], stop: str) -> None:
     for order in (nodes, nodes[::-1]):
-        assert minority(order) == frozenset(stop)
+        stopping = {own.node for own in nodes if must_stop(own, [other for other in order if other is not own])}
+        assert stopping == set(stop)
 
 
 def test_a_copy_begins_with_the_digest_that_it_has() -> None:

@@ -132,15 +132,20 @@ async def test_a_copy_of_another_log_is_refused(settings: NatsSettings, servers:
 async def test_without_the_servers_a_node_refuses_and_reads_and_goes_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "PATIENCE", 0.5)
+    monkeypatch.setattr(log, "PATIENCE", 3.0)
+    monkeypatch.setattr(log, "SILENCE", 0.2)
     with running(tmp_path / "servers") as servers:
         async with cluster(tmp_path, servers.settings(), 1) as [node]:
             user = await someone(node.backend)
             said = await talk(node, user, 3)
             servers[0].kill()
-            lost = [node.backend.append(draft(user, "lost?", room="one", cid=f"lost {i}")) for i in range(3)]
+            drafts = [draft(user, "lost?", room="one", cid=f"lost {i}") for i in range(3)]
+            lost = [asyncio.ensure_future(node.backend.append(one)) for one in drafts]
+            assert len(await whole(node.backend, "one")) == 3, "reads don't wait for what is under way for long"
+            assert not any(answer.done() for answer in lost)
             for answer in await soon(asyncio.gather(*lost, return_exceptions=True)):
                 assert isinstance(answer, Unavailable)
+                assert answer.after > 0, "it says when to try again"
             with pytest.raises(Unavailable):
                 await soon(node.backend.append(draft(user, "refused", room="one")))
             assert len(await whole(node.backend, "one")) == 3

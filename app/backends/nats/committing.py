@@ -23,6 +23,8 @@ from app.backends.readers import Read
 from app.backends.sequencing import Entry, Sequencer, together
 from app.backends.statements.rows import CALL_ERRORS
 
+AFTER = 2000
+"""Milliseconds after which to try again what the log doesn't take."""
 BACKLOG = 50_000
 """With more entries than this to be applied, the log is read no further for the moment."""
 
@@ -57,6 +59,8 @@ class LogCommitter(Answers):
         """The turn up to which everything is applied."""
         self._finishing: Callable[[], None] = lambda: None
         self._failed = False
+        self.late = False
+        """Whether what was sent is not back for so long that reads don't wait for it."""
         self._reading = Lock()
         """Held while reads are released, which keeps them in order."""
 
@@ -95,7 +99,7 @@ class LogCommitter(Answers):
             with self._lock:
                 if self._closed:
                     return False
-                if self._returned < self._submitted and not self._refusing:
+                if self._returned < self._submitted and not self._hurries:
                     self._reads.append((self._submitted, read))
                     return True
             return self._read(read)
@@ -109,6 +113,16 @@ class LogCommitter(Answers):
     def idle(self) -> bool:
         """Whether everything that was submitted is back from the log, or given up."""
         return self._returned >= self._submitted
+
+    def set_late(self, *, late: bool) -> None:
+        """Note whether what was sent is not back for long. Then reads don't wait for it."""
+        self.late = late
+        if late:
+            self._release_reads()
+
+    @property
+    def _hurries(self) -> bool:
+        return self.late or bool(self._refusing)
 
     @property
     def is_full(self) -> bool:
@@ -127,7 +141,7 @@ class LogCommitter(Answers):
             while self._pending and len(taken) < MAX_CHANGES:
                 entry = self._pending[0]
                 if refusal and not (isinstance(entry.change, Probe) and entry.waiter is None):
-                    entry.answer = Unavailable(refusal)
+                    entry.answer = Unavailable(refusal, after=AFTER)
                     failed.append(self._pending.popleft())
                     continue
                 try:
@@ -154,9 +168,10 @@ class LogCommitter(Answers):
         entries = [Entry(change) for change in batch.changes]
         return self._failed or self._sequencer.placeable(entries) < len(entries)
 
-    def receive(self, position: int, batch: Batch, own: Sequence[Entry]) -> bool:
-        """Place, answer and apply a batch that comes from the log at a position. `own` are this node's entries of it,
-        if it is one of its batches. Return False if it doesn't count, since its number isn't the next.
+    def receive(self, position: int, batch: Batch, own: Sequence[Entry] | None) -> bool:
+        """Place, answer and apply a batch that comes from the log at a position. `own` are the entries of it that this
+        node still waits for, or None if it is no batch of this run. Return False if it doesn't count, since its number
+        isn't the next.
 
         An exception says that the copy can't be read. Then nothing has happened: call this again.
         """
@@ -166,7 +181,7 @@ class LogCommitter(Answers):
             numbered = self._runs.count(batch, position)
             if numbered is None:
                 return False
-            entries = list(own) or [Entry(change) for change in batch.changes]
+            entries = list(own or ()) or [Entry(change) for change in batch.changes]
             self.turn += 1
             try:
                 placed = self._place(entries, position)
@@ -179,7 +194,7 @@ class LogCommitter(Answers):
                 raise
             placed.entries.append(Entry(numbered))
             self._deliver(placed)
-        if own:
+        if own is not None:
             self._refusing = ""
             if self._store.outage.causes:
                 self._store.outage.recover(Source.JOURNAL)
@@ -190,7 +205,7 @@ class LogCommitter(Answers):
         """Answer entries that the log has not taken for long, and refuse everything until it takes something."""
         self._refusing = self._store.outage.fail(Source.JOURNAL, cause)
         for entry in entries:
-            entry.answer = Unavailable(self._refusing)
+            entry.answer = Unavailable(self._refusing, after=AFTER)
         self._fail(list(entries))
         self._release_reads()
         self.take()
@@ -214,7 +229,7 @@ class LogCommitter(Answers):
             self._release_reads()
 
     def _release_reads(self) -> None:
-        """Start the reads that have what they wait for; all of them while the log takes nothing."""
+        """Start the reads that have what they wait for; all of them while the log takes long."""
         with self._reading:
-            while self._reads and (self._refusing or self._reads[0][0] <= self._returned):
+            while self._reads and (self._hurries or self._reads[0][0] <= self._returned):
                 self._read(self._reads.popleft()[1])

@@ -165,10 +165,7 @@ class Log:
     async def _begin(self) -> None:
         stream = self.engine.settings.stream
         self.engine.listen(f"{stream}.live", self._hear)
-        try:
-            first, last = await self.engine.bounds()
-        except EngineError as error:
-            raise StoreError(f"chat.nats: {error}") from None
+        first, last = await self._bounds()
         if self.next > last + 1:
             raise StoreError(
                 f"the log {stream} ends at position {last}, but this node's copy has position {self.next - 1}: it is "
@@ -182,6 +179,19 @@ class Log:
         self._start(self._send())
         self._start(self._watch())
         self._begun = True
+
+    async def _bounds(self) -> tuple[int, int]:
+        """The first and the last position of the log. A server may not know the end for a moment."""
+        deadline = monotonic() + PATIENCE
+        while True:
+            try:
+                first, last = await self.engine.bounds()
+                if self.next <= last + 1 or monotonic() > deadline:
+                    return first, last
+            except EngineError as error:
+                if monotonic() > deadline:
+                    raise StoreError(f"chat.nats: {error}") from None
+            await asyncio.sleep(RETRY)
 
     async def _finish(self) -> None:
         while not self._committer.idle:
@@ -242,7 +252,10 @@ class Log:
         """Give up what is under way for too long."""
         while True:
             await asyncio.sleep(SILENCE / 4)
-            if self._in_flight and monotonic() - self._in_flight[0].since > PATIENCE:
+            age = monotonic() - self._in_flight[0].since if self._in_flight else 0.0
+            if (age > SILENCE) != self._committer.late:
+                self._committer.set_late(late=age > SILENCE)
+            if age > PATIENCE:
                 problem = self.engine.problem or self._problem or "the servers don't store anything"
                 for sent in self._in_flight:
                     entries, sent.entries, sent.since = sent.entries, [], monotonic()
@@ -307,10 +320,11 @@ class Log:
                     await self._finished.wait()
         while True:
             try:
-                counts = self._committer.receive(self.next, batch, own.entries if own else ())
+                counts = self._committer.receive(self.next, batch, own.entries if own else None)
                 break
             except Exception as error:
-                log.exception("Position %d of the log can't be placed", self.next)
+                if Source.STORE not in self._outage.causes:
+                    log.exception("Position %d of the log can't be placed", self.next)
                 self._outage.fail(Source.STORE, one_line(error, self._outage.path))
                 await asyncio.sleep(STORE_RETRY)
         if any(clears(change) for change in batch.changes):

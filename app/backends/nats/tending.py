@@ -16,7 +16,7 @@ from time import monotonic, time
 from msgspec import MsgspecError, msgpack
 
 from app.backends import StoreError
-from app.backends.digest import Chain, Told, agree, minority
+from app.backends.digest import Chain, Told, agree, must_stop
 from app.backends.nats.errors import EngineError
 from app.backends.nats.log import Log
 from app.backends.nats.snapshots import Manifest, Snapshots
@@ -98,11 +98,8 @@ class Tending:
 
     def _is_wrong(self) -> bool:
         """Stop this node if most others have something else."""
-        own, others = self._own(), self._alive()
-        wrong = minority([own, *others])
-        for node in wrong - {self._node}:
-            log.warning("Another node (%s) has something else than this one, and stops", node)
-        if self._node not in wrong:
+        own = self._own()
+        if not must_stop(own, self._alive()):
             return False
         position = own.marks[-1][0]
         self._diverged(f"at position {position}, this node's copy is not what the log comes to on other nodes")
