@@ -11,7 +11,9 @@ from app.backends.statements.rows import counter
 
 STEPS = 100_000
 """How many of SQLite's steps go between two chances for Python to handle a signal that ends the process."""
-SHARED = ("epoch", "digest", "copy")
+COPY = "copy"
+"""The key in `meta` that marks a node's copy of a log."""
+SHARED = ("epoch", "digest", COPY)
 """What of `meta` is the same for every node. The rest is about one file."""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import MsgspecError
 
-from app.backends import StoreError, ending, journal, machine, schema, upgrade
+from app.backends import StoreError, copying, ending, journal, machine, schema, upgrade
 from app.backends.journal import Journal
 from app.backends.locking import check_folder, check_mount, lock, unlock
 from app.backends.pages import zero_gaps
@@ -39,12 +39,14 @@ MAX_CHECKED = 1 << 20
 class StoreFile:
     """The store at `path`, or one in memory for `:memory:`. While it is open, this process holds the file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, reading: bool = False) -> None:
+        """With `reading`, a node's copy stays one, and nothing else is opened differently."""
         self.path = path
         self.epoch = ""
         self.log_epoch = ""
         """The epoch of the log that this is a node's copy of; empty if it is a store of its own."""
         self.file: int | None = None
+        self._reading = reading
         self._modified = 0.0
         """When the file was changed last before it was opened, in seconds since 1970."""
 
@@ -119,13 +121,16 @@ class StoreFile:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             upgrade.migrate(connection, self.path)
+            is_copy = connection.execute("SELECT 1 FROM meta WHERE key = ?", (copying.COPY,)).fetchone() is not None
+            if is_copy and not self.log_epoch and not self._reading:
+                self._make_own(connection)
             connection.execute(
                 "INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (self.log_epoch or secrets.token_hex(4),)
             )
             (self.epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
             if self.log_epoch:
                 self._check_log(connection)
-            elif self.path != MEMORY:
+            elif self.path != MEMORY and not (is_copy and self._reading):
                 self._recover(connection)
         except BaseException:
             connection.close()
@@ -139,7 +144,17 @@ class StoreFile:
                 f"{self.path}: this store has the history {self.epoch}, and the log of the nodes has {self.log_epoch}: "
                 "move it away, and this node makes a new copy, or choose another file in chat.store"
             )
+        connection.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (copying.COPY,))
         ending.forget(connection)
+
+    def _make_own(self, connection: sqlite3.Connection) -> None:
+        """Go on with a node's copy as a store of its own. The log goes on without it, so this is another history."""
+        with transaction(connection):
+            copying.make_own(connection)
+        log.warning(
+            "%s: this was a node's copy of a log: from now on it is a store of its own, and clients read it anew",
+            self.path,
+        )
 
     def _recover(self, connection: sqlite3.Connection) -> None:
         """Apply what is in the journal and not in the store, and remove the journal. If something that was acknowledged

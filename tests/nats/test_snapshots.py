@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.backends import StoreError, changes, copying, machine
+from app.backends import StoreError, changes, copying
 from app.backends.changes import Change
-from app.backends.digest import Chain, Mark
 from app.backends.nats import copies, snapshots
 from app.backends.nats.engine import Engine
-from app.backends.nats.errors import EngineError, Purged
+from app.backends.nats.errors import EngineError
 from app.backends.nats.settings import NatsSettings
-from app.backends.nats.snapshots import Manifest, Snapshots
+from app.backends.nats.snapshots import Manifest
 from app.backends.search import index_path
-from app.backends.sequencing import Entry, Sequencer
-from app.backends.statements.rows import transaction
-from app.backends.storefile import StoreFile
 from app.chat.events import Draft, Kind, User
-from tests.backends.test_machine import digest, sequence
-from tests.nats.servers import DEADLINE
+from tests.nats.plain import Node, append, said
 
 pytestmark = pytest.mark.anyio
 
@@ -69,62 +64,9 @@ async def opened(settings: NatsSettings) -> AsyncIterator[Interrupted]:
         await engine.close()
 
 
-class Node:
-    """A node's copy in a file, which it begins anew when it has to."""
-
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        folder.mkdir(exist_ok=True)
-        self.path, self.engine = str(folder / "chat.db"), engine
-        self.snapshots = Snapshots(engine)
-        self.taken: list[int] = []
-
-    async def catch_up(self) -> Mark:
-        """Apply what is in the log, and return how far that is, and the digest."""
-        copies.finish(self.path)
-        while True:
-            try:
-                return await self._apply()
-            except Purged as gone:
-                self.taken.append((await self.snapshots.take(self.path, gone.first)).position)
-
-    async def _apply(self) -> Mark:
-        file = StoreFile(self.path)
-        with closing(file.open()) as connection:
-            try:
-                connection.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (self.engine.epoch,))
-                connection.execute("INSERT OR IGNORE INTO meta VALUES ('copy', '')")
-                sequencer, chain = Sequencer(connection), Chain(connection)
-                while batches := await self.engine.read(chain.marks[-1][0] + 1):
-                    applied = []
-                    with transaction(connection):
-                        for position, payload in batches:
-                            entries = [Entry(change) for change in changes.decode(payload)]
-                            machine.run(connection, sequencer, entries, position)
-                            applied.append((position, entries))
-                        marks = chain.write(connection, applied)
-                    chain.note(marks)
-                return chain.marks[-1]
-            finally:
-                file.release()
-
-    def content(self) -> dict[str, str]:
-        with closing(sqlite3.connect(self.path)) as connection:
-            return digest(connection)
-
-
-def said(seed: int) -> list[Change]:
-    """Enough for 20 batches."""
-    return sequence(seed)[5:405]
-
-
 def leave_an_index(path: str) -> None:
     for ending in ("", "-wal", "-shm"):
         Path(index_path(path) + ending).write_bytes(b"words of the former copy")
-
-
-async def append(engine: Engine, all_of_it: Sequence[Change], size: int = 20) -> None:
-    for first in range(0, len(all_of_it), size):
-        await engine.append(changes.encode(list(all_of_it[first : first + size])), patience=DEADLINE)
 
 
 async def test_a_node_that_comes_late_goes_on_from_the_snapshot(settings: NatsSettings, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def open_to_read(path: str) -> Iterator[sqlite3.Connection]:
     """
     if not Path(path).exists():
         raise StoreError(f"{path}: there is no store: expected the file of a chat")
-    file = StoreFile(path)
+    file = StoreFile(path, reading=True)
     try:
         try:
             connection = file.open()

@@ -10,6 +10,8 @@
     Which stream is the log, and how it has to be.
 `snapshots`
     The copy of one node at a position, from which others go on, so that the log before it can go.
+`preparing`
+    What a node does before it opens its copy: it begins the log, or fetches a snapshot, if it has to.
 `copies`
     A node's copy as a file, and how another one takes its place.
 """

@@ -51,7 +51,7 @@ def look(path: str) -> Found | None:
         with suppress(sqlite3.OperationalError):  # an older Natter had no counters
             meta = dict(connection.execute("SELECT key, value FROM meta"))
             applied, last = counter(connection, "applied"), counter(connection, "pos") + counter(connection, "user")
-            return Found(meta.get("epoch", ""), applied, "copy" in meta, is_new=not applied and not last)
+            return Found(meta.get("epoch", ""), applied, copying.COPY in meta, is_new=not applied and not last)
         return Found("", 0, is_copy=False, is_new=False)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
     from app.backends.nats.connection import Connection
+    from app.backends.nats.streams import Founding
 
 T = TypeVar("T")
 Heard = Callable[[bytes, int], None]
@@ -75,8 +76,9 @@ class Engine:
         """Whether what is said to the servers is encrypted."""
         return self._connection is not None and self._connection.encrypted
 
-    async def open(self) -> None:
-        """Connect, and find the log or create it. StoreError after 20 s, or at once if waiting doesn't help."""
+    async def open(self, founding: Founding | None = None) -> None:
+        """Connect, and find the log or create it: empty, or as `founding` says. StoreError after 20 s, or at once if
+        waiting doesn't help."""
         from app.backends.nats import streams
 
         try:
@@ -106,7 +108,7 @@ class Engine:
                     await asyncio.sleep(RETRY)
             self._start(self._supervise())
             self._start(self._tell())
-            self.epoch = await streams.find_log(self.request, self.settings, deadline)
+            self.epoch = await streams.find_log(self.request, self.settings, deadline, founding or streams.found_empty)
         except BaseException:
             await self.close()
             raise

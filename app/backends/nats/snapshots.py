@@ -147,6 +147,11 @@ class Snapshots:
         numbers = [name.removeprefix(prefix) for name in found if name.startswith(prefix)]
         return sorted(int(number) for number in numbers if number.isdecimal())
 
+    async def epoch_of(self, position: int) -> str:
+        """Return the epoch of the log that a snapshot was made of, whether it is whole or not."""
+        info = await self._engine.request(f"STREAM.INFO.{self._name(position)}")
+        return str((info["config"].get("metadata") or {}).get(EPOCH, ""))
+
     async def usable(self, first: int) -> list[Manifest]:
         """Return the whole snapshots from which this node can go on in a log that begins at the position `first`, the
         lowest first: that is the one up to which the log was purged, so most nodes agreed with it. StoreError if only a

@@ -52,9 +52,19 @@ Request = Callable[..., Awaitable[dict[str, Any]]]
 """Asks JetStream's interface: `Engine.request`."""
 
 
-async def find_log(request: Request, settings: NatsSettings, deadline: float) -> str:
+Founding = Callable[[], Awaitable[tuple[str, int]]]
+"""Prepares a log that isn't there yet, and returns its epoch and its first position."""
+
+
+async def found_empty() -> tuple[str, int]:
+    """Begin a log with nothing."""
+    return secrets.token_hex(8), 1
+
+
+async def find_log(request: Request, settings: NatsSettings, deadline: float, founding: Founding = found_empty) -> str:
     """Return the epoch of the log, which is created if there is none. StoreError if it can't be used, at once if
     waiting doesn't help, and otherwise at the time `deadline`."""
+    founded: tuple[str, int] | None = None
     while True:
         try:
             try:
@@ -62,7 +72,8 @@ async def find_log(request: Request, settings: NatsSettings, deadline: float) ->
             except Rejected as error:
                 if error.code != NOT_FOUND:
                     raise
-                config = log_config(settings) | {"metadata": {EPOCH: secrets.token_hex(8)}}
+                epoch, first = founded = founded or await founding()
+                config = log_config(settings) | {"metadata": {EPOCH: epoch}, "first_seq": first}
                 info = await request(f"STREAM.CREATE.{settings.stream}", config)
             return _checked(info["config"], settings)
         except EngineError as error:
