@@ -23,7 +23,7 @@ from typing import Any
 from msgspec import json as wire
 from msgspec.structs import asdict
 
-from app.backends import Results
+from app.backends import Backend, Results
 from app.backends.archive import export
 from app.backends.changes import BindToken, RecordSeen, RevokeToken, SetPassword
 from app.backends.embedded import Embedded
@@ -174,7 +174,7 @@ async def _add_trimmed_rooms(write: Writer) -> None:
     await write.backend.trim("gone", keep=0, since=FAR, limit=1000)
 
 
-async def everything(backend: Embedded) -> Any:
+async def everything(backend: Backend) -> Any:
     """All that can be read, in the types of JSON."""
     logs = {log: await _log(backend, log) for log in LOGS}
     found = {
@@ -195,7 +195,7 @@ async def everything(backend: Embedded) -> Any:
     return wire.decode(wire.encode(found))
 
 
-async def _log(backend: Embedded, log: str) -> dict[str, Any]:
+async def _log(backend: Backend, log: str) -> dict[str, Any]:
     bounds = await backend.bounds(log)
     events = await backend.read(log, after=bounds.trimmed, limit=PAGE)
     assert await backend.read_backwards(log, before=FAR, limit=PAGE) == events
@@ -209,7 +209,7 @@ async def _log(backend: Embedded, log: str) -> dict[str, Any]:
     }
 
 
-async def search(backend: Embedded, log: str, words: str) -> Results:
+async def search(backend: Backend, log: str, words: str) -> Results:
     """Return all that matches, once the index has all messages and the search had the time for them."""
     while True:
         found = await backend.search(log, words, before=FAR, limit=PAGE)
@@ -217,7 +217,7 @@ async def search(backend: Embedded, log: str, words: str) -> Results:
             return found
 
 
-async def _cids(backend: Embedded) -> dict[str, int]:
+async def _cids(backend: Backend) -> dict[str, int]:
     """The positions of the events that are found by the `cid` of a user."""
     cids = [*(f"c{n}" for n in range(150)), *(f"w{n}" for n in range(12)), *(f"red-{n}" for n in range(40))]
     cids += [*(f"late-{n}" for n in range(3)), "edited", "deleted"]

@@ -54,8 +54,8 @@ class NatsBackend(StoreBackend):
         in_memory: Callable[[], bool] = lambda: False,
         stop: Callable[[], object] = lambda: None,
     ) -> None:
-        """`stop` is called, in any thread, when this node has to end: its copy isn't what the log comes to. At the next
-        start it makes another one."""
+        """`stop` is called, in any thread, when this node has to end: its copy isn't what the log comes to, or it lacks
+        what was purged from the log. At the next start it makes another one."""
         super().__init__(_Core(path, settings, clock or Clock(), in_memory, stop))
 
     @property
@@ -102,7 +102,7 @@ class _Core:
             if self._in_memory():
                 self._temporary = tempfile.TemporaryDirectory(prefix="natter-")
                 self.file.path = str(Path(self._temporary.name) / "chat.db")
-            self.log.open()
+            self.log.open(self.file.path)
             try:
                 self._start()
             except BaseException:
@@ -111,7 +111,6 @@ class _Core:
             self._opened = True
 
     def _start(self) -> None:
-        copies.finish(self.file.path)
         self.file.log_epoch = self.log.engine.epoch
         connection = self.file.open()
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -134,8 +133,15 @@ class _Core:
         except BaseException:
             self.applier.stop()
             raise
+        self.log.left_behind = self._left_behind
         self.telling.begin()
         self.log.keep_running(Tending(self.log, self.file.path, digests, self._diverged).run())
+
+    def _left_behind(self, why: str) -> None:
+        """Stop: what comes next in the log is in a snapshot only, which takes the place of the copy."""
+        log.error("%s: %s: this node stops, and fetches a snapshot at its next start", self.file.path, why)
+        self.log.halt(why)
+        self._stop()
 
     def _diverged(self, why: str) -> None:
         """Stop: nothing that this node has or says can be relied on."""

@@ -27,6 +27,7 @@ from app.backends.nats.batches import LEVEL, Batch, clears, decode, encode
 from app.backends.nats.committing import LogCommitter, Outgoing
 from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError, Purged
+from app.backends.nats.preparing import found_log, prepare
 from app.backends.outage import Outage, Source
 from app.backends.reasons import one_line
 from app.backends.sequencing import Entry
@@ -74,6 +75,8 @@ class Log:
         self.loop = asyncio.new_event_loop()
         self.next = 1
         """The position to process next."""
+        self.left_behind: Callable[[str], object] = self.halt
+        """Called when what this node needs next is gone."""
         self._committer: LogCommitter
         self._in_flight: deque[_Sent] = deque()
         self._number = 0
@@ -92,11 +95,12 @@ class Log:
         """Who waits until a position is processed."""
         self._thread = Thread(target=self._serve, name="log", daemon=True)
 
-    def open(self) -> None:
-        """Start the thread, and connect. StoreError if the log can't be used."""
+    def open(self, path: str) -> None:
+        """Start the thread, connect, and see to it that there is a log, and that this node can go on in it with the
+        copy at `path`. StoreError if the log can't be used."""
         self._thread.start()
         try:
-            self.call(self.engine.open())
+            self.call(self._open(path))
         except BaseException:
             self._stop()
             raise
@@ -161,6 +165,10 @@ class Log:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _open(self, path: str) -> None:
+        await self.engine.open(lambda: found_log(self.engine, path))
+        await prepare(self.engine, path, level=LEVEL)
 
     async def _begin(self) -> None:
         stream = self.engine.settings.stream
@@ -297,7 +305,8 @@ class Log:
             await asyncio.sleep(RETRY)
             return
         except Purged as error:
-            await self._halt(f"the log begins at position {error.first}, after {self.next - 1} of this node's copy")
+            self.left_behind(f"the log begins at position {error.first} now, after {self.next - 1} of this node's copy")
+            await asyncio.Event().wait()
         if not messages:
             self._known_end = min(self._known_end, self.next - 1)
         for position, payload in messages:

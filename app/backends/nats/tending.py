@@ -17,6 +17,7 @@ from msgspec import MsgspecError, msgpack
 
 from app.backends import StoreError
 from app.backends.digest import Chain, Told, agree, must_stop
+from app.backends.nats.batches import LEVEL
 from app.backends.nats.errors import EngineError
 from app.backends.nats.log import Log
 from app.backends.nats.snapshots import Manifest, Snapshots
@@ -41,7 +42,7 @@ class Tending:
 
     def __init__(self, node_log: Log, path: str, digests: Chain, diverged: Callable[[str], None]) -> None:
         self._log, self._path, self._digests, self._diverged = node_log, path, digests, diverged
-        self._snapshots = Snapshots(node_log.engine)
+        self._snapshots = Snapshots(node_log.engine, level=LEVEL)
         self._subject = f"{node_log.engine.settings.stream}.digests"
         self._node, self._started = node_log.run.hex(), int(time() * 1000)
         self._others: dict[str, tuple[Told, float]] = {}

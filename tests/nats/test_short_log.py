@@ -1,0 +1,143 @@
+"""The log is kept short, and nodes go on without what was purged from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from threading import Condition
+from typing import Any
+
+import pytest
+
+from app.backends import Unavailable
+from app.backends.embedded import Embedded
+from app.backends.nats import log, tending
+from app.backends.nats.errors import EngineError
+from app.backends.nats.settings import NatsSettings
+from app.backends.nats.snapshots import Manifest, Snapshots
+from app.chat.events import Kind
+from tests.backends.sample import everything, fill
+from tests.contracts.helpers import draft, someone, soon, whole
+from tests.nats.nodes import Node, cluster
+from tests.nats.servers import DEADLINE
+
+pytestmark = pytest.mark.anyio
+
+
+Purged = Callable[[int], Awaitable[None]]
+"""Waits until the log is purged up to a position."""
+
+
+@pytest.fixture
+def purged(monkeypatch: pytest.MonkeyPatch) -> Purged:
+    """Let nodes purge the log soon after a text was deleted."""
+    monkeypatch.setattr(tending, "PERIOD", 0.05)
+    monkeypatch.setattr(tending, "QUIET", 0.1)
+    changed, settle, done = Condition(), Snapshots.settle, [0]
+
+    async def settled(snapshots: Snapshots, manifest: Manifest) -> None:
+        await settle(snapshots, manifest)
+        with changed:
+            done.append(manifest.position)
+            changed.notify_all()
+
+    def wait(position: int) -> None:
+        with changed:
+            assert changed.wait_for(lambda: done[-1] >= position, DEADLINE)
+
+    monkeypatch.setattr(Snapshots, "settle", settled)
+    return lambda position: asyncio.to_thread(wait, position)
+
+
+async def test_a_deleted_text_leaves_the_log_and_a_new_node_begins_with_the_rest(
+    settings: NatsSettings, tmp_path: Path, purged: Purged
+) -> None:
+    async with cluster(tmp_path, settings) as nodes:
+        user = await someone(nodes[0].backend)
+        for number in range(20):
+            await soon(nodes[number % 2].backend.append(draft(user, f"word{number}", room="one", cid=f"c{number}")))
+        await soon(nodes[1].backend.append(draft(user, "", room="one", kind=Kind.DELETE, of=7)))
+        await purged(last(nodes[1]))
+        late = Node(tmp_path / "late.db", settings)
+        await late.open()
+        try:
+            assert await whole(late.backend, "one") == await whole(nodes[0].backend, "one")
+            found = await soon(late.backend.search("one", "word8", before=2**52, limit=9))
+            assert [event.text for event in found] == ["word8"]
+            again = await soon(late.backend.append(draft(user, "word3", room="one", cid="c3")))
+            assert (again.event.seq, again.duplicate) == (4, True)
+            await soon(nodes[1].backend.append(draft(user, "to all", room="one")))
+            await soon(late.reaches(nodes[1]))
+            assert late.marks.items() & nodes[0].marks.items()
+            assert [event.text for event in await whole(late.backend, "one")][-1] == "to all"
+        finally:
+            await late.close()
+        assert b"word6" not in (tmp_path / "late.db").read_bytes()
+
+
+async def test_a_node_that_lacks_what_was_purged_stops_and_comes_back_with_a_snapshot(
+    settings: NatsSettings, tmp_path: Path, purged: Purged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tending, "VALID", 0.3)
+    async with cluster(tmp_path, settings) as nodes:
+        one, away = nodes
+        user = await someone(one.backend)
+        await soon(away.reaches(one))
+        with monkeypatch.context() as cut:
+            cut_off(cut, away)
+            await soon(one.backend.append(draft(user, "wrong", room="one", cid="c")))
+            await soon(one.backend.append(draft(user, "", room="one", kind=Kind.DELETE, of=1)))
+            await purged(last(one))
+        await soon(away.stopped.wait())
+        with pytest.raises(
+            Unavailable, match=r"the log begins at position [0-9]+ now, after [0-9]+ of this node's copy"
+        ):
+            await soon(away.backend.append(draft(user, "refused", room="one")))
+        await away.close()
+        again = Node(away.path, settings)
+        await again.open()
+        try:
+            await soon(again.reaches(one))
+            assert await whole(again.backend, "one") == await whole(one.backend, "one")
+        finally:
+            await again.close()
+
+
+def last(node: Node) -> int:
+    """The last position of the log that a node has."""
+    return node.backend._core.log.next - 1
+
+
+def cut_off(patch: pytest.MonkeyPatch, node: Node) -> None:
+    """Let a node read nothing of the log, and be heard by none. No node hears what is published."""
+    engine = node.backend._core.log.engine
+
+    async def fails(*_: Any, **__: Any) -> Any:
+        raise EngineError("there is no connection to the servers")
+
+    patch.setattr(log, "HEARD", -1)
+    patch.setattr(engine, "read", fails)
+    patch.setattr(engine, "tell", lambda *_: None)
+
+
+async def test_an_embedded_store_goes_to_many_nodes_and_back(settings: NatsSettings, tmp_path: Path) -> None:
+    path = tmp_path / "node0.db"
+    embedded = Embedded(str(path))
+    embedded.open()
+    await fill(embedded)
+    before, epoch = await everything(embedded), embedded.epoch
+    embedded.close()
+    async with cluster(tmp_path, settings) as nodes:
+        for node in nodes:
+            assert node.backend.epoch == epoch
+            assert await everything(node.backend) == before
+        user = await someone(nodes[1].backend)
+        await soon(nodes[1].backend.append(draft(user, "from the other node", room="one")))
+    back = Embedded(str(path))
+    back.open()
+    try:
+        assert back.epoch != epoch
+        assert [event.text for event in await whole(back, "one")] == ["from the other node"]
+    finally:
+        back.close()
