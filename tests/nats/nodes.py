@@ -109,6 +109,7 @@ class Unreliable:
 @asynccontextmanager
 async def cluster(folder: Path, settings: NatsSettings, count: int = 2) -> AsyncIterator[list[Node]]:
     """So many nodes with a common log."""
+    folder.mkdir(exist_ok=True)
     nodes = [Node(folder / f"node{i}.db", settings) for i in range(count)]
     async with AsyncExitStack() as stack:
         for node in nodes:

@@ -122,13 +122,11 @@ async def test_a_node_that_comes_later_or_comes_back_has_everything(settings: Na
 
 
 async def test_a_copy_of_another_log_is_refused(settings: NatsSettings, servers: Servers, tmp_path: Path) -> None:
-    async with cluster(tmp_path, settings, 1):
-        pass
-    other = Node(tmp_path / "node0.db", servers.settings(stream="another"))
-    with pytest.raises(
-        StoreError, match=r"node0.db: this is a copy of another log than another on the servers: move it away"
-    ):
-        await other.open()
+    another = servers.settings(stream="another")
+    async with cluster(tmp_path, settings, 1) as [one], cluster(tmp_path / "another", another, 1):
+        await someone(one.backend)
+    with pytest.raises(StoreError, match=r"node0.db: this is a copy of another log than another on the servers: move"):
+        await Node(tmp_path / "node0.db", another).open()
 
 
 async def test_without_the_servers_a_node_refuses_and_reads_and_goes_on_later(
