@@ -119,11 +119,15 @@ class _Builder:
         raise self._wrong(node, path, "a list, in brackets")
 
     def _wrong(self, node: Any, path: tuple[str, ...], expected: str) -> ConfigurationError:
-        from config.secrets import is_secret, masked  # here, so that a start without an error needs no time for it
+        from config.secrets import (  # here, so that a start without an error needs no time for it
+            is_secret,
+            masked,
+            without_secrets,
+        )
 
         origin = self.tree.origin(path)
         secret = origin is not None and is_secret(origin.variable)
         for index, key in enumerate(path):
             secret = self.secrets.get(path[: index + 1], secret or is_secret(key))
-        value = masked(node) if secret else node
+        value = masked(node) if secret else without_secrets(node)
         return ConfigurationError(f"expected {expected}", origin=origin, key=".".join(path), value=value)

@@ -90,6 +90,7 @@ class Bot:
         ("bot.port", "many", {}, "many"),
         ("bot.port", "${DB_PASSWORD}", {"DB_PASSWORD": "hunter2"}, "***"),
         ("bot.port", "${BOT}", {"BOT": "many"}, "many"),
+        ("bot.port", '"nats://ann:hunter2@nats.example:4222"', {}, "nats://***@nats.example:4222"),
     ],
 )
 def test_an_error_does_not_show_a_secret(
