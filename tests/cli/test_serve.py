@@ -26,6 +26,7 @@ from app.serving.server import SWITCH_INTERVAL
 from tests.clients import DEADLINE, ROOT, Process, dial, exchange, frame, serving
 
 LATER = {
+    *("app.backends.nats.backend", "app.backends.nats.engine", "nats"),
     *("app.backends.archive", "app.chat.durations", "app.client", "app.identity.unicode_names", "app.load"),
     *("app.page.building", "app.serving.reloading", "app.testing", "app.transports.hardened_websocket"),
     *("argon2", "confusable_homoglyphs", "cryptography", "precis_i18n", "prompt_toolkit", "pyhocon", "pyparsing"),
@@ -49,7 +50,7 @@ def run(*flags: str, cwd: Path = ROOT, **environment: str) -> subprocess.Complet
 def refused(code: int, line: str, *flags: str, cwd: Path = ROOT, **environment: str) -> None:
     """Check that the command exits with `code` and one line on stderr that contains `line`."""
     done = run(*flags, cwd=cwd, **environment)
-    assert (done.returncode, done.stdout) == (code, "")
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert done.stderr.startswith("natter: ")
     assert done.stderr.count("\n") == 1, done.stderr
     assert line in done.stderr

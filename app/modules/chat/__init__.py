@@ -33,7 +33,7 @@ PATIENCE = 2.0
 def module(app: Application) -> None:
     """Register `/chat`, and put the chat at `app.state.chat` for other modules."""
     settings = app.group("chat", ChatSettings)
-    backend = Embedded(settings.store, clock=app.clock, in_memory=lambda: _keep_in_memory(app, settings.store))
+    backend = _backend(app, settings)
     names = _name_policy(app, settings)
     app.during(_open(backend))
     presence, queued = settings.presence, int(settings.outbox.total)
@@ -53,6 +53,20 @@ def module(app: Application) -> None:
     app.add_websocket_route("/chat", endpoint.serve)
     app.admissions["chat"] = endpoint.refusal
     app.readiness["chat"] = lambda: _store_problem(backend)
+
+
+def _backend(app: Application, settings: ChatSettings) -> Backend:
+    def in_memory() -> bool:
+        return _keep_in_memory(app, settings.store)
+
+    if settings.backend == "embedded":
+        return Embedded(settings.store, clock=app.clock, in_memory=in_memory)
+    from app.backends.nats.backend import NatsBackend  # loads what a server of its own has no need of
+
+    def temporary() -> bool:
+        return settings.store == MEMORY or in_memory()
+
+    return NatsBackend(settings.store, settings.nats, clock=app.clock, in_memory=temporary)
 
 
 async def _store_problem(backend: Backend) -> str | None:

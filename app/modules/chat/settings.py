@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.backends.nats.settings import NatsSettings
 from app.chat.errors import Refused
 from app.chat.fitting import largest_frame
 from app.chat.limits import Limits
@@ -150,6 +151,7 @@ class PresenceSettings:
 class ChatSettings:
     """The group `chat`."""
 
+    backend: Literal["embedded", "nats"] = "embedded"
     store: str = "chat.db"
     sign_ins: Duration = Duration(90 * 86_400)
     room: str = field(default=DEFAULT_ROOM, metadata={"check": _check_room})
@@ -157,5 +159,6 @@ class ChatSettings:
     names: NamesSettings = field(default_factory=NamesSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     presence: PresenceSettings = field(default_factory=PresenceSettings)
+    nats: NatsSettings = field(default_factory=NatsSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)

@@ -1,0 +1,113 @@
+"""A node as a process: that it serves, and what it says if it can't."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from app.backends.nats.settings import NatsSettings
+from tests.cli.test_serve import refused
+from tests.clients import DEADLINE, Served, serving
+from tests.nats.servers import Servers
+
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def log(servers: Servers) -> NatsSettings:
+    """The settings of nodes that have a log in common."""
+    return servers.settings(stream=f"node-{next(NUMBERS)}")
+
+
+def flags(settings: NatsSettings, **more: object) -> list[str]:
+    """What a node is told."""
+    values = {
+        "servers": f"[{', '.join(map(json.dumps, settings.servers))}]",
+        "user": settings.user,
+        "password": settings.password,
+        "stream": settings.stream,
+        "replicas": settings.replicas,
+        "max-bytes": int(settings.max_bytes),
+        **more,
+    }
+    return ["-port=0", "-P:chat.backend=nats", *(f"-P:chat.nats.{key}={value}" for key, value in values.items())]
+
+
+@contextmanager
+def node(settings: NatsSettings, folder: Path, *, store: str = "chat.db") -> Iterator[Served]:
+    """A node whose copy is in `folder`."""
+    folder.mkdir(exist_ok=True)
+    with serving(*flags(settings), f"-P:chat.store={store}", cwd=folder) as served:
+        yield served
+
+
+def test_what_is_said_on_one_node_is_heard_on_another_in_the_same_order(log: NatsSettings, tmp_path: Path) -> None:
+    with (
+        node(log, tmp_path / "a") as one,
+        node(log, tmp_path / "b") as other,
+        one.connect() as ann,
+        other.connect() as bob,
+    ):
+        assert ann.recv(DEADLINE)
+        assert bob.recv(DEADLINE)
+        ann.send("hi")
+        assert bob.recv(DEADLINE) == ann.recv(DEADLINE)
+        bob.send("hello")
+        assert ann.recv(DEADLINE) == bob.recv(DEADLINE)
+
+
+def test_a_backend_that_is_misspelt(tmp_path: Path) -> None:
+    refused(2, 'chat.backend = "nat": expected embedded or nats', "-P:chat.backend=nat", cwd=tmp_path)
+
+
+def test_the_package_is_missing(log: NatsSettings, tmp_path: Path) -> None:
+    (tmp_path / "nats.py").write_text("raise ModuleNotFoundError(\"No module named 'nats'\", name='nats')")
+    refused(
+        1,
+        "chat.backend = nats needs nats-py: install Natter with it (pip install '.[nats]')",
+        *flags(log),
+        cwd=tmp_path,
+        PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[2]}",
+    )
+
+
+def test_wrong_credentials(log: NatsSettings, tmp_path: Path) -> None:
+    refused(1, "does not let user 'natter' in", *flags(log, password="wrong"), cwd=tmp_path)
+
+
+def test_a_node_whose_copy_is_in_memory_keeps_nothing(log: NatsSettings, tmp_path: Path) -> None:
+    with node(log, tmp_path, store=":memory:") as served, served.connect() as client:
+        assert client.recv(DEADLINE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_of_another_log(log: NatsSettings, servers: Servers, tmp_path: Path) -> None:
+    """Two clusters on one stream, or a node that is told another one."""
+    with node(log, tmp_path):
+        pass
+    other = servers.settings(stream=f"{log.stream}-other")
+    refused(1, "chat.db: this store has the history", *flags(other), "-P:chat.store=chat.db", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ({"servers": "[]"}, "chat.nats.servers"),
+        ({"servers": '["http://127.0.0.1:1"]'}, 'expected addresses such as "nats://nats.example.com:4222"'),
+        ({"servers": '["nats://ann:secret@127.0.0.1:1"]'}, "chat.nats.user and chat.nats.password"),
+        ({"servers": '["tls://127.0.0.1:1"]'}, "for TLS, set chat.nats.tls.enabled = true"),
+        ({"servers": '["nats://127.0.0.1:port"]'}, "expected addresses such as"),
+        ({"stream": "my.chat"}, "expected ASCII letters, digits, _ and -"),
+        ({"replicas": "2"}, "expected 1, 3 or 5"),
+        ({"max-bytes": "1KiB"}, "expected at least 8MiB"),
+        ({"tls.key": "key.pem"}, "a key and its certificate go together"),
+        ({"tls.ca": "ca.pem"}, "expected enabled = true"),
+    ],
+)
+def test_settings_that_can_not_be(more: dict[str, object], line: str, tmp_path: Path) -> None:
+    refused(2, line, *flags(NatsSettings(), **more), cwd=tmp_path)
