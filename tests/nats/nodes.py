@@ -23,6 +23,7 @@ class Node:
     """A node, and the events that it has told a follower."""
 
     def __init__(self, path: Path, settings: NatsSettings) -> None:
+        path.parent.mkdir(exist_ok=True)
         self.path, self.settings = path, settings
         self.stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -109,7 +110,6 @@ class Unreliable:
 @asynccontextmanager
 async def cluster(folder: Path, settings: NatsSettings, count: int = 2) -> AsyncIterator[list[Node]]:
     """So many nodes with a common log."""
-    folder.mkdir(exist_ok=True)
     nodes = [Node(folder / f"node{i}.db", settings) for i in range(count)]
     async with AsyncExitStack() as stack:
         for node in nodes:
