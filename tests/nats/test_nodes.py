@@ -121,12 +121,22 @@ async def test_a_node_that_comes_later_or_comes_back_has_everything(settings: Na
             await again.close()
 
 
-async def test_a_copy_of_another_log_is_refused(settings: NatsSettings, servers: Servers, tmp_path: Path) -> None:
+async def test_a_copy_of_another_log_is_refused(
+    settings: NatsSettings, servers: Servers, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     another = servers.settings(stream="another")
-    async with cluster(tmp_path, settings, 1) as [one], cluster(tmp_path / "another", another, 1):
-        await someone(one.backend)
-    with pytest.raises(StoreError, match=r"node0.db: this is a copy of another log than another on the servers: move"):
-        await Node(tmp_path / "node0.db", another).open()
+    async with cluster(tmp_path, settings, 1) as [node]:
+        await someone(node.backend)
+    other = Node(tmp_path / "node0.db", another)
+    with pytest.raises(StoreError, match=r"a node's copy of a log, but the servers have no stream another: restore"):
+        await other.open()
+    async with cluster(tmp_path_factory.mktemp("others"), another, 1):
+        pass
+    other = Node(tmp_path / "node0.db", another)
+    with pytest.raises(
+        StoreError, match=r"node0.db: this is a copy of another log than another on the servers: move it away"
+    ):
+        await other.open()
 
 
 async def test_without_the_servers_a_node_refuses_and_reads_and_goes_on_later(

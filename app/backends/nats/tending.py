@@ -28,6 +28,8 @@ PERIOD = 5.0
 """Seconds between two times that a node tells its digest."""
 VALID = 12.0
 """Seconds for which that counts."""
+SURE = 2
+"""A node stops after so many rounds in the minority: in one, it may not have heard yet of those that agree with it."""
 SHARE = 4
 """A snapshot is made when the log has grown to this part of `max_bytes`: a quarter."""
 QUIET = 30.0
@@ -46,6 +48,8 @@ class Tending:
         self._subject = f"{node_log.engine.settings.stream}.digests"
         self._node, self._started = node_log.run.hex(), int(time() * 1000)
         self._others: dict[str, tuple[Told, float]] = {}
+        self._rounds = 0
+        """How many rounds ago this node was first in the minority, if it has been since."""
         self._made: Manifest | None = None
         """A snapshot after which the log is not purged yet."""
         self._snapshot_at = 0
@@ -100,7 +104,8 @@ class Tending:
     def _is_wrong(self) -> bool:
         """Stop this node if most others have something else."""
         own = self._own()
-        if not must_stop(own, self._alive()):
+        self._rounds = self._rounds + 1 if must_stop(own, self._alive()) else 0
+        if self._rounds < SURE:
             return False
         position = own.marks[-1][0]
         self._diverged(f"at position {position}, this node's copy is not what the log comes to on other nodes")
