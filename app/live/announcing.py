@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from time import monotonic
 
 from app.chat.dialects import Dialect
 from app.chat.frames import Frame, Presence
 from app.chat.presence import Person, difference, people_fit
 from app.chat.room import Cursor, Room
 from app.live.subscriber import Subscriber
+from app.live.turn import LoopTurns
 from app.transports.frames import deflate_frame, encode_text
 
 PeopleLookup = Callable[[str], tuple[int, tuple[Person, ...]]]
@@ -26,24 +26,26 @@ Hold = Callable[[Subscriber, bytes], None]
 
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes that are told in a period, but for what a single room gets."""
-TURN = 0.002
-"""Seconds that telling may take before others get their turn."""
-CHECKED = 64
-"""Connections to tell between two looks at the clock."""
+AT_ONCE = 32
+"""Connections to tell before others get their turn."""
+WRITE = 0.00001
+"""Seconds that it takes to write a hint to a connection, which is done at the end of the turn."""
 NOTHING: frozenset[Person] = frozenset()
 
 
 class Announcer:
     """The rooms of an event loop whose people changed, until that is told."""
 
-    def __init__(self, rooms: dict[str, Room[Subscriber]], people: PeopleLookup, period: float, hold: Hold) -> None:
-        self._rooms, self._people, self._period, self._hold = rooms, people, period, hold
+    def __init__(
+        self, rooms: dict[str, Room[Subscriber]], people: PeopleLookup, period: float, turns: LoopTurns, hold: Hold
+    ) -> None:
+        self._rooms, self._people, self._period, self._turns, self._hold = rooms, people, period, turns, hold
         self._loop = asyncio.get_running_loop()
         self._changed: dict[str, None] = {}
         self._told: dict[str, tuple[Person, ...]] = {}
         """The people of each room, as they were last told."""
         self._timer: asyncio.TimerHandle | None = None
-        self._telling: Iterator[None] | None = None
+        self._telling: Iterator[int] | None = None
         self._sent = 0
 
     def changed(self, room: str) -> None:
@@ -69,21 +71,29 @@ class Announcer:
         changed, self._changed = self._changed, {}
         self._sent = 0
         self._telling = self._tell_all(sorted(changed, key=lambda name: len(self._rooms.get(name, ()))))
-        self._step()
+        if not self._waits():
+            self._tell_some()
 
-    def _step(self) -> None:
-        """Tell as much as fits in a turn."""
+    def _tell_some(self, _: object = None) -> None:
+        """Tell as much as there is time for in this turn."""
         assert self._telling is not None
-        end = monotonic() + TURN
-        for _ in self._telling:
-            if monotonic() > end:
-                self._loop.call_soon(self._step)
+        for hints in self._telling:
+            self._turns.charge(WRITE * hints)
+            if self._waits():
                 return
         self._telling = None
         if self._changed:
             self._start()
 
-    def _tell_all(self, names: list[str]) -> Iterator[None]:
+    def _waits(self) -> bool:
+        """Whether telling has to wait for another turn. It goes on then."""
+        turn = self._turns.next(None)
+        if turn is not None:
+            turn.add_done_callback(self._tell_some)
+        return turn is not None
+
+    def _tell_all(self, names: list[str]) -> Iterator[int]:
+        """Tell rooms, and say after every few connections how many hints there were for them."""
         known: dict[Subscriber, frozenset[Person]] = {}
         merged: dict[tuple[frozenset[Person], frozenset[Person]], frozenset[Person]] = {}
         for number, name in enumerate(names):
@@ -92,13 +102,14 @@ class Announcer:
                 return
             if (room := self._rooms.get(name)) is not None:
                 yield from self._tell(room, known, merged)
+                yield 0
 
     def _tell(
         self,
         room: Room[Subscriber],
         known: dict[Subscriber, frozenset[Person]],
         merged: dict[tuple[frozenset[Person], frozenset[Person]], frozenset[Person]],
-    ) -> Iterator[None]:
+    ) -> Iterator[int]:
         """Tell one room. `known` has what connections were told of people in this period."""
         members, people = self._people(room.name)
         before = self._told.get(room.name, ())
@@ -113,7 +124,7 @@ class Announcer:
         groups: dict[frozenset[Person], list[Cursor[Subscriber]]] = {}
         for cursor in room.cursors():
             groups.setdefault(known.get(cursor.subscriber, NOTHING) if changed else NOTHING, []).append(cursor)
-        yield
+        yield 0
         for told, cursors in groups.items():
             news = tuple(person for person in change.changed if person not in told)
             if changed:
@@ -126,18 +137,21 @@ class Announcer:
 
     def _send(
         self, room: Room[Subscriber], cursors: Iterable[Cursor[Subscriber]], frames: list[Presence]
-    ) -> Iterator[None]:
+    ) -> Iterator[int]:
         """Send hints to those who are still in the room and whose channels are not full."""
         encoded: dict[tuple[Dialect, bool], list[bytes]] = {}
+        hints = 0
         for number, cursor in enumerate(cursors, 1):
             subscriber = cursor.subscriber
             if cursor in room and not subscriber.channel.full:
                 for data in encode(frames, subscriber, encoded):
                     self._hold(subscriber, data)
                     self._sent += len(data)
-            if number % CHECKED == 0:
-                yield
-        yield
+                    hints += 1
+            if number % AT_ONCE == 0:
+                yield hints
+                hints = 0
+        yield hints
 
 
 def encode(

@@ -95,7 +95,7 @@ class Shard:
         self._outgoing: Outgoing = {}
         self._unacknowledged: list[tuple[Event, Subscriber]] = []
         """Events that are stored and will be delivered next, and whom to acknowledge each to."""
-        self._announcer = Announcer(self.rooms, people, presence_period, self._send_frame)
+        self._announcer = Announcer(self.rooms, people, presence_period, self.turns, self._send_frame)
 
     def register(self, subscriber: Subscriber) -> None:
         """Add a connection to those of its user."""

@@ -31,13 +31,24 @@ class LoopTurns:
 
     async def wait(self) -> None:
         """Wait until the current task may go on. Do one thing before this is called again."""
+        if (turn := self.next(OWNER.get())) is not None:
+            await turn
+
+    def next(self, owner: Hashable) -> asyncio.Future[None] | None:
+        """Return the turn in which something of `owner` may be done, or None if that is this one. Do one thing before
+        this is called again."""
         if not self._running:
             self._running, self._began = True, monotonic()
             self._loop.call_soon(self._next_turn)
         elif self._waiting or monotonic() - self._began > SHARE:
             future: asyncio.Future[None] = self._loop.create_future()
-            self._waiting.put(future, OWNER.get())
-            await future
+            self._waiting.put(future, owner)
+            return future
+        return None
+
+    def charge(self, seconds: float) -> None:
+        """Count what this turn still has to do because of what was just done."""
+        self._began -= seconds
 
     def _next_turn(self) -> None:
         self._held = bool(self._waiting) and not self._held and self._messages_wait()

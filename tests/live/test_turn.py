@@ -41,12 +41,29 @@ async def test_many_answers_that_take_long_are_spread_over_turns(monkeypatch: py
     assert len(set(turns_used)) == len(turns_used)
 
 
-async def test_short_answers_share_a_turn() -> None:
+async def test_short_answers_share_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "monotonic", lambda: 0.0)
     turns = LoopTurns(asyncio.get_running_loop(), lambda: False)
     for _ in range(10):
         waiting = turns.wait()
         with pytest.raises(StopIteration):
             waiting.send(None)
+
+
+async def test_what_a_turn_still_has_to_do_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "monotonic", lambda: 0.0)
+    turns = LoopTurns(asyncio.get_running_loop(), lambda: False)
+    assert turns.next("a") is None
+    turns.charge(turn.SHARE)
+    assert turns.next("a") is None
+    turns.charge(turn.SHARE)
+    waiting = [turns.next(owner) for owner in ("a", "b")]
+    for one in waiting:
+        assert one is not None
+        assert not one.done()
+    for one in waiting:
+        assert one is not None
+        await one
 
 
 async def test_once_there_is_too_much_for_a_turn_each_owner_has_one_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
