@@ -27,6 +27,8 @@ MESSAGE = 4
 """Units of a message for an application that reads it through ASGI."""
 DISCARDED = 2
 """Units of what is received after the end, and dropped."""
+LEAVING = 4
+"""Units of a connection that has ended: its user leaves rooms."""
 REQUEST = 8
 """Units of an HTTP request or a handshake."""
 SIZE = 10
@@ -36,7 +38,7 @@ REMEMBERED = 10_000
 
 
 class Reader(Protocol):
-    """A connection with something to handle."""
+    """A connection with something to handle: bytes, or its end."""
 
     def take_turn(self) -> None:
         """Handle some of it: at least one thing, and more for as long as units are left in the turn. Count it, and wait

@@ -24,7 +24,7 @@ from app.transports.frames import (
 from app.transports.hardened import LINGER
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes, Share
-from app.transports.reading_turns import CONNECTION, DISCARDED, SIZE
+from app.transports.reading_turns import CONNECTION, DISCARDED, LEAVING, SIZE
 from app.transports.senders import NoSocket, attach, is_plain_socket
 from app.transports.sockets import Peer
 
@@ -163,7 +163,7 @@ class SocketChannel(asyncio.Protocol):
         self.flush_and_close(code, reason)
 
     def flush_and_close(self, code: CloseCode, reason: str = "") -> None:
-        if self._linger_timer is None:
+        if self._linger_timer is None and not self._ended:
             self.write(encode_close(code, reason))
             self._linger(Ending(code, reason, by_client=False))
 
@@ -196,8 +196,7 @@ class SocketChannel(asyncio.Protocol):
                 if self._receiver is not None:
                     self._receiver.text_received(text)
                 return
-            reader = self._own_reader()
-            self._frames = reader.read(data)
+            self._frames = (reader := self._own_reader()).read(data)
             if reader.ended:  # the transport would read on at once, megabytes at a time
                 self._wait()
             else:
@@ -207,7 +206,10 @@ class SocketChannel(asyncio.Protocol):
 
     def take_turn(self) -> None:
         """Handle more of what was received before, if it is still to be handled. See `Reader`."""
-        if self._frames is not None and not self._held:
+        if self._ended and self._receiver is not None:
+            self._heartbeat.turns.left -= LEAVING
+            self._leave()
+        elif self._frames is not None and not self._held:
             turns = self._heartbeat.turns
             left = turns.left
             self._read_frames(self._frames)
@@ -300,16 +302,23 @@ class SocketChannel(asyncio.Protocol):
         self._wake_writers()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self.sender.detach()
+        self._end()
         self._frames = None
-        self._connections.discard(self)
         self._heartbeat.remove(self)
         self.share.drained(self)
         if self._peer is not None:
             self._peer.leave()
-        self._end()
         if self._linger_timer is not None:
             self._linger_timer.cancel()
+        if self._receiver is None or self._heartbeat.turns.take(self.share.owner, LEAVING):
+            self._leave()
+        else:
+            self._heartbeat.turns.wait(self, self.share.owner)
+
+    def _leave(self) -> None:
+        """Tell everyone who has to know that the connection is lost."""
+        self._connections.discard(self)
+        self._tell_receiver()
         if self._closed is not None:
             self._closed.set_result(None)
 
@@ -359,6 +368,7 @@ class SocketChannel(asyncio.Protocol):
         self._own_reader().closing = True
         self.resume_reading()
         self._end()
+        self._tell_receiver()
 
     def _abort(self, code: CloseCode, reason: str) -> None:
         """End the connection without a word, which the client wouldn't read."""
@@ -373,12 +383,13 @@ class SocketChannel(asyncio.Protocol):
         self._transport.abort()
 
     def _end(self) -> None:
-        """Tell the receiver once that the connection is over."""
-        if self._ended:
-            return
+        """Send nothing more, and let nobody wait for that."""
         self._ended = True
         self.sender.detach()
         self._wake_writers()
+
+    def _tell_receiver(self) -> None:
+        """Tell the receiver once that the connection is over."""
         receiver, self._receiver = self._receiver, None  # breaks a reference cycle
         if receiver is not None:
             receiver.channel_closed()

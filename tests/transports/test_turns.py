@@ -21,7 +21,7 @@ from app.transports.frame_limit import BURST, FrameLimit, FrameSplitter
 from app.transports.frames import DEFLATED, Opcode, WholeTexts, deflate
 from app.transports.heartbeat import Heartbeat
 from app.transports.outboxes import Outboxes
-from app.transports.reading_turns import CONNECTION, SIZE, TURN, ReadingTurns, reading_turns
+from app.transports.reading_turns import CONNECTION, LEAVING, SIZE, TURN, ReadingTurns, reading_turns
 from app.transports.socket_channel import SocketChannel
 from tests.clients import DEADLINE, Raw, frame
 from tests.transports.comparison import Application, echo
@@ -69,6 +69,7 @@ def _ended() -> Iterator[None]:
     """Leave no connection open, nor any of its timers."""
     yield
     for one in OPENED:
+        one.channel._receiver = None  # nobody has to be told: there are no more turns
         one.channel.connection_lost(None)
     OPENED.clear()
 
@@ -141,6 +142,37 @@ async def test_long_texts_count_for_more() -> None:
         before = len(one.texts)
         await anyio.lowlevel.checkpoint()
         assert 0 < len(one.texts) - before <= CONNECTION // 2
+
+
+async def test_a_crowd_that_leaves_at_once_is_taken_leave_of_in_turns() -> None:
+    """Each of them may be in many rooms. What is done to those who wait does no harm."""
+    outboxes, crowd = Outboxes(0), [Client() for _ in range(100)]
+    shares = [outboxes.share(str(number)) for number in range(2)]
+    for number, one in enumerate(crowd):
+        one.channel.share = shares[number % 2]
+        one.send(frame(PING))
+    await anyio.lowlevel.checkpoint()
+    gone = [one.channel.closed() for one in crowd]
+    for one in crowd:
+        one.transport.ended = True
+        one.channel.connection_lost(None)
+        OPENED.remove(one)
+        assert not await one.channel.writable()
+    left = sum(one.texts == ["closed"] for one in crowd)
+    assert left <= TURN // LEAVING + len(shares)
+    waiting = [one for one in crowd if not one.texts]
+    for one in waiting:
+        assert not one.channel.closed().done()
+        one.transport.written = b""
+        one.channel.write(b"xx")
+        one.channel.shutdown()
+        assert not one.transport.written
+    while left < len(crowd):
+        await anyio.lowlevel.checkpoint()
+        before, left = left, sum(one.texts == ["closed"] for one in crowd)
+        assert 0 < left - before <= TURN // LEAVING
+    for future in gone:
+        await future
 
 
 async def test_a_turn_handles_so_many_frames_of_all_connections() -> None:
