@@ -14,7 +14,7 @@ from app.backends.changes import Change
 from app.backends.embedded import Embedded
 from app.backends.sequencing import Entry
 from app.backends.telling import has_caller, user_changes
-from app.chat.events import Draft
+from app.chat.events import Bounds, Draft, User
 from app.clock import Clock
 from app.live.nodes import Nodes
 from app.live.service import ChatService, chat_of
@@ -62,6 +62,8 @@ class LinkedBackend:
         self.watchers: list[Watcher] = []
         self.dead = False
         """Whether the node was killed: nothing that it does reaches anyone, and nothing reaches it."""
+        self.behind = False
+        """Whether the node has applied nothing of what others were asked for, until it catches up."""
         bus.links.append(self)
 
     shared = True
@@ -74,6 +76,15 @@ class LinkedBackend:
 
     def close(self) -> None:
         self.dead = True
+
+    async def catch_up(self) -> None:
+        self.behind = False
+
+    async def bounds(self, room: str) -> Bounds:
+        return Bounds(0, 0) if self.behind else await self._store.bounds(room)
+
+    async def user_by_token(self, token: bytes, *, since: int = 0) -> User | None:
+        return None if self.behind else await self._store.user_by_token(token, since=since)
 
     def submit(self, change: Change) -> Awaitable[Any]:
         if self.dead:

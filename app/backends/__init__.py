@@ -37,7 +37,8 @@ Every backend promises the following. `tests/contracts` holds each to it.
   outcome of the call is then unknown: to retry an append safely, use the same `cid`.
 - **Isolated errors.** An impossible argument (a room that is not valid Unicode, a position above 64 bits, an append to
   a mailbox, an unknown user) raises ValueError or OverflowError to its caller, and affects nobody else.
-- **Reading what was written.** A read sees everything that was asked for before it, in the same process.
+- **Reading what was written.** A read sees everything that was asked for before it, in the same process. What another
+  node was asked for, a read sees a little later, and in any case after `catch_up`.
 - **Following.** A follower gets every event that is committed after the call of `follow`, in order per room, and
   nothing from before. To miss nothing, follow first, then read, and drop what is not after the last position read.
   The order stays if the follower passes events on to an event loop: at once when called in that loop, and otherwise
@@ -144,6 +145,10 @@ class Backend(Protocol):
     def check(self) -> Awaitable[None]:
         """Check that the store can be written and read: take the whole way of a change, and that of a read, unless a
         change took it in the last few seconds. Unavailable if it doesn't work."""
+
+    async def catch_up(self) -> None:
+        """Return once a read here sees all that any node was asked for and answered before the call. Unavailable if
+        this node can't know. A store that isn't shared always sees all of it."""
 
     @property
     def damage(self) -> str | None:

@@ -60,6 +60,9 @@ class Embedded(StoreBackend):
             future.set_exception(closed())
         return future
 
+    async def catch_up(self) -> None:
+        pass
+
     def tell(self, payload: bytes) -> None:
         pass
 

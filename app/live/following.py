@@ -123,6 +123,9 @@ class Following:
                     await _recall_pace(connection, cursor.room)
                 cursor.room.loaded = True
             bounds = await bounding if bounding else Bounds(0, cursor.room.head)
+            if backend.shared and _is_behind(backend, command, max(bounds.head, cursor.room.committed)):
+                await backend.catch_up()
+                bounds = await backend.bounds(log)
             read = await reading if reading else 0
             cursor.room.head = max(bounds.head, cursor.room.committed)
             if not whispers:
@@ -201,7 +204,7 @@ class Following:
         cursor.read_to = bounds.head
         if isinstance(command.after, UnsetType):
             return True
-        same = isinstance(command.epoch, UnsetType) or command.epoch == connection.backend.epoch
+        same = _is_of_this_history(connection.backend, command)
         recovered = same and bounds.trimmed <= command.after <= max(bounds.head, cursor.room.committed)
         if recovered:
             cursor.read_to = command.after
@@ -301,6 +304,15 @@ class Following:
         cursor.read_to = through
         members = connection.hub.members(cursor.room.name)
         connection.send(Joined(room, connection.backend.epoch, through, recovered=False, members=members))
+
+
+def _is_of_this_history(backend: Backend, command: Join) -> bool:
+    return isinstance(command.epoch, UnsetType) or command.epoch == backend.epoch
+
+
+def _is_behind(backend: Backend, command: Join, head: int) -> bool:
+    """Whether this node has less of a log than the client got from another one."""
+    return not isinstance(command.after, UnsetType) and command.after > head and _is_of_this_history(backend, command)
 
 
 async def _recall_pace(connection: FollowingConnection, room: Room[Subscriber]) -> None:

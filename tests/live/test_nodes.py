@@ -10,7 +10,7 @@ import pytest
 
 from app.testing import JsonClient
 from tests.clients import DEADLINE
-from tests.nodes import Cluster, cluster
+from tests.nodes import Cluster, LinkedBackend, cluster
 
 
 @pytest.fixture
@@ -174,3 +174,17 @@ def test_a_node_alone_tells_nothing() -> None:
     with test_application() as chat:
         chat.join("ann")
         assert chat.app.state.chat.hub.nodes is None
+
+
+def test_a_client_that_moves_to_a_node_that_is_behind_goes_on_where_it_was(two: Cluster) -> None:
+    ann = two.hosts[0].join("ann")
+    said = ann.say("hi")
+    link = two.chat(two.hosts[1]).backend
+    assert isinstance(link, LinkedBackend)
+    link.behind = True
+    again = two.hosts[1].connect(token=ann.token)
+    assert again.id == ann.id
+    link.behind = True
+    joined = again.answer("join", room="lobby", epoch=ann.epoch, after=said.seq)
+    assert (joined["recovered"], joined["head"]) == (True, said.seq)
+    assert not again.answer("join", room="lobby", epoch=ann.epoch, after=said.seq + 1)["recovered"]

@@ -104,6 +104,19 @@ async def test_of_a_hundred_claims_over_two_nodes_one_wins(settings: NatsSetting
         assert len(losers) == 99
 
 
+async def test_a_node_that_catches_up_has_what_others_have_answered(
+    settings: NatsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster(tmp_path, settings) as [one, other]:
+        user = await someone(one.backend)
+        log_of_other = other.backend._core.log
+        monkeypatch.setattr(log_of_other, "_hear", lambda payload, position: None)  # it has to look by itself
+        for number in range(3):
+            said = await soon(one.backend.append(draft(user, f"{number}", room="one")))
+            await soon(other.backend.catch_up())
+            assert (await soon(other.backend.bounds("one"))).head == said.event.seq
+
+
 async def test_a_node_that_comes_later_or_comes_back_has_everything(settings: NatsSettings, tmp_path: Path) -> None:
     async with cluster(tmp_path, settings, 1) as [first]:
         user = await someone(first.backend)

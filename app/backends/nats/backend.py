@@ -16,7 +16,7 @@ from threading import Lock
 
 from app.backends import StoreError, Watcher, machine
 from app.backends.applying import Applier
-from app.backends.changes import CreateUser
+from app.backends.changes import CreateUser, Probe
 from app.backends.digest import Chain
 from app.backends.indexing import FileIndex, SearchIndex
 from app.backends.nats import copies
@@ -64,6 +64,9 @@ class NatsBackend(StoreBackend):
 
     def create_guest(self) -> asyncio.Future[User]:
         return self.submit(CreateUser())
+
+    async def catch_up(self) -> None:
+        await self.submit(Probe())  # it comes back from the log after all that was in it
 
     def tell(self, payload: bytes) -> None:
         self._core.telling.tell(payload)

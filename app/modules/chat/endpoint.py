@@ -205,6 +205,9 @@ class ChatEndpoint:
                 token = subprotocol.removeprefix(TOKEN_PREFIX)
                 ended = digest(token)
                 user = await self._sign_ins.user_by_token(ended)
+                if user is None and backend.shared:
+                    await backend.catch_up()  # another node may have given it out just now
+                    user = await self._sign_ins.user_by_token(ended)
                 if user is not None:
                     if user.registered:
                         self._sign_ins.used(ended)
