@@ -7,7 +7,7 @@ import resource
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from app.load.errors import HANDSHAKE, LoadError, explain
@@ -22,9 +22,10 @@ PER_ADDRESS = 20_000
 
 
 class Connector:
-    """Connects clients to one server. `problems` counts why some could not connect."""
+    """Connects clients to one server, or also to its other nodes on the same host, which have these `ports`: the
+    clients of each room are spread evenly over all of them. `problems` counts why some could not connect."""
 
-    def __init__(self, url: str, traffic: Traffic) -> None:
+    def __init__(self, url: str, traffic: Traffic, ports: Sequence[int] = ()) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise LoadError(f"{url}: expected ws://HOST:PORT/chat, or wss://")
@@ -32,6 +33,7 @@ class Connector:
         self.problems: Counter[str] = Counter()
         self._parts, self._host = parts, parts.hostname
         self._port = parts.port or (443 if parts.scheme == "wss" else 80)
+        self._ports = (self._port, *ports)
         self._tls = ssl.create_default_context() if parts.scheme == "wss" else None
         self._address = ""
 
@@ -97,10 +99,11 @@ class Connector:
         if count > PER_ADDRESS and self._address.startswith("127."):
             local = (f"127.0.0.{2 + place // PER_ADDRESS}", 0)
         newcomer = Newcomer(self.traffic, place, request(self._parts, place, len(self.traffic.readers)))
+        port = self._ports[place // len(self.traffic.readers) % len(self._ports)]
         transport, _ = await asyncio.get_running_loop().create_connection(
             lambda: newcomer,
             self._address,
-            self._port,
+            port,
             ssl=self._tls,
             server_hostname=self._host if self._tls else None,
             local_addr=local,

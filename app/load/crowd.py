@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter, process_time
 
 import uvloop
@@ -32,8 +32,9 @@ SAMPLES = 50_000
 
 
 class Crowd:
-    """Clients of one server, spread evenly over rooms: `grow()` connects more of them, `talk()` lets them talk, and
-    `leave()` ends it. Each raises LoadError when it can't go on."""
+    """Clients of one server, or of the nodes on one host that have `ports` as well, spread evenly over rooms.
+    `grow()` connects more of them, `talk()` lets them talk, and `leave()` ends it. Each raises LoadError when it can't
+    go on."""
 
     def __init__(
         self,
@@ -43,13 +44,14 @@ class Crowd:
         envelope: Envelope | None = None,
         process: int | None = None,
         progress: Progress = silent,
+        ports: Sequence[int] = (),
     ) -> None:
         self.traffic = Traffic(envelope or Envelope(), rooms)
         self.server = None if process is None else Process(process)
         self.progress = progress
         self.listeners: list[Listener] = []
         """All clients that have joined, in the order of their places, including those that are gone."""
-        self._connector = Connector(url, self.traffic)
+        self._connector = Connector(url, self.traffic, ports)
 
     @property
     def problems(self) -> Counter[str]:

@@ -62,6 +62,12 @@ class Server:
         self.config.write_text(f"server_name: {name}\nlisten: '127.0.0.1:{port}'\nmax_payload: 1MB\n{cluster}{more}")
 
     @property
+    def pid(self) -> int:
+        """The id of its process."""
+        assert self._process
+        return self._process.pid
+
+    @property
     def lines(self) -> list[str]:
         """What it has said since its start."""
         with self._said:
