@@ -7,14 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Condition, Thread
 
 from app.backends.nats.settings import NatsSettings
 from benchmarks.ports import free_port
 from tests.clients import DEADLINE as DEADLINE
+from tests.nats.relay import Relay
 
 USER, PASSWORD = "natter", "secret-of-tests"
 
@@ -38,6 +39,7 @@ class Server:
         *,
         routes: Sequence[int] = (),
         route: int = 0,
+        advertise: int = 0,
         more: str = "",
         sync: str = "",
     ) -> None:
@@ -50,7 +52,8 @@ class Server:
         if route:
             urls = ", ".join(f'"nats://route:{PASSWORD}@127.0.0.1:{other}"' for other in routes)
             cluster = (
-                f"cluster {{ name: tests, listen: '127.0.0.1:{route}', no_advertise: true, "
+                f"cluster {{ name: tests, listen: '127.0.0.1:{route}', "
+                f"advertise: '127.0.0.1:{advertise or route}', no_advertise: true, "
                 f"authorization {{ user: route, password: '{PASSWORD}' }}, routes: [{urls}] }}\n"
             )
         if "authorization" not in more:
@@ -137,6 +140,11 @@ class Server:
 class Servers(list[Server]):
     """Servers of one cluster."""
 
+    def __init__(self, servers: Iterable[Server], relays: Mapping[tuple[str, str], Relay] | None = None) -> None:
+        super().__init__(servers)
+        self.relays = relays or {}
+        """What is between the servers: from whom to whom. Nothing, if they can't be cut off."""
+
     @property
     def urls(self) -> tuple[str, ...]:
         return tuple(server.url for server in self)
@@ -157,23 +165,56 @@ class Servers(list[Server]):
         for server in self:
             server.start()
 
+    def cut_off(self, server: Server) -> None:
+        """End all that connects a server with the others, of servers that can be cut off."""
+        for relay in self.relays_of(server):
+            relay.cut()
+
+    def join_again(self, server: Server) -> None:
+        """Let a server that was cut off find the others."""
+        for relay in self.relays_of(server):
+            relay.mend()
+
+    def relays_of(self, server: Server) -> list[Relay]:
+        return [relay for pair, relay in self.relays.items() if server.name in pair]
+
 
 @contextmanager
-def running(folder: Path, count: int = 1, more: str = "", sync: str = "") -> Iterator[Servers]:
-    """One or three servers, stopped at the end. With `sync` as `always`, each message is synced to the disk."""
+def running(
+    folder: Path, count: int = 1, more: str = "", sync: str = "", *, severable: bool = False
+) -> Iterator[Servers]:
+    """One or three servers, stopped at the end. With `sync` as `always`, each message is synced to the disk. If they are
+    `severable`, one can be cut off from the others."""
     folder.mkdir(exist_ok=True)
+    names = [f"n{i}" for i in range(count)]
+    anyone = "anyone"
+    pairs = [(one, name) for one in [anyone, *names] for name in names if one != name] if severable else []
+    ports = free_ports(2 * count + len(pairs))
+    routes = ports[count : 2 * count]
+    between = dict(zip(pairs, ports[2 * count :], strict=True))
+
+    def server(number: int) -> Server:
+        name, route = names[number], routes[number]
+        ways = [between.get((name, other), routes[i]) for i, other in enumerate(names) if other != name]
+        where = {"routes": ways, "route": route, "advertise": between.get((anyone, name), route)} if ways else {}
+        return Server(folder, name, ports[number], **where, more=more, sync=sync)  # type: ignore[arg-type]
+
+    with ExitStack() as stack:
+        relays = {
+            pair: stack.enter_context(Relay(port, [routes[names.index(pair[1])]])) for pair, port in between.items()
+        }
+        servers = Servers(map(server, range(count)), relays)
+        try:
+            servers.start()
+            yield servers
+        finally:
+            for one in servers:
+                one.kill()
+
+
+def free_ports(wanted: int) -> list[int]:
+    """Different free ports."""
     ports: list[int] = []
-    while len(ports) < 2 * count:
+    while len(ports) < wanted:
         ports += {free_port()} - set(ports)
-    routes = ports[count:] if count > 1 else []
-    servers = Servers(
-        Server(folder, f"n{i}", ports[i], routes=routes, route=routes[i] if routes else 0, more=more, sync=sync)
-        for i in range(count)
-    )
-    try:
-        # A server of a cluster is ready when it has the others, so all are started before any is waited for.
-        servers.start()
-        yield servers
-    finally:
-        for server in servers:
-            server.kill()
+    return ports

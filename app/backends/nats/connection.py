@@ -8,6 +8,7 @@ again much later, and some errors of the server end the client for good.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 import ssl
@@ -29,6 +30,9 @@ LEAST_PAYLOAD = 1_000_000
 """Bytes that a message may have at least. A batch has up to 700,000."""
 
 
+logging.getLogger("nats").setLevel(logging.CRITICAL)  # its tracebacks: what happens is said by the engine
+
+
 class Unreachable(Exception):
     """The server can't be reached, or says nothing. The text goes after its address."""
 
@@ -45,6 +49,8 @@ class Connection(Client):
         host, port = address(server)
         self.address = f"{host}:{port}"
         self.lost = asyncio.Event()
+        self.left = False
+        """Whether it was given up for another server, rather than lost."""
         self._url = f"nats://[{host}]:{port}" if ":" in host else f"nats://{host}:{port}"
         self._settings, self._context = settings, context
         self._failure: Exception | None = None
@@ -105,6 +111,10 @@ class Connection(Client):
         self._transport = None
         self.lost.set()
         await super()._close(status, do_cbs)
+
+    async def _read_loop(self) -> None:
+        await super()._read_loop()
+        await self.close()  # whatever ended it, nothing will be read from this connection any more
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002
         if initial_connection:

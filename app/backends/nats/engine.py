@@ -41,8 +41,8 @@ BATCH = 512
 """Messages that a read gets at most."""
 RETRY = 0.25
 """Seconds between two attempts to connect to the servers, each of them in turn."""
-TURNED_AWAY = 5.0
-"""A server that has done nothing that it was asked for in so many seconds is left for another one: it may be cut off
+PATIENCE, LONGEST_PATIENCE = 5.0, 60.0
+"""A server that has stored nothing that it was told to in so many seconds is left for another one: it may be cut off
 from the others."""
 TOLD = 10_000
 """Hints that wait to be sent at most. Further ones are dropped."""
@@ -64,12 +64,18 @@ class Engine:
         self._told: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(TOLD)
         self._tasks: set[asyncio.Task[None]] = set()
         self._subscribing: set[asyncio.Task[None]] = set()
-        self._failing_since = 0.0
+        self._failing_since, self._patience = 0.0, PATIENCE
 
     @property
     def problem(self) -> str | None:
         """Why the servers can't be reached now, in one line. None while there is a connection."""
         return self.outage.problem
+
+    @property
+    def server(self) -> str:
+        """The address of the server that is used; empty if there is none."""
+        connection = self._connection
+        return connection.address if connection and not connection.lost.is_set() else ""
 
     @property
     def encrypted(self) -> bool:
@@ -174,7 +180,7 @@ class Engine:
         except EngineError as error:
             await self._turn_away(error)
             raise
-        self._failing_since = 0.0
+        self._failing_since, self._patience = 0.0, PATIENCE
         if answer.get("stream") != stream:
             raise Rejected(f"the subject {subject} belongs to the stream {answer.get('stream')}, not to {stream}")
         return int(answer["seq"])
@@ -207,7 +213,10 @@ class Engine:
         token = str(next(self._tokens))
         self._calls[token] = call
         try:
-            await connection.publish(subject, payload, reply=f"{self._inbox}.{token}")
+            try:
+                await connection.publish(subject, payload, reply=f"{self._inbox}.{token}")
+            except Exception as error:  # noqa: BLE001  (all that nats-py raises here, it raises before it sends)
+                raise Rejected(str(error)) from None
             while not call.done.is_set():
                 replies = call.replies
                 try:
@@ -279,8 +288,11 @@ class Engine:
                 async with asyncio.timeout(1):
                     await connection.lost.wait()
             if connection.lost.is_set():
-                reason = f"{connection.address}: {connection.reason}"
-                self.outage.fail(Source.SERVERS, reason)
+                if connection.left:
+                    reason = f"{connection.address} stores nothing, and was left for another server"
+                else:
+                    reason = f"{connection.address}: {connection.reason}"
+                    self.outage.fail(Source.SERVERS, reason)
                 self._fail_calls(reason)
                 await self._reconnect(connection.address)
             self.outage.tick()
@@ -299,13 +311,15 @@ class Engine:
                 return
 
     async def _turn_away(self, error: EngineError) -> None:
-        """Leave a server that does nothing for us."""
+        """Leave a server that does nothing for us. Each time in a row, the next one gets more patience."""
         connection, now = self._connection, monotonic()
         if connection is None or connection.lost.is_set() or (isinstance(error, Rejected) and error.code):
             return
         self._failing_since = self._failing_since or now
-        if now - self._failing_since >= TURNED_AWAY:
+        if now - self._failing_since >= self._patience and len(self.settings.servers) > 1:
+            connection.left = True
             await connection.close()
+            self._patience = min(2 * self._patience, LONGEST_PATIENCE)
 
     async def _tell(self) -> None:
         while True:

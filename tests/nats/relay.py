@@ -1,0 +1,94 @@
+"""A balancer for TCP connections, for trying nodes out and for cutting servers off from each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
+from threading import Thread
+from typing import Self
+
+SIZE = 1 << 16
+
+
+class Relay:
+    """Passes each connection on to the next one of `targets`, those that don't answer left out. Runs in a thread."""
+
+    def __init__(self, port: int, targets: Sequence[int]) -> None:
+        self.port, self._targets = port, list(targets)
+        self._turns = count()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="relay", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.mend()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def mend(self) -> None:
+        """Take connections."""
+        asyncio.run_coroutine_threadsafe(self._mend(), self._loop).result()
+
+    def cut(self) -> None:
+        """End all connections, and take no more."""
+        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
+
+    async def _mend(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._enter, "127.0.0.1", self.port)
+
+    async def _cut(self) -> None:
+        if self._server:
+            self._server.close()
+            self._server = None
+        connections = list(self._connections)
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        turn = next(self._turns)
+        try:
+            for attempt in range(len(self._targets)):
+                target = self._targets[(turn + attempt) % len(self._targets)]
+                with suppress(OSError):
+                    beyond = await asyncio.open_connection("127.0.0.1", target)
+                    await self._exchange((reader, writer), beyond)
+                    return
+        except asyncio.CancelledError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def _exchange(
+        self,
+        near: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        far: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        """Pass bytes on in both directions until both have ended."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass_on(near[0], far[1]))
+                group.create_task(self._pass_on(far[0], near[1]))
+        finally:
+            far[1].transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(SIZE):
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
