@@ -183,8 +183,8 @@ class Servers(list[Server]):
 def running(
     folder: Path, count: int = 1, more: str = "", sync: str = "", *, severable: bool = False
 ) -> Iterator[Servers]:
-    """One or three servers, stopped at the end. With `sync` as `always`, each message is synced to the disk. If they are
-    `severable`, one can be cut off from the others."""
+    """One or three servers, stopped at the end. With `sync` as `always`, each message is synced to the disk. If
+    they are `severable`, one can be cut off from the others."""
     folder.mkdir(exist_ok=True)
     names = [f"n{i}" for i in range(count)]
     anyone = "anyone"
@@ -200,9 +200,8 @@ def running(
         return Server(folder, name, ports[number], **where, more=more, sync=sync)  # type: ignore[arg-type]
 
     with ExitStack() as stack:
-        relays = {
-            pair: stack.enter_context(Relay(port, [routes[names.index(pair[1])]])) for pair, port in between.items()
-        }
+        targets = dict(zip(names, routes, strict=True))
+        relays = {pair: stack.enter_context(Relay(port, [targets[pair[1]]])) for pair, port in between.items()}
         servers = Servers(map(server, range(count)), relays)
         try:
             servers.start()
