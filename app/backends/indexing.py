@@ -89,7 +89,8 @@ class MemoryIndex:
         return self._engine is not None and not self._engine.step().done
 
     def finish(self) -> None:
-        pass
+        if self._engine is not None:
+            self._engine.index.close()
 
     def read(self, query: search.Query, future: asyncio.Future[Any]) -> Read:
         return Read(lambda _: self._search(query), future)

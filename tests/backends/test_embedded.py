@@ -27,6 +27,7 @@ from app.backends import StoreError, Unavailable, applying, committing, machine,
 from app.backends.applying import Applier
 from app.backends.committing import Committer
 from app.backends.embedded import Embedded
+from app.backends.indexing import MemoryIndex
 from app.backends.journal import Journal
 from app.backends.schema import MIGRATIONS
 from app.backends.sequencing import Sequencer
@@ -154,6 +155,17 @@ async def test_stores_in_memory_share_nothing() -> None:
         await say(one, "hi")
         assert one.epoch != other.epoch
         assert await log_of(other) == []
+
+
+async def test_a_store_in_memory_closes_its_search_index() -> None:
+    with opened(":memory:") as backend:
+        await say(backend, "hi")
+        assert len(await soon(backend.search("room", "hi", before=100, limit=1))) == 1
+        index = backend._core.index
+        assert isinstance(index, MemoryIndex)
+        connection = index._engine.index.connection
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_a_store_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
