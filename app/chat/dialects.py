@@ -154,7 +154,7 @@ class JsonDialect:
 
     @cached_property
     def _decoder(self) -> msgspec.json.Decoder[Command]:
-        """Made for the first command: with the schema of them all, it is too large to make it while a server starts."""
+        """Made after the start, or for the first command: with the schema of them all, it takes long to make."""
         return msgspec.json.Decoder(Command)
 
     @cached_property

@@ -19,6 +19,7 @@ import uvicorn
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from app.chat.dialects import JSON
 from app.clock import Clock
 from app.refusals import RefusalLog
 from app.serving import descriptors
@@ -35,6 +36,8 @@ log = logging.getLogger("Application")
 
 TICKS = 10
 """uvicorn's ticks in a second."""
+PRELOAD_TICKS = 10
+"""Tenths of seconds after the start until what few clients need is loaded."""
 CERTIFICATE_TICKS = 50
 """Tenths of seconds between two looks at the files of the certificate."""
 SWITCH_INTERVAL = 0.0005
@@ -122,6 +125,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
+        if counter == PRELOAD_TICKS:
+            threading.Thread(target=_preload, name="preload", daemon=True).start()
         if counter % TICKS == 0:
             self.application.refusals.tick()
             if descriptors.are_out():
@@ -156,6 +161,15 @@ class Server(uvicorn.Server):
             self.handle_exit(signal.SIGTERM, frame)
         else:
             self._hung_up = True
+
+
+def _preload() -> None:
+    """Load what only some clients need, which a start must not wait for, before one of them comes: else everyone would
+    wait for that."""
+    import app.transports.direct_writer
+    import app.transports.handover_protocol  # noqa: F401
+
+    JSON.decode('{"t":"pong"}', "")  # the decoder is made for the first command
 
 
 def _tune_garbage_collector() -> None:
@@ -231,7 +245,7 @@ def make_server(application: Application, sockets: list[socket.socket], *, own_p
 
 
 def _websocket_protocol(**arguments: Any) -> asyncio.Protocol:
-    """A HandoverProtocol. Few clients need one, so it is loaded with the first of them."""
+    """A HandoverProtocol, which no start waits for."""
     from app.transports.handover_protocol import HandoverProtocol
 
     return HandoverProtocol(**arguments)

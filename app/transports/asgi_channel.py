@@ -289,7 +289,7 @@ async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
 
 
 def _direct_writer(send: Send | None) -> DirectWriter | None:
-    """See `direct_writer`. It needs uvicorn's protocol, which is loaded with the first connection that may have it."""
+    """See `direct_writer`. It needs uvicorn's protocol, which no start waits for."""
     from app.transports.direct_writer import direct_writer
 
     return direct_writer(send)

@@ -1,6 +1,7 @@
 """uvicorn's WebSocket protocol class, hardened as `hardened` says.
 
-Few clients need it, and it brings a whole library along, so it is loaded with the first of them.
+Few clients need it, and it brings a whole library along, so it is loaded a second
+after the start, or with the first of them.
 """
 
 from __future__ import annotations

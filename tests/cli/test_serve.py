@@ -23,6 +23,7 @@ from app import __version__
 from app.backends.schema import APPLICATION_ID
 from app.load.frames import handshake
 from app.serving.server import SWITCH_INTERVAL
+from config.settings import DEFAULT_MODULES
 from tests.clients import DEADLINE, ROOT, Process, dial, exchange, frame, serving
 
 LATER = {
@@ -92,14 +93,40 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
     assert (tmp_path / "chat.db").is_file()
 
 
+def preloading(folder: Path, ticks: int) -> Path:
+    """Configure a server that loads what few clients need after so many tenths of a second, and tells at `/loaded` what
+    of that is there. Return the folder."""
+    (folder / "preloading.py").write_text(
+        "import sys\n"
+        "import app.serving.server\n"
+        "from app.chat.dialects import JSON\n"
+        "from starlette.responses import JSONResponse\n\n"
+        "def module(app_):\n"
+        f"    app.serving.server.PRELOAD_TICKS = {ticks}\n"
+        "    app_.add_route('/loaded', lambda request: JSONResponse([*sys.modules, *vars(JSON)]))\n"
+    )
+    modules = ", ".join((*DEFAULT_MODULES, "preloading.module"))
+    (folder / "application.conf").write_text(f"app.modules = [{modules}]\napp.deployment.port = ${{PORT}}\n")
+    return folder
+
+
 def test_a_start_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     environment = {"PYTHONPROFILEIMPORTTIME": "1", "CHAT_STORE": str(tmp_path / "chat.db")}
-    with serving(environment=environment) as server:
+    with serving(cwd=preloading(tmp_path, -1), environment=environment) as server:
         assert exchange(server.port, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     imported = [line.rpartition("|")[2].strip() for line in server.log if line.startswith("import time:")]
     of_the_start = imported[imported.index("app") :]
     assert "app.modules.chat.endpoint" in of_the_start
     assert {name for name in of_the_start if any(name == one or name.startswith(f"{one}.") for one in LATER)} == set()
+
+
+def test_the_first_client_that_needs_something_more_finds_it_loaded(tmp_path: Path) -> None:
+    wanted = {"app.transports.hardened_websocket", "app.transports.direct_writer", "_decoder"}
+    with serving(cwd=preloading(tmp_path, 1)) as server:
+        end = time.monotonic() + DEADLINE
+        while not wanted <= {*httpx.get(f"{server.http}/loaded", timeout=DEADLINE).json()}:
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_garbage_is_collected_and_threads_wait_briefly_once_the_server_has_started(tmp_path: Path) -> None:
