@@ -60,6 +60,8 @@ class LinkedBackend:
         self._store, self._bus = store, bus
         self._loops: set[asyncio.AbstractEventLoop] = set()
         self.watchers: list[Watcher] = []
+        self.on_submit: list[Callable[[Change], object]] = []
+        """Called with what the node asks for."""
         self.dead = False
         """Whether the node was killed: nothing that it does reaches anyone, and nothing reaches it."""
         self.behind = False
@@ -90,6 +92,8 @@ class LinkedBackend:
         if self.dead:
             return asyncio.get_running_loop().create_future()
         self._loops.add(asyncio.get_running_loop())
+        for note in self.on_submit:
+            note(change)
         return self._store.submit(change)
 
     def post(self, draft: Draft, origin: Origin) -> None:
@@ -131,14 +135,17 @@ class Cluster:
         self.store = Embedded(":memory:", clock=clock)
         self._patch, self._stack, self._how = patch, stack, how
         stack.callback(self.store.close)
+        self._own: dict[Host, ExitStack] = {}
 
     def start(self, *modules: Any) -> Host:
         """Start one more node."""
         with self._patch.context() as patch:
             link = LinkedBackend(self.store, self.bus)
             patch.setattr("app.modules.chat.Embedded", lambda *arguments, **named: cast(Backend, link))
-            host = self._stack.enter_context(test_application(*modules, clock=self.clock, **self._how))
+            own = self._stack.enter_context(ExitStack())
+            host = own.enter_context(test_application(*modules, clock=self.clock, **self._how))
         self.hosts.append(host)
+        self._own[host] = own
         host.call(self.nodes(host)._beat)
         return host
 
@@ -157,6 +164,11 @@ class Cluster:
         assert isinstance(link, LinkedBackend)
         link.dead = True
         self.hosts.remove(host)
+
+    def stop(self, host: Host) -> None:
+        """End a node, as a server does."""
+        self.hosts.remove(host)
+        self._own[host].close()
 
     def pass_time(self, seconds: int, *, but: Host | None = None) -> None:
         """Let time pass, second by second, on all nodes but one that stands still."""

@@ -187,15 +187,20 @@ class Roster:
         """Show the user as away, or as back if `why` is unset, as of the time `at`."""
         if user in self._people:
             self._people[user] = Person(user, self._people[user].name, why)
-            if at:
-                self._since[user] = at
+            self._note(user, at)
 
-    def hush(self, user: int) -> bool:
-        """Forget why the user is away. Return whether it had said why."""
+    def _note(self, user: int, at: int) -> None:
+        """Note when something was last said of a user's being away: after all before, even if clocks differ."""
+        if at:
+            self._since[user] = max(at, self._since.get(user, 0) + 1)
+
+    def hush(self, user: int, at: int = 0) -> bool:
+        """Forget why the user is away, as of the time `at`. Return whether it had said why."""
         person = self._people.get(user)
         if person is None or isinstance(person.away, UnsetType) or not person.away:
             return False
         self._people[user] = Person(user, person.name, "")
+        self._note(user, at)
         return True
 
     def here(self, user: int, rooms: Iterable[str], *, guest: bool, place: int) -> Here | None:
@@ -226,6 +231,7 @@ class Roster:
             changed.update(self.rooms_elsewhere(user))
         if there is not None and self._take_away(there):
             changed.update(room for room, here in self._rooms.items() if user in here)
+            changed.update(self.rooms_elsewhere(user))
         return list(changed)
 
     def _count_elsewhere(self, user: int, room: str, by: int) -> None:

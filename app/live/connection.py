@@ -381,9 +381,10 @@ class Connection(Rights):
         user = self.user
         self.send(Named(user.id, user.name, user.registered, token, rid=rid))
 
-    def end_sign_in(self, token: bytes) -> None:
-        """End the connection if it came with this token, given by its digest; if that is empty, in any case."""
-        if not token or token == self.token_hash:
+    def end_sign_in(self, token: bytes, but: bytes = b"") -> None:
+        """End the connection if it came with this token, given by its digest; if that is empty, unless it came with the
+        token `but`."""
+        if token == self.token_hash if token else not but or but != self.token_hash:
             self.flush_and_close(CloseCode.SIGNED_OUT, "Signed out")
 
     def flush_and_close(self, code: CloseCode, reason: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -21,12 +21,16 @@ from app.identity.passwords import Passwords
 from app.live.forgetting import Forgetting
 from app.live.held_names import HeldNames
 from app.live.hub import Hub
+from app.live.name_errors import MAX_GIVEN_UP, name_kept, name_taken
 from app.live.newcomers import REGISTRATIONS, Newcomers
 from app.live.shares import Rates, Shares
 from app.live.under_way import UnderWay
 from app.live.work import WorkBudgets
 from app.refusals import Refusal, RefusalLog
 from app.transports import Overflow
+
+if TYPE_CHECKING:
+    from app.live.departures import Departures
 
 log = logging.getLogger("chat")
 
@@ -35,8 +39,6 @@ LONGEST = 256
 keep longer names than it."""
 SKELETONS = 500
 """How many are stored at once."""
-MAX_GIVEN_UP = 10
-"""Names that one user can have given up and kept for it. Otherwise one user could keep all names from others."""
 
 ADDRESS_RATE = "chat.limits.rate-per-address"
 BYTES_SETTINGS = "chat.limits.bytes, chat.limits.bytes-per-address, chat.limits.bytes-of-guests"
@@ -132,6 +134,12 @@ class ChatContext:
         """Who has the rank that comes with each name of `chat.operators`."""
         self._operators: frozenset[int] = frozenset()
         self._started = clock.now()
+        self.departures: Departures | None = None
+        """Which guests have left, if the history is shared with other nodes."""
+        if hub.nodes is not None:
+            from app.live.sharing import share  # a node alone has no need of it
+
+            share(self, hub.nodes)
 
     async def handle(self, connection: Caller, command: Command) -> None:
         """Carry out a command. Refused if it is not allowed, or the budget of work is used up."""
@@ -235,6 +243,10 @@ class ChatContext:
             self._grant(canonical, user)
         self.operators_known = True
 
+    def forget_ranks(self) -> None:
+        """Have it found out again who is a server operator, before anyone connects."""
+        self.operators_known = False
+
     async def learn_skeletons(self) -> None:
         """Store what registered names look like that are of a former version, or imported. Unavailable if the store
         can't be written now."""
@@ -261,7 +273,7 @@ class ChatContext:
                 user.id, hashed, token, ends=ends, at=at, skeleton=looks, operator=operator
             )
         except NameTaken as taken:
-            raise _taken(user.name, taken) from None
+            raise name_taken(user.name, taken) from None
         if operator and registered is not None:
             self._grant(canonical, registered.id)
         return registered
@@ -300,11 +312,11 @@ class ChatContext:
         if name.canonical not in self.names.operators and name.canonical != user.name.lower():
             self._check_reserved(name)
         if self._ranks.get(name.canonical, user.id) != user.id:
-            raise _kept(name.display)
+            raise name_kept(name.display)
         try:
             claimed = await self._claim(user, name)
         except NameTaken as taken:
-            raise _taken(name.display, taken) from None
+            raise name_taken(name.display, taken) from None
         if claimed.registered:
             self._grant(name.canonical, claimed.id)
         return claimed
@@ -352,6 +364,8 @@ class ChatContext:
         """Whether someone else may take over the holder's name."""
         if holder.user.registered or self.hub.is_present(holder.user.id):
             return False
+        if self.hub.nodes is not None and not self.hub.nodes.settled:
+            return False  # it may be on a node that is yet to be heard of
         # Who isn't known to have left was there when the server ended, and may not have had the time to come back.
         return self.clock.now() - (holder.seen or self._started) >= 1000 * self.names.hold
 
@@ -367,24 +381,3 @@ def canonical_of(text: str, rule: NameRule, longest: int) -> str:
     from app.identity.unicode_names import unicode_name  # its tables are large, and seldom needed here
 
     return unicode_name(text, longest).canonical
-
-
-def _taken(name: str, taken: NameTaken) -> Refused:
-    """The error for a name that someone else has, or that is kept for someone else."""
-    holder = taken.holder.user
-    if taken.reason == "given_up":
-        return _kept(name)
-    if taken.reason == "lookalike":
-        problem = f"{name} looks like {holder.name}, a registered name. Choose another one"
-        return Refused(Code.NAME_TAKEN, problem, reason="lookalike", name=name)
-    if taken.reason == "often":
-        problem = f"You gave up {MAX_GIVEN_UP} names lately, which are kept for you. Take one of them back, or wait"
-        return Refused(Code.NAME_TAKEN, problem, reason="often", name=name, limit=MAX_GIVEN_UP)
-    reason = "registered" if holder.registered else "in_use"
-    remedy = f"If it's yours: /login {holder.name} PASSWORD" if holder.registered else "Choose another one"
-    return Refused(Code.NAME_TAKEN, f"The name {name} is taken. {remedy}", reason=reason, name=name)
-
-
-def _kept(name: str) -> Refused:
-    problem = f"The name {name} is kept for someone who had it before. Choose another one"
-    return Refused(Code.NAME_TAKEN, problem, reason="given_up", name=name)

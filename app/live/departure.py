@@ -30,8 +30,8 @@ def record_departure(
 ) -> None:
     """Store what outlives a connection, without waiting for it.
 
-    `last`: whether it was the user's last connection. `whispers_received`: the position up to which it has its
-    whispers, or 0. `token`: its digest, if it has one that is known here.
+    `last`: whether it was the user's last connection to this node. `whispers_received`: the position up to which it has
+    its whispers, or 0. `token`: its digest, if it has one that is known here.
 
     A guest with a token keeps the name for `chat.names.hold`, to come back to, if it ever said anything, and unless too
     many names are on hold for its address. Without a token nobody can come back, so the name is free at once.
@@ -41,10 +41,24 @@ def record_departure(
         _log_failure(user, backend.mark_read(user.id, mailbox(user.id), whispers_received))
     if not last or user.registered:
         return
-    context.forgetting.left(user.id, token)
-    if user.name == user.default_name:
-        return
-    _depart(context, user, user.id, lambda: _hold_name(context, user, address), free=dialect is TEXT and not has_token)
+
+    def leave() -> None:
+        context.forgetting.left(user.id, token)
+        if user.name == user.default_name:
+            return
+        free = dialect is TEXT and not has_token
+        _depart(context, user, user.id, lambda: _hold_name(context, user, address), free=free)
+
+    if context.departures is None:
+        leave()
+    else:
+        context.departures.left(user.id, leave)
+
+
+def record_death(context: ChatContext, whom: int) -> None:
+    """Store that a guest left with a node that died."""
+    context.forgetting.look_again()
+    _depart(context, User.newcomer(whom), whom, lambda: None, free=False)
 
 
 def _depart(context: ChatContext, user: User, whom: int, hold: Callable[[], None], *, free: bool) -> None:
@@ -65,7 +79,7 @@ def _depart(context: ChatContext, user: User, whom: int, hold: Callable[[], None
 
 def _hold_name(context: ChatContext, user: User, address: str) -> None:
     """Count the name of a user who left among those on hold. The name that is one too many is free then."""
-    for other in context.held_names.add(network(address), user.id):
+    for other in context.held_names.hold(network(address), user.id):
         if not context.hub.is_present(other):
             _depart(context, user, other, lambda: None, free=True)
 

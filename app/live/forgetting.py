@@ -49,6 +49,11 @@ class Forgetting:
         """Note that a guest has no connection any more. It is forgotten only if no log knows it by then."""
         self._left.append((self._clock.monotonic(), user, token))
 
+    def look_again(self) -> None:
+        """Look through the store again after some time: guests were left behind that nobody has noted."""
+        if self._look_at is None:
+            self._look_at = self._clock.monotonic() + AFTER
+
     async def forget(self) -> None:
         """Do one round."""
         await self._forget_users(self._without_token)

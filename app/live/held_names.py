@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable
 
 from app.clock import Clock
 
@@ -16,22 +16,38 @@ class HeldNames:
 
     def __init__(self, most: int, hold: float, clock: Clock) -> None:
         self._most, self._hold, self._clock = most, hold, clock
-        self._held: dict[Hashable, dict[int, float]] = {}
+        self._held: dict[str | bytes, dict[int, float]] = {}
         """The users, and since when, the oldest first."""
         self._sweep_at = MIN_SWEEP
+        self.on_hold: Callable[[str | bytes, int], None] | None = None
+        """Called with an address and a user whose name `hold` has put on hold, to tell other nodes."""
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def add(self, network: Hashable, user: int) -> list[int]:
-        """Hold the name of a user who left. Return the users whose names are one too many for the address."""
+    def all(self) -> list[tuple[str | bytes, int, float]]:
+        """Return the addresses, users and seconds for which their names have been on hold."""
+        now = self._clock.monotonic()
+        return [(network, user, now - since) for network, held in self._held.items() for user, since in held.items()]
+
+    def hold(self, network: str | bytes, user: int) -> list[int]:
+        """Hold the name of a user who left this node now. Otherwise like `add`."""
+        if self.on_hold is not None and network:
+            self.on_hold(network, user)
+        return self.add(network, user)
+
+    def add(self, network: str | bytes, user: int, age: float = 0.0) -> list[int]:
+        """Hold the name of a user who left `age` seconds ago. Return the users whose names are one too many for the
+        address."""
         if not network or not self._most:
             return []
         if len(self._held) >= self._sweep_at:
             self._sweep()
         held = self._held.setdefault(network, {})
         held.pop(user, None)
-        held[user] = self._clock.monotonic()
+        held[user] = self._clock.monotonic() - age
+        if age:
+            held = self._held[network] = dict(sorted(held.items(), key=lambda one: one[1]))
         self._drop_free(held)
         excess = list(held)[: max(0, len(held) - self._most)]
         for one in excess:

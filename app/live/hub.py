@@ -17,7 +17,7 @@ from msgspec import UNSET
 
 from app.addresses import network
 from app.backends import Backend
-from app.chat.events import Event, User
+from app.chat.events import Event, Kind, User
 from app.chat.frames import ReadUpTo, TypingNow
 from app.chat.logs import participants
 from app.chat.presence import Here, Hint, Person, Read, Roster, Typing, people_fit
@@ -111,8 +111,8 @@ class Hub:
         Call it as soon as the store has answered, before anything else is awaited: then the last call has the last
         change.
         """
+        self.mark_changed([user.id])
         with self._lock:
-            self._mark_changed(user.id)
             self._roster.rename(user.id, user.name)
         if asker is not None:
             asker.user = user
@@ -122,13 +122,15 @@ class Hub:
 
     def end_sign_ins(self, user: int, token: bytes = b"", *, keep: Subscriber) -> None:
         """End the connections of a user that came with a token that has ended, or all of them; but not `keep`."""
-        with self._lock:
-            self._mark_changed(user)
+        self.mark_changed([user])
         self.for_connections_of(user, lambda one: one.end_sign_in(token) if one is not keep else None)
 
-    def _mark_changed(self, user: int) -> None:
-        self.changes += 1
-        self._changed[user % CHANGED] = self.changes
+    def mark_changed(self, users: Iterable[int]) -> None:
+        """Note that what was read of these users may be wrong now. For any thread."""
+        with self._lock:
+            for user in users:
+                self.changes += 1
+                self._changed[user % CHANGED] = self.changes
 
     def has_changed(self, user: int, since: int) -> bool:
         """Whether what was read of a user may be wrong, because the user was renamed or a token ended after `changes`
@@ -138,13 +140,17 @@ class Hub:
     def set_away(self, user: User, why: str | None) -> None:
         """Show `user` as away with a reason, or as back if that is None."""
         with self._lock:
-            self._roster.set_away(user.id, UNSET if why is None else why, self._clock.now())
+            self._roster.set_away(user.id, UNSET if why is None else why, self._now())
         self._announce(user.id, self.rooms_of(user.id))
+
+    def _now(self) -> int:
+        """Return the time of what is told other nodes; 0 if there are none."""
+        return self._clock.now() if self.nodes is not None else 0
 
     def hush(self, user: int) -> None:
         """Show no longer why a user is away, if it is."""
         with self._lock:
-            hushed = self._roster.hush(user)
+            hushed = self._roster.hush(user, self._now())
         if hushed:
             self._announce(user, self.rooms_of(user))
 
@@ -232,7 +238,7 @@ class Hub:
         with self._lock:
             rooms = self._roster.tell(node, user, there)
         for room in rooms:
-            self._in_shards(Shard.people_changed, room)
+            self.in_shards(Shard.people_changed, room)
 
     def typing(self, room: str, user: User) -> None:
         """Tell a room or conversation that `user` is typing."""
@@ -250,7 +256,7 @@ class Hub:
     def for_connections_of(self, user: int, act: Callable[[Subscriber], None]) -> None:
         """Call `act` with every connection of a user, in its own loop."""
 
-        self._in_shards(_act, user, act)
+        self.in_shards(_act, user, act)
 
     async def for_connections_in_turn(self, user: int, act: Callable[[Subscriber], None]) -> None:
         """Call `act` with every connection of a user, in its own loop: in this one, a few in each turn."""
@@ -269,23 +275,26 @@ class Hub:
         if self.nodes is not None:
             self.nodes.changed(user)
         for room in rooms:
-            self._in_shards(Shard.people_changed, room)
+            self.in_shards(Shard.people_changed, room)
 
     def hint_told(self, hint: Hint) -> None:
         """Pass a hint on to those whom it concerns."""
         if isinstance(hint, Read):
-            self._in_shards(Shard.hint_user, hint.user, ReadUpTo(hint.room, hint.seq))
+            self.in_shards(Shard.hint_user, hint.user, ReadUpTo(hint.room, hint.seq))
         else:
             typing = TypingNow(hint.room, hint.name)
             for user in participants(hint.room):
                 if user != hint.user:
-                    self._in_shards(Shard.hint_user, user, typing, hint.user)
-            self._in_shards(Shard.hint_room, hint.room, typing, hint.user)
+                    self.in_shards(Shard.hint_user, user, typing, hint.user)
+            self.in_shards(Shard.hint_room, hint.room, typing, hint.user)
 
     def _on_commit(self, events: Sequence[Event]) -> None:
-        self._in_shards(Shard.deliver, events)
+        self.in_shards(Shard.deliver, events)
+        for event in events if self.nodes is not None else ():
+            if event.kind == Kind.MUTE and (whom := event.detail.whom) and self.is_in(whom.id, event.room):
+                self.hush(whom.id)  # an operator on another node may have muted it
 
-    def _in_shards(self, act: Callable[..., object], *arguments: object) -> None:
+    def in_shards(self, act: Callable[..., object], *arguments: object) -> None:
         """Call `act(shard, *arguments)` in the loop of each shard: at once in the running one."""
         try:
             running = asyncio.get_running_loop()

@@ -104,7 +104,7 @@ class Nodes:
         self.on_user: list[Callable[[int], None]] = []
         """Called with a user whose connections to other nodes are others than before."""
         self.on_death: list[Callable[[Lease], None]] = []
-        """Called with what a node had told that ends, or has died."""
+        """Called with what a node had told that has died."""
         self.on_tick: list[Callable[[], None]] = []
 
     @property
@@ -234,7 +234,7 @@ class Nodes:
         lease = self._leases.end(node, for_good=for_good)
         if lease is not None:
             log.info("Another node %s: %d people were connected to it", why, len(lease.users))
-            for learn in self.on_death:
+            for learn in () if for_good else self.on_death:
                 learn(lease)
 
     def _watch(self, payload: bytes) -> None:

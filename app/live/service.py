@@ -24,6 +24,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 from starlette.applications import Starlette
 
@@ -35,6 +36,7 @@ from app.chat.names import addresses_a_group, reserved
 from app.clock import Clock
 from app.errors import StartupError
 from app.live.context import ChatContext, CommandFunction, NamePolicy, Rule
+from app.live.departure import record_death
 from app.live.handlers import HANDLERS
 from app.live.hub import Hub
 from app.live.listening import Backlog, Listener, listening
@@ -127,8 +129,10 @@ class ChatService(ChatContext):
                     await speaker.user()
             except (Refused, Unavailable) as error:
                 raise StartupError(str(error)) from None
-            if self.hub.nodes is not None:
+            if self.hub.nodes is not None and self.departures is not None:
+                self.departures.on_death = partial(record_death, self)
                 await stack.enter_async_context(self.hub.nodes.running())
+                stack.callback(self.departures.finish)
             for listener in self._listeners:
                 self._backlogs.append(await stack.enter_async_context(listening(self.backend, listener)))
             stack.callback(self._backlogs.clear)

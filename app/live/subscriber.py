@@ -90,5 +90,6 @@ class Subscriber(Protocol):
     def leave_as_muted(self) -> None:
         """Leave the rooms in which the user is muted under another name than the one it has now."""
 
-    def end_sign_in(self, token: bytes) -> None:
-        """End the connection if it came with this token, given by its digest; if that is empty, in any case."""
+    def end_sign_in(self, token: bytes, but: bytes = b"") -> None:
+        """End the connection if it came with this token, given by its digest; if that is empty, unless it came with the
+        token `but`."""

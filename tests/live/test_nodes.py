@@ -128,6 +128,7 @@ def test_a_node_that_stood_still_takes_nobody_for_dead(two: Cluster) -> None:
     a, b = two.hosts
     ann, bob = a.join("ann"), b.join("bob")
     until_present(ann, ann=None, bob=None)
+    ann.say("keeps the name for a while")
     two.pass_time(30, but=a)
     assert who(bob) == {"bob": None}  # nothing was heard of the other one
     a.call(two.nodes(a).tick)
