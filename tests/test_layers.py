@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "app.loader": {"config"},
     "app.chat": {"msgspec"},
     "app.backends": {"app.chat", "app.clock", "app.processes", "msgspec"},
-    "app.backends.nats": {"app.backends", "app.chat", "app.clock", "config", "msgspec", "nats"},
+    "app.backends.nats": {"app.backends", "app.chat", "app.clock", "config", "msgspec", "nats", "uvloop"},
     "app.transports": {
         "app.addresses",
         "app.chat",

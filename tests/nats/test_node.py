@@ -88,10 +88,10 @@ def test_a_node_whose_copy_is_in_memory_keeps_nothing(log: NatsSettings, tmp_pat
 
 def test_a_copy_of_another_log(log: NatsSettings, servers: Servers, tmp_path: Path) -> None:
     """Two clusters on one stream, or a node that is told another one."""
-    with node(log, tmp_path):
-        pass
     other = servers.settings(stream=f"{log.stream}-other")
-    refused(1, "chat.db: this store has the history", *flags(other), "-P:chat.store=chat.db", cwd=tmp_path)
+    with node(log, tmp_path) as one, one.connect() as ann, node(other, tmp_path / "other"):
+        assert ann.recv(DEADLINE)
+    refused(1, "chat.db: this is a copy of another log than", *flags(other), "-P:chat.store=chat.db", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from threading import Thread
 from time import monotonic
 from typing import Any, TypeVar
 
+import uvloop
 from msgspec import MsgspecError, Raw, Struct
 
 from app.backends import StoreError
@@ -72,7 +73,7 @@ class Log:
     def __init__(self, engine: Engine, outage: Outage) -> None:
         self.engine, self._outage = engine, outage
         self.run = secrets.token_bytes(8)
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self.next = 1
         """The position to process next."""
         self.left_behind: Callable[[str], object] = self.halt
