@@ -173,7 +173,7 @@ class Log:
 
     async def _begin(self) -> None:
         stream = self.engine.settings.stream
-        self.engine.listen(f"{stream}.live", self._hear)
+        self.engine.listen(f"{stream}.live", lambda payload, position: self._hear(payload, position))
         first, last = await self._bounds()
         if self.next > last + 1:
             raise StoreError(
