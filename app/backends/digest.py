@@ -97,12 +97,12 @@ class Chain:
 def after(digest: bytes, position: int, entries: Sequence[Entry]) -> bytes:
     """Return the digest after the changes at a position, which have been applied, or after none if they were ignored.
     `digest` is the one before."""
-    outcomes = _encode([_outcome(entry) for entry in entries])
+    outcomes = _encode([_outcome(entry) for entry in entries if entry.pos or type(entry.change) is not Draft])
     return blake2b(digest + position.to_bytes(8, "big") + outcomes, digest_size=SIZE).digest()
 
 
 def _outcome(entry: Entry) -> Any:
-    """What a change came to, without what a node may know earlier or later: of a retry, that is the position only."""
+    """What a change came to that was applied. A retry, or a draft that can't be stored, is not."""
     answer = entry.answer
     if isinstance(answer, Exception):
         if isinstance(answer, NameTaken):
@@ -111,7 +111,7 @@ def _outcome(entry: Entry) -> Any:
     if type(entry.change) is not Draft:
         return (answer.id, answer.name, answer.registered) if isinstance(answer, User) else answer
     event = entry.stored_event
-    return entry.pos, event.seq, bool(entry.pos) and event.text != entry.change.text
+    return entry.pos, event.seq, event.text != entry.change.text
 
 
 def must_stop(own: Told, others: Iterable[Told]) -> bool:

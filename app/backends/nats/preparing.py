@@ -37,6 +37,11 @@ async def found_log(engine: Engine, path: str) -> tuple[str, int]:
     """
     stream, snapshots = engine.settings.stream, Snapshots(engine)
     found = await asyncio.to_thread(_look, path)
+    if found and found.is_copy:
+        raise StoreError(
+            f"{path}: this is a node's copy of a log, but the servers have no stream {stream}: restore their files; "
+            "or, to begin a new log with this copy, run `natter backup FILE` and put that file in its place"
+        )
     if found is None or found.is_new:
         if positions := await snapshots.positions():
             raise StoreError(
@@ -44,11 +49,6 @@ async def found_log(engine: Engine, path: str) -> tuple[str, int]:
                 f"{stream}: start the node first that has the store, or delete the snapshot to begin with nothing"
             )
         return secrets.token_hex(8), 1
-    if found and found.is_copy:
-        raise StoreError(
-            f"{path}: this is a node's copy of a log, but the servers have no stream {stream}: restore their files; "
-            "or, to begin a new log with this copy, run `natter backup FILE` and put that file in its place"
-        )
     for position in await snapshots.positions():  # of an attempt that was interrupted, unless they are of another log
         if await snapshots.epoch_of(position) != found.epoch:
             raise StoreError(
