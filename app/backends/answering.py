@@ -57,6 +57,9 @@ class Store(Protocol):
     def add(self, batch: Batch) -> None:
         """Have a batch applied, in order."""
 
+    def hurry(self) -> None:
+        """Have everything that was added applied now."""
+
     def unapplied(self) -> Iterable[Entry]:
         """Return the entries that are not in the store yet, in order."""
 

@@ -184,6 +184,12 @@ class Applier:
         if first or urgent:
             self._queue.put(Signal.APPLY)
 
+    def hurry(self) -> None:
+        with self._lock:
+            if self._batches:
+                self._waiting = max(self._waiting, self._batches[-1].turn)
+        self._queue.put(Signal.APPLY)
+
     def unapplied(self) -> Iterable[Entry]:
         with self._lock:
             return chain.from_iterable(batch.entries for batch in list(self._batches))

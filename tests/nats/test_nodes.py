@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from app.backends import NameTaken, StoreError, Unavailable
+from app.backends import NameTaken, StoreError, Unavailable, applying
 from app.backends.nats import log, tending
 from app.backends.nats.settings import NatsSettings
 from app.chat.events import Appended, User
-from tests.contracts.helpers import draft, someone, soon, whole
+from tests.contracts.helpers import add, draft, someone, soon, whole
 from tests.nats.nodes import Node, cluster
-from tests.nats.servers import Servers, running
+from tests.nats.servers import DEADLINE, Servers, running
 
 pytestmark = pytest.mark.anyio
 
@@ -132,6 +132,20 @@ async def test_a_node_that_comes_later_or_comes_back_has_everything(settings: Na
             assert await whole(again.backend, ROOMS[0]) == await whole(first.backend, ROOMS[0])
         finally:
             await again.close()
+
+
+async def test_what_depends_on_the_copy_has_it_applied_at_once(
+    settings: NatsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message with a `cid` may repeat one that another node has just trimmed."""
+    monkeypatch.setattr(applying, "DELAY", 10 * DEADLINE)
+    async with cluster(tmp_path, settings) as [one, other]:
+        user = await someone(one.backend)
+        first, *_ = await add(one.backend, *[draft(user, "hi", room="one", cid=f"c{i}") for i in range(3)])
+        assert await soon(one.backend.trim("one", keep=2, since=0, limit=9)) == 1
+        again = await soon(other.backend.append(draft(user, "hi", room="one", cid="c0")))
+        assert (again.event.seq, again.duplicate) == (4, False)
+        assert first.event.seq == 1
 
 
 async def test_a_copy_of_another_log_is_refused(

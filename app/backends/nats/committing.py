@@ -166,7 +166,10 @@ class LogCommitter(Answers):
         if self._finished >= self.turn:
             return False
         entries = [Entry(change) for change in batch.changes]
-        return self._failed or self._sequencer.placeable(entries) < len(entries)
+        if not self._failed and self._sequencer.placeable(entries) == len(entries):
+            return False
+        self._store.hurry()
+        return True
 
     def receive(self, position: int, batch: Batch, own: Sequence[Entry] | None) -> bool:
         """Place, answer and apply a batch that comes from the log at a position. `own` are the entries of it that this
