@@ -45,6 +45,11 @@ def copy_for_nodes(connection: sqlite3.Connection, part: Path) -> int:
         return counter(made, "applied")
 
 
+def is_copy(connection: sqlite3.Connection) -> bool:
+    """Whether this is a node's copy of a log."""
+    return connection.execute("SELECT 1 FROM meta WHERE key = ?", (COPY,)).fetchone() is not None
+
+
 def make_own(connection: sqlite3.Connection) -> None:
     """Make a store of its own of a node's copy, or of any: its history is another one from here on."""
     connection.execute(f"DELETE FROM meta WHERE key IN ({', '.join('?' * len(SHARED))})", SHARED)  # noqa: S608

@@ -121,7 +121,7 @@ class StoreFile:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             upgrade.migrate(connection, self.path)
-            is_copy = connection.execute("SELECT 1 FROM meta WHERE key = ?", (copying.COPY,)).fetchone() is not None
+            is_copy = copying.is_copy(connection)
             if is_copy and not self.log_epoch and not self._reading:
                 self._make_own(connection)
             connection.execute(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.backends import StoreError
-from app.backends.archive import back_up, export, import_
+from app.backends.archive import ArchiveError, back_up, export, import_
 from app.backends.embedded import Embedded
 from app.backends.nats import copies, preparing
 from app.backends.nats.engine import Engine
@@ -196,6 +196,22 @@ async def test_what_reads_a_copy_leaves_it_one(settings: NatsSettings, tmp_path:
     found = copies.look(str(tmp_path / "backup.db"))
     assert found is not None
     assert not found.is_copy
+
+
+@pytest.mark.parametrize("room", ["", "lobby"])
+async def test_an_import_into_a_copy_is_refused_and_leaves_it_one(
+    settings: NatsSettings, tmp_path: Path, room: str
+) -> None:
+    async with starting(settings, str(tmp_path / "chat.db")) as engine:
+        node = Node(tmp_path, engine)
+        await append(engine, said(1))
+        mark = await node.catch_up()
+        out, before = io.BytesIO(), node.content()
+        export(node.path, out.write, room)
+        with pytest.raises(ArchiveError, match=r"^in:1: .*chat.db is a node's copy of a log, which an import can't go"):
+            import_(node.path, io.BytesIO(out.getvalue()), "in")
+        assert node.content() == before
+        assert await node.catch_up() == mark
 
 
 async def test_a_node_far_behind_takes_a_snapshot(

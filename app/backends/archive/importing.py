@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from msgspec.structs import astuple, replace
 
-from app.backends import StoreError
+from app.backends import StoreError, copying
 from app.backends.archive.lines import (
     ArchiveError,
     EventLine,
@@ -46,7 +46,7 @@ def import_(path: str, file: BinaryIO, name: str) -> None:
     reader = Reader(file, name)
     header = reader.header()
     is_new = not Path(path).exists()
-    store = StoreFile(path)
+    store = StoreFile(path, reading=True)
     connection = store.open()
     done = False
     try:
@@ -85,6 +85,11 @@ class _Import:
         """How far the room of this export went in the store before."""
 
     def run(self) -> None:
+        if copying.is_copy(self.connection):
+            raise self._error(
+                f"{self.path} is a node's copy of a log, which an import can't go into: import into a new file, with "
+                "-P:chat.store=FILE, and begin a new log with that"
+            )
         if self.room:
             if self.room.startswith((CONVERSATION, MAILBOX)):
                 raise self._error(f"{self.room!r} is not the name of a room")
