@@ -1,7 +1,9 @@
-"""`docs/operations.md`: the commands in it print what it shows."""
+"""`docs/operations.md`: the commands in it print what it shows. `docs/cluster.md`: the lines in it are those of the
+code."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -41,3 +43,25 @@ def test_the_words_that_make_a_secret_are_those_of_the_page() -> None:
     assert len(words) == 12
     assert all(is_secret(word) for word in words)
     assert not is_secret("value")
+
+
+def test_the_lines_of_the_log_are_those_that_nodes_write() -> None:
+    """Apart from numbers and names, which are examples."""
+    page = (ROOT / "docs/cluster.md").read_text()
+    texts = [text for file in (ROOT / "app/backends/nats").glob("*.py") for text in strings(file.read_text())]
+    lines = [line for row in re.findall(r"^\| (`.*?) \|", page, re.M) for line in re.findall("`(.*?)`", row)]
+    assert len(lines) > 8
+    for line in lines:
+        for part in re.split(r"\bnatter-snapshot\b-?|\bnatter\b|[0-9]+|, and |: this node stops$", line):
+            assert any(part.strip(" ,") in text for text in texts), line
+
+
+def strings(source: str) -> list[str]:
+    """The texts in the code, with a blank for each value in them."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            found.append("".join(str(part.value) if isinstance(part, ast.Constant) else " " for part in node.values))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append(node.value)
+    return found
