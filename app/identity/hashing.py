@@ -1,4 +1,4 @@
-"""How passwords are hashed: with Argon2id.
+"""How passwords are prepared, and hashed with Argon2id.
 
 HashingError    a password can't be hashed or checked now; the message says why
 """
@@ -17,7 +17,11 @@ class HashingError(Exception):
 
 
 class Hasher(Protocol):
-    """Hashes one password at a time. It may take long, and is called in one thread."""
+    """Prepares and hashes one password at a time. It may take long, and is called in one thread."""
+
+    def prepare(self, password: str) -> str:
+        """Return a password as it is compared. Refused if it has characters that can't be in one. HashingError if it
+        can't be prepared now."""
 
     def hash(self, password: str) -> str:
         """Hash a prepared password for the store. HashingError if that isn't possible now."""
@@ -43,6 +47,9 @@ class Argon2id:
         from argon2 import PasswordHasher  # takes as long to load as some of the server's starting
 
         self._hasher = PasswordHasher(time_cost, memory_cost, parallelism)
+
+    def prepare(self, password: str) -> str:
+        return prepare(password)
 
     def hash(self, password: str) -> str:
         from argon2.exceptions import HashingError as Failed

@@ -10,7 +10,8 @@ from time import monotonic
 from msgspec import msgpack
 
 from app.identity.hashing import HashingError
-from app.identity.hashing_process import Answer, Check, Checked, Failed, Hash, Hashed, Request
+from app.identity.hashing_process import Answer, Check, Checked, Failed, Hash, Hashed, Prepare, Prepared, Request
+from app.identity.preparing import forbidden, prepare, takes_time
 from app.processes.child import IDLE, Child, Pauses
 from app.processes.frames import READ, Frames, frame
 
@@ -31,7 +32,7 @@ class HashingProcess:
 
     def __init__(self) -> None:
         self._child: Child | None = None
-        self._decoder: msgpack.Decoder[Answer] = msgpack.Decoder(Hashed | Checked | Failed)
+        self._decoder: msgpack.Decoder[Answer] = msgpack.Decoder(Prepared | Hashed | Checked | Failed)
         self._pauses, self._refused_until = Pauses(), float("-inf")
         self._interrupted = False
 
@@ -40,6 +41,18 @@ class HashingProcess:
         """The id of the process, 0 if there is none."""
         child = self._child
         return child.pid if child else 0
+
+    def prepare(self, password: str) -> str:
+        if not takes_time(password):
+            return prepare(password)
+        try:
+            answer = self._ask(Prepare(password))
+        except UnicodeEncodeError:
+            raise forbidden() from None
+        assert isinstance(answer, Prepared)
+        if answer.password is None:
+            raise forbidden()
+        return answer.password
 
     def hash(self, password: str) -> str:
         answer = self._ask(Hash(password))
@@ -79,6 +92,8 @@ class HashingProcess:
             else:
                 if not isinstance(answer, Failed):
                     return answer
+                if not answer.lacking:
+                    raise RuntimeError(f"the password process met an error: {answer.why}")
                 why = f"a password can't be hashed: {answer.why}"
                 break
         pause = self._pauses.next(monotonic() - self._refused_until)

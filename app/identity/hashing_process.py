@@ -1,4 +1,4 @@
-"""The password process: hashes and checks passwords, until its standard input is closed.
+"""The password process: prepares, hashes and checks passwords, until its standard input is closed.
 
 A hash takes 64 MiB and all of a core for some hundredths of a second. In the server, the event loop would wait for a
 thread that holds the interpreter's lock but has no core, and for the memory that is taken and given back.
@@ -11,9 +11,16 @@ from contextlib import suppress
 
 from msgspec import Struct, msgpack
 
-from app.identity.hashing import Argon2id, HashingError
+from app.chat.errors import Refused
+from app.identity.hashing import Argon2id, Hasher, HashingError
 from app.processes.frames import READ, Frames
 from app.processes.streams import REQUESTS, take_streams
+
+
+class Prepare(Struct, array_like=True, tag="prepare"):
+    """To the process: prepare a password."""
+
+    password: str
 
 
 class Hash(Struct, array_like=True, tag="hash"):
@@ -29,6 +36,12 @@ class Check(Struct, array_like=True, tag="check"):
     password: str
 
 
+class Prepared(Struct, array_like=True, tag="prepared"):
+    """From the process: the prepared password, or None if it has characters that can't be in one."""
+
+    password: str | None
+
+
 class Hashed(Struct, array_like=True, tag="hashed"):
     """From the process: the hash."""
 
@@ -42,30 +55,37 @@ class Checked(Struct, array_like=True, tag="checked"):
 
 
 class Failed(Struct, array_like=True, tag="failed"):
-    """From the process: why a password can't be hashed or checked."""
+    """From the process: why it can't do what it was asked for. `lacking` if it lacks memory or threads."""
 
     why: str
+    lacking: bool
 
 
-Request = Hash | Check
-Answer = Hashed | Checked | Failed
+Request = Prepare | Hash | Check
+Answer = Prepared | Hashed | Checked | Failed
 
 
 def main() -> None:
     """Answer each request on standard input with one answer on standard output."""
     send = take_streams()
     hasher, frames = Argon2id(), Frames()
-    decoder = msgpack.Decoder(Hash | Check)
+    decoder = msgpack.Decoder(Prepare | Hash | Check)
     with suppress(BrokenPipeError):
         while data := os.read(REQUESTS, READ):
             for message in frames.feed(data):
-                request = decoder.decode(message)
-                answer: Answer
-                try:
-                    if isinstance(request, Hash):
-                        answer = Hashed(hasher.hash(request.password))
-                    else:
-                        answer = Checked(hasher.matches(request.hashed, request.password))
-                except (HashingError, MemoryError) as error:
-                    answer = Failed(str(error) or "Memory allocation error")
-                send(answer)
+                send(_answer(hasher, decoder.decode(message)))
+
+
+def _answer(hasher: Hasher, request: Request) -> Answer:
+    try:
+        if isinstance(request, Prepare):
+            return Prepared(hasher.prepare(request.password))
+        if isinstance(request, Hash):
+            return Hashed(hasher.hash(request.password))
+        return Checked(hasher.matches(request.hashed, request.password))
+    except Refused:
+        return Prepared(None)
+    except (HashingError, MemoryError) as error:
+        return Failed(str(error) or "Memory allocation error", lacking=True)
+    except Exception as error:  # noqa: BLE001  (it is the server's; its message may have the password in it)
+        return Failed(type(error).__name__, lacking=False)

@@ -1,4 +1,4 @@
-"""Passwords: how they are hashed and checked, in turn, and how often they may be tried."""
+"""Passwords: how they are prepared, hashed and checked, in turn, and how often they may be tried."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app.chat.errors import Code, Refused
 from app.clock import Clock
 from app.identity.attempts import Attempts
 from app.identity.hashing import Hasher, HashingError
+from app.identity.preparing import prepare, takes_time
 from app.identity.turns import Turns
 
 IDLE = 60.0
@@ -17,7 +18,7 @@ IDLE = 60.0
 
 
 class Passwords:
-    """Hashes and checks passwords, one at a time: each takes memory and a core for some hundredths of a second.
+    """Prepares, hashes and checks passwords, one at a time: a hash takes 64 MiB, and all of a core for some time.
 
     Every call names the `account` that it is for and the `network` that asks, or an empty one if that has no address.
     They take turns, and their tries are counted.
@@ -25,6 +26,12 @@ class Passwords:
 
     def __init__(self, clock: Clock) -> None:
         self._attempts = Attempts(clock)
+
+    async def prepare(self, password: str, *, account: Hashable, network: Hashable) -> str:
+        """Return a password as it is compared. Refused if it has characters that can't be in one."""
+        if not takes_time(password):
+            return prepare(password)
+        return await asyncio.wrap_future(self._turns.run(network, account, self._prepare, password))
 
     async def hash(self, password: str, *, account: Hashable, network: Hashable) -> str:
         """Hash a prepared password for the store. Refused if that isn't possible now."""
@@ -48,6 +55,12 @@ class Passwords:
             self.hasher.interrupt()
             self._turns.close()
             self.hasher.rest()
+
+    def _prepare(self, password: str) -> str:
+        try:
+            return self.hasher.prepare(password)
+        except HashingError:
+            raise _unavailable() from None
 
     def _hash(self, password: str) -> str:
         try:

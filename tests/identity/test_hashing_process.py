@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from select import POLLIN, poll
+from threading import current_thread
 
 import pytest
 
-from app.chat.errors import Code
+from app.chat.errors import Code, Refused
 from app.identity.hashing import Argon2id, HashingError
 from app.identity.hashing_client import HashingProcess
+from app.identity.preparing import prepare
 from app.live.service import chat_of
 from app.testing import test_application
 from tests.clients import DEADLINE, ROOT
@@ -25,6 +27,16 @@ from tests.clients import DEADLINE, ROOT
 PASSWORD = "correct horse"
 STORED = Argon2id(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 """A hash that costs nothing to check."""
+
+BROKEN = """
+import sys
+sys.path[:] = sys.argv[4:]
+from app.identity import hashing_process
+from app.identity.hashing import Argon2id
+Argon2id.matches = lambda hasher, hashed, password: {}[password]
+hashing_process.main()
+"""
+"""What runs instead of the process that is started: it can't check a password."""
 
 
 @pytest.fixture
@@ -74,6 +86,27 @@ def test_what_it_hashed_matches(hashing: HashingProcess) -> None:
     assert not hashing.matches("", PASSWORD)
     assert not hashing.matches("no hash", PASSWORD)
     assert not hashing.matches(STORED, "\ud800")
+
+
+def test_it_prepares_passwords(hashing: HashingProcess) -> None:
+    assert hashing.prepare("correct horse") == "correct horse"
+    assert not hashing.pid
+    for typed in ("cafe\u0301", "пароль", "correct\u00a0horse"):
+        assert hashing.prepare(typed) == prepare(typed)
+    for wrong in ("a\tb", "\u200dx", "\ud800"):
+        with pytest.raises(Refused, match="can't have control characters") as refused:
+            hashing.prepare(wrong)
+        assert refused.value.code == Code.BAD_PASSWORD
+
+
+def test_an_error_in_it_concerns_its_caller_alone(hashing: HashingProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.processes.child._BOOT", BROKEN)
+    with pytest.raises(RuntimeError, match="the password process met an error: KeyError") as met:
+        hashing.matches(STORED, PASSWORD)
+    assert PASSWORD not in str(met.value)
+    pid = hashing.pid
+    assert hashing.hash(PASSWORD)
+    assert hashing.pid == pid
 
 
 def test_it_gives_way_to_the_server(started: HashingProcess) -> None:
@@ -181,6 +214,47 @@ def test_it_ends_with_a_server_that_is_killed(number: int) -> None:
         server.send_signal(number)
         server.wait(DEADLINE)
         assert has_ended(pid)
+
+
+def test_the_server_prepares_no_password_itself() -> None:
+    """The tables of other scripts take the loop's time to load, and so does every password in them."""
+    script = (
+        "import asyncio, sys\n"
+        "from app.clock import Clock\n"
+        "from app.identity.passwords import Passwords\n"
+        "async def main():\n"
+        "    passwords, who = Passwords(Clock()), dict(account=1, network='here')\n"
+        "    await passwords.check('', await passwords.prepare('пароль', **who), **who)\n"
+        "try:\n"
+        "    asyncio.run(main())\n"
+        "except Exception as refused:\n"
+        "    print(refused, 'precis_i18n' in sys.modules, 'argon2' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+    assert (done.stdout, done.stderr) == ("Wrong name or password False False\n", "")
+
+
+class Watched(Argon2id):
+    """Notes the threads in which passwords are prepared."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.threads: list[str] = []
+
+    def prepare(self, password: str) -> str:
+        self.threads.append(current_thread().name)
+        return super().prepare(password)
+
+
+def test_new_passwords_are_prepared_in_turn() -> None:
+    with test_application() as chat:
+        chat_of(chat.app).passwords.hasher = hasher = Watched()
+        ann = chat.connect("ann")
+        assert ann.refused("register", password="\u200dпароль").code == Code.BAD_PASSWORD
+        ann.register("cafe\u0301 пароль")
+        ann.answer("password", old="caf\u00e9 пароль", new="пароль пароль")
+        chat.connect("bob").login("ann", "пароль пароль")
+        assert hasher.threads == ["passwords"] * 3
 
 
 def test_a_person_registers_and_logs_in_while_it_is_killed() -> None:

@@ -16,13 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Condition
 from typing import Any
 
 import anyio
 import pytest
-from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -33,6 +31,7 @@ from app import create_app
 from app.backends.embedded import Embedded
 from app.chat.events import Event
 from app.chat.timestamps import timestamp
+from app.identity.hashing import Argon2id
 from config import Settings
 from tests.clients import DEADLINE
 
@@ -812,6 +811,7 @@ class Chat(RuleBasedStateMachine):
         super().__init__()
         self.numbers = itertools.count()
         app = create_app(limited())
+        app.state.chat.passwords.hasher = Argon2id(time_cost=1, memory_cost=8, parallelism=1)
         self.backend: Embedded = app.state.chat.backend
         self.stack = ExitStack()
         self.client = self.stack.enter_context(TestClient(Watched(app)))
@@ -1435,8 +1435,6 @@ class Rush:
 
 
 def test_every_client_gets_what_the_model_says_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    cheap = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr("argon2.PasswordHasher", cheap)
     # The model knows no time: a busy machine may neither cut a search short nor let anyone try passwords anew.
     monkeypatch.setattr("app.backends.search.engine.SLOW", 10_000)
     monkeypatch.setattr("app.identity.attempts.PERIOD", 1e9)

@@ -13,7 +13,6 @@ from app.chat.errors import Code, Refused
 from app.chat.events import User
 from app.chat.frames import ChangePassword, Done, Join, Login, Logout, Nick, Quit, Register
 from app.chat.logs import WHISPERS, mailbox
-from app.identity.preparing import prepare
 from app.live.connection import Connection
 from app.live.handlers.rooms import check_voice, take_ownership
 from app.live.tokens import digest, new_token
@@ -38,12 +37,13 @@ async def take_name(connection: Connection, name: str) -> None:
 
 async def register(connection: Connection, command: Register) -> None:
     """Protect the user's name with a password. The user becomes the owner of the rooms it is in that have none."""
-    password, context = prepare(command.password), connection.context
+    context, user_id, asking = connection.context, connection.user.id, network(connection.address)
+    password = await context.passwords.prepare(command.password, account=user_id, network=asking)
     context.limits.check_password(password)
     if connection.user.registered:
         raise _registered()
     with context.registering(connection):
-        hashed = await context.passwords.hash(password, account=connection.user.id, network=network(connection.address))
+        hashed = await context.passwords.hash(password, account=user_id, network=asking)
         token = _new_token(connection)
         user = await context.register(connection.user, hashed, digest(token), ends=connection.token_hash)
         if user is None:
@@ -58,7 +58,8 @@ async def register(connection: Connection, command: Register) -> None:
 
 async def change_password(connection: Connection, command: ChangePassword) -> None:
     """Replace the user's password, and end all other connections of the user."""
-    new, context = prepare(command.new), connection.context
+    context, asking = connection.context, network(connection.address)
+    new = await context.passwords.prepare(command.new, account=connection.user.id, network=asking)
     context.limits.check_password(new)
     account = await connection.backend.account_of(connection.user.id)
     if account is None or not account.user.registered:
@@ -69,7 +70,7 @@ async def change_password(connection: Connection, command: ChangePassword) -> No
             account.password,
             command.old,
             account=account.user.id,
-            network=network(connection.address),
+            network=asking,
             device=connection.token_hash or None,
         )
     except Refused as refused:
@@ -78,7 +79,7 @@ async def change_password(connection: Connection, command: ChangePassword) -> No
         if refused.code is Code.WRONG_PASSWORD:
             raise _wrong_old() from None
         raise
-    hashed = await context.passwords.hash(new, account=account.user.id, network=network(connection.address))
+    hashed = await context.passwords.hash(new, account=account.user.id, network=asking)
     token, now = _new_token(connection), context.clock.now()
     changing = connection.backend.change_password(account.user.id, account.password, hashed, digest(token), at=now)
     if await changing is None:
