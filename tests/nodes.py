@@ -138,7 +138,9 @@ class Cluster:
         self._own: dict[Host, ExitStack] = {}
 
     def start(self, *modules: Any) -> Host:
-        """Start one more node."""
+        """Start one more node, a second after the one before."""
+        if isinstance(self.clock, ManualClock):
+            self.clock.advance(1)
         with self._patch.context() as patch:
             link = LinkedBackend(self.store, self.bus)
             patch.setattr("app.modules.chat.Embedded", lambda *arguments, **named: cast(Backend, link))

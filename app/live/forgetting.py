@@ -1,7 +1,8 @@
 """Guests who never said anything are forgotten some time after they left, and so are their tokens.
 
 A guest's token is forgotten first, and the guest a round later: someone who comes back at this very moment is there by
-then. What earlier runs left behind is looked for once, when those who want to come back have had the time to.
+then. What earlier runs left behind is looked for once, when those who want to come back have had the time to; by one
+node, if several share the history, and again after one has died.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Forgetting:
         for _ in due:
             self._left.popleft()
         self._without_token = [user for _, user, _ in due]
-        if self._look_at is not None and self._clock.monotonic() >= self._look_at:
+        leads = self._hub.nodes is None or self._hub.nodes.leads
+        if leads and self._look_at is not None and self._clock.monotonic() >= self._look_at:
             await self._look()
             self._look_at = None
 

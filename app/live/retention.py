@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
 
@@ -31,9 +31,12 @@ JUMP = 60.0
 
 
 @asynccontextmanager
-async def trimming(backend: Backend, clock: Clock, *, count: int, age: float) -> AsyncIterator[None]:
-    """Keep the last `count` events of each room, and none older than `age` seconds; 0 is no limit."""
-    task = asyncio.create_task(_trim_forever(backend, clock, count=count, age=age))
+async def trimming(
+    backend: Backend, clock: Clock, *, count: int, age: float, leads: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Keep the last `count` events of each room, and none older than `age` seconds; 0 is no limit. `leads` says whether
+    this node does it, if several share the history."""
+    task = asyncio.create_task(_trim_forever(backend, clock, count=count, age=age, leads=leads))
     yield
     task.cancel()
     await asyncio.wait({task})
@@ -70,12 +73,12 @@ class SteadyClock:
         log.warning("Nothing is removed because of its age (chat.retention) for %.0f min: %s", seconds / 60, why)
 
 
-async def _trim_forever(backend: Backend, clock: Clock, *, count: int, age: float) -> None:
+async def _trim_forever(backend: Backend, clock: Clock, *, count: int, age: float, leads: Callable[[], bool]) -> None:
     steady = SteadyClock(clock)
     while True:
         try:
             by_age = bool(age) and await steady.is_settled(backend)
-            if count or by_age:
+            if (count or by_age) and leads():
                 await _trim_all(backend, keep=count, since=clock.now() - int(1000 * age) if by_age else 0)
         except Unavailable as error:
             log.warning("Trimming (chat.retention) failed and is tried again in a minute: %s", error)

@@ -91,6 +91,9 @@ class ChatService(ChatContext):
 
         Events of one room come in order, each exactly once, while the application's lifespan runs. Exceptions are
         logged. Whispers are left out. What speakers say is included: compare `event.name == bot.name` to skip it.
+
+        If several nodes share the history, one of them does this. If it dies, another one goes on, and may do again
+        what was being done: what speakers have said in answer, awaited by the listener, isn't said again.
         """
         self._listeners.append(listener)
 
@@ -133,10 +136,23 @@ class ChatService(ChatContext):
                 self.departures.on_death = partial(record_death, self)
                 await stack.enter_async_context(self.hub.nodes.running())
                 stack.callback(self.departures.finish)
-            for listener in self._listeners:
-                self._backlogs.append(await stack.enter_async_context(listening(self.backend, listener)))
+            await self._listen(stack)
             stack.callback(self._backlogs.clear)
             yield
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        """Run the listeners until the stack is closed."""
+        names, duty = [""] * len(self._listeners), None
+        if self.hub.nodes is not None and self._listeners:
+            from app.live.duties import ListenersDuty, names_of  # a node alone has no need of it
+
+            names, duty = names_of(self._listeners), ListenersDuty(self.hub.nodes, self._backlogs)
+        for listener, name in zip(self._listeners, names, strict=True):
+            self._backlogs.append(await stack.enter_async_context(listening(self.backend, listener, name, duty)))
+
+    def leads(self) -> bool:
+        """Whether this node does what one node does for all."""
+        return self.hub.nodes is None or self.hub.nodes.leads
 
     async def listeners_idle(self) -> None:
         """Wait until the listeners have heard everything that is stored, with what they say themselves meanwhile. Tasks

@@ -14,6 +14,7 @@ from app.chat.rules import check_not_blank, may_notify, rank
 from app.chat.state import RoomState
 from app.live.context import ChatContext
 from app.live.ids import new_id
+from app.live.listening import ANSWERING
 
 MAX_CID = 64
 """Most characters of a `cid`, as for clients."""
@@ -74,6 +75,8 @@ class Speaker:
         self._chat.limits.check_message(text)
         if len(cid) > MAX_CID:
             raise Refused(Code.BAD_FRAME, f"A cid can have at most {MAX_CID} characters, and this one has {len(cid)}")
+        if not cid and (answering := ANSWERING.get()) is not None:
+            cid = answering.next_cid()  # another node may do it again
         draft = Draft(room, await self.user(), text, new_id(), self._chat.clock.now(), cid, kind, detail=detail)
         self._chat.check_rules(draft)
         return (await self._chat.backend.append(draft)).event

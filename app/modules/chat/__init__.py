@@ -46,7 +46,7 @@ def module(app: Application) -> None:
     app.during(forgetting(service.forgetting))
     count, age = settings.retention.count, settings.retention.age
     if count or age:
-        app.during(trimming(backend, app.clock, count=count, age=age))
+        app.during(trimming(backend, app.clock, count=count, age=age, leads=service.leads))
     websockets = app.settings.app.websockets
     max_frame_size, frames = int(websockets.max_frame_size), websockets.frames
     endpoint = ChatEndpoint(service, settings, max_frame_size, frames, app.admission, app.refusals)
