@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.backends import NameTaken, StoreError, Unavailable, applying
-from app.backends.nats import log, tending
+from app.backends.nats import backend, log, tending
 from app.backends.nats.settings import NatsSettings
 from app.chat.events import Appended, User
 from tests.contracts.helpers import add, draft, someone, soon, whole
@@ -179,6 +179,7 @@ async def test_without_the_servers_a_node_refuses_and_reads_and_goes_on_later(
             drafts = [draft(user, "lost?", room="one", cid=f"lost {i}") for i in range(3)]
             lost = [asyncio.ensure_future(node.backend.append(one)) for one in drafts]
             assert len(await whole(node.backend, "one")) == 3, "reads don't wait for what is under way for long"
+            await soon(node.backend.check())  # the servers may be about to elect a leader
             assert not any(answer.done() for answer in lost)
             for answer in await soon(asyncio.gather(*lost, return_exceptions=True)):
                 assert isinstance(answer, Unavailable)
@@ -187,8 +188,11 @@ async def test_without_the_servers_a_node_refuses_and_reads_and_goes_on_later(
                 await soon(node.backend.append(draft(user, "refused", room="one")))
             assert len(await whole(node.backend, "one")) == 3
             assert node.backend.problem is not None
+            with pytest.raises(Unavailable):
+                await soon(node.backend.check())
             servers[0].start()
             await soon(node.works())
+            await soon(node.backend.check())
             again = [node.backend.append(draft(user, "lost?", room="one", cid=f"lost {i}")) for i in range(3)]
             answers = await soon(asyncio.gather(*again))
             texts = [answer.event.text for answer in unique(said) if answer.event.room == "one"]
@@ -225,3 +229,25 @@ async def test_a_node_whose_copy_was_spoiled_stops_and_comes_back_right(
             assert not nodes[2].stopped.is_set()
         finally:
             await again.close()
+
+
+async def check_for_ever(node: Node) -> None:
+    while True:
+        await node.backend.check()
+
+
+async def test_a_node_that_is_behind_the_others_is_not_ready(
+    settings: NatsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "BEHIND", 0.2)
+    async with cluster(tmp_path, settings) as [one, other]:
+        user = await someone(one.backend)
+        await soon(other.backend.check())
+        reading = asyncio.Event()
+        monkeypatch.setattr(other.backend._core.log, "_process", lambda payload: reading.wait())
+        await soon(one.backend.append(draft(user, "hi")))
+        with pytest.raises(Unavailable, match="behind the other nodes"):
+            await soon(check_for_ever(other))
+        assert one.backend.problem is None
+        reading.set()
+        monkeypatch.undo()

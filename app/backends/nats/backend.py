@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
-from app.backends import StoreError, Watcher, machine
+from app.backends import StoreError, Unavailable, Watcher, machine
 from app.backends.applying import Applier
 from app.backends.changes import CreateUser, Probe
 from app.backends.digest import Chain
@@ -23,20 +23,23 @@ from app.backends.nats import copies
 from app.backends.nats.batches import Runs
 from app.backends.nats.committing import LogCommitter
 from app.backends.nats.engine import Engine
-from app.backends.nats.log import Log
+from app.backends.nats.log import PATIENCE, Log
 from app.backends.nats.settings import NatsSettings
 from app.backends.nats.telling import Telling
 from app.backends.nats.tending import Tending
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Sequencer
 from app.backends.statements import runs
-from app.backends.stored import StoreBackend
+from app.backends.stored import FRESH, StoreBackend
 from app.backends.storefile import CACHE, StoreFile
 from app.backends.upkeep import Upkeep
 from app.chat.events import User
 from app.clock import Clock
 
 log = logging.getLogger("store")
+
+BEHIND = 1.0
+"""For how many seconds a node may lack something that it knows to be in the log, and still be ready."""
 
 
 class NatsBackend(StoreBackend):
@@ -61,6 +64,23 @@ class NatsBackend(StoreBackend):
     @property
     def shared(self) -> bool:
         return True
+
+    async def check(self) -> None:
+        """As the interface says. The log may take PATIENCE seconds, while its servers elect a leader, and this node may
+        be BEHIND seconds behind it."""
+        node_log = self._core.log
+        if problem := self.problem:
+            raise Unavailable(problem)
+        if node_log.age > FRESH:
+            probe = self.submit(Probe())
+            probe.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait for it
+            if node_log.age > PATIENCE:
+                await asyncio.shield(probe)
+        if node_log.behind > BEHIND:
+            raise Unavailable(
+                f"this node is {node_log.behind:.0f} s behind the other nodes: wait until it has caught up"
+            )
+        await self._read(machine.last_applied)
 
     def create_guest(self) -> asyncio.Future[User]:
         return self.submit(CreateUser())

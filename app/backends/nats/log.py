@@ -51,6 +51,8 @@ LATE = 0.05
 """After so many seconds, what is known to be in the log and wasn't heard is read."""
 STORE_RETRY = 1.0
 """Seconds between two attempts to go on while this node's copy can't be read."""
+MARK = 0.1
+"""Seconds to which it is known how far this node is behind."""
 HEARD = 64 << 20
 """Most bytes that are kept of what was heard before its turn."""
 
@@ -88,6 +90,10 @@ class Log:
         """The last position that may have cleared a text: an edit, a deletion, or a trim."""
         self._known_end = 0
         """The last position that is known to be in the log."""
+        self._known: deque[tuple[int, float]] = deque()
+        """Positions that are to be processed, and when they became known: one for each MARK seconds."""
+        self._own_at = float("-inf")
+        """When a batch of this node last came back."""
         self._problem = ""
         """What went wrong last with sending."""
         self._woken, self._arrived, self._finished = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -122,6 +128,17 @@ class Log:
             if self._begun:
                 self.call(self._finish())
             self._stop()
+
+    @property
+    def behind(self) -> float:
+        """For how many seconds this node has lacked something that it knows to be in the log."""
+        known = self._known
+        return monotonic() - known[0][1] if known else 0.0
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago a batch of this node last came back from the log."""
+        return monotonic() - self._own_at
 
     def wake(self) -> None:
         """Send what is pending. For any thread."""
@@ -182,7 +199,7 @@ class Log:
             )
         if self.next < first:
             raise StoreError(f"the log {stream} begins at position {first}, after {self.next - 1} of this node's copy")
-        self._known_end = last
+        self._know(last)
         self._start(self._receive())
         await self._reaches(last)
         self._start(self._send())
@@ -249,7 +266,7 @@ class Log:
         if sent.position < self.next:
             self._send_again(sent)  # unless it counted, it came too early
             return
-        self._known_end = max(self._known_end, sent.position)
+        self._know(sent.position)
         self.loop.call_later(LATE, self._arrived.set)
 
     def _send_again(self, sent: _Sent) -> None:
@@ -274,10 +291,23 @@ class Log:
     # --- receiving
 
     def _hear(self, payload: bytes, position: int) -> None:
+        self._know(position)
         if position >= self.next and self._heard_size + len(payload) < HEARD:
             self._heard[position] = payload
             self._heard_size += len(payload)
             self._arrived.set()
+
+    def _know(self, position: int) -> None:
+        """Note that a position is in the log."""
+        if position <= self._known_end:
+            return
+        self._known_end, now = position, monotonic()
+        if position < self.next:
+            return
+        if self._known and now - self._known[-1][1] < MARK:
+            self._known[-1] = position, self._known[-1][1]
+        else:
+            self._known.append((position, now))
 
     async def _receive(self) -> None:
         while not self._halted:
@@ -308,8 +338,11 @@ class Log:
         except Purged as error:
             self.left_behind(f"the log begins at position {error.first} now, after {self.next - 1} of this node's copy")
             await asyncio.Event().wait()
-        if not messages:
+        if not messages and self._heard:
+            await asyncio.sleep(LATE)  # the server that answers has not got it yet
+        elif not messages:
             self._known_end = min(self._known_end, self.next - 1)
+            self._known.clear()
         for position, payload in messages:
             if position == self.next:
                 await self._process(payload)
@@ -342,7 +375,10 @@ class Log:
         if counts and own is not None:
             self._in_flight.remove(own)
         self.next += 1
+        while self._known and self._known[0][0] < self.next:
+            self._known.popleft()
         if batch.run == self.run:
+            self._own_at = monotonic()
             self._woken.set()
             if not counts:
                 self._resend()
