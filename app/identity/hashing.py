@@ -5,7 +5,7 @@ HashingError    a password can't be hashed or checked now; the message says why
 
 from __future__ import annotations
 
-from functools import cached_property
+from base64 import b64encode
 from typing import Protocol
 
 from app.chat.errors import Refused
@@ -47,6 +47,9 @@ class Argon2id:
         from argon2 import PasswordHasher  # takes as long to load as some of the server's starting
 
         self._hasher = PasswordHasher(time_cost, memory_cost, parallelism)
+        # Of an account that there isn't: nothing is known to match it.
+        salt, digest = (b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32))
+        self._of_nobody = f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}${salt}${digest}"
 
     def prepare(self, password: str) -> str:
         return prepare(password)
@@ -80,17 +83,13 @@ class Argon2id:
         from argon2.low_level import error_to_str
 
         try:
-            return self._hasher.verify(hashed or self._dummy_hash, password) and bool(hashed)
+            return self._hasher.verify(hashed or self._of_nobody, password) and bool(hashed)
         except (InvalidHashError, UnicodeEncodeError):
             return False
         except VerificationError as error:
             if str(error) in map(error_to_str, _LACKING):
                 raise HashingError(str(error)) from None
             return False
-
-    @cached_property
-    def _dummy_hash(self) -> str:
-        return self.hash("")
 
 
 _LACKING = -22, -33

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 
 from app.chat.errors import Code, Refused
 from app.identity.attempts import MAX_WRONG
@@ -14,6 +15,7 @@ from app.identity.passwords import Passwords
 from app.identity.preparing import MAX_PREPARED, prepare
 from app.testing.clock import ManualClock
 
+STORED = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse")
 COMPOSED, DECOMPOSED = "caf\u00e9 cr\u00e8me", "cafe\u0301 cre\u0300me"
 
 
@@ -41,6 +43,30 @@ def test_a_password_matches_itself_alone(password: str) -> None:
     assert matches(stored, password)
     assert not matches(stored, password.strip() + "x")
     assert not matches("", password)
+
+
+class Counting(PasswordHasher):
+    """Notes which hashes passwords are checked against, and hashes none."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.checked: list[str | bytes] = []
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        raise AssertionError("this takes time")
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002
+        self.checked.append(hash)
+        return super().verify(hash, password)
+
+
+def test_the_time_does_not_tell_that_nobody_has_a_name() -> None:
+    """Not even the first time: there is a hash to check against, which is as costly as one of an account."""
+    hasher = Argon2id(time_cost=1, memory_cost=8, parallelism=1)
+    hasher._hasher = counting = Counting()
+    assert not hasher.matches("", "correct horse")
+    (checked,) = counting.checked
+    assert extract_parameters(str(checked)) == extract_parameters(STORED)
 
 
 def test_it_does_not_matter_how_an_accent_is_written() -> None:
