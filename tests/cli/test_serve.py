@@ -136,17 +136,19 @@ def test_garbage_is_collected_and_threads_wait_briefly_once_the_server_has_start
         "def module(app):\n"
         "    app.add_route('/collector', lambda request: JSONResponse(\n"
         "        [at_start, gc.isenabled(), gc.get_stats()[2]['collections'], gc.get_freeze_count(),\n"
-        "         sys.getswitchinterval()]))\n"
+        "         sys.getswitchinterval(), gc.get_threshold()]))\n"
         "    at_start = gc.isenabled()\n"
     )
     (tmp_path / "application.conf").write_text("app.modules = [collector.module]\napp.deployment.port = ${PORT}\n")
     with serving(cwd=tmp_path) as server:
-        at_start, now, full_collections, kept, switching = httpx.get(
+        at_start, now, full_collections, kept, switching, (young, middle, full) = httpx.get(
             f"{server.http}/collector", timeout=DEADLINE
         ).json()
     assert (at_start, now, full_collections) == (False, True, 0)
     assert kept > 10_000
     assert switching == SWITCH_INTERVAL
+    assert young * middle <= 5_000, "so many objects are looked at in one go"
+    assert young * middle * full >= 20_000_000, "so seldom are all of them"
 
 
 def test_several_hosts_from_the_environment_share_a_port() -> None:
