@@ -9,7 +9,8 @@ client under way, of as many bytes as an encoded message has; in turns, so that 
 the median of the rounds. Then the same at 100 messages a second, where the time until the own answer counts, until
 another node has the message, and until the plain publish is answered.
 
-Catching up: a node that has nothing begins while the log has `--changes` messages.
+Catching up: a node that has nothing begins while the log has `--changes` messages; then another one begins with a
+snapshot of them, after which the log was purged.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import uvloop
 from app.backends.changes import encode
 from app.backends.nats.backend import NatsBackend
 from app.backends.nats.settings import NatsSettings
+from app.backends.nats.snapshots import Snapshots
 from app.chat.events import Draft, Event, User
 from benchmarks import report
 from benchmarks.report import say
@@ -130,7 +132,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 await plain.jetstream().add_stream(name="plain", subjects=["plain"], num_replicas=3)
                 measured = Measured(nodes[0], nodes[1], plain, user)
                 figures = await acknowledgements(measured, arguments)
-                figures["catching_up"] = await catching_up(measured, settings, folder, arguments.changes)
+                figures |= await catching_up(measured, settings, folder, arguments.changes)
             finally:
                 await plain.close()
                 for node in nodes:
@@ -158,18 +160,35 @@ async def acknowledgements(measured: Measured, arguments: argparse.Namespace) ->
     }
 
 
-async def catching_up(measured: Measured, settings: NatsSettings, folder: Path, changes: int) -> float:
-    """How many changes a second a new node takes from the log."""
+async def catching_up(measured: Measured, settings: NatsSettings, folder: Path, changes: int) -> dict[str, float]:
+    """How many changes a second a new node takes from the log, and after how many seconds it is ready; and the same
+    with a snapshot, and how long that takes to make."""
     while measured.number < changes:
         await asyncio.gather(*(measured.say() for _ in range(5000)))
-    late = NatsBackend(str(folder / "late.db"), settings)
+    from_log = await begin(measured, NatsBackend(str(folder / "late.db"), settings))
+    node_log, began = measured.one._core.log, time.perf_counter()
+    snapshots = Snapshots(node_log.engine)
+    await measured.one.newest()  # what was said before is applied
+    manifest = await asyncio.to_thread(node_log.call, snapshots.make(str(folder / "node0.db")))
+    await asyncio.to_thread(node_log.call, snapshots.settle(manifest))
+    making = time.perf_counter() - began
+    return {
+        "catching_up": measured.number / from_log,
+        "from_log_s": from_log,
+        "making_snapshot_s": making,
+        "from_snapshot_s": await begin(measured, NatsBackend(str(folder / "later.db"), settings)),
+    }
+
+
+async def begin(measured: Measured, node: NatsBackend) -> float:
+    """Open a node that has nothing. Return after how many seconds it has everything."""
     began = time.perf_counter()
-    await asyncio.to_thread(late.open)
+    await asyncio.to_thread(node.open)
     try:
-        assert (await late.bounds("lobby")).head == measured.number
-        return measured.number / (time.perf_counter() - began)
+        assert (await node.bounds("lobby")).head == measured.number
+        return time.perf_counter() - began
     finally:
-        await asyncio.to_thread(late.close)
+        await asyncio.to_thread(node.close)
 
 
 def main() -> None:
