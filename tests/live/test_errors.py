@@ -309,6 +309,7 @@ CASES = [
     ),
     Case("refused", {}, step("ann", "msg", room="lobby", cid="a", text="LOUD"), joined("ann")),
     Case("unavailable", {}, step("ann", "conversations")),
+    Case("unavailable", {"after": "…"}, step("ann", "ignored")),
     Case("unavailable", {"reason": "damaged"}, step("ann", "search", words="tea")),
 ]
 
@@ -339,6 +340,10 @@ async def unavailable(*_: object, **options: object) -> None:
     raise Unavailable("the disk is full")
 
 
+async def unavailable_until(*_: object, **options: object) -> None:
+    raise Unavailable("the log takes nothing", after=2000)
+
+
 async def damaged(*_: object, **options: object) -> None:
     raise Damaged
 
@@ -353,6 +358,7 @@ def people(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         service = chat_of(chat.app)
         service.refuse(lambda draft: "no shouting" if draft.text.isupper() else None)
         monkeypatch.setattr(service.backend, "conversations", unavailable)
+        monkeypatch.setattr(service.backend, "ignored", unavailable_until)
         monkeypatch.setattr(service.backend, "search", damaged)
         yield People(chat)
 
