@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --durations=10
 # Without --use-pep517, the pip of Debian 12 prints a warning about packages that come without a wheel.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes
 
-.PHONY: run test slow tools lint format bench guard attack requirements clean help
+.PHONY: run test slow tools lint format bench guard attack cluster requirements clean help
 
 run: $(VENV)/run.stamp  ## Start the chat on port 8080 (PORT=9090 make run uses another)
 	@exec $(BIN)/python -m app
@@ -47,6 +47,9 @@ guard: $(VENV)/dev.stamp  ## Compare speed and size with an older build (ARGS="-
 
 attack: $(VENV)/dev.stamp  ## Attack a server, beside a bystander (ARGS="--only pings": only some attacks)
 	@$(BIN)/python -m benchmarks.attacks $(ARGS)
+
+cluster: $(VENV)/dev.stamp  ## Try out two nodes on three NATS servers, on port 8080 (PORT=9090 make cluster uses another)
+	@exec $(BIN)/python -m tests.nats.cluster
 
 requirements: $(VENV)/dev.stamp  ## Pin the latest versions of the dependencies in pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

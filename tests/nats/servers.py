@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -17,7 +19,7 @@ from benchmarks.ports import free_port
 from tests.clients import DEADLINE as DEADLINE
 from tests.nats.relay import Relay
 
-USER, PASSWORD = "natter", "secret-of-tests"
+USER, PASSWORD = "natter", secrets.token_hex(8)
 
 
 def program() -> str:
@@ -81,7 +83,11 @@ class Server:
         assert self._process is None
         self._lines.clear()
         self._process = subprocess.Popen(
-            [program(), "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [program(), "-c", str(self.config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         Thread(target=self._listen, args=(self._process,), daemon=True).start()
         self.wait_for("Server is ready")
@@ -177,6 +183,20 @@ class Servers(list[Server]):
 
     def relays_of(self, server: Server) -> list[Relay]:
         return [relay for pair, relay in self.relays.items() if server.name in pair]
+
+
+def flags(settings: NatsSettings, **more: object) -> list[str]:
+    """The flags of a node that uses them."""
+    values = {
+        "servers": f"[{', '.join(map(json.dumps, settings.servers))}]",
+        "user": settings.user,
+        "password": settings.password,
+        "stream": settings.stream,
+        "replicas": settings.replicas,
+        "max-bytes": int(settings.max_bytes),
+        **more,
+    }
+    return ["-P:chat.backend=nats", *(f"-P:chat.nats.{key}={value}" for key, value in values.items())]
 
 
 @contextmanager

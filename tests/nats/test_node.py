@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -13,7 +12,7 @@ import pytest
 from app.backends.nats.settings import NatsSettings
 from tests.cli.test_serve import refused
 from tests.clients import DEADLINE, Served, serving
-from tests.nats.servers import Servers
+from tests.nats.servers import Servers, flags
 
 NUMBERS = count(1)
 
@@ -24,25 +23,11 @@ def log(servers: Servers) -> NatsSettings:
     return servers.settings(stream=f"node-{next(NUMBERS)}")
 
 
-def flags(settings: NatsSettings, **more: object) -> list[str]:
-    """What a node is told."""
-    values = {
-        "servers": f"[{', '.join(map(json.dumps, settings.servers))}]",
-        "user": settings.user,
-        "password": settings.password,
-        "stream": settings.stream,
-        "replicas": settings.replicas,
-        "max-bytes": int(settings.max_bytes),
-        **more,
-    }
-    return ["-port=0", "-P:chat.backend=nats", *(f"-P:chat.nats.{key}={value}" for key, value in values.items())]
-
-
 @contextmanager
 def node(settings: NatsSettings, folder: Path, *, store: str = "chat.db") -> Iterator[Served]:
     """A node whose copy is in `folder`."""
     folder.mkdir(exist_ok=True)
-    with serving(*flags(settings), f"-P:chat.store={store}", cwd=folder) as served:
+    with serving(*flags(settings), "-port=0", f"-P:chat.store={store}", cwd=folder) as served:
         yield served
 
 
