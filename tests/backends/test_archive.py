@@ -30,6 +30,7 @@ from app.chat.events import Appended, Detail, Draft, Event, Kind, User
 from app.chat.logs import mailbox
 from tests.backends.test_embedded import by_hand, contents, opened, soon
 from tests.clients import DEADLINE
+from tests.contracts.helpers import search
 
 FAR = 2**62
 ANN, BOB = User(1, "Ann"), User(2, "bob")
@@ -82,7 +83,7 @@ async def fill(backend: Embedded) -> None:
     await soon(backend.ignore(BOB.id, 3, on=True))
     await say(backend, "the last", room="green")
     await soon(backend.trim("green", keep=0, since=FAR, limit=100))
-    assert await soon(backend.search("red", "crimson", before=FAR, limit=9))
+    assert await search(backend, "red", "crimson", before=FAR, limit=9)
 
 
 async def everything(backend: Embedded) -> list[Any]:
@@ -94,7 +95,7 @@ async def everything(backend: Embedded) -> list[Any]:
         told += [bounds, await soon(backend.read(log, after=bounds.trimmed, limit=1000))]
         told += [await soon(backend.read_backwards(log, before=FAR, limit=1000)), await soon(backend.state(log))]
         for words in ("crimson", "vermilion", "scarlet", "azure", "news", "mistake", "forgotten"):
-            told.append(await soon(backend.search(log, words, before=FAR, limit=1000)))
+            told.append(await search(backend, log, words, before=FAR, limit=1000))
     told += [await soon(backend.user_by_token(secret)) for secret in SECRETS]
     told += [await soon(backend.account(name)) for name in ("ann", "bob", "user0", "user2")]
     told.append(await soon(backend.operators()))
@@ -141,7 +142,7 @@ async def test_what_is_imported_is_all_that_was_there(store: Path, tmp_path: Pat
     with opened(store) as old, opened(other) as new:
         assert await everything(new) == await everything(old)
         assert new.epoch != old.epoch
-        (first,) = await soon(old.search("red", "crimson", before=FAR, limit=9))
+        (first,) = await search(old, "red", "crimson", before=FAR, limit=9)
         for backend in (old, new):
             retried = await soon(backend.append(Draft("red", ANN, "vermilion", id="another", at=1, cid="c1")))
             assert retried == Appended(first, duplicate=True)
@@ -202,7 +203,7 @@ async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path)
         await soon(backend.claim(ANN.id, "ann", "ann"))
         epoch = backend.epoch
         await say(backend, "here before", room="white")
-        assert await soon(backend.search("white", "before", before=FAR, limit=9))
+        assert await search(backend, "white", "before", before=FAR, limit=9)
     imported(other, exported(store, "red"))
     with opened(store) as old, opened(other) as new:
         for log in ("red", "white"):
@@ -211,9 +212,9 @@ async def test_a_room_goes_into_a_store_with_others(store: Path, tmp_path: Path)
         assert await soon(new.read("red", after=after, limit=99)) == await soon(old.read("red", after=after, limit=99))
         assert await soon(new.state("red")) == await soon(old.state("red"))
         for words in ("crimson", "vermilion", "news"):
-            found = await soon(old.search("red", words, before=FAR, limit=9))
-            assert await soon(new.search("red", words, before=FAR, limit=9)) == found
-        assert await soon(new.search("white", "before", before=FAR, limit=9))
+            found = await search(old, "red", words, before=FAR, limit=9)
+            assert await search(new, "red", words, before=FAR, limit=9) == found
+        assert await search(new, "white", "before", before=FAR, limit=9)
         assert new.epoch not in (epoch, old.epoch)
         assert await soon(new.user_by_token(b"the same ann")) == User(1, "ann")
         assert await soon(new.account("bob"))

@@ -23,6 +23,7 @@ from app.backends.storefile import StoreFile
 from app.chat.events import Detail, Draft, Event, Kind
 from tests.backends.test_embedded import AUTHOR, draft, opened, soon, until
 from tests.clients import DEADLINE
+from tests.contracts.helpers import search
 
 FAR = 2**62
 pytestmark = pytest.mark.anyio
@@ -64,14 +65,14 @@ async def change(backend: Embedded, kind: str, of: int, text: str = "") -> Event
 
 
 async def indexed(backend: Embedded, text: str) -> bool:
-    return bool(await soon(backend.search("room", text, before=FAR, limit=1)))
+    return bool(await search(backend, "room", text, before=FAR, limit=1))
 
 
 async def cleared(backend: Embedded) -> None:
     """Wait until the store has purged what was deleted. Its search process gives way to everything else."""
     with anyio.fail_after(5 * DEADLINE):
-        while await backend._read(purging.pending):
-            await anyio.lowlevel.checkpoint()
+        while await backend._read(purging.pending):  # noqa: ASYNC110
+            await anyio.sleep(0.01)
 
 
 async def said_and_changed(backend: Embedded) -> None:
@@ -266,7 +267,7 @@ async def test_nothing_remains_of_many_that_come_and_go(path: Path, seed: int, m
         assert remain(path.parent, *(word for word in used if word not in alive)) == []
         said = [event for event in kept if event.kind == "msg" and event.text]
         for event in said:
-            assert event in await soon(backend.search("room", event.text.split()[0], before=FAR, limit=10))
+            assert event in await search(backend, "room", event.text.split()[0], before=FAR, limit=10)
     assert remain(path.parent, *(word for word in used if word not in alive)) == []
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -356,11 +356,10 @@ async def test_a_search_goes_on_around_damage(path: Path, value: str, caplog: py
     else:
         by_hand(path, f"UPDATE events SET text = {value} WHERE room = 'room' AND seq = 1001")
     with opened(path) as backend, anyio.fail_after(DEADLINE):
-        while (found := await backend.search("room", f"{SECRET} 3999", before=END, limit=10)).behind:
-            pass
-        assert [event.seq for event in found] == [COUNT // 2]
-        old = await backend.search("room", f'"{SECRET} 2001"', before=END, limit=10)
-        assert [event.seq for event in old] == ([1001] if value == "what is forgotten" else [])
+        old = [1001] if value == "what is forgotten" else []
+        for words, found in ((f"{SECRET} 3999", [COUNT // 2]), (f'"{SECRET} 2001"', old)):
+            while [event.seq for event in await backend.search("room", words, before=END, limit=10)] != found:
+                pass  # it's still indexed, or the machine is busy with other things
     assert SECRET not in caplog.text
     assert "the index is damaged" not in caplog.text
     assert "indexing failed" not in caplog.text

@@ -36,6 +36,7 @@ from app.backends.upkeep import Upkeep
 from app.chat.events import Appended, Draft, Event, Kind, User
 from app.clock import Clock
 from tests.clients import DEADLINE, ROOT
+from tests.contracts.helpers import search
 
 T = TypeVar("T")
 AUTHOR = User(1, "user0")
@@ -160,7 +161,7 @@ async def test_stores_in_memory_share_nothing() -> None:
 async def test_a_store_in_memory_closes_its_search_index() -> None:
     with opened(":memory:") as backend:
         await say(backend, "hi")
-        assert len(await soon(backend.search("room", "hi", before=100, limit=1))) == 1
+        assert len(await search(backend, "room", "hi", before=100, limit=1)) == 1
         index = backend._core.index
         assert isinstance(index, MemoryIndex)
         connection = index._engine.index.connection
@@ -731,7 +732,7 @@ async def test_a_search_without_a_descriptor_to_spare_is_unavailable(
             patch.setattr(os, "pipe", none_left)
             with pytest.raises(Unavailable, match="too many open files"):
                 await soon(backend.search("room", "here", before=100, limit=1))
-        assert await soon(backend.search("room", "here", before=100, limit=1)) == [said]
+        assert await search(backend, "room", "here", before=100, limit=1) == [said]
 
 
 async def killed(path: Path, crashed: Path, monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, list[Event]]:

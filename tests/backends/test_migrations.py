@@ -14,6 +14,7 @@ from app.chat.events import PLAIN, Account, Appended, Bounds, Draft, Event, User
 from app.testing import test_application
 from tests.backends.sample import ANN, BOB, HASH, SAMPLES, TOKENS
 from tests.backends.test_embedded import draft, log_of, opened, soon
+from tests.contracts.helpers import search
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +56,7 @@ async def test_a_store_of_version_1_is_brought_up_whole(first_version: Path) -> 
             log = await log_of(backend)
             assert log == events
             assert all(event.detail is PLAIN and event.kind == "msg" for event in log)
-            assert await soon(backend.search("room", "word", before=100, limit=10)) == events
+            assert await search(backend, "room", "word", before=100, limit=10) == events
             assert await soon(backend.bounds("other")) == Bounds(77, 77)
             assert [await soon(backend.user_by_token(b"s%d" % number)) for number in range(3)] == [*users, None]
             assert [await soon(backend.create_user(b"s%d" % number)) for number in range(2)] == users

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import anyio
 
-from app.backends import Backend
+from app.backends import Backend, Results
 from app.chat.events import PLAIN, Appended, Detail, Draft, Event, Kind, User
 from tests.clients import DEADLINE
 
@@ -73,11 +73,16 @@ async def store(backend: Backend, one: Draft) -> Event:
     return appended.event
 
 
-async def found(backend: Backend, words: str, log: str = "room", *, before: int = FAR, limit: int = 100) -> list[str]:
-    """Return the texts that a search finds, once it is not cut short by a machine that is busy with other things."""
+async def search(backend: Backend, log: str | Sequence[str], words: str, *, before: int = FAR, limit: int) -> Results:
+    """Search, again until that isn't cut short by a machine that is busy with other things."""
     while (results := await soon(backend.search(log, words, before=before, limit=limit))).partial:
         pass
-    return [event.text for event in results]
+    return results
+
+
+async def found(backend: Backend, words: str, log: str = "room", *, before: int = FAR, limit: int = 100) -> list[str]:
+    """Return the texts that a search finds."""
+    return [event.text for event in await search(backend, log, words, before=before, limit=limit)]
 
 
 async def whole(backend: Backend, room: str = "room", page: int = 100) -> list[Event]:

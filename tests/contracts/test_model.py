@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from app.backends import Backend
 from app.chat.events import Appended, Bounds, Event
 from app.chat.logs import mailbox, participants
-from tests.contracts.helpers import FAR, add, draft, increases, someone, soon, store, whole
+from tests.contracts.helpers import FAR, add, draft, increases, search, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -175,7 +175,7 @@ def test_changes_agree_with_a_model(fresh: Callable[[], Backend], steps: list[tu
                 assert await soon(backend.trim(log, keep=keep, since=0, limit=1000)) == model.trim(log, keep)
             elif what == "search":
                 log = (LOGS + MAILBOXES)[place % len(LOGS + MAILBOXES)]
-                assert await soon(backend.search(log, text, before=FAR, limit=3)) == model.search(log, text)[-3:]
+                assert await search(backend, log, text, before=FAR, limit=3) == model.search(log, text)[-3:]
             else:
                 kind, (room, of) = ("msg", (log, 0)) if what == "say" else (what, said[place % len(said)])
                 event = await store(backend, draft(users[0], text, room=room, kind=kind, of=of))
@@ -187,7 +187,7 @@ def test_changes_agree_with_a_model(fresh: Callable[[], Backend], steps: list[tu
             assert await soon(backend.read_backwards(log, before=FAR, limit=1000)) == expected
             assert await soon(backend.bounds(log)) == Bounds(trimmed, expected[-1].seq if expected else trimmed)
             for word in WORDS:
-                assert await soon(backend.search(log, word, before=FAR, limit=1000)) == model.search(log, word)
+                assert await search(backend, log, word, before=FAR, limit=1000) == model.search(log, word)
             for _, seq in said:
                 at_that = [event for event in expected if event.seq == seq]
                 assert await soon(backend.get(log, seq)) == (at_that[0] if at_that else None)

@@ -7,7 +7,7 @@ import pytest
 from app.backends import Backend
 from app.chat.events import Event, Kind
 from app.chat.logs import conversation, mailbox
-from tests.contracts.helpers import FAR, add, draft, found, someone, soon, store, whole
+from tests.contracts.helpers import FAR, add, draft, found, search, someone, soon, store, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -82,12 +82,12 @@ async def test_the_last_before_a_position_page_by_page(backend: Backend) -> None
     even = [event for event in await whole(backend) if event.text.startswith("even")]
     pages = []
     before = FAR
-    while page := await soon(backend.search("room", "even", before=before, limit=10)):
+    while page := await search(backend, "room", "even", before=before, limit=10):
         pages.append(page)
         before = page[0].seq
     assert pages == [even[first : first + 10] for first in (15, 5)] + [even[:5]]
-    assert await soon(backend.search("room", "even", before=FAR, limit=0)) == []
-    assert await soon(backend.search("room", "even", before=0, limit=10)) == []
+    assert await search(backend, "room", "even", before=FAR, limit=0) == []
+    assert await search(backend, "room", "even", before=0, limit=10) == []
 
 
 async def test_several_logs_are_searched_page_by_page_in_one_order(backend: Backend) -> None:
@@ -99,12 +99,12 @@ async def test_several_logs_are_searched_page_by_page_in_one_order(backend: Back
         pages: list[Event] = []
         before = FAR
         while before:
-            page = await soon(backend.search(logs, "word", before=before, limit=7))
+            page = await search(backend, logs, "word", before=before, limit=7)
             assert len(page) <= 7
             pages[:0] = page
             before = page.next
         assert pages == [event for event in said if event in readable]
-    assert await soon(backend.search([], "word", before=FAR, limit=7)) == []
+    assert await search(backend, [], "word", before=FAR, limit=7) == []
 
 
 async def test_the_next_page_may_be_of_other_logs(backend: Backend) -> None:
@@ -113,7 +113,7 @@ async def test_the_next_page_may_be_of_other_logs(backend: Backend) -> None:
         await add(backend, *[draft(bob, f"word {room} {number}", room=room) for number in range(5)])
     logs, before, texts = [mailbox(ann.id)], FAR, []
     for others in (["room"], [], ["room"], ["room"], []):
-        page = await soon(backend.search([*logs, *others], "word", before=before, limit=2))
+        page = await search(backend, [*logs, *others], "word", before=before, limit=2)
         texts.append([event.text.split()[-1] for event in page])
         before = page.next
     assert texts == [["3", "4"], ["1", "2"], ["4", "0"], ["2", "3"], []]
@@ -133,7 +133,7 @@ async def test_only_what_was_said_is_found(backend: Backend) -> None:
     user = await someone(backend)
     said = await store(backend, draft(user, "word"))
     await add(backend, draft(user, "word", kind=Kind.TOPIC), draft(user, "word", kind=Kind.EDIT, of=said.seq))
-    assert [event.seq for event in await soon(backend.search("room", "word", before=FAR, limit=10))] == [said.seq]
+    assert [event.seq for event in await search(backend, "room", "word", before=FAR, limit=10)] == [said.seq]
 
 
 @pytest.mark.parametrize("searched", [False, True])

@@ -18,7 +18,7 @@ from app.backends.nats.settings import NatsSettings
 from app.backends.nats.snapshots import Manifest, Snapshots
 from app.chat.events import Kind
 from tests.backends.sample import everything, fill
-from tests.contracts.helpers import draft, someone, soon, whole
+from tests.contracts.helpers import draft, search, someone, soon, whole
 from tests.nats.nodes import Node, cluster
 from tests.nats.servers import DEADLINE
 
@@ -63,7 +63,7 @@ async def test_a_deleted_text_leaves_the_log_and_a_new_node_begins_with_the_rest
         await late.open()
         try:
             assert await whole(late.backend, "one") == await whole(nodes[0].backend, "one")
-            found = await soon(late.backend.search("one", "word8", before=2**52, limit=9))
+            found = await search(late.backend, "one", "word8", before=2**52, limit=9)
             assert [event.text for event in found] == ["word8"]
             again = await soon(late.backend.append(draft(user, "word3", room="one", cid="c3")))
             assert (again.event.seq, again.duplicate) == (4, True)
