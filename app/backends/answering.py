@@ -33,6 +33,8 @@ class Batch(Struct, gc=False):
     """The drafts to answer."""
     waits: bool
     """Whether the answers depend on what gets stored: the edit of a deleted message has no text."""
+    size: int = 0
+    """How many bytes its record has in the journal."""
 
 
 class Store(Protocol):

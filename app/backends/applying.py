@@ -34,8 +34,9 @@ DELAY = 0.2
 transaction has costs of its own, and rewrites pages that the next one will rewrite."""
 GATHERED = 5000
 """With more entries than this, they are applied at once."""
-MAX_ENTRIES = 2000
-"""The most entries that one transaction applies, apart from a single batch with more."""
+MAX_ENTRIES, MAX_SIZE = 2000, 512 * 1024
+"""The most entries that one transaction applies, and the bytes that they have in the journal, apart from a single batch
+with more. Those who read wait for what comes before them, and the event loop for the core that they share."""
 MAX_UNAPPLIED = 100_000
 """With more entries than this, nothing more is committed until some are applied."""
 GUEST_DELAY = 0.05
@@ -323,9 +324,11 @@ class Applier:
         while self._batches:
             chosen: list[Batch] = []
             entries: list[Entry] = []
+            size = 0
             with self._lock:
                 for batch in self._batches:
-                    if chosen and len(entries) + len(batch.entries) > MAX_ENTRIES:
+                    size += batch.size
+                    if chosen and (len(entries) + len(batch.entries) > MAX_ENTRIES or size > MAX_SIZE):
                         break
                     chosen.append(batch)
                     entries += batch.entries

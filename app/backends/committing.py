@@ -171,7 +171,7 @@ class Committer(Answers):
             if self._journal is not None and batch.entries:
                 began = perf_counter()
                 self._journal.write(payload)
-                batch.number = self._journal.last
+                batch.number, batch.size = self._journal.last, len(payload)
                 self._average += WEIGHT * (perf_counter() - began - self._average)
                 self._slow = self._average > (FAST if self._slow else SLOW)
         except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.backends.sequencing import Entry
 from app.backends.statements import effects, users
@@ -11,8 +11,9 @@ from app.backends.statements.rows import encode_detail
 from app.chat.events import PLAIN, Event, Kind
 from app.chat.logs import CONVERSATION, participants
 
-ROWS = 64
-"""How many events one statement stores, at most. Each statement gives up the interpreter lock and takes it again."""
+ROWS, TEXT = 64, 64 * 1024
+"""How many events one statement stores, at most, and how many characters if there are several. Each statement gives up
+the interpreter lock and takes it again. It keeps it while it copies the texts."""
 ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 SPOKEN = frozenset((Kind.MSG, Kind.ME))
 """The kinds of messages; all others change a message or the room."""
@@ -20,8 +21,8 @@ SPOKEN = frozenset((Kind.MSG, Kind.ME))
 
 def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     """Store the events of these entries, and apply their effects in order. An entry's event becomes what was stored."""
-    for first in range(0, len(entries), ROWS):
-        _insert(connection, entries[first : first + ROWS])
+    for some in _in_statements(entries):
+        _insert(connection, some)
     people: set[int] = set()
     for entry in entries:
         event = entry.event
@@ -38,6 +39,20 @@ def others_in(event: Event) -> Iterable[int]:
     """Return the ids of the people that an event is about, or is for."""
     whom = event.detail.whom
     return (*event.detail.invited, *participants(event.room), *((whom.id,) if whom else ()))
+
+
+def _in_statements(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Return the entries by the statement that stores them."""
+    first = text = 0
+    for number, entry in enumerate(entries):
+        assert entry.event is not None
+        size = len(entry.event.text)
+        if number - first == ROWS or (text + size > TEXT and number > first):
+            yield entries[first:number]
+            first, text = number, 0
+        text += size
+    if first < len(entries):
+        yield entries[first:]
 
 
 def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
