@@ -37,6 +37,8 @@ SIZE = 16 << 20
 """How many bytes a file has before writing goes on in the other one, if that is free."""
 STEP = 1 << 18
 """How many bytes of zeros are written at once."""
+AHEAD = 1 << 20
+"""How far ahead of what is written there should be zeros. To fill the files at once would hold up commits."""
 USED = 1 << 16
 """From how many bytes on the files are filled with zeros. Most stores that are opened for a moment never need that."""
 
@@ -90,7 +92,7 @@ class Journal:
     @property
     def wants_zeros(self) -> bool:
         """Whether `prepare` has something to do."""
-        return self._active.end > USED and any(file.filled < SIZE and not file.reserved for file in self._files)
+        return self._next_to_fill() is not None
 
     @property
     def wants_checkpoint(self) -> bool:
@@ -100,7 +102,9 @@ class Journal:
     def prepare(self) -> None:
         """Add some zeros ahead of what is written. OSError if that fails, which does no harm."""
         with self._lock:
-            file = min(self._files, key=lambda file: (file.filled >= SIZE, file is not self._active))
+            file = self._next_to_fill()
+            if file is None:
+                return
             if file.descriptor < 0:
                 self._create(file)
             start = max(file.filled, file.end)
@@ -138,6 +142,17 @@ class Journal:
     def _other(self) -> _File:
         """The file that isn't written at the moment."""
         return next(file for file in self._files if file is not self._active)
+
+    def _next_to_fill(self) -> _File | None:
+        """Return the file that lacks zeros: the one that is written or, once half of that is full, the other one."""
+        end = self._active.end
+        wanted = [(self._active, end + AHEAD)] if end > USED else []
+        if end > SIZE // 2:
+            wanted.append((self._other, AHEAD))
+        for file, until in wanted:
+            if file.filled < min(SIZE, until) and not file.reserved:
+                return file
+        return None
 
     def _change_files(self) -> None:
         other = self._other

@@ -98,6 +98,25 @@ def test_zeros_ahead_change_nothing_that_is_read(path: str) -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_zeros_are_only_a_little_ahead(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commits and all who share the disk would wait for more."""
+    monkeypatch.setattr(journal, "STEP", 100)
+    monkeypatch.setattr(journal, "AHEAD", 300)
+    written, first, second = Journal(path, EPOCH, 0), *journal.paths(path)
+    for number in range(1, 16):
+        written.write(bytes(84))  # 100 bytes with its header
+        steps = 0
+        while written.wants_zeros:
+            written.prepare()
+            steps += 1
+        end = 32 + 100 * number
+        assert first.stat().st_size == min(end + 300, 2032)
+        assert second.exists() == (end > 1000)
+        assert steps <= 4 + 3 * (number == 10)
+    assert second.stat().st_size == 332
+
+
+@pytest.mark.usefixtures("small")
 def test_scrubbing_leaves_nothing_and_writing_goes_on(path: str) -> None:
     written = Journal(path, EPOCH, 0)
     for payload in payloads(20):
