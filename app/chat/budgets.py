@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from itertools import islice
 
 from app.chat.limits import Budget
@@ -20,10 +20,12 @@ class Budgets:
     A budget that is full is as good as none, so only those that are in use are kept. Times are in seconds of any clock.
     """
 
-    __slots__ = ("_budgets", "_burst", "_most", "_sweep_at", "rate")
+    __slots__ = ("_budgets", "_most", "_sweep_at", "burst", "on_use", "rate")
 
     def __init__(self, rate: float, burst: float, most: int = MOST) -> None:
-        self.rate, self._burst, self._most = rate, burst, most
+        self.rate, self.burst, self._most = rate, burst, most
+        self.on_use: Callable[[Hashable, float, float], None] | None = None
+        """Called with a key, a time, and how much was used then, to tell other nodes."""
         self._budgets: dict[Hashable, Budget] = {}
         self._sweep_at = min(most, SWEPT)
 
@@ -32,10 +34,22 @@ class Budgets:
 
     def take(self, key: Hashable, now: float) -> float:
         """Take one from a key's budget. Return 0.0 if there was one, otherwise the seconds until there is."""
-        return self._of(key, now).take(now) if self.rate > 0 else 0.0
+        if self.rate <= 0:
+            return 0.0
+        wait = self._of(key, now).take(now)
+        if self.on_use is not None and not wait:
+            self.on_use(key, now, 1.0)
+        return wait
 
     def spend(self, key: Hashable, now: float, amount: float) -> None:
         """Take from a key's budget, whether there is so much in it or not."""
+        if self.rate > 0:
+            self._of(key, now).spend(now, amount)
+            if self.on_use is not None:
+                self.on_use(key, now, amount)
+
+    def spend_elsewhere(self, key: Hashable, now: float, amount: float) -> None:
+        """Take what was used on another node."""
         if self.rate > 0:
             self._of(key, now).spend(now, amount)
 
@@ -54,13 +68,15 @@ class Budgets:
         budget = self._budgets.get(key)
         if budget is not None:
             budget.spend(now, -1)
+            if self.on_use is not None:
+                self.on_use(key, now, -1.0)
 
     def _of(self, key: Hashable, now: float) -> Budget:
         budget = self._budgets.get(key)
         if budget is None:
             if len(self._budgets) >= self._sweep_at:
                 self._sweep(now)
-            budget = self._budgets[key] = Budget(self.rate, self._burst)
+            budget = self._budgets[key] = Budget(self.rate, self.burst)
         return budget
 
     def _sweep(self, now: float) -> None:

@@ -36,6 +36,9 @@ class Told(Protocol):
     def use_told(self, use: Use, more: float) -> None:
         """Learn how much has been used of a limit on a node: so much `more` than was known, or less."""
 
+    def use_ended(self, use: Use) -> None:
+        """Learn that a node has died, or ends, which had used so much of a limit."""
+
     def held_told(self, held: Held) -> None:
         """Learn that a name is on hold."""
 
@@ -54,7 +57,7 @@ class Lease:
         self.behind = True
         """Whether something is missing."""
         self.users: dict[int, Here] = {}
-        self.uses: dict[tuple[str, Key], float] = {}
+        self.uses: dict[tuple[str, Key], Use] = {}
         self.parts: dict[int, Whole] = {}
         """What has come of the whole, by part."""
 
@@ -127,8 +130,8 @@ class Leases:
         lease = self.nodes.pop(node, None)
         for user in list(lease.users) if lease else ():
             self._told.user_told(node, user, None)
-        for (limit, key), amount in lease.uses.items() if lease else ():
-            self._told.use_told(Use(limit, key, 0.0), -amount)
+        for use in lease.uses.values() if lease else ():
+            self._told.use_ended(use)
         return lease
 
     def expired(self, now: float) -> list[str]:
@@ -169,10 +172,11 @@ class Leases:
 
     def _take(self, lease: Lease, uses: Iterable[Use], held: Iterable[Held], heard: Mapping[str, int]) -> None:
         for use in uses:
-            before = lease.uses.pop((use.limit, use.key), 0.0)
-            lease.uses[use.limit, use.key] = use.amount
-            if use.amount != before:
-                self._told.use_told(use, use.amount - before)
+            before = lease.uses.pop((use.limit, use.key), None)
+            lease.uses[use.limit, use.key] = use
+            known = before.amount if before is not None and before.since == use.since else 0.0
+            if use.amount != known:
+                self._told.use_told(use, use.amount - known)
         while len(lease.uses) > MOST_USES:
             del lease.uses[next(iter(lease.uses))]
         for one in held:

@@ -23,12 +23,13 @@ class Gone(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Use(Struct, frozen=True, array_like=True):
-    """How much one has used of a limit on a node, since the node began to count it; or how much it has now of what
-    can be given back."""
+    """How much one has used of a limit on a node `since` it began to count, in milliseconds since 1970; or how much it
+    has now of what can be given back."""
 
     limit: str
     key: Key
     amount: float
+    since: int = 0
 
 
 class Held(Struct, frozen=True, array_like=True, gc=False):

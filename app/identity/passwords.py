@@ -25,7 +25,7 @@ class Passwords:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._attempts = Attempts(clock)
+        self.attempts = Attempts(clock)
 
     async def prepare(self, password: str, *, account: Hashable, network: Hashable) -> str:
         """Return a password as it is compared. Refused if it has characters that can't be in one."""
@@ -70,14 +70,14 @@ class Passwords:
 
     def _try(self, hashed: str, password: str, whose: tuple[Hashable, Hashable, Hashable]) -> bool:
         """Try a password when it is its turn. So it is known of all tries before whether they were wrong."""
-        self._attempts.begin(*whose)
+        self.attempts.begin(*whose)
         try:
             matches = self.hasher.matches(hashed, password)
         except HashingError:
-            self._attempts.take_back(*whose)
+            self.attempts.take_back(*whose)
             raise _unavailable() from None
         if matches:
-            self._attempts.succeed(*whose)
+            self.attempts.succeed(*whose)
         return matches
 
     @cached_property

@@ -26,18 +26,18 @@ class Newcomers:
 
     def __init__(self, guests: float, registrations: float, clock: Clock) -> None:
         self._max_guests, self._max_registrations, self._clock = guests, registrations, clock
-        self._guests = Budgets(guests / HOUR, guests)
-        self._registrations = Budgets(registrations / HOUR, registrations)
+        self.guests = Budgets(guests / HOUR, guests)
+        self.registrations = Budgets(registrations / HOUR, registrations)
 
     def admit_guest(self, address: str) -> Refusal | None:
         """Count a new guest from `address`. Return why it is refused, if it is."""
-        if not address or not self._guests.take(network(address), self._clock.monotonic()):
+        if not address or not self.guests.take(network(address), self._clock.monotonic()):
             return None
         return self._too_many_guests(address)
 
     def guest_refusal(self, address: str) -> Refusal | None:
         """Return why another guest from `address` would be refused, if it would be."""
-        if not address or not self._guests.wait(network(address), self._clock.monotonic()):
+        if not address or not self.guests.wait(network(address), self._clock.monotonic()):
             return None
         return self._too_many_guests(address)
 
@@ -49,7 +49,7 @@ class Newcomers:
     def registering(self, address: str) -> Iterator[None]:
         """Count a registration from `address`, unless it comes to nothing. Refused if there were too many."""
         now = self._clock.monotonic
-        wait = self._registrations.take(network(address), now()) if address else 0.0
+        wait = self.registrations.take(network(address), now()) if address else 0.0
         if wait:
             after, limit = max(1, round(1000 * wait)), self._max_registrations
             problem = f"Too many people registered from your address: the limit is {limit:g} an hour"
@@ -58,5 +58,5 @@ class Newcomers:
         try:
             yield
         except BaseException:
-            self._registrations.give_back(network(address), now())
+            self.registrations.give_back(network(address), now())
             raise

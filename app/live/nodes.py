@@ -85,14 +85,16 @@ class Nodes:
         self._number = 0
         self._beat_at = self._ticked_at = self._settled_at = clock.monotonic()
         self._changed: dict[int, None] = {}
-        self._uses: dict[tuple[str, Key], tuple[float, float]] = {}
-        """How much is used of each limit, and when that was last changed."""
+        self._uses: dict[tuple[str, Key], tuple[Use, float]] = {}
+        """What is used of each limit, and when that was last changed."""
         self._used: dict[tuple[str, Key], None] = {}
         """What of it is to be told."""
         self._held: list[Held] = []
         self._heard: dict[str, int] = {}
         self.limits: dict[str, UseTold] = {}
         """Who learns of the use of each limit on other nodes."""
+        self.given_back: set[str] = set()
+        """The limits of what nobody has any more once a node has died, such as connections."""
         self.held: Callable[[], Iterable[Held]] | None = None
         """Returns the names on hold that are told as a part of the whole."""
         self.heard: Callable[[], Mapping[str, int]] | None = None
@@ -154,17 +156,22 @@ class Nodes:
 
     def use(self, limit: str, key: Key, amount: float) -> None:
         """Count that more is used of a limit here, and tell it."""
-        before, _ = self._uses.pop((limit, key), (0.0, 0.0))
-        self.set_use(limit, key, before + amount)
+        known = self._uses.get((limit, key))
+        since, before = (known[0].since, known[0].amount) if known else (self._clock.now(), 0.0)
+        self._set_use(Use(limit, key, before + amount, since))
 
     def set_use(self, limit: str, key: Key, amount: float) -> None:
-        """Tell how much is used of a limit here."""
-        self._uses.pop((limit, key), None)
-        self._uses[limit, key] = amount, self._clock.monotonic()
+        """Tell how much is used of a limit here now."""
+        self._set_use(Use(limit, key, amount))
+
+    def _set_use(self, use: Use) -> None:
+        key = use.limit, use.key
+        self._uses.pop(key, None)
+        self._uses[key] = use, self._clock.monotonic()
         while len(self._uses) > USES:
             with suppress(KeyError, StopIteration, RuntimeError):  # another thread counts as well
                 del self._uses[next(iter(self._uses))]
-        self._used[limit, key] = None
+        self._used[key] = None
         self._schedule()
 
     def hold(self, held: Held) -> None:
@@ -194,6 +201,10 @@ class Nodes:
     def use_told(self, use: Use, more: float) -> None:
         if (learn := self.limits.get(use.limit)) is not None:
             learn(use.key, more)
+
+    def use_ended(self, use: Use) -> None:
+        if use.limit in self.given_back:
+            self.limits[use.limit](use.key, -use.amount)
 
     def held_told(self, held: Held) -> None:
         for learn in self.on_held:
@@ -289,8 +300,8 @@ class Nodes:
                 _sized_here(here) for user in users[first : first + SLICE] if (here := self._people.describe(user))
             ]
             await asyncio.sleep(0)
-        recent = [(key, amount) for key, (amount, at) in list(self._uses.items()) if now - at < LASTS]
-        items += [_sized("uses", Use(*key, amount)) for key, amount in recent]
+        uses = list(self._uses.values())
+        items += [_sized("uses", use) for use, at in uses if now - at < LASTS or use.limit in self.given_back]
         items += [_sized("held", held) for held in (self.held() if self.held else ())]
         items += [_sized("heard", one) for one in (self.heard() if self.heard else {}).items()]
         parts = list(_parts(items))
@@ -322,7 +333,7 @@ class Nodes:
         for user in changed:
             here = self._people.describe(user)
             items.append(_sized_here(here) if here is not None else _sized("gone", Gone(user, now)))
-        items += [_sized("uses", Use(*key, self._uses[key][0])) for key in used if key in self._uses]
+        items += [_sized("uses", known[0]) for key in used if (known := self._uses.get(key)) is not None]
         items += [_sized("held", one) for one in held]
         items += [_sized("heard", one) for one in heard.items()]
         for fields in _parts(items) if items else ():

@@ -64,19 +64,19 @@ class Shares:
         text_of_guests: float,
     ) -> None:
         self._clock = clock
-        self._users, self._addresses = Budgets(rate, burst, MOST), Budgets(per_address, BURST * per_address, MOST)
-        self._texts = Budgets(text, BURST_OF_BYTES * text, MOST)
-        self._texts_by_address = Budgets(text_per_address, BURST_OF_BYTES * text_per_address, MOST)
-        self._texts_of_guests = Budgets(text_of_guests, BURST_OF_BYTES * text_of_guests)
+        self.users, self.addresses = Budgets(rate, burst, MOST), Budgets(per_address, BURST * per_address, MOST)
+        self.texts = Budgets(text, BURST_OF_BYTES * text, MOST)
+        self.texts_by_address = Budgets(text_per_address, BURST_OF_BYTES * text_per_address, MOST)
+        self.texts_of_guests = Budgets(text_of_guests, BURST_OF_BYTES * text_of_guests)
 
     def count(self, user: int, address: str, now: float) -> Refused | None:
         """Count a command. Return the error if the user or the address sends too many."""
-        wait = self._users.take(user, now)
+        wait = self.users.take(user, now)
         if wait:
-            return _too_fast(self._users.rate, wait, "user", "All your connections together are too fast")
-        wait = self._addresses.take(network(address), now) if address else 0.0
+            return _too_fast(self.users.rate, wait, "user", "All your connections together are too fast")
+        wait = self.addresses.take(network(address), now) if address else 0.0
         if wait:
-            return _too_fast(self._addresses.rate, wait, "address", "Too much comes from your address")
+            return _too_fast(self.addresses.rate, wait, "address", "Too much comes from your address")
         return None
 
     def count_text(self, user: User, address: str, text: str) -> None:
@@ -85,11 +85,11 @@ class Shares:
         if len(text) <= SHORT:
             return
         now = self._clock.monotonic()
-        budgets: list[tuple[Budgets, Hashable]] = [(self._texts, user.id)]
+        budgets: list[tuple[Budgets, Hashable]] = [(self.texts, user.id)]
         if address:
-            budgets.append((self._texts_by_address, network(address)))
+            budgets.append((self.texts_by_address, network(address)))
         if not user.registered:
-            budgets.append((self._texts_of_guests, GUESTS))
+            budgets.append((self.texts_of_guests, GUESTS))
         wait = max(budget.owes(key, now) for budget, key in budgets)
         if wait:
             after = max(1, round(1000 * wait))

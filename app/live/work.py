@@ -45,12 +45,12 @@ class WorkBudgets:
     """The budgets of all users and addresses, in milliseconds of work per second; 0 is no limit."""
 
     def __init__(self, per_user: float, per_address: float, clock: Clock) -> None:
-        self._users = Budgets(per_user, BURST * per_user)
-        self._addresses = Budgets(per_address, BURST * per_address)
+        self.users = Budgets(per_user, BURST * per_user)
+        self.addresses = Budgets(per_address, BURST * per_address)
         self._clock = clock
 
     def __len__(self) -> int:
-        return len(self._users) + len(self._addresses)
+        return len(self.users) + len(self.addresses)
 
     def admit(self, command: type[Command], user: int, address: str) -> None:
         """Charge a command before it is carried out. Refused if a budget is used up; then nothing is charged."""
@@ -58,7 +58,7 @@ class WorkBudgets:
         if cost is None:
             return
         now = self._clock.monotonic()
-        wait = max(self._users.owes(user, now), self._addresses.owes(network(address), now) if address else 0.0)
+        wait = max(self.users.owes(user, now), self.addresses.owes(network(address), now) if address else 0.0)
         if wait:
             after = max(1, round(1000 * wait))
             problem = f"Your requests take too much of the server's time. Try again in {after} ms"
@@ -68,9 +68,9 @@ class WorkBudgets:
     def charge(self, milliseconds: float, user: int, address: str) -> None:
         """Charge work that was done."""
         now = self._clock.monotonic()
-        self._users.spend(user, now, milliseconds)
+        self.users.spend(user, now, milliseconds)
         if address:
-            self._addresses.spend(network(address), now, milliseconds)
+            self.addresses.spend(network(address), now, milliseconds)
 
 
 def sending(events: Iterable[Event]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import sleep
 from collections import Counter
+from typing import Protocol
 
 from app.addresses import network
 from app.chat.budgets import Budgets
@@ -25,6 +26,16 @@ SETTING_PER_ADDRESS = "app.websockets.connections-per-address"
 SETTING_REQUESTS = "app.deployment.requests-per-address"
 
 
+class Elsewhere(Protocol):
+    """The connections to other nodes."""
+
+    def count(self, address: str | bytes) -> int:
+        """Return how many connections an address has to other nodes."""
+
+    def tell(self, address: str | bytes, count: int) -> None:
+        """Learn how many it has to this node."""
+
+
 class Admission:
     """Counts WebSockets and plain requests; a limit of 0 is no limit. An address may have `per_address` WebSockets at
     once, and open as many within REFILL seconds, or MIN_OPENED. It may send `requests` a second, unless it may have any
@@ -41,8 +52,10 @@ class Admission:
         self._per_address: Counter[str | bytes] = Counter()
         self._connections = 0
         opened = max(per_address, MIN_OPENED) if per_address else 0
-        self._handshakes = Budgets(opened / REFILL, opened)
-        self._requests = Budgets(self.max_requests, BURST * requests)
+        self.handshakes = Budgets(opened / REFILL, opened)
+        self.requests = Budgets(self.max_requests, BURST * requests)
+        self.elsewhere: Elsewhere | None = None
+        """The connections to other nodes, if several share a history."""
         self._refusals = Budgets(REFUSED_A_SECOND, REFUSED_AT_ONCE)
 
     def refusal(self, address: str) -> Refusal | None:
@@ -53,10 +66,11 @@ class Admission:
         if not address or not self.max_per_address:
             return None
         key = network(address)
-        if self._per_address[key] >= self.max_per_address:
+        elsewhere = 0 if self.elsewhere is None else self.elsewhere.count(key)
+        if self._per_address[key] + elsewhere >= self.max_per_address:
             problem = f"Too many connections from {address}: the limit is {self.max_per_address}"
             return Refusal(429, "address", problem, SETTING_PER_ADDRESS)
-        if wait := self._handshakes.wait(key, self._clock.monotonic()):
+        if wait := self.handshakes.wait(key, self._clock.monotonic()):
             problem = f"Too many new connections from {address}: try again in {_seconds(wait)}"
             return Refusal(429, "handshakes", problem, SETTING_PER_ADDRESS)
         return None
@@ -67,7 +81,8 @@ class Admission:
         if address:
             key = network(address)
             self._per_address[key] += 1
-            self._handshakes.take(key, self._clock.monotonic())
+            self._tell(key)
+            self.handshakes.take(key, self._clock.monotonic())
 
     def leave(self, address: str) -> None:
         """Count one WebSocket from `address` less."""
@@ -75,15 +90,20 @@ class Admission:
         if address:
             key = network(address)
             self._per_address[key] -= 1
+            self._tell(key)
             if not self._per_address[key]:
                 del self._per_address[key]
+
+    def _tell(self, key: str | bytes) -> None:
+        if self.elsewhere is not None:
+            self.elsewhere.tell(key, self._per_address[key])
 
     def request(self, address: str) -> Refusal | None:
         """Count a plain request. Return why it is refused, or None to serve it."""
         if not address or not self.max_requests:
             return None
         key, now = network(address), self._clock.monotonic()
-        if wait := self._requests.take(key, now):
+        if wait := self.requests.take(key, now):
             problem = f"Too many requests from {address}: try again in {_seconds(wait)}"
             return Refusal(429, "requests", problem, SETTING_REQUESTS)
         return None

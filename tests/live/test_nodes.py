@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +11,8 @@ from typing import Any
 import pytest
 
 from app.testing import JsonClient
-from tests.clients import DEADLINE
-from tests.nodes import Cluster, LinkedBackend, cluster
+from tests.clients import DEADLINE, ROOT
+from tests.nodes import Cluster, cluster
 
 
 @pytest.fixture
@@ -28,11 +30,10 @@ def who(client: JsonClient, room: str = "lobby") -> dict[str, Any]:
 
 
 def until_present(client: JsonClient, **people: Any) -> None:
-    """Wait until a room has these people, in the eyes of a client."""
+    """Ask until a room has these people. Who has come and gone between two hints is in none of them."""
     end = time.monotonic() + DEADLINE
     while (seen := who(client)) != people:
         assert time.monotonic() < end, seen
-        client.hint("presence")
 
 
 def test_people_of_both_nodes_see_each_other(two: Cluster) -> None:
@@ -43,6 +44,16 @@ def test_people_of_both_nodes_see_each_other(two: Cluster) -> None:
     until_present(bob, ann=None, bob=None)
     bob.ask("part", room="lobby")
     until_present(ann, ann=None)
+
+
+def test_who_comes_and_goes_on_another_node_is_told_in_hints(two: Cluster) -> None:
+    a, b = two.hosts
+    ann = a.join("ann")
+    bob = b.join("bob")
+    while [one["name"] for one in ann.hint("presence").get("came", ())] != ["bob"]:
+        pass
+    bob.answer("part", room="lobby")
+    assert [one["name"] for one in ann.hint("presence")["went"]] == ["bob"]
 
 
 def test_a_node_that_starts_learns_who_is_there(two: Cluster) -> None:
@@ -169,23 +180,15 @@ def test_a_room_lists_people_of_all_nodes_in_its_size(two: Cluster) -> None:
     assert [(room["room"], room["members"]) for room in told["rooms"]] == [("den", 2)]
 
 
-def test_a_node_alone_tells_nothing() -> None:
-    from app.testing import test_application
-
-    with test_application() as chat:
-        chat.join("ann")
-        assert chat.app.state.chat.hub.nodes is None
-
-
-def test_a_client_that_moves_to_a_node_that_is_behind_goes_on_where_it_was(two: Cluster) -> None:
-    ann = two.hosts[0].join("ann")
-    said = ann.say("hi")
-    link = two.chat(two.hosts[1]).backend
-    assert isinstance(link, LinkedBackend)
-    link.behind = True
-    again = two.hosts[1].connect(token=ann.token)
-    assert again.id == ann.id
-    link.behind = True
-    joined = again.answer("join", room="lobby", epoch=ann.epoch, after=said.seq)
-    assert (joined["recovered"], joined["head"]) == (True, said.seq)
-    assert not again.answer("join", room="lobby", epoch=ann.epoch, after=said.seq + 1)["recovered"]
+def test_a_node_alone_has_nothing_of_this() -> None:
+    """It loads no module, and asks no hook, of what nodes tell each other."""
+    asked = (
+        "import sys; from app import create_app; app = create_app(overrides={'chat.store': ':memory:'});"
+        "print(app.state.chat.hub.nodes, app.state.chat.departures, app.admission.elsewhere,"
+        "      app.state.chat.shares.users.on_use, *(name for name in sys.modules if name in sys.argv))"
+    )
+    unwanted = [f"app.live.{name}" for name in ("nodes", "sharing", "departures", "duties", "user_updates")]
+    unwanted += ["app.live.common_limits", "app.chat.leases", "app.chat.node_messages"]
+    command = [sys.executable, "-c", asked, *unwanted]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=True)
+    assert told.stdout.split() == ["None"] * 4

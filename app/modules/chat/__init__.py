@@ -41,6 +41,10 @@ def module(app: Application) -> None:
     limits, rates, overflow = settings.limits.limits(), settings.limits.rates(), Overflow(settings.outbox.overflow)
     service = ChatService(backend, hub, limits, rates, names, overflow, app.clock, app.refusals)
     app.state.chat = service
+    if hub.nodes is not None:
+        from app.live.sharing import share_admission  # a node alone has no need of it
+
+        share_admission(app.admission, hub.nodes, app.clock)
     app.during(closing(service.passwords))
     app.during(service.running())
     app.during(forgetting(service.forgetting))
