@@ -53,6 +53,8 @@ MESSAGE = (*OWNED, step("ann", "msg", room="lobby", cid="a", text="hi"))
 BUSY = {"passwords": 0}
 """Where no password can wait for its turn."""
 
+LATER = 7
+"""The position before which to ask for conversations, to be told when the store is back."""
 CASES = [
     Case("bad_frame", {}, step("ann", "nick")),
     Case("unknown_type", {"command": "dance"}, step("ann", "dance")),
@@ -309,7 +311,7 @@ CASES = [
     ),
     Case("refused", {}, step("ann", "msg", room="lobby", cid="a", text="LOUD"), joined("ann")),
     Case("unavailable", {}, step("ann", "conversations")),
-    Case("unavailable", {"after": "…"}, step("ann", "ignored")),
+    Case("unavailable", {"after": "…"}, step("ann", "conversations", before=LATER)),
     Case("unavailable", {"reason": "damaged"}, step("ann", "search", words="tea")),
 ]
 
@@ -336,12 +338,8 @@ class People:
         return frame
 
 
-async def unavailable(*_: object, **options: object) -> None:
-    raise Unavailable("the disk is full")
-
-
-async def unavailable_until(*_: object, **options: object) -> None:
-    raise Unavailable("the log takes nothing", after=2000)
+async def unavailable(*_: object, before: int, **options: object) -> None:
+    raise Unavailable("the disk is full", after=2000 if before == LATER else 0)
 
 
 async def damaged(*_: object, **options: object) -> None:
@@ -358,7 +356,6 @@ def people(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         service = chat_of(chat.app)
         service.refuse(lambda draft: "no shouting" if draft.text.isupper() else None)
         monkeypatch.setattr(service.backend, "conversations", unavailable)
-        monkeypatch.setattr(service.backend, "ignored", unavailable_until)
         monkeypatch.setattr(service.backend, "search", damaged)
         yield People(chat)
 
