@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from threading import Condition
+from threading import Condition, Semaphore
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from app.chat.events import Kind
 from tests.backends.sample import everything, fill
 from tests.contracts.helpers import draft, search, someone, soon, whole
 from tests.nats.nodes import Node, cluster
+from tests.nats.plain import opened
 from tests.nats.servers import DEADLINE
 
 pytestmark = pytest.mark.anyio
@@ -34,6 +35,7 @@ def purged(monkeypatch: pytest.MonkeyPatch) -> Purged:
     """Let nodes purge the log soon after a text was deleted."""
     monkeypatch.setattr(tending, "PERIOD", 0.05)
     monkeypatch.setattr(tending, "QUIET", 0.1)
+    monkeypatch.setattr(tending, "REST", 0)
     changed, settle, done = Condition(), Snapshots.settle, [0]
 
     async def settled(snapshots: Snapshots, manifest: Manifest) -> None:
@@ -102,6 +104,43 @@ async def test_a_node_that_lacks_what_was_purged_stops_and_comes_back_with_a_sna
             assert await whole(again.backend, "one") == await whole(one.backend, "one")
         finally:
             await again.close()
+
+
+async def test_a_snapshot_whose_node_died_before_the_purge_is_made_up_for(
+    settings: NatsSettings, tmp_path: Path, purged: Purged
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tending, "PERIOD", 10 * DEADLINE)
+        async with cluster(tmp_path, settings, 1) as [node]:
+            user = await someone(node.backend)
+            await soon(node.backend.append(draft(user, "wrong", room="one")))
+            await soon(node.backend.append(draft(user, "", room="one", kind=Kind.DELETE, of=1)))
+            await soon(node.reaches(node))
+            position, log = last(node), node.backend._core.log
+            made = await asyncio.to_thread(lambda: log.call(Snapshots(log.engine).make(str(node.path))))
+            assert made.position == position
+    async with cluster(tmp_path, settings, 1):
+        await purged(position)
+
+
+async def test_others_hear_of_a_node_while_it_makes_a_snapshot(
+    settings: NatsSettings, tmp_path: Path, purged: Purged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise they would take it for dead, and make one as well."""
+    heard, make = Semaphore(0), Snapshots.make
+
+    async def slow(snapshots: Snapshots, path: str) -> Manifest:
+        for _ in range(10):
+            assert await asyncio.to_thread(heard.acquire, timeout=DEADLINE)
+        return await make(snapshots, path)
+
+    monkeypatch.setattr(Snapshots, "make", slow)
+    async with cluster(tmp_path, settings, 1) as [node], opened(settings) as engine:
+        engine.listen(f"{settings.stream}.digests", lambda *_: heard.release())
+        user = await someone(node.backend)
+        await soon(node.backend.append(draft(user, "wrong", room="one")))
+        await soon(node.backend.append(draft(user, "", room="one", kind=Kind.DELETE, of=1)))
+        await purged(last(node))
 
 
 def last(node: Node) -> int:

@@ -34,6 +34,8 @@ SHARE = 4
 """A snapshot is made when the log has grown to this part of `max_bytes`: a quarter."""
 QUIET = 30.0
 """A snapshot is made when nothing was written for so many seconds since a text was deleted."""
+REST = 20
+"""After a snapshot, none is made because of deleted texts for so many times what it took."""
 
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder(Told).decode
@@ -52,33 +54,35 @@ class Tending:
         """How many rounds ago this node was first in the minority, if it has been since."""
         self._made: Manifest | None = None
         """A snapshot after which the log is not purged yet."""
-        self._snapshot_at = 0
-        """The position of the last snapshot that this node knows of."""
+        self._rest_until = 0.0
+        """Until when a text that was deleted stays in the log."""
         self._next, self._moved_at = 0, monotonic()
 
     async def run(self) -> None:
         """Do this for ever."""
         self._log.engine.listen(self._subject, self._heard)
-        self._snapshot_at = await self._last_snapshot()
+        keeping = asyncio.create_task(self._keep_short())
+        try:
+            while not self._is_wrong():
+                self._log.engine.tell(self._subject, _encode(self._digests.told(self._node, self._started)))
+                await asyncio.sleep(PERIOD)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _keep_short(self) -> None:
+        """Have the log purged. A snapshot of a large copy may take minutes."""
         while True:
-            self._log.engine.tell(self._subject, _encode(self._digests.told(self._node, self._started)))
             await asyncio.sleep(PERIOD)
             try:
-                if self._is_wrong():
-                    return
                 if self.leads:
-                    await self._keep_short()
+                    await self._purge()
             except EngineError:
                 continue  # again in the next round
             except StoreError as error:
                 log.error("No snapshot of the log could be made: %s", error)
-
-    async def _last_snapshot(self) -> int:
-        while True:
-            try:
-                return max(await self._snapshots.positions(), default=0)
-            except EngineError:
-                await asyncio.sleep(PERIOD)
+            except Exception:
+                log.exception("No snapshot of the log could be made")
 
     @property
     def leads(self) -> bool:
@@ -111,11 +115,12 @@ class Tending:
         self._diverged(f"at position {position}, this node's copy is not what the log comes to on other nodes")
         return True
 
-    async def _keep_short(self) -> None:
+    async def _purge(self) -> None:
         """Make a snapshot if it is time for one, and purge the log up to it once that is safe."""
         if self._made is None and await self._is_due():
+            began = monotonic()
             self._made = await self._snapshots.make(self._path)
-            self._snapshot_at = self._made.position
+            self._rest_until = monotonic() + REST * (monotonic() - began)
         made = self._made
         if made is None or not all(self._has(other, made) for other in self._alive()):
             return
@@ -128,13 +133,13 @@ class Tending:
         return max(position for position, _ in other.marks) >= made.position and agree(self._own(), other) is True
 
     async def _is_due(self) -> bool:
-        applied = self._digests.marks[-1][0]
         if self._log.next != self._next:
             self._next, self._moved_at = self._log.next, monotonic()
-        if self._log.cleared_at > self._snapshot_at and monotonic() - self._moved_at >= QUIET:
-            return True
-        if applied <= self._snapshot_at:
-            return False
-        settings = self._log.engine.settings
+        settings, now = self._log.engine.settings, monotonic()
         state = (await self._log.engine.request(f"STREAM.INFO.{settings.stream}"))["state"]
+        if not state["messages"]:
+            return False
+        cleared = self._log.cleared_at >= int(state["first_seq"])
+        if cleared and now >= self._rest_until and now - self._moved_at >= QUIET:
+            return True
         return int(state["bytes"]) * SHARE > int(settings.max_bytes)
