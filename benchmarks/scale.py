@@ -80,10 +80,10 @@ async def measure(contender: Contender, rooms: int, members: int, seconds: float
     crowd = Crowd(first.ws, rooms=rooms, ports=ports)
     try:
         await crowd.grow(rooms * members, measure=False)
-        await talk(crowd, OUTSTANDING, seconds=0.1, warm=WARM)
+        await talk(crowd, OUTSTANDING, seconds=0.1, warm=WARM, together=rooms == 1)
         own = [server.process.cpu_seconds() for server in contender.servers]
         nats = sum(process.cpu_seconds() for process in contender.nats)
-        figures = await talk(crowd, OUTSTANDING, seconds=seconds, warm=0)
+        figures = await talk(crowd, OUTSTANDING, seconds=seconds, warm=0, together=rooms == 1)
         busiest = max(
             server.process.cpu_seconds() - before for server, before in zip(contender.servers, own, strict=True)
         )

@@ -69,7 +69,9 @@ class Hub:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._shards:
-                shard = Shard(self.people, self.presence_period, self._clock, self.max_queued)
+                shard = Shard(
+                    self.people, self.presence_period, self._clock, self.max_queued, rests=self.backend.shared
+                )
                 self._shards = {**self._shards, loop: shard}
             shard = self._shards[loop]
             shard.size += 1

@@ -29,6 +29,7 @@ from app.live.delivery import (
     senders,
     takes_turns,
 )
+from app.live.pacing import FlushPacing
 from app.live.subscriber import Subscriber
 from app.live.turn import LoopTurns, OneEach
 from app.transports import Sender
@@ -37,8 +38,6 @@ from app.transports.outboxes import Outboxes
 
 log = logging.getLogger("chat")
 
-SLOW_FLUSH = 0.002
-"""Seconds after which a flush counts as slow, so that the next one waits for appends that are under way."""
 TIME_SLICE = 0.005
 """Seconds that a flush may take before handshakes, incoming messages and small rooms get their turn."""
 CLOCK_CHECK_INTERVAL = 64
@@ -65,7 +64,10 @@ class Shard:
     stays. Between rooms it may change: events of one room are sent together, and a very large room comes last.
     """
 
-    def __init__(self, people: PeopleLookup, presence_period: float, clock: Clock, max_queued: int = 0) -> None:
+    def __init__(
+        self, people: PeopleLookup, presence_period: float, clock: Clock, max_queued: int = 0, *, rests: bool = False
+    ) -> None:
+        """`rests` is for events that other nodes write as well: see FlushPacing."""
         self._clock = clock
         self.size = 0
         """How many connections there are."""
@@ -84,7 +86,8 @@ class Shard:
         self.pending_appends = 0
         """Drafts from these connections that are not stored yet."""
         self._deliveries = self._deliveries_seen = 0
-        self._flush_scheduled = self._flush_deferred = self._last_flush_was_slow = False
+        self._flush_scheduled = False
+        self._pacing = FlushPacing(self._loop, self.flush, rests=rests)
         self._order = 0
         """The last order number that was used."""
         self._dirty: dict[Room[Subscriber], None] = {}
@@ -146,7 +149,7 @@ class Shard:
         while own is not None:
             self._acknowledge(sender, own)
             own, sender = next(acks, _NO_ACK)
-        if self._last_flush_was_slow and not self._flush_deferred:
+        if self._pacing.slow and not self._pacing.deferred:
             self._schedule()  # what arrived meanwhile is committed first, and sent with it
         elif not self._flush_scheduled:
             self.flush()
@@ -194,20 +197,14 @@ class Shard:
         self._outgoing.pop(subscriber, None)
 
     def flush(self, *, now: bool = False) -> None:
-        """Send what is due: as much as fits in a turn and the rest later, or all of it if `now`.
-
-        After a slow flush, the next one is put off once until the appends under way are committed, and sends them too.
-        So batches grow under load, while the time until a message arrives does not.
-        """
-        if self._last_flush_was_slow and self.pending_appends and not (self._flush_deferred or self._broadcasts or now):
-            self._flush_deferred = True
+        """Send what is due: as much as fits in a turn and the rest later, or all of it if `now`."""
+        if not (self._broadcasts or now) and self._pacing.puts_off(self.pending_appends):
             return
-        self._flush_deferred = False
         began = monotonic()
         self._flush(began + TIME_SLICE)
         while now and (self._outgoing or self._dirty or self._broadcasts):
             self._flush(float("inf"))
-        self._last_flush_was_slow = monotonic() - began > SLOW_FLUSH
+        self._pacing.flushed(began)
         if self._outgoing or self._dirty or self._broadcasts:
             self._schedule()
         if self._flushed is not None:
@@ -223,7 +220,7 @@ class Shard:
     def append_done(self) -> None:
         """Count one pending append less."""
         self.pending_appends -= 1
-        if self._flush_deferred and not self.pending_appends:
+        if self._pacing.deferred and not self.pending_appends:
             self._schedule()
 
     def _schedule(self) -> None:

@@ -30,7 +30,7 @@ PEOPLE = (1, 2, 3)
 def no_flush_is_slow() -> Iterator[None]:
     """Events are sent when they are delivered, however busy the machine is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.live.shard.SLOW_FLUSH", float("inf"))
+        patch.setattr("app.live.pacing.SLOW_FLUSH", float("inf"))
         yield
 
 
@@ -420,7 +420,7 @@ def test_a_room_whose_last_are_cut_off_while_they_are_sent_to_is_gone(
 
 
 def test_after_a_slow_flush_the_next_one_takes_along_what_is_being_committed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.live.shard.SLOW_FLUSH", -1)
+    monkeypatch.setattr("app.live.pacing.SLOW_FLUSH", -1)
 
     async def run() -> None:
         shard = new_shard()
@@ -443,6 +443,26 @@ def test_after_a_slow_flush_the_next_one_takes_along_what_is_being_committed(mon
         await a_turn()
         assert one.got() == [("msg", 1), ("msg", 2), ("msg", 3), ("msg", 4)]
         assert len(one.channel.writes) == 3, "what was committed is no longer waited for, since it failed"
+
+    in_a_loop(run())
+
+
+def test_where_nodes_write_together_a_slow_flush_is_followed_by_a_rest() -> None:
+    """Nobody knows what other nodes have under way, so what comes meanwhile goes out together."""
+
+    async def run() -> None:
+        shard = Shard(lambda room: (0, ()), 1.0, Clock(), rests=True)
+        one = Listening(shard, 1, rooms=["a"])
+        shard.deliver([event(1, "a", 2)])
+        shard._pacing.slow, shard._pacing._rest_until = True, float("inf")
+        for seq in (2, 3, 4):
+            shard.deliver([event(seq, "a", 2)])
+            await a_turn()
+        assert one.got() == [("msg", 1)]
+        shard._pacing._rest_until = 0
+        shard._pacing._rested()
+        assert one.got() == [("msg", 1), ("msg", 2), ("msg", 3), ("msg", 4)]
+        assert len(one.channel.writes) == 2
 
     in_a_loop(run())
 
