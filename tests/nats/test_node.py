@@ -62,7 +62,7 @@ def test_the_package_is_missing(log: NatsSettings, tmp_path: Path) -> None:
 
 
 def test_wrong_credentials(log: NatsSettings, tmp_path: Path) -> None:
-    refused(1, "does not let user 'natter' in", *flags(log, password="wrong"), cwd=tmp_path)
+    refused(1, "does not let user natter in", *flags(log, password="wrong"), cwd=tmp_path)
 
 
 def test_a_node_whose_copy_is_in_memory_keeps_nothing(log: NatsSettings, tmp_path: Path) -> None:

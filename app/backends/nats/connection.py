@@ -154,8 +154,9 @@ class Connection(Client):
             return error
         text = _plain(error)
         if "authorization violation" in text.lower():
-            as_whom = f"user {self._settings.user!r}" if self._settings.user else "a user without a name"
-            return Unsuitable(f"it does not let {as_whom} in: set chat.nats.user and chat.nats.password")
+            user, remedy = self._settings.user, "set chat.nats.user and chat.nats.password"
+            refused = f"it does not let user {user} in" if user else "it lets nobody in without a name"
+            return Unsuitable(f"{refused}: {remedy}")
         if isinstance(error, ssl.SSLCertVerificationError):
             reason = error.verify_message
             return Unsuitable(f"its certificate is not valid ({reason}): set chat.nats.tls.ca to that of its authority")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from itertools import count
@@ -18,10 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from app.backends import StoreError
+from app.backends.nats import streams
 from app.backends.nats.calls import Answer, Call, Messages
 from app.backends.nats.errors import EngineError, Purged, Rejected
 from app.backends.nats.settings import NatsSettings
 from app.backends.outage import Outage, Source
+
+log = logging.getLogger("store")
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -85,8 +89,6 @@ class Engine:
     async def open(self, founding: Founding | None = None) -> None:
         """Connect, and find the log or create it: empty, or as `founding` says. StoreError after 20 s, or at once if
         waiting doesn't help."""
-        from app.backends.nats import streams
-
         try:
             from app.backends.nats.connection import tls_context
         except ModuleNotFoundError:
@@ -179,6 +181,9 @@ class Engine:
             answer = await self._ask(subject, payload, patience, Answer())
         except EngineError as error:
             await self._turn_away(error)
+            if isinstance(error, Rejected) and error.code == streams.FULL:
+                problem = f"the stream {stream} is full: run `nats stream edit {stream} --max-bytes=…` with more"
+                raise Rejected(problem, error.code) from None
             raise
         self._failing_since, self._patience = 0.0, PATIENCE
         if answer.get("stream") != stream:
@@ -290,6 +295,7 @@ class Engine:
             if connection.lost.is_set():
                 if connection.left:
                     reason = f"{connection.address} stores nothing, and was left for another server"
+                    log.warning("%s: %s", self.outage.path, reason)
                 else:
                     reason = f"{connection.address}: {connection.reason}"
                     self.outage.fail(Source.SERVERS, reason)

@@ -89,7 +89,7 @@ def _hopeless(code: int, settings: NatsSettings) -> str | None:
     """Why it is no use to try again."""
     if code in OFF:
         return (
-            f"JetStream is off for user {settings.user!r}: add jetstream {{ store_dir: … }} to the servers' files, "
+            f"JetStream is off for user {settings.user}: add jetstream {{ store_dir: … }} to the servers' files, "
             f"or jetstream: enabled to that of the account"
         )
     if code == NOT_CLUSTERED:
