@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -22,6 +23,7 @@ from app.backends.nats.snapshots import Manifest
 from app.backends.search import index_path
 from app.chat.events import Draft, Kind, User
 from tests.nats.plain import Node, append, said
+from tests.nats.servers import DEADLINE, Server, running
 
 pytestmark = pytest.mark.anyio
 
@@ -244,6 +246,48 @@ async def test_a_snapshot_that_does_not_fit_on_the_disk_is_refused_in_one_line(
         monkeypatch.setattr(copies, "RESERVE", 1 << 60)
         with pytest.raises(StoreError, match=r"late/chat.db: the snapshot does not fit on the disk: free [0-9]+ MiB"):
             await late.catch_up()
+
+
+@pytest.mark.slow("cluster")
+async def test_snapshots_are_made_and_taken_while_servers_are_killed(tmp_path: Path) -> None:
+    with running(tmp_path / "servers", 3) as servers:
+        async with opened(servers.settings()) as engine, opened(servers.settings()) as others:
+            maker = Node(tmp_path / "maker", engine)
+            for number in range(3):
+                await again(lambda number=number: append(others, said(number), size=40))  # type: ignore[misc]
+                expected = await again(maker.catch_up)
+                making = asyncio.create_task(again(lambda: maker.snapshots.make(maker.path)))
+                await asyncio.to_thread(restart, servers[number % 3])
+                manifest = await making
+                assert manifest.position == expected[0]
+                settling = asyncio.create_task(again(lambda manifest=manifest: maker.snapshots.settle(manifest)))  # type: ignore[misc]
+                await asyncio.to_thread(restart, servers[(number + 1) % 3])
+                await settling
+                late = Node(tmp_path / f"late{number}", others)
+                catching_up = asyncio.create_task(again(late.catch_up))
+                await asyncio.to_thread(restart, servers[(number + 2) % 3])
+                assert await catching_up == expected
+                assert late.content() == maker.content()
+                assert late.taken == [manifest.position]
+                assert await again(late.snapshots.positions) == [manifest.position]
+
+
+def restart(server: Server) -> None:
+    server.kill()
+    server.start()
+
+
+T = TypeVar("T")
+
+
+async def again(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the servers answer."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                return await ask()
+            except EngineError:
+                await asyncio.sleep(0.1)
 
 
 class Died(BaseException):
