@@ -13,6 +13,8 @@ STEPS = 100_000
 """How many of SQLite's steps go between two chances for Python to handle a signal that ends the process."""
 COPY = "copy"
 """The key in `meta` that marks a node's copy of a log."""
+DIVERGED = ".diverged"
+"""What is beside a copy that isn't what the log comes to has after the copy's name."""
 SHARED = ("epoch", "digest", COPY)
 """What of `meta` is the same for every node. The rest is about one file."""
 

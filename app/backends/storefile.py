@@ -148,7 +148,13 @@ class StoreFile:
         ending.forget(connection)
 
     def _make_own(self, connection: sqlite3.Connection) -> None:
-        """Go on with a node's copy as a store of its own. The log goes on without it, so this is another history."""
+        """Go on with a node's copy as a store of its own. The log goes on without it, so this is another history.
+        StoreError if the copy is wrong."""
+        if Path(f"{os.path.realpath(self.path)}{copying.DIVERGED}").exists():
+            raise StoreError(
+                f"{self.path}: this node's copy is not what the log comes to on other nodes: use the copy of another "
+                "node, or start this one with chat.backend = nats, and it makes a new copy"
+            )
         with transaction(connection):
             copying.make_own(connection)
         log.warning(

@@ -181,6 +181,21 @@ def _values(settings: NatsSettings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
+async def test_a_copy_that_is_wrong_is_no_store_of_its_own(settings: NatsSettings, tmp_path: Path) -> None:
+    async with starting(settings, str(tmp_path / "chat.db")) as engine:
+        node = Node(tmp_path, engine)
+        await append(engine, said(1))
+        mark = await node.catch_up()
+        copies.doom(node.path)
+        with pytest.raises(StoreError, match="this node's copy is not what the log comes to on other nodes: use the"):
+            Embedded(node.path).open()
+        await prepare(engine, node.path)
+        assert copies.look(node.path) is None
+        assert await node.catch_up() == mark
+        async with embedded(node.path):
+            pass
+
+
 async def test_what_reads_a_copy_leaves_it_one(settings: NatsSettings, tmp_path: Path) -> None:
     async with starting(settings, str(tmp_path / "chat.db")) as engine:
         node = Node(tmp_path, engine)

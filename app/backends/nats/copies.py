@@ -25,8 +25,6 @@ SNAPSHOT = ".snapshot"
 """What a whole snapshot that is to take the place of a copy has after the copy's name."""
 PART = ".snapshot-part"
 """What a snapshot has after the copy's name while it is fetched, or made."""
-DIVERGED = ".diverged"
-"""What is beside a copy that isn't what the log comes to has after the copy's name."""
 RESERVE = 32 << 20
 """How many bytes stay free on a disk that gets a snapshot."""
 
@@ -82,7 +80,7 @@ def finish(path: str) -> None:
     """Complete what a crash has interrupted, before the store at `path` is opened."""
     store = _resolved(path)
     copying.discard(part_of(path))
-    if (diverged := Path(f"{store}{DIVERGED}")).exists():
+    if (diverged := Path(f"{store}{copying.DIVERGED}")).exists():
         drop(path)
         diverged.unlink()
     dropped, snapshot = Path(f"{store}{DROPPED}"), Path(f"{store}{SNAPSHOT}")
@@ -118,7 +116,7 @@ def drop(path: str) -> None:
 def doom(path: str) -> None:
     """Have `finish` drop the copy at `path`, which may be open, before it is opened the next time."""
     store = _resolved(path)
-    Path(f"{store}{DIVERGED}").touch()
+    Path(f"{store}{copying.DIVERGED}").touch()
     copying.sync(store.parent)
 
 
