@@ -69,6 +69,8 @@ class Applier:
         self.worked_at = float("-inf")
         """When something was last applied, by the monotonic clock."""
         self.thread: Thread | None = None
+        self.contradiction = 0
+        """The number of a record that can't be applied because of what the store has, and not because of the disk."""
         self.digests: Chain | None = None
         """What tells whether this copy differs from those of other nodes. A store of its own has none."""
         self._file = file
@@ -341,6 +343,8 @@ class Applier:
                 # Leaving a change out would make this store differ from what its journal says.
                 if not isinstance(error, (sqlite3.Error, MemoryError)) and not self.failing:
                     log.exception("%s: record %d of the journal can't be applied", self._file.path, number)
+                if not isinstance(error, (sqlite3.OperationalError, OSError, MemoryError)):
+                    self.contradiction = number
                 self._apply_failed(one_line(error, self._file.path))
                 return
             self._works()
@@ -367,7 +371,7 @@ class Applier:
                     self.outage.fail(Source.SYNC, f"it can't be synced: {reason(error, self._file.path)}")
 
     def _works(self) -> None:
-        self.failing = False
+        self.failing, self.contradiction = False, 0
         if self.outage.causes:
             self.outage.recover(Source.STORE)
 

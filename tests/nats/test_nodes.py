@@ -231,6 +231,26 @@ async def test_a_node_whose_copy_was_spoiled_stops_and_comes_back_right(
             await again.close()
 
 
+async def test_a_node_that_can_not_apply_what_others_could_makes_a_new_copy(
+    settings: NatsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tending, "PERIOD", 0.1)
+    async with cluster(tmp_path, settings) as [spoiled, other]:
+        await someone(other.backend)
+        await soon(spoiled.reaches(other))
+        spoiled.spoil("INSERT INTO users (id, name, canonical) SELECT max(id) + 1, 'x', 'x' FROM users")
+        guest = await soon(other.backend.create_guest())
+        await soon(spoiled.stopped.wait())
+        await spoiled.close()
+        again = Node(spoiled.path, settings)
+        await again.open()
+        try:
+            assert await soon(again.backend.users([guest.id])) == [guest]
+            assert not other.stopped.is_set()
+        finally:
+            await again.close()
+
+
 async def check_for_ever(node: Node) -> None:
     while True:
         await node.backend.check()

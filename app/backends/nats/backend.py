@@ -158,7 +158,8 @@ class _Core:
             raise
         self.log.left_behind = self._left_behind
         self.telling.begin()
-        self.log.keep_running(Tending(self.log, self.file.path, digests, self._diverged).run())
+        tending = Tending(self.log, self.file.path, digests, self._diverged, lambda: self.applier.contradiction)
+        self.log.keep_running(tending.run())
 
     def _left_behind(self, why: str) -> None:
         """Stop: what comes next in the log is in a snapshot only, which takes the place of the copy."""

@@ -42,10 +42,19 @@ _decode = msgpack.Decoder(Told).decode
 
 
 class Tending:
-    """Runs in the log's loop. `diverged` is called, in a thread of its own, when this node has to stop."""
+    """Runs in the log's loop. `diverged` is called, in a thread of its own, when this node has to stop. `contradiction`
+    returns the position of what can't be applied because of what this node's copy has, or 0."""
 
-    def __init__(self, node_log: Log, path: str, digests: Chain, diverged: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        node_log: Log,
+        path: str,
+        digests: Chain,
+        diverged: Callable[[str], None],
+        contradiction: Callable[[], int],
+    ) -> None:
         self._log, self._path, self._digests, self._diverged = node_log, path, digests, diverged
+        self._contradiction = contradiction
         self._snapshots = Snapshots(node_log.engine, level=LEVEL)
         self._subject = f"{node_log.engine.settings.stream}.digests"
         self._node, self._started = node_log.run.hex(), int(time() * 1000)
@@ -106,12 +115,13 @@ class Tending:
         return Told(self._node, self._started, tuple(self._digests.marks))
 
     def _is_wrong(self) -> bool:
-        """Stop this node if most others have something else."""
-        own = self._own()
-        self._rounds = self._rounds + 1 if must_stop(own, self._alive()) else 0
+        """Stop this node if most others have something else, or if one has applied what this one can't."""
+        own, others, stuck_at = self._own(), self._alive(), self._contradiction()
+        wrong = bool(stuck_at) and any(other.marks[-1][0] >= stuck_at for other in others)
+        self._rounds = self._rounds + 1 if wrong or must_stop(own, others) else 0
         if self._rounds < SURE:
             return False
-        position = own.marks[-1][0]
+        position = stuck_at or own.marks[-1][0]
         self._diverged(f"at position {position}, this node's copy is not what the log comes to on other nodes")
         return True
 
