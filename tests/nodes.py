@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
+import anyio.lowlevel
 import pytest
 
 from app.backends import Backend, Follower, Origin, UserFollower, Watcher
@@ -195,7 +196,7 @@ class Cluster:
         """Have news told, after the whole if that is being told."""
         if nodes._whole is not None:
             await asyncio.wait({nodes._whole})
-            await asyncio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         nodes._tell_news()
 
 

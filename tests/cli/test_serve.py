@@ -126,7 +126,6 @@ def test_the_first_client_that_needs_something_more_finds_it_loaded(tmp_path: Pa
         end = time.monotonic() + DEADLINE
         while not wanted <= {*httpx.get(f"{server.http}/loaded", timeout=DEADLINE).json()}:
             assert time.monotonic() < end
-            time.sleep(0.02)
 
 
 def test_garbage_is_collected_and_threads_wait_briefly_once_the_server_has_started(tmp_path: Path) -> None:
