@@ -18,7 +18,7 @@ from app.transports.asgi_channel import AsgiChannel
 from app.transports.socket_channel import SocketChannel
 from tests.clients import frame
 from tests.transports.comparison import on_uvloop
-from tests.transports.harness import HEAD, client, server, until
+from tests.transports.harness import HEAD, client, made_from_now_on, server, until
 
 JSON = f"Sec-WebSocket-Protocol: {JSON_SUBPROTOCOL}\r\n\r\n".encode()
 SAID = {
@@ -45,10 +45,6 @@ class Served:
         await self.app(scope, receive, send)
 
 
-def left() -> list[Any]:
-    return [one for one in gc.get_objects() if type(one) in (Connection, Following, Cursor, SocketChannel, AsgiChannel)]
-
-
 @pytest.mark.anyio
 @on_uvloop
 @pytest.mark.parametrize("dialect", SAID, ids=["text", "json"])
@@ -57,6 +53,7 @@ async def test_who_leaves_leaves_nothing(dialect: bytes) -> None:
     head = HEAD.replace(b"GET / ", b"GET /chat ").removesuffix(b"\r\n") + dialect
     async with served.app.router.lifespan_context(served.app), server(served) as port:
         gc.collect()
+        left = made_from_now_on(Connection, Following, Cursor, SocketChannel, AsgiChannel)
         gc.disable()
         try:
             for _ in range(3):

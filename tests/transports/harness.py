@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import weakref
@@ -160,6 +161,18 @@ async def client(port: int, said: bytes = HEAD, tls: ssl.SSLContext | None = Non
     finally:
         writer.close()
     await writer.wait_closed()
+
+
+def made_from_now_on(*kinds: type) -> Callable[[], list[Any]]:
+    """Return a function that finds the objects of these types, but for those that there are now: a test that failed
+    keeps what it had."""
+    there = [one for one in gc.get_objects() if issubclass(type(one), kinds)]
+
+    def found() -> list[Any]:
+        known = set(map(id, there))
+        return [one for one in gc.get_objects() if issubclass(type(one), kinds) and id(one) not in known]
+
+    return found
 
 
 async def until(condition: Callable[[], object]) -> None:

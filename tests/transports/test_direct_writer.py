@@ -23,7 +23,7 @@ from app.transports.direct_writer import DirectWriter, _TransportProxy
 from app.transports.frames import Opcode
 from tests.clients import DEADLINE, frame
 from tests.contracts.test_channels import LONG, LOOPS, Open, RecordingReceiver, asgi_channel_above_uvicorn, batch, until
-from tests.transports.harness import client, server, tls_contexts
+from tests.transports.harness import client, made_from_now_on, server, tls_contexts
 
 pytestmark = pytest.mark.anyio
 
@@ -284,10 +284,6 @@ async def stall(one: Any) -> None:
 async def test_a_closed_connection_leaves_neither_a_descriptor_nor_garbage(
     end: Callable[[Any], Awaitable[None]],
 ) -> None:
-    def left() -> list[object]:
-        kinds = (AsgiChannel, DirectWriter, _TransportProxy, WebSocketsSansIOProtocol)
-        return [one for one in gc.get_objects() if isinstance(one, kinds)]
-
     def descriptors() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -303,6 +299,7 @@ async def test_a_closed_connection_leaves_neither_a_descriptor_nor_garbage(
             await one.over()
 
     gc.collect()
+    left = made_from_now_on(AsgiChannel, DirectWriter, _TransportProxy, WebSocketsSansIOProtocol)
     gc.disable()
     try:
         counts = []

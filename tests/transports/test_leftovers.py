@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -14,7 +14,7 @@ from app.transports.handover_protocol import HandoverProtocol
 from app.transports.protocol_selector import ProtocolSelector
 from app.transports.socket_channel import SocketChannel
 from tests.transports.comparison import Application, Behaviour, Call, echo, on_uvloop
-from tests.transports.harness import HEAD, RecordingReceiver, client, server, until
+from tests.transports.harness import HEAD, RecordingReceiver, client, made_from_now_on, server, until
 from tests.transports.test_applications import denies_and_listens, returns_after_accept
 from tests.transports.test_leaving import (
     hands_over_and_waits,
@@ -23,21 +23,13 @@ from tests.transports.test_leaving import (
 
 
 @pytest.fixture
-def uncollected() -> Iterator[None]:
-    """Turn the garbage collector off: only reference counting frees objects."""
+def kept() -> Iterator[Callable[[], list[Any]]]:
+    """Finds what served a connection of the test and wasn't freed. The garbage collector is off: only reference
+    counting frees objects."""
     gc.collect()
     gc.disable()
-    yield
+    yield made_from_now_on(ProtocolSelector, FastHandshake, SocketChannel, HandoverProtocol)
     gc.enable()
-
-
-def kept() -> list[Any]:
-    """Objects that served a connection and weren't freed."""
-    return [
-        one
-        for one in gc.get_objects()
-        if type(one) in (ProtocolSelector, FastHandshake, SocketChannel, HandoverProtocol)
-    ]
 
 
 async def raises_for_who_left(call: Call) -> None:
@@ -64,7 +56,9 @@ LEAVES_NOTHING = [
 @pytest.mark.anyio
 @on_uvloop
 @pytest.mark.parametrize("behave", LEAVES_NOTHING)
-async def test_a_client_that_leaves_in_its_handshake_leaves_nothing(behave: Behaviour, uncollected: None) -> None:
+async def test_a_client_that_leaves_in_its_handshake_leaves_nothing(
+    behave: Behaviour, kept: Callable[[], list[Any]]
+) -> None:
     application = Application(behave)
     async with server(application) as port:
         async with client(port) as one:
@@ -79,7 +73,7 @@ async def test_a_client_that_leaves_in_its_handshake_leaves_nothing(behave: Beha
 
 @pytest.mark.anyio
 @on_uvloop
-async def test_who_was_handed_over_leaves_nothing(uncollected: None) -> None:
+async def test_who_was_handed_over_leaves_nothing(kept: Callable[[], list[Any]]) -> None:
     application = Application(hands_over_to_a_receiver)
     async with server(application) as port:
         async with client(port) as one:
@@ -92,7 +86,7 @@ async def test_who_was_handed_over_leaves_nothing(uncollected: None) -> None:
 @pytest.mark.anyio
 @on_uvloop
 async def test_who_is_refused_needs_nothing_of_uvicorn_and_leaves_nothing(
-    uncollected: None, monkeypatch: pytest.MonkeyPatch
+    kept: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To load uvicorn's protocol takes 10 ms, in which everyone else waits."""
     monkeypatch.setattr(FastHandshake, "_fall_back", None)
@@ -107,7 +101,7 @@ async def test_who_is_refused_needs_nothing_of_uvicorn_and_leaves_nothing(
 
 @pytest.mark.anyio
 @on_uvloop
-async def test_who_says_nothing_leaves_nothing(uncollected: None) -> None:
+async def test_who_says_nothing_leaves_nothing(kept: Callable[[], list[Any]]) -> None:
     application = Application(echo)
     async with server(application) as port:
         async with client(port, b""):
