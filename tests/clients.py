@@ -23,6 +23,8 @@ from app.load.frames import OFFER, frame_at, handshake
 ROOT = Path(__file__).parent.parent
 DEADLINE = 60.0
 """How long anything may take, in seconds: as long as it can on a machine that has much else to do."""
+PATIENCE = 5 * DEADLINE
+"""The same for a program that does a lot: pip, mypy, another run of tests."""
 
 
 class Process:

@@ -14,6 +14,7 @@ from tests import parts
 from tests.clients import DEADLINE
 
 TEST_DEADLINE = 600
+HERE = "127.0.0.1", "::1", "localhost"
 WORKERS_PER_CORE = 2
 """`make test` runs so many tests at once: they spend half their time waiting for a server, a browser or a clock."""
 
@@ -41,6 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # a make that a test runs isn't a part of `make test`
         os.environ.pop(name, None)
+    for name in ("http_proxy", "all_proxy", "no_proxy"):  # what tests talk to is here; pip and npm use https_proxy
+        before = [os.environ.pop(each, "") for each in (name, name.upper())]
+        if name == "no_proxy":
+            os.environ[name] = ",".join(filter(None, (*HERE, *before)))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -117,6 +122,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CHAT_STORE", ":memory:")
     monkeypatch.setattr("app.testing.host.DEADLINE", DEADLINE)
+    monkeypatch.setattr("app.backends.search.client.PATIENCE", DEADLINE)  # its process gives way to all others
 
 
 def need(program: str) -> str:

@@ -19,7 +19,7 @@ import pytest
 
 import app
 from app.new_project.writing import FILES
-from tests.clients import DEADLINE, ROOT, Process, dial, serving
+from tests.clients import DEADLINE, PATIENCE, ROOT, Process, dial, serving
 from tests.conftest import need
 
 INSTRUCTIONS = re.findall(r"^(?!\s*#)(\w+) (.*)$", (ROOT / "Dockerfile").read_text().replace("\\\n", ""), re.M)
@@ -31,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=True)
     pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*map(str, pip), str(ROOT)], check=True, timeout=DEADLINE)
+    subprocess.run([*map(str, pip), str(ROOT)], check=True, timeout=PATIENCE)
     yield folder / "bin"
     shutil.rmtree(folder)
 
@@ -71,14 +71,14 @@ def test_a_release_can_be_built_from_its_source_archive(installed: Path, tmp_pat
     """The wheel built from the sdist holds the packages, the shipped configuration and the page, and nothing else."""
     python = str(installed / "python")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--target", str(tmp_path / "tools"), "hatchling"], check=True, timeout=DEADLINE)
+    subprocess.run([*pip, "--target", str(tmp_path / "tools"), "hatchling"], check=True, timeout=PATIENCE)
     build = [python, "-m", "hatchling", "build", "--directory", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "tools")}
-    subprocess.run([*build, "--target", "sdist"], cwd=ROOT, env=environment, check=True, timeout=DEADLINE)
+    subprocess.run([*build, "--target", "sdist"], cwd=ROOT, env=environment, check=True, timeout=PATIENCE)
     name = f"natter_chat-{app.__version__}"
     with tarfile.open(tmp_path / f"{name}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    subprocess.run([*build, "--target", "wheel"], cwd=tmp_path / name, env=environment, check=True, timeout=DEADLINE)
+    subprocess.run([*build, "--target", "wheel"], cwd=tmp_path / name, env=environment, check=True, timeout=PATIENCE)
     with zipfile.ZipFile(tmp_path / f"{name}-py3-none-any.whl") as wheel:
         files = {file for file in wheel.namelist() if ".dist-info/" not in file}
     packages = {
@@ -96,10 +96,10 @@ def test_make_installs_without_a_word_with_the_pip_of_debian_12(tmp_path: Path) 
     folder = tmp_path / "venv"
     venv.create(folder, with_pip=True)
     old = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pip==23.0.1"]
-    subprocess.run([*map(str, old), "setuptools==66.1.1"], check=True, timeout=DEADLINE)
+    subprocess.run([*map(str, old), "setuptools==66.1.1"], check=True, timeout=PATIENCE)
     (folder / "python.stamp").touch()
     make = ["make", "--silent", f"VENV={folder}", str(folder / "run.stamp")]
-    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, timeout=5 * DEADLINE)
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -169,7 +169,7 @@ class TestDockerfile:
         (step,) = [value for value in values("RUN") if "pip install" in value]
         target = tmp_path / "natter"
         step = step.replace("/opt/natter", str(target)).replace("python -m venv", f"{sys.executable} -m venv", 1)
-        subprocess.run(["/bin/sh", "-euc", step], cwd=image, check=True, timeout=DEADLINE, stdout=subprocess.DEVNULL)
+        subprocess.run(["/bin/sh", "-euc", step], cwd=image, check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL)
         assert not (target / "bin/pip").exists()
         (command,) = values("CMD")
         program = [str(target / "bin/python"), *json.loads(command)[1:]]

@@ -17,7 +17,7 @@ import pytest
 
 from app.testing import test_application
 from tests.client.terminals import ENTER, terminal
-from tests.clients import DEADLINE, ROOT, Process, Raw
+from tests.clients import PATIENCE, ROOT, Process, Raw
 from tests.conftest import need
 from tests.new_project.projects import check_style, check_types, made_to_run, pretend_installed, project
 from tests.test_peers import WEBSOCAT, Peer
@@ -118,7 +118,7 @@ class Reader:
     def test(self, shown: list[str]) -> None:
         (line,) = shown
         done = subprocess.run(
-            [need("make"), "test"], cwd=self.project, capture_output=True, text=True, timeout=DEADLINE
+            [need("make"), "test"], cwd=self.project, capture_output=True, text=True, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stdout + done.stderr
         (passed,) = re.findall(r"=+ (\d+ passed) in", line)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.new_project.parts import ALL, chosen
 from app.new_project.writing import Project, create
-from tests.clients import DEADLINE, ROOT, Process
+from tests.clients import PATIENCE, ROOT, Process
 from tests.conftest import need
 
 NATTER = ROOT.as_uri()
@@ -57,7 +57,7 @@ def check_style(location: Path) -> None:
     rules = ["check", "--select", RULES, "--ignore", "E501", "--config", 'src = ["*"]']
     for arguments in (rules, ["format", "--check"]):
         ruff = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--no-cache", "--quiet", "."]
-        done = subprocess.run(ruff, cwd=location, capture_output=True, text=True, timeout=DEADLINE)
+        done = subprocess.run(ruff, cwd=location, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -71,6 +71,6 @@ def check_types(folders: Sequence[Path], cache: Path) -> None:
         env={"MYPYPATH": ":".join(map(str, [*folders, ROOT])), "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr

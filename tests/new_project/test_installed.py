@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ports import free_port
-from tests.clients import DEADLINE, ROOT, Process, dial
+from tests.clients import DEADLINE, PATIENCE, ROOT, Process, dial
 from tests.conftest import need
 from tests.new_project.projects import made_to_run
 
-PATIENCE = 300
 """Seconds for what installs packages."""
 
 pytestmark = pytest.mark.slow("packages")

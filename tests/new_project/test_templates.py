@@ -16,7 +16,7 @@ from app.new_project.parts import PARTS, chosen
 from app.new_project.rendering import render
 from app.new_project.writing import FILES
 from app.testing import test_application
-from tests.clients import DEADLINE, ROOT, dial
+from tests.clients import DEADLINE, PATIENCE, ROOT, dial
 from tests.conftest import need
 from tests.new_project.projects import check_style, check_types, made_to_run, pretend_installed, project
 
@@ -98,7 +98,7 @@ def test_a_new_project_tests_and_serves_itself(modules: str, tmp_path: Path) -> 
     make = need("make")
     folder = project(tmp_path, modules=modules)
     pretend_installed(folder)
-    done = subprocess.run([make, "test"], cwd=folder, capture_output=True, text=True, timeout=DEADLINE)
+    done = subprocess.run([make, "test"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     tests = len(re.findall("^def test_", (folder / "tests/test_demo.py").read_text(), re.M))
     assert f"{tests} passed" in done.stdout

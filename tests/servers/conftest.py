@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import DEADLINE
+from tests.clients import PATIENCE
 
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 
@@ -22,7 +22,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("servers")
     venv.create(folder, with_pip=True)
     pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    subprocess.run([*map(str, pip), "-r", str(REQUIREMENTS)], check=True, timeout=5 * DEADLINE)
+    subprocess.run([*map(str, pip), "-r", str(REQUIREMENTS)], check=True, timeout=PATIENCE)
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "natter.pth").write_text(sysconfig.get_path("purelib") + "\n")
     yield folder / "bin"

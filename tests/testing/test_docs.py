@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.testing import test_application
-from tests.clients import DEADLINE, ROOT
+from tests.clients import PATIENCE, ROOT
 
 
 def blocks(page: str) -> list[str]:
@@ -26,7 +26,7 @@ def test_the_examples_pass(tmp_path: Path) -> None:
         (tmp_path / f"test_{number}.py").write_text(block)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "app.testing.plugin", "-W", "error"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=DEADLINE)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     passed = sum(block.count("def test_") for block in tests) + 1  # one of them runs in both dialects
     assert f"{passed} passed" in done.stdout

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.clients import DEADLINE, ROOT
+from tests.clients import PATIENCE, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TEST = """
@@ -44,7 +44,7 @@ def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
     # Where the project is installed pytest knows its plugin; to name it a second time is no mistake.
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=DEADLINE)
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def pytest_run(folder: Path, *arguments: str, **environment: str) -> str:

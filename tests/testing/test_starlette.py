@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from app import create_app
 from config import load
-from tests.clients import DEADLINE, ROOT, serving
+from tests.clients import PATIENCE, ROOT, serving
 
 A_LOOP_FOR_EACH_SESSION = """
 from starlette.testclient import TestClient
@@ -77,7 +77,7 @@ def run(folder: Path, module: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CHAT_", "PYTEST_"))}
     environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", module, *(["-q", "-p", "no:cacheprovider"] if module == "pytest" else [])]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -155,7 +155,7 @@ asyncio.run(create_app()({"type": "lifespan"}, receive, send))
         env=environment | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "chat.db").exists()

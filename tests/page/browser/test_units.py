@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import DEADLINE, ROOT
+from tests.clients import PATIENCE, ROOT
 from tests.conftest import need
 
 UNITS = Path(__file__).parent / "unit"
@@ -18,5 +18,5 @@ def test_units() -> None:
     node = need("node")
     files = sorted(str(path.relative_to(ROOT)) for path in UNITS.rglob("*.test.*js"))
     assert files
-    done = subprocess.run([node, "--test", *files], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+    done = subprocess.run([node, "--test", *files], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
