@@ -67,6 +67,16 @@ async def hashed_passwords(target: Target) -> None:
     await on_each(await target.crowd(95), register)
 
 
+@attack("95 connections of one address want passwords of 1,000 letters with accents, as fast as they get an answer")
+async def accented_passwords(target: Target) -> None:
+    async def register(connection: Connection) -> None:
+        while True:
+            answer = await connection.ask(t="register", password="\u00e9" * 1000)
+            await asyncio.sleep(min(1.0, answer.get("after", 0) / 1000))
+
+    await on_each(await target.crowd(95), register)
+
+
 @attack("names that look like that of an account are asked for", prepare=register_the_victim)
 async def lookalikes(target: Target) -> None:
     connection = await target.connect()
