@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import resource
@@ -15,14 +16,16 @@ from select import POLLIN, poll
 from threading import current_thread
 
 import pytest
+from websockets.typing import Subprotocol
 
+from app.chat.dialects import JSON_SUBPROTOCOL
 from app.chat.errors import Code, Refused
 from app.identity.hashing import Argon2id, HashingError
 from app.identity.hashing_client import HashingProcess
 from app.identity.preparing import prepare
 from app.live.service import chat_of
 from app.testing import test_application
-from tests.clients import DEADLINE, ROOT
+from tests.clients import DEADLINE, ROOT, Served, serving
 
 PASSWORD = "correct horse"
 STORED = Argon2id(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
@@ -64,8 +67,8 @@ def held(hashing: HashingProcess, asking: ThreadPoolExecutor) -> Future[bool]:
     return asking.submit(hashing.matches, STORED, PASSWORD)
 
 
-def has_ended(pid: int) -> bool:
-    """Wait for a process to end."""
+def has_ended(pid: int, within: float = DEADLINE) -> bool:
+    """Wait for a process to end, for some seconds."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -73,7 +76,7 @@ def has_ended(pid: int) -> bool:
     ending = poll()
     ending.register(handle, POLLIN)
     try:
-        return bool(ending.poll(1000 * DEADLINE))
+        return bool(ending.poll(1000 * within))
     finally:
         os.close(handle)
 
@@ -197,22 +200,29 @@ def test_nobody_else_sees_a_password(started: HashingProcess, caplog: pytest.Log
     assert secret not in caplog.text
 
 
+def register(server: Served) -> None:
+    with server.connect("/chat?name=ann", subprotocols=[Subprotocol(JSON_SUBPROTOCOL)]) as client:
+        client.send(json.dumps({"t": "register", "rid": 1, "password": PASSWORD}))
+        while json.loads(client.recv(DEADLINE)).get("rid") != 1:
+            pass
+
+
+def of_server(pid: int) -> int:
+    """The process that hashes for a server."""
+    children = [
+        child for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
+    (found,) = [one for one in children if b"hashing_process" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return int(found)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_it_ends_with_a_server_that_is_killed(number: int) -> None:
-    script = (
-        "from app.identity.hashing_client import HashingProcess\n"
-        "hashing = HashingProcess()\n"
-        f"assert hashing.matches({STORED!r}, {PASSWORD!r})\n"
-        "print(hashing.pid, flush=True)\n"
-        "hashing.hash('x')\n"
-        "input()\n"
-    )
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=pipe, stdout=pipe) as server:
-        assert server.stdout
-        pid = int(server.stdout.readline())
-        server.send_signal(number)
-        server.wait(DEADLINE)
+def test_it_ends_with_the_server(number: int) -> None:
+    with serving() as server:
+        register(server)
+        pid = of_server(server.started.pid)
+        assert not has_ended(pid, within=0)
+        assert server.stop(number) == (0 if number == signal.SIGTERM else -number)
         assert has_ended(pid)
 
 
