@@ -51,8 +51,9 @@ class Turns:
                 problem = "Too many passwords are waiting to be checked. Try again in 1 s"
                 raise Refused(Code.RATE_LIMITED, problem, retry=True, after=RETRY, reason="busy")
             if self._thread is None:
-                self._thread = Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._work, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
             self._numbers[group] += 1
             self._waiting.put((group, future, partial(function, *arguments)), group, account)
             self._changed.notify()

@@ -25,7 +25,9 @@ try:
         os.nice(int(priority))
 except (OSError, AttributeError):
     os.nice(19)
-import site
+import signal, site
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
 site.main()
 sys.path[:] = rest[int(count):]
 from importlib import import_module
@@ -39,7 +41,8 @@ class Child:
     """A process that runs `main(*arguments)` of a module.
 
     To start one takes 2 ms, in which no other thread runs Python. Its memory is its own: nothing of the server's is
-    copied. OSError if it can't be started. The arguments are for everyone to see.
+    copied. It ignores the signals that a terminal or a service manager sends to all processes: the server ends first,
+    and with it the requests. OSError if it can't be started. The arguments are for everyone to see.
     """
 
     def __init__(self, module: str, *arguments: str, priority: str) -> None:

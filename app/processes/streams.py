@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -17,10 +16,7 @@ REQUESTS = 0
 def take_streams() -> Callable[[Struct], None]:
     """Return the function that sends an answer. BrokenPipeError if the server has ended.
 
-    From now on, whatever is printed goes to the standard error output. Signals that a terminal or a service manager
-    sends to all processes are ignored: the server ends first, and with it the requests."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    From now on, whatever is printed goes to the standard error output."""
     output = os.dup(1)
     os.dup2(2, 1)
 
