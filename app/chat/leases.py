@@ -122,17 +122,22 @@ class Leases:
         return lease.behind and self._may_ask(lease, now)
 
     def end(self, node: str, *, for_good: bool = False) -> Lease | None:
-        """Forget a node that has died, or that ends `for_good`. Return what it had told last."""
+        """Forget a node that has died, or that ends `for_good`. Return what it had told last. Its users may be many:
+        they are gone once `forget_user` was called for each."""
         if for_good:
             self._ended[node] = None
             while len(self._ended) > MOST_ENDED:
                 del self._ended[next(iter(self._ended))]
         lease = self.nodes.pop(node, None)
-        for user in list(lease.users) if lease else ():
-            self._told.user_told(node, user, None)
         for use in lease.uses.values() if lease else ():
             self._told.use_ended(use)
         return lease
+
+    def forget_user(self, node: str, user: int) -> None:
+        """Forget a user of a node that has ended, unless the node was only taken for dead, and has told of it again."""
+        lease = self.nodes.get(node)
+        if lease is None or user not in lease.users:
+            self._told.user_told(node, user, None)
 
     def expired(self, now: float) -> list[str]:
         """Return the nodes of which nothing was heard for too long."""

@@ -65,9 +65,9 @@ class Departures:
             if now - heard_at > REMEMBERED:
                 del self._gone[user]
         for user, found_at in list(self._orphans.items()):
-            if self._hub.is_present(user) or now - found_at > REMEMBERED:
+            if now - found_at > REMEMBERED:
                 del self._orphans[user]
-            elif self._nodes.leads:
+            elif now - found_at >= GRACE and self._nodes.leads and not self._hub.is_present(user):
                 del self._orphans[user]
                 if self.on_death is not None:
                     self.on_death(user)

@@ -47,7 +47,7 @@ PART = 100_000
 USES = 20_000
 """Uses of limits that are remembered, at most."""
 SLICE = 500
-"""Users who are described in one turn of the event loop."""
+"""Users who are dealt with in one turn of the event loop."""
 LASTS = 60.0
 """Seconds for which the use of a limit belongs to the whole that is told a node that missed something."""
 
@@ -82,6 +82,7 @@ class Nodes:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._whole: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._number = 0
         self._beat_at = self._ticked_at = self._settled_at = clock.monotonic()
         self._changed: dict[int, None] = {}
@@ -140,8 +141,8 @@ class Nodes:
         finally:
             ticking.cancel()
             await asyncio.wait({ticking})
-            if self._whole is not None:
-                await asyncio.wait({self._whole})
+            if tasks := self._tasks | ({self._whole} if self._whole is not None else set()):
+                await asyncio.wait(tasks)
             if self._timer is not None:
                 self._timer.cancel()
             self._tell_news()
@@ -243,10 +244,21 @@ class Nodes:
 
     def _end(self, node: str, why: str, *, for_good: bool = False) -> None:
         lease = self._leases.end(node, for_good=for_good)
-        if lease is not None:
-            log.info("Another node %s: %d people were connected to it", why, len(lease.users))
-            for learn in () if for_good else self.on_death:
-                learn(lease)
+        if lease is None:
+            return
+        log.info("Another node %s: %d people were connected to it", why, len(lease.users))
+        task = asyncio.create_task(self._forget(lease))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        for learn in () if for_good else self.on_death:
+            learn(lease)
+
+    async def _forget(self, lease: Lease) -> None:
+        """Forget the users of a node, some in each turn."""
+        for number, user in enumerate(list(lease.users), 1):
+            self._leases.forget_user(lease.node, user)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
 
     def _watch(self, payload: bytes) -> None:
         """Take what another node told, in any thread."""

@@ -169,6 +169,7 @@ def test_a_node_is_known_until_nothing_is_heard_of_it() -> None:
     lease = made.end("b")
     assert lease is not None
     assert list(lease.users) == [1]
+    made.forget_user("b", 1)
     assert known.users == {}
 
 
@@ -186,6 +187,9 @@ def test_a_node_that_was_taken_for_dead_does() -> None:
     assert made.beat(Beat("b", 5, 3), 20.0)
     made.whole(Whole("b", 5, 3, 0, 1, (here(1, "red"),)), 20.0)
     assert list(known.users) == [("b", 1)]
+    made.forget_user("b", 1)  # which comes late
+    assert list(known.users) == [("b", 1)]
+    made.forget_user("b", 2)
 
 
 def test_a_node_is_asked_for_the_same_once_a_second() -> None:
