@@ -14,6 +14,7 @@ from app.chat.events import User
 from app.chat.frames import ChangePassword, Done, Join, Login, Logout, Nick, Quit, Register
 from app.chat.logs import WHISPERS, mailbox
 from app.live.connection import Connection
+from app.live.effects import with_effect
 from app.live.handlers.rooms import check_voice, take_ownership
 from app.live.tokens import digest, new_token
 
@@ -31,8 +32,8 @@ async def take_name(connection: Connection, name: str) -> None:
     """Give the user a new name, on all of its connections. Refused if it is muted in a room that it is in, on any of
     them."""
     await check_voice(connection)
-    user = await connection.context.claim_name(connection.user, name)
-    connection.hub.update_user(user, asker=connection)
+    claiming = connection.context.claim_name(connection.user, name)
+    await with_effect(claiming, lambda user: connection.hub.update_user(user, asker=connection))
 
 
 async def register(connection: Connection, command: Register) -> None:
@@ -45,12 +46,16 @@ async def register(connection: Connection, command: Register) -> None:
     with context.registering(connection):
         hashed = await context.passwords.hash(password, account=user_id, network=asking)
         token = _new_token(connection)
-        user = await context.register(connection.user, hashed, digest(token), ends=connection.token_hash)
-        if user is None:
+
+        def registered(user: User | None) -> None:
+            if user is not None:
+                _replace_token(connection, token)
+                connection.hub.update_user(user, asker=connection)
+
+        registering = context.register(connection.user, hashed, digest(token), ends=connection.token_hash)
+        if await with_effect(registering, registered) is None:
             raise _registered()
     connection.context.say(connection, "Registered:", "%s registered", _who(connection))
-    _replace_token(connection, token)
-    connection.hub.update_user(user, asker=connection)
     connection.tell_name(token=token, rid=command.rid)
     for room in connection.following.rooms():
         await take_ownership(connection, room)
@@ -81,12 +86,16 @@ async def change_password(connection: Connection, command: ChangePassword) -> No
         raise
     hashed = await context.passwords.hash(new, account=account.user.id, network=asking)
     token, now = _new_token(connection), context.clock.now()
+
+    def changed(user: User | None) -> None:
+        if user is not None:
+            connection.hub.end_sign_ins(user.id, keep=connection)
+            connection.token_hash = digest(token)
+
     changing = connection.backend.change_password(account.user.id, account.password, hashed, digest(token), at=now)
-    if await changing is None:
+    if await with_effect(changing, changed) is None:
         raise _wrong_old()
     connection.context.say(connection, "New passwords:", "%s changed the password", _who(connection))
-    connection.hub.end_sign_ins(connection.user.id, keep=connection)
-    connection.token_hash = digest(token)
     connection.tell_name(token=token, rid=command.rid)
 
 
@@ -112,13 +121,18 @@ async def login(connection: Connection, command: Login) -> None:
     assert account is not None, "without an account no password is right"
     room, token = connection.room, _new_token(connection)
     ignored, now = await connection.backend.ignored(account.user.id), connection.context.clock.now()
-    user = await connection.backend.sign_in(
+
+    def signed_in(user: User | None) -> None:
+        if user is not None:
+            _replace_token(connection, token)
+
+    signing_in = connection.backend.sign_in(
         account.user.id, hashed, digest(token), ends=ends, at=now, former=connection.user.id
     )
+    user = await with_effect(signing_in, signed_in)
     if user is None:
         raise _changed_meanwhile()
     connection.context.say(connection, "Logged in:", "%s logged in as %s", _who(connection), user.name)
-    _replace_token(connection, token)
     connection.switch_user(user)
     connection.ignore(ignored)
     connection.tell_name(token=token, rid=command.rid)
@@ -139,10 +153,10 @@ async def follow_whispers(connection: Connection) -> None:
 
 async def logout(connection: Connection, command: Logout) -> None:
     """End the connection's token, and every connection that came with it."""
-    if connection.token_hash:
-        now, user = connection.context.clock.now(), connection.user.id
-        await connection.backend.sign_out(connection.token_hash, at=now, user=user)
-        connection.hub.end_sign_ins(connection.user.id, connection.token_hash, keep=connection)
+    if token := connection.token_hash:
+        user = connection.user.id
+        signing_out = connection.backend.sign_out(token, at=connection.context.clock.now(), user=user)
+        await with_effect(signing_out, lambda _: connection.hub.end_sign_ins(user, token, keep=connection))
     connection.send(Done(note="Goodbye", rid=command.rid))
     connection.flush_and_close(CloseCode.BYE)
 

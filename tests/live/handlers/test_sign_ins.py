@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from app import chat_of
 from app.chat.closing import CloseCode
 from app.chat.dialects import JSON_SUBPROTOCOL
 from app.testing import Host, JsonClient, Refusal
@@ -167,3 +170,51 @@ def test_the_text_dialect_changes_a_password(chat: Host) -> None:
     ann.register(PASSWORD)
     assert "You are ann now" in ann.command(f'/password "{PASSWORD}" {OTHER}')
     chat.connect().login("ann", OTHER)
+
+
+def _close_when_asked(chat: Host, client: JsonClient, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a connection end right after it has asked the store for something."""
+    hub, backend = chat_of(chat.app).hub, chat_of(chat.app).backend
+    ask = getattr(backend, call)
+
+    def ask_and_close(*arguments: Any, **more: Any) -> Any:
+        [shard] = hub._shards.values()
+        [asker] = [one for one in shard.connections[client.id] if one.following.rooms()]
+        asyncio.get_running_loop().call_soon(asker.channel_closed)  # type: ignore[attr-defined]
+        return ask(*arguments, **more)
+
+    monkeypatch.setattr(backend, call, ask_and_close, raising=False)
+
+
+def test_a_new_password_ends_sign_ins_though_the_connection_that_changed_it_ends(
+    chat: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = account(chat)
+    ann.join("lobby")
+    thief = chat.connect()
+    thief.login("ann", PASSWORD)
+    _close_when_asked(chat, ann, "change_password", monkeypatch)
+    ann.ask("password", old=PASSWORD, new=OTHER)
+    assert is_signed_out(thief)
+
+
+def test_a_logout_ends_all_connections_of_its_token_though_its_own_ends_first(
+    chat: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = account(chat)
+    ann.join("lobby")
+    other = chat.connect(token=ann.token)
+    _close_when_asked(chat, ann, "sign_out", monkeypatch)
+    ann.ask("logout")
+    assert is_signed_out(other)
+
+
+def test_a_new_name_holds_on_all_connections_though_the_one_that_took_it_ends(
+    chat: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = account(chat)
+    ann.join("lobby")
+    other = chat.connect(token=ann.token)
+    _close_when_asked(chat, ann, "claim", monkeypatch)
+    ann.ask("nick", name="anna")
+    assert other.receive()["name"] == "anna"
