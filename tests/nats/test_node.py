@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.sync.client import ClientConnection
 
 from app.backends.nats.settings import NatsSettings
 from tests.cli.test_serve import refused
@@ -69,6 +74,42 @@ def test_a_node_whose_copy_is_in_memory_keeps_nothing(log: NatsSettings, tmp_pat
     with node(log, tmp_path, store=":memory:") as served, served.connect() as client:
         assert client.recv(DEADLINE)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow("cluster")
+def test_a_node_whose_copy_is_spoiled_ends_and_is_right_when_it_is_started_again(
+    log: NatsSettings, tmp_path: Path
+) -> None:
+    """With an exit code that has a service manager start it. Of two nodes, the one that was started later stops."""
+    with node(log, tmp_path / "a") as one, joined(one) as ann, joined(one), node(log, tmp_path / "b") as other:
+        with closing(sqlite3.connect(tmp_path / "b/chat.db", timeout=DEADLINE)) as copy:
+            copy.execute("UPDATE users SET canonical = 'ann' WHERE id = 2")
+            copy.commit()
+        ask(ann, {"t": "nick", "rid": "n", "name": "Ann"})
+        assert other.wait() == 1
+        assert re.fullmatch(
+            r"natter: this node has stopped, and is to be started again: the store can't be written: "
+            r"at position \d+, this node's copy is not what the log comes to on other nodes",
+            other.log[-1],
+        )
+        with node(log, tmp_path / "b") as again, joined(again) as bob:
+            assert ask(bob, {"t": "nick", "rid": "n", "name": "Ann"})["code"] == "name_taken"
+
+
+@contextmanager
+def joined(served: Served) -> Iterator[ClientConnection]:
+    with served.connect(subprotocols=["chat.v1.json"]) as client:
+        assert json.loads(client.recv(DEADLINE))["t"] == "welcome"
+        yield client
+
+
+def ask(client: ClientConnection, request: dict[str, Any]) -> dict[str, Any]:
+    """The frame that answers a request."""
+    client.send(json.dumps(request))
+    while True:
+        frame: dict[str, Any] = json.loads(client.recv(DEADLINE))
+        if frame.get("rid") == request["rid"]:
+            return frame
 
 
 def test_a_copy_of_another_log(log: NatsSettings, servers: Servers, tmp_path: Path) -> None:

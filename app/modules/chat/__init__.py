@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
@@ -33,9 +35,10 @@ PATIENCE = 2.0
 def module(app: Application) -> None:
     """Register `/chat`, and put the chat at `app.state.chat` for other modules."""
     settings = app.group("chat", ChatSettings)
-    backend = _backend(app, settings)
+    ending = Ending()
+    backend = _backend(app, settings, ending)
     names = _name_policy(app, settings)
-    app.during(_open(backend))
+    app.during(_open(backend, ending))
     presence, queued = settings.presence, int(settings.outbox.total)
     hub = Hub(backend, roster=presence.roster, presence_period=presence.period, queued=queued, clock=app.clock)
     limits, rates, overflow = settings.limits.limits(), settings.limits.rates(), Overflow(settings.outbox.overflow)
@@ -59,7 +62,20 @@ def module(app: Application) -> None:
     app.readiness["chat"] = lambda: _store_problem(backend)
 
 
-def _backend(app: Application, settings: ChatSettings) -> Backend:
+class Ending:
+    """Ends the process when its copy of the chat is of no more use, so that it is started again with another one."""
+
+    def __init__(self) -> None:
+        self.is_asked_for = False
+
+    def ask(self) -> None:
+        """Stop the server as SIGTERM does. In a program that has no handler for that, such as a test, note it only."""
+        self.is_asked_for = True
+        if signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _backend(app: Application, settings: ChatSettings, ending: Ending) -> Backend:
     def in_memory() -> bool:
         return _keep_in_memory(app, settings.store)
 
@@ -70,7 +86,7 @@ def _backend(app: Application, settings: ChatSettings) -> Backend:
     def temporary() -> bool:
         return settings.store == MEMORY or in_memory()
 
-    return NatsBackend(settings.store, settings.nats, clock=app.clock, in_memory=temporary)
+    return NatsBackend(settings.store, settings.nats, clock=app.clock, in_memory=temporary, stop=ending.ask)
 
 
 async def _store_problem(backend: Backend) -> str | None:
@@ -115,10 +131,13 @@ def _name_policy(app: Application, settings: ChatSettings) -> NamePolicy:
 
 
 @asynccontextmanager
-async def _open(backend: Backend) -> AsyncIterator[None]:
+async def _open(backend: Backend, ending: Ending) -> AsyncIterator[None]:
     try:
         backend.open()
     except StoreError as error:
         raise StartupError(str(error)) from None
     yield
+    problem = backend.problem
     backend.close()
+    if ending.is_asked_for:
+        raise StartupError(f"this node has stopped, and is to be started again: {problem}")
