@@ -10,10 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from app.backends.nats import engine as engine_module
 from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError
 from app.backends.nats.settings import NatsSettings
 from tests.clients import DEADLINE
+from tests.nats.refusals import refusal
 from tests.nats.servers import Server, Servers, running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow("cluster")]
@@ -122,3 +124,11 @@ async def test_all_servers_are_killed_and_come_back(three: Servers) -> None:
             server.kill()
         for server in three:
             server.start()
+
+
+async def test_a_new_log_needs_most_of_the_servers(three: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "START_PATIENCE", 0.0)
+    for server in three[1:]:
+        server.kill()
+    found = await refusal(three.settings())
+    assert found.startswith("chat.nats: JetStream does not work: ")

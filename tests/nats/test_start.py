@@ -54,6 +54,15 @@ async def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert found == "chat.nats: no server can be used: ADDRESS: it does not answer"
 
 
+async def test_many_servers_that_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They don't take longer than one."""
+    monkeypatch.setattr(engine_module, "START_PATIENCE", 0.0)
+    monkeypatch.setattr(engine_module, "LAST_ATTEMPT", 0.1)
+    async with fake_server(b" ") as fake, fake_server(b" ") as another:
+        found = await refusal(NatsSettings((fake.url, another.url)))
+    assert found == "chat.nats: no server can be used: none of them answers"
+
+
 async def test_wrong_credentials(servers: Servers) -> None:
     """At once: to wait doesn't help."""
     assert await refusal(servers.settings(user="ann", password="wrong")) == (

@@ -37,8 +37,8 @@ T = TypeVar("T")
 Heard = Callable[[bytes, int], None]
 """Called with a payload and the position that it has in the log, or 0. It must not block and must not raise."""
 
-START_PATIENCE = 20.0
-"""Seconds that the servers may take to be there when a node starts."""
+START_PATIENCE, LAST_ATTEMPT = 18.0, 5.0
+"""Seconds that the servers may take to be there when a node starts, and that the attempt after them may take."""
 ANSWER_PATIENCE = 5.0
 """Seconds that an answer may take, and the next message of a batch."""
 BATCH = 512
@@ -104,22 +104,33 @@ class Engine:
             raise StoreError(f"chat.nats.tls: can't use {names}: {error.strerror or error}") from None
         deadline = monotonic() + START_PATIENCE
         try:
-            while True:
-                try:
-                    await self._connect()
-                    break
-                except Rejected as error:
-                    raise StoreError(f"chat.nats: {error}") from None
-                except EngineError as error:
-                    if monotonic() >= deadline:
-                        raise StoreError(f"chat.nats: {error}") from None
-                    await asyncio.sleep(RETRY)
+            await self._find_server(deadline)
             self._start(self._supervise())
             self._start(self._tell())
             self.epoch = await streams.find_log(self.request, self.settings, deadline, founding or streams.found_empty)
         except BaseException:
             await self.close()
             raise
+
+    async def _find_server(self, deadline: float) -> None:
+        """Connect for the first time."""
+        problem = "no server can be used: none of them answers"
+        try:
+            async with asyncio.timeout(START_PATIENCE + LAST_ATTEMPT):
+                while True:
+                    try:
+                        await self._connect()
+                        return
+                    except Rejected as error:
+                        raise StoreError(f"chat.nats: {error}") from None
+                    except EngineError as error:
+                        problem = str(error)
+                        if monotonic() >= deadline:
+                            break
+                        await asyncio.sleep(RETRY)
+        except TimeoutError:  # many servers that say nothing take their time
+            pass
+        raise StoreError(f"chat.nats: {problem}")
 
     async def close(self) -> None:
         """End the connection."""
