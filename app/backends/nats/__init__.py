@@ -4,6 +4,8 @@
     The settings group `chat.nats`.
 `engine`
     The servers as the rest sees them: append to the log, read it, listen.
+`choosing`
+    Which of the servers a node uses.
 `connection`
     One connection to one server. The only module that imports nats-py, when an engine opens.
 `streams`

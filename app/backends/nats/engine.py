@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Callable, Coroutine, Mapping
 from itertools import count
 from time import monotonic
@@ -43,8 +42,8 @@ ANSWER_PATIENCE = 5.0
 """Seconds that an answer may take, and the next message of a batch."""
 BATCH = 512
 """Messages that a read gets at most."""
-RETRY = 0.25
-"""Seconds between two attempts to connect to the servers, each of them in turn."""
+RETRY, LONGEST_PAUSE = 0.25, 2.0
+"""Seconds between two attempts to connect to the servers, each of them in turn: the first, and later ones."""
 PATIENCE, LONGEST_PATIENCE = 5.0, 60.0
 """A server that has stored nothing that it was told to in so many seconds is left for another one: it may be cut off
 from the others."""
@@ -62,6 +61,8 @@ class Engine:
         self.outage = Outage(f"nats stream {settings.stream}", "reached")
         self._connection: Connection | None = None
         self._listeners: list[tuple[str, Heard]] = []
+        self._listened = 0
+        """How many of them the present connection knows of."""
         self._calls: dict[str, Call[Any]] = {}
         self._tokens = count(1)
         self._inbox = ""
@@ -163,10 +164,8 @@ class Engine:
     def listen(self, subject: str, heard: Heard) -> None:
         """Call `heard` with everything that is published to a subject, as long as there is a connection."""
         self._listeners.append((subject, heard))
-        if self._connection:
-            subscribing = self._start(self._subscribe(self._connection, subject, heard))
-            self._subscribing.add(subscribing)
-            subscribing.add_done_callback(self._subscribing.discard)
+        if self._connection and not self._connection.lost.is_set():
+            self._catch_up(self._connection)
 
     async def flushed(self) -> None:
         """Wait until the servers know of everything that was asked of them, such as what is listened to."""
@@ -259,41 +258,40 @@ class Engine:
             call.fail(EngineError(f"{reason} before there was an answer"))
 
     async def _connect(self, *, without: str = "") -> None:
-        """Connect to one of the servers, last to the one at the address `without`. Rejected if none of them can be used
-        as it is, EngineError if some can't be reached."""
-        from app.backends.nats.connection import Connection, Unreachable, Unsuitable
+        """Connect to one of the servers, last to the one at the address `without`."""
+        from app.backends.nats.choosing import connect
 
-        servers = [Connection(server, self.settings, self._context) for server in self.settings.servers]
-        random.shuffle(servers)
-        servers.sort(key=lambda server: server.address == without)
-        problems: dict[str, Exception] = {}
-        for connection in servers:
-            try:
-                await connection.open(f"natter {self.settings.stream}")
-                self._inbox = connection.new_inbox()
-                await connection.subscribe(f"{self._inbox}.*", cb=self._replied)
-                for subject, heard in self._listeners:
-                    await self._subscribe(connection, subject, heard)
-                await connection.flush(2)
-            except (Unreachable, Unsuitable) as error:
-                problems[connection.address] = error
-            except Exception as error:  # noqa: BLE001  (whatever nats-py raises, the next server may do)
-                await connection.close()
-                problems[connection.address] = Unreachable(str(error) or type(error).__name__)
-            else:
-                self._connection = connection
-                self._failing_since = 0.0
-                return
-        text = "; ".join(f"{server}: {problem}" for server, problem in sorted(problems.items()))
-        useless = all(isinstance(problem, Unsuitable) for problem in problems.values())
-        raise (Rejected if useless else EngineError)(f"no server can be used: {text}")
+        self._connection = await connect(self.settings, self._context, self._prepare, without=without)
+        self._failing_since = 0.0
+        self._catch_up(self._connection)
+
+    async def _prepare(self, connection: Connection) -> None:
+        """Listen on a connection that is new."""
+        self._inbox = connection.new_inbox()
+        await connection.subscribe(f"{self._inbox}.*", cb=self._replied)
+        self._listened = 0
+        while self._listened < len(self._listeners):
+            self._listened += 1
+            await self._subscribe(connection, *self._listeners[self._listened - 1])
+
+    def _catch_up(self, connection: Connection) -> None:
+        """Listen to what was added since the connection was made."""
+
+        async def subscribe(subject: str, heard: Heard) -> None:
+            with contextlib.suppress(Exception):  # the connection is lost, and the next one knows of it
+                await self._subscribe(connection, subject, heard)
+
+        for subject, heard in self._listeners[self._listened :]:
+            subscribing = self._start(subscribe(subject, heard))
+            self._subscribing.add(subscribing)
+            subscribing.add_done_callback(self._subscribing.discard)
+        self._listened = len(self._listeners)
 
     async def _subscribe(self, connection: Connection, subject: str, heard: Heard) -> None:
         async def pass_on(message: Msg) -> None:
             heard(message.data, int((message.headers or {}).get("Nats-Sequence", 0)))
 
-        with contextlib.suppress(Exception) if connection is self._connection else contextlib.nullcontext():
-            await connection.subscribe(subject, cb=pass_on, pending_msgs_limit=0, pending_bytes_limit=0)
+        await connection.subscribe(subject, cb=pass_on, pending_msgs_limit=0, pending_bytes_limit=0)
 
     async def _supervise(self) -> None:
         """Make a new connection whenever there is none."""
@@ -315,13 +313,15 @@ class Engine:
             self.outage.tick()
 
     async def _reconnect(self, without: str) -> None:
+        pause = RETRY
         while True:
             try:
                 await self._connect(without=without)
             except EngineError as error:
                 self.outage.fail(Source.SERVERS, str(error))
                 self.outage.tick()
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 self.outage.recover(Source.SERVERS)
                 self.reconnected()
