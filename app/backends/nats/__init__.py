@@ -4,6 +4,8 @@
     The settings group `chat.nats`.
 `engine`
     The servers as the rest sees them: append to the log, read it, listen.
+`asking`, `calls`
+    What was asked of the servers, and their answers.
 `choosing`
     Which of the servers a node uses.
 `connection`

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +18,7 @@ import msgspec
 
 from app.backends import StoreError
 from app.backends.nats import streams
+from app.backends.nats.asking import Calls
 from app.backends.nats.calls import Answer, Call, Messages
 from app.backends.nats.errors import EngineError, Purged, Rejected
 from app.backends.nats.settings import NatsSettings
@@ -63,9 +63,7 @@ class Engine:
         self._listeners: list[tuple[str, Heard]] = []
         self._listened = 0
         """How many of them the present connection knows of."""
-        self._calls: dict[str, Call[Any]] = {}
-        self._tokens = count(1)
-        self._inbox = ""
+        self._calls = Calls()
         self._told: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(TOLD)
         self._tasks: set[asyncio.Task[None]] = set()
         self._subscribing: set[asyncio.Task[None]] = set()
@@ -141,7 +139,7 @@ class Engine:
             await asyncio.wait(tasks, timeout=RETRY)
         if self._connection:
             await self._connection.close()
-        self._fail_calls("the connection is closed")
+        self._calls.fail("the connection is closed")
 
     async def bounds(self) -> tuple[int, int]:
         """Return the first and the last position of the log. An empty one has its next position as the first."""
@@ -223,39 +221,7 @@ class Engine:
         connection = self._connection
         if connection is None or connection.lost.is_set():
             raise Rejected(self.problem or "there is no connection to the servers")
-        if len(payload) > connection.max_payload:
-            raise Rejected(f"a message of {len(payload)} bytes is above max_payload of the servers")
-        token = str(next(self._tokens))
-        self._calls[token] = call
-        try:
-            try:
-                await connection.publish(subject, payload, reply=f"{self._inbox}.{token}")
-            except Exception as error:  # noqa: BLE001  (all that nats-py raises here, it raises before it sends)
-                raise Rejected(str(error)) from None
-            while not call.done.is_set():
-                replies = call.replies
-                try:
-                    async with asyncio.timeout(patience):
-                        await call.done.wait()
-                except TimeoutError:
-                    if call.replies == replies:
-                        call.fail(EngineError(f"the servers have not answered for {patience:g} s"))
-        finally:
-            del self._calls[token]
-        return call.result()
-
-    async def _replied(self, message: Msg) -> None:
-        call = self._calls.get(message.subject.rpartition(".")[2])
-        if call and not call.done.is_set():
-            headers = message.headers or {}
-            if headers.get("Status") == "503":
-                call.fail(Rejected("no server answers for the stream at the moment"))
-            else:
-                call.reply(message.data, headers)
-
-    def _fail_calls(self, reason: str) -> None:
-        for call in self._calls.values():
-            call.fail(EngineError(f"{reason} before there was an answer"))
+        return await self._calls.ask(connection, subject, payload, patience, call)
 
     async def _connect(self, *, without: str = "") -> None:
         """Connect to one of the servers, last to the one at the address `without`."""
@@ -267,8 +233,7 @@ class Engine:
 
     async def _prepare(self, connection: Connection) -> None:
         """Listen on a connection that is new."""
-        self._inbox = connection.new_inbox()
-        await connection.subscribe(f"{self._inbox}.*", cb=self._replied)
+        await self._calls.prepare(connection)
         self._listened = 0
         while self._listened < len(self._listeners):
             self._listened += 1
@@ -308,7 +273,7 @@ class Engine:
                 else:
                     reason = f"{connection.address}: {connection.reason}"
                     self.outage.fail(Source.SERVERS, reason)
-                self._fail_calls(reason)
+                self._calls.fail(reason)
                 await self._reconnect(connection.address)
             self.outage.tick()
 
