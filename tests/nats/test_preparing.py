@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -257,7 +258,51 @@ async def test_a_store_that_nobody_has_used_makes_room_for_a_copy(settings: Nats
         assert copies.look(path) is None
 
 
-async def test_nothing_is_begun_or_joined_with_what_belongs_elsewhere(settings: NatsSettings, tmp_path: Path) -> None:
+async def test_a_node_without_a_store_waits_for_the_one_that_begins_the_log(
+    settings: NatsSettings, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "chat.db")
+    async with embedded(path) as backend:
+        await backend.create_user(b"a")
+    stored, waits = asyncio.Event(), asyncio.Event()
+
+    async def first() -> str:
+        engine = Engine(settings)
+
+        async def slowly() -> tuple[str, int]:
+            begun = await found_log(engine, path)
+            stored.set()
+            await waits.wait()
+            return begun
+
+        await engine.open(slowly)
+        await engine.close()
+        return engine.epoch
+
+    async def second() -> str:
+        await stored.wait()
+        with pytest.MonkeyPatch.context() as patch:
+            bounds = Engine.bounds
+
+            async def looked(engine: Engine) -> tuple[int, int]:
+                waits.set()
+                return await bounds(engine)
+
+            patch.setattr(Engine, "bounds", looked)
+            async with starting(settings, str(tmp_path / "second.db")) as engine:
+                return engine.epoch
+
+    one, other = await asyncio.gather(first(), second())
+    assert one == other
+    found = copies.look(str(tmp_path / "second.db"))
+    assert found is not None
+    assert found.is_copy
+
+
+async def test_nothing_is_begun_or_joined_with_what_belongs_elsewhere(
+    settings: NatsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "PATIENCE", 0.1)
     own, copy, nothing = (str(tmp_path / f"{name}.db") for name in ("own", "copy", "nothing"))
     async with embedded(own) as backend:
         await backend.create_user(b"a")

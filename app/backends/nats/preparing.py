@@ -11,20 +11,26 @@ import logging
 import secrets
 import sqlite3
 from contextlib import closing
+from time import monotonic
 
 from app.backends import StoreError, copying
 from app.backends.digest import START
 from app.backends.nats import copies
 from app.backends.nats.copies import Found
 from app.backends.nats.engine import Engine
-from app.backends.nats.errors import EngineError
+from app.backends.nats.errors import EngineError, Rejected
 from app.backends.nats.snapshots import Snapshots
+from app.backends.nats.streams import NOT_FOUND
 from app.backends.reasons import reason
 from app.backends.statements.rows import transaction
 from app.backends.storefile import StoreFile
 
 log = logging.getLogger("store")
 
+PATIENCE = 15.0
+"""Seconds that another node may take to begin the log, once it has stored the first snapshot."""
+RETRY = 0.25
+"""Seconds between two looks for the log."""
 FAR = 100_000
 """From so many positions on, a snapshot is fetched rather than apply them one by one."""
 
@@ -43,7 +49,8 @@ async def found_log(engine: Engine, path: str) -> tuple[str, int]:
             "or, to begin a new log with this copy, run `natter backup FILE` and put that file in its place"
         )
     if found is None or found.is_new:
-        if positions := await snapshots.positions():
+        positions = await snapshots.positions()
+        if positions and not await _appears(engine):
             raise StoreError(
                 f"chat.nats.stream: the servers have the snapshot {stream}-snapshot-{positions[-1]}, but no stream "
                 f"{stream}: start the node first that has the store, or delete the snapshot to begin with nothing"
@@ -92,6 +99,21 @@ async def prepare(engine: Engine, path: str, *, level: int = 1) -> None:
         raise StoreError(f"chat.nats: {error}") from None
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path}: {reason(error, path)}") from None
+
+
+async def _appears(engine: Engine) -> bool:
+    """Wait until there is a log, which another node may be about to begin with its store. False if none appears."""
+    deadline = monotonic() + PATIENCE
+    while monotonic() < deadline:
+        try:
+            await engine.bounds()
+        except Rejected as error:
+            if error.code != NOT_FOUND:
+                raise
+            await asyncio.sleep(RETRY)
+        else:
+            return True
+    return False
 
 
 def _look(path: str) -> Found | None:
