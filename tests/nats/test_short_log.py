@@ -21,7 +21,7 @@ from tests.backends.sample import everything, fill
 from tests.contracts.helpers import draft, search, someone, soon, whole
 from tests.nats.nodes import Node, cluster
 from tests.nats.plain import opened
-from tests.nats.servers import DEADLINE
+from tests.nats.servers import DEADLINE, Servers
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ def purged(monkeypatch: pytest.MonkeyPatch) -> Purged:
 
 
 async def test_a_deleted_text_leaves_the_log_and_a_new_node_begins_with_the_rest(
-    settings: NatsSettings, tmp_path: Path, purged: Purged
+    settings: NatsSettings, servers: Servers, tmp_path: Path, purged: Purged
 ) -> None:
     async with cluster(tmp_path, settings) as nodes:
         user = await someone(nodes[0].backend)
@@ -76,6 +76,19 @@ async def test_a_deleted_text_leaves_the_log_and_a_new_node_begins_with_the_rest
         finally:
             await late.close()
         assert b"word6" not in (tmp_path / "late.db").read_bytes()
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                if not has(servers[0].folder, settings.stream, b"word6"):
+                    break
+                await asyncio.sleep(0.1)
+        assert has(servers[0].folder, settings.stream, b"word7")
+
+
+def has(folder: Path, stream: str, text: bytes) -> bool:
+    """Whether a text is in a file of a server that belongs to this log."""
+    files = [file for file in folder.rglob("*") if f"{stream}-snapshot-" in str(file) or f"/{stream}/" in str(file)]
+    assert files
+    return any(text in file.read_bytes() for file in files if file.is_file())
 
 
 async def test_a_node_that_lacks_what_was_purged_stops_and_comes_back_with_a_snapshot(

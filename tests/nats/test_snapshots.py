@@ -272,6 +272,23 @@ async def test_snapshots_are_made_and_taken_while_servers_are_killed(tmp_path: P
                 assert await again(late.snapshots.positions) == [manifest.position]
 
 
+@pytest.mark.slow("cluster")
+async def test_a_snapshot_is_made_while_a_server_is_gone(tmp_path: Path) -> None:
+    """Otherwise the log would be full some day."""
+    with running(tmp_path / "servers", 3) as servers:
+        async with opened(servers.settings()) as engine:
+            maker, late = Node(tmp_path / "maker", engine), Node(tmp_path / "late", engine)
+            await append(engine, said(1))
+            await asyncio.to_thread(servers[0].kill)
+            expected = await again(maker.catch_up)
+            await again(lambda: append(engine, said(2)))
+            expected = await again(maker.catch_up)
+            manifest = await again(lambda: maker.snapshots.make(maker.path))
+            await again(lambda: maker.snapshots.settle(manifest))
+            assert await again(late.catch_up) == expected
+            assert late.taken == [manifest.position]
+
+
 def restart(server: Server) -> None:
     server.kill()
     server.start()
