@@ -91,6 +91,21 @@ def has(folder: Path, stream: str, text: bytes) -> bool:
     return any(text in file.read_bytes() for file in files if file.is_file())
 
 
+@pytest.mark.parametrize(("rule", "value"), [("LONG", 20), ("SHARE", 10_000)])
+async def test_a_log_that_has_grown_is_purged(
+    settings: NatsSettings, tmp_path: Path, purged: Purged, monkeypatch: pytest.MonkeyPatch, rule: str, value: int
+) -> None:
+    """By the number of positions, or by its bytes."""
+    async with cluster(tmp_path, settings) as nodes:
+        user = await someone(nodes[0].backend)
+        for number in range(30):
+            await soon(nodes[number % 2].backend.append(draft(user, "x" * 400, room="one")))
+        position = last(nodes[1])
+        monkeypatch.setattr(tending, rule, value)
+        await purged(position)
+        assert len(await whole(nodes[1].backend, "one")) == 30
+
+
 async def test_a_node_that_lacks_what_was_purged_stops_and_comes_back_with_a_snapshot(
     settings: NatsSettings, tmp_path: Path, purged: Purged, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,8 @@ SURE = 2
 """A node stops after so many rounds in the minority: in one, it may not have heard yet of those that agree with it."""
 SHARE = 4
 """A snapshot is made when the log has grown to this part of `max_bytes`: a quarter."""
+LONG = 200_000
+"""A snapshot is made when the log has so many batches: a new node applies them in half a minute."""
 QUIET = 30.0
 """A snapshot is made when nothing was written for so many seconds since a text was deleted."""
 REST = 20
@@ -152,4 +154,4 @@ class Tending:
         cleared = self._log.cleared_at >= int(state["first_seq"])
         if cleared and now >= self._rest_until and now - self._moved_at >= QUIET:
             return True
-        return int(state["bytes"]) * SHARE > int(settings.max_bytes)
+        return int(state["bytes"]) * SHARE > int(settings.max_bytes) or int(state["messages"]) > LONG
