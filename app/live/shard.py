@@ -42,6 +42,8 @@ TIME_SLICE = 0.005
 """Seconds that a flush may take before handshakes, incoming messages and small rooms get their turn."""
 CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
+MOST_LONG = 512 * 1024
+"""Bytes of long answers and whispers that are written in one turn. A single one may have more."""
 EXPULSIONS = (Kind.KICK, Kind.BAN)
 CLOSINGS = (Kind.PRIVATE, Kind.UNINVITE, Kind.DEOP)
 """Events after which someone may have no right to be in the room any more."""
@@ -176,8 +178,7 @@ class Shard:
 
     def hold(self, subscriber: Subscriber, payload: bytes) -> None:
         """Send a text to one connection with what is being delivered."""
-        frame = encode_text(payload)
-        self._hold_frame(subscriber, deflate_frame(frame) if subscriber.channel.deflated else frame)
+        self._hold_frame(subscriber, _frame(payload, deflated=subscriber.channel.deflated))
 
     def _send_frame(self, subscriber: Subscriber, frame: bytes) -> None:
         """Send a frame, which others may get as well, to one connection at the end of this turn."""
@@ -285,18 +286,21 @@ class Shard:
     def _write(self, outgoing: Outgoing, until: float) -> None:
         """Write to each connection what may go now. Frames that come after an event it has yet to get are kept, and go
         before whatever is sent to it from now on."""
+        left = MOST_LONG
         for number, (subscriber, frames) in enumerate(outgoing.items(), 1):
-            long = False
             if (self._broadcasts or self._dirty) and (first := subscriber.following.first_pending()) is not None:
                 frames = self._keep_from(first, subscriber, frames)
             if frames:
                 data = _join(frames)
-                long = len(data) > LONG
-                try:
-                    subscriber.channel.write(data)
-                except Exception:  # noqa: BLE001
-                    break_off(subscriber)
-            if (long or number % CLOCK_CHECK_INTERVAL == 0) and monotonic() > until:
+                if len(data) <= LONG or left > 0:
+                    left -= len(data) if len(data) > LONG else 0
+                    try:
+                        subscriber.channel.write(data)
+                    except Exception:  # noqa: BLE001
+                        break_off(subscriber)
+                else:  # in another turn: those who get something short need not wait
+                    self._outgoing[subscriber] = [(frames[0][0], data), *self._outgoing.get(subscriber, ())]
+            if number % CLOCK_CHECK_INTERVAL == 0 and monotonic() > until:
                 self._outgoing.update(islice(outgoing.items(), number, None))
                 return
 
@@ -310,18 +314,21 @@ class Shard:
         return [] if waits else [frame for frame in frames if frame[0] < first]
 
     def _deliver_to_people(self, event: Event) -> None:
-        """Deliver a whisper to its people."""
+        """Deliver a whisper to its people, encoded once for all who get the same."""
+        encoded: dict[tuple[Dialect, bool], bytes | None] = {}
         for user in participants(event.room):
             room = self.rooms.get(mailbox(user))
             if room is not None:
                 self._commit(room, event)
             for subscriber in self.connections.get(user, ()):
                 try:
-                    self._deliver_whisper(subscriber, event)
+                    self._deliver_whisper(subscriber, event, encoded)
                 except Exception:  # noqa: BLE001
                     break_off(subscriber)
 
-    def _deliver_whisper(self, subscriber: Subscriber, event: Event) -> None:
+    def _deliver_whisper(
+        self, subscriber: Subscriber, event: Event, encoded: dict[tuple[Dialect, bool], bytes | None]
+    ) -> None:
         """Push a whisper to a connection that follows its whispers, unless it reads them from the log."""
         following = subscriber.following
         if not 0 <= following.whispers_sent < event.seq:
@@ -331,8 +338,14 @@ class Shard:
             subscriber.fell_behind()
             return
         following.whispers_sent = event.seq
-        if subscriber.accepts(event) and (payload := subscriber.dialect.encode_event(event)) is not None:
-            self.hold(subscriber, payload)
+        if not subscriber.accepts(event):
+            return
+        kind = subscriber.dialect, subscriber.channel.deflated
+        if kind not in encoded:
+            payload = subscriber.dialect.encode_event(event)
+            encoded[kind] = None if payload is None else _frame(payload, deflated=subscriber.channel.deflated)
+        if (frame := encoded[kind]) is not None:
+            self._hold_frame(subscriber, frame)
 
     def _apply(self, room: Room[Subscriber], event: Event) -> None:
         room.apply(event)
@@ -377,6 +390,11 @@ class Shard:
     def people_changed(self, room: str) -> None:
         """Tell the room that its people changed: once per presence period, with all changes since."""
         self._announcer.changed(room)
+
+
+def _frame(payload: bytes, *, deflated: bool) -> bytes:
+    frame = encode_text(payload)
+    return deflate_frame(frame) if deflated else frame
 
 
 def _join(frames: list[OrderedFrame]) -> bytes:

@@ -17,7 +17,7 @@ from app.chat.logs import conversation
 from app.chat.room import Cursor
 from app.clock import Clock
 from app.live.delivery import PART
-from app.live.shard import Shard
+from app.live.shard import MOST_LONG, Shard
 from app.live.subscriber import DeliveryGroup, Subscriber
 from app.transports.frames import decode_text, split_frames
 from tests.clients import DEADLINE, serving
@@ -347,19 +347,27 @@ def bytes_of(listening: Sequence[Listening]) -> int:
     return sum(len(data) for one in listening for data in one.channel.writes)
 
 
-def test_the_clock_is_looked_at_after_each_long_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.live.shard.LONG", 10)
-    monkeypatch.setattr("app.live.shard.TIME_SLICE", -1)
-
+def test_others_have_their_turn_while_long_answers_and_whispers_are_written() -> None:
     async def run() -> None:
         shard = new_shard()
-        many = [Listening(shard, user, rooms=["a"]) for user in range(1, 11)]
+        many = [Listening(shard, user, rooms=["a"]) for user in range(1, 41)]
+        answer = b'{"t":"msg","seq":1,"text":"%s"}' % (b"x" * 60_000)
         for one in many:
-            shard.send(one.subscriber, b'{"t":"ack","seq":7}')
-        await a_turn()
-        assert 0 < sum(len(one.got()) for one in many) < 5
+            shard.send(one.subscriber, answer)
+        other = Listening(shard, 100, rooms=["b"])
+        shard.send(other.subscriber, b'{"t":"ack","seq":1}')
+        shard.flush()
+        assert 0 < bytes_of(many) < MOST_LONG + 2 * len(answer)
+        assert other.got() == [("ack", 1)], "it doesn't wait for what is long"
         shard.flush(now=True)
-        assert all(one.got() == [("ack", 7)] for one in many)
+        assert all(one.got() == [("msg", 1)] for one in many)
+        before = bytes_of(many)
+        shard.deliver([event(2, conversation(set(range(1, 41))), 1, text="x" * 60_000)])
+        shard.flush()
+        assert before < bytes_of(many) < before + MOST_LONG + 2 * len(answer)
+        shard.flush(now=True)
+        assert all(one.got() == [("msg", 1), ("msg", 2)] for one in many)
+        assert len({id(one.channel.writes[1]) for one in many}) == 1, "it is encoded once"
 
     in_a_loop(run())
 
