@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
@@ -18,6 +19,9 @@ from app.backends.sequencing import Entry, Sequencer
 from app.chat.events import Appended, Draft, Event, Kind
 
 log = logging.getLogger("store")
+
+ANSWERS = 8
+"""Answers to changes in one turn of an event loop. After each of them, someone is let in or renamed, for example."""
 
 
 class Batch(Struct, gc=False):
@@ -151,7 +155,7 @@ class Answers:
                 follower(others)
             except Exception:
                 log.exception("A follower failed at %d changes", len(others))
-        settle(others)
+        settle(others, answer_in_turns)
 
     def give_up(self, entries: Iterable[Entry], problem: str) -> None:
         """Answer those who wait for the store, which fails, that it is unavailable. What they asked for is committed,
@@ -240,8 +244,9 @@ class Answers:
         settle(futures)
 
 
-def settle(entries: Iterable[Entry]) -> None:
-    """Give those who wait for these entries their answers, each in its event loop."""
+def settle(entries: Iterable[Entry], answer: Callable[[Sequence[Entry]], None] | None = None) -> None:
+    """Give those who wait for these entries their answers, each in its event loop: all at once, or with `answer`."""
+    answer = answer or _settle_all
     by_loop: dict[Any, list[Entry]] = {}
     for entry in entries:
         if entry.waiter is not None:
@@ -249,9 +254,31 @@ def settle(entries: Iterable[Entry]) -> None:
     running = running_loop()
     for loop, own in by_loop.items():
         if loop is running:
-            _settle_all(own)
+            answer(own)
         else:
-            _call(loop, _settle_all, own)
+            _call(loop, answer, own)
+
+
+_waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[Entry]] = WeakKeyDictionary()
+"""The answers to changes that wait for a turn of an event loop."""
+
+
+def answer_in_turns(entries: Sequence[Entry]) -> None:
+    """Answer some now, and the rest in later turns of this event loop, in order. Hundreds of changes are applied
+    together, and what their answers lead to would hold up everyone else."""
+    waiting = _waiting.setdefault(asyncio.get_running_loop(), deque())
+    idle = not waiting
+    waiting += entries
+    if idle:
+        _answer_some(waiting)
+
+
+def _answer_some(waiting: deque[Entry]) -> None:
+    try:
+        _settle_all([waiting.popleft() for _ in range(min(len(waiting), ANSWERS))])
+    finally:
+        if waiting:
+            asyncio.get_running_loop().call_soon(_answer_some, waiting)
 
 
 def _settle_all(entries: Sequence[Entry]) -> None:
