@@ -149,11 +149,11 @@ def test_a_server_operator_is_one_on_all_nodes() -> None:
 
 
 def test_one_of_many_gets_a_name_that_all_claim_at_once(two: Cluster) -> None:
-    people = [host.connect() for host in two.hosts for _ in range(25)]
+    people = [host.connect() for host in two.hosts for _ in range(50)]
     for rid, person in enumerate(people):
         person.ask("nick", name="ann", rid=rid)
     answers = [person.receive() for person in people]
-    assert sorted(answer["t"] for answer in answers) == ["error"] * 49 + ["named"]
+    assert sorted(answer["t"] for answer in answers) == ["error"] * 99 + ["named"]
 
 
 def test_why_someone_is_away_is_hidden_once_it_is_muted_on_any_node() -> None:
