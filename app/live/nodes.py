@@ -152,31 +152,39 @@ class Nodes:
 
     def changed(self, user: int) -> None:
         """Tell the others what has changed about a user here: its name, its rooms, whether it is away or gone."""
+        self._do(self._note_changed, user)
+
+    def _note_changed(self, user: int) -> None:
         self._changed[user] = None
         self._schedule()
 
     def use(self, limit: str, key: Key, amount: float) -> None:
         """Count that more is used of a limit here, and tell it."""
+        self._do(self._count_use, limit, key, amount)
+
+    def _count_use(self, limit: str, key: Key, amount: float) -> None:
         known = self._uses.get((limit, key))
         since, before = (known[0].since, known[0].amount) if known else (self._clock.now(), 0.0)
         self._set_use(Use(limit, key, before + amount, since))
 
     def set_use(self, limit: str, key: Key, amount: float) -> None:
         """Tell how much is used of a limit here now."""
-        self._set_use(Use(limit, key, amount))
+        self._do(self._set_use, Use(limit, key, amount))
 
     def _set_use(self, use: Use) -> None:
         key = use.limit, use.key
         self._uses.pop(key, None)
         self._uses[key] = use, self._clock.monotonic()
         while len(self._uses) > USES:
-            with suppress(KeyError, StopIteration, RuntimeError):  # another thread counts as well
-                del self._uses[next(iter(self._uses))]
+            del self._uses[next(iter(self._uses))]
         self._used[key] = None
         self._schedule()
 
     def hold(self, held: Held) -> None:
         """Tell that a name is on hold."""
+        self._do(self._note_held, held)
+
+    def _note_held(self, held: Held) -> None:
         self._held.append(held)
         self._schedule()
 
@@ -321,16 +329,20 @@ class Nodes:
             self._tell(Whole(self.name, self.started, self._number, part, len(parts), **fields))
             await asyncio.sleep(0)
 
+    def _do(self, act: Callable[..., None], *arguments: Any) -> None:
+        """Call a function in the event loop of this object, at once if that is the running one. What is not told,
+        because there is none, is a part of the whole that is told at first."""
+        loop = self._loop
+        if loop is None or _is_running(loop):
+            act(*arguments)
+        else:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(act, *arguments)
+
     def _schedule(self) -> None:
         """Tell news soon."""
-        loop = self._loop
-        if loop is None or self._timer is not None:
-            return
-        with suppress(RuntimeError):  # the loop has ended
-            if _is_running(loop):
-                self._timer = loop.call_later(TELLING, self._tell_news)
-            else:
-                loop.call_soon_threadsafe(self._schedule)
+        if self._loop is not None and self._timer is None:
+            self._timer = self._loop.call_later(TELLING, self._tell_news)
 
     def _tell_news(self) -> None:
         self._timer = None
