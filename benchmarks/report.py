@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -32,3 +33,12 @@ def say(line: str) -> None:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+
+
+def write(page: Path, text: str, markers: tuple[str, str]) -> None:
+    """Put tables between their markers in a page."""
+    before, first, rest = page.read_text().partition(markers[0])
+    _, last, after = rest.partition(markers[1])
+    if not first or not last:
+        raise SystemExit(f"{page}: expected the markers {markers[0]} and {markers[1]}")
+    page.write_text(f"{before}{first}\n\n{text}\n\n{last}{after}")

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.attacks import __main__ as command
 from benchmarks.attacks.attack import ATTACKS
 from benchmarks.attacks.families import load
 from benchmarks.attacks.scene import Figures, most_lines
@@ -70,11 +69,3 @@ def test_lines_of_one_kind_and_address_are_counted_by_minute() -> None:
     lines += ["2026-01-01 10:00:09.123 INFO  chat: user9 of 127.0.0.11 sends 9 commands"]
     lines += ["2026-01-01 10:01:00.123 INFO  chat: user9 of 127.0.0.10 sends 9 commands"]
     assert most_lines(lines) == 3
-
-
-def test_the_table_replaces_the_one_in_the_page(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = tmp_path / "reliability.md"
-    page.write_text("before\n<!-- attacks -->\nold\n<!-- end of attacks -->\nafter\n")
-    monkeypatch.setattr(command, "PAGE", page)
-    command.write_table("new")
-    assert page.read_text() == "before\n<!-- attacks -->\nnew\n<!-- end of attacks -->\nafter\n"

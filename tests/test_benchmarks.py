@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import readers, store
+from benchmarks import readers, report, store
 from benchmarks.fanout import __main__ as fanout_command
 from benchmarks.fanout import small
 from benchmarks.fanout.contenders import Contender, pinned_node, pinned_python
@@ -62,6 +62,15 @@ def test_ours_and_the_naive_one_are_measured_with_every_copy_there(servers: dict
         assert all(talk.keys() >= TALK for talk in everything)
         # On a busy machine nothing may arrive in the third of a second that one of them is measured.
         assert any(all(talk[name] for name in TALK) for talk in everything), everything
+
+
+def test_a_table_replaces_the_one_in_a_page(tmp_path: Path) -> None:
+    page, markers = tmp_path / "page.md", ("<!-- figures -->", "<!-- end of figures -->")
+    page.write_text("before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n")
+    report.write(page, "new", markers)
+    assert page.read_text() == "before\n<!-- figures -->\n\nnew\n\n<!-- end of figures -->\nafter\n"
+    with pytest.raises(SystemExit, match="expected the markers"):
+        report.write(page, "new", ("<!-- other -->", "<!-- end of other -->"))
 
 
 def test_the_tables_have_a_row_for_each(servers: dict[str, Any]) -> None:

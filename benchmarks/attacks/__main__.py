@@ -31,7 +31,6 @@ from benchmarks.servers import ROOT, StartError, allow_all_files, natter, serve,
 
 QUICK_PAST = 1000
 LANGUAGE = Language()
-PAGE = ROOT / "docs/reliability.md"
 MARKERS = "<!-- attacks -->", "<!-- end of attacks -->"
 HEAD = (
     "attack",
@@ -71,7 +70,7 @@ def main() -> int:
         words,
     )
     if flags.write:
-        write_table(words)
+        report.write(ROOT / "docs/reliability.md", words, MARKERS)
     return int(any(one.verdict != "holds" for one in measured.values()))
 
 
@@ -99,13 +98,6 @@ def row(attack: Attack, one: Figures) -> list[str]:
         ", ".join(f"{what} ({count:,})" for what, count in one.outcomes.most_common(3)) or "–",
         one.verdict,
     ]
-
-
-def write_table(words: str) -> None:
-    """Put the table into its page."""
-    first, last = MARKERS
-    before, _, rest = PAGE.read_text().partition(first)
-    PAGE.write_text(f"{before}{first}\n{words}\n{last}{rest.partition(last)[2]}")
 
 
 def parse() -> argparse.Namespace:

@@ -27,9 +27,9 @@ from benchmarks import report
 from benchmarks.fanout import small
 from benchmarks.fanout.contenders import Contender, Unavailable, find
 from benchmarks.fanout.measure import QUICK, Scale, measure
-from benchmarks.fanout.tables import MARKERS, SMALL_MARKERS, tables, write
+from benchmarks.fanout.tables import MARKERS, SMALL_MARKERS, tables
 from benchmarks.report import say
-from benchmarks.servers import StartError, allow_all_files, warnings
+from benchmarks.servers import ROOT, StartError, allow_all_files, warnings
 
 
 def main() -> int:
@@ -60,7 +60,7 @@ def main() -> int:
     report.show(measured, flags, "\n\n".join(filter(None, in_words)))
     if flags.write:
         for markers, text in words.items():
-            write(text, markers)
+            report.write(ROOT / "README.md", text, markers)
     return 1 if flags.small and left_out else 0
 
 

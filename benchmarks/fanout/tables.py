@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmarks.fanout.measure import Scale
 from benchmarks.report import table
-from benchmarks.servers import ROOT
 
 MARKERS = "<!-- fan-out: from here on by `python -m benchmarks.fanout --write` -->", "<!-- fan-out: up to here -->"
 SMALL_MARKERS = (
@@ -84,13 +83,3 @@ def stopping(server: dict[str, Any]) -> list[str]:
         f"{talk['p99_ms']:.0f}" if talk.get("p99_ms") and talk["received"] == talk["expected"] else "stands still"
         for talk in (server["fixed"], server["stopped"])
     ]
-
-
-def write(text: str, markers: tuple[str, str]) -> None:
-    """Put tables between their markers in the README."""
-    readme = ROOT / "README.md"
-    before, first, rest = readme.read_text().partition(markers[0])
-    _, last, after = rest.partition(markers[1])
-    if not first or not last:
-        raise SystemExit(f"{readme}: expected the markers {markers[0]} and {markers[1]}")
-    readme.write_text(f"{before}{first}\n\n{text}\n\n{last}{after}")
