@@ -12,6 +12,7 @@ The clients record, and `check` is a pure function of their records. The promise
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -270,11 +271,14 @@ def _lost(histories: Mapping[str, History], stays: Mapping[str, Sequence[_Stay]]
             log[sent[name, ack.cid].room].setdefault(ack.id, (ack.seq, f"{name} has an ack of"))
     for name, event in _heard(histories):
         log[event.room].setdefault(event.id, (event.seq, f"{name} heard"))
+    ordered = {room: sorted((seq, id_, known) for id_, (seq, known) in events.items()) for room, events in log.items()}
+    seqs = {room: [seq for seq, _, _ in events] for room, events in ordered.items()}
     for name, room in ((name, room) for name in stays for room in log if histories[name].may_hear(room)):
         for stay in (stay for stay in stays[name] if stay.room == followed(room)):
-            for identity, (seq, known) in log[room].items():
-                due = stay.after < seq and (not stay.ended or seq <= stay.last)
-                if due and identity not in stay.heard:
+            first = bisect_right(seqs[room], stay.after)
+            end = bisect_right(seqs[room], stay.last) if stay.ended else len(seqs[room])
+            for seq, identity, known in ordered[room][first:end]:
+                if identity not in stay.heard:
                     yield f"lost: {name} never heard {identity} at {room}/{seq}, which {known}"
 
 

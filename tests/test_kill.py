@@ -9,6 +9,8 @@ import asyncio
 import json
 import random
 import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +58,17 @@ class Chat:
 
     reliable = True
     """Whether clients are cut off or refused only when that counts as a kill."""
+    within: float = WITHIN
+    """Seconds for all of it."""
 
     def __init__(self, store: Path) -> None:
         self.store = store
         self.port = self.way_in = free_port()
         """Where the server listens, and where clients connect."""
+        self._begin()
+        self.server = self._serve()
+
+    def _begin(self) -> None:
         self.up = asyncio.Event()
         self.kills = 0
         self.acks = 0
@@ -68,10 +76,37 @@ class Chat:
         """The people to whisper to: names by ids."""
         self.begun: set[str] = set()
         """The conversations that can be written to by their names."""
+        self.everybody: list[Client] = []
+        """Those who talk, those who read in the end, and the last speaker."""
         self._counted = asyncio.Event()
         self._due = 0
         self._enough = asyncio.Event()
-        self.server = self._serve()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """What has to run in the event loop of the clients."""
+        yield
+
+    def clients(self) -> Sequence[Client]:
+        """Those who talk."""
+        wanderers = range(0, 3 * AWAY, 3)
+        return [Client(self, rooms, wanders=number in wanderers) for number, rooms in enumerate(ROOMS)]
+
+    def readers(self) -> Sequence[Client]:
+        """Those who read the rooms at the end, besides the last speaker."""
+        return []
+
+    def end(self) -> None:
+        """Stop the server, which must have nothing to complain about."""
+        try:
+            assert self.server.stop() == 0
+            assert "Traceback" not in "\n".join(self.server.log)
+        finally:
+            self.server.kill()
+
+    def destroy(self) -> None:
+        """Stop the server, whatever state it is in."""
+        self.server.kill()
 
     def _serve(self) -> Served:
         flags = (f"-port={self.port}", "-P:chat.limits.rate=0")
@@ -89,7 +124,8 @@ class Chat:
         assert "Traceback" not in "\n".join(self.server.log), self.server.log
         self.server = self._serve()
 
-    def count_ack(self) -> None:
+    def count_ack(self, client: Client) -> None:
+        """Note that a client got an ack."""
         self.acks += 1
         self._counted.set()
         if self.acks >= self._due:
@@ -153,8 +189,13 @@ class Client:
             kills = self.chat.kills  # the server may be killed again before this task runs
             await asyncio.wait_for(self.chat.up.wait(), DEADLINE)
             try:
-                async with await self._connect() as connection:
-                    await self._take_part(connection)
+                connection = await self._connect()
+                try:
+                    async with connection:
+                        await self._take_part(connection)
+                except asyncio.CancelledError:  # another client failed
+                    connection.transport.abort()
+                    raise
                 if self._ended != set(self.rooms):
                     await self._stay_away()
             except TimeoutError:
@@ -164,16 +205,23 @@ class Client:
                     raise AssertionError(f"{self.name} was cut off, and nobody killed the server") from error
                 self.records.append(Disconnected())
 
-    async def _stay_away(self) -> None:
+    def _left(self) -> None:
         self.records.append(Disconnected())
         self.absences += 1
+
+    async def _stay_away(self) -> None:
+        self._left()
         if self.speaking:
             await self.chat.wait_for_acks(ABSENCE)
+
+    def _way_in(self) -> int:
+        """The port to connect to."""
+        return self.chat.way_in
 
     async def _connect(self) -> ClientConnection:
         protocols = ["chat.v1.json", *([f"token.{self.token}"] if self.token else [])]
         connection = await connect(
-            f"ws://127.0.0.1:{self.chat.way_in}/chat",
+            f"ws://127.0.0.1:{self._way_in()}/chat",
             subprotocols=[Subprotocol(protocol) for protocol in protocols],
             open_timeout=DEADLINE,
             compression=None,
@@ -267,7 +315,7 @@ class Client:
                 self.chat.begun.add(message.room)
             if message and told["cid"] in self.retried:
                 self.duplicates += told["seq"] <= self._heads[followed(message.room)]
-            self.chat.count_ack()
+            self.chat.count_ack(self)
         elif told["t"] != "presence":  # presence is not stored, and so not checked
             assert told["t"] == "msg", told
             event = Heard(told["room"], told["seq"], told["id"], told["from"], told["text"])
@@ -306,16 +354,18 @@ def in_order(client: Client) -> bool:
     comes after what followed it at the first try."""
     refused = set() if client.chat.reliable else client.retried
     seqs = {record.cid: record.seq for record in client.records if isinstance(record, Acked)}
-    sent = [record for record in client.records if isinstance(record, Sent) and record.cid not in refused]
+    sent = [record for record in client.records if isinstance(record, Sent) and record.cid in seqs.keys() - refused]
     rooms = {message.room for message in sent}
     said = [[seqs[message.cid] for message in sent if message.room == room] for room in rooms]
     # A retry has a record of its own.
     return all(list(dict.fromkeys(own)) == sorted(set(own)) for own in said)
 
 
-async def live(chat: Chat) -> tuple[list[Client], Client]:
-    clients = [Client(chat, rooms, wanders=number % 3 == 0 and number < 3 * AWAY) for number, rooms in enumerate(ROOMS)]
-    async with asyncio.TaskGroup() as tasks:
+async def live(chat: Chat) -> None:
+    """Let clients use a chat that is disturbed, and others read it in the end. The last speaker is the last of all."""
+    clients = chat.clients()
+    chat.everybody += clients
+    async with chat.running(), asyncio.TaskGroup() as tasks:
         for client in clients:
             tasks.create_task(client.run())
         await chat.disturb_again_and_again()
@@ -323,27 +373,40 @@ async def live(chat: Chat) -> tuple[list[Client], Client]:
             client.speaking = False
         for client in clients:
             await asyncio.wait_for(client.settled.wait(), DEADLINE)
-        last = LastSpeaker(chat, set().union(*ROOMS))
-        await last.run()
-    return clients, last
+        readers = chat.readers()
+        chat.everybody += [*readers, LastSpeaker(chat, set().union(*ROOMS))]
+        for reader in readers:
+            tasks.create_task(reader.run())
+        await chat.everybody[-1].run()
 
 
-def keeps_its_promises(chat: Chat) -> tuple[list[Client], Client]:
-    """Let clients use a chat that is disturbed, and check what they saw."""
+def use(chat: Chat) -> None:
+    """Let clients use a chat that is disturbed."""
     try:
-        clients, last = asyncio.run(asyncio.wait_for(live(chat), WITHIN))
-        assert chat.server.stop() == 0
-        assert "Traceback" not in "\n".join(chat.server.log)
+        asyncio.run(asyncio.wait_for(live(chat), chat.within))
+        chat.end()
     finally:
-        if chat.server.started.poll() is None:
-            chat.server.stop(signal.SIGKILL)
-    assert len({client.name for client in (*clients, last)}) == len(clients) + 1
-    everybody = (*clients, last)
-    histories = {client.name: History(frozenset(client.rooms), client.records, client.id) for client in everybody}
-    violations = check(histories)
-    assert not violations, "\n".join(violations[:20])
-    assert all(in_order(client) for client in clients)
-    return clients, last
+        chat.destroy()
+
+
+def violations(chat: Chat) -> list[str]:
+    """Return what is wrong with what the clients saw."""
+    histories = {one.name: History(frozenset(one.rooms), one.records, one.id) for one in chat.everybody}
+    found = check(histories)
+    if len(histories) < len(chat.everybody):
+        found.append("leaked: several clients have one name")
+    for client in chat.everybody:
+        if not in_order(client):
+            found.append(f"reordered: what {client.name} said is in another order")
+    return found
+
+
+def keeps_its_promises(chat: Chat) -> tuple[Sequence[Client], Client]:
+    """Let clients use a chat that is disturbed, and check what they saw. Return the talkers and the last speaker."""
+    use(chat)
+    found = violations(chat)
+    assert not found, "\n".join(found[:20])
+    return chat.everybody[: len(ROOMS)], chat.everybody[-1]
 
 
 @pytest.mark.slow("faults")

@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from app.testing import test_application
+from benchmarks.ports import free_port
 from tests.clients import DEADLINE, ROOT
 from tests.conftest import need
-from tests.test_kill import KILLS, Chat, Client, keeps_its_promises, live
+from tests.nats.relay import Relay
+from tests.test_kill import KILLS, Chat, keeps_its_promises
 
 HALF_OPEN = 50
 """Handshakes that begin and don't go on, each time."""
@@ -86,57 +88,25 @@ class Failing(Chat):
 
 
 class Cut(Chat):
-    """A server behind a proxy that cuts connections off."""
+    """A server behind a relay that cuts connections off."""
 
     reliable = False
-    cuts = 0
+    relay: Relay
 
     async def disturb(self) -> None:
-        before = self.cuts
-        while self.cuts < min(before + CUTS // KILLS, CUTS):
+        before = self.relay.used_up
+        while self.relay.used_up < min(before + CUTS // KILLS, CUTS):
             await self.wait_for_acks(1)
 
     @asynccontextmanager
-    async def behind_a_proxy(self) -> AsyncIterator[None]:
-        """Pass bytes on in both directions."""
-        passing: set[asyncio.Task[None]] = set()
+    async def running(self) -> AsyncIterator[None]:
+        def allowed() -> int:
+            return random.randint(1, MOST_BYTES) if self.relay.used_up < CUTS else sys.maxsize
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            passing.add(task)
-            await self._pass_on(reader, writer)
-            passing.discard(task)
-
-        async with await asyncio.start_server(connected, "127.0.0.1", 0) as proxy:
-            self.way_in = proxy.sockets[0].getsockname()[1]
+        self.way_in = free_port()
+        self.relay = Relay(self.way_in, [self.port], allowed)
+        with self.relay:
             yield
-            while passing:
-                await asyncio.wait(passing)
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self.port)
-        ends = self.cuts < CUTS
-        copying = [
-            asyncio.create_task(self._copy(reader, back, ends=ends)),
-            asyncio.create_task(self._copy(there, writer, ends=ends)),
-        ]
-        await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
-        for one in (writer, back):
-            one.transport.abort()
-        await asyncio.wait(copying)
-        for one in (writer, back):
-            with suppress(OSError):
-                await one.wait_closed()
-
-    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, ends: bool) -> None:
-        left = random.randint(1, MOST_BYTES) if ends else sys.maxsize
-        with suppress(OSError):
-            while left and (data := await source.read(min(left, 65536))):
-                target.write(data)
-                await target.drain()
-                left -= len(data)
-        self.cuts += not left
 
 
 @pytest.mark.slow("faults")
@@ -158,16 +128,10 @@ def test_a_server_whose_system_calls_fail_keeps_its_promises(failures: str, tmp_
 
 
 @pytest.mark.slow("faults")
-def test_connections_that_are_cut_off_at_any_byte_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def behind_a_proxy(chat: Chat) -> tuple[list[Client], Client]:
-        assert isinstance(chat, Cut)
-        async with chat.behind_a_proxy():
-            return await live(chat)
-
-    monkeypatch.setattr("tests.test_kill.live", behind_a_proxy)
+def test_connections_that_are_cut_off_at_any_byte_lose_nothing(tmp_path: Path) -> None:
     chat = Cut(tmp_path / "chat.db")
     clients, _ = keeps_its_promises(chat)
-    assert chat.cuts >= CUTS
+    assert chat.relay.used_up >= CUTS
     assert any(client.duplicates for client in clients)
 
 

@@ -1,9 +1,10 @@
-"""A balancer for TCP connections, for trying nodes out and for cutting servers off from each other."""
+"""A balancer for TCP connections, for trying nodes out, and for cutting off or freezing what passes through it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from threading import Thread
@@ -12,11 +13,21 @@ from typing import Self
 SIZE = 1 << 16
 
 
-class Relay:
-    """Passes each connection on to the next one of `targets`, those that don't answer left out. Runs in a thread."""
+class _UsedUp(Exception):
+    """A connection has passed on all that it may."""
 
-    def __init__(self, port: int, targets: Sequence[int]) -> None:
-        self.port, self._targets = port, list(targets)
+
+class Relay:
+    """Passes each connection on to the next one of `targets`, those that don't answer left out. Runs in a thread.
+
+    `allowed` returns how many bytes may pass in one direction of a connection until it is cut off.
+    """
+
+    def __init__(self, port: int, targets: Sequence[int], allowed: Callable[[], int] = lambda: sys.maxsize) -> None:
+        self.port, self._targets, self._allowed = port, list(targets), allowed
+        self.used_up = 0
+        """How many connections were cut off because they had passed on all that they may."""
+        self._flowing = asyncio.Event()
         self._turns = count()
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -35,14 +46,19 @@ class Relay:
         self._loop.close()
 
     def mend(self) -> None:
-        """Take connections."""
+        """Take connections, and pass on what was held back."""
         asyncio.run_coroutine_threadsafe(self._mend(), self._loop).result()
 
     def cut(self) -> None:
         """End all connections, and take no more."""
         asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
 
+    def freeze(self) -> None:
+        """Pass nothing on until this is mended. Connections stay, and there are new ones."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
     async def _mend(self) -> None:
+        self._flowing.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._enter, "127.0.0.1", self.port)
 
@@ -78,17 +94,23 @@ class Relay:
         near: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         far: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
-        """Pass bytes on in both directions until both have ended."""
+        """Pass bytes on in both directions until both have ended, or one has passed on all that it may."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass_on(near[0], far[1]))
-                group.create_task(self._pass_on(far[0], near[1]))
+                group.create_task(self._pass_on(near[0], far[1], self._allowed()))
+                group.create_task(self._pass_on(far[0], near[1], self._allowed()))
+        except* _UsedUp:
+            self.used_up += 1
         finally:
             far[1].transport.abort()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int) -> None:
         with suppress(OSError):
-            while data := await reader.read(SIZE):
+            while data := await reader.read(min(SIZE, left)):
+                await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()
+                left -= len(data)
+                if not left:
+                    raise _UsedUp
             writer.write_eof()
