@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --durations=10
 # Without --use-pep517, the pip of Debian 12 prints a warning about packages that come without a wheel.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes
 
-.PHONY: run test slow tools lint format bench guard attack cluster requirements clean help
+.PHONY: run test slow tools lint format bench guard attack cluster cluster-faults requirements clean help
 
 run: $(VENV)/run.stamp  ## Start the chat on port 8080 (PORT=9090 make run uses another)
 	@exec $(BIN)/python -m app
@@ -51,6 +51,9 @@ attack: $(VENV)/dev.stamp  ## Attack a server, beside a bystander (ARGS="--only 
 cluster: $(VENV)/dev.stamp  ## Try out two nodes on three NATS servers, on port 8080 (PORT=9090 make cluster uses another)
 	@exec $(BIN)/python -m tests.nats.cluster
 
+cluster-faults: $(VENV)/dev.stamp  ## Disturb clusters while clients move between the nodes, as root (ARGS="--only disk-full --times 1")
+	@$(BIN)/python -m tests.cluster $(ARGS)
+
 requirements: $(VENV)/dev.stamp  ## Pin the latest versions of the dependencies in pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -64,7 +67,7 @@ clean:  ## Remove everything that the other targets created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/programs/node_modules tests/page/browser/node_modules
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*  ## /\1: /p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1: /p' $(MAKEFILE_LIST)
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
