@@ -26,7 +26,7 @@ Every backend promises the following. `tests/contracts` holds each to it.
   there is no message at that position, or a deleted one, neither has an effect, and an edit is stored without its text.
   A deleted or trimmed text is unreadable at once. Its last traces in an index or a journal leave the store's files
   within a minute of the store being idle, or when the store is closed. The copy that is made before an upgrade is an
-  exception, see `upgrade`.
+  exception, see `upgrade`; so is a log that many nodes share, which has them a few minutes longer.
 - **Tokens.** A token is a user's until it ends: at a sign-in or registration on its device, at the sign-out, or,
   for all of a user's, when the password changes. Once ended nobody has it ever again.
 - **Names.** At any time, a canonical name belongs to one user: a claim is compare-and-set. The default name `userN`
