@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 from tests.clients import DEADLINE
 from tests.cluster.scene import Cluster
 
@@ -51,7 +53,7 @@ class ServerFrozen(Cluster):
     async def disturb(self) -> None:
         server = self.servers[self.done % len(self.servers)]
         server.freeze()
-        await asyncio.sleep(self.lasting)
+        await anyio.sleep(self.lasting)
         server.thaw()
 
 
@@ -66,7 +68,7 @@ class NodeCutOff(Cluster):
                 relay.freeze()
             else:
                 relay.cut()
-        await asyncio.sleep(self.lasting)
+        await anyio.sleep(self.lasting)
         for relay in node.relays:
             relay.mend()
 

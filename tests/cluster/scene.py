@@ -10,6 +10,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import anyio
+
 from app.backends.nats.settings import NatsSettings
 from benchmarks.ports import free_port
 from tests.checker import WHISPERS
@@ -192,7 +194,7 @@ class Mover(Client):
             self._left()
 
     async def _say(self, connection: Any, text: str = "") -> None:
-        await asyncio.sleep(PACE)
+        await anyio.sleep(PACE)
         await super()._say(connection, text)
 
     async def _receive(self, connection: Any) -> dict[str, Any]:

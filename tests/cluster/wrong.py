@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import runpy
 import sys
 from collections.abc import Callable, Sequence
 
+import anyio
 from msgspec.structs import replace
 
 from app.backends.nats.batches import Batch
@@ -93,7 +93,7 @@ def early() -> None:
         return True
 
     async def wrong_append(self: Engine, batch: bytes, *, patience: float) -> int:
-        await asyncio.sleep(LATE)
+        await anyio.sleep(LATE)
         return await append(self, batch, patience=patience)
 
     LogCommitter.take, LogCommitter.receive = wrong_take, wrong_receive  # type: ignore[method-assign]
