@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -11,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 import anyio
+from websockets.asyncio.client import ClientConnection
 
 from app.backends.nats.settings import NatsSettings
 from benchmarks.ports import free_port
@@ -26,6 +28,8 @@ LASTING = 5.0, 30.0
 """The shortest and the longest time in seconds for which something is frozen or cut off."""
 MOST_ACKS = 20
 """The most acks that each node gives between two faults; there is at least one."""
+VAULT = "vault"
+"""A private room."""
 PACE = 0.1
 """Seconds between two messages of a client."""
 COMPLAINTS = "Traceback", "is not what the log comes to", "can't be placed"
@@ -81,7 +85,9 @@ class Cluster(Chat):
         self.reliable = not self.excused
         self.done = 0
         """How many faults there were."""
-        self.refusals = self.moves = 0
+        self.refusals = self.moves = self.turned_away = 0
+        self.closed = False
+        """Whether nobody but one may get into the VAULT, on any node."""
         self.pause = self._acked_at = 0.0
         """The longest time in seconds in which nobody got an ack, and when somebody got one last."""
         self.nodes: list[Node] = []
@@ -121,7 +127,11 @@ class Cluster(Chat):
         yield folder
 
     def clients(self) -> Sequence[Client]:
-        return [Mover(self, rooms, wanders=number % 3 == 0) for number, rooms in enumerate(ROOMS)]
+        movers = [
+            Mover(self, rooms, wanders=number % 3 == 0, wants=f"mover-{number}" if number % 2 else "")
+            for number, rooms in enumerate(ROOMS)
+        ]
+        return [*movers, Insider(self, "insider")]
 
     def readers(self) -> Sequence[Client]:
         return [Reader(self, set().union(*ROOMS), node) for node in self.nodes]
@@ -145,6 +155,8 @@ class Cluster(Chat):
 
     async def disturb_again_and_again(self) -> None:
         self.up.set()
+        while not self.closed or len(self.people) < len(self.everybody):
+            await asyncio.wait_for(self.wait_for_acks(1), DEADLINE)
         while self.done < self.times:
             await self._all_acknowledge(random.randint(1, MOST_ACKS))
             await self.disturb()
@@ -173,14 +185,14 @@ def _complains(line: str) -> bool:
 
 class Mover(Client):
     """Leaves after some messages, acknowledged or not, and comes back to another node: at once, or if it `wanders`,
-    after a while."""
+    after a while. It takes a name if it wants one, and keeps trying to get into the VAULT."""
 
     chat: Cluster
 
-    def __init__(self, chat: Cluster, rooms: set[str], *, wanders: bool = False) -> None:
+    def __init__(self, chat: Cluster, rooms: set[str], *, wanders: bool = False, wants: str = "") -> None:
         super().__init__(chat, rooms, wanders=True)
         self.node: Node | None = None
-        self._stays_away = wanders
+        self._stays_away, self._wants = wanders, wants
 
     def _way_in(self) -> int:
         self.node = self.chat.choose(self.node)
@@ -193,18 +205,77 @@ class Mover(Client):
         else:
             self._left()
 
-    async def _say(self, connection: Any, text: str = "") -> None:
+    async def _say(self, connection: ClientConnection, text: str = "") -> None:
         await anyio.sleep(PACE)
         await super()._say(connection, text)
 
-    async def _receive(self, connection: Any) -> dict[str, Any]:
-        try:
-            return await super()._receive(connection)
-        except ConnectionResetError as error:  # told with an error
-            if str(error) not in self.chat.excused:
-                raise AssertionError(f"{self.name} was told {error}") from None
+    def _introduce(self) -> None:
+        if self.name == (self._wants or self.name):
+            super()._introduce()
+
+    async def _join(self, connection: ClientConnection) -> None:
+        if self.speaking and self.id not in self.chat.people:
+            await self._begin(connection)
+            super()._introduce()
+        await super()._join(connection)
+        if self.chat.closed and VAULT not in self.rooms:
+            await connection.send(json.dumps({"t": "join", "rid": VAULT, "room": VAULT}))
+
+    async def _begin(self, connection: ClientConnection) -> None:
+        if self._wants:
+            told = await self._ask(connection, {"t": "nick", "name": self._wants})
+            self.name = told["name"]
+
+    async def _ask(self, connection: ClientConnection, frame: dict[str, Any]) -> dict[str, Any]:
+        """Ask for something, and return the answer."""
+        await connection.send(json.dumps({**frame, "rid": "asked"}))
+        while (told := await self._receive(connection)).get("rid") != "asked":
+            self._note(told)
+        return told
+
+    async def _receive(self, connection: ClientConnection) -> dict[str, Any]:
+        told = await super()._receive(connection)
+        assert told["t"] == "error" or told.get("rid") != VAULT, f"leaked: {self.name} was let into {VAULT}"
+        return told
+
+    def _refused(self, told: dict[str, Any]) -> None:
+        if told["code"] in self.chat.excused:
             self.chat.refusals += 1
-            raise
+            raise ConnectionResetError(told["code"])
+        assert (told.get("rid"), told["code"]) == (VAULT, "invitation_only"), f"{self.name} was told {told}"
+        self.chat.turned_away += 1
+
+    def _note(self, told: dict[str, Any]) -> None:
+        if told["t"] == "named":  # some change of the user made no difference
+            assert told["name"] == self.name, told
+        elif told["t"] != "error":
+            super()._note(told)
+
+
+class Insider(Mover):
+    """The only one who may be in the VAULT: whose owner it is."""
+
+    def __init__(self, chat: Cluster, wants: str) -> None:
+        super().__init__(chat, {VAULT}, wants=wants)
+        self._ended.add(VAULT)  # nobody else can say there that this is the end
+
+    async def _begin(self, connection: ClientConnection) -> None:
+        await super()._begin(connection)
+        told = await self._ask(connection, {"t": "register", "password": "correct horse"})
+        self.token = told["token"]
+        await self._ask(connection, {"t": "join", "room": VAULT})
+        await self._ask(connection, {"t": "private", "room": VAULT})
+
+    async def _join(self, connection: ClientConnection) -> None:
+        known = self.id in self.chat.people
+        await super()._join(connection)
+        self.chat.closed = self.chat.closed or known  # the second node knows it as well
+
+    def _note(self, told: dict[str, Any]) -> None:
+        if told["t"] in ("owner", "private"):
+            self._positions[told["room"]] = told["seq"]
+        else:
+            super()._note(told)
 
 
 class Reader(Mover):

@@ -33,6 +33,7 @@ def test_a_disturbed_cluster_keeps_its_promises(kind: str, tmp_path: Path) -> No
     assert all(node.acks for node in chat.nodes)
     assert any(client.duplicates for client in clients)
     assert all(client.whispers for client in clients)
+    assert chat.turned_away
 
 
 @pytest.mark.slow("cluster")
