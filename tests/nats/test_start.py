@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,11 @@ import pytest
 from app.backends.nats import engine as engine_module
 from app.backends.nats.settings import NatsSettings
 from benchmarks.ports import free_port
+from tests.clients import DEADLINE, ROOT
 from tests.nats.fake import fake_server
 from tests.nats.refusals import refusal
 from tests.nats.servers import PASSWORD, USER, Servers, running
+from tests.nats.test_engine import opened
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +74,31 @@ async def test_wrong_credentials(servers: Servers) -> None:
         "chat.nats.password"
     )
     assert "it lets nobody in without a name" in await refusal(NatsSettings(servers.urls))
+
+
+async def test_a_user_that_may_only_do_what_nodes_need(tmp_path: Path) -> None:
+    (allowed,) = re.findall(r"`permissions (\{.*\})`", (ROOT / "docs/cluster.md").read_text())
+    more = f"authorization {{ users: [{{ user: {USER}, password: '{PASSWORD}', permissions: {allowed} }}] }}\n"
+    with running(tmp_path, more=more) as servers:
+        async with opened(servers.settings()) as engine:
+            heard: asyncio.Queue[bytes] = asyncio.Queue()
+            for subject in ("natter.live", "natter.hints"):
+                engine.listen(subject, lambda payload, _: heard.put_nowait(payload))
+            await engine.flushed()
+            assert await engine.append(b"batch", patience=DEADLINE) == 1
+            assert await heard.get() == b"batch"
+            engine.tell("natter.hints", b"hint")
+            assert await heard.get() == b"hint"
+            assert await engine.read(1) == [(1, b"batch")]
+            await engine.purge(2)
+
+
+async def test_a_user_that_may_do_too_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "START_PATIENCE", 0.0)
+    monkeypatch.setattr(engine_module, "ANSWER_PATIENCE", 0.1)
+    user = f"user: {USER}, password: '{PASSWORD}', permissions: {{ publish: 'natter.>' }}"
+    with running(tmp_path, more=f"authorization {{ users: [{{ {user} }}] }}\n") as servers:
+        assert 'permissions violation for publish to "$js.api.' in await refusal(servers.settings())
 
 
 async def test_a_server_that_is_too_old() -> None:

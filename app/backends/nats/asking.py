@@ -48,7 +48,8 @@ class Calls:
                         await call.done.wait()
                 except TimeoutError:
                     if call.replies == replies:
-                        call.fail(EngineError(f"the servers have not answered for {patience:g} s"))
+                        denied = f": {connection.denied}" if connection.denied else ""
+                        call.fail(EngineError(f"the servers have not answered for {patience:g} s{denied}"))
         finally:
             del self._waiting[token]
         return call.result()

@@ -47,11 +47,12 @@ class Connection(Client):
     def __init__(self, server: str, settings: NatsSettings, context: ssl.SSLContext | None) -> None:
         super().__init__()
         host, port = address(server)
-        self.address = f"{host}:{port}"
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.lost = asyncio.Event()
         self.left = False
         """Whether it was given up for another server, rather than lost."""
-        self._url = f"nats://[{host}]:{port}" if ":" in host else f"nats://{host}:{port}"
+        self.denied = ""
+        """What the user may not do, in the server's words, if it tried something like that."""
         self._settings, self._context = settings, context
         self._failure: Exception | None = None
 
@@ -60,7 +61,7 @@ class Connection(Client):
         try:
             async with asyncio.timeout(2 * CONNECT_TIMEOUT):
                 await self.connect(
-                    self._url,
+                    f"nats://{self.address}",
                     error_cb=self._note,
                     name=name,
                     allow_reconnect=False,
@@ -99,7 +100,11 @@ class Connection(Client):
         return writer is not None and writer.get_extra_info("ssl_object") is not None
 
     async def _note(self, error: Exception) -> None:
-        self._failure = error
+        text = _plain(error)
+        if "permissions violation" in text:
+            self.denied = text
+        else:
+            self._failure = error
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002
         """End the connection without waiting: a frozen server never takes what is left to send, and after a TLS

@@ -177,10 +177,11 @@ class Engine:
             self._told.put_nowait((subject, payload))
 
     async def request(
-        self, name: str, question: Mapping[str, Any] | None = None, *, patience: float = ANSWER_PATIENCE
+        self, name: str, question: Mapping[str, Any] | None = None, *, patience: float = 0
     ) -> dict[str, Any]:
         """Ask JetStream's interface, and return the answer. Rejected if it says no."""
         payload = msgspec.json.encode(question) if question is not None else b""
+        patience = patience or ANSWER_PATIENCE
         return await self._ask(f"$JS.API.{name}", payload, patience, Answer())
 
     async def publish(self, stream: str, subject: str, payload: bytes, *, patience: float = ANSWER_PATIENCE) -> int:
