@@ -118,6 +118,19 @@ async def test_a_node_leaves_a_server_that_is_cut_off_from_the_others(three: Ser
         three.join_again(server)
 
 
+async def test_a_server_freezes_that_has_much_to_read(three: Servers) -> None:
+    """What it never takes keeps nobody from going on with another server."""
+    async with writing(three.settings()) as writer:
+        (server,) = [server for server in three if server.url == f"nats://{writer.engine.server}"]
+        server.freeze()
+        appends = (writer.engine.append(b"x" * 700_000, patience=DEADLINE) for _ in range(20))
+        for failed in await asyncio.gather(*appends, return_exceptions=True):
+            assert isinstance(failed, EngineError)
+        await writer.goes_on()
+        assert server.url != f"nats://{writer.engine.server}"
+        server.thaw()
+
+
 async def test_all_servers_are_killed_and_come_back(three: Servers) -> None:
     async with writing(three.settings()):
         for server in three:
