@@ -183,6 +183,30 @@ async def test_a_snapshot_that_is_interrupted_at_any_step_harms_nothing(settings
     assert last > 8
 
 
+@pytest.mark.parametrize("turn", range(6))
+async def test_two_nodes_that_make_one_at_once_leave_one_or_the_log(
+    settings: NatsSettings, tmp_path: Path, turn: int
+) -> None:
+    async with opened(settings) as engine, opened(settings) as others:
+        one, other = Node(tmp_path / "one", engine), Node(tmp_path / "other", others)
+        late = Node(tmp_path / "late", engine)
+        await append(engine, said(turn))
+        expected = await one.catch_up()
+        await other.catch_up()
+
+        async def make(node: Node) -> bool:
+            try:
+                await node.snapshots.settle(await node.snapshots.make(node.path))
+            except EngineError:
+                return False
+            return True
+
+        await asyncio.gather(make(one), make(other))
+        assert await late.catch_up() == expected
+        assert await make(one)
+        assert await one.snapshots.positions() == [expected[0]]
+
+
 @pytest.mark.parametrize("what", ["chunk", "manifest", "cut off"])
 async def test_a_snapshot_that_is_not_whole_is_not_taken(settings: NatsSettings, tmp_path: Path, what: str) -> None:
     async with opened(settings) as engine:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import sqlite3
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -37,6 +38,8 @@ from app.backends.statements.rows import connect_read_only
 
 log = logging.getLogger("store")
 
+MAKER = "natter.maker"
+"""The key of the attempt's name in the metadata of a snapshot's stream."""
 CHUNK = 500_000
 """How many bytes of the file a message has. A server takes messages of 1 MB."""
 UNDER_WAY = 4
@@ -64,6 +67,8 @@ class Manifest(Struct, frozen=True):
     """That of the copy, in hexadecimal: see `app.backends.digest`."""
     level: int = 1
     """What a node has to know to go on from here."""
+    maker: str = ""
+    """Tells the attempts to make a snapshot apart, by chance."""
 
 
 NO_MESSAGE = 10037
@@ -99,6 +104,7 @@ class Snapshots:
     async def store(self, file: Path, size: int, position: int, epoch: str, digest: str) -> Manifest:
         """Store a file of this size as the snapshot at a position. If there was an attempt before, it is replaced."""
         name, subject = self._name(position), f"{self._stream}.snapshot.{position}"
+        maker = secrets.token_hex(8)
         config = {
             "name": name,
             "subjects": [subject],
@@ -108,24 +114,28 @@ class Snapshots:
             "num_replicas": self._engine.settings.replicas,
             "max_bytes": size + size // 100 + OVERHEAD,
             "allow_direct": True,
-            "metadata": {EPOCH: epoch},
+            "metadata": {EPOCH: epoch, MAKER: maker},
         }
         await self._delete(name)
         await self._engine.request(f"STREAM.CREATE.{name}", config)
         try:
             hash_, chunks = await self._put_all(name, subject, file)
-            manifest = Manifest(position, epoch, size, hash_, chunks, len(schema.MIGRATIONS), digest, self._level)
+            manifest = Manifest(
+                position, epoch, size, hash_, chunks, len(schema.MIGRATIONS), digest, self._level, maker
+            )
             await self._put(name, subject, _encode(manifest), chunks + 1)
             if await self._manifest(name) != manifest:
                 raise EngineError(f"the snapshot {name} is not what was stored: another node makes one as well")
         except BaseException:
-            await asyncio.shield(self._delete_quietly(name))
+            await asyncio.shield(self._delete_own(name, maker))
             raise
         return manifest
 
     async def settle(self, manifest: Manifest) -> None:
         """Purge the log up to a snapshot that is right, and delete those before it. EngineError if the servers don't
-        do all of that now; the rest is done with the next one."""
+        do all of that now, or the snapshot is gone; the rest is done with the next one."""
+        if await self._manifest(self._name(manifest.position)) != manifest:
+            raise EngineError(f"the snapshot at position {manifest.position} is gone: another node makes one as well")
         await self._engine.purge(manifest.position + 1)
         for position in await self.positions():
             if position < manifest.position:
@@ -133,7 +143,7 @@ class Snapshots:
 
     async def discard(self, manifest: Manifest) -> None:
         """Delete a snapshot that may be wrong."""
-        await self._delete(self._name(manifest.position))
+        await self._delete_own(self._name(manifest.position), manifest.maker)
 
     async def positions(self) -> list[int]:
         """Return the positions of all snapshots, whole or not, in ascending order."""
@@ -263,9 +273,12 @@ class Snapshots:
             if error.code != NOT_FOUND:
                 raise
 
-    async def _delete_quietly(self, name: str) -> None:
+    async def _delete_own(self, name: str, maker: str) -> None:
+        """Delete what is left of an attempt, unless another node has made the snapshot meanwhile."""
         try:
-            await self._delete(name)
+            info = await self._engine.request(f"STREAM.INFO.{name}")
+            if (info["config"].get("metadata") or {}).get(MAKER) == maker:
+                await self._delete(name)
         except EngineError as error:
             log.warning("The unfinished snapshot %s stays until the next one is made: %s", name, error)
 

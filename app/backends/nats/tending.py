@@ -136,8 +136,8 @@ class Tending:
         made = self._made
         if made is None or not all(self._has(other, made) for other in self._alive()):
             return
+        self._made = None  # if this fails, another one is made
         await self._snapshots.settle(made)
-        self._made = None
         log.info("The log is purged up to its snapshot at position %d", made.position)
 
     def _has(self, other: Told, made: Manifest) -> bool:
