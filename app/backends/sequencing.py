@@ -135,7 +135,8 @@ class Sequencer:
         """Forget entries that are in the store now."""
         for entry in entries:
             change = entry.change
-            self._removing.discard(id(entry))
+            if self._removing:
+                self._removing.discard(id(entry))
             if type(change) is Draft:
                 if change.cid and entry.pos:
                     self._under_way.pop((change.user.id, change.cid), None)
