@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from app.cli.flags import Parser, add_settings, add_shortcuts, fail, load_settings, overrides, parse
@@ -112,7 +113,10 @@ def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
     from app.serving.server import run
 
     app = create_app(settings)
-    run(app, sockets or bind(settings))
+    with ExitStack() as listening:
+        for one in (sockets := sockets or bind(settings)):
+            listening.enter_context(one)
+        run(app, sockets)
 
 
 def _reload(settings: Settings, arguments: Sequence[str], program: str) -> None:

@@ -91,6 +91,8 @@ class Server(uvicorn.Server):
         """Open the application's resources, serve, and close them. An error while opening them is raised."""
         with self.capture_signals():  # also while the resources are opened and closed
             async with self.application.router.lifespan_context(self.application):
+                if self.own_process:
+                    allow_connections(self.application, descriptors.raise_limit())
                 await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -190,9 +192,7 @@ def _tune_garbage_collector() -> None:
 def run(application: Application, sockets: list[socket.socket]) -> None:
     """Serve until SIGTERM or SIGINT. StartupError if the application's resources can't be opened, ConfigurationError if
     the TLS files can't be used."""
-    server = make_server(application, sockets)
-    allow_connections(application, descriptors.raise_limit())
-    server.run(sockets)
+    make_server(application, sockets).run(sockets)
 
 
 def allow_connections(application: Application, files: int) -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import socket
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from app.serving import descriptors
-from tests.clients import DEADLINE, Raw, Served
+from tests.clients import DEADLINE, ROOT, Process, Raw, Served
 
 HARD = 300
 ROOM = HARD - descriptors.REQUESTS - descriptors.FILES
 
 
+COMMAND = f"{sys.executable} -m tests.with_files {HARD // 2} {HARD} -m app"
+
+
 def served(*flags: str) -> Served:
-    return Served(*flags, command=f"{sys.executable} -m tests.with_files {HARD // 2} {HARD} -m app")
+    return Served(*flags, command=COMMAND)
 
 
 def test_the_limit_is_raised_and_what_it_allows_is_told() -> None:
@@ -37,6 +41,14 @@ def test_where_the_setting_decides_a_start_logs_one_line() -> None:
     with served(f"-P:app.websockets.connections={ROOM}") as server:
         assert [line for line in server.log if "connections" in line] == []
         assert server.log[-1].endswith(f"Responding at http://127.0.0.1:{server.port}")
+
+
+def test_a_start_that_fails_tells_nothing_but_why(tmp_path: Path) -> None:
+    environment = {"CHAT_STORE": f"{tmp_path}/none/chat.db", "PYTHONWARNINGS": "default"}
+    with Process("-port=0", cwd=ROOT, command=COMMAND, environment=environment) as process:
+        assert process.wait() == 1
+    [line] = process.log
+    assert line.startswith(f"natter: {tmp_path}/none/chat.db: no such file or directory")
 
 
 def test_sockets_that_ask_for_nothing_keep_nobody_out() -> None:
