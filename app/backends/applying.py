@@ -212,8 +212,10 @@ class Applier:
             self._end()
         except Exception:
             log.exception("%s: the store was not closed well: the next start makes up for that", self._file.path)
-            with suppress(Exception):
-                self._connection.close()
+            for left in (self._readers, self._connection):
+                with suppress(Exception):
+                    if left is not None:
+                        left.close()
             self._file.release()
 
     def _end(self) -> None:

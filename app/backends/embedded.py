@@ -107,6 +107,8 @@ class _Core:
         try:
             self.applier.start(connection, journal, readers, upkeep)
         except RuntimeError as error:
+            if readers is not None:
+                readers.close()
             connection.close()
             self.file.release()
             raise StoreError(f"{self.file.path}: {error}: raise the limit of threads (ulimit -u)") from None

@@ -23,12 +23,13 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from app.backends import StoreError, Unavailable, applying, committing, machine, outage, space, stored
+from app.backends import StoreError, Unavailable, applying, committing, embedded, machine, outage, space, stored
 from app.backends.applying import Applier
 from app.backends.committing import Committer
 from app.backends.embedded import Embedded
 from app.backends.indexing import MemoryIndex
 from app.backends.journal import Journal
+from app.backends.readers import Readers
 from app.backends.schema import MIGRATIONS
 from app.backends.sequencing import Sequencer
 from app.backends.statements import logs
@@ -685,12 +686,38 @@ async def test_a_store_whose_thread_fails_at_the_end_is_closed_and_loses_nothing
     for target, name in ((machine, "apply"), (Applier, "_release_reads"), (Upkeep, "finish")):
         with opened(path) as backend:
             said = await say(backend, name)
+            readers = backend._core.applier._readers
+            assert readers is not None
             monkeypatch.setattr(target, name, out_of_memory)
         monkeypatch.undo()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            readers.lookups.execute("SELECT 1")
         del backend
         gc.collect()
         with opened(path) as again:
             assert (await log_of(again))[-1:] == said
+
+
+async def test_a_store_without_room_for_its_thread_is_refused_and_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Readers] = []
+
+    def noted(*arguments: Any) -> Readers:
+        made.append(Readers(*arguments))
+        return made[-1]
+
+    def no_room(*arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(embedded, "Readers", noted)
+    with monkeypatch.context() as patch:
+        patch.setattr(Applier, "start", no_room)
+        assert "can't start new thread: raise the limit of threads (ulimit -u)" in refusal(path)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[0].lookups.execute("SELECT 1")
+    with opened(path) as backend:
+        assert await say(backend, "hi") == await log_of(backend)
 
 
 async def test_a_follower_that_fails_keeps_nothing_from_others(path: Path) -> None:

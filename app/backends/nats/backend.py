@@ -148,6 +148,7 @@ class _Core:
         try:
             self.applier.start(connection, None, readers, upkeep)
         except RuntimeError as error:
+            readers.close()
             connection.close()
             self.file.release()
             raise StoreError(f"{self.file.path}: {error}: raise the limit of threads (ulimit -u)") from None
