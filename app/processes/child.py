@@ -5,26 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 END_PATIENCE = 5.0
 """How many seconds a process has to end by itself."""
 FIRST_PAUSE, LAST_PAUSE = 0.5, 60.0
 """Seconds before a process that ended is started again. They double each time that it ends soon."""
-LOW = "10"
-"""The priority of a process that gets a tenth of what the server gets of a core, while both want it."""
-IDLE = "idle"
-"""The priority of a process that gets next to nothing then, and leaves the core at once. With a low priority alone, it
-would keep the core for some milliseconds. On other systems than Linux, it is the lowest there is."""
 _BOOT = """
 import os, sys
-module, priority, count, *rest = sys.argv[1:]
+module, policy, nice, count, *rest = sys.argv[1:]
+os.nice(int(nice))
 try:
-    if priority == "idle":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(int(priority))
-except (OSError, AttributeError):
-    os.nice(19)
+    os.sched_setscheduler(0, getattr(os, policy), os.sched_param(0))
+except (AttributeError, OSError):
+    pass
 import signal, site
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN)
@@ -37,6 +31,20 @@ import_module(module).main(*rest[:int(count)])
 _FLAGS = "-I", "-S"
 
 
+class Priority(NamedTuple):
+    """How much of a core a process gets while the server wants it too. Other systems than Linux have no policies."""
+
+    policy: str
+    nice: int
+
+
+LOW = Priority("SCHED_OTHER", 10)
+"""A tenth, also if the server itself has a real-time priority."""
+IDLE = Priority("SCHED_IDLE", 19)
+"""Next to nothing, and the process leaves the core at once. With a low priority alone, it would keep it for some
+milliseconds."""
+
+
 class Child:
     """A process that runs `main(*arguments)` of a module.
 
@@ -45,9 +53,10 @@ class Child:
     and with it the requests. OSError if it can't be started. The arguments are for everyone to see.
     """
 
-    def __init__(self, module: str, *arguments: str, priority: str) -> None:
+    def __init__(self, module: str, *arguments: str, priority: Priority) -> None:
         paths = [path or os.getcwd() for path in sys.path]  # noqa: PTH109
-        command = [sys.executable, *_FLAGS, "-c", _BOOT, module, priority, str(len(arguments)), *arguments, *paths]
+        start = [module, priority.policy, str(priority.nice), str(len(arguments)), *arguments, *paths]
+        command = [sys.executable, *_FLAGS, "-c", _BOOT, *start]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)  # noqa: S603
         assert self._process.stdin

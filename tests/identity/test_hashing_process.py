@@ -33,7 +33,7 @@ STORED = Argon2id(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 BROKEN = """
 import sys
-sys.path[:] = sys.argv[4:]
+sys.path[:] = sys.argv[5:]
 from app.identity import hashing_process
 from app.identity.hashing import Argon2id
 Argon2id.matches = lambda hasher, hashed, password: {}[password]

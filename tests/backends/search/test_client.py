@@ -17,6 +17,7 @@ from app.backends.search import Found, Query, index_path
 from app.backends.search.client import SearchClient
 from app.backends.search.engine import SCANNED
 from app.backends.search.finish import finish
+from app.processes.child import LOW
 from tests.backends.search.stores import FAR, Store
 from tests.clients import DEADLINE
 
@@ -130,6 +131,14 @@ def test_a_killed_process_is_started_again(server: Server, caplog: pytest.LogCap
         except Unavailable:  # until it is started again
             pass
     assert "started again" in caplog.text
+
+
+def test_it_gives_way_to_the_server(server: Server) -> None:
+    server.store.say("word")
+    assert server.find("word").positions == [1]
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, server.client.pid) == min(19, own + LOW.nice)
+    assert os.sched_getscheduler(server.client.pid) == os.SCHED_OTHER
 
 
 def test_signals_to_the_whole_group_do_not_end_it(server: Server) -> None:
