@@ -1,7 +1,8 @@
 """The password process: prepares, hashes and checks passwords, until its standard input is closed.
 
-A hash takes 64 MiB and all of a core for some hundredths of a second. In the server, the event loop would wait for a
-thread that holds the interpreter's lock but has no core, and for the memory that is taken and given back.
+A hash takes 64 MiB and all of a core for some hundredths of a second, so it has to leave the core to the server. A
+thread of the server can't: it takes the interpreter's lock before and after each hash, and everyone waits for the lock
+while its holder has no core.
 """
 
 from __future__ import annotations
