@@ -239,16 +239,22 @@ class Room(Generic[S]):
         texts, a part of it stays for the next time."""
         batch, self._batch = self._batch, []
         self.sent_before, self.sent = self.sent, self.committed
-        text, self.text = self.text, 0
-        if text > MOST_TEXT:
-            taken = 0
-            for number, (_, event) in enumerate(batch):
-                taken += len(event.text)
-                if taken > MOST_TEXT and number:
-                    batch, self._batch = batch[:number], batch[number:]
-                    self.sent = batch[-1][1].seq
-                    self.text = text - taken + len(event.text)
-                    break
+        if self.text > MOST_TEXT:
+            return self._take_some(batch)
+        self.text = 0
+        return batch
+
+    def _take_some(self, batch: list[tuple[int, Event]]) -> list[tuple[int, Event]]:
+        """Return the first events of a batch, as many as are sent at once, and keep the others."""
+        left, self.text = self.text, 0
+        for number, (_, event) in enumerate(batch):
+            self.text += len(event.text)
+            if self.text > MOST_TEXT and number:
+                batch, self._batch = batch[:number], batch[number:]
+                self.sent = batch[-1][1].seq
+                left += len(event.text)
+                break
+        self.text = left - self.text
         return batch
 
     def take_batch(self) -> tuple[list[tuple[int, Event]], list[Block[S]]]:

@@ -20,6 +20,8 @@ log = logging.getLogger("chat")
 
 LONG = 16 * 1024
 """Bytes from which on it is the copying that takes the time of a send."""
+SHORT = LONG // ESCAPED
+"""Characters that are never as long, whatever they are."""
 PART = 128 * 1024
 """Bytes of long texts that are sent in one turn, to all connections together, while little waits."""
 MOST_TURNS = 256
@@ -34,10 +36,9 @@ Encoded = dict[tuple[Dialect, bool], list[OrderedFrame]]
 """A batch as it is sent, by dialect and whether it is compressed. Everyone who gets the same shares it."""
 
 
-def takes_turns(room: Room[Subscriber]) -> bool:
-    """Whether a room's batch is so much that others have their turn while it is sent."""
-    size = ESCAPED * room.text
-    return len(room) > BLOCK_SIZE or (size > LONG and size * len(room) > PART)
+def is_long(room: Room[Subscriber], size: int) -> bool:
+    """Whether the texts of a room of some size, which aren't SHORT, may be more than a turn should send."""
+    return ESCAPED * room.text * size > PART
 
 
 def send_to_room(room: Room[Subscriber], outgoing: Outgoing, others: set[Sender]) -> None:

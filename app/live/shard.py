@@ -15,19 +15,20 @@ from app.chat.dialects import Dialect
 from app.chat.events import SPOKEN, Event, Kind
 from app.chat.frames import Frame, RoomEntry
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
-from app.chat.room import Cursor, Room
+from app.chat.room import BLOCK_SIZE, Cursor, Room
 from app.clock import Clock
 from app.live.announcing import Announcer, PeopleLookup, encode
 from app.live.delivery import (
     LONG,
     PART,
+    SHORT,
     Broadcast,
     OrderedFrame,
     Outgoing,
     break_off,
+    is_long,
     send_to_room,
     senders,
-    takes_turns,
 )
 from app.live.pacing import FlushPacing
 from app.live.subscriber import Subscriber
@@ -178,7 +179,8 @@ class Shard:
 
     def hold(self, subscriber: Subscriber, payload: bytes) -> None:
         """Send a text to one connection with what is being delivered."""
-        self._hold_frame(subscriber, _frame(payload, deflated=subscriber.channel.deflated))
+        frame = encode_text(payload)
+        self._hold_frame(subscriber, deflate_frame(frame) if subscriber.channel.deflated else frame)
 
     def _send_frame(self, subscriber: Subscriber, frame: bytes) -> None:
         """Send a frame, which others may get as well, to one connection at the end of this turn."""
@@ -252,11 +254,12 @@ class Shard:
             if room in self._broadcasts:
                 continue
             self._dirty.pop(room, None)  # sending to another room may have closed this one's last connection
-            if takes_turns(room):
+            size = len(room)
+            if size > BLOCK_SIZE or (room.text > SHORT and is_long(room, size)):
                 self._broadcasts[room] = Broadcast(room)
             else:
                 send_to_room(room, outgoing, others)
-                sent += len(room)
+                sent += size
             if room.has_batch:  # long texts that are left for another time
                 self._dirty[room] = None
             if sent >= CLOCK_CHECK_INTERVAL:
@@ -292,14 +295,15 @@ class Shard:
                 frames = self._keep_from(first, subscriber, frames)
             if frames:
                 data = _join(frames)
-                if len(data) <= LONG or left > 0:
-                    left -= len(data) if len(data) > LONG else 0
-                    try:
-                        subscriber.channel.write(data)
-                    except Exception:  # noqa: BLE001
-                        break_off(subscriber)
-                else:  # in another turn: those who get something short need not wait
-                    self._outgoing[subscriber] = [(frames[0][0], data), *self._outgoing.get(subscriber, ())]
+                if len(data) > LONG:
+                    left -= len(data)
+                    if left + len(data) <= 0:  # in another turn: those who get something short need not wait
+                        self._outgoing[subscriber] = [(frames[0][0], data), *self._outgoing.get(subscriber, ())]
+                        continue
+                try:
+                    subscriber.channel.write(data)
+                except Exception:  # noqa: BLE001
+                    break_off(subscriber)
             if number % CLOCK_CHECK_INTERVAL == 0 and monotonic() > until:
                 self._outgoing.update(islice(outgoing.items(), number, None))
                 return
@@ -315,7 +319,7 @@ class Shard:
 
     def _deliver_to_people(self, event: Event) -> None:
         """Deliver a whisper to its people, encoded once for all who get the same."""
-        encoded: dict[tuple[Dialect, bool], bytes | None] = {}
+        encoded: dict[tuple[Dialect, bool], bytes] = {}
         for user in participants(event.room):
             room = self.rooms.get(mailbox(user))
             if room is not None:
@@ -327,7 +331,7 @@ class Shard:
                     break_off(subscriber)
 
     def _deliver_whisper(
-        self, subscriber: Subscriber, event: Event, encoded: dict[tuple[Dialect, bool], bytes | None]
+        self, subscriber: Subscriber, event: Event, encoded: dict[tuple[Dialect, bool], bytes]
     ) -> None:
         """Push a whisper to a connection that follows its whispers, unless it reads them from the log."""
         following = subscriber.following
@@ -341,11 +345,11 @@ class Shard:
         if not subscriber.accepts(event):
             return
         kind = subscriber.dialect, subscriber.channel.deflated
-        if kind not in encoded:
-            payload = subscriber.dialect.encode_event(event)
-            encoded[kind] = None if payload is None else _frame(payload, deflated=subscriber.channel.deflated)
-        if (frame := encoded[kind]) is not None:
-            self._hold_frame(subscriber, frame)
+        if kind not in encoded and (payload := subscriber.dialect.encode_event(event)) is not None:
+            frame = encode_text(payload)
+            encoded[kind] = deflate_frame(frame) if subscriber.channel.deflated else frame
+        if kind in encoded:  # else the dialect has no words for it
+            self._hold_frame(subscriber, encoded[kind])
 
     def _apply(self, room: Room[Subscriber], event: Event) -> None:
         room.apply(event)
@@ -390,11 +394,6 @@ class Shard:
     def people_changed(self, room: str) -> None:
         """Tell the room that its people changed: once per presence period, with all changes since."""
         self._announcer.changed(room)
-
-
-def _frame(payload: bytes, *, deflated: bool) -> bytes:
-    frame = encode_text(payload)
-    return deflate_frame(frame) if deflated else frame
 
 
 def _join(frames: list[OrderedFrame]) -> bytes:

@@ -43,9 +43,9 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     insert = appending._insert
 
-    def counted(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-        sizes.append(len(entries))
-        insert(connection, entries)
+    def counted(connection: sqlite3.Connection, rows: int, values: Sequence[str | int]) -> None:
+        sizes.append(rows)
+        insert(connection, rows, values)
 
     monkeypatch.setattr(appending, "_insert", counted)
     return sizes

@@ -255,10 +255,11 @@ def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_i
             assert_in_order(one, events, acknowledged=number < len(PEOPLE))
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("app.chat.room", "app.live.delivery"):
+        for module in ("app.chat.room", "app.live.delivery", "app.live.shard"):
             patch.setattr(f"{module}.BLOCK_SIZE", block)
         patch.setattr("app.chat.room.MOST_TEXT", most_text)
         patch.setattr("app.live.delivery.LONG", long)
+        patch.setattr("app.live.shard.SHORT", long)
         patch.setattr("app.live.delivery.PART", 1)
         patch.setattr("app.live.delivery.MOST_TURNS", 10_000)
         patch.setattr("app.live.shard.TIME_SLICE", -1)
@@ -267,7 +268,7 @@ def test_in_rooms_so_large_that_it_takes_turns_each_room_and_the_private_among_i
 
 
 def test_others_have_their_turn_while_much_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("app.chat.room", "app.live.delivery"):
+    for module in ("app.chat.room", "app.live.delivery", "app.live.shard"):
         monkeypatch.setattr(f"{module}.BLOCK_SIZE", 2)
     monkeypatch.setattr("app.live.shard.TIME_SLICE", -1)
 
@@ -410,7 +411,7 @@ def test_who_is_full_falls_behind_and_is_given_nothing_but_its_acks() -> None:
 def test_a_room_whose_last_are_cut_off_while_they_are_sent_to_is_gone(
     block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("app.chat.room", "app.live.delivery"):
+    for module in ("app.chat.room", "app.live.delivery", "app.live.shard"):
         monkeypatch.setattr(f"{module}.BLOCK_SIZE", block)
 
     async def run() -> None:

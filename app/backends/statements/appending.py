@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from app.backends.sequencing import Entry
 from app.backends.statements import effects, users
@@ -21,8 +21,18 @@ SPOKEN = frozenset((Kind.MSG, Kind.ME))
 
 def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     """Store the events of these entries, and apply their effects in order. An entry's event becomes what was stored."""
-    for some in _in_statements(entries):
-        _insert(connection, some)
+    values: list[str | int] = []
+    rows = text = 0
+    for entry in entries:
+        assert entry.event is not None
+        size = len(entry.event.text)
+        if rows == ROWS or (rows and text + size > TEXT):
+            _insert(connection, rows, values)
+            rows, text, values = 0, 0, []
+        values += row_of(entry.event, entry.pos)
+        rows, text = rows + 1, text + size
+    if rows:
+        _insert(connection, rows, values)
     people: set[int] = set()
     for entry in entries:
         event = entry.event
@@ -41,28 +51,8 @@ def others_in(event: Event) -> Iterable[int]:
     return (*event.detail.invited, *participants(event.room), *((whom.id,) if whom else ()))
 
 
-def _in_statements(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Return the entries by the statement that stores them."""
-    first = text = 0
-    for number, entry in enumerate(entries):
-        assert entry.event is not None
-        size = len(entry.event.text)
-        if number - first == ROWS or (text + size > TEXT and number > first):
-            yield entries[first:number]
-            first, text = number, 0
-        text += size
-    if first < len(entries):
-        yield entries[first:]
-
-
-def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-    values: list[str | int] = []
-    for entry in entries:
-        event = entry.event
-        assert event is not None
-        values += row_of(event, entry.pos)
-    sql = f"INSERT INTO events VALUES {', '.join([ROW] * len(entries))}"  # noqa: S608
-    connection.execute(sql, values)
+def _insert(connection: sqlite3.Connection, rows: int, values: Sequence[str | int]) -> None:
+    connection.execute(f"INSERT INTO events VALUES {', '.join([ROW] * rows)}", values)  # noqa: S608
 
 
 def row_of(event: Event, pos: int) -> tuple[str | int, ...]:
