@@ -48,7 +48,7 @@ class Departures:
     def left(self, user: int, act: Callable[[], None]) -> None:
         """Call `act` once a guest, whose last connection to this node has ended, has left."""
         self._gone.pop(user, None)  # what was heard before is of before
-        self._left[user] = _Left(self._clock.now(), self._clock.monotonic() + GRACE, act)
+        self._left[user] = _Left(self._nodes.changed_at(user), self._clock.monotonic() + GRACE, act)
 
     def finish(self) -> None:
         """Don't wait any longer, since this node ends."""

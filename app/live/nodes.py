@@ -85,7 +85,8 @@ class Nodes:
         self._tasks: set[asyncio.Task[None]] = set()
         self._number = 0
         self._beat_at = self._ticked_at = self._settled_at = clock.monotonic()
-        self._changed: dict[int, None] = {}
+        self._changed: dict[int, int] = {}
+        """Users of whom there is something to tell, and when it happened, in milliseconds since 1970."""
         self._uses: dict[tuple[str, Key], tuple[Use, float]] = {}
         """What is used of each limit, and when that was last changed."""
         self._used: dict[tuple[str, Key], None] = {}
@@ -152,11 +153,15 @@ class Nodes:
 
     def changed(self, user: int) -> None:
         """Tell the others what has changed about a user here: its name, its rooms, whether it is away or gone."""
-        self._do(self._note_changed, user)
+        self._do(self._note_changed, user, self._clock.now())
 
-    def _note_changed(self, user: int) -> None:
-        self._changed[user] = None
+    def _note_changed(self, user: int, at: int) -> None:
+        self._changed[user] = at
         self._schedule()
+
+    def changed_at(self, user: int) -> int:
+        """Return when a user changed here last, as the others are told."""
+        return self._changed.get(user) or self._clock.now()
 
     def use(self, limit: str, key: Key, amount: float) -> None:
         """Count that more is used of a limit here, and tell it."""
@@ -348,15 +353,14 @@ class Nodes:
         self._timer = None
         if self._loop is None or (self._whole is not None and asyncio.current_task() is not self._whole):
             return
-        now = self._clock.now()
         changed, self._changed = self._changed, {}
         used, self._used = self._used, {}
         held, self._held = self._held, []
         heard, self._heard = self._heard, {}
         items: list[tuple[str, Any, int]] = []
-        for user in changed:
+        for user, at in changed.items():
             here = self._people.describe(user)
-            items.append(_sized_here(here) if here is not None else _sized("gone", Gone(user, now)))
+            items.append(_sized_here(here) if here is not None else _sized("gone", Gone(user, at)))
         items += [_sized("uses", known[0]) for key in used if (known := self._uses.get(key)) is not None]
         items += [_sized("held", one) for one in held]
         items += [_sized("heard", one) for one in heard.items()]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.backends.changes import Depart
-from app.testing import Host, JsonClient
+from app.testing import Host, JsonClient, ManualClock
 from tests.nodes import Cluster, LinkedBackend, cluster
 
 
@@ -91,6 +91,28 @@ def test_a_guest_who_leaves_two_nodes_at_once_has_left_once(two: Cluster, lost: 
         assert noted == [ann.id]
     two.clock.advance(400)  # type: ignore[attr-defined]
     assert is_free(two.hosts[0], "ann")
+
+
+class Ticking(ManualClock):
+    """A clock that goes on by some milliseconds whenever it is asked, as if everything took that long."""
+
+    def now(self) -> int:
+        self.advance(0.003)
+        return super().now()
+
+
+def test_who_leaves_two_nodes_within_the_time_that_news_take_has_left() -> None:
+    with cluster(clock=Ticking()) as nodes:
+        nodes.pass_time(7)
+        noted = departures(nodes)
+        people = [guest(nodes.hosts[0], name) for name in ("ann", "bob", "cy", "dan")]
+        also = [nodes.hosts[1].join(token=one.token) for one in people]
+        settled(nodes)
+        for one, other in zip(people, also, strict=True):
+            one.leave()
+            other.leave()
+        settled(nodes)
+        assert sorted(noted) == sorted(one.id for one in people)
 
 
 def test_the_guests_of_a_node_that_was_killed_have_left_once(two: Cluster) -> None:
