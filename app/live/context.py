@@ -366,8 +366,8 @@ class ChatContext:
             return False
         if self.hub.nodes is not None and not self.hub.nodes.settled:
             return False  # it may be on a node that is yet to be heard of
-        # Who isn't known to have left was there when the server ended, and may not have had the time to come back.
-        return self.clock.now() - (holder.seen or self._started) >= 1000 * self.names.hold
+        # Anyone may have been there when the server was killed, and not have had the time to come back.
+        return self.clock.now() - max(holder.seen, self._started) >= 1000 * self.names.hold
 
 
 def canonical_of(text: str, rule: NameRule, longest: int) -> str:

@@ -187,3 +187,20 @@ def test_names_on_hold_are_known_to_a_node_that_starts() -> None:
         guest(third, "cy").leave()
         settled(nodes)
         assert [is_free(nodes.hosts[1], name) for name in ("ann", "bob", "cy")] == [True, False, False]
+
+
+def test_a_guest_has_the_time_to_come_back_after_all_nodes_were_killed() -> None:
+    """It had left long ago, and was there again when they were killed."""
+    with cluster(nodes=1) as nodes:
+        ann = guest(nodes.hosts[0], "ann")
+        ann.leave()
+        settled(nodes)
+        nodes.pass_time(400)
+        back = nodes.hosts[0].join(token=ann.token)
+        nodes.kill(nodes.hosts[0])
+        again = nodes.start()
+        nodes.pass_time(20)
+        assert not is_free(again, "ann")
+        nodes.pass_time(300)
+        assert is_free(again, "ann")
+        del back
