@@ -9,6 +9,7 @@ What is used in the moment before the others hear of it is owed by the client th
 from __future__ import annotations
 
 from collections.abc import Hashable
+from itertools import islice
 
 from app.chat.budgets import Budgets
 from app.chat.node_messages import Key, as_text, from_text
@@ -29,17 +30,32 @@ class Untold:
         self._amounts: dict[Hashable, tuple[float, float]] = {}
         """How much, as of a time, beyond the rate that nobody is told of."""
 
+    def __len__(self) -> int:
+        return len(self._amounts)
+
     def use(self, key: Hashable, now: float, amount: float) -> None:
-        """Count what was used here, and tell it once it is more than a share."""
-        before, at = self._amounts.pop(key, (0.0, now))
-        share = 1 / (2 * max(1, self._nodes.others))
-        total = max(0.0, before - max(0.0, now - at) * share * self._budgets.rate) + amount
-        if total > share * self._budgets.burst or total < 0:
-            self._nodes.use(self._name, _told(key), total)
+        """Count what was used here, and tell it once it is more than a share. Each message comes by here."""
+        others = self._nodes.others
+        share = 0.5 / others if others else 0.5
+        known = self._amounts.get(key)
+        if known is not None:
+            before = known[0] - (now - known[1]) * share * self._budgets.rate
+            if before > 0.0:
+                amount += before
+        elif len(self._amounts) >= MOST:
+            self._sweep(now, share)
+        if 0.0 <= amount <= share * self._budgets.burst:
+            self._amounts[key] = amount, now
             return
-        self._amounts[key] = total, now
-        if len(self._amounts) > MOST:
-            del self._amounts[next(iter(self._amounts))]
+        self._amounts.pop(key, None)
+        self._nodes.use(self._name, _told(key), amount)
+
+    def _sweep(self, now: float, share: float) -> None:
+        """Forget what is nothing by now, and the first of the rest if that is too much still."""
+        least = share * self._budgets.rate
+        self._amounts = {key: one for key, one in self._amounts.items() if one[0] > (now - one[1]) * least}
+        for key in list(islice(self._amounts, max(0, len(self._amounts) - MOST // 2))):
+            del self._amounts[key]
 
     def learn(self, key: Key, more: float) -> None:
         """Take from a budget what was used on another node."""

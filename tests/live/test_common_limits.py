@@ -11,7 +11,8 @@ from app.chat.budgets import Budgets
 from app.chat.errors import Refused
 from app.chat.node_messages import Key
 from app.identity.attempts import MAX_WRONG, Attempts
-from app.live.common_limits import share_attempts, share_budgets
+from app.live import common_limits
+from app.live.common_limits import Untold, share_attempts, share_budgets
 from app.live.nodes import Nodes
 from app.testing import Denied, Host, JsonClient, ManualClock
 from tests.nodes import Cluster, cluster
@@ -98,6 +99,20 @@ def test_who_stays_on_one_node_has_all_of_it_and_usual_use_is_not_told() -> None
     assert [node.count for node in nodes] == [0, 0, 0]
     clock.advance(10)
     assert sum(not budgets[0].take("ann", clock.monotonic()) for _ in range(30)) == BURST
+
+
+def test_what_is_untold_of_many_users_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common_limits, "MOST", 100)
+    budgets, nodes = Budgets(RATE, BURST), Told()
+    untold = Untold("commands", budgets, cast(Nodes, nodes), ManualClock())
+    for user in range(1000):
+        untold.use(user, 1.0, 1.0)
+    assert len(untold) <= 100
+    untold.use(1, 100.0, 1.0)
+    for user in range(1000, 1100):
+        untold.use(user, 100.0, 1.0)
+    assert len(untold) <= 100
+    assert nodes.count == 0
 
 
 def attempts(number: int, clock: ManualClock) -> tuple[list[Told], list[Attempts]]:
