@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from secrets import token_hex
 from typing import Any, Protocol
@@ -33,6 +33,7 @@ from app.chat.node_messages import (
 )
 from app.chat.presence import Here, Hint, Read, Typing
 from app.clock import Clock
+from app.live.node_parts import Sized, parts_of, sized, sized_here
 
 log = logging.getLogger("chat")
 
@@ -42,8 +43,6 @@ TICK = 1.0
 """Seconds between two looks at who has died."""
 SETTLING = BEAT + TICK
 """Seconds after a start, or after a pause of this process, until all nodes that live have been heard of."""
-PART = 100_000
-"""Characters in one message, about: each takes four bytes at most."""
 USES = 20_000
 """Uses of limits that are remembered, at most."""
 SLICE = 500
@@ -319,17 +318,17 @@ class Nodes:
         """Tell everything, some of it in each turn. News wait meanwhile, so that they come after it."""
         self._tell_news()
         users, now = self._people.users_here(), self._clock.monotonic()
-        items: list[tuple[str, Any, int]] = []
+        items: list[Sized] = []
         for first in range(0, len(users), SLICE):
             items += [
-                _sized_here(here) for user in users[first : first + SLICE] if (here := self._people.describe(user))
+                sized_here(here) for user in users[first : first + SLICE] if (here := self._people.describe(user))
             ]
             await asyncio.sleep(0)
         uses = list(self._uses.values())
-        items += [_sized("uses", use) for use, at in uses if now - at < LASTS or use.limit in self.given_back]
-        items += [_sized("held", held) for held in (self.held() if self.held else ())]
-        items += [_sized("heard", one) for one in (self.heard() if self.heard else {}).items()]
-        parts = list(_parts(items))
+        items += [sized("uses", use) for use, at in uses if now - at < LASTS or use.limit in self.given_back]
+        items += [sized("held", held) for held in (self.held() if self.held else ())]
+        items += [sized("heard", one) for one in (self.heard() if self.heard else {}).items()]
+        parts = list(parts_of(items))
         for part, fields in enumerate(parts):
             self._tell(Whole(self.name, self.started, self._number, part, len(parts), **fields))
             await asyncio.sleep(0)
@@ -357,14 +356,14 @@ class Nodes:
         used, self._used = self._used, {}
         held, self._held = self._held, []
         heard, self._heard = self._heard, {}
-        items: list[tuple[str, Any, int]] = []
+        items: list[Sized] = []
         for user, at in changed.items():
             here = self._people.describe(user)
-            items.append(_sized_here(here) if here is not None else _sized("gone", Gone(user, at)))
-        items += [_sized("uses", known[0]) for key in used if (known := self._uses.get(key)) is not None]
-        items += [_sized("held", one) for one in held]
-        items += [_sized("heard", one) for one in heard.items()]
-        for fields in _parts(items) if items else ():
+            items.append(sized_here(here) if here is not None else sized("gone", Gone(user, at)))
+        items += [sized("uses", known[0]) for key in used if (known := self._uses.get(key)) is not None]
+        items += [sized("held", one) for one in held]
+        items += [sized("heard", one) for one in heard.items()]
+        for fields in parts_of(items) if items else ():
             self._number += 1
             self._tell(News(self.name, self.started, self._number, **fields))
 
@@ -380,27 +379,3 @@ def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False
-
-
-def _sized_here(here: Here) -> tuple[str, Here, int]:
-    return "here", here, 64 + len(here.name) + len(here.away or "") + sum(map(len, here.rooms))
-
-
-def _sized(field: str, item: Any) -> tuple[str, Any, int]:
-    return field, item, 128
-
-
-def _parts(items: Iterable[tuple[str, Any, int]]) -> Iterator[dict[str, Any]]:
-    """Return the fields of messages that have these items together, in their order. There is one at least."""
-    size, fields = 0, dict[str, list[Any]]()
-    for field, item, length in items:
-        if size and size + length > PART:
-            yield _fields(fields)
-            size, fields = 0, {}
-        size += length
-        fields.setdefault(field, []).append(item)
-    yield _fields(fields)
-
-
-def _fields(lists: Mapping[str, list[Any]]) -> dict[str, Any]:
-    return {field: dict(items) if field == "heard" else tuple(items) for field, items in lists.items()}

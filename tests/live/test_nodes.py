@@ -160,7 +160,7 @@ def test_typing_and_read_markers_reach_the_other_node(two: Cluster) -> None:
 
 
 def test_many_people_are_told_in_several_messages(two: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.live.nodes.PART", 200)
+    monkeypatch.setattr("app.live.node_parts.PART", 200)
     monkeypatch.setattr("app.live.nodes.SLICE", 2)
     a, _ = two.hosts
     people = [a.join(name) for name in ("ann", "bob", "cy", "dan", "eve")]
