@@ -42,6 +42,7 @@ def main() -> int:
             figures[name] = measured = measure(chat)
         for line in measured["wrong"][:20]:
             say(f"{name}: {line}")
+        say(f"{name}: {measured['times']} times in {measured['seconds']} s, {len(measured['wrong'])} promises broken")
         broken = broken or bool(measured["wrong"])
         rows.append(row(chat, measured))
     words = table((*HEAD, *VIOLATIONS), rows)

@@ -89,7 +89,8 @@ class Cluster(Chat):
         self.closed = False
         """Whether nobody but one may get into the VAULT, on any node."""
         self.pause = self._acked_at = 0.0
-        """The longest time in seconds in which nobody got an ack, and when somebody got one last."""
+        """The longest time in seconds in which nobody got an ack, and when somebody got one last; 0 while nothing is
+        disturbed."""
         self.nodes: list[Node] = []
         self.servers: Servers
         self._begin()
@@ -150,18 +151,21 @@ class Cluster(Chat):
             assert client.node is not None
             client.node.acks += 1
         now = monotonic()
-        self.pause, self._acked_at = max(self.pause, now - (self._acked_at or now)), now
+        if self._acked_at:
+            self.pause, self._acked_at = max(self.pause, now - self._acked_at), now
         super().count_ack(client)
 
     async def disturb_again_and_again(self) -> None:
         self.up.set()
         while not self.closed or len(self.people) < len(self.everybody):
             await asyncio.wait_for(self.wait_for_acks(1), DEADLINE)
+        self._acked_at = monotonic()
         while self.done < self.times:
             await self._all_acknowledge(random.randint(1, MOST_ACKS))
             await self.disturb()
             self.done += 1
         await self._all_acknowledge(MOST_ACKS)
+        self._acked_at = 0.0
 
     async def _all_acknowledge(self, acks: int) -> None:
         """Wait until each node has acknowledged so many more messages."""
