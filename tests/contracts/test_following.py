@@ -68,12 +68,13 @@ async def test_who_follows_twice_is_called_twice_until_each_is_undone(backend: B
 
 async def test_followers_know_before_the_append_is_answered(backend: Backend) -> None:
     user = await someone(backend)
-    answered: list[bool] = []
-    unfollow = backend.follow(lambda events: answered.append(answer.done()))
+    steps: list[str] = []
+    unfollow = backend.follow(lambda events: steps.append("followed"))
     answer = ensure_future(backend.append(draft(user)))
+    answer.add_done_callback(lambda _: steps.append("answered"))
     await soon(answer)
     unfollow()
-    assert answered == [False]
+    assert steps == ["followed", "answered"]
 
 
 async def test_a_follower_knows_all_that_can_be_read(backend: Backend) -> None:
