@@ -42,7 +42,7 @@ PARTS = {
     ),
     "packages": Part("installations from PyPI: the package, the steps of the Dockerfile, and new projects"),
     "servers": Part("the chat under other ASGI servers, from PyPI"),
-    "cluster": Part("nodes on three NATS servers that are killed, frozen and cut off"),
+    "cluster": Part("nodes on three NATS servers that are killed, frozen and cut off, and full disks (as root)"),
     "faults": Part("servers that are killed again and again, and power losses", debian={"strace": "strace"}),
     "browser": Part(
         "long scenes in Chromium, and axe on every screen",
