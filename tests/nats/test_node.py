@@ -55,6 +55,14 @@ def test_a_backend_that_is_misspelt(tmp_path: Path) -> None:
     refused(2, 'chat.backend = "nat": expected embedded or nats', "-P:chat.backend=nat", cwd=tmp_path)
 
 
+def test_servers_that_are_named_and_not_used(log: NatsSettings, tmp_path: Path) -> None:
+    told = "chat.nats is set and not used, since chat.backend = embedded: this is a chat of its own"
+    with serving(*flags(log), "-P:chat.backend=embedded", cwd=tmp_path) as served:
+        assert any(line.endswith(told) for line in served.log)
+    with serving(cwd=tmp_path, environment={"NATS_PASSWORD": "for-another-program"}) as served:
+        assert not any(told in line for line in served.log)
+
+
 def test_the_package_is_missing(log: NatsSettings, tmp_path: Path) -> None:
     (tmp_path / "nats.py").write_text("raise ModuleNotFoundError(\"No module named 'nats'\", name='nats')")
     refused(

@@ -8,10 +8,12 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 
 from app.application import Application
 from app.backends import Backend, StoreError, Unavailable
 from app.backends.embedded import Embedded
+from app.backends.nats.settings import NatsSettings
 from app.backends.storefile import MEMORY
 from app.chat.errors import Refused
 from app.chat.names import NameRule, ascii_name
@@ -80,6 +82,8 @@ def _backend(app: Application, settings: ChatSettings, ending: Ending) -> Backen
         return _keep_in_memory(app, settings.store)
 
     if settings.backend == "embedded":
+        if replace(settings.nats, password="") != NatsSettings():
+            log.warning("chat.nats is set and not used, since chat.backend = embedded: this is a chat of its own")
         return Embedded(settings.store, clock=app.clock, in_memory=in_memory)
     from app.backends.nats.backend import NatsBackend  # loads what a server of its own has no need of
 
