@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.backends import embedded
+from app.backends import stored
 from app.backends.journal import Journal
 from app.backends.readers import Readers
 from app.modules import chat as chat_module
@@ -80,7 +80,7 @@ def no_space(journal: Journal, payload: bytes) -> None:
 
 def test_not_ready_while_the_store_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Newcomers are answered alike in both dialects, and who is here can read."""
-    monkeypatch.setattr(embedded, "FRESH", -1.0)
+    monkeypatch.setattr(stored, "FRESH", -1.0)
     problem = "the store can't be written: the disk is full (ENOSPC)"
     with test_application("app.modules.health.module", store=tmp_path / "chat.db") as chat:
         ann = chat.join("ann")
