@@ -193,7 +193,9 @@ class Cluster:
                 host.call(asyncio.sleep, 0)
 
     async def _told(self, nodes: Nodes) -> None:
-        """Have news told, after the whole if that is being told."""
+        """Have news told, after the whole if that is being told, and what came with one taken."""
+        if nodes._tasks:
+            await asyncio.wait(nodes._tasks)
         if nodes._whole is not None:
             await asyncio.wait({nodes._whole})
             await anyio.lowlevel.checkpoint()
@@ -203,7 +205,8 @@ class Cluster:
 @contextmanager
 def cluster(*modules: Any, nodes: int = 2, clock: Clock | None = None, **how: Any) -> Iterator[Cluster]:
     """Run some nodes for the length of a block. `how`: see `test_application`."""
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setattr("app.live.nodes.TICK", 1e9)  # nothing is due but in `pass_time`
         made = Cluster(patch, stack, clock or ManualClock(), how)
         for _ in range(nodes):
             made.start(*modules)

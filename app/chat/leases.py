@@ -7,6 +7,7 @@ are taken in their order. While some are missing, what was known before goes on 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Protocol
 
 from app.chat.node_messages import Beat, Gone, Held, Key, News, Use, Whole
@@ -58,6 +59,8 @@ class Lease:
         """Whether something is missing."""
         self.users: dict[int, Here] = {}
         self.uses: dict[tuple[str, Key], Use] = {}
+        self.pending: dict[int, Here | None] = {}
+        """What has come of users with the whole, and is yet to be taken: they may be many."""
         self.parts: dict[int, Whole] = {}
         """What has come of the whole, by part."""
 
@@ -92,7 +95,7 @@ class Leases:
 
     def whole(self, whole: Whole, now: float) -> bool:
         """Take a part of the whole. With the last one, it replaces what was known, unless nothing was missing. Return
-        whether to ask for it again."""
+        whether there are users to `take` now."""
         lease = self._lease(whole.node, whole.started, now)
         if lease is None or not lease.behind or whole.number < lease.number:
             return False
@@ -104,13 +107,20 @@ class Leases:
         parts, lease.parts = [lease.parts[number] for number in sorted(lease.parts)], {}
         lease.number, lease.behind = whole.number, False
         here = {one.user: one for part in parts for one in part.here}
-        for user in lease.users.keys() - here.keys():
-            self._set_user(lease, user, None)
-        for user, one in here.items():
-            self._set_user(lease, user, one)
+        lease.pending = dict.fromkeys(lease.users.keys() - here.keys())
+        lease.pending.update((user, one) for user, one in here.items() if lease.users.get(user) != one)
         for part in parts:
             self._take(lease, part.uses, part.held, part.heard)
-        return False
+        return bool(lease.pending)
+
+    def take(self, node: str, most: int) -> bool:
+        """Take so many of the users that came with the whole. Return whether there are more."""
+        lease = self.nodes.get(node)
+        if lease is None:
+            return False
+        for user in list(islice(lease.pending, most)):
+            self._set_user(lease, user, lease.pending[user])
+        return bool(lease.pending)
 
     def beat(self, beat: Beat, now: float) -> bool:
         """Take a beat. Return whether to ask its node for the whole."""
@@ -169,6 +179,7 @@ class Leases:
         return True
 
     def _set_user(self, lease: Lease, user: int, here: Here | None) -> None:
+        lease.pending.pop(user, None)
         before = lease.users.pop(user, None)
         if here is not None:
             lease.users[user] = here

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from secrets import token_hex
 from typing import Any, Protocol
@@ -45,7 +45,7 @@ SETTLING = BEAT + TICK
 """Seconds after a start, or after a pause of this process, until all nodes that live have been heard of."""
 USES = 20_000
 """Uses of limits that are remembered, at most."""
-SLICE = 500
+SLICE = 100
 """Users who are dealt with in one turn of the event loop."""
 LASTS = 60.0
 """Seconds for which the use of a limit belongs to the whole that is told a node that missed something."""
@@ -259,11 +259,21 @@ class Nodes:
         if lease is None:
             return
         log.info("Another node %s: %d people were connected to it", why, len(lease.users))
-        task = asyncio.create_task(self._forget(lease))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._start(self._forget(lease))
         for learn in () if for_good else self.on_death:
             learn(lease)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take_users(self, node: str) -> None:
+        """Take the users of a node that told all of them, some in each turn."""
+        more = True
+        while more:
+            more = self._leases.take(node, SLICE)
+            await asyncio.sleep(0)
 
     async def _forget(self, lease: Lease) -> None:
         """Forget the users of a node, some in each turn."""
@@ -291,7 +301,8 @@ class Nodes:
         if isinstance(message, News):
             asks = self._leases.news(message, now)
         elif isinstance(message, Whole):
-            asks = self._leases.whole(message, now)
+            if self._leases.whole(message, now):
+                self._start(self._take_users(message.node))
         elif isinstance(message, Beat):
             asks = self._leases.beat(message, now)
         elif isinstance(message, Ask):

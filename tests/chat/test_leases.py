@@ -86,7 +86,7 @@ class Lossy(RuleBasedStateMachine):
         if isinstance(message, News):
             asks = self.leases.news(message, self.now)
         elif isinstance(message, Whole):
-            asks = self.leases.whole(message, self.now)
+            self.leases.whole(message, self.now)
         elif isinstance(message, Beat):
             asks = self.leases.beat(message, self.now)
         if asks:
@@ -128,6 +128,10 @@ class Lossy(RuleBasedStateMachine):
             self.way.pop(which % len(self.way))
 
     @rule()
+    def some_of_the_whole_is_taken(self) -> None:
+        self.leases.take("b", 1)
+
+    @rule()
     def time_passes(self) -> None:
         self.now += ASKING
         self.way.append(Beat("b", 1, self.number))
@@ -141,6 +145,8 @@ class Lossy(RuleBasedStateMachine):
             self.way.append(Beat("b", 1, self.number))
             while self.way:
                 self.deliver(self.way.pop(0))
+        while self.leases.take("b", 1):
+            pass
         assert {user: told for (_, user), told in self.known.users.items()} == self.users
         assert self.known.uses.get("commands", 0.0) == self.used
 
@@ -185,7 +191,8 @@ def test_a_node_that_was_taken_for_dead_does() -> None:
     made, known = leases()
     made.end("b")
     assert made.beat(Beat("b", 5, 3), 20.0)
-    made.whole(Whole("b", 5, 3, 0, 1, (here(1, "red"),)), 20.0)
+    assert made.whole(Whole("b", 5, 3, 0, 1, (here(1, "red"),)), 20.0)
+    assert not made.take("b", 10)
     assert list(known.users) == [("b", 1)]
     made.forget_user("b", 1)  # which comes late
     assert list(known.users) == [("b", 1)]

@@ -36,6 +36,12 @@ def until_present(client: JsonClient, **people: Any) -> None:
         assert time.monotonic() < end, seen
 
 
+def until_told(client: JsonClient, change: str, name: str) -> None:
+    """Wait for a hint that someone came or went."""
+    while name not in [one["name"] for one in client.hint("presence").get(change, ())]:
+        pass
+
+
 def test_people_of_both_nodes_see_each_other(two: Cluster) -> None:
     a, b = two.hosts
     ann = a.join("ann")
@@ -50,10 +56,9 @@ def test_who_comes_and_goes_on_another_node_is_told_in_hints(two: Cluster) -> No
     a, b = two.hosts
     ann = a.join("ann")
     bob = b.join("bob")
-    while [one["name"] for one in ann.hint("presence").get("came", ())] != ["bob"]:
-        pass
+    until_told(ann, "came", "bob")
     bob.answer("part", room="lobby")
-    assert [one["name"] for one in ann.hint("presence")["went"]] == ["bob"]
+    until_told(ann, "went", "bob")
 
 
 def test_a_node_that_starts_learns_who_is_there(two: Cluster) -> None:

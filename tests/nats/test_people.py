@@ -55,6 +55,7 @@ def test_people_see_each_other(two: list[Host]) -> None:
 def test_what_is_changed_about_a_user_holds_on_both_nodes(two: list[Host]) -> None:
     ann, cy = two[0].join("ann"), two[1].join("cy")
     ann.register(PASSWORD)
+    cy.sees("owner")
     other = two[1].join(token=ann.token)
     ann.nick("anna")
     assert other.receive()["name"] == "anna"
