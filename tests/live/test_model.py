@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import create_app
 from app.backends.embedded import Embedded
-from app.chat.events import Event
+from app.chat.events import NOTES, Event
 from app.chat.timestamps import timestamp
 from app.identity.hashing import Argon2id
 from config import Settings
@@ -360,15 +360,15 @@ class Model:
     # Changing what was said
 
     def _message(self, seat: Seat, frame: Frame) -> Happening:
-        log, topics = self.may_read(seat, frame["room"]), frame["t"] == "delete" and frame["room"] in seat.rooms
+        log, notes = self.may_read(seat, frame["room"]), frame["t"] == "delete" and frame["room"] in seat.rooms
         for event in self.readable(log):
-            may_be_meant = event.kind in SAID or (topics and event.kind == "topic" and event.text)
+            may_be_meant = event.kind in SAID or (notes and event.kind in NOTES and event.text)
             if event.seq == frame["seq"] and may_be_meant and not event.deleted:
                 return event
         raise No("not_found")
 
     def _amended(self, seat: Seat, frame: Frame, event: Happening, kind: str, text: str) -> None:
-        what = "topic" if event.kind == "topic" else ""
+        what = "" if event.kind not in NOTES else "topic" if event.kind == "topic" else "why"
         change = Happening(event.log, kind, seat.user.id, seat.user.name, text, of=event.seq, to=event.to, what=what)
         if kind == "delete":
             change.whom, change.whom_name = self.user(event.user), event.name
