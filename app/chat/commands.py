@@ -179,10 +179,15 @@ def _history(arguments: str, room: str) -> Command:
 
 
 def _search(arguments: str, room: str) -> Command:  # noqa: ARG001  (all rooms are searched)
-    words = arguments.strip()
+    return frames.Search(words=_sought(arguments))
+
+
+def _sought(typed: str) -> str:
+    """What is looked for in texts or names."""
+    words = typed.strip()
     if len(words) > frames.MAX_WORDS:
         raise _BadArguments(f"Expected at most {frames.MAX_WORDS} characters, got {len(words)}")
-    return frames.Search(words=words)
+    return words
 
 
 def _edit(arguments: str, room: str) -> Command:
@@ -220,7 +225,7 @@ def _change_password(arguments: str, room: str) -> Command:  # noqa: ARG001  (it
 def _who(arguments: str, room: str) -> Command:
     words = arguments.split()
     if len(words) == 2:
-        return frames.Who(room=_room(words[0]), find=words[1], limit=frames.MAX_PAGE)
+        return frames.Who(room=_room(words[0]), find=_sought(words[1]), limit=frames.MAX_PAGE)
     return frames.Who(room=_room(words[0]) if words else room)
 
 
@@ -265,7 +270,7 @@ _TABLE = (
     Row("join", (), "ROOM", "Join a room", 1, 1, lambda name, _: frames.Join(room=_room(name))),
     Row("part", ("leave",), "", "Leave the room", 0, 0, lambda _, room: frames.Part(room=room)),
     Row("rooms", (), "[PART]", "List the rooms, or those with PART in their name", 0, 1,
-        lambda part, _: frames.Rooms(find=part.strip()) if part.strip() else frames.Rooms()),
+        lambda part, _: frames.Rooms(find=_sought(part)) if part.strip() else frames.Rooms()),
     Row("who", (), "[ROOM [NAME]]", "List the people in a room, or those with NAME in their name", 0, 2, _who),
     Row("room", (), "", "Show the settings of the room", 0, 0, lambda _, room: frames.DescribeRoom(room=room)),
     Row("topic", (), "[TOPIC]", "Show or change the topic; - clears it", 0, None, _topic),

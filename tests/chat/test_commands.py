@@ -192,6 +192,8 @@ def test_no_command_is_found_by_a_part_of_its_name(line: str) -> None:
         ("/history ٣", "Expected a number from 1 to 200, got '٣'. Usage: /history [NUMBER]"),
         ("/history -1", "Expected a number from 1 to 200, got '-1'. Usage: /history [NUMBER]"),
         ("/search " + "x" * 501, "Expected at most 500 characters, got 501. Usage: /search WORDS"),
+        ("/rooms " + "x" * 501, "Expected at most 500 characters, got 501. Usage: /rooms [PART]"),
+        ("/who lobby " + "x" * 501, "Expected at most 500 characters, got 501. Usage: /who [ROOM [NAME]]"),
         ("/edit", "Expected at least one argument, got none. Usage: /edit [ID] TEXT"),
         ("/edit 5", "Expected a text after the ID, got none. Usage: /edit [ID] TEXT"),
         ("/delete five", "Expected a number from 0 to 9007199254740991, got 'five'. Usage: /delete [ID]"),
