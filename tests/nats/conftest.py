@@ -14,8 +14,9 @@ NUMBERS = count(1)
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that a node has for its log."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(scope="session")
