@@ -7,9 +7,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from enum import Enum
 from itertools import chain
-from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread, current_thread
 from time import monotonic, sleep
 
@@ -22,6 +20,7 @@ from app.backends.places import Places
 from app.backends.readers import Read, Readers, run, unreadable
 from app.backends.reasons import one_line, reason
 from app.backends.sequencing import Entry
+from app.backends.signals import Signal, Signals
 from app.backends.space import Space
 from app.backends.storefile import StoreFile
 from app.backends.upkeep import Upkeep
@@ -45,16 +44,6 @@ RETRY_DELAY = 2.0
 """How many seconds go by before something that failed is tried again by itself."""
 STUMBLE_DELAY = 0.1
 """How many seconds the thread rests after an error that it didn't expect. It may come again at once."""
-
-
-class Signal(Enum):
-    """What the thread is woken for."""
-
-    APPLY = "something is to be applied"
-    RETRY = "what could not be applied is to be tried again"
-    COMMIT = "something is to be committed in this thread"
-    GUESTS = "new guests are to be committed soon"
-    CLOSE = "nothing more will come"
 
 
 class Applier:
@@ -81,7 +70,7 @@ class Applier:
         self._places: Places | None = None
         """Where the files are, unless the store is in memory."""
         self._upkeep: Upkeep
-        self._queue: SimpleQueue[Signal] = SimpleQueue()
+        self._signals = Signals()
         self._batches: deque[Batch] = deque()
         self.backlog = 0
         """How many entries these have: those that are to be applied."""
@@ -128,7 +117,7 @@ class Applier:
             self._closed = True
         if self.thread is None:
             return
-        self._queue.put(Signal.CLOSE)
+        self._signals.put(Signal.CLOSE)
         if self.thread is not current_thread():  # the collector may run in any thread
             self.thread.join()
 
@@ -143,7 +132,7 @@ class Applier:
                 return True
             self._reads.append((turn, read))
             self._waiting = max(self._waiting, turn)
-        self._queue.put(Signal.APPLY)
+        self._signals.put(Signal.APPLY)
         return True
 
     def try_again(self) -> None:
@@ -152,13 +141,13 @@ class Applier:
             return
         tried = Event()
         self._retries.append(tried)
-        self._queue.put(Signal.RETRY)
+        self._signals.put(Signal.RETRY)
         tried.wait(RETRY_DELAY)
 
     def refusal(self) -> str | None:
         outage = self.outage
         if self.backlog > MAX_UNAPPLIED:
-            self._queue.put(Signal.APPLY)
+            self._signals.put(Signal.APPLY)
             outage.fail(Source.PACE, "changes come faster than they can be applied: try again later")
         elif outage.causes:
             outage.recover(Source.PACE)
@@ -185,20 +174,20 @@ class Applier:
                 self._waiting = batch.turn
             urgent = self._waiting >= batch.turn or self.backlog > GATHERED
         if first or urgent:
-            self._queue.put(Signal.APPLY)
+            self._signals.put(Signal.APPLY)
 
     def hurry(self) -> None:
         with self._lock:
             if self._batches:
                 self._waiting = max(self._waiting, self._batches[-1].turn)
-        self._queue.put(Signal.APPLY)
+        self._signals.put(Signal.APPLY)
 
     def unapplied(self) -> Iterable[Entry]:
         with self._lock:
             return chain.from_iterable(batch.entries for batch in list(self._batches))
 
     def commit_soon(self, *, guests: bool = False) -> None:
-        self._queue.put(Signal.GUESTS if guests else Signal.COMMIT)
+        self._signals.put(Signal.GUESTS if guests else Signal.COMMIT)
 
     def _serve(self) -> None:
         serving = True
@@ -301,12 +290,7 @@ class Applier:
         if not self._batches and (upkeep := self._upkeep.due()) is not None:
             due.append(upkeep)
         timeout = max(0.0, min(due)) if self._unprepared_journal() is None else 0.0
-        signals: set[Signal] = set()
-        with suppress(Empty):
-            signals.add(self._queue.get(timeout=None if timeout == float("inf") else timeout))
-            while True:
-                signals.add(self._queue.get_nowait())
-        return signals
+        return self._signals.take(timeout)
 
     def _unprepared_journal(self) -> Journal | None:
         """The journal, if it is to be filled with zeros now."""

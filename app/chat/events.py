@@ -41,6 +41,10 @@ class Kind(StrEnum):
 
 SPOKEN = frozenset((Kind.MSG, Kind.ME, Kind.EDIT))
 """What someone says."""
+EXPULSIONS = (Kind.KICK, Kind.BAN)
+"""What puts someone out of a room."""
+CLOSINGS = (Kind.PRIVATE, Kind.UNINVITE, Kind.DEOP)
+"""After what someone may have no right to be in the room any more."""
 NOTES = frozenset(
     (
         Kind.TOPIC,

@@ -9,8 +9,9 @@ from time import monotonic
 
 SLOW_FLUSH = 0.002
 """Seconds after which a flush counts as slow."""
-LONGEST_REST = 0.005
-"""Seconds that a flush is put off where nothing tells what is under way, at most."""
+TIME_SLICE = 0.005
+"""Seconds that a flush may take before handshakes, incoming messages and small rooms get their turn, and that it is put
+off at most where nothing tells what is under way."""
 
 
 class FlushPacing:
@@ -41,7 +42,7 @@ class FlushPacing:
         """Note that a flush has ended, and when it began by the monotonic clock."""
         now = monotonic()
         self.slow = now - began > SLOW_FLUSH
-        self._rest_until = now + min(now - began, LONGEST_REST)
+        self._rest_until = now + min(now - began, TIME_SLICE)
 
     def _rested(self) -> None:
         self._timer = None

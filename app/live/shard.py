@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from app.chat.dialects import Dialect
-from app.chat.events import SPOKEN, Event, Kind
+from app.chat.events import CLOSINGS, EXPULSIONS, SPOKEN, Event, Kind
 from app.chat.frames import Frame, RoomEntry
 from app.chat.logs import CONVERSATION, WHISPERS, mailbox, participants
 from app.chat.room import BLOCK_SIZE, Cursor, Room
@@ -30,7 +30,7 @@ from app.live.delivery import (
     send_to_room,
     senders,
 )
-from app.live.pacing import FlushPacing
+from app.live.pacing import TIME_SLICE, FlushPacing
 from app.live.subscriber import Subscriber
 from app.live.turn import LoopTurns, OneEach
 from app.transports import Sender
@@ -39,15 +39,10 @@ from app.transports.outboxes import Outboxes
 
 log = logging.getLogger("chat")
 
-TIME_SLICE = 0.005
-"""Seconds that a flush may take before handshakes, incoming messages and small rooms get their turn."""
 CLOCK_CHECK_INTERVAL = 64
 """Connections to write to between two looks at the clock."""
 MOST_LONG = 512 * 1024
 """Bytes of long answers and whispers that are written in one turn. A single one may have more."""
-EXPULSIONS = (Kind.KICK, Kind.BAN)
-CLOSINGS = (Kind.PRIVATE, Kind.UNINVITE, Kind.DEOP)
-"""Events after which someone may have no right to be in the room any more."""
 REMOVED_AT_ONCE = 128
 """Connections whose right to be in a room is looked at in one turn."""
 _MSG = Kind.MSG

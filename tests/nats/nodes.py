@@ -75,7 +75,7 @@ class Node:
     def make_unreliable(self, seed: int) -> None:
         """Lose, double and swap some of what goes to the log and comes from there."""
         log = self.backend._core.log
-        log.engine = Unreliable(log.engine, random.Random(seed))  # type: ignore[assignment]
+        log.engine = log._sending._engine = Unreliable(log.engine, random.Random(seed))  # type: ignore[assignment]
         hear, chance = log._hear, random.Random(-seed)
         log._hear = lambda payload, position: hear(payload, position) if chance.random() > 0.1 else None  # type: ignore[method-assign]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.backends import NameTaken, StoreError, Unavailable, applying
-from app.backends.nats import backend, log, tending
+from app.backends.nats import backend, sending, tending
 from app.backends.nats.settings import NatsSettings
 from app.chat.events import Appended, User
 from tests.contracts.helpers import add, draft, someone, soon, whole
@@ -65,7 +65,7 @@ async def test_what_is_said_on_each_node_is_on_all_once_and_in_one_order(
 async def test_nothing_is_lost_doubled_or_moved_by_a_bad_network(
     settings: NatsSettings, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "RETRY", 0.01)
+    monkeypatch.setattr(sending, "RETRY", 0.01)
     async with cluster(tmp_path, settings) as nodes:
         users = [await someone(node.backend) for node in nodes]
         for number, node in enumerate(nodes):
@@ -169,8 +169,8 @@ async def test_a_copy_of_another_log_is_refused(
 async def test_without_the_servers_a_node_refuses_and_reads_and_goes_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "PATIENCE", 3.0)
-    monkeypatch.setattr(log, "SILENCE", 0.2)
+    monkeypatch.setattr(sending, "PATIENCE", 3.0)
+    monkeypatch.setattr(sending, "LONG", 0.2)
     with running(tmp_path / "servers") as servers:
         async with cluster(tmp_path, servers.settings(), 1) as [node]:
             user = await someone(node.backend)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
 import msgspec
 import pytest
 
@@ -328,7 +329,7 @@ async def again(ask: Callable[[], Awaitable[T]]) -> T:
             try:
                 return await ask()
             except EngineError:
-                await asyncio.sleep(0.1)
+                await anyio.sleep(0.1)
 
 
 class Died(BaseException):

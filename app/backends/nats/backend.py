@@ -23,7 +23,8 @@ from app.backends.nats import copies
 from app.backends.nats.batches import Runs
 from app.backends.nats.committing import LogCommitter
 from app.backends.nats.engine import Engine
-from app.backends.nats.log import PATIENCE, Log
+from app.backends.nats.log import Log
+from app.backends.nats.sending import PATIENCE
 from app.backends.nats.settings import NatsSettings
 from app.backends.nats.telling import Telling
 from app.backends.nats.tending import Tending

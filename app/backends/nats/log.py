@@ -1,11 +1,7 @@
 """The common log, as one node writes and reads it.
 
-Sending: at most IN_FLIGHT batches are under way, and what is asked for meanwhile waits for the next one. A batch is
-sent again, in order with those after it, until it comes back from the log and counts. After PATIENCE its callers learn
-that the store is unavailable, and an empty batch takes its number: should it arrive after all, one of the two counts.
-
-Receiving: what is appended is also published, and what isn't heard there is read. Positions are processed in order and
-none is left out.
+What is appended is also published, and what isn't heard there is read. Positions are processed in order and none is
+left out.
 """
 
 from __future__ import annotations
@@ -21,30 +17,22 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import uvloop
-from msgspec import MsgspecError, Raw, Struct
+from msgspec import MsgspecError
 
 from app.backends import StoreError
-from app.backends.nats.batches import LEVEL, Batch, clears, decode, encode
-from app.backends.nats.committing import LogCommitter, Outgoing
+from app.backends.nats.batches import LEVEL, clears, decode
+from app.backends.nats.committing import LogCommitter
 from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError, Purged
 from app.backends.nats.preparing import found_log, prepare
+from app.backends.nats.sending import PATIENCE, RETRY, Sending
 from app.backends.outage import Outage, Source
 from app.backends.reasons import one_line
-from app.backends.sequencing import Entry
 
 log = logging.getLogger("store")
 
 T = TypeVar("T")
 
-IN_FLIGHT = 2
-"""Batches that are under way at most. With one, the log would wait for each answer; with more, batches get small."""
-PATIENCE = 12.0
-"""Seconds that a batch may be under way. Electing another leader of the log takes up to 9."""
-ANSWER = 3.0
-"""Seconds that the servers have to answer to one attempt."""
-RETRY = 0.1
-"""Seconds between two attempts that fail at once."""
 SILENCE = 1.0
 """After so many seconds without anything new, look whether something was missed."""
 LATE = 0.05
@@ -55,18 +43,6 @@ MARK = 0.1
 """Seconds to which it is known how far this node is behind."""
 HEARD = 64 << 20
 """Most bytes that are kept of what was heard before its turn."""
-
-
-class _Sent(Struct):
-    """A batch that is under way."""
-
-    number: int
-    payload: bytes
-    entries: list[Entry]
-    since: float
-    position: int = 0
-    """Where it was stored when it was sent last, as far as that is known."""
-    task: asyncio.Task[None] | None = None
 
 
 class Log:
@@ -81,9 +57,8 @@ class Log:
         self.left_behind: Callable[[str], object] = self.halt
         """Called when what this node needs next is gone."""
         self._committer: LogCommitter
-        self._in_flight: deque[_Sent] = deque()
-        self._number = 0
-        self._begun = self._halted = False
+        self._begun = False
+        self._sending = Sending(engine, self.run, self._start, self._stored)
         self._heard: dict[int, bytes] = {}
         self._heard_size = 0
         self.cleared_at = 0
@@ -94,9 +69,7 @@ class Log:
         """Positions that are to be processed, and when they became known: one for each MARK seconds."""
         self._own_at = float("-inf")
         """When a batch of this node last came back."""
-        self._problem = ""
-        """What went wrong last with sending."""
-        self._woken, self._arrived, self._finished = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._arrived, self._finished = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         """Who waits until a position is processed."""
@@ -115,7 +88,8 @@ class Log:
     def begin(self, committer: LogCommitter, applied: int) -> None:
         """Process what comes after the position `applied`. Return once this node has what the log had at this moment.
         StoreError if that can't be."""
-        self._committer, self.next, self.cleared_at = committer, applied + 1, applied
+        self._committer = self._sending.committer = committer
+        self.next, self.cleared_at = applied + 1, applied
         try:
             self.call(self._begin())
         except BaseException:
@@ -126,7 +100,7 @@ class Log:
         """Send what was asked for, as far as the servers take it, and end the thread."""
         if self._thread.is_alive():
             if self._begun:
-                self.call(self._finish())
+                self.call(self._sending.finish())
             self._stop()
 
     @property
@@ -142,7 +116,7 @@ class Log:
 
     def wake(self) -> None:
         """Send what is pending. For any thread."""
-        self.call_soon(self._woken.set)
+        self.call_soon(self._sending.wake)
 
     def applied(self) -> None:
         """Look again whether something can be placed now. For any thread."""
@@ -202,8 +176,7 @@ class Log:
         self._know(last)
         self._start(self._receive())
         await self._reaches(last)
-        self._start(self._send())
-        self._start(self._watch())
+        self._sending.begin()
         self._begun = True
 
     async def _bounds(self) -> tuple[int, int]:
@@ -219,13 +192,6 @@ class Log:
                     raise StoreError(f"chat.nats: {error}") from None
             await asyncio.sleep(RETRY)
 
-    async def _finish(self) -> None:
-        while not self._committer.idle:
-            if self._halted:
-                self._committer.take()
-            self._woken.set()
-            await asyncio.sleep(RETRY / 10)
-
     async def _reaches(self, position: int) -> None:
         """Wait until a position is processed."""
         if position >= self.next:
@@ -233,62 +199,13 @@ class Log:
             self._waiting.append((position, future))
             await future
 
-    # --- sending
-
-    async def _send(self) -> None:
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            if self._halted:
-                self._committer.take()
-                continue
-            while len(self._in_flight) < IN_FLIGHT and (taken := self._committer.take()) is not None:
-                self._number += 1
-                payload = self._encode(self._number, taken)
-                self._in_flight.append(_Sent(self._number, payload, taken.entries, monotonic()))
-            for sent in self._in_flight:
-                if sent.task is None:
-                    sent.position = 0
-                    sent.task = self._start(self._publish(sent))
-
-    def _encode(self, number: int, taken: Outgoing | None) -> bytes:
-        changes: list[Raw] = taken.changes if taken else []
-        return encode(Batch(LEVEL, self.run, number, changes))  # type: ignore[arg-type]  # encoded before
-
-    async def _publish(self, sent: _Sent) -> None:
-        try:
-            sent.position = await self.engine.append(sent.payload, patience=ANSWER)
-        except EngineError as error:
-            self._problem = str(error)
-            await asyncio.sleep(RETRY)
-            self._send_again(sent)
-            return
-        if sent.position < self.next:
-            self._send_again(sent)  # unless it counted, it came too early
-            return
-        self._know(sent.position)
+    def _stored(self, position: int) -> bool:
+        """Note where something of this node is in the log. Return whether that was processed already."""
+        if position < self.next:
+            return True
+        self._know(position)
         self.loop.call_later(LATE, self._arrived.set)
-
-    def _send_again(self, sent: _Sent) -> None:
-        sent.task = None
-        if sent in self._in_flight:
-            self._woken.set()
-
-    async def _watch(self) -> None:
-        """Give up what is under way for too long."""
-        while True:
-            await asyncio.sleep(SILENCE / 4)
-            age = monotonic() - self._in_flight[0].since if self._in_flight else 0.0
-            if (age > SILENCE) != self._committer.late:
-                self._committer.set_late(late=age > SILENCE)
-            if age > PATIENCE:
-                problem = self.engine.problem or self._problem or "the servers don't store anything"
-                for sent in self._in_flight:
-                    entries, sent.entries, sent.since = sent.entries, [], monotonic()
-                    sent.payload = self._encode(sent.number, None)
-                    self._committer.give_up_sent(entries, problem)
-
-    # --- receiving
+        return False
 
     def _hear(self, payload: bytes, position: int) -> None:
         self._know(position)
@@ -310,7 +227,7 @@ class Log:
             self._known.append((position, now))
 
     async def _receive(self) -> None:
-        while not self._halted:
+        while not self._sending.halted:
             payload = self._heard.pop(self.next, None)
             if payload is not None:
                 self._heard_size -= len(payload)
@@ -355,7 +272,7 @@ class Log:
             await self._halt(f"position {self.next} of the log is of a newer Natter, or not of Natter at all: {error}")
         if batch.level > LEVEL:
             await self._halt(f"position {self.next} of the log is of a newer Natter: install that one on this node")
-        own = self._own(batch)
+        own = self._sending.own(batch)
         while self._committer.holds(batch) or self._committer.is_full:
             self._finished.clear()
             with suppress(TimeoutError):
@@ -372,29 +289,14 @@ class Log:
                 await asyncio.sleep(STORE_RETRY)
         if any(clears(change) for change in batch.changes):
             self.cleared_at = self.next
-        if counts and own is not None:
-            self._in_flight.remove(own)
         self.next += 1
         while self._known and self._known[0][0] < self.next:
             self._known.popleft()
         if batch.run == self.run:
             self._own_at = monotonic()
-            self._woken.set()
-            if not counts:
-                self._resend()
+            self._sending.came_back(own, self.next - 1, counts=counts)
         while self._waiting and self._waiting[0][0] < self.next:
             self._waiting.pop(0)[1].set_result(None)
-
-    def _own(self, batch: Batch) -> _Sent | None:
-        if batch.run != self.run:
-            return None
-        return next((sent for sent in self._in_flight if sent.number == batch.number), None)
-
-    def _resend(self) -> None:
-        """Send again what was stored before its turn."""
-        for sent in self._in_flight:
-            if sent.position and sent.position < self.next:
-                sent.task = None
 
     async def _halt(self, why: str) -> None:
         """Stop processing for good: nothing may be left out."""
@@ -404,11 +306,7 @@ class Log:
     def halt(self, why: str) -> None:
         """Take nothing any more. This node serves what it has."""
         self._outage.fail(Source.LOG, why)
-        self._halted = True
-        self._committer.give_up_sent([], why)
-        for sent in self._in_flight:
-            self._committer.give_up_sent(sent.entries, why)
-            sent.entries = []
+        self._sending.halt(why)
         for _, future in self._waiting:
             future.set_exception(StoreError(why))
         self._waiting.clear()
