@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.backends.nats.calls import Messages
 from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError, Purged, Rejected
 from app.backends.nats.settings import NatsSettings
@@ -86,6 +87,17 @@ async def test_a_message_that_is_missing_is_not_skipped(settings: NatsSettings) 
         assert [position for position, _ in await engine.read(1)] == [1, 2]
         with pytest.raises(Exception, match=r"^position 3 of the stream natter-\d+ is missing$"):
             await engine.read(3)
+
+
+async def test_a_server_that_lags_behind_the_leader_is_no_end_of_the_log(
+    settings: NatsSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(settings) as engine:
+        await engine.append(b"x", patience=DEADLINE)
+        monkeypatch.setattr(Messages, "reply", lambda call, _, __: call.done.set())
+        with pytest.raises(EngineError, match=r"has no position 1 of the stream natter-\d+ yet$"):
+            await engine.read(1)
+        assert await engine.read(2) == []
 
 
 async def test_listeners_hear_the_log_with_its_positions_and_hints_without(settings: NatsSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -78,8 +78,10 @@ async def writing(settings: NatsSettings) -> AsyncIterator[Writer]:
         over.set()
         await task
     log: list[tuple[int, bytes]] = []
-    while found := await engine.read(len(log) + 1):
-        log += found
+    _, last = await engine.bounds()
+    while len(log) < last:
+        with suppress(EngineError):  # a server that is not up to date yet
+            log += await engine.read(len(log) + 1)
     assert [position for position, _ in log] == list(range(1, len(log) + 1))
     assert set(writer.stored) <= set(log)
     assert {position: payload for position, payload in log if position in writer.heard} == writer.heard

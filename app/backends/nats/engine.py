@@ -211,11 +211,13 @@ class Engine:
         call = Messages(position)
         messages = await self._ask(f"$JS.API.DIRECT.GET.{stream}", question, ANSWER_PATIENCE, call)
         if not messages:
-            first, _ = await self.bounds_of(stream)
+            first, last = await self.bounds_of(stream)
             if position < first:
                 raise Purged(first)
             if call.gap:
                 raise EngineError(f"position {position} of the stream {stream} is missing")
+            if position <= last:  # a server that was away answers from what it has
+                raise EngineError(f"the server that was asked has no position {position} of the stream {stream} yet")
         return messages
 
     async def _ask(self, subject: str, payload: bytes, patience: float, call: Call[T]) -> T:
