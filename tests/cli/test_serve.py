@@ -41,7 +41,7 @@ def run(*flags: str, cwd: Path = ROOT, **environment: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", "app", *flags],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PORT": "0", **environment},
         capture_output=True,
         text=True,
         timeout=DEADLINE,
