@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Condition, Semaphore
 from typing import Any
 
+import anyio
 import pytest
 
 from app.backends import Unavailable
@@ -80,7 +81,7 @@ async def test_a_deleted_text_leaves_the_log_and_a_new_node_begins_with_the_rest
             while True:
                 if not has(servers[0].folder, settings.stream, b"word6"):
                     break
-                await asyncio.sleep(0.1)
+                await anyio.sleep(0.01)
         assert has(servers[0].folder, settings.stream, b"word7")
 
 

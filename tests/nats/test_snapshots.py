@@ -329,7 +329,7 @@ async def again(ask: Callable[[], Awaitable[T]]) -> T:
             try:
                 return await ask()
             except EngineError:
-                await anyio.sleep(0.1)
+                await anyio.sleep(0.01)
 
 
 class Died(BaseException):
