@@ -28,7 +28,7 @@ from tests.test_kill import use, violations
 PAGE = ROOT / "docs/reliability.md"
 MARKERS = "<!-- cluster -->", "<!-- end of cluster -->"
 VIOLATIONS = ("lost", "doubled", "reordered", "leaked")
-HEAD = ("while clients talk", "times", "minutes", "acknowledged", "sent again", "moves", "refusals", "longest pause")
+HEAD = ("while clients talk", "times", "seconds", "acknowledged", "sent again", "moves", "refusals", "longest pause")
 
 
 def main() -> int:
@@ -76,7 +76,7 @@ def measure(chat: Cluster) -> dict[str, Any]:
 
 def row(chat: Cluster, measured: dict[str, Any]) -> list[str]:
     """The row of a kind of fault."""
-    cells = [chat.about, f"{chat.done}", f"{measured['seconds'] / 60:.0f}"]
+    cells = [chat.about, f"{chat.done}", f"{measured['seconds']}"]
     cells += [f"{measured[name]:,}" for name in ("acknowledged", "sent_again", "moves", "refusals")]
     cells.append(f"{chat.pause:.1f} s")
     return cells + [f"{measured['violations'][name]}" for name in VIOLATIONS]
