@@ -77,7 +77,8 @@ def test_a_release_can_be_built_from_its_source_archive(installed: Path, tmp_pat
     subprocess.run([*build, "--target", "sdist"], cwd=ROOT, env=environment, check=True, timeout=PATIENCE)
     name = f"natter_chat-{app.__version__}"
     with tarfile.open(tmp_path / f"{name}.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path)
     subprocess.run([*build, "--target", "wheel"], cwd=tmp_path / name, env=environment, check=True, timeout=PATIENCE)
     with zipfile.ZipFile(tmp_path / f"{name}-py3-none-any.whl") as wheel:
         files = {file for file in wheel.namelist() if ".dist-info/" not in file}

@@ -42,7 +42,8 @@ def of_commit(name: str, folder: Path = FOLDER, repository: Path = ROOT) -> Buil
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             with tarfile.open(fileobj=io.BytesIO(git(repository, "archive", "--format=tar", commit))) as archive:
-                archive.extractall(Path(temporary) / "source", filter="data")
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2 of Debian 12 has none
+                archive.extractall(Path(temporary) / "source")
             (Path(temporary) / "source").rename(source)  # complete, or not there
     return Build(source, environment(source / "requirements.txt", folder))
 
