@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # a make that a test runs isn't a part of `make test`
         os.environ.pop(name, None)
+    for name in ("FORCE_COLOR", "PY_COLORS", "PYTEST_ADDOPTS"):  # what other programs write is read, colours are not
+        os.environ.pop(name, None)
     for name in ("http_proxy", "all_proxy", "no_proxy"):  # what tests talk to is here; pip and npm use https_proxy
         before = [os.environ.pop(each, "") for each in (name, name.upper())]
         if name == "no_proxy":
