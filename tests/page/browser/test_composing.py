@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, enter, go, log, message, say, sent
+from tests.page.browser.conftest import Tab, composer, enter, go, log, message, register, say, sent
 from tests.page.browser.people import peer
 
 BUSY = """
@@ -193,6 +193,17 @@ def test_register_opens_a_dialog_and_login_brings_the_name_back(tab: Tab) -> Non
         other.keyboard.press("Enter")
         expect(other.get_by_role("dialog")).to_have_count(0)
         sent(other, "it is me")
+
+
+def test_who_logs_in_once_more_is_still_in_the_room(tab: Tab) -> None:
+    with tab("ann") as page:
+        register(page)
+        say(page, "/login ann")
+        page.get_by_role("dialog").get_by_label("Password").fill("correct horse")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        say(page, "still here")
+        sent(page, "still here")
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,8 @@ export function createSession({ store, connection, keep, newId = randomId, later
   function received(frame) {
     if (frame.t === "welcome") return welcomed(frame);
     const request = requests.requestOf(frame);
-    const before = state().me;
     store.dispatch({ type: "frame", frame, request });
-    if (frame.t === "named") named(frame, before?.id);
+    if (frame.t === "named") named(frame, request);
     if (frame.t === "joined" && frame.room !== ALL_WHISPERS) joined(frame, request);
     if (frame.t === "error" && frame.rid === undefined) refused(frame);
     if (frame.t === "ack") sending.delete(frame.cid);
@@ -145,14 +144,14 @@ export function createSession({ store, connection, keep, newId = randomId, later
    */
   const refuse = (message, code, reason) => store.dispatch({ type: "refused", message, code, reason });
 
-  /** @param {Frame} frame @param {number | undefined} before the id that this person had */
-  function named(frame, before) {
+  /** @param {Frame} frame @param {import("../types.d.ts").Request | undefined} request what it answers */
+  function named(frame, request) {
     // Who logs in, registers or has a new password gets another token, and the one before ends.
     token = frame.token ?? token;
     if (!entered) return enter();
     keep({ token, id: frame.id, name: frame.name });
-    // Someone who logs in becomes another user, with other rooms and whispers.
-    return before === frame.id ? undefined : connection.restart();
+    // Someone who logs in is in no room then, and may be another user, with other rooms and whispers.
+    return request?.t === "login" ? connection.restart() : undefined;
   }
 
   /** Handles an error that answers no request: it is about the name in the address of the connection, or a message.
