@@ -15,8 +15,9 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from app.backends.nats.settings import NatsSettings
+from benchmarks.ports import free_port
 from tests.cli.test_serve import refused
-from tests.clients import DEADLINE, Served, serving
+from tests.clients import DEADLINE, Process, Served, serving
 from tests.nats.servers import Servers, flags
 
 NUMBERS = count(1)
@@ -72,6 +73,15 @@ def test_the_package_is_missing(log: NatsSettings, tmp_path: Path) -> None:
         cwd=tmp_path,
         PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[2]}",
     )
+
+
+def test_a_signal_ends_a_node_that_waits_for_the_servers(tmp_path: Path) -> None:
+    nobody = NatsSettings((f"nats://127.0.0.1:{free_port()}",))
+    with Process(*flags(nobody), "-port=0", "-P:chat.store=chat.db", cwd=tmp_path) as starting:
+        starting.line("nothing listens there: waiting for up to")
+        assert starting.stop() == 1
+    assert starting.log[-1] == "natter: chat.nats: this node was stopped before it had started"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_credentials(log: NatsSettings, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.nats.test_engine import opened
 
 pytestmark = pytest.mark.anyio
 
+REMEDY = ": start the servers, or correct chat.nats.servers"
 JETSTREAM = "jetstream {{ store_dir: '{}', max_file_store: 128MB }}\n"
 
 
@@ -31,20 +32,20 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_no_server_is_there() -> None:
     found = await refusal(NatsSettings((f"nats://127.0.0.1:{free_port()}",)))
-    assert found == "chat.nats: no server can be used: ADDRESS: nothing listens there"
+    assert found == f"chat.nats: no server can be used: ADDRESS: nothing listens there{REMEDY}"
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_there_is_no_such_host() -> None:
     found = await refusal(NatsSettings(("nats.invalid",)))
-    assert found == "chat.nats: no server can be used: nats.invalid:4222: no such host"
+    assert found == f"chat.nats: no server can be used: nats.invalid:4222: no such host{REMEDY}"
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_something_else_listens_there() -> None:
     async with fake_server(b"SSH-2.0-OpenSSH_10.0\r\n") as fake:
         assert await refusal(NatsSettings((fake.url,))) == (
-            "chat.nats: no server can be used: ADDRESS: it is no NATS server"
+            f"chat.nats: no server can be used: ADDRESS: it is no NATS server{REMEDY}"
         )
 
 
@@ -55,7 +56,7 @@ async def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 0.1)
     async with fake_server(b" ") as fake:
         found = await refusal(NatsSettings((fake.url,)))
-    assert found == "chat.nats: no server can be used: ADDRESS: it does not answer"
+    assert found == f"chat.nats: no server can be used: ADDRESS: it does not answer{REMEDY}"
 
 
 async def test_many_servers_that_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +65,7 @@ async def test_many_servers_that_say_nothing(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(engine_module, "LAST_ATTEMPT", 0.1)
     async with fake_server(b" ") as fake, fake_server(b" ") as another:
         found = await refusal(NatsSettings((fake.url, another.url)))
-    assert found == "chat.nats: no server can be used: none of them answers"
+    assert found == f"chat.nats: no server can be used: none of them answers{REMEDY}"
 
 
 async def test_wrong_credentials(servers: Servers) -> None:

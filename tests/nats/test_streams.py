@@ -79,7 +79,7 @@ async def test_copies_that_one_server_can_not_keep(servers: Servers) -> None:
 
 async def test_one_that_is_larger_than_the_servers_have_room_for(servers: Servers) -> None:
     assert await refusal(servers.settings(stream="huge", max_bytes=1 << 50)) == (
-        "chat.nats: the servers have no room for 1125899906842624 bytes, 1 times: raise max_file_store in their "
+        "chat.nats: the servers have no room for 1125899906842624 bytes on 1 of them: raise max_file_store in their "
         "configuration, or set chat.nats.max-bytes before the first start"
     )
 

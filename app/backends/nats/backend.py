@@ -83,6 +83,10 @@ class NatsBackend(StoreBackend):
             )
         await self._read(machine.last_applied)
 
+    def give_up(self) -> None:
+        """End `open`, while it waits for the servers, with a StoreError. From a handler of signals, too."""
+        self._core.log.give_up()
+
     def create_guest(self) -> asyncio.Future[User]:
         return self.submit(CreateUser())
 

@@ -113,7 +113,7 @@ class Engine:
 
     async def _find_server(self, deadline: float) -> None:
         """Connect for the first time."""
-        problem = "no server can be used: none of them answers"
+        problem, waits = "no server can be used: none of them answers", False
         try:
             async with asyncio.timeout(START_PATIENCE + LAST_ATTEMPT):
                 while True:
@@ -126,10 +126,13 @@ class Engine:
                         problem = str(error)
                         if monotonic() >= deadline:
                             break
+                        if not waits:
+                            log.warning("chat.nats: %s: waiting for up to %d s", problem, START_PATIENCE)
+                            waits = True
                         await asyncio.sleep(RETRY)
         except TimeoutError:  # many servers that say nothing take their time
             pass
-        raise StoreError(f"chat.nats: {problem}")
+        raise StoreError(f"chat.nats: {problem}: start the servers, or correct chat.nats.servers")
 
     async def close(self) -> None:
         """End the connection."""

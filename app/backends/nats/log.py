@@ -73,6 +73,7 @@ class Log:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         """Who waits until a position is processed."""
+        self._starting: asyncio.Task[None] | None = None
         self._thread = Thread(target=self._serve, name="log", daemon=True)
 
     def open(self, path: str) -> None:
@@ -80,7 +81,7 @@ class Log:
         copy at `path`. StoreError if the log can't be used."""
         self._thread.start()
         try:
-            self.call(self._open(path))
+            self.call(self._until_given_up(self._open(path)))
         except BaseException:
             self._stop()
             raise
@@ -91,10 +92,14 @@ class Log:
         self._committer = self._sending.committer = committer
         self.next, self.cleared_at = applied + 1, applied
         try:
-            self.call(self._begin())
+            self.call(self._until_given_up(self._begin()))
         except BaseException:
             self._stop()
             raise
+
+    def give_up(self) -> None:
+        """End `open` or `begin` with a StoreError, if one of them waits. From a handler of signals, too."""
+        self.call_soon(lambda: self._starting and self._starting.cancel())
 
     def close(self) -> None:
         """Send what was asked for, as far as the servers take it, and end the thread."""
@@ -157,6 +162,15 @@ class Log:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _until_given_up(self, step: Coroutine[Any, Any, None]) -> None:
+        self._starting = asyncio.current_task()
+        try:
+            await step
+        except asyncio.CancelledError:
+            raise StoreError("chat.nats: this node was stopped before it had started") from None
+        finally:
+            self._starting = None
 
     async def _open(self, path: str) -> None:
         await self.engine.open(lambda: found_log(self.engine, path))

@@ -99,7 +99,7 @@ def _hopeless(code: int, settings: NatsSettings) -> str | None:
         )
     if code in NO_ROOM:
         return (
-            f"the servers have no room for {int(settings.max_bytes)} bytes, {settings.replicas} times: raise "
+            f"the servers have no room for {int(settings.max_bytes)} bytes on {settings.replicas} of them: raise "
             f"max_file_store in their configuration, or set chat.nats.max-bytes before the first start"
         )
     if code == TAKEN:

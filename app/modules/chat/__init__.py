@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 
@@ -25,6 +25,7 @@ from app.live.retention import trimming
 from app.live.service import ChatService
 from app.modules.chat.endpoint import ChatEndpoint
 from app.modules.chat.settings import ChatSettings
+from app.serving.stopping import at_stop
 from app.transports import Overflow
 from config import ConfigurationError
 
@@ -69,6 +70,8 @@ class Ending:
 
     def __init__(self) -> None:
         self.is_asked_for = False
+        self.give_up: Callable[[], object] = lambda: None
+        """Ends a start that waits for other servers."""
 
     def ask(self) -> None:
         """Stop the server as SIGTERM does. In a program that has no handler for that, such as a test, note it only."""
@@ -90,7 +93,9 @@ def _backend(app: Application, settings: ChatSettings, ending: Ending) -> Backen
     def temporary() -> bool:
         return settings.store == MEMORY or in_memory()
 
-    return NatsBackend(settings.store, settings.nats, clock=app.clock, in_memory=temporary, stop=ending.ask)
+    backend = NatsBackend(settings.store, settings.nats, clock=app.clock, in_memory=temporary, stop=ending.ask)
+    ending.give_up = backend.give_up
+    return backend
 
 
 async def _store_problem(backend: Backend) -> str | None:
@@ -137,7 +142,8 @@ def _name_policy(app: Application, settings: ChatSettings) -> NamePolicy:
 @asynccontextmanager
 async def _open(backend: Backend, ending: Ending) -> AsyncIterator[None]:
     try:
-        backend.open()
+        with at_stop(ending.give_up):
+            backend.open()
     except StoreError as error:
         raise StartupError(str(error)) from None
     yield
