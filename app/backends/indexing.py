@@ -91,6 +91,7 @@ class MemoryIndex:
     def finish(self) -> None:
         if self._engine is not None:
             self._engine.index.close()
+            self._engine = None
 
     def read(self, query: search.Query, future: asyncio.Future[Any]) -> Read:
         return Read(lambda _: self._search(query), future)

@@ -44,6 +44,18 @@ FAR = 2**53 - 1
 PASSWORD = "correct horse"
 WRONG_ONES = 5
 SAID = ("msg", "me")
+KEYS = {"topic": "topic"} | {
+    kind: f"{key}:"
+    for key, kinds in {
+        "invite": ("invite", "uninvite"),
+        "op": ("op", "deop"),
+        "ban": ("ban", "unban"),
+        "mute": ("mute", "unmute"),
+    }.items()
+    for kind in kinds
+}
+"""The settings of a room that events with a text make. Those that lift one leave none."""
+LIFTING = ("unban", "unmute", "uninvite", "deop")
 SECRET = "secret"
 """Part of the text of every whisper, and of nothing else."""
 HINTS = ("presence", "typing", "read")
@@ -100,6 +112,12 @@ class Happening:
     until: str = ""
     what: str = ""
     """What was deleted, if it was no message."""
+
+    @property
+    def key(self) -> str:
+        """The key of the setting that it makes; empty if it makes none."""
+        key = KEYS.get(self.kind, "")
+        return f"{key}{self.whom.id}" if self.whom and key.endswith(":") else key
 
     @property
     def frame(self) -> Frame:
@@ -361,18 +379,29 @@ class Model:
 
     def _message(self, seat: Seat, frame: Frame) -> Happening:
         log, notes = self.may_read(seat, frame["room"]), frame["t"] == "delete" and frame["room"] in seat.rooms
-        for event in self.readable(log):
+        known = self.readable(log)
+        if notes:
+            known = known + [
+                event for event in self.log if event.log == log and not event.kept and self.in_force(event)
+            ]
+        for event in known:
             may_be_meant = event.kind in SAID or (notes and event.kind in NOTES and event.text)
             if event.seq == frame["seq"] and may_be_meant and not event.deleted:
                 return event
         raise No("not_found")
 
-    def _amended(self, seat: Seat, frame: Frame, event: Happening, kind: str, text: str) -> None:
+    def in_force(self, event: Happening) -> bool:
+        """Whether an event makes up its room's settings, though it may no longer be in the log."""
+        later = [one for one in self.log if (one.log, one.key) == (event.log, event.key) and one.seq > event.seq]
+        return event.key != "" and not later and event.kind not in LIFTING
+
+    def _amended(self, seat: Seat, frame: Frame, event: Happening, kind: str, text: str, *before: Happening) -> None:
         what = "" if event.kind not in NOTES else "topic" if event.kind == "topic" else "why"
         change = Happening(event.log, kind, seat.user.id, seat.user.name, text, of=event.seq, to=event.to, what=what)
         if kind == "delete":
             change.whom, change.whom_name = self.user(event.user), event.name
-        self.happen(change)
+        for one in self.record(*before, change):
+            self.hand_out(one)
         event.text = text
         self._clear_edits(event, but=change)
         seat.due.append({"t": "done", "rid": frame["rid"], "seq": change.seq})
@@ -391,13 +420,13 @@ class Model:
         rank = self.rank(event.log, seat.user) if event.log in seat.rooms else 0
         if event.user != seat.user.id and rank < 1:
             raise No("not_yours")
-        topics = [other for other in self.readable(event.log) if other.kind == "topic"]
-        if event.kind == "topic" and topics[-1] is event:
+        before = []
+        if event.kind == "topic" and self.in_force(event):
             if self.places[event.log].owner and rank < 1:
                 raise No("not_operator")
             self.places[event.log].topic = ""
-            self.happen(Happening(event.log, "topic", seat.user.id, seat.user.name))
-        self._amended(seat, frame, event, "delete", "")
+            before = [Happening(event.log, "topic", seat.user.id, seat.user.name)]
+        self._amended(seat, frame, event, "delete", "", *before)
         event.deleted = True
 
     def _clear_edits(self, event: Happening, *, but: Happening | None = None) -> None:
@@ -1154,11 +1183,14 @@ class Chat(RuleBasedStateMachine):
         room=logs,
     )
     def amend(self, who: int, t: str, pick: int, there: bool, room: str) -> None:
-        """Pick a message: the user's own if there is one, or anyone's; in its room or in another."""
+        """Pick a message: the user's own if there is one, or anyone's; or a topic or reason; in its room or another."""
         seat = self.seat(who)
         said = [event for event in self.model.log if event.kind in SAID]
         own = [event for event in said if event.user == seat.user.id]
-        choice = (own if pick % 2 else said) or self.model.log
+        # An invitation that ends may be kept as long as the room is private.
+        others = [event for event in self.model.log if event.kept or event.kind != "uninvite"]
+        notes = [event for event in others if event.kind in NOTES and event.text]
+        choice = (notes if pick % 8 > 5 else own if pick % 2 else said) or others or self.model.log
         event = choice[pick // 2 % len(choice)]
         room = event.log if there else room
         text = self.text("amended", whisper=room[0] == WHISPERS)
