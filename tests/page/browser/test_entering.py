@@ -5,8 +5,21 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.clients import Served, serving
-from tests.page.browser.conftest import UNLIMITED, Tab, composer, enter, go, log, message, register, say, sent
+from tests.page.browser.conftest import (
+    UNLIMITED,
+    Tab,
+    composer,
+    enter,
+    go,
+    log,
+    message,
+    reconnect,
+    register,
+    say,
+    sent,
+)
 from tests.page.browser.people import peer
+from tests.page.browser.proxy import Proxy
 
 
 def test_one_field_and_straight_in(server: Served, tab: Tab) -> None:
@@ -241,3 +254,50 @@ def test_a_new_password_asks_for_the_old_one_and_signs_other_browsers_out(server
         other.get_by_label("Password").fill("battery staple")
         other.keyboard.press("Enter")
         expect(composer(other)).to_be_enabled()
+
+
+def test_who_is_asked_for_a_password_is_still_asked_after_a_lost_connection(server: Served, tab: Tab) -> None:
+    with Proxy(server.port) as proxy, tab("ann") as page, tab(at=proxy.http, lost=True) as other:
+        register(page)
+        other.get_by_label("Your name").fill("ann")
+        other.keyboard.press("Enter")
+        other.get_by_label("Password").fill("correct horse")
+        other.keyboard.press("Enter")
+        expect(composer(other)).to_be_enabled()
+        say(page, "/password")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Current password").fill("correct horse")
+        dialog.get_by_label("New password").fill("battery staple")
+        page.keyboard.press("Enter")
+        other.get_by_role("button", name="Reconnect").click()
+        expect(other.get_by_text("is taken")).to_be_visible()
+        proxy.cut()
+        server.line(r"Removing user\d+!")
+        reconnect(other)
+        server.line(r"Adding user! user\d+")
+        expect(other.get_by_text("Connected", exact=True)).to_be_attached()
+        other.get_by_label("Password").fill("battery staple")
+        other.keyboard.press("Enter")
+        expect(composer(other)).to_be_enabled()
+        say(other, "it is me")
+        expect(message(page, "it is me")).to_be_visible()
+
+
+def test_a_password_that_the_connection_takes_with_it_can_be_sent_again(server: Served, tab: Tab) -> None:
+    with Proxy(server.port) as proxy, tab("ann") as page, tab(at=proxy.http, lost=True) as other:
+        register(page)
+        other.get_by_label("Your name").fill("ann")
+        other.keyboard.press("Enter")
+        other.get_by_label("Password").fill("correct horse")
+        proxy.hold()
+        other.keyboard.press("Enter")
+        server.line("logged in as ann")
+        proxy.cut()
+        expect(other.get_by_text("before the server answered")).to_be_visible()
+        reconnect(other)
+        expect(other.get_by_text("Connected", exact=True)).to_be_attached()
+        other.get_by_label("Password").fill("correct horse")
+        other.keyboard.press("Enter")
+        expect(composer(other)).to_be_enabled()
+        say(other, "it is me")
+        expect(message(page, "it is me")).to_be_visible()

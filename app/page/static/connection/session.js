@@ -95,6 +95,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
     token = frame.token;
     store.dispatch({ type: "frame", frame });
     if (!state().current) store.dispatch({ type: "open", room: state().home });
+    if (!wanted && state().screen === "name") return; // the server refused the name before, and asks for another one
     // The server makes a new guest of somebody whose token it does not know. If the user is registered, somebody logged
     // in with this token in another tab.
     const isUnnamed = frame.name === `user${frame.id - 1}`; // also if the name was free again, since nothing was said
@@ -121,19 +122,24 @@ export function createSession({ store, connection, keep, newId = randomId, later
   /** Asks for a name on this connection. The first screen has it in its field, if it's refused.
    * @param {string} name
    */
-  function claim(name) {
+  async function claim(name) {
     store.dispatch({ type: "enter", name });
-    return orRefuse(requests.ask({ t: "nick", name }));
+    try {
+      await orRefuse(requests.ask({ t: "nick", name }));
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error; // the next connection is asked for the name
+    }
   }
 
   /** Waits for an answer. If the server refuses, the first screen says why.
-   * @param {Promise<unknown>} answer
+   * @param {Promise<unknown>} answer rejects with Gone, as this does
    */
   async function orRefuse(answer) {
     try {
       await answer;
     } catch (error) {
-      if (error instanceof Refused) refuse(error.message, error.code, error.reason);
+      if (!(error instanceof Refused)) throw error;
+      refuse(error.message, error.code, error.reason);
     }
   }
 
@@ -142,7 +148,7 @@ export function createSession({ store, connection, keep, newId = randomId, later
    * @param {string} code
    * @param {string | undefined} reason
    */
-  const refuse = (message, code, reason) => store.dispatch({ type: "refused", message, code, reason });
+  const refuse = (message, code, reason = undefined) => store.dispatch({ type: "refused", message, code, reason });
 
   /** @param {Frame} frame @param {import("../types.d.ts").Request | undefined} request what it answers */
   function named(frame, request) {
@@ -378,7 +384,12 @@ export function createSession({ store, connection, keep, newId = randomId, later
     /** @param {string} name @param {string} password */
     async login(name, password) {
       store.dispatch({ type: "enter", name });
-      await orRefuse(requests.ask({ t: "login", name, password }));
+      try {
+        await orRefuse(requests.ask({ t: "login", name, password }));
+      } catch (error) {
+        if (!(error instanceof Gone)) throw error;
+        refuse(t(error.sent ? "status.lost" : "status.not_connected"), "wrong_password");
+      }
     },
 
     /** @param {string} room */
