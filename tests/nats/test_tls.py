@@ -102,6 +102,27 @@ async def test_a_file_that_is_missing(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "files"),
+    [
+        ({"ca": "key.pem"}, "key.pem"),
+        ({"certificate": "cert.pem"}, "cert.pem"),
+        ({"certificate": "cert.pem", "key": "another.pem"}, "cert.pem, another.pem"),
+    ],
+    ids=["no certificate", "no key", "the key of another"],
+)
+async def test_files_that_do_not_belong_together(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], files: str
+) -> None:
+    issue(authority, tmp_path, "node.example.com")
+    authority.issue_cert("other.example.com").private_key_pem.write_to_path(tmp_path / "another.pem")
+    monkeypatch.chdir(tmp_path)
+    assert await refusal(NatsSettings(tls=NatsTlsSettings(enabled=True, **settings))) == (
+        f"chat.nats.tls: can't use {files}: expected PEM files: certificates in ca, and in certificate and key one and "
+        "the private key that belongs to it"
+    )
+
+
 async def test_tls_is_asked_for_and_not_had() -> None:
     """Nothing is said to such a server: it might be another one in between."""
     async with fake_server() as fake:

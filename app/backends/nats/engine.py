@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,6 +48,7 @@ RETRY, LONGEST_PAUSE = 0.25, 2.0
 PATIENCE, LONGEST_PATIENCE = 5.0, 60.0
 """A server that has stored nothing that it was told to in so many seconds is left for another one: it may be cut off
 from the others."""
+NO_PEM = "expected PEM files: certificates in ca, and in certificate and key one and the private key that belongs to it"
 TOLD = 10_000
 """Hints that wait to be sent at most. Further ones are dropped."""
 
@@ -100,7 +102,8 @@ class Engine:
             names = ", ".join(
                 filter(None, (self.settings.tls.ca, self.settings.tls.certificate, self.settings.tls.key))
             )
-            raise StoreError(f"chat.nats.tls: can't use {names}: {error.strerror or error}") from None
+            problem = NO_PEM if isinstance(error, ssl.SSLError) else error.strerror or error
+            raise StoreError(f"chat.nats.tls: can't use {names}: {problem}") from None
         deadline = monotonic() + START_PATIENCE
         try:
             await self._find_server(deadline)
