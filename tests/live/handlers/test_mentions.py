@@ -17,6 +17,7 @@ def ann(chat: Host) -> JsonClient:
     """The owner of the lobby."""
     ann = chat.join("ann")
     ann.register(PASSWORD)
+    ann.sees("owner")
     return ann
 
 

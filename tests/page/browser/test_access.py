@@ -192,6 +192,7 @@ def test_new_messages_are_announced_and_history_is_not(server: Served, tab: Tab)
 def test_the_announcer_forgets_what_was_deleted_or_edited(server: Served, tab: Tab) -> None:
     with peer(server, "bob") as bob, tab("ann") as page:
         live = page.locator("#announcer")
+        expect(page.get_by_role("complementary", name="People")).to_contain_text("ann")
         for change in ({"t": "delete"}, {"t": "edit", "text": "nothing of note"}):
             [seq] = bob.say("said in haste")
             expect(live).to_contain_text("said in haste")

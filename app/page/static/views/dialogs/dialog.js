@@ -50,13 +50,22 @@ const once = {
 
 /** The element that had the focus before, and gets it back. @type {Element | null} */
 let opener = null;
+/** @type {HTMLDialogElement | null} */
+let shown = null;
 
 /** @param {Element | undefined} element undefined when the dialog is removed */
 function show(element) {
   if (element instanceof HTMLDialogElement) {
     opener = document.activeElement;
+    shown = element;
     queueMicrotask(() => open(element));
-  } else if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+  } else if (opener instanceof HTMLElement && opener.isConnected && !isFocusElsewhere()) opener.focus();
+}
+
+/** Whether somebody has gone on somewhere else: the browser closes a dialog before it is removed. */
+function isFocusElsewhere() {
+  const { activeElement, body } = document;
+  return activeElement !== null && activeElement !== body && !shown?.contains(activeElement);
 }
 
 /** Opens the dialog. The focus goes to the field marked `data-focus`, or else to the first one.
