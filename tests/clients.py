@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Self
 
+from websockets.exceptions import InvalidMessage
 from websockets.sync.client import ClientConnection, connect
 
 from app.load.frames import OFFER, frame_at, handshake
@@ -121,9 +122,19 @@ def exchange(port: int, request: bytes) -> bytes:
 
 
 def dial(url: str, **options: Any) -> ClientConnection:
-    """A client of the `websockets` library, connected to `url`."""
-    client: ClientConnection = connect(url, open_timeout=DEADLINE, compression=None, **options)
-    return client
+    """A client of the `websockets` library, connected to `url`.
+
+    The library writes its request while another thread of it begins to read, and before 3.13 Python does not keep these
+    apart over TLS: a request in some hundreds is never sent. Then the server ends the connection without an answer.
+    """
+    while True:
+        try:
+            client: ClientConnection = connect(url, open_timeout=DEADLINE, compression=None, **options)
+        except InvalidMessage as error:
+            if "ssl" not in options or not isinstance(error.__cause__, EOFError):
+                raise
+        else:
+            return client
 
 
 @contextmanager
