@@ -184,10 +184,12 @@ async def test_without_the_servers_a_node_refuses_and_reads_and_goes_on_later(
             for answer in await soon(asyncio.gather(*lost, return_exceptions=True)):
                 assert isinstance(answer, Unavailable)
                 assert answer.after > 0, "it says when to try again"
+                assert "127.0.0.1" not in str(answer), "clients have no need to know where the servers are"
             with pytest.raises(Unavailable):
                 await soon(node.backend.append(draft(user, "refused", room="one")))
             assert len(await whole(node.backend, "one")) == 3
             assert node.backend.problem is not None
+            assert "127.0.0.1" not in node.backend.problem
             with pytest.raises(Unavailable):
                 await soon(node.backend.check())
             servers[0].start()

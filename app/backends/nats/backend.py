@@ -21,13 +21,14 @@ from app.backends.digest import Chain
 from app.backends.indexing import FileIndex, SearchIndex
 from app.backends.nats import copies
 from app.backends.nats.batches import Runs
-from app.backends.nats.committing import LogCommitter
+from app.backends.nats.committing import UNREACHABLE, LogCommitter
 from app.backends.nats.engine import Engine
 from app.backends.nats.log import Log
 from app.backends.nats.sending import PATIENCE
 from app.backends.nats.settings import NatsSettings
 from app.backends.nats.telling import Telling
 from app.backends.nats.tending import Tending
+from app.backends.outage import Source
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Sequencer
 from app.backends.statements import runs
@@ -61,6 +62,12 @@ class NatsBackend(StoreBackend):
         """`stop` is called, in any thread, when this node has to end: its copy isn't what the log comes to, or it lacks
         what was purged from the log. At the next start it makes another one."""
         super().__init__(_Core(path, settings, clock or Clock(), in_memory, stop))
+
+    @property
+    def problem(self) -> str | None:
+        """As the interface says, without the addresses of the servers: those are in the log of this node."""
+        causes = self._core.applier.outage.causes
+        return UNREACHABLE if set(causes) == {Source.JOURNAL} else super().problem
 
     @property
     def shared(self) -> bool:

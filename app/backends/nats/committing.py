@@ -25,6 +25,8 @@ from app.backends.statements.rows import CALL_ERRORS
 
 AFTER = 2000
 """Milliseconds after which to try again what the log doesn't take."""
+UNREACHABLE = "the store can't be written: the servers that all nodes write to don't answer"
+"""What clients are told while the log takes nothing."""
 BACKLOG = 50_000
 """With more entries than this to be applied, the log is read no further for the moment."""
 
@@ -204,9 +206,11 @@ class LogCommitter(Answers):
             self._return(len(own))
         return True
 
-    def give_up_sent(self, entries: Sequence[Entry], cause: str) -> None:
-        """Answer entries that the log has not taken for long, and refuse everything until it takes something."""
-        self._refusing = self._store.outage.fail(Source.JOURNAL, cause)
+    def give_up_sent(self, entries: Sequence[Entry], cause: str, *, told: str = "") -> None:
+        """Answer entries that the log has not taken for long, and refuse everything until it takes something. Clients
+        are `told` that instead of the cause, which may name servers that are none of their business."""
+        problem = self._store.outage.fail(Source.JOURNAL, cause)
+        self._refusing = told or problem
         for entry in entries:
             entry.answer = Unavailable(self._refusing, after=AFTER)
         self._fail(list(entries))

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from app.backends.nats.batches import LEVEL, Batch, encode
-from app.backends.nats.committing import LogCommitter, Outgoing
+from app.backends.nats.committing import UNREACHABLE, LogCommitter, Outgoing
 from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError
 from app.backends.sequencing import Entry
@@ -153,4 +153,4 @@ class Sending:
                 for sent in self._in_flight:
                     entries, sent.entries, sent.since = sent.entries, [], monotonic()
                     sent.payload = self._encode(sent.number, None)
-                    self.committer.give_up_sent(entries, problem)
+                    self.committer.give_up_sent(entries, problem, told=UNREACHABLE)
