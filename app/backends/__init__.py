@@ -201,7 +201,8 @@ class Backend(Protocol):
         `size`, the messages have at most so many bytes in JSON together, unless it is a single one.
 
         `app.backends.search` says what `words` may be. Everything that was appended before the call is searched, edited
-        messages with their present text, as far as `Results.partial` and `Results.behind` say.
+        messages with their present text, as far as `Results.partial` and `Results.behind` say; on a node, everything
+        that this node had applied.
         """
 
     def spoke(self, room: str, *, after: int, since: int) -> Awaitable[dict[int, int]]:
