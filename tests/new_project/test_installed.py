@@ -144,11 +144,12 @@ def test_a_project_gets_natter_from_where_its_maker_was_installed(image: Path, p
 def talk(port: int) -> None:
     """Two clients chat with each other."""
     url = f"ws://127.0.0.1:{port}/chat"
-    with dial(f"{url}?name=ann") as ann, dial(f"{url}?name=bob") as bob:
+    with dial(f"{url}?name=ann") as ann:
         assert ann.recv(DEADLINE) == "You are connected! There are 1 users here."
-        assert bob.recv(DEADLINE) == "You are connected! There are 2 users here."
-        ann.send("hi bob")
-        assert [ann.recv(DEADLINE), bob.recv(DEADLINE)] == ["[ann]: hi bob"] * 2
+        with dial(f"{url}?name=bob") as bob:
+            assert bob.recv(DEADLINE) == "You are connected! There are 2 users here."
+            ann.send("hi bob")
+            assert [ann.recv(DEADLINE), bob.recv(DEADLINE)] == ["[ann]: hi bob"] * 2
 
 
 def get(port: int, path: str) -> str:

@@ -109,6 +109,8 @@ export class Page {
 
   /** The connection opens; gives the frames that the page then sends. */
   opens(greeting = welcome()) {
+    const { screen, entering } = this.state;
+    if (screen === "name" && !entering.name) void this.session.enter(greeting.name);
     this.session.changed({ phase: "connecting", why: "", until: 0, attempt: 0 });
     this.sent.length = 0;
     this.session.changed({ phase: "open", why: "", until: 0, attempt: 0 });

@@ -21,7 +21,8 @@ test("a new token is kept at once, and used for the next connection", () => {
 
 test("the token of a login is kept before the connection begins anew", () => {
   const page = inLobby();
-  page.hears(named({ id: 7, name: "bob", token: "of bob" }));
+  void page.session.login("bob", "secret");
+  page.answers("login", named({ id: 7, name: "bob", token: "of bob" }));
   assert.deepEqual(page.kept, { token: "of bob", id: 7, name: "bob" });
   assert.equal(page.restarts, 1);
 });
