@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from app.backends import Follower, Unavailable
+from app.backends.followers import Followers
 from app.backends.outage import Outage
 from app.backends.sequencing import Entry, Sequencer
 from app.chat.events import Appended, Draft, Event, Kind
@@ -73,15 +75,15 @@ class Store(Protocol):
         """Have `Answers.commit` called in the store's thread: at once, or a little later if only for guests."""
 
 
-class Answers:
+class Answers(ABC):
     """What is committed, in order: followers hear of it, and those who wait get their answers in their event loop.
 
     This is the front of a store. `Committer` makes things durable in a journal, `LogCommitter` in a log of many nodes.
     """
 
     def __init__(self, store: Store) -> None:
-        self.followers: dict[object, Follower] = {}
-        self._applied_followers: dict[object, Callable[[Sequence[Entry]], None]] = {}
+        self._followers: Followers[Follower] = Followers()
+        self._applied_followers: Followers[Callable[[Sequence[Entry]], None]] = Followers()
         """Those who are called with what is applied, apart from drafts."""
         self.turn = 0
         """How many commits have begun."""
@@ -95,53 +97,35 @@ class Answers:
         """Batches whose answers wait for the store, or for other answers to arrive, and those after them."""
         self._answered_in: object = None
         """Where answers were given last: an event loop, or this object for a thread."""
-        self._changing_followers = Lock()
 
+    @abstractmethod
     def submit(self, entry: Entry) -> bool:
         """Have `entry` committed, after all before. Return False if the store is closed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def commit(self) -> None:
         """Commit what is pending."""
-        raise NotImplementedError
 
+    @abstractmethod
     def probe(self) -> None:
         """Commit what is pending, or else something that changes nothing, to find out whether that works again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def turn_of_pending(self) -> int:
         """Return the turn after whose commit everything that was submitted so far is written."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Accept nothing more. What was submitted is still pending, or committed."""
-        raise NotImplementedError
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Call `follower` with what is committed from now on, until the returned function is called."""
-        key = object()
-        with self._changing_followers:
-            self.followers = {**self.followers, key: follower}
-
-        def unfollow() -> None:
-            with self._changing_followers:
-                self.followers = {known: other for known, other in self.followers.items() if known is not key}
-
-        return unfollow
+        return self._followers.add(follower)
 
     def follow_applied(self, follower: Callable[[Sequence[Entry]], None]) -> Callable[[], None]:
         """Call `follower` with what is applied from now on, until the returned function is called: all but drafts,
         before they are answered."""
-        key = object()
-        with self._changing_followers:
-            self._applied_followers = {**self._applied_followers, key: follower}
-
-        def unfollow() -> None:
-            with self._changing_followers:
-                others = {known: other for known, other in self._applied_followers.items() if known is not key}
-                self._applied_followers = others
-
-        return unfollow
+        return self._applied_followers.add(follower)
 
     def applied(self, entries: Sequence[Entry]) -> None:
         """Note that these entries are in the store, and answer those that waited for that."""
@@ -150,7 +134,7 @@ class Answers:
             if not any(self._store.unapplied()):
                 self._sequencer.forget_heads()
         others = [entry for entry in entries if type(entry.change) is not Draft]
-        for follower in self._applied_followers.values() if others else ():
+        for follower in self._applied_followers if others else ():
             try:
                 follower(others)
             except Exception:
@@ -197,9 +181,6 @@ class Answers:
             self._answer(batch)  # before it is applied: followers know all that can be read
         self._store.add(batch)
 
-    def _take_back(self, entries: Sequence[Entry]) -> None:
-        self._sequencer.take_back(entries, self._store.unapplied())
-
     def _in_step(self) -> bool:
         """Whether all answers before have arrived in the running loop. If others were given elsewhere since, they may
         still be on their way to it. In that case, have what is unfinished answered right after they arrive."""
@@ -236,7 +217,7 @@ class Answers:
                 elsewhere.append(entry)
         settle(elsewhere)
         if events:
-            for follower in self.followers.values():
+            for follower in self._followers:
                 try:
                     follower(events)
                 except Exception:

@@ -204,6 +204,9 @@ class Committer(Answers):
         batch = self._place(entries)
         return batch, encode([entry.change for entry in batch.entries])
 
+    def _take_back(self, entries: Sequence[Entry]) -> None:
+        self._sequencer.take_back(entries, self._store.unapplied())
+
     def _fail(self, entries: Iterable[Entry], problem: str) -> Batch:
         """Answer that the store is unavailable. Guests, who have no other answer to wait for, are written later."""
         failed, kept = [], []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -72,7 +73,7 @@ class Node:
         assert code == 0, f"a node ended with {code}: {self.logs[-20:]}"
 
 
-class Cluster(Chat):
+class Cluster(Chat, ABC):
     """What is disturbed. The subclasses say how."""
 
     about = ""
@@ -95,8 +96,9 @@ class Cluster(Chat):
         self.servers: Servers
         self._begin()
 
+    @abstractmethod
     async def disturb(self) -> None:
-        raise NotImplementedError
+        """Do what disturbs it, once."""
 
     @property
     def lasting(self) -> float:

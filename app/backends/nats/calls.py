@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +14,7 @@ from app.backends.nats.errors import EngineError, Rejected
 T = TypeVar("T")
 
 
-class Call(Generic[T]):
+class Call(ABC, Generic[T]):
     """One question. `done` is set when there is a result, or an error."""
 
     def __init__(self) -> None:
@@ -21,18 +22,18 @@ class Call(Generic[T]):
         self.replies = 0
         self._error: Exception | None = None
 
+    @abstractmethod
     def reply(self, data: bytes, headers: Mapping[str, str]) -> None:
         """Take a message that the servers answered with."""
-        raise NotImplementedError
 
     def fail(self, error: Exception) -> None:
         """Give up."""
         self._error = error
         self.done.set()
 
+    @abstractmethod
     def result(self) -> T:
         """Return the answer, or raise what went wrong."""
-        raise NotImplementedError
 
 
 class Answer(Call[dict[str, Any]]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.backends import Watcher
+from app.backends.followers import Followers
 from app.backends.nats.log import Log
 
 
@@ -14,7 +15,7 @@ class Telling:
 
     def __init__(self, log: Log, subject: str) -> None:
         self._log, self._subject = log, subject
-        self._watchers: dict[object, Watcher] = {}
+        self._watchers: Followers[Watcher] = Followers()
 
     def begin(self) -> None:
         """Listen, once the log is open."""
@@ -27,17 +28,11 @@ class Telling:
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Call `watcher` with what others tell, until the returned function is called."""
-        key = object()
-        self._watchers = {**self._watchers, key: watcher}
-
-        def unwatch() -> None:
-            self._watchers = {known: other for known, other in self._watchers.items() if known is not key}
-
-        return unwatch
+        return self._watchers.add(watcher)
 
     def _heard(self, message: bytes, _: int) -> None:
         if message.startswith(self._log.run):
             return
         payload = message[len(self._log.run) :]
-        for watcher in self._watchers.values():
+        for watcher in self._watchers:
             watcher(payload)
