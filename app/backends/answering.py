@@ -43,6 +43,19 @@ class Batch(Struct, gc=False):
     """How many bytes its record has in the journal."""
 
 
+def first_of(batches: Iterable[Batch], most_entries: int, most_size: int) -> list[Batch]:
+    """Return the first batches, as many as have at most so many entries and bytes together; one of them in any case."""
+    chosen: list[Batch] = []
+    count = size = 0
+    for batch in batches:
+        count += len(batch.entries)
+        size += batch.size
+        if chosen and (count > most_entries or size > most_size):
+            break
+        chosen.append(batch)
+    return chosen
+
+
 class Store(Protocol):
     """What the front of a store needs of the thread that applies changes."""
 

@@ -11,8 +11,8 @@ from itertools import chain
 from threading import Event, Lock, Thread, current_thread
 from time import monotonic, sleep
 
-from app.backends import machine
-from app.backends.answering import Answers, Batch
+from app.backends import StoreError, machine
+from app.backends.answering import Answers, Batch, first_of
 from app.backends.digest import Chain
 from app.backends.journal import Journal
 from app.backends.outage import Outage, Source
@@ -99,7 +99,8 @@ class Applier:
     def start(
         self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None, upkeep: Upkeep
     ) -> None:
-        """Start the thread, which owns all of these from now on."""
+        """Start the thread, which owns all of these from now on. StoreError if the system has no room for it: then
+        they are closed, and the file is released."""
         self._connection, self._journal, self._readers, self._upkeep = connection, journal, readers, upkeep
         if journal is not None and self._file.file is not None:
             self._places = Places(self._file.path, self._file.file, journal)
@@ -107,7 +108,11 @@ class Applier:
         for outage in self._outages:
             outage.path = self._file.path
         thread = Thread(target=self._serve, name="store", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._let_go()
+            raise StoreError(f"{self._file.path}: {error}: raise the limit of threads (ulimit -u)") from None
         self.thread = thread
 
     def stop(self) -> None:
@@ -201,11 +206,15 @@ class Applier:
             self._end()
         except Exception:
             log.exception("%s: the store was not closed well: the next start makes up for that", self._file.path)
-            for left in (self._readers, self._connection):
-                with suppress(Exception):
-                    if left is not None:
-                        left.close()
-            self._file.release()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close what is open, as far as that works."""
+        for left in (self._readers, self._connection):
+            with suppress(Exception):
+                if left is not None:
+                    left.close()
+        self._file.release()
 
     def _end(self) -> None:
         """Close everything."""
@@ -259,7 +268,11 @@ class Applier:
             self._apply()
             tried.set()
         if (self._batches or self.failing) and (
-            closed or now >= self._apply_at or self._waiting > self._applied or self._is_full()
+            closed
+            or now >= self._apply_at
+            or self._waiting > self._applied
+            or self.backlog > GATHERED
+            or self._readers is None
         ):
             self._apply()
         elif self._batches and self._apply_at == float("inf"):
@@ -301,25 +314,15 @@ class Applier:
             return None
         return journal
 
-    def _is_full(self) -> bool:
-        return self.backlog > GATHERED or self._readers is None
-
     def _apply(self) -> None:
         """Apply all batches, some in each transaction. What fails is tried again later."""
         self._apply_at = float("inf")
         if not self._batches:
             self._works()
         while self._batches:
-            chosen: list[Batch] = []
-            entries: list[Entry] = []
-            size = 0
             with self._lock:
-                for batch in self._batches:
-                    size += batch.size
-                    if chosen and (len(entries) + len(batch.entries) > MAX_ENTRIES or size > MAX_SIZE):
-                        break
-                    chosen.append(batch)
-                    entries += batch.entries
+                chosen = first_of(self._batches, MAX_ENTRIES, MAX_SIZE)
+            entries = list(chain.from_iterable(batch.entries for batch in chosen))
             number = max(batch.number for batch in chosen)
             try:
                 if entries:

@@ -22,7 +22,7 @@ import sqlite3
 from collections.abc import Callable
 from threading import Lock
 
-from app.backends import StoreError, Watcher, machine
+from app.backends import Watcher, machine
 from app.backends.applying import Applier
 from app.backends.committing import Committer
 from app.backends.indexing import FileIndex, MemoryIndex, SearchIndex
@@ -30,7 +30,7 @@ from app.backends.journal import Journal
 from app.backends.readers import Read, Readers
 from app.backends.sequencing import Sequencer
 from app.backends.stored import StoreBackend, closed
-from app.backends.storefile import CACHE, MEMORY, StoreFile
+from app.backends.storefile import MEMORY, StoreFile, begin_to_apply
 from app.backends.upkeep import Upkeep
 from app.chat.events import User
 from app.clock import Clock
@@ -96,22 +96,14 @@ class _Core:
             else:
                 journal = Journal(self.file.path, self.file.epoch, machine.last_applied(connection))
                 self.file.begin(connection, journal)
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute(f"PRAGMA cache_size = {-CACHE}")
+                begin_to_apply(connection)
                 self.index = FileIndex(self.file.path, connection)
                 self._start(connection, journal, Readers(self.file.path, self.applier.reading))
             self._opened = True
 
     def _start(self, connection: sqlite3.Connection, journal: Journal | None, readers: Readers | None) -> None:
         upkeep = Upkeep(self.file, connection, self._clock, self.index, journal, readers)
-        try:
-            self.applier.start(connection, journal, readers, upkeep)
-        except RuntimeError as error:
-            if readers is not None:
-                readers.close()
-            connection.close()
-            self.file.release()
-            raise StoreError(f"{self.file.path}: {error}: raise the limit of threads (ulimit -u)") from None
+        self.applier.start(connection, journal, readers, upkeep)
         self.front.start(Sequencer(readers.lookups if readers else connection), journal)
 
     def close(self) -> None:

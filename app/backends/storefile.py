@@ -222,6 +222,12 @@ class StoreFile:
             self.file = None
 
 
+def begin_to_apply(connection: sqlite3.Connection) -> None:
+    """Let a connection that applies changes sync only at checkpoints: they are on a disk elsewhere as well."""
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA cache_size = {-CACHE}")
+
+
 def _inspect_unopened(path: Path) -> None:
     """Check a store before it is opened, with a connection that only reads."""
     # A file without a WAL can be read as if it never changed, and SQLite then creates no file beside it.

@@ -712,7 +712,7 @@ async def test_a_store_without_room_for_its_thread_is_refused_and_closed(
 
     monkeypatch.setattr(embedded, "Readers", noted)
     with monkeypatch.context() as patch:
-        patch.setattr(Applier, "start", no_room)
+        patch.setattr("app.backends.applying.Thread.start", no_room)
         assert "can't start new thread: raise the limit of threads (ulimit -u)" in refusal(path)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         made[0].lookups.execute("SELECT 1")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
-from app.backends import StoreError, Unavailable, Watcher, machine
+from app.backends import Unavailable, Watcher, machine
 from app.backends.applying import Applier
 from app.backends.changes import CreateUser, Probe
 from app.backends.digest import Chain
@@ -33,7 +33,7 @@ from app.backends.readers import Read, Readers
 from app.backends.sequencing import Sequencer
 from app.backends.statements import runs
 from app.backends.stored import FRESH, StoreBackend
-from app.backends.storefile import CACHE, StoreFile
+from app.backends.storefile import StoreFile, begin_to_apply
 from app.backends.upkeep import Upkeep
 from app.chat.events import User
 from app.clock import Clock
@@ -148,8 +148,7 @@ class _Core:
     def _start(self) -> None:
         self.file.log_epoch = self.log.engine.epoch
         connection = self.file.open()
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA cache_size = {-CACHE}")
+        begin_to_apply(connection)
         runs.prepare(connection)
         self.applier.digests = digests = Chain(connection)
         self.index = FileIndex(self.file.path, connection)
@@ -157,13 +156,7 @@ class _Core:
         upkeep = Upkeep(self.file, connection, self._clock, self.index, None, readers)
         applied = machine.last_applied(connection)
         self.front.start(lambda: Sequencer(readers.lookups), Runs(connection), self.log.applied)
-        try:
-            self.applier.start(connection, None, readers, upkeep)
-        except RuntimeError as error:
-            readers.close()
-            connection.close()
-            self.file.release()
-            raise StoreError(f"{self.file.path}: {error}: raise the limit of threads (ulimit -u)") from None
+        self.applier.start(connection, None, readers, upkeep)
         try:
             self.log.begin(self.front, applied)
         except BaseException:
@@ -175,17 +168,19 @@ class _Core:
         self.log.keep_running(tending.run())
 
     def _left_behind(self, why: str) -> None:
-        """Stop: what comes next in the log is in a snapshot only, which takes the place of the copy."""
-        log.error("%s: %s: this node stops, and fetches a snapshot at its next start", self.file.path, why)
-        self.log.halt(why)
+        """What comes next in the log is in a snapshot only, which takes the place of the copy."""
+        self._halt(why, "fetches a snapshot")
         self._stop()
 
     def _diverged(self, why: str) -> None:
-        """Stop: nothing that this node has or says can be relied on."""
-        log.error("%s: %s: this node stops, and makes a new copy at its next start", self.file.path, why)
-        self.log.halt(why)
+        """Nothing that this node has or says can be relied on."""
+        self._halt(why, "makes a new copy")
         copies.doom(self.file.path)
         self._stop()
+
+    def _halt(self, why: str, remedy: str) -> None:
+        log.error("%s: %s: this node stops, and %s at its next start", self.file.path, why, remedy)
+        self.log.halt(why)
 
     def read(self, read: Read) -> bool:
         return self.front.read(read)

@@ -44,8 +44,8 @@ _decode = msgpack.Decoder(Told).decode
 
 
 class Tending:
-    """Runs in the log's loop. `diverged` is called, in a thread of its own, when this node has to stop. `contradiction`
-    returns the position of what can't be applied because of what this node's copy has, or 0."""
+    """Runs in the log's loop. `diverged` is called there when this node has to stop. `contradiction` returns the
+    position of what can't be applied because of what this node's copy has, or 0."""
 
     def __init__(
         self,
