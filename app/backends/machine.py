@@ -72,7 +72,7 @@ def run(connection: sqlite3.Connection, sequencer: Sequencer, entries: Sequence[
     """Place and apply entries in order, as `apply` does. The sequencer looks up through the same connection."""
     first = 0
     while first < len(entries):
-        part = entries[first : first + sequencer.placeable(entries[first:])]
+        part = entries[first : first + sequencer.placeable([entry.change for entry in entries[first:]])]
         sequencer.place(part)
         apply(connection, part, number)
         sequencer.stored(part)

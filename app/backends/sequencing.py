@@ -94,10 +94,9 @@ class Sequencer:
         self._last_user += 1
         return self._last_user
 
-    def placeable(self, entries: Sequence[Entry]) -> int:
-        """Return how many of these entries, from the first, get the same place whether what has a place by now is in
+    def placeable(self, sequence: Sequence[Change]) -> int:
+        """Return how many of these changes, from the first, get the same place whether what has a place by now is in
         the store yet or not. For the next one, everything before it has to be there."""
-        sequence = [entry.change for entry in entries]
         return together(sequence, removing=bool(self._removing), ending=bool(self._ending))
 
     def place(self, entries: Sequence[Entry]) -> None:

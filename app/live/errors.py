@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
+from app.backends import Unavailable
 from app.backends.damage import Damaged
 from app.chat.errors import Code, Refused
 from app.chat.frames import Command, Error, Request
@@ -28,7 +29,7 @@ def unavailable_frame(
     """The answer to a command that the store could not carry out: now, or ever if it is damaged there."""
     if isinstance(error, Damaged):
         return Error(Code.UNAVAILABLE, str(error), retry=False, rid=rid, cid=cid, reason="damaged", room=room)
-    after = getattr(error, "after", 0) or UNSET
+    after = error.after or UNSET if isinstance(error, Unavailable) else UNSET
     return Error(Code.UNAVAILABLE, str(error), retry=True, rid=rid, cid=cid, after=after, room=room)
 
 

@@ -108,11 +108,12 @@ class Ahead:
         return machine.last_applied(self.connection) + len(self.waiting) + 1
 
     def receive(self, number: int) -> None:
-        entries = [Entry(change) for change in self.batches[number - 1]]
-        if self.sequencer.placeable(entries) < len(entries):
+        sequence = self.batches[number - 1]
+        entries = [Entry(change) for change in sequence]
+        if self.sequencer.placeable(sequence) < len(sequence):
             self.waits += 1
             self.apply(len(self.waiting))
-        assert self.sequencer.placeable(entries) == len(entries)
+        assert self.sequencer.placeable(sequence) == len(sequence)
         self.sequencer.place(entries)
         self.waiting.append((number, entries))
 

@@ -167,8 +167,7 @@ class LogCommitter(Answers):
         """Whether a batch can't be placed yet, because something before it has to be applied first."""
         if self._finished >= self.turn:
             return False
-        entries = [Entry(change) for change in batch.changes]
-        if not self._failed and self._sequencer.placeable(entries) == len(entries):
+        if not self._failed and self._sequencer.placeable(batch.changes) == len(batch.changes):
             return False
         self._store.hurry()
         return True
