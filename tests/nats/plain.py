@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 from app.backends import changes, machine
 from app.backends.changes import Change
@@ -74,6 +76,26 @@ def said(seed: int) -> list[Change]:
 async def append(engine: Engine, all_of_it: Sequence[Change], size: int = 20) -> None:
     for first in range(0, len(all_of_it), size):
         await engine.append(changes.encode(list(all_of_it[first : first + size])), patience=DEADLINE)
+
+
+class Counted(Engine, ABC):
+    """An engine that is told of each of its calls."""
+
+    @abstractmethod
+    def count(self) -> None:
+        """Learn of a call before it is made. What this raises, the call raises."""
+
+    async def request(self, name: str, question: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        self.count()
+        return await super().request(name, question, **more)
+
+    async def publish(self, stream: str, subject: str, payload: bytes, **more: Any) -> int:
+        self.count()
+        return await super().publish(stream, subject, payload, **more)
+
+    async def fetch(self, stream: str, position: int, **more: Any) -> list[tuple[int, bytes]]:
+        self.count()
+        return await super().fetch(stream, position, **more)
 
 
 @asynccontextmanager

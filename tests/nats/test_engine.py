@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,19 +12,10 @@ from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError, Purged, Rejected
 from app.backends.nats.settings import NatsSettings
 from tests.clients import DEADLINE
+from tests.nats.plain import opened
 from tests.nats.servers import Servers, running
 
 pytestmark = pytest.mark.anyio
-
-
-@asynccontextmanager
-async def opened(settings: NatsSettings) -> AsyncIterator[Engine]:
-    engine = Engine(settings)
-    await engine.open()
-    try:
-        yield engine
-    finally:
-        await engine.close()
 
 
 async def test_what_is_appended_is_read_in_order(settings: NatsSettings) -> None:

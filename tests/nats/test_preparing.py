@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from app.backends.nats.preparing import found_log, prepare
 from app.backends.nats.settings import NatsSettings
 from app.backends.nats.snapshots import Snapshots
 from tests.backends.sample import everything, fill
-from tests.nats.plain import Node, append, said
+from tests.nats.plain import Counted, Node, append, said
 
 pytestmark = pytest.mark.anyio
 
@@ -102,18 +102,10 @@ class Died(Exception):
     """The node ended here."""
 
 
-class Interrupted(Engine):
+class Interrupted(Counted):
     """An engine whose questions fail from a given one on, as if its node had died."""
 
     left = 10**6
-
-    async def request(self, name: str, question: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        self.count()
-        return await super().request(name, question, **more)
-
-    async def publish(self, stream: str, subject: str, payload: bytes, **more: Any) -> int:
-        self.count()
-        return await super().publish(stream, subject, payload, **more)
 
     def count(self) -> None:
         self.left -= 1

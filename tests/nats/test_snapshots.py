@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,13 +17,12 @@ import pytest
 from app.backends import StoreError, changes, copying
 from app.backends.changes import Change
 from app.backends.nats import copies, snapshots
-from app.backends.nats.engine import Engine
 from app.backends.nats.errors import EngineError
 from app.backends.nats.settings import NatsSettings
 from app.backends.nats.snapshots import Manifest
 from app.backends.search import index_path
 from app.chat.events import Draft, Kind, User
-from tests.nats.plain import Node, append, said
+from tests.nats.plain import Counted, Node, append, said
 from tests.nats.servers import DEADLINE, Server, running
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +30,7 @@ pytestmark = pytest.mark.anyio
 ANN = User(1, "user0")
 
 
-class Interrupted(Engine):
+class Interrupted(Counted):
     """An engine whose calls fail from a given one on, as if its node had died."""
 
     calls = 0
@@ -42,18 +41,6 @@ class Interrupted(Engine):
         self.calls += 1
         if self.last and self.calls > self.last:
             raise EngineError("the node is dead")
-
-    async def request(self, name: str, question: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        self.count()
-        return await super().request(name, question, **more)
-
-    async def publish(self, stream: str, subject: str, payload: bytes, **more: Any) -> int:
-        self.count()
-        return await super().publish(stream, subject, payload, **more)
-
-    async def fetch(self, stream: str, position: int, **more: Any) -> list[tuple[int, bytes]]:
-        self.count()
-        return await super().fetch(stream, position, **more)
 
 
 @asynccontextmanager

@@ -13,9 +13,9 @@ from app.backends.nats.settings import NatsSettings
 from benchmarks.ports import free_port
 from tests.clients import DEADLINE, ROOT
 from tests.nats.fake import fake_server
+from tests.nats.plain import opened
 from tests.nats.refusals import refusal
 from tests.nats.servers import PASSWORD, USER, Servers, running
-from tests.nats.test_engine import opened
 
 pytestmark = pytest.mark.anyio
 
