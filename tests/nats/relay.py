@@ -63,13 +63,16 @@ class Relay:
             self._server = await asyncio.start_server(self._enter, "127.0.0.1", self.port)
 
     async def _cut(self) -> None:
-        if self._server:
-            self._server.close()
-            self._server = None
-        connections = list(self._connections)
-        for task in connections:
+        server, self._server = self._server, None
+        # A server of asyncio forgets connections that it accepts while it is closed, so it accepts no more first.
+        for listener in server.sockets if server else ():
+            self._loop.remove_reader(listener)
+        for task in self._connections:
             task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # also those in which asyncio accepts
+            await asyncio.wait(others)
+        if server:
+            server.close()
 
     async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -78,6 +81,8 @@ class Relay:
         task.add_done_callback(self._connections.discard)
         turn = next(self._turns)
         try:
+            if self._server is None:
+                return
             for attempt in range(len(self._targets)):
                 target = self._targets[(turn + attempt) % len(self._targets)]
                 with suppress(OSError):
