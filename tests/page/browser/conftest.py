@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from tests.clients import DEADLINE, Served
 from tests.conftest import need
@@ -87,7 +87,8 @@ def server(servers: Callable[[], Served]) -> Iterator[Served]:
 def tab(browser: Browser, server: Served) -> Tab:
     """Open the page in a browser context of its own for the length of a block: `with tab("ann") as page`. Without a
     name it stays on the first screen. Anything in the console is an error; with `lost`, lost connections are not.
-    Chromium says of a page by plain http that it has no use for one of its headers."""
+    Chromium says of a page by plain http that it has no use for one of its headers, and gives advice, on forms that it
+    sees while they go as well."""
 
     @contextmanager
     def tab(
@@ -101,6 +102,11 @@ def tab(browser: Browser, server: Served) -> Tab:
         **options: Any,
     ) -> Iterator[Page]:
         complaints: list[str] = []
+
+        def complain(message: ConsoleMessage) -> None:
+            if str(message.type) != "verbose":
+                complaints.append(message.text)
+
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}, **options})
         page = context.new_page()
         if clock:
@@ -108,7 +114,7 @@ def tab(browser: Browser, server: Served) -> Tab:
         if script:
             page.add_init_script(script)
         page.set_default_timeout(DEADLINE * 1000)
-        page.on("console", lambda message: complaints.append(message.text))
+        page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(at + path)
         if name:
@@ -130,6 +136,21 @@ def enter(page: Page, name: str) -> None:
     page.get_by_label("Your name").fill(name)
     page.keyboard.press("Enter")
     expect(composer(page)).to_be_enabled()
+
+
+def give_password(page: Page, password: str = "correct horse") -> None:
+    """Give the password of the name that was chosen on the first screen."""
+    page.get_by_label("Password").fill(password)
+    expect(page.get_by_label("Your name")).to_have_attribute("autocomplete", "username")  # for password managers
+    page.keyboard.press("Enter")
+    expect(composer(page)).to_be_enabled()
+
+
+def log_in(page: Page, name: str) -> None:
+    """Choose a name that has a password on the first screen."""
+    page.get_by_label("Your name").fill(name)
+    page.keyboard.press("Enter")
+    give_password(page)
 
 
 def go(page: Page, room: str) -> None:
@@ -171,6 +192,15 @@ def sent(page: Page, text: str) -> None:
     """Wait until an own message is shown once, and is stored."""
     expect(message(page, text)).to_have_count(1)
     expect(message(page, text)).to_have_attribute("data-state", "sent")
+
+
+def reload(page: Page) -> None:
+    """Load the page anew, once it has gone back in its history from what was closed: which would end the loading."""
+    page.evaluate("""() => new Promise(done => {
+        if (history.state?.level && !document.querySelector("dialog")) addEventListener("popstate", () => done());
+        else done();
+    })""")
+    page.reload()
 
 
 def reconnect(page: Page) -> None:

@@ -10,11 +10,14 @@ from tests.page.browser.conftest import (
     Tab,
     composer,
     enter,
+    give_password,
     go,
     log,
+    log_in,
     message,
     reconnect,
     register,
+    reload,
     say,
     sent,
 )
@@ -55,7 +58,7 @@ def test_the_name_is_kept_for_next_time(server: Served, tab: Tab) -> None:
     with tab("ann") as page:
         say(page, "hello")
         sent(page, "hello")
-        page.reload()
+        reload(page)
         expect(composer(page)).to_be_enabled()
         sent(page, "hello")
         say(page, "me again")
@@ -185,7 +188,7 @@ def test_a_link_does_not_join_a_room_by_itself(server: Served, tab: Tab) -> None
         expect(page.get_by_role("heading", level=1, name="red")).to_be_visible()
         expect(page.get_by_text("You haven't joined this room.")).to_be_visible()
         expect(composer(page)).to_have_count(0)
-        page.reload()
+        reload(page)
         expect(page.get_by_role("button", name="Join", exact=True)).to_be_visible()
         assert bob.ask("who", room="red")["people"] == [{"id": bob.id, "name": "bob"}]
         rooms = page.get_by_role("navigation", name="Rooms")
@@ -195,7 +198,7 @@ def test_a_link_does_not_join_a_room_by_itself(server: Served, tab: Tab) -> None
         page.get_by_role("button", name="Join", exact=True).click()
         say(page, "hello")
         sent(page, "hello")
-        page.reload()
+        reload(page)
         expect(composer(page)).to_be_enabled()
         sent(page, "hello")
 
@@ -227,11 +230,7 @@ def test_rooms_are_found_by_a_part_of_their_names(server: Served, tab: Tab) -> N
 def test_a_new_password_asks_for_the_old_one_and_signs_other_browsers_out(server: Served, tab: Tab) -> None:
     with tab("ann") as page, tab() as other:
         register(page)
-        other.get_by_label("Your name").fill("ann")
-        other.keyboard.press("Enter")
-        other.get_by_label("Password").fill("correct horse")
-        other.keyboard.press("Enter")
-        expect(composer(other)).to_be_enabled()
+        log_in(other, "ann")
         second = page.context.new_page()
         second.goto(server.http)
         expect(composer(second)).to_be_enabled()
@@ -247,28 +246,23 @@ def test_a_new_password_asks_for_the_old_one_and_signs_other_browsers_out(server
         for one, text in ((page, "still here"), (second, "so am I")):
             say(one, text)
             sent(one, text)
-            one.reload()
+            reload(one)
             expect(composer(one)).to_be_enabled()
         expect(other.get_by_role("status")).to_contain_text("You were logged out.")
         other.get_by_role("button", name="Reconnect").click()
-        other.get_by_label("Password").fill("battery staple")
-        other.keyboard.press("Enter")
-        expect(composer(other)).to_be_enabled()
+        give_password(other, "battery staple")
 
 
 def test_who_is_asked_for_a_password_is_still_asked_after_a_lost_connection(server: Served, tab: Tab) -> None:
-    with Proxy(server.port) as proxy, tab("ann") as page, tab(at=proxy.http, lost=True) as other:
+    with Proxy(server.port) as proxy, tab("dora") as page, tab(at=proxy.http, lost=True) as other:
         register(page)
-        other.get_by_label("Your name").fill("ann")
-        other.keyboard.press("Enter")
-        other.get_by_label("Password").fill("correct horse")
-        other.keyboard.press("Enter")
-        expect(composer(other)).to_be_enabled()
+        log_in(other, "dora")
         say(page, "/password")
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Current password").fill("correct horse")
         dialog.get_by_label("New password").fill("battery staple")
         page.keyboard.press("Enter")
+        server.line(r"dora from \S+ changed the password")  # what follows is of this test
         other.get_by_role("button", name="Reconnect").click()
         expect(other.get_by_text("is taken")).to_be_visible()
         proxy.cut()
@@ -276,28 +270,24 @@ def test_who_is_asked_for_a_password_is_still_asked_after_a_lost_connection(serv
         reconnect(other)
         server.line(r"Adding user! user\d+")
         expect(other.get_by_text("Connected", exact=True)).to_be_attached()
-        other.get_by_label("Password").fill("battery staple")
-        other.keyboard.press("Enter")
-        expect(composer(other)).to_be_enabled()
+        give_password(other, "battery staple")
         say(other, "it is me")
         expect(message(page, "it is me")).to_be_visible()
 
 
 def test_a_password_that_the_connection_takes_with_it_can_be_sent_again(server: Served, tab: Tab) -> None:
-    with Proxy(server.port) as proxy, tab("ann") as page, tab(at=proxy.http, lost=True) as other:
+    with Proxy(server.port) as proxy, tab("eve") as page, tab(at=proxy.http, lost=True) as other:
         register(page)
-        other.get_by_label("Your name").fill("ann")
+        other.get_by_label("Your name").fill("eve")
         other.keyboard.press("Enter")
         other.get_by_label("Password").fill("correct horse")
         proxy.hold()
         other.keyboard.press("Enter")
-        server.line("logged in as ann")
+        server.line("logged in as eve")
         proxy.cut()
         expect(other.get_by_text("before the server answered")).to_be_visible()
         reconnect(other)
         expect(other.get_by_text("Connected", exact=True)).to_be_attached()
-        other.get_by_label("Password").fill("correct horse")
-        other.keyboard.press("Enter")
-        expect(composer(other)).to_be_enabled()
+        give_password(other)
         say(other, "it is me")
         expect(message(page, "it is me")).to_be_visible()

@@ -22,7 +22,7 @@ export function welcomeView(state, act) {
         name="name"
         required
         maxlength=${limits.name || 64}
-        autocomplete="nickname"
+        autocomplete=${entering.asksPassword ? "username" : "nickname"}
         autocapitalize="off"
         spellcheck="false"
         .value=${entering.name}
