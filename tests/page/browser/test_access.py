@@ -9,7 +9,15 @@ from playwright.sync_api import Page, expect
 
 from tests.clients import Served
 from tests.page.browser.axe import violations
-from tests.page.browser.conftest import Tab, composer, log, message, say, sent
+from tests.page.browser.conftest import (
+    Tab,
+    composer,
+    log,
+    message,
+    reload,
+    say,
+    sent,
+)
 from tests.page.browser.people import peer
 
 PHONE = {"width": 375, "height": 667}
@@ -316,6 +324,6 @@ def test_the_theme_follows_the_setting(tab: Tab) -> None:
         settings(page)
         page.get_by_label("Dark").check()
         assert page.evaluate(ground) != light
-        page.reload()
+        reload(page)
         expect(composer(page)).to_be_enabled()
         assert page.evaluate(ground) != light

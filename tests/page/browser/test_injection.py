@@ -5,7 +5,14 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served, serving
-from tests.page.browser.conftest import UNLIMITED, Tab, log, message, say
+from tests.page.browser.conftest import (
+    UNLIMITED,
+    Tab,
+    log,
+    message,
+    reload,
+    say,
+)
 from tests.page.browser.people import peer
 
 PAYLOADS = [
@@ -150,7 +157,7 @@ def test_in_the_address(server: Served, tab: Tab) -> None:
     with tab() as page:
         for payload in PAYLOADS[:8]:
             page.evaluate("payload => { location.hash = payload; }", payload)
-            page.reload()
+            reload(page)
             expect(page.get_by_label("Your name")).to_be_visible()
             check(page)
     with tab("ann") as page:

@@ -15,7 +15,13 @@ from playwright.sync_api import Page, expect
 from app.page.names import STATIC
 from tests.clients import Served
 from tests.clients import serving as served
-from tests.page.browser.conftest import PROMPT, UNLIMITED, Tab, enter
+from tests.page.browser.conftest import (
+    PROMPT,
+    UNLIMITED,
+    Tab,
+    enter,
+    reload,
+)
 from tests.page.browser.people import peer
 
 MODULE = """
@@ -145,7 +151,7 @@ def test_without_a_connection_it_is_in_the_same_language(tab: Tab, server: Serve
         page.evaluate("() => navigator.serviceWorker.register('worker.js')")
         page.wait_for_function("() => navigator.serviceWorker.ready.then(one => one.active.state === 'activated')")
         page.context.set_offline(True)
-        page.reload()
+        reload(page)
         expect(page.get_by_label("⟦Your name⟧")).to_be_visible()
         page.goto(f"{server.http}/livez")
         expect(page.get_by_role("heading")).to_have_text("⟦Can't connect to this chat⟧")

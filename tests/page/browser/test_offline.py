@@ -5,7 +5,10 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab
+from tests.page.browser.conftest import (
+    Tab,
+    reload,
+)
 
 KEPT = """async () => {
   const urls = [];
@@ -27,7 +30,7 @@ def test_the_page_opens_without_a_connection(server: Served, tab: Tab) -> None:
         install(page)
         title = page.title()
         server.stop()
-        page.reload()
+        reload(page)
         expect(page).to_have_title(title)
         expect(page.get_by_role("status")).not_to_have_text("Connected")
 
@@ -52,14 +55,14 @@ def test_without_its_page_the_worker_says_what_is_wrong(server: Served, tab: Tab
             "async () => { for (const name of await caches.keys()) await (await caches.open(name)).delete('./') }"
         )
         server.stop()
-        page.reload()
+        reload(page)
         expect(page.get_by_role("heading")).to_have_text("Can't connect to this chat")
 
 
 def test_nothing_is_kept_but_the_page_itself(server: Served, tab: Tab) -> None:
     with tab() as page:
         install(page)
-        page.reload()
+        reload(page)
         assert page.evaluate("() => fetch('livez').then(answer => answer.status)") == 200
         kept = page.evaluate(KEPT)
         assert "/" in kept
@@ -73,7 +76,7 @@ def test_a_new_version_takes_the_place_of_the_old_one(server: Served, tab: Tab) 
         page.evaluate("name => caches.open(name)", f"natter {scope} of-yesterday")
         page.evaluate("() => caches.open('another page')")
         page.evaluate("() => navigator.serviceWorker.ready.then(one => one.unregister())")
-        page.reload()
+        reload(page)
         install(page)
         names = page.evaluate("() => caches.keys()")
         assert len(names) == 2

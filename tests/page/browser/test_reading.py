@@ -5,7 +5,15 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, log, message, say
+from tests.page.browser.conftest import (
+    Tab,
+    composer,
+    log,
+    log_in,
+    message,
+    reload,
+    say,
+)
 from tests.page.browser.people import peer
 
 
@@ -74,7 +82,7 @@ def test_a_name_without_a_sign_is_a_mention_if_the_reader_wants_that(server: Ser
         page.get_by_role("switch", name="My name without @ is a mention too").check()
         page.keyboard.press("Escape")
         expect(log(page).locator(".mentions-me")).to_have_count(1)
-        page.reload()
+        reload(page)
         expect(log(page).locator(".mentions-me")).to_have_count(1)
 
 
@@ -85,7 +93,7 @@ def test_everyone_is_mentioned_by_those_who_may(server: Served, tab: Tab) -> Non
         expect(message(page, "@here from")).to_be_visible()
         expect(log(page).locator(".mention.mine")).to_have_text(["@everyone", "@here"])
         expect(log(page).locator(".mentions-me")).to_have_count(2)
-        page.reload()
+        reload(page)
         expect(log(page).locator(".mention.mine")).to_have_text(["@everyone"])
         expect(message(page, "@here from").locator(".mention")).to_have_text("@here")
         bob.ask("mentions", room="lobby", who="all")
@@ -98,11 +106,7 @@ def test_words_for_all_people_are_offered_to_those_who_may_use_them(server: Serv
     with peer(server, "ann", password="correct horse"):
         pass
     with tab() as page, tab("bob") as other:
-        page.get_by_label("Your name").fill("ann")
-        page.keyboard.press("Enter")
-        page.get_by_label("Password").fill("correct horse")
-        page.keyboard.press("Enter")
-        expect(composer(page)).to_be_enabled()
+        log_in(page, "ann")
         for one, offered in ((page, ["everyone"]), (other, [])):
             one.get_by_role("heading", level=1, name="lobby").get_by_role("button").click()
             expect(one.get_by_role("dialog")).to_contain_text("Owner: ann")

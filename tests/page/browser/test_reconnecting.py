@@ -19,6 +19,7 @@ from tests.page.browser.conftest import (
     pending,
     reconnect,
     register,
+    reload,
     say,
     sent,
 )
@@ -238,7 +239,7 @@ def test_a_slow_network_keeps_nobody_from_writing(server: Served, tab: Tab) -> N
         session.send("Network.enable")
         slow = {"offline": False, "latency": 300, "downloadThroughput": 50_000, "uploadThroughput": 20_000}
         session.send("Network.emulateNetworkConditions", slow)
-        page.reload()
+        reload(page)
         enter(page, "ann")
         for number in range(5):
             say(page, f"line {number}")
@@ -266,7 +267,7 @@ def test_an_edit_that_is_written_while_away_is_kept_over_a_reload_and_sent(
         say(page, "hello")
         pending(page, "hello")
         expect(page.get_by_text("New messages and edits are saved")).to_be_visible()
-        page.reload()
+        reload(page)
         pending(page, "hello")
         proxy.plain = False
         reconnect(page)

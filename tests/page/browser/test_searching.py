@@ -7,7 +7,14 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, message, say, sent
+from tests.page.browser.conftest import (
+    Tab,
+    composer,
+    message,
+    reload,
+    say,
+    sent,
+)
 from tests.page.browser.people import peer
 
 ALTERED = """
@@ -137,7 +144,7 @@ def test_a_message_among_long_ones_is_gone_to(server: Served, tab: Tab) -> None:
     with peer(server, "bob", room="ops") as bob, tab("ann", "/#ops") as page:
         bob.say(*(f"{number} {long}" for number in range(60)), "the green tea", room="ops")
         bob.say(*(f"{number} {long}" for number in range(20)), room="ops")
-        page.reload()
+        reload(page)
         expect(message(page, "word").first).to_be_visible()
         open_search(page)
         words(page).fill("green tea")

@@ -6,7 +6,14 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, go, say, sent
+from tests.page.browser.conftest import (
+    Tab,
+    composer,
+    go,
+    reload,
+    say,
+    sent,
+)
 
 BLOCKED = """
 for (const name of ["localStorage", "sessionStorage"]) {
@@ -41,7 +48,7 @@ def test_two_tabs_keep_each_others_drafts_and_rooms(server: Served, tab: Tab) ->
         for text in ("for the lobby", "for red"):
             page.wait_for_function("text => JSON.stringify(localStorage).includes(text)", arg=text)
         for one in (page, second):
-            one.reload()
+            reload(one)
             expect(composer(one)).to_be_enabled()
             links = one.get_by_role("navigation", name="Rooms").get_by_role("link")
             expect(links).to_have_count(3)

@@ -7,7 +7,17 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import Tab, composer, go, log, message, register, say, sent
+from tests.page.browser.conftest import (
+    Tab,
+    composer,
+    go,
+    log,
+    message,
+    register,
+    reload,
+    say,
+    sent,
+)
 from tests.page.browser.people import peer
 
 
@@ -206,7 +216,7 @@ def test_a_draft_is_kept_per_room_and_over_a_reload(tab: Tab) -> None:
         expect(composer(page)).to_have_value("")
         go(page, "lobby")
         expect(composer(page)).to_have_value("not said yet")
-        page.reload()
+        reload(page)
         expect(composer(page)).to_have_value("not said yet")
 
 
@@ -256,7 +266,7 @@ def test_what_was_said_stays_ones_own_and_the_name_may_be_somebody_elses(server:
         say(page, "/nick anna")
         say(page, "after")
         sent(page, "after")
-        page.reload()
+        reload(page)
         bob.ask("nick", name="ann")
         bob.say("I am ann now")
         expect(message(page, "I am ann now")).to_be_visible()
@@ -265,7 +275,7 @@ def test_what_was_said_stays_ones_own_and_the_name_may_be_somebody_elses(server:
             expect(tools(page, text)).to_have_count(3)
         expect(tools(page, "I am ann now")).to_have_count(2)
         expect(message(page, "I am ann now").locator(".head")).to_be_visible()
-        page.reload()
+        reload(page)
         expect(message(page, "after")).to_be_visible()
         composer(page).press("ArrowUp")
         expect(composer(page)).to_have_value("after")
