@@ -9,15 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.clients import Served
 from tests.page.browser.axe import violations
-from tests.page.browser.conftest import (
-    Tab,
-    composer,
-    log,
-    message,
-    reload,
-    say,
-    sent,
-)
+from tests.page.browser.conftest import Tab, composer, log, message, reload, say, sent
 from tests.page.browser.people import peer
 
 PHONE = {"width": 375, "height": 667}

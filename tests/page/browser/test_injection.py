@@ -5,14 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served, serving
-from tests.page.browser.conftest import (
-    UNLIMITED,
-    Tab,
-    log,
-    message,
-    reload,
-    say,
-)
+from tests.page.browser.conftest import UNLIMITED, Tab, log, message, reload, say
 from tests.page.browser.people import peer
 
 PAYLOADS = [

@@ -15,13 +15,7 @@ from playwright.sync_api import Page, expect
 from app.page.names import STATIC
 from tests.clients import Served
 from tests.clients import serving as served
-from tests.page.browser.conftest import (
-    PROMPT,
-    UNLIMITED,
-    Tab,
-    enter,
-    reload,
-)
+from tests.page.browser.conftest import PROMPT, UNLIMITED, Tab, enter, reload
 from tests.page.browser.people import peer
 
 MODULE = """

@@ -5,10 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import (
-    Tab,
-    reload,
-)
+from tests.page.browser.conftest import Tab, reload
 
 KEPT = """async () => {
   const urls = [];

@@ -5,15 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import (
-    Tab,
-    composer,
-    log,
-    log_in,
-    message,
-    reload,
-    say,
-)
+from tests.page.browser.conftest import Tab, composer, log, log_in, message, reload, say
 from tests.page.browser.people import peer
 
 

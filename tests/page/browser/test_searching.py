@@ -7,14 +7,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import (
-    Tab,
-    composer,
-    message,
-    reload,
-    say,
-    sent,
-)
+from tests.page.browser.conftest import Tab, composer, message, reload, say, sent
 from tests.page.browser.people import peer
 
 ALTERED = """

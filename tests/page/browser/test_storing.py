@@ -6,14 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import (
-    Tab,
-    composer,
-    go,
-    reload,
-    say,
-    sent,
-)
+from tests.page.browser.conftest import Tab, composer, go, reload, say, sent
 
 BLOCKED = """
 for (const name of ["localStorage", "sessionStorage"]) {

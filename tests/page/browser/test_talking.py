@@ -7,17 +7,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.clients import Served
-from tests.page.browser.conftest import (
-    Tab,
-    composer,
-    go,
-    log,
-    message,
-    register,
-    reload,
-    say,
-    sent,
-)
+from tests.page.browser.conftest import Tab, composer, go, log, message, register, reload, say, sent
 from tests.page.browser.people import peer
 
 
